@@ -1,0 +1,87 @@
+"""A capture: calibrated cameras times frames. Readers of each layout on disk build one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from trackersplat.captures.camera import Camera
+from trackersplat.errors import InputError, ShapeError
+
+
+class FrameSource(Protocol):
+    """Random access to the images of a capture: thread-safe, bounded memory, read-only."""
+
+    def read(self, camera: int, frame: int) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, read-only, undistorted. Raises InputError if the file cannot be decoded."""
+        ...
+
+    def prefetch(self, wanted: Iterable[tuple[int, int]]) -> None:
+        """Starts decoding (camera, frame) pairs in the background; a newer call replaces what has not started yet."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Coloured points of the first frame."""
+
+    xyz: np.ndarray  # (N, 3) float32, scene units
+    rgb: np.ndarray  # (N, 3) uint8
+
+    def __post_init__(self) -> None:
+        if self.xyz.ndim != 2 or self.xyz.shape[1] != 3 or self.rgb.shape != self.xyz.shape:
+            raise ShapeError(f"Points must be (N, 3) with one colour each, got {self.xyz.shape} and {self.rgb.shape}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Capture:
+    """Calibrated multi-view video. Frames are indexed from 0 here; files and pages show them as numbers from 1."""
+
+    name: str
+    root: Path
+    layout: str  # name of the reader, e.g. "n3dv"
+    cameras: tuple[Camera, ...]
+    frame_count: int
+    fps: float
+    source: FrameSource
+    held_out: tuple[str, ...] = ()  # camera names, never used for reconstruction, only for measuring
+    points: PointCloud | None = None  # the capture's own points of frame 0, if it has any
+    depth_bounds: np.ndarray | None = None  # (C, 2) near and far in scene units, where the layout says so
+    warnings: tuple[str, ...] = ()
+
+    def image(self, camera: int, frame: int) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, read-only. Raises IndexError outside the capture, InputError if it cannot be decoded."""
+        if not (0 <= camera < len(self.cameras) and 0 <= frame < self.frame_count):
+            raise IndexError(f"{self.name} has {len(self.cameras)} cameras and {self.frame_count} frames, asked for {camera}, {frame}")
+        return self.source.read(camera, frame)
+
+    def prefetch(self, cameras: Sequence[int], frames: Iterable[int]) -> None:
+        """Starts decoding in the background, frame by frame in the order given."""
+        self.source.prefetch((c, f) for f in frames for c in cameras if 0 <= f < self.frame_count)
+
+    @property
+    def training_cameras(self) -> tuple[int, ...]:
+        """Indices of the cameras that reconstruction may look at."""
+        return tuple(i for i, c in enumerate(self.cameras) if c.name not in self.held_out)
+
+    @property
+    def held_out_cameras(self) -> tuple[int, ...]:
+        """Indices of the cameras kept for measuring."""
+        return tuple(i for i, c in enumerate(self.cameras) if c.name in self.held_out)
+
+    def camera_index(self, name: str) -> int:
+        """Raises InputError if no camera has that name."""
+        for i, camera in enumerate(self.cameras):
+            if camera.name == name:
+                return i
+        known = ", ".join(c.name for c in self.cameras)
+        raise InputError(f"{self.name} has no camera named {name!r}; its cameras are {known}.")
+
+    def close(self) -> None:
+        self.source.close()

@@ -1,0 +1,53 @@
+"""Dense 2D point tracks and the interface of everything that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from trackersplat.errors import ShapeError
+
+
+@dataclass(frozen=True)
+class TrackerInfo:
+    """Facts about a tracker; listed without importing what it needs."""
+
+    name: str  # as on the command line
+    title: str
+    licence: str
+    needs: str  # what must be installed, "" if nothing
+
+
+@dataclass(frozen=True)
+class DenseTracks:
+    """Where every pixel of the base frame of one view goes in F target frames.
+
+    Positions are pixels with centres at +0.5 (a pixel that stays has position (x + 0.5, y + 0.5)).
+    """
+
+    base: int  # frame index
+    targets: tuple[int, ...]  # F frame indices
+    positions: np.ndarray  # (F, H, W, 2) float32
+    visibility: np.ndarray  # (F, H, W) float32 probability in [0, 1] that the point is seen in the target frame
+    confidence: np.ndarray  # (F, H, W) float32 in [0, 1]: trust in the position
+    tracker: TrackerInfo
+
+    def __post_init__(self) -> None:
+        if self.positions.ndim != 4 or self.positions.shape[0] != len(self.targets) or self.positions.shape[3] != 2:
+            raise ShapeError(f"Track positions must be ({len(self.targets)}, H, W, 2), got {self.positions.shape}.")
+        for name in ("visibility", "confidence"):
+            if getattr(self, name).shape != self.positions.shape[:3]:
+                raise ShapeError(f"Track {name} must be {self.positions.shape[:3]}, got {getattr(self, name).shape}.")
+
+
+class Tracker(Protocol):
+    """Tracks every pixel of the first image of a single-view clip into the others."""
+
+    info: TrackerInfo
+
+    def track(self, images: Sequence[np.ndarray], frames: Sequence[int]) -> DenseTracks:
+        """``images``: (H, W, 3) uint8 RGB, the base first, then the targets; ``frames``: their indices. Thread-safe."""
+        ...
