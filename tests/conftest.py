@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tiny_capture import write_tiny_capture
+
+from trackersplat.captures.capture import Capture
+from trackersplat.captures.registry import open_capture
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,3 +21,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the test captures (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_capture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An N3DV capture of 4 cameras x 6 frames of 64x48 pixels: see ``tiny_capture``. Read it, do not write into it."""
+    return write_tiny_capture(tmp_path_factory.mktemp("captures") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def small_capture(small_capture_folder: Path) -> Iterator[Capture]:
+    """``small_capture_folder``, opened; cam00 is held out."""
+    capture = open_capture(small_capture_folder)
+    yield capture
+    capture.close()

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trackersplat.captures.settings import CaptureSettings, plain_name, read_settings
+from trackersplat.errors import InputError
+
+
+def test_a_folder_without_capture_json_says_nothing(tmp_path: Path):
+    assert read_settings(tmp_path) == CaptureSettings(None, None, None)
+
+
+def test_every_key_is_read(tmp_path: Path):
+    (tmp_path / "capture.json").write_text('{"name": "A b", "fps": 24, "held_out": ["c1"], "licence": "MIT", "description": "x"}')
+    assert read_settings(tmp_path) == CaptureSettings("A b", 24.0, ("c1",))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"heldout": []}', "unknown key 'heldout'; the keys are name, fps, held_out"),
+        ('{"name": 3}', "'name' must be a text"),
+        ('{"name": ""}', "'name' must have 1 to 200 characters"),
+        ('{"fps": 0}', "'fps' must be a number above 0"),
+        ('{"fps": true}', "'fps' must be a number above 0"),
+        ('{"fps": NaN}', "'fps' must be a number above 0|not valid JSON"),
+        ('{"held_out": ["a", "a"]}', "'held_out' names a camera twice"),
+        ('{"held_out": [1]}', "a camera name must be a plain name"),
+        ("[1]", "must hold a JSON object"),
+    ],
+)
+def test_wrong_values_are_named(tmp_path: Path, text: str, message: str):
+    (tmp_path / "capture.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_settings(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a\0b", "a\nb", "-o", "x" * 201, None, 3])
+def test_names_that_are_unsafe_in_a_path_are_refused(name: object):
+    with pytest.raises(InputError, match="plain name"):
+        plain_name(name, "it")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from counting_videos import number_image, read_number, write_counting_video
+
+from trackersplat.captures.decode import ImageFileSource, VideoSource, read_image
+from trackersplat.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("source")
+    return [write_counting_video(folder / f"cam{i:02d}.mp4", 24, "-g", "8") for i in range(3)]
+
+
+def test_frames_stay_exact_when_threads_read_and_read_ahead_in_a_cache_that_is_too_small(videos: list[Path]):
+    image_bytes = number_image(0).nbytes
+    source = VideoSource(videos, capacity=6 * image_bytes, workers=2)
+    wrong: list[tuple[int, int]] = []
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for _ in range(40):
+            camera, frame = int(rng.integers(3)), int(rng.integers(24))
+            source.prefetch((camera, f) for f in range(frame, min(24, frame + 4)))
+            if read_number(source.read(camera, frame)) != frame:
+                wrong.append((camera, frame))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert wrong == []
+    assert source.cache.size <= 6 * image_bytes
+    source.close()
+
+
+def test_a_video_shorter_than_the_others_is_named_with_the_counts(videos: list[Path], tmp_path: Path):
+    short = write_counting_video(tmp_path / "cam07.mp4", 20)
+    with pytest.raises(InputError, match=r"cam07\.mp4 has 20 frames, but the longest video \(cam00\.mp4\) has 24"):
+        VideoSource([*videos, short])
+
+
+def test_image_files_are_read_as_rgb(tmp_path: Path):
+    image = np.random.default_rng(0).integers(0, 256, (7, 9, 3)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), image[..., ::-1])
+    source = ImageFileSource([[tmp_path / "a.png"]], [(9, 7)])
+    np.testing.assert_array_equal(source.read(0, 0), image)
+
+
+def test_grey_and_transparent_images_become_rgb(tmp_path: Path):
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    cv2.imwrite(str(tmp_path / "grey.png"), grey)
+    cv2.imwrite(str(tmp_path / "alpha.png"), np.dstack([grey, grey, grey, np.full_like(grey, 128)]))
+    for name in ("grey.png", "alpha.png"):
+        np.testing.assert_array_equal(read_image(tmp_path / name), grey[..., None].repeat(3, axis=2))
+
+
+def test_an_image_of_another_size_than_its_camera_is_named_with_both_sizes(tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((6, 8, 3), np.uint8))
+    source = ImageFileSource([[tmp_path / "a.png"]], [(16, 12)])
+    with pytest.raises(InputError, match=r"a\.png has 8x6 pixels, but its camera has 16x12"):
+        source.read(0, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n"])
+def test_a_file_that_is_no_image_is_named(tmp_path: Path, content: bytes):
+    (tmp_path / "b.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"b\.png is not an image"):
+        read_image(tmp_path / "b.png")
+
+
+def test_a_missing_image_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"c\.png cannot be read"):
+        read_image(tmp_path / "c.png")

@@ -1,0 +1,98 @@
+"""Frame sources: one video per camera, or one image file per camera and frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from trackersplat.captures.cache import DEFAULT_CAPACITY, CachedFrames
+from trackersplat.captures.undistort import Remap
+from trackersplat.captures.video import MAX_SIDE, VideoFile
+from trackersplat.errors import InputError
+
+MAX_IMAGE_BYTES = 512 * 2**20  # of an image file on disk
+
+
+class VideoSource(CachedFrames):
+    """One MP4 per camera, all of one length; frames are decoded on demand, never extracted to disk.
+
+    Raises InputError if a file is no video, or is shorter than the others.
+    """
+
+    def __init__(self, paths: Sequence[Path], capacity: int = DEFAULT_CAPACITY, workers: int | None = None) -> None:
+        super().__init__(len(paths), capacity, workers)
+        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            self._videos = list(pool.map(VideoFile, paths))
+        self.infos = tuple(video.info for video in self._videos)
+        counts = [info.frame_count for info in self.infos]
+        shortest, longest = counts.index(min(counts)), counts.index(max(counts))
+        if shortest != longest:
+            self.close()
+            raise InputError(
+                f"{paths[shortest]} has {counts[shortest]} frames, but the longest video ({paths[longest].name}) has {counts[longest]}: "
+                "all videos of a capture must have the same number of frames, so cut them alike."
+            )
+        self.frame_count = counts[0]
+
+    def decode(self, camera: int, frame: int) -> np.ndarray:
+        return self._videos[camera].read(frame)
+
+    def close(self) -> None:
+        super().close()
+        for video in self._videos:
+            video.close()
+
+
+class ImageFileSource(CachedFrames):
+    """One image file per camera and frame: ``paths[camera][frame]``.
+
+    ``sizes`` (width, height) are those of the files; ``remaps`` take the lens distortion out, where a camera has one.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Sequence[Path]],
+        sizes: Sequence[tuple[int, int]],
+        remaps: Sequence[Remap | None] = (),
+        capacity: int = DEFAULT_CAPACITY,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__(len(paths), capacity, workers)
+        self._paths = paths
+        self._sizes = sizes
+        self._remaps = remaps or [None] * len(paths)
+
+    def decode(self, camera: int, frame: int) -> np.ndarray:
+        path = self._paths[camera][frame]
+        image = read_image(path)
+        width, height = self._sizes[camera]
+        if image.shape[:2] != (height, width):
+            raise InputError(
+                f"{path} has {image.shape[1]}x{image.shape[0]} pixels, but its camera has {width}x{height}: "
+                "write all images of a camera at the size it was calibrated for."
+            )
+        remap = self._remaps[camera]
+        return image if remap is None else remap.apply(image)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a still image; transparency is dropped. Raises InputError if it cannot be decoded."""
+    try:
+        if path.stat().st_size > MAX_IMAGE_BYTES:
+            raise InputError(f"{path} has more than {MAX_IMAGE_BYTES >> 20} MB, which is too large for an image.")
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
+    try:
+        # Orientation tags are ignored: calibration is in the pixels as stored.
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if len(data) else None
+    except cv2.error:  # more pixels than OpenCV allows
+        bgr = None
+    if bgr is None or max(bgr.shape[:2]) > MAX_SIDE:
+        raise InputError(f"{path} is not an image that can be decoded (PNG or JPEG up to {MAX_SIDE} pixels on a side): write it again.")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)

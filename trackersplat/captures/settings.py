@@ -1,0 +1,91 @@
+"""Strict checks of what the JSON files of a capture say, and the optional ``capture.json``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trackersplat.errors import InputError
+from trackersplat.files import read_json
+
+MAX_NAME = 200  # characters
+MAX_FPS = 10_000.0
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]*")
+
+
+@dataclass(frozen=True)
+class CaptureSettings:
+    """What ``capture.json`` in a capture's folder says; None where it says nothing."""
+
+    name: str | None = None
+    fps: float | None = None
+    held_out: tuple[str, ...] | None = None
+
+
+def read_settings(folder: Path) -> CaptureSettings:
+    """``folder/capture.json`` if there is one. Keys: name, fps, held_out (camera names), description, licence.
+
+    Raises InputError if the file is not JSON, or a key is unknown or of the wrong type.
+    """
+    path = folder / "capture.json"
+    if not path.exists():
+        return CaptureSettings()
+    data = read_json(path)
+    known = ("name", "fps", "held_out", "description", "licence")
+    unknown = sorted(set(data) - set(known))
+    if unknown:
+        raise InputError(f"{path} has the unknown key {unknown[0][:40]!r}; the keys are {', '.join(known)}.")
+    for key in ("name", "description", "licence"):
+        if not isinstance(data.get(key, ""), str):
+            raise InputError(f"{path}: {key!r} must be a text.")
+    if len(data.get("name", "-")) not in range(1, MAX_NAME + 1):
+        raise InputError(f"{path}: 'name' must have 1 to {MAX_NAME} characters.")
+    return CaptureSettings(
+        name=data.get("name"),
+        fps=positive_number(data["fps"], MAX_FPS, f"{path}: 'fps'") if "fps" in data else None,
+        held_out=camera_names(data["held_out"], f"{path}: 'held_out'") if "held_out" in data else None,
+    )
+
+
+def positive_number(value: object, limit: float, what: str) -> float:
+    """A finite number in (0, limit]. Raises InputError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= limit:
+        raise InputError(f"{what} must be a number above 0 and at most {limit:g}, but is {str(value)[:40]!r}.")
+    return float(value)
+
+
+def positive_integer(value: object, limit: int, what: str) -> int:
+    """An integer in [1, limit]. Raises InputError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
+        raise InputError(f"{what} must be an integer from 1 to {limit}, but is {str(value)[:40]!r}.")
+    return value
+
+
+def plain_name(value: object, what: str) -> str:
+    """A name that is safe as one path component. Raises InputError otherwise."""
+    if not isinstance(value, str) or len(value) > MAX_NAME or not _PLAIN_NAME.fullmatch(value):
+        raise InputError(f"{what} must be a plain name (letters, digits, '_', '-', '.', ' '), but is {str(value)[:60]!r}.")
+    return value
+
+
+def camera_names(value: object, what: str) -> tuple[str, ...]:
+    """A list of distinct plain names. Raises InputError otherwise."""
+    if not isinstance(value, list):
+        raise InputError(f"{what} must be a list of camera names.")
+    names = tuple(plain_name(item, f"{what}: a camera name") for item in value)
+    if len(set(names)) != len(names):
+        raise InputError(f"{what} names a camera twice.")
+    return names
+
+
+def check_held_out(held_out: Sequence[str], cameras: Sequence[str], where: Path) -> tuple[str, ...]:
+    """Raises InputError if a held-out camera does not exist, or none is left to reconstruct from."""
+    for name in held_out:
+        if name not in cameras:
+            raise InputError(f"{where} holds out the camera {name!r}, but the cameras are {', '.join(cameras)}.")
+    if len(held_out) >= len(cameras):
+        raise InputError(f"{where} holds out all {len(cameras)} cameras, so none is left to reconstruct from: hold out fewer.")
+    return tuple(held_out)

@@ -1,0 +1,92 @@
+"""Writing files so that a reader never meets half of one, and reading small text files with a bound."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trackersplat.errors import InputError
+
+JSON_LIMIT = 16 << 20  # bytes; a larger "settings" file is an accident or an attack
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside ``path``; on success it is renamed over ``path``, on failure removed.
+
+    Raises InputError if it cannot be written.
+    """
+    temporary = _beside(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): check the folder, its permissions and the free space.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yields a new temporary folder beside ``path``; on success it takes the place of ``path``, on failure it is removed.
+
+    Raises InputError if the parent folder cannot be written.
+    """
+    temporary = _beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        yield temporary
+        remove_folder(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise unwritable(path.parent) from error
+    finally:
+        remove_folder(temporary)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
+def unwritable(folder: Path) -> InputError:
+    """The one sentence for an output folder that refuses to be written."""
+    return InputError(f"Cannot write to {folder}: choose another folder with --out, or change its permissions.")
+
+
+def remove_folder(path: Path) -> None:
+    """Removes a folder and all in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    write_text(path, json.dumps(data, indent=1) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises InputError if the file is missing, too large, or not one."""
+    try:
+        if path.stat().st_size > JSON_LIMIT:
+            raise InputError(
+                f"{path} has {path.stat().st_size:,} bytes, expected at most {JSON_LIMIT:,} of JSON; it is not a file of ours."
+            )
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}); restore it or remove it.") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path} must hold a JSON object, found a {type(data).__name__}.")
+    return data
