@@ -1,0 +1,238 @@
+"""The command line as a user meets it: a process, its output, its exit code, and what it leaves on disk."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from trackersplat.cli import main
+from trackersplat.runs.run import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+QUICK = ("--first-steps", "40", "--steps", "8")
+
+
+def trackersplat(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(_command(*arguments), capture_output=True, text=True, cwd=cwd, env=_environment(), check=False)
+
+
+def _command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "trackersplat.cli", *map(str, arguments)]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+
+
+def plys(run: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("point_cloud.ply"))}
+
+
+@pytest.fixture(scope="module")
+def finished(small_capture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run of four frames, and what the command printed."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    result = trackersplat("reconstruct", small_capture_folder, "--frames", "1:4", "--out", out, *QUICK)
+    assert result.returncode == 0, result.stderr
+    return out, result.stdout
+
+
+def test_info_says_what_a_capture_is(small_capture_folder: Path) -> None:
+    result = trackersplat("info", small_capture_folder)
+    assert result.returncode == 0
+    for fact in ("n3dv", "64x48", "held out  cam00", "cam03"):
+        assert fact in result.stdout
+
+
+def test_reconstruct_ends_with_the_table_of_all_frames(finished: tuple[Path, str]) -> None:
+    out, printed = finished
+    table = printed[printed.index("PSNR on the held-out cameras") :]
+    for heading in ("do nothing", "moved only", "refined"):
+        assert heading in table
+    with (out / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["frame"] for row in rows] == ["1", "2", "3", "4"]
+    for row in rows:
+        assert f"{float(row['psnr']):.2f}" in table
+
+
+def test_a_run_killed_in_the_middle_loses_one_frame_and_ends_the_same(
+    finished: tuple[Path, str], small_capture_folder: Path, tmp_path: Path
+) -> None:
+    arguments = ("reconstruct", small_capture_folder, "--frames", "1:4", "--out", tmp_path / "run", *QUICK, "--events", "json")
+    with subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+        assert process.stdout is not None
+        done = 0
+        for line in process.stdout:
+            event = json.loads(line)
+            done += event["event"] == "FrameDone"
+            if done == 2 and event["event"] == "StepDone":  # in the middle of the third frame
+                break
+        process.send_signal(signal.SIGKILL)
+    assert Run.open(tmp_path / "run").frames() == (0, 1)
+
+    again = trackersplat(*arguments)
+    assert again.returncode == 0, again.stderr
+    events = [json.loads(line) for line in again.stdout.splitlines()]
+    assert events[0]["frames"] == [2, 3]
+    assert plys(tmp_path / "run") == plys(finished[0])
+
+
+def test_asking_again_for_finished_frames_does_nothing(finished: tuple[Path, str], small_capture_folder: Path) -> None:
+    before = plys(finished[0])
+    result = trackersplat("reconstruct", small_capture_folder, "--frames", "1:4", "--out", finished[0], *QUICK, "--events", "json")
+    assert [json.loads(line)["event"] for line in result.stdout.splitlines()] == ["Started", "Finished"]
+    assert plys(finished[0]) == before
+
+
+def test_terminating_stops_with_a_sentence_and_keeps_what_is_done(small_capture_folder: Path, tmp_path: Path) -> None:
+    arguments = ("reconstruct", small_capture_folder, "--out", tmp_path / "run", "--first-steps", "5000", "--events", "json")
+    with subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line)["event"] == "StepDone":
+                break
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Finished frames are kept" in errors
+    assert {path.name for path in (tmp_path / "run").iterdir()} <= {"run.json", "metrics.csv"}
+
+
+def test_a_compacted_run_still_opens(finished: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(finished[0], tmp_path / "run")
+    result = trackersplat("compact", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    assert plys(tmp_path / "run") == {}
+    assert len(Run.open(tmp_path / "run").read_frame(3)) == len(Run.open(finished[0]).read_frame(3))
+
+
+def test_other_settings_in_the_same_folder_are_refused(finished: tuple[Path, str], small_capture_folder: Path) -> None:
+    result = trackersplat("reconstruct", small_capture_folder, "--out", finished[0], "--steps", "9")
+    assert result.returncode == 2
+    assert "other settings (settings." in result.stderr
+
+
+Case = Callable[[Path, Path], "list[str | Path]"]
+
+
+def _missing(tmp: Path, capture: Path) -> list[str | Path]:
+    return [tmp / "nowhere"]
+
+
+def _empty(tmp: Path, capture: Path) -> list[str | Path]:
+    (tmp / "empty").mkdir()
+    return [tmp / "empty"]
+
+
+def _not_a_video(tmp: Path, capture: Path) -> list[str | Path]:
+    (_copy(tmp, capture) / "cam02.mp4").write_text("no video")
+    return [tmp / "copy"]
+
+
+def _zero_bytes(tmp: Path, capture: Path) -> list[str | Path]:
+    (_copy(tmp, capture) / "cam02.mp4").write_bytes(b"")
+    return [tmp / "copy"]
+
+
+def _wrong_rows(tmp: Path, capture: Path) -> list[str | Path]:
+    (_copy(tmp, capture) / "cam03.mp4").unlink()
+    return [tmp / "copy"]
+
+
+def _unknown_layout(tmp: Path, capture: Path) -> list[str | Path]:
+    (tmp / "odd").mkdir()
+    (tmp / "odd" / "notes.txt").write_text("hello")
+    return [tmp / "odd"]
+
+
+def _truncated_points(tmp: Path, capture: Path) -> list[str | Path]:
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex 1000\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
+    (_copy(tmp, capture) / "points3D.ply").write_bytes(header.encode() + b"\0" * 50)
+    return [tmp / "copy"]
+
+
+def _unwritable(tmp: Path, capture: Path) -> list[str | Path]:
+    (tmp / "a_file").write_text("in the way")
+    return [capture, "--out", tmp / "a_file" / "run"]
+
+
+def _occupied(tmp: Path, capture: Path) -> list[str | Path]:
+    (tmp / "mine").mkdir()
+    (tmp / "mine" / "thesis.txt").write_text("precious")
+    return [capture, "--out", tmp / "mine"]
+
+
+def _beyond_the_end(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--frames", "3:700"]
+
+
+def _unknown_tracker(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--tracker", "crystal-ball"]
+
+
+def _unknown_camera(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--hold-out", "cam99"]
+
+
+def _copy(tmp: Path, capture: Path) -> Path:
+    return Path(shutil.copytree(capture, tmp / "copy"))
+
+
+CASES = (
+    _missing,
+    _empty,
+    _not_a_video,
+    _zero_bytes,
+    _wrong_rows,
+    _unknown_layout,
+    _truncated_points,
+    _unwritable,
+    _occupied,
+    _beyond_the_end,
+    _unknown_tracker,
+    _unknown_camera,
+)
+
+
+@pytest.fixture
+def keep_signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("keep_signals")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__.strip("_"))
+def test_bad_input_is_one_sentence_and_exit_code_two_and_nothing_is_written(
+    case: Case, tmp_path: Path, small_capture_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(argument) for argument in case(tmp_path, small_capture_folder)]
+    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    with pytest.raises(SystemExit) as stop:
+        main(["reconstruct", *arguments])
+    printed = capsys.readouterr()
+    assert stop.value.code == 2, printed.err
+    assert printed.err.startswith("error: ")
+    assert len(printed.err.strip().splitlines()) == 1
+    assert printed.out == ""
+    assert list((tmp_path / "work").iterdir()) == []
+    (tmp_path / "work").rmdir()
+    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+
+
+def test_bad_input_ends_the_process_with_code_two(tmp_path: Path) -> None:
+    result = trackersplat("info", tmp_path / "nowhere")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"error: {tmp_path / 'nowhere'} does not exist: give the folder of a capture, or 'demo' for the bundled one.\n"

@@ -1,0 +1,197 @@
+"""The command line: ``trackersplat info | reconstruct | compact``. Exit codes: 0 done, 1 defect, 2 bad input, 130 stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from trackersplat import __version__
+from trackersplat.errors import InputError
+
+if TYPE_CHECKING:
+    from trackersplat.captures.capture import Capture
+    from trackersplat.rendering.rasterizer import Rasterizer
+    from trackersplat.runs.settings import ReconstructSettings
+
+
+@dataclass(frozen=True)
+class Info:
+    """Print what a capture is: cameras, frames, size, fps, held-out cameras, layout, warnings."""
+
+    path: Annotated[str, tyro.conf.Positional]
+    """A capture folder, or "demo"."""
+
+    def run(self) -> None:
+        from trackersplat.captures.registry import open_capture
+        from trackersplat.terminal import print_capture
+
+        print_capture(open_capture(self.path))
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Reconstruct frames of a capture into a run folder; frames that are there already are kept."""
+
+    capture: Annotated[str, tyro.conf.Positional]
+    """A capture folder, or "demo"."""
+    frames: str = "all"
+    """A:B (frames A to B, counted from 1, both included), one number, or all."""
+    out: Path | None = None
+    """Run folder; output/NAME in the working folder if absent."""
+    tracker: str = "dis"
+    """Point tracker, or "none": refine without moving first."""
+    batch: int = 1
+    """Target frames that share one base frame."""
+    steps: int | None = None
+    """Optimisation steps of a moved frame."""
+    first_steps: int | None = None
+    """Optimisation steps of a frame that is fitted from scratch."""
+    hold_out: str | None = None
+    """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
+    seed: int = 0
+    """Same seed, same machine, same result."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU with gsplat where there is one, else the CPU."""
+    compact: bool = False
+    """At the end, turn the PLY files into one compact, quantised sequence."""
+    events: Literal["text", "json"] = "text"
+    """json: one event a line on standard output, for programs."""
+
+    def run(self) -> None:
+        from trackersplat.captures.registry import open_capture
+        from trackersplat.rendering.choose import choose_rasterizer
+        from trackersplat.runs.plan import parse_frames
+        from trackersplat.runs.reconstruct import reconstruct
+        from trackersplat.runs.run import Run, default_out
+        from trackersplat.runs.versions import versions
+        from trackersplat.terminal import JsonLines, TextProgress, print_frames
+
+        capture = open_capture(self.capture)
+        if self.hold_out is not None:
+            capture = _with_held_out(capture, self.hold_out)
+        frames = parse_frames(self.frames, capture.frame_count)
+        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
+        settings = self._settings(rasterizer)
+        info = {"settings": settings.to_json(), "held_out": list(capture.held_out), **versions(rasterizer)}
+        run = Run.create(self.out or default_out(capture), capture, info)
+        reporter = JsonLines() if self.events == "json" else TextProgress(capture.name)
+        with _traceback_in(run.path / "run.log"), reporter:
+            for event in reconstruct(capture, run, frames, settings, rasterizer):
+                reporter.show(event)
+        if self.compact:
+            run.compact()
+        if self.events == "text":
+            print_frames(run, frames)
+
+    def _settings(self, rasterizer: Rasterizer) -> ReconstructSettings:
+        from trackersplat.runs.settings import ReconstructSettings
+        from trackersplat.tracking.registry import create_tracker
+
+        settings = ReconstructSettings.for_device(rasterizer.device.type)
+        tracker = None if self.tracker == "none" else self.tracker
+        if tracker is not None:
+            create_tracker(tracker)  # an unknown name is said before anything is written
+        for name, steps in (("--steps", self.steps), ("--first-steps", self.first_steps)):
+            if steps is not None and steps < 1:
+                raise InputError(f"{name} must be at least 1, got {steps}.")
+        if self.batch < 1:
+            raise InputError(f"--batch must be at least 1, got {self.batch}.")
+        return dataclasses.replace(
+            settings,
+            tracker=tracker,
+            batch=self.batch,
+            seed=self.seed,
+            refine=dataclasses.replace(settings.refine, steps=self.steps or settings.refine.steps),
+            first=dataclasses.replace(settings.first, steps=self.first_steps or settings.first.steps),
+        )
+
+
+@dataclass(frozen=True)
+class Compact:
+    """Turn the PLY files of a run into one compact sequence (quantised; what never changes is stored once)."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """A run folder made by `trackersplat reconstruct`."""
+
+    def run(self) -> None:
+        from trackersplat.runs.run import Run
+
+        run = Run.open(self.folder)
+        size = run.compact()
+        print(f"{run.path}: {len(run.frames())} frames, {size / 1e6:.2f} MB")
+
+
+_COMMANDS: dict[str, Callable[..., Any]] = {"info": Info, "reconstruct": Reconstruct, "compact": Compact}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        print(f"trackersplat {__version__}")
+        return
+    command = tyro.extras.subcommand_cli_from_dict(
+        _COMMANDS, prog="trackersplat", description="Dynamic 3D Gaussian scenes from multi-view video.", args=arguments
+    )
+    signal.signal(signal.SIGTERM, _stop)
+    sys.exit(exit_code(command.run))
+
+
+def exit_code(work: Callable[[], None]) -> int:
+    """Runs ``work`` and says what went wrong, if anything, in the way a person can use."""
+    try:
+        work()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. Finished frames are kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    except DefectError as error:
+        print(f"internal error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class DefectError(Exception):
+    """One of our own errors, whose traceback has been written to a log."""
+
+
+@contextmanager
+def _traceback_in(log: Path) -> Iterator[None]:
+    """Keeps the traceback of a defect in a file and replaces it by one sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        with log.open("a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        raise DefectError(f"{type(error).__name__}: {error} (traceback in {log})") from error
+
+
+def _with_held_out(capture: Capture, names: str) -> Capture:
+    held_out = tuple(name.strip() for name in names.split(",") if name.strip())
+    for name in held_out:
+        capture.camera_index(name)
+    if len(held_out) >= len(capture.cameras):
+        raise InputError(f"--hold-out names all {len(capture.cameras)} cameras of {capture.name}; leave some to reconstruct from.")
+    return dataclasses.replace(capture, held_out=held_out)
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Which frames are to be reconstructed, in which order, and from which base."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trackersplat.errors import InputError
+
+_RANGE = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Frames that are moved from one base; ``base`` is None for a frame that is fitted from scratch."""
+
+    base: int | None
+    targets: tuple[int, ...]
+
+
+def parse_frames(text: str, frame_count: int) -> range:
+    """``"A:B"`` (frames A to B, counted from 1, both included), ``"A"`` or ``"all"`` as indices from 0.
+
+    Raises InputError if it is not of that form or not within the capture.
+    """
+    if text == "all":
+        return range(frame_count)
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise InputError(f"Frames {text!r} are not understood: expected A:B, one number, or all.")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if not 1 <= first <= last <= frame_count:
+        raise InputError(f"Frames {text} are not in the capture: it has frames 1 to {frame_count}.")
+    return range(first - 1, last)
+
+
+def plan_batches(wanted: Iterable[int], present: Sequence[int], batch: int) -> list[Batch]:
+    """Groups the wanted frames that are not present yet.
+
+    Batches lie on a fixed grid (frame 0 is the first base, then every ``batch`` frames), so a run that was killed and
+    started again makes the same choices. The base of a frame is the last frame at or before its base on that grid that
+    is present or will be by then; a frame with none before it is fitted from scratch.
+    """
+    if batch < 1:
+        raise InputError(f"A batch must have at least one frame, got {batch}.")
+    available = set(present)
+    batches: list[Batch] = []
+    for frame in sorted(set(wanted) - available):
+        grid = batch * ((frame - 1) // batch) if frame else -1
+        base = max((f for f in available if f <= grid), default=None)
+        if base is None:  # nothing on or before the grid point: any earlier frame will do before starting from scratch
+            base = max((f for f in available if f < frame), default=None)
+        available.add(frame)
+        if batches and base is not None and batches[-1].base == base:
+            batches[-1] = Batch(base, (*batches[-1].targets, frame))
+        else:
+            batches.append(Batch(base, (frame,)))
+    return batches

@@ -1,0 +1,188 @@
+"""From a capture to a run: fits a first frame, then moves it by tracks and refines it, frame after frame.
+
+A reconstruction is a stream of events; closing the iterator cancels it and leaves every finished frame on disk.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import torch
+
+from trackersplat.captures.capture import Capture
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.ply import write_ply
+from trackersplat.motion.apply import move
+from trackersplat.motion.estimate import estimate_motion
+from trackersplat.motion.motion import Motion
+from trackersplat.rendering.choose import describe, is_prepared, prepare
+from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.runs.events import Event, Finished, FrameDone, FrameScores, Preview, Stage, Started, StepDone
+from trackersplat.runs.measure import compare_with_camera
+from trackersplat.runs.plan import Batch, plan_batches
+from trackersplat.runs.records import CameraScore
+from trackersplat.runs.run import FrameResult, Run
+from trackersplat.runs.settings import ReconstructSettings
+from trackersplat.tracking.point_tracks import sample_grid
+from trackersplat.tracking.registry import create_tracker
+from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.views import track_views
+from trackersplat.training.first_frame import fit_first_frame
+from trackersplat.training.progress import Progress
+from trackersplat.training.refine import refine_frame
+
+PREVIEW_SECONDS = 2.0  # at most one preview in this time
+TRACK_GRID_PX = 8  # spacing of the tracks kept for display
+PREVIEW_FILE = "preview.ply"
+
+
+def reconstruct(
+    capture: Capture, run: Run, frames: Sequence[int], settings: ReconstructSettings, rasterizer: Rasterizer
+) -> Iterator[Event]:
+    """Reconstructs the frames (indices from 0) that the run does not hold yet.
+
+    The result depends on the settings, the machine and the capture only, not on where an earlier attempt was stopped.
+    """
+    started = time.perf_counter()
+    batches = plan_batches(frames, run.frames(), settings.batch)
+    planned = tuple(frame for batch in batches for frame in batch.targets)
+    yield Started(planned, describe(rasterizer), settings.first.steps, settings.refine.steps)
+    run.write_metrics()
+    if planned and not is_prepared(rasterizer):
+        yield from _prepare(rasterizer, planned[0])
+    try:
+        for index, batch in enumerate(batches):
+            following = batches[index + 1].targets if index + 1 < len(batches) else ()
+            capture.prefetch(range(len(capture.cameras)), [*batch.targets, *following])
+            if batch.base is None:
+                yield from _first(capture, run, batch.targets[0], settings, rasterizer)
+            else:
+                yield from _moved(capture, run, batch, settings, rasterizer)
+    finally:
+        (run.path / PREVIEW_FILE).unlink(missing_ok=True)
+    yield Finished(time.perf_counter() - started)
+
+
+def _prepare(rasterizer: Rasterizer, frame: int) -> Iterator[Stage]:
+    """Compiles the kernels in a thread, so that every step can be told."""
+    steps: queue.Queue[str] = queue.Queue()
+    with ThreadPoolExecutor(1) as pool:
+        compiling = pool.submit(prepare, rasterizer, lambda what, done, total: steps.put(f"{what} ({done} of {total})"))
+        while not compiling.done() or not steps.empty():
+            try:
+                yield Stage(frame, "compile", steps.get(timeout=0.1))
+            except queue.Empty:
+                continue
+        compiling.result()
+
+
+def _first(capture: Capture, run: Run, frame: int, settings: ReconstructSettings, rasterizer: Rasterizer) -> Iterator[Event]:
+    started = time.perf_counter()
+    first = replace(settings.first, seed=settings.seed + frame)
+    result: Gaussians | None = None
+    for event in _steps(run, frame, fit_first_frame(capture, frame, rasterizer, first), preview=True):
+        if isinstance(event, Gaussians):
+            result = event
+        else:
+            yield event
+    assert result is not None, "a fit that yields no progress"
+    yield Stage(frame, "measure")
+    held_out, training = _scores(rasterizer, capture, frame, {"": result})
+    scores = FrameScores(None, None, _mean([s.psnr for s in held_out]), _mean([s.ssim for s in held_out]))
+    done = FrameDone(frame, None, scores, len(result), 0.0, 0.0, time.perf_counter() - started)
+    run.write_frame(FrameResult(done, result, settings.first.steps, held_out, training), capture)
+    yield done
+
+
+def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettings, rasterizer: Rasterizer) -> Iterator[Event]:
+    assert batch.base is not None
+    started = time.perf_counter()
+    base = run.read_frame(batch.base).to(rasterizer.device)
+    tracks: list[tuple[int, DenseTracks]] = []
+    if settings.tracker is not None:
+        yield Stage(batch.targets[0], "track", f"{len(capture.training_cameras)} views, frame {batch.base + 1} to {_spoken(batch.targets)}")
+        finished = track_views(create_tracker(settings.tracker), capture, capture.training_cameras, batch.base, batch.targets)
+        tracks = sorted(finished, key=lambda pair: pair[0])  # views finish in any order, sums must not depend on it
+        yield Stage(batch.targets[0], "move")
+        cameras = [capture.cameras[camera] for camera, _ in tracks]
+        withheld = run.read_withheld(batch.base)
+        carried = withheld.to(base.device) if withheld is not None and len(withheld) == len(base) else None
+        dense = [t for _, t in tracks]
+        motions: Sequence[Motion | None] = estimate_motion(rasterizer, base, cameras, dense, settings.motion, carried=carried)
+    else:
+        motions = [None] * len(batch.targets)
+    shared = (time.perf_counter() - started) / len(batch.targets)
+
+    for position, (frame, motion) in enumerate(zip(batch.targets, motions, strict=True)):
+        started = time.perf_counter()
+        moved = base if motion is None else move(base, motion)
+        static = torch.zeros(len(base), dtype=torch.bool, device=base.device) if motion is None else motion.static
+        yield Stage(frame, "refine")
+        refine = replace(settings.refine, seed=settings.seed + frame)
+        result = moved
+        for event in _steps(run, frame, refine_frame(moved, static, capture, frame, rasterizer, refine), preview=False):
+            if isinstance(event, Gaussians):
+                result = event
+            else:
+                yield event
+        yield Stage(frame, "measure")
+        stages = {"still": base, "moved": moved, "": result}
+        held_out, training = _scores(rasterizer, capture, frame, stages if motion is not None else {"still": base, "": result})
+        scores = FrameScores(
+            _mean([s.still_psnr for s in held_out]),
+            _mean([s.moved_psnr for s in held_out]),
+            _mean([s.psnr for s in held_out]),
+            _mean([s.ssim for s in held_out]),
+        )
+        measured = 0.0 if motion is None else motion.measured.float().mean().item()
+        seconds = shared + time.perf_counter() - started
+        done = FrameDone(frame, batch.base, scores, len(result), measured, static.float().mean().item(), seconds)
+        kept = {capture.cameras[camera].name: sample_grid(dense, position, TRACK_GRID_PX) for camera, dense in tracks}
+        withheld = None if motion is None else motion.withheld
+        run.write_frame(FrameResult(done, result, settings.refine.steps, held_out, training, kept, withheld), capture)
+        yield done
+
+
+def _steps(run: Run, frame: int, progress: Iterator[Progress], *, preview: bool) -> Iterator[StepDone | Preview | Stage | Gaussians]:
+    """The events of an optimisation, and last of all its result."""
+    last_preview = 0.0
+    latest: Progress | None = None
+    for latest in progress:
+        if latest.stage:
+            yield Stage(frame, latest.stage, latest.detail)
+            continue
+        yield StepDone(frame, latest.step, latest.steps, latest.loss, len(latest.gaussians), latest.psnr)
+        if preview and time.monotonic() - last_preview > PREVIEW_SECONDS and latest.step < latest.steps:
+            path = run.path / PREVIEW_FILE
+            write_ply(path, latest.gaussians)
+            yield Preview(frame, str(path))
+            last_preview = time.monotonic()
+    if latest is not None:
+        yield latest.gaussians.detach()
+
+
+def _scores(
+    rasterizer: Rasterizer, capture: Capture, frame: int, stages: dict[str, Gaussians]
+) -> tuple[tuple[CameraScore, ...], tuple[CameraScore, ...]]:
+    """Scores of the held-out cameras at every stage, and of the training cameras for the result alone."""
+
+    def score(camera: int, wanted: dict[str, Gaussians]) -> CameraScore:
+        found = {name: compare_with_camera(rasterizer, gaussians, capture, camera, frame) for name, gaussians in wanted.items()}
+        still, moved = found.get("still"), found.get("moved")
+        return CameraScore(capture.cameras[camera].name, *found[""], still[0] if still else None, moved[0] if moved else None)
+
+    held_out = tuple(score(camera, stages) for camera in capture.held_out_cameras)
+    return held_out, tuple(score(camera, {"": stages[""]}) for camera in capture.training_cameras)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _spoken(frames: Sequence[int]) -> str:
+    return str(frames[0] + 1) if len(frames) == 1 else f"{frames[0] + 1}-{frames[-1] + 1}"

@@ -1,0 +1,280 @@
+"""A run: the directory that holds a reconstruction.
+
+    <run>/run.json                                   settings, versions, hardware, what was captured
+    <run>/metrics.csv                                held-out cameras, one row per frame and camera
+    <run>/frame1/...                                 a frame fitted from scratch
+    <run>/refine/base-propagate-<tracker>/frame<N>/  frames moved from another and refined
+        point_cloud/iteration_<I>/point_cloud.ply    3DGS PLY
+        log/iteration_<I>/log.csv                    training cameras, the published columns
+        cameras.json, cfg_args                       as other 3DGS tools expect
+        frame.json                                   how it was made and how good it is
+        tracks.npz                                   a grid of the 2D tracks that moved it
+        withheld.safetensors                         motion too small to show yet, carried to the next frame
+    <run>/sequence/                                  the compact form (gaussians/sequence.py), beside or instead of the PLYs
+
+The layout is that of the published system, so older results open too. A frame's folder appears by one rename: it is
+complete or absent. Folders and files count frames from 1, this module's functions from 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
+from trackersplat.files import atomic_folder, read_json, remove_folder, unwritable, write_json, write_text
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.ply import read_ply, write_ply
+from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
+from trackersplat.runs.events import FrameDone, from_json, to_json
+from trackersplat.runs.records import CameraScore, camera_entries, log_csv, metrics_csv
+from trackersplat.tracking.point_tracks import PointTracks, read_point_tracks, write_point_tracks
+
+FORMAT = 1
+_FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
+_ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """All that is kept of one reconstructed frame."""
+
+    done: FrameDone
+    gaussians: Gaussians
+    iterations: int
+    held_out: tuple[CameraScore, ...]
+    training: tuple[CameraScore, ...]
+    tracks: dict[str, PointTracks] = field(default_factory=dict)  # camera name -> sample of the tracks that moved it
+    withheld: Tensor | None = None  # (N, 3) of the motion that led here (motion/motion.py)
+
+
+class Run:
+    """Reads and writes one run directory. Holds no state but the path and the contents of ``run.json``."""
+
+    def __init__(self, path: Path, info: dict[str, Any]) -> None:
+        self.path = path
+        self.info = info
+
+    @staticmethod
+    def open(path: Path) -> Run:
+        """Opens a finished or unfinished run, ours or of the published system.
+
+        Raises InputError if there is none.
+        """
+        if not path.is_dir():
+            raise InputError(f"There is no run at {path}: expected a folder made by `trackersplat reconstruct`.")
+        info = path / "run.json"
+        run = Run(path, read_json(info) if info.is_file() else {})
+        if not info.is_file() and not run.frames():
+            raise InputError(f"{path} is not a run: expected run.json or frame<N>/point_cloud folders in it.")
+        if run.info.get("format", FORMAT) != FORMAT:
+            raise InputError(f"{info} has format {run.info['format']!r}, this version reads {FORMAT}; update trackersplat.")
+        return run
+
+    @staticmethod
+    def create(path: Path, capture: Capture, info: dict[str, Any]) -> Run:
+        """Opens the run at ``path``, or starts one there.
+
+        Raises InputError if the folder cannot be written, holds something else, or a run of other settings or cameras.
+        """
+        identity = {
+            "name": capture.name,
+            "layout": capture.layout,
+            "frames": capture.frame_count,
+            "cameras": [c.name for c in capture.cameras],
+        }
+        info = {"format": FORMAT, "capture": identity, **info}
+        if (path / "run.json").is_file():
+            run = Run.open(path)
+            _same_or_raise(path, "capture", run.info.get("capture"), identity)
+            _same_or_raise(path, "settings", run.info.get("settings"), info.get("settings"))
+            return run
+        if path.is_dir() and any(path.iterdir()):
+            raise InputError(f"{path} is not empty and holds no run: choose an empty or new folder with --out.")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_json(path / "run.json", info)
+        except OSError as error:
+            raise unwritable(path) from error
+        return Run(path, info)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def pipeline(self) -> str:
+        """The folder of the moved frames, e.g. "refine/base-propagate-dis"."""
+        tracker = self.info.get("settings", {}).get("tracker", "none")
+        return f"refine/base-propagate-{tracker}"
+
+    # -- frames ---------------------------------------------------------------------------------------------------
+
+    def frames(self) -> tuple[int, ...]:
+        """Indices of the frames on disk, ascending. Scans the folder names anew."""
+        found = set(self._frame_folders())
+        sequence = self._sequence()
+        if sequence is not None:
+            found.update(sequence.frames)
+        return tuple(sorted(found))
+
+    def read_frame(self, frame: int) -> Gaussians:
+        """The Gaussians of a frame, on the CPU: the PLY where there is one, the compact form otherwise.
+
+        Raises InputError if the frame is not there or its file is broken.
+        """
+        folder = self._frame_folders().get(frame)
+        if folder is not None:
+            return read_ply(_last_iteration(folder / "point_cloud") / "point_cloud.ply")
+        sequence = self._sequence()
+        if sequence is None or frame not in sequence.frames:
+            raise InputError(f"Frame {frame + 1} of the run {self.path} is not reconstructed yet.")
+        return sequence.read(frame)
+
+    def write_frame(self, result: FrameResult, capture: Capture) -> None:
+        """Writes the frame's folder (by one rename) and then ``metrics.csv``."""
+        number = result.done.frame + 1
+        parent = self.path if result.done.base is None else self.path / self.pipeline
+        with atomic_folder(parent / f"frame{number}") as folder:
+            iteration = f"iteration_{result.iterations}"
+            cloud, log = folder / "point_cloud" / iteration, folder / "log" / iteration
+            cloud.mkdir(parents=True)
+            log.mkdir(parents=True)
+            write_ply(cloud / "point_cloud.ply", result.gaussians)
+            write_text(log / "log.csv", log_csv(result.training))
+            write_json(folder / "cameras.json", camera_entries(capture))
+            write_text(folder / "cfg_args", f"Namespace(sh_degree={result.gaussians.sh_degree}, source_path={str(capture.root)!r})")
+            if result.tracks:
+                write_point_tracks(folder / "tracks.npz", result.tracks)
+            if result.withheld is not None:
+                save_file({"withheld": result.withheld.detach().cpu().contiguous()}, folder / "withheld.safetensors")
+            scores = [vars(score) for score in result.held_out]
+            write_json(folder / "frame.json", {"done": to_json(result.done), "iterations": result.iterations, "held_out": scores})
+        self.write_metrics()
+
+    # -- what is known about frames ---------------------------------------------------------------------------------
+
+    def records(self) -> dict[int, FrameDone]:
+        """What was reported when each frame was done; frames of older runs without such a record are left out."""
+        return {frame: done for frame, done, _ in self._records()}
+
+    def read_tracks(self, frame: int) -> dict[str, PointTracks]:
+        """Camera name -> a grid of the 2D tracks that moved this frame; empty where none were kept."""
+        folder = self._record_folders().get(frame)
+        path = folder / "tracks.npz" if folder else None
+        return read_point_tracks(path) if path and path.is_file() else {}
+
+    def read_withheld(self, frame: int) -> Tensor | None:
+        """(N, 3) measured motion that this frame does not show yet because it was too small; None where none was kept."""
+        folder = self._record_folders().get(frame)
+        path = folder / "withheld.safetensors" if folder else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            return load_file(path)["withheld"]
+        except (SafetensorError, KeyError) as error:
+            raise InputError(f"{path} is damaged ({error}); remove the folder to reconstruct the frame anew.") from error
+
+    def write_metrics(self) -> None:
+        """Writes ``metrics.csv`` anew from the frames' records."""
+        write_text(self.path / "metrics.csv", metrics_csv(self._records()))
+
+    def compact(self) -> int:
+        """Turns the PLYs into the compact sequence (lossy: quantised); returns its size in bytes.
+
+        The PLYs are removed only after the sequence is complete and verified.
+        """
+        frames = self.frames()
+        if not frames:
+            raise InputError(f"The run {self.path} has no frames to compact.")
+        size = write_sequence(self.path / "sequence", frames, self.read_frame)
+        for folder in self._frame_folders().values():
+            remove_folder(folder / "point_cloud")
+        return size
+
+    # -- folders ------------------------------------------------------------------------------------------------------
+
+    def _record_folders(self) -> dict[int, Path]:
+        """Frame -> folder, from every pipeline; a frame moved by our pipeline wins over others."""
+        folders: dict[int, Path] = {}
+        parents = [p for p in (self.path, *sorted(self.path.glob("*/*"))) if p.is_dir() and p != self.path / self.pipeline]
+        for parent in (*parents, self.path / self.pipeline):
+            if parent.is_dir():
+                for child in parent.iterdir():
+                    match = _FRAME_FOLDER.fullmatch(child.name)
+                    if match and child.is_dir():
+                        folders[int(match[1]) - 1] = child
+        return folders
+
+    def _frame_folders(self) -> dict[int, Path]:
+        return {frame: folder for frame, folder in self._record_folders().items() if (folder / "point_cloud").is_dir()}
+
+    def _sequence(self) -> GaussianSequence | None:
+        path = self.path / "sequence"
+        return GaussianSequence.open(path) if path.is_dir() else None
+
+    def _records(self) -> Iterator[tuple[int, FrameDone, list[CameraScore]]]:
+        for frame, folder in sorted(self._record_folders().items()):
+            path = folder / "frame.json"
+            if not path.is_file():
+                continue
+            data = read_json(path)
+            try:
+                done = from_json(data["done"])
+                scores = [CameraScore(**score) for score in data["held_out"]]
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"{path} is not a frame record of ours ({error}); remove its folder to reconstruct the frame anew."
+                ) from error
+            if isinstance(done, FrameDone):
+                yield frame, done, scores
+
+
+def default_out(capture: Capture) -> Path:
+    """Where a reconstruction of this capture goes if nobody says otherwise: ``output/<name>`` below the working folder."""
+    return Path("output") / capture.name
+
+
+def find_runs(capture: Capture, out: Path | None = None) -> list[Path]:
+    """Run folders of this capture: ``out`` if given, else the default one and, for the bundled demo, the finished run."""
+    from trackersplat.captures.demo import demo_capture, demo_run
+
+    candidates = [out] if out is not None else [default_out(capture)]
+    if out is None and capture.root.resolve() == demo_capture().resolve():
+        candidates.append(demo_run())
+    found = []
+    for path in candidates:
+        if path.is_dir() and ((path / "run.json").is_file() or any(_FRAME_FOLDER.fullmatch(child.name) for child in path.iterdir())):
+            found.append(path)
+    return found
+
+
+def _last_iteration(folder: Path) -> Path:
+    numbered = [(int(match[1]), child) for child in folder.iterdir() if (match := _ITERATION_FOLDER.fullmatch(child.name))]
+    if not numbered:
+        raise InputError(f"{folder} holds no iteration_<I> folder; remove it to reconstruct the frame anew.")
+    return max(numbered)[1]
+
+
+def _same_or_raise(path: Path, what: str, there: Any, asked: Any) -> None:
+    if there == asked:
+        return
+    difference = next(_differences(there, asked, what), what)
+    raise InputError(f"{path} holds a run of other {what} ({difference}): choose another folder with --out, or ask for the same.")
+
+
+def _differences(there: Any, asked: Any, label: str) -> Iterator[str]:
+    if isinstance(there, dict) and isinstance(asked, dict):
+        for key in sorted(set(there) | set(asked)):
+            if there.get(key) != asked.get(key):
+                yield from _differences(there.get(key), asked.get(key), f"{label}.{key}")
+    else:
+        yield f"{label} {there!r} there, {asked!r} asked"

@@ -1,0 +1,31 @@
+"""Every choice of a reconstruction, with its defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from trackersplat.motion.estimate import MotionSettings
+from trackersplat.training.first_frame import FirstFrameSettings
+from trackersplat.training.refine import RefineSettings
+
+
+@dataclass(frozen=True)
+class ReconstructSettings:
+    """Frames of a batch share one base frame; the last frame of a batch is the base of the next one."""
+
+    first: FirstFrameSettings = field(default_factory=FirstFrameSettings)
+    refine: RefineSettings = field(default_factory=RefineSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
+    tracker: str | None = "dis"  # None: no motion, refinement starts from the base frame as it is
+    batch: int = 1  # target frames that share a base
+    seed: int = 0
+
+    @staticmethod
+    def for_device(device: str) -> ReconstructSettings:
+        """Defaults that suit a "cpu" or a "cuda" device."""
+        return ReconstructSettings(first=FirstFrameSettings.for_device(device), refine=RefineSettings.for_device(device))
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)

@@ -1,0 +1,163 @@
+"""What the command line prints: a capture, the progress of a reconstruction, the table at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from trackersplat.captures.capture import Capture
+from trackersplat.captures.summary import describe
+from trackersplat.runs.events import Event, Failed, Finished, FrameDone, Stage, Started, StepDone, to_json
+from trackersplat.runs.run import Run
+
+STAGES = {
+    "compile": "compiling kernels (once per machine)",
+    "points": "first points",
+    "optimise": "optimising",
+    "track": "tracking",
+    "move": "moving",
+    "refine": "refining",
+    "measure": "measuring",
+}
+
+
+class Reporter(Protocol):
+    """Shows events to somebody."""
+
+    def __enter__(self) -> Reporter: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+    def show(self, event: Event) -> None: ...
+
+
+class JsonLines:
+    """One event a line on standard output; an exception becomes a last event, Failed."""
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            self.show(Failed(str(error) or type(error).__name__))
+
+    def show(self, event: Event) -> None:
+        print(json.dumps(to_json(event)), flush=True)
+
+
+class TextProgress:
+    """A progress bar for people, with one line left behind per finished frame."""
+
+    def __init__(self, title: str) -> None:
+        self._console = Console(highlight=False)
+        self._title = title
+        self._bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"),
+            console=self._console, transient=True,
+        )  # fmt: skip
+        self._all: TaskID | None = None
+        self._now: TaskID | None = None
+
+    def __enter__(self) -> TextProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Started(frames=frames, device=device):
+                self._console.print(f"{escape(self._title)}: {len(frames)} frames to reconstruct on {escape(device)}")
+                self._all = self._bars.add_task("frames", total=len(frames), note="")
+                self._now = self._bars.add_task("", total=None, note="")
+            case Stage(frame=frame, name=name, detail=detail):
+                self._update(f"frame {frame + 1} {STAGES.get(name, name)}", None, 0, detail)
+            case StepDone(frame=frame, step=step, steps=steps, loss=loss, gaussians=count, psnr=psnr):
+                note = f"loss {loss:.4f}, {count:,} Gaussians" + (f", held out {psnr:.2f} dB" if psnr is not None else "")
+                self._update(f"frame {frame + 1} optimising", steps, step, note)
+            case FrameDone():
+                self._console.print(f"  frame {event.frame + 1:>4}  {frame_sentence(event)}")
+                if self._all is not None:
+                    self._bars.advance(self._all)
+            case Finished(seconds=seconds):
+                self._console.print(f"Finished in {seconds:.1f} s.")
+            case _:
+                return
+
+    def _update(self, description: str, total: int | None, done: int, note: str) -> None:
+        if self._now is not None:
+            self._bars.update(self._now, description=description, total=total, completed=done, note=escape(note))
+
+
+def frame_sentence(done: FrameDone) -> str:
+    """One line about a finished frame."""
+    scores = done.scores
+    if done.base is None:
+        quality = _decibel("held out", scores.psnr)
+    else:
+        quality = ", ".join((_decibel("still", scores.still_psnr), _decibel("moved", scores.moved_psnr), _decibel("refined", scores.psnr)))
+        quality += f"; {done.measured:.0%} tracked, {done.static:.0%} static"
+    return f"{done.seconds:6.1f} s  {quality}, {done.gaussians:,} Gaussians"
+
+
+def print_frames(run: Run, frames: Iterable[int]) -> None:
+    """The table at the end: do nothing, moved only and refined, PSNR on the held-out cameras."""
+    table = Table(title=f"PSNR on the held-out cameras, dB ({run.path})", title_justify="left")
+    for column in ("frame", "from", "do nothing", "moved only", "refined", "SSIM", "tracked", "static", "seconds"):
+        table.add_column(column, justify="right")
+    records = run.records()
+    for frame in frames:
+        done = records.get(frame)
+        if done is None:
+            continue
+        s = done.scores
+        base = "-" if done.base is None else str(done.base + 1)
+        cells = [_cell(s.still_psnr, 2), _cell(s.moved_psnr, 2), _cell(s.psnr, 2), _cell(s.ssim, 3)]
+        shares = ["-", "-"] if done.base is None else [f"{done.measured:.0%}", f"{done.static:.0%}"]
+        table.add_row(str(frame + 1), base, *cells, *shares, f"{done.seconds:.1f}")
+    Console(highlight=False).print(table)
+
+
+def print_capture(capture: Capture) -> None:
+    """What `trackersplat info` says."""
+    facts = describe(capture)
+    console = Console(highlight=False, soft_wrap=True)
+    sizes = ", ".join(f"{width}x{height}" for width, height in facts.sizes)
+    lines = {
+        "layout": facts.layout,
+        "folder": facts.path,
+        "cameras": str(len(facts.cameras)),
+        "frames": f"{facts.frame_count}, {facts.seconds:.2f} s at {facts.fps:g} fps",
+        "size": sizes,
+        "held out": ", ".join(facts.held_out) or "none",
+        "points": "none" if facts.point_count is None else f"{facts.point_count:,}",
+    }
+    console.print(f"[bold]{escape(facts.name)}[/bold]")
+    for label, value in lines.items():
+        console.print(f"  {label:<9} {escape(value)}")
+    table = Table(title="Cameras (pixels; positions in scene units)", title_justify="left")
+    for column in ("name", "size", "fx", "fy", "x", "y", "z", ""):
+        table.add_column(column, justify="left" if column in ("name", "") else "right")
+    for camera in facts.cameras:
+        position = [f"{value:.3f}" for value in camera.position]
+        size = f"{camera.width}x{camera.height}"
+        table.add_row(escape(camera.name), size, f"{camera.fx:.1f}", f"{camera.fy:.1f}", *position, "held out" if camera.held_out else "")
+    console.print(table)
+    for warning in facts.warnings:
+        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+
+
+def _decibel(label: str, value: float | None) -> str:
+    return f"{label} {value:.2f} dB" if value is not None else f"{label} -"
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
