@@ -18,3 +18,4 @@ class Motion:
     confidence: Tensor  # (N,) in [0, 1]
     residual_px: Tensor  # (N,) RMS reprojection error of the triangulation in pixels, nan where not measured
     views: Tensor  # (N,) int32 number of views that measured it
+    withheld: Tensor | None = None  # (N, 3) scene units: measured motion of static Gaussians, to be carried to the next batch

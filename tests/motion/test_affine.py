@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from trackersplat.captures.camera import Camera
+from trackersplat.errors import ShapeError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion.affine import measure_view, moment_features, project, solve_affine, surface_features
+from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.tracking.registry import tracker_info
+from trackersplat.tracking.tracker import DenseTracks
+
+LINEAR = np.array(((1.03, -0.08), (0.05, 0.96)))
+SHIFT = np.array((2.7, -1.3))
+
+
+def affine_positions(camera: Camera, linear: np.ndarray = LINEAR, shift: np.ndarray = SHIFT) -> np.ndarray:
+    """(H, W, 2): pixel p goes to linear p + shift."""
+    rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
+    return np.stack((columns, rows), axis=-1) @ linear.T + shift
+
+
+def sums_of(weights: Tensor, features: Tensor) -> Tensor:
+    return torch.einsum("nhw,hwf->nf", weights, features)
+
+
+@pytest.fixture
+def cloud(make_gaussians: Callable[..., Gaussians]) -> Gaussians:
+    points = np.random.default_rng(1).uniform(-0.5, 0.5, (60, 3))
+    return make_gaussians(points, scale=0.06)
+
+
+def solve(gaussians: Gaussians, camera: Camera, weights: Tensor, positions: np.ndarray, certainty: np.ndarray, dtype: torch.dtype):
+    alpha = weights.sum(0)
+    shared = surface_features(alpha, alpha * 3.0)
+    moments = moment_features(torch.tensor(positions, dtype=dtype)[None], torch.tensor(certainty, dtype=dtype)[None])
+    features = torch.cat((shared.to(dtype), moments), dim=-1)
+    mean, _ = project(camera, gaussians.means.double())
+    return solve_affine(sums_of(weights.to(dtype), features), mean, camera.width, camera.height), mean
+
+
+def test_an_affine_track_map_is_recovered_exactly(
+    cloud: Gaussians, cameras: list[Camera], brute_force_weights: Callable[[Gaussians, Camera], Tensor]
+) -> None:
+    camera = cameras[0]
+    weights = brute_force_weights(cloud, camera)
+    certainty = np.random.default_rng(0).uniform(0.2, 1.0, (camera.height, camera.width))
+    result, mean = solve(cloud, camera, weights, affine_positions(camera), certainty, torch.float64)
+    seen = result.weight[0] > 0.5
+    assert seen.sum() > 20
+    expected = mean.numpy() @ LINEAR.T + SHIFT - mean.numpy()
+    np.testing.assert_allclose(result.displacement[0][seen], expected[seen], atol=1e-5)
+    np.testing.assert_allclose(result.linear[0][seen], np.broadcast_to(LINEAR, (int(seen.sum()), 2, 2)), atol=1e-5)
+    assert result.spread[0][seen].max() < 1e-4
+    np.testing.assert_allclose(result.weight[0], torch.einsum("nhw,hw->n", weights, torch.tensor(certainty)), rtol=1e-5, atol=1e-6)
+
+
+def test_float32_sums_are_exact_enough_at_full_size(
+    make_gaussians: Callable[..., Gaussians], brute_force_weights: Callable[..., Tensor]
+) -> None:
+    camera = Camera("wide", 1352, 1014, np.array(((900.0, 0, 676), (0, 900.0, 507), (0, 0, 1))), np.eye(4))
+    points = np.random.default_rng(3).uniform((-2.2, -1.6, 3.0), (2.2, 1.6, 4.0), (12, 3))
+    gaussians = make_gaussians(points, scale=0.01)  # footprints of about 2.5 px
+    weights = brute_force_weights(gaussians, camera)
+    positions = affine_positions(camera, np.array(((1.001, -0.002), (0.002, 0.999))), np.array((8.0, -5.0)))
+    certainty = np.ones((camera.height, camera.width))
+    exact, _ = solve(gaussians, camera, weights, positions, certainty, torch.float64)
+    rounded, _ = solve(gaussians, camera, weights, positions, certainty, torch.float32)
+    np.testing.assert_allclose(rounded.displacement, exact.displacement, atol=5e-3)
+    np.testing.assert_allclose(rounded.linear, exact.linear, atol=2e-2)
+
+
+def test_uncertain_and_broken_tracks_have_no_say(
+    cloud: Gaussians, cameras: list[Camera], brute_force_weights: Callable[[Gaussians, Camera], Tensor]
+) -> None:
+    camera = cameras[1]
+    weights = brute_force_weights(cloud, camera)
+    positions, certainty = affine_positions(camera), np.ones((camera.height, camera.width))
+    positions[::2], certainty[::2] = 1e4, 0.0
+    positions[1::4, ::3] = np.nan
+    result, mean = solve(cloud, camera, weights, positions, certainty, torch.float64)
+    seen = (result.weight[0] > 0.5) & (result.leverage[0] < 4)
+    expected = mean.numpy() @ LINEAR.T + SHIFT - mean.numpy()
+    np.testing.assert_allclose(result.displacement[0][seen], expected[seen], atol=1e-4)
+    assert (result.share[0][seen] < 0.75).all()
+
+
+def test_two_motions_in_one_footprint_show_as_spread(
+    cloud: Gaussians, cameras: list[Camera], brute_force_weights: Callable[[Gaussians, Camera], Tensor]
+) -> None:
+    camera = cameras[2]
+    weights = brute_force_weights(cloud, camera)
+    positions = affine_positions(camera, np.eye(2), np.zeros(2))
+    rows, columns = np.mgrid[: camera.height, : camera.width]
+    positions[(rows + columns) % 2 == 0] += (6.0, 0.0)
+    result, _ = solve(cloud, camera, weights, positions, np.ones((camera.height, camera.width)), torch.float64)
+    seen = result.weight[0] > 3
+    np.testing.assert_allclose(result.spread[0][seen], 3.0, atol=0.1)  # half the difference
+
+
+def test_one_pass_over_all_targets_equals_one_pass_each(cloud: Gaussians, cameras: list[Camera]) -> None:
+    camera, rasterizer = cameras[3], PortableRasterizer()
+    shifts = [np.array((1.0, 0.0)), np.array((-2.0, 3.0)), np.array((0.5, 0.25))]
+    positions = np.stack([affine_positions(camera, np.eye(2), shift) for shift in shifts]).astype(np.float32)
+    ones = np.ones(positions.shape[:3], np.float32)
+    together, seen = measure_view(rasterizer, cloud, camera, DenseTracks(0, (1, 2, 3), positions, ones, ones, tracker_info("dis")))
+    for index, shift in enumerate(shifts):
+        single = DenseTracks(0, (1,), positions[index : index + 1], ones[:1], ones[:1], tracker_info("dis"))
+        alone, _ = measure_view(rasterizer, cloud, camera, single)
+        np.testing.assert_allclose(together.displacement[index], alone.displacement[0], atol=1e-5)
+        visible = together.weight[index] > 0.1
+        np.testing.assert_allclose(together.displacement[index][visible], np.broadcast_to(shift, (int(visible.sum()), 2)), atol=1e-3)
+    assert seen.weight.shape == seen.behind.shape == (len(cloud),)
+
+
+def test_a_hidden_gaussian_lies_behind_the_surface(make_gaussians: Callable[..., Gaussians]) -> None:
+    camera = Camera("front", 64, 48, np.array(((60.0, 0, 32), (0, 60.0, 24), (0, 0, 1))), np.eye(4))
+    x, y = np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-0.8, 0.8, 17))
+    wall = np.stack((x, y, np.full_like(x, 2.0)), axis=-1).reshape(-1, 3)
+    gaussians = make_gaussians(np.concatenate((wall, ((0.02, 0.03, 2.6),))), scale=0.07)
+    positions = affine_positions(camera, np.eye(2), np.zeros(2)).astype(np.float32)[None]
+    ones = np.ones(positions.shape[:3], np.float32)
+    _, seen = measure_view(PortableRasterizer(), gaussians, camera, DenseTracks(0, (1,), positions, ones, ones, tracker_info("dis")))
+    assert abs(float(seen.behind[-1]) - 0.6) < 0.05
+    visible = seen.weight[:-1] > 0.1
+    assert seen.behind[:-1][visible].abs().max() < 0.02
+
+
+def test_tracks_of_another_size_are_refused(cloud: Gaussians, cameras: list[Camera]) -> None:
+    ones = np.ones((1, 10, 12), np.float32)
+    tracks = DenseTracks(0, (1,), np.zeros((1, 10, 12, 2), np.float32), ones, ones, tracker_info("dis"))
+    with pytest.raises(ShapeError, match="12x10"):
+        measure_view(PortableRasterizer(), cloud, cameras[0], tracks)

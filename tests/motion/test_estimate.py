@@ -1,0 +1,145 @@
+"""The whole chain on a textured ball before a wall, with tracks from ray geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from trackersplat.captures.camera import Camera
+from trackersplat.errors import ShapeError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion.apply import move
+from trackersplat.motion.estimate import MotionSettings, estimate_motion
+from trackersplat.motion.quaternions import quaternion_to_matrix
+from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.tracking.registry import tracker_info
+from trackersplat.tracking.tracker import DenseTracks
+
+RADIUS, WALL = 0.45, -0.8  # ball at the origin, wall at x = WALL
+BALL, PLANE = 500, 1500
+Rigid = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+def seen_points(camera: Camera, centre: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points (..., 3) that the pixels (columns, rows) see with the ball at ``centre``, and whether they are on the ball."""
+    local = np.stack(((columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones_like(rows)), axis=-1)
+    ray = local @ camera.rotation
+    ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
+    offset = camera.center - centre
+    half = ray @ offset
+    root = half**2 - (offset @ offset - RADIUS**2)
+    hit = root > 0
+    distance = np.where(hit, -half - np.sqrt(np.maximum(root, 0)), (WALL - camera.center[0]) / ray[..., 0])
+    return camera.center + distance[..., None] * ray, hit
+
+
+def exact_tracks(camera: Camera, turn: np.ndarray, shifts: list[np.ndarray], drift: tuple[float, float, float] = (0, 0, 0)) -> DenseTracks:
+    """The ball turns and shifts, the wall drifts."""
+    rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
+    points, on_ball = seen_points(camera, np.zeros(3), rows, columns)
+    positions, visibility = [], []
+    for shift in shifts:
+        moved = np.where(on_ball[..., None], points @ turn.T + shift, points + drift)
+        pixels = camera.project(moved.reshape(-1, 3))[0].reshape(*rows.shape, 2)
+        front, _ = seen_points(camera, shift, pixels[..., 1], pixels[..., 0])
+        inside = (pixels > 0).all(-1) & (pixels < (camera.width, camera.height)).all(-1)
+        positions.append(pixels)
+        visibility.append(inside & (np.linalg.norm(front - moved, axis=-1) < 0.03))
+    shape = (len(shifts), *rows.shape)
+    targets = tuple(range(1, len(shifts) + 1))
+    return DenseTracks(
+        0, targets, np.array(positions, np.float32), np.array(visibility, np.float32), np.ones(shape, np.float32), tracker_info("dis")
+    )
+
+
+@pytest.fixture
+def scene(make_gaussians: Callable[..., Gaussians], cameras: list[Camera]) -> tuple[Gaussians, list[Camera]]:
+    """Ball first, then wall, seen by 160 x 120 pixel cameras."""
+    rng = np.random.default_rng(0)
+    ball = rng.normal(size=(BALL, 3))
+    ball *= RADIUS / np.linalg.norm(ball, axis=1, keepdims=True)
+    y, z = np.meshgrid(np.linspace(-1.3, 1.3, 50), np.linspace(-1, 1, 30))
+    wall = np.stack((np.full_like(y, WALL), y, z), axis=-1).reshape(-1, 3)
+    gaussians = make_gaussians(np.concatenate((ball, wall)), scale=0.03, degree=1)
+    colour = torch.where(torch.arange(len(gaussians))[:, None] < BALL, torch.tensor((0.8, -0.6, -0.6)), torch.tensor((-0.5, 0.4, 0.9)))
+    sh = torch.cat((colour[:, None] + 0.2 * gaussians.sh[:, :1], gaussians.sh[:, 1:]), dim=1)
+    return replace(gaussians, sh=sh), [camera.resized(160, 120) for camera in cameras]
+
+
+def test_a_turning_ball_moves_and_the_wall_stays_bit_identical(scene: tuple[Gaussians, list[Camera]], rigid: Rigid) -> None:
+    gaussians, cameras = scene
+    shifts = [np.array((0.0, 0.05, 0.02)), np.array((0.05, 0.12, -0.06))]
+    ball = gaussians.means[:BALL].double().numpy()
+    _, turn = rigid(ball, 0.25, (0.2, 0.1, 1.0), np.zeros(3), shifts[0])
+    tracks = [exact_tracks(camera, turn, shifts) for camera in cameras]
+    motions = estimate_motion(PortableRasterizer(), gaussians, cameras, tracks)
+    assert len(motions) == 2
+    seen_from_all = torch.from_numpy(ball[:, 0] > 0.2)
+    for motion, shift in zip(motions, shifts, strict=True):
+        expected = torch.tensor(ball @ turn.T + shift - ball)
+        error = (motion.translation[:BALL] - expected).norm(dim=-1)
+        assert motion.measured[:BALL][seen_from_all].float().mean() > 0.9
+        assert error[seen_from_all].median() < 3e-3  # the motion is 60 to 250 mm
+        assert error[~seen_from_all].median() < 2.5e-2  # the far side, never seen, follows rigidly
+        angle_error = (quaternion_to_matrix(motion.rotation[:BALL]).double() - torch.tensor(turn)).norm(dim=(1, 2))
+        assert angle_error[seen_from_all].median() < 0.03
+        assert motion.static[BALL:].float().mean() > 0.9
+        assert not motion.static[:BALL].any()
+        assert (motion.residual_px[motion.measured] < 1.5).all()
+        assert torch.isnan(motion.residual_px[~motion.measured]).all()
+        moved = move(gaussians, motion)
+        for name, before in gaussians.tensors().items():
+            assert torch.equal(moved.tensors()[name][motion.static], before[motion.static]), name
+
+
+def test_a_scene_at_rest_is_not_changed_in_any_bit(scene: tuple[Gaussians, list[Camera]]) -> None:
+    gaussians, cameras = scene
+    tracks = [exact_tracks(camera, np.eye(3), [np.zeros(3)]) for camera in cameras]
+    (motion,) = estimate_motion(PortableRasterizer(), gaussians, cameras, tracks)
+    moved = move(gaussians, motion)
+    for name, before in gaussians.tensors().items():
+        assert torch.equal(moved.tensors()[name], before), name
+    assert motion.static.float().mean() > 0.95
+
+
+def test_slow_motion_is_not_lost_from_batch_to_batch(scene: tuple[Gaussians, list[Camera]]) -> None:
+    """A wall that creeps 0.3 px a batch: the first batch withholds it, the second lets all of it through."""
+    gaussians, cameras = scene
+    step = (0.0, 0.3 / cameras[0].fx * 3.0, 0.0)
+    tracks = [exact_tracks(camera, np.eye(3), [np.array(step)], step) for camera in cameras]
+    rasterizer, settings = PortableRasterizer(), MotionSettings(static_px=0.4)
+    (first,) = estimate_motion(rasterizer, gaussians, cameras, tracks, settings)
+    front = torch.from_numpy(gaussians.means.numpy()[:, 0] > 0.3)
+    assert first.static[front].float().mean() > 0.95
+    assert (first.translation[first.static] == 0).all()
+    (second,) = estimate_motion(rasterizer, gaussians, cameras, tracks, settings, carried=first.withheld)
+    released = front & second.measured
+    assert released.sum() > 0.9 * front.sum()
+    torch.testing.assert_close(second.translation[released], 2 * torch.tensor(step).expand(int(released.sum()), 3), atol=2e-3, rtol=0)
+    assert second.withheld is not None
+    assert (second.withheld[released] == 0).all()
+
+
+def test_a_tracker_that_fails_in_one_view_is_outvoted(scene: tuple[Gaussians, list[Camera]]) -> None:
+    gaussians, cameras = scene
+    shift = np.array((0.0, 0.08, 0.05))
+    tracks = [exact_tracks(camera, np.eye(3), [shift]) for camera in cameras]
+    tracks[2] = replace(tracks[2], positions=tracks[2].positions + np.float32(9.0))
+    (motion,) = estimate_motion(PortableRasterizer(), gaussians, cameras, tracks)
+    front = motion.measured & torch.from_numpy(gaussians.means.numpy()[:, 0] > 0.3)
+    assert front.sum() > 40
+    assert (motion.translation[front] - torch.tensor(shift)).norm(dim=-1).median() < 2e-3
+    assert motion.static[BALL:].float().mean() > 0.8
+
+
+def test_tracks_that_do_not_fit_the_cameras_are_refused(scene: tuple[Gaussians, list[Camera]]) -> None:
+    gaussians, cameras = scene
+    tracks = [exact_tracks(camera, np.eye(3), [np.zeros(3)]) for camera in cameras]
+    with pytest.raises(ShapeError, match="every camera"):
+        estimate_motion(PortableRasterizer(), gaussians, cameras, tracks[:-1])
+    with pytest.raises(ShapeError, match="same base"):
+        estimate_motion(PortableRasterizer(), gaussians, cameras, [*tracks[:-1], replace(tracks[-1], base=3)])

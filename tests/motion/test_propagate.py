@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from trackersplat.motion.neighbours import nearest_neighbours
+from trackersplat.motion.propagate import Field, Graph, neighbour_graph, propagate, weakened
+
+
+def graph_of(points: np.ndarray, colours: np.ndarray | None = None) -> Graph:
+    return neighbour_graph(*nearest_neighbours(points, 8), np.zeros_like(points) if colours is None else colours, 0.1)
+
+
+def solve(
+    points: np.ndarray,
+    moves: np.ndarray,
+    known: np.ndarray,
+    static: np.ndarray,
+    rotations: np.ndarray | None = None,
+    graph: Graph | None = None,
+    precision: float = 1e8,
+) -> Field:
+    turn = np.zeros_like(points) if rotations is None else rotations
+    measured = Field(np.where(known[:, None], moves, 0.0), np.where(known[:, None], turn, 0.0), (known | static).astype(float))
+    weight = np.where(known, precision, 0.0)
+    turn_weight = np.where(known, 1e4, 0.0)
+    return propagate(points, measured, weight, turn_weight, static, graph or graph_of(points), strain=0.1, bend=0.1)
+
+
+@pytest.fixture
+def points() -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, (3000, 3))
+
+
+def none_of(points: np.ndarray) -> np.ndarray:
+    return np.zeros(len(points), dtype=bool)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.05, 0.95])
+def test_a_common_motion_reaches_every_unmeasured_gaussian(points: np.ndarray, share: float) -> None:
+    known = np.random.default_rng(1).uniform(size=len(points)) < share
+    known[0] = True
+    moves = np.broadcast_to((0.2, -0.1, 0.3), points.shape)
+    field = solve(points, moves, known, none_of(points))
+    np.testing.assert_allclose(field.translation, moves, atol=1e-4)
+    assert (field.rotation == 0).all()
+    assert (field.confidence > 0).all()
+    assert (field.confidence <= 1).all()
+
+
+def test_a_rotation_is_continued_and_not_flattened(points: np.ndarray, rigid: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
+    moves, rotation = rigid(points, 0.6, (0.2, 0.1, 1.0), np.zeros(3), np.array((0.1, 0, 0)))
+    vectors = np.broadcast_to(Rotation.from_matrix(rotation).as_rotvec(), points.shape)
+    known = points[:, 0] < -0.2  # the other side was never seen
+    field = solve(points, moves, known, none_of(points), vectors)
+    np.testing.assert_allclose(field.translation, moves, atol=2e-3)  # up to 1.2 units of motion
+    np.testing.assert_allclose(field.rotation, vectors, atol=1e-3)
+
+
+def test_static_gaussians_are_a_boundary_that_stays(points: np.ndarray) -> None:
+    """Between a wall that stands and one that moves by d, a Laplace solution rises from 0 to d."""
+    static, known = points[:, 0] < -0.8, points[:, 0] > 0.8
+    field = solve(points, np.broadcast_to((0.0, 0.5, 0.0), points.shape), known, static)
+    assert (field.translation[static] == 0).all()
+    assert (field.rotation[static] == 0).all()
+    between = ~static & ~known
+    middle = between & (np.abs(points[:, 0]) < 0.1)
+    assert 0.15 < field.translation[middle, 1].mean() < 0.35
+    assert field.translation[between, 1].min() > 0
+    assert field.translation[between, 1].max() < 0.5
+    assert np.corrcoef(points[between, 0], field.translation[between, 1])[0, 1] > 0.95
+
+
+def test_a_component_without_data_stays_and_says_so(points: np.ndarray) -> None:
+    far = points + np.array((100.0, 0, 0))
+    both = np.concatenate((points, far))
+    known = np.arange(len(both)) < 50
+    field = solve(both, np.ones_like(both), known, np.zeros(len(both), dtype=bool))
+    assert (field.translation[len(points) :] == 0).all()
+    assert (field.confidence[len(points) :] == 0).all()
+    np.testing.assert_allclose(field.translation[: len(points)], 1.0, atol=1e-3)
+
+
+def test_nothing_measured_moves_nothing(points: np.ndarray) -> None:
+    field = solve(points, np.zeros_like(points), none_of(points), none_of(points))
+    assert (field.translation == 0).all()
+    assert (field.confidence == 0).all()
+
+
+def test_a_lone_wrong_measurement_is_overruled_by_its_surroundings(points: np.ndarray) -> None:
+    moves = np.broadcast_to((0.02, 0.0, 0.0), points.shape).copy()
+    moves[7] = (0.0, 1.5, 0.0)
+    field = solve(points, moves, ~none_of(points), none_of(points), precision=1e4)
+    assert np.linalg.norm(field.translation[7] - (0.02, 0, 0)) < 0.1
+
+
+def test_motion_follows_colour_where_two_surfaces_touch() -> None:
+    rng = np.random.default_rng(2)
+    points = np.column_stack((rng.uniform(-1, 1, (2000, 2)), np.zeros(2000)))
+    red = points[:, 0] < 0
+    colours = np.where(red[:, None], (0.9, 0.1, 0.1), (0.1, 0.1, 0.9))
+    known = (np.abs(points[:, 0]) > 0.3) & (rng.uniform(size=2000) < 0.3)
+    moves = np.where(red[:, None], (0.0, 0.3, 0.0), (0.0, -0.3, 0.0))
+    field = solve(points, moves, known, np.zeros(2000, dtype=bool), graph=graph_of(points, colours))
+    blind = solve(points, moves, known, np.zeros(2000, dtype=bool))
+    error, without = (np.abs(f.translation - moves).max(axis=1) for f in (field, blind))
+    assert (error > 0.1).mean() < 0.3 * (without > 0.1).mean()
+    assert (without > 0.1).mean() > 0.05
+
+
+def test_the_graph_holds_every_pair_once() -> None:
+    points = np.random.default_rng(3).normal(size=(100, 3))
+    indices, _ = nearest_neighbours(points, 8)
+    graph = graph_of(points)
+    expected = {(min(i, j), max(i, j)) for i, row in enumerate(indices.tolist()) for j in row}
+    assert sorted(zip(graph.first.tolist(), graph.second.tolist(), strict=True)) == sorted(expected)
+    np.testing.assert_allclose(graph.length, np.linalg.norm(points[graph.first] - points[graph.second], axis=1))
+    assert (graph.affinity == 1).all()
+
+
+def test_only_edges_between_the_two_sets_are_weakened() -> None:
+    graph = Graph(np.array((0, 0, 1)), np.array((1, 2, 2)), np.ones(3), np.ones(3))
+    one, other = np.array((True, False, False)), np.array((False, False, True))
+    assert weakened(graph, one, other, 0.25).affinity.tolist() == [1.0, 0.25, 1.0]
+    assert weakened(graph, other, one, 0.25).affinity.tolist() == [1.0, 0.25, 1.0]

@@ -1,0 +1,176 @@
+"""From dense tracks in one view to one 2D affine motion per Gaussian."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from trackersplat.captures.camera import Camera
+from trackersplat.errors import ShapeError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.lift import lift
+from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.tracker import DenseTracks
+
+SHARED_CHANNELS = 2  # blending weight, weighted depth of the rendered surface
+TARGET_CHANNELS = 13  # moments per target, see ``moment_features``
+_FEATURE_BYTES = 256 * 2**20  # of one lift; more targets than fit go into several passes
+
+
+@dataclass(frozen=True)
+class AffineMotion:
+    """How N Gaussians move in one view, for F targets. A point at pixel p goes to p + displacement + (linear - 1)(p - mean)."""
+
+    displacement: Tensor  # (F, N, 2) px, of the projected mean
+    linear: Tensor  # (F, N, 2, 2)
+    weight: Tensor  # (F, N) blending weight times track certainty, summed over pixels
+    share: Tensor  # (F, N) in [0, 1]: that weight over the blending weight alone
+    spread: Tensor  # (F, N) px: RMS disagreement of the tracks within the footprint with the affine motion
+    leverage: Tensor  # (F, N): squared distance of the projected mean from the pixels that saw it, in standard deviations
+    reach: Tensor  # (F, N) px: RMS motion within one standard deviation of the footprint beyond that of the mean
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """How well a view sees N Gaussians in the base frame."""
+
+    weight: Tensor  # (N,) blending weight, summed over opaque pixels
+    behind: Tensor  # (N,) scene units from the rendered surface back to the mean; nan without weight
+
+
+def measure_view(
+    rasterizer: Rasterizer, gaussians: Gaussians, camera: Camera, tracks: DenseTracks, core: float = 1.0
+) -> tuple[AffineMotion, Visibility]:
+    """The affine motions in one view, and what that view sees of the Gaussians.
+
+    Footprints are shrunk to ``core`` times their size first: tracks across the outline of an object belong to two
+    motions, and most Gaussians near an outline are narrow enough to stay on their side of it. What then shows through the
+    gaps is told by ``behind``, which is measured against the surface of the whole Gaussians. All targets share one lift
+    (split only where its feature image would exceed 256 MB).
+
+    Raises ShapeError if the tracks are not at the camera's resolution.
+    """
+    if tracks.positions.shape[1:3] != (camera.height, camera.width):
+        size = f"{tracks.positions.shape[2]}x{tracks.positions.shape[1]}"
+        raise ShapeError(f"Tracks of camera {camera.name} are {size}, its image is {camera.width}x{camera.height}.")
+    device = gaussians.device
+    with torch.no_grad():
+        rendering = rasterizer.render(gaussians, [camera], sh_degree=0)
+        cores = replace(gaussians.detach(), log_scales=gaussians.log_scales.detach() + math.log(core))
+        shared = surface_features(rendering.alpha[0], rendering.depth[0])
+        mean, depth = project(camera, gaussians.means.double())
+        per_target = camera.width * camera.height * TARGET_CHANNELS * 4
+        step = max(1, _FEATURE_BYTES // per_target)
+        parts = []
+        seen = Visibility(torch.zeros(0, device=device), torch.zeros(0, device=device))
+        for first in range(0, len(tracks.targets), step):
+            chosen = slice(first, first + step)
+            moments = moment_features(
+                torch.tensor(tracks.positions[chosen], device=device),
+                torch.as_tensor(tracks.visibility[chosen] * tracks.confidence[chosen], device=device),
+            )
+            sums = lift(rasterizer, cores, camera, torch.cat((shared, moments), dim=-1))
+            seen = Visibility(sums[:, 0], (depth - sums[:, 1].double() / sums[:, 0].double()).float())
+            parts.append(solve_affine(sums, mean, camera.width, camera.height))
+    joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in AffineMotion.__dataclass_fields__}
+    return AffineMotion(**joined), seen
+
+
+def surface_features(alpha: Tensor, depth: Tensor) -> Tensor:
+    """(H, W, 2): pixel is opaque, and the expected depth there. ``depth`` is the blending-weighted sum."""
+    opaque = (alpha > 0.5).to(alpha.dtype)
+    return torch.stack((opaque, opaque * depth / alpha.clamp_min(0.5)), dim=-1)
+
+
+def moment_features(positions: Tensor, certainty: Tensor) -> Tensor:
+    """Pixel features whose blending-weighted sums are the moments of an affine fit.
+
+    ``positions`` (F, H, W, 2) px, ``certainty`` (F, H, W) in [0, 1] -> (H, W, 13 F), per target, g being the certainty,
+    (x, y) the pixel from the image centre in half image sizes and (u, v) its displacement in pixels:
+    g, gx, gy, gxx, gxy, gyy, gu, gux, guy, gv, gvx, gvy, g(uu + vv). Displacements and centred coordinates keep the sums
+    exact enough in float32.
+    """
+    _, height, width, _ = positions.shape
+    scale = _half_size(width, height)
+    columns = torch.arange(width, device=positions.device, dtype=positions.dtype) + 0.5
+    rows = torch.arange(height, device=positions.device, dtype=positions.dtype) + 0.5
+    u = positions[..., 0] - columns
+    v = positions[..., 1] - rows[:, None]
+    # A displacement that is not a number must not poison its neighbours through a weight of zero.
+    certainty = torch.where(torch.isfinite(u + v), certainty, 0.0)
+    u, v = u.nan_to_num(0.0, 0.0, 0.0), v.nan_to_num(0.0, 0.0, 0.0)
+    x = ((columns - 0.5 * width) / scale).expand(height, width)
+    y = ((rows - 0.5 * height) / scale)[:, None].expand(height, width)
+    one = torch.ones_like(x)
+    basis = torch.stack((one, x, y, x * x, x * y, y * y), dim=-1)  # (H, W, 6)
+    moved = torch.stack((u, u * x, u * y, v, v * x, v * y, u * u + v * v), dim=-1)  # (F, H, W, 7)
+    features = torch.cat((certainty[..., None] * basis, certainty[..., None] * moved), dim=-1)
+    return features.permute(1, 2, 0, 3).reshape(height, width, -1)
+
+
+def solve_affine(sums: Tensor, mean: Tensor, width: int, height: int) -> AffineMotion:
+    """Weighted least squares per Gaussian and target from lifted ``surface_features`` and ``moment_features``.
+
+    ``sums`` (N, 2 + 13 F); ``mean`` (N, 2) projected means in px. Gaussians without weight get zeros. The pixel covariance
+    is widened by the rounding error of the sums, which shrinks the linear part of footprints too small to tell.
+    """
+    scale = _half_size(width, height)
+    rounding = 4.0 * torch.finfo(sums.dtype).eps * scale**2
+    everything = sums[:, 0].double()
+    moments = sums[:, SHARED_CHANNELS:].double().reshape(len(sums), -1, TARGET_CHANNELS).transpose(0, 1)  # (F, N, 13)
+    weight = moments[..., 0]
+    moments = moments / weight.clamp_min(1e-12)[..., None]
+    centre = moments[..., 1:3]
+    second = moments[..., [3, 4, 4, 5]].unflatten(-1, (2, 2)) - centre[..., :, None] * centre[..., None, :]
+    covariance = second * scale**2 + rounding * torch.eye(2, dtype=torch.float64, device=sums.device)
+    shift = moments[..., [6, 9]]  # mean displacement of the footprint
+    cross = (moments[..., [7, 8, 10, 11]].unflatten(-1, (2, 2)) - shift[..., :, None] * centre[..., None, :]) * scale
+    inverse = _inverse_2x2(covariance)
+    slope = cross @ inverse  # linear - 1
+    offset = mean - (centre * scale + mean.new_tensor((0.5 * width, 0.5 * height)))
+    displacement = shift + (slope @ offset[..., None])[..., 0]
+    total = moments[..., 12] - shift.square().sum(-1)
+    explained = (slope * cross).sum((-2, -1))
+    leverage = (offset[..., None, :] @ inverse @ offset[..., None])[..., 0, 0]  # squared distance to the footprint in deviations
+    present = weight > 1e-9
+    spread = (total - explained).clamp_min(0.0).sqrt()
+    reach = (slope @ covariance * slope).sum((-2, -1)).clamp_min(0.0).sqrt()
+
+    def keep(values: Tensor) -> Tensor:
+        mask = present.reshape(*present.shape, *(1,) * (values.ndim - 2))
+        return torch.where(mask, values, 0.0).float()
+
+    identity = torch.eye(2, dtype=torch.float64, device=sums.device)
+    return AffineMotion(
+        displacement=keep(displacement),
+        linear=torch.where(present[..., None, None], slope + identity, identity).float(),
+        weight=keep(weight),
+        share=keep((weight / everything.clamp_min(1e-12)).clamp(0.0, 1.0)),
+        spread=keep(spread),
+        leverage=keep(leverage),
+        reach=keep(reach),
+    )
+
+
+def project(camera: Camera, points: Tensor) -> tuple[Tensor, Tensor]:
+    """World points (N, 3) to pixels (N, 2) and depths (N,), in the points' precision; not meaningful behind the camera."""
+    rotation = points.new_tensor(camera.rotation)
+    translation = points.new_tensor(camera.translation)
+    local = points @ rotation.T + translation
+    depth = local[:, 2]
+    safe = torch.where(depth.abs() < 1e-9, 1e-9, depth)
+    focal = points.new_tensor((camera.fx, camera.fy))
+    return local[:, :2] / safe[:, None] * focal + points.new_tensor((camera.cx, camera.cy)), depth
+
+
+def _half_size(width: int, height: int) -> float:
+    return 0.5 * max(width, height)
+
+
+def _inverse_2x2(matrix: Tensor) -> Tensor:
+    a, b, c, d = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
+    determinant = (a * d - b * c).clamp_min(1e-12)
+    return torch.stack((torch.stack((d, -b), -1), torch.stack((-c, a), -1)), -2) / determinant[..., None, None]
