@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 
 from trackersplat.captures.camera import Camera
@@ -67,6 +66,8 @@ def render(camera: Camera, frame: int) -> np.ndarray:
 def encode(path: Path, images: np.ndarray, *options: str, fps: float = FPS) -> Path:
     """Writes (T, H, W, 3) uint8 RGB as H.264 4:4:4 with BT.601 colours; ``options`` go to ffmpeg."""
     height, width = images.shape[1:3]
+    import imageio_ffmpeg  # here, so that the tests that need no video run without it
+
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
     command += ["-vf", "scale=out_color_matrix=bt601:out_range=tv:flags=accurate_rnd+full_chroma_int", "-pix_fmt", "yuv444p"]

@@ -101,18 +101,17 @@ def frame_sentence(done: FrameDone) -> str:
     """One line about a finished frame."""
     scores = done.scores
     if done.base is None:
-        quality = _decibel("held out", scores.psnr)
+        quality = f"held out {_cell(scores.psnr, 2)} dB, {done.gaussians:,} Gaussians"
     else:
-        quality = ", ".join((_decibel("still", scores.still_psnr), _decibel("moved", scores.moved_psnr), _decibel("refined", scores.psnr)))
-        quality += f"; {done.measured:.0%} tracked, {done.static:.0%} static"
-    return f"{done.seconds:6.1f} s  {quality}, {done.gaussians:,} Gaussians"
+        quality = f"still {_cell(scores.still_psnr, 2)}  moved {_cell(scores.moved_psnr, 2)}  refined {_cell(scores.psnr, 2)} dB"
+    return f"{done.seconds:6.1f} s  {quality}"
 
 
 def print_frames(run: Run, frames: Iterable[int]) -> None:
     """The table at the end: do nothing, moved only and refined, PSNR on the held-out cameras."""
-    table = Table(title=f"PSNR on the held-out cameras, dB ({run.path})", title_justify="left")
-    for column in ("frame", "from", "do nothing", "moved only", "refined", "SSIM", "tracked", "static", "seconds"):
-        table.add_column(column, justify="right")
+    table = Table(title=f"PSNR on the held-out cameras, dB ({escape(str(run.path))})", title_justify="left")
+    for column in ("frame", "from", "do\nnothing", "moved\nonly", "refined", "SSIM", "tracked", "static", "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
     records = run.records()
     for frame in frames:
         done = records.get(frame)
@@ -153,10 +152,6 @@ def print_capture(capture: Capture) -> None:
     console.print(table)
     for warning in facts.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
-
-
-def _decibel(label: str, value: float | None) -> str:
-    return f"{label} {value:.2f} dB" if value is not None else f"{label} -"
 
 
 def _cell(value: float | None, digits: int) -> str:

@@ -54,7 +54,7 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     for name, expected in tracks.items():
         assert (result[name].base, result[name].target) == (expected.base, expected.target)
         np.testing.assert_array_equal(result[name].start, expected.start)
-        np.testing.assert_allclose(result[name].end, expected.end, rtol=0, atol=4e-3)  # half a float16 step at 8 px
+        np.testing.assert_allclose(result[name].end, expected.end, rtol=0, atol=1 / 32)  # half a step
         np.testing.assert_allclose(result[name].visibility, expected.visibility, atol=0.5 / 255 + 1e-7)
     assert [p.name for p in tmp_path.iterdir()] == ["tracks.npz"]
 
@@ -79,13 +79,14 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     good = {
         "0.frames": np.array((0, 1)),
         "0.start": points.start,
-        "0.shift": np.zeros_like(points.start),
+        "0.shift": np.zeros(points.start.T.shape, np.int16),
         "0.visibility": np.zeros(len(points.start), np.uint8),
     }
     bad = {
         "other": {"a": np.zeros(3)},
-        "shapes": {"cameras": np.array(["a"]), **good, "0.shift": np.zeros((2, 2))},
-        "nan": {"cameras": np.array(["a"]), **good, "0.shift": np.full_like(points.start, np.nan)},
+        "shapes": {"cameras": np.array(["a"]), **good, "0.shift": np.zeros((2, 3), np.int16)},
+        "floats": {"cameras": np.array(["a"]), **good, "0.shift": np.zeros(points.start.T.shape)},
+        "nan": {"cameras": np.array(["a"]), **good, "0.start": np.full_like(points.start, np.nan)},
         "pickle": {"cameras": np.array([{"a": 1}], dtype=object), **good},
         "numbers": {"cameras": np.array([1]), **good},
     }

@@ -112,9 +112,9 @@ class Run:
 
     @property
     def pipeline(self) -> str:
-        """The folder of the moved frames, e.g. "refine/base-propagate-dis"."""
-        tracker = self.info.get("settings", {}).get("tracker", "none")
-        return f"refine/base-propagate-{tracker}"
+        """The folder of the frames that follow another, by the published names: "refine/base-propagate-dis", "train/base"."""
+        tracker = self.info.get("settings", {}).get("tracker")
+        return f"refine/base-propagate-{tracker}" if tracker else "train/base"
 
     # -- frames ---------------------------------------------------------------------------------------------------
 

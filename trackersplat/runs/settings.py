@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,4 +29,5 @@ class ReconstructSettings:
         return ReconstructSettings(first=FirstFrameSettings.for_device(device), refine=RefineSettings.for_device(device))
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """As it reads back from a file (lists for tuples), so that settings can be compared with those of a run."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))

@@ -15,6 +15,7 @@ from trackersplat.tracking.tracker import DenseTracks
 
 _MAX_POINTS = 2_000_000  # per camera; a file that claims more is not ours
 _MAX_CAMERAS = 1024
+_SHIFT_STEP = 1 / 16  # pixels
 _FIELDS = ("frames", "start", "shift", "visibility")
 
 
@@ -63,7 +64,7 @@ def sample_grid(tracks: DenseTracks, target_index: int, step: int) -> PointTrack
 def write_point_tracks(path: Path, tracks: dict[str, PointTracks]) -> None:
     """Writes the tracks of several cameras (by name) to one ``.npz``, to a temporary name first.
 
-    Displacements are kept in float16 (0.5 % of a pixel at 8 px), visibility in 8 bits.
+    Displacements are kept in steps of 1/16 pixel up to 2048 pixels, visibility in 8 bits.
 
     Raises OSError if the folder cannot be written.
     """
@@ -71,7 +72,8 @@ def write_point_tracks(path: Path, tracks: dict[str, PointTracks]) -> None:
     for index, track in enumerate(tracks.values()):
         arrays[f"{index}.frames"] = np.array((track.base, track.target), dtype=np.int64)
         arrays[f"{index}.start"] = track.start.astype(np.float32)
-        arrays[f"{index}.shift"] = (track.end - track.start).astype(np.float16)
+        steps = np.rint((track.end - track.start) / _SHIFT_STEP).clip(-32768, 32767)
+        arrays[f"{index}.shift"] = np.ascontiguousarray(steps.T.astype(np.int16))  # x then y: deflates to a third
         arrays[f"{index}.visibility"] = np.rint(np.clip(track.visibility, 0.0, 1.0) * 255.0).astype(np.uint8)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -109,16 +111,16 @@ def _read(path: Path) -> dict[str, PointTracks]:
         tracks = {}
         for index, name in enumerate(names.tolist()):
             frames, start, shift, visibility = (file[f"{index}.{field}"] for field in _FIELDS)
-            if frames.shape != (2,) or start.ndim != 2 or start.shape[1] != 2 or shift.shape != start.shape:
+            if frames.shape != (2,) or start.ndim != 2 or start.shape[1] != 2 or shift.shape != start.T.shape or shift.dtype != np.int16:
                 raise ValueError(f"the arrays of camera {name} do not fit together")
-            if not np.isfinite(start).all() or not np.isfinite(shift).all():
+            if not np.isfinite(start).all():
                 raise ValueError(f"camera {name} has positions that are not numbers")
             start = start.astype(np.float32)
             tracks[name] = PointTracks(
                 base=int(frames[0]),
                 target=int(frames[1]),
                 start=start,
-                end=start + shift.astype(np.float32),
+                end=start + shift.T.astype(np.float32) * np.float32(_SHIFT_STEP),
                 visibility=visibility.astype(np.float32) / 255.0,
             )
         return tracks

@@ -1,0 +1,69 @@
+"""Fitting a first frame from images alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from quad_scene import quad_capture
+
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.training.densify import DensifySettings
+from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.points.dense import PointSettings
+from trackersplat.training.progress import Progress
+
+SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=1200), densify=DensifySettings(every=20, cap=1500), report_every=20)
+
+
+def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Progress]:
+    return list(fit_first_frame(quad_capture(forbid_held_out), 0, PortableRasterizer(), settings))
+
+
+def _same(one: Gaussians, two: Gaussians) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.tensors().values(), two.tensors().values(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> list[Progress]:
+    return _fit(SETTINGS)
+
+
+def test_the_records_tell_the_stages_then_the_steps_and_end_with_the_result(fitted: list[Progress]) -> None:
+    stages = [p.stage for p in fitted if p.stage]
+    assert stages[0] == "points"
+    assert stages[-1] == "optimise"
+    steps = [p for p in fitted if not p.stage]
+    assert [p.step for p in steps] == [20, 40, 60]
+    assert all(p.steps == 60 and math.isfinite(p.loss) and p.psnr is None for p in steps)
+
+
+def test_the_picture_from_a_view_never_looked_at_gets_better(fitted: list[Progress]) -> None:
+    scores = [held_out_psnr(quad_capture(), 0, PortableRasterizer(), p.gaussians) or 0.0 for p in fitted if p.stage != "points"]
+    assert scores[-1] > scores[0] + 3
+
+
+def test_the_cap_is_respected_and_reached(fitted: list[Progress]) -> None:
+    assert max(len(p.gaussians) for p in fitted) <= 1500
+    assert len(fitted[-1].gaussians) == 1500
+
+
+def test_the_same_seed_gives_the_same_bits_and_measuring_changes_none_of_them(fitted: list[Progress]) -> None:
+    assert _same(fitted[-1].gaussians, _fit(SETTINGS)[-1].gaussians)
+    measured = _fit(replace(SETTINGS, measure_every=30), forbid_held_out=False)
+    assert [p.step for p in measured if p.psnr is not None] == [30, 60]
+    assert _same(fitted[-1].gaussians, measured[-1].gaussians)
+
+
+def test_another_seed_gives_another_result(fitted: list[Progress]) -> None:
+    assert not _same(fitted[-1].gaussians, _fit(replace(SETTINGS, seed=1))[-1].gaussians)
+
+
+def test_closing_the_iterator_stops_the_fit_at_once() -> None:
+    progress = fit_first_frame(quad_capture(), 0, PortableRasterizer(), SETTINGS)
+    assert next(iter(progress)).stage == "points"
+    progress.close()  # type: ignore[attr-defined]
+    assert list(progress) == []

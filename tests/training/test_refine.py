@@ -1,0 +1,87 @@
+"""Refining a moved frame."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from quad_scene import quad_capture
+
+from trackersplat.errors import ShapeError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.choose import choose_rasterizer
+from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.training.densify import DensifySettings
+from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.points.dense import PointSettings
+from trackersplat.training.refine import RefineSettings, refine_frame
+
+
+@pytest.fixture(scope="module")
+def first() -> Gaussians:
+    settings = FirstFrameSettings(steps=150, points=PointSettings(count=1500), densify=DensifySettings(every=1000))
+    *_, last = fit_first_frame(quad_capture(forbid_held_out=True), 0, PortableRasterizer(), settings)
+    return last.gaussians
+
+
+def _refine(moved: Gaussians, static: torch.Tensor, steps: int = 60, seed: int = 0) -> Gaussians:
+    settings = RefineSettings(steps=steps, seed=seed)
+    *_, last = refine_frame(moved, static, quad_capture(forbid_held_out=True), 2, PortableRasterizer(), settings)
+    assert last.step == last.steps == steps
+    return last.gaussians
+
+
+def test_static_gaussians_stay_bit_identical_and_in_their_places(first: Gaussians) -> None:
+    static = first.means[:, 0] > 0.1
+    refined = _refine(first, static)
+    assert len(refined) == len(first)
+    for name, tensor in refined.tensors().items():
+        assert torch.equal(tensor[static], first.tensors()[name][static])
+        assert not torch.equal(tensor[~static], first.tensors()[name][~static])
+    # the order is kept: a Gaussian is still the nearest to where it was for almost all
+    assert (refined.means[~static] - first.means[~static]).norm(dim=1).median() < 0.05
+
+
+def test_refinement_without_motion_raises_psnr_on_a_view_never_looked_at(first: Gaussians) -> None:
+    capture, rasterizer = quad_capture(), PortableRasterizer()
+    before = held_out_psnr(capture, 2, rasterizer, first) or 0.0
+    after = held_out_psnr(capture, 2, rasterizer, _refine(first, torch.zeros(len(first), dtype=torch.bool))) or 0.0
+    assert after > before + 1
+
+
+def test_the_same_seed_gives_the_same_bits(first: Gaussians) -> None:
+    static = torch.arange(len(first)) % 3 == 0
+    once, twice, other = _refine(first, static, 20), _refine(first, static, 20), _refine(first, static, 20, seed=1)
+    assert torch.equal(once.means, twice.means)
+    assert torch.equal(once.sh, twice.sh)
+    assert not torch.equal(once.means, other.means)
+
+
+def test_the_input_is_left_as_it_was(first: Gaussians) -> None:
+    before = {name: tensor.clone() for name, tensor in first.tensors().items()}
+    _refine(first, torch.zeros(len(first), dtype=torch.bool), 5)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in first.tensors().items())
+
+
+def test_no_steps_or_nothing_that_moves_gives_back_what_came_in(first: Gaussians) -> None:
+    static = torch.ones(len(first), dtype=torch.bool)
+    assert torch.equal(_refine(first, static).means, first.means)
+    assert torch.equal(_refine(first, ~static, steps=0).means, first.means)
+
+
+def test_a_mask_of_another_length_is_refused(first: Gaussians) -> None:
+    with pytest.raises(ShapeError):
+        _refine(first, torch.zeros(3, dtype=torch.bool))
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_the_gpu_a_first_frame_is_fitted_and_refined_too() -> None:
+    capture, rasterizer = quad_capture(), choose_rasterizer("cuda")
+    settings = FirstFrameSettings(steps=100, points=PointSettings(count=1500), densify=DensifySettings(every=30, cap=2000))
+    *_, last = fit_first_frame(capture, 0, rasterizer, settings)
+    first = last.gaussians
+    assert first.device.type == "cuda"
+    static = first.means[:, 0] > 0.1
+    *_, last = refine_frame(first, static, capture, 2, rasterizer, RefineSettings(steps=60))
+    assert torch.equal(last.gaussians.means[static], first.means[static])
+    assert (held_out_psnr(capture, 2, rasterizer, last.gaussians) or 0.0) > (held_out_psnr(capture, 2, rasterizer, first) or 0.0)

@@ -1,0 +1,67 @@
+"""Image metrics: PSNR and SSIM, of images with values in [0, 1]."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from trackersplat.errors import ShapeError
+
+WINDOW = 11  # pixels, width of the Gaussian window of SSIM
+SIGMA = 1.5  # pixels, its standard deviation
+C1 = 0.01**2  # the constants of Wang et al. 2004 for a data range of 1
+C2 = 0.03**2
+
+Image = Tensor | np.ndarray
+
+
+def psnr(image: Image, reference: Image) -> float:
+    """Peak signal-to-noise ratio in dB of ``image`` against ``reference``, over all pixels and channels.
+
+    Both of one shape, uint8 or floating; floating values are clamped to [0, 1] first. Equal images give infinity.
+    Raises ShapeError if the shapes differ.
+    """
+    a, b = _pair(image, reference)
+    difference = a - b
+    error = float(np.square(difference, out=difference).mean(dtype=np.float64))
+    return math.inf if error == 0 else -10.0 * math.log10(error)
+
+
+def ssim(image: Image, reference: Image) -> float:
+    """Mean structural similarity (Wang et al. 2004) in [-1, 1], in the form the 3DGS papers report.
+
+    Gaussian window of 11 pixels with sigma 1.5, zeros beyond the border, per channel, mean over pixels and channels.
+    Both (H, W, C), uint8 or floating; floating values are clamped to [0, 1] first. Raises ShapeError if the shapes differ.
+    """
+    a, b = _pair(image, reference)
+    if a.ndim != 3:
+        raise ShapeError(f"ssim compares single (H, W, C) images, got shape {a.shape}.")
+    mean_a, mean_b, aa, bb, ab = blur(a), blur(b), blur(a * a), blur(b * b), blur(a * b)
+    mutual, squares = mean_a * mean_b, mean_a * mean_a + mean_b * mean_b
+    covariance, variances = ab - mutual, aa + bb - squares
+    similarity = (2 * mutual + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
+    return float(similarity.mean(dtype=np.float64))
+
+
+def blur(image: np.ndarray) -> np.ndarray:
+    """(H, W, C) float32 filtered by the window of SSIM, with zeros beyond the border."""
+    blurred = cv2.GaussianBlur(image, (WINDOW, WINDOW), SIGMA, borderType=cv2.BORDER_CONSTANT)
+    return blurred.reshape(image.shape)  # OpenCV drops a channel axis of length 1
+
+
+def _pair(image: Image, reference: Image) -> tuple[np.ndarray, np.ndarray]:
+    a, b = _unit(image), _unit(reference)
+    if a.shape != b.shape:
+        raise ShapeError(f"The images to compare have shapes {a.shape} and {b.shape}; they must be equal.")
+    return a, b
+
+
+def _unit(image: Image) -> np.ndarray:
+    """float32 in [0, 1] on the CPU."""
+    array = image.detach().cpu().numpy() if isinstance(image, Tensor) else image
+    if array.dtype == np.uint8:
+        return array.astype(np.float32) / np.float32(255)
+    return np.clip(array, 0, 1).astype(np.float32, copy=False)

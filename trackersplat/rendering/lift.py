@@ -1,0 +1,44 @@
+"""From pixels to Gaussians: the sums of pixel features that every Gaussian is to blame for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trackersplat.captures.camera import Camera
+from trackersplat.errors import ShapeError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.rasterizer import Rasterizer
+
+CHANNELS_AT_ONCE = 64  # bounds the memory: an image and a few arrays per Gaussian with so many channels
+
+
+def lift(
+    rasterizer: Rasterizer,
+    gaussians: Gaussians,
+    camera: Camera,
+    features: Tensor,  # (H, W, F)
+) -> Tensor:  # (N, F)
+    """Blending-weighted sums of pixel features per Gaussian: ``sum_p w_ip f_p``.
+
+    The sums are the gradient of an F-channel render with respect to the channels of the Gaussians, so one backward pass of
+    any differentiable rasteriser gives them exactly. A feature that is 1 everywhere gives the weight of each Gaussian in
+    the image. Pixels to leave out have features 0.
+
+    Raises ShapeError if ``features`` is not (H, W, F) float32 at the camera's resolution.
+    """
+    if features.ndim != 3 or features.shape[:2] != (camera.height, camera.width) or features.dtype != torch.float32:
+        expected = f"({camera.height}, {camera.width}, F) float32"
+        raise ShapeError(
+            f"lift() needs features of shape {expected} for camera {camera.name}, got {tuple(features.shape)} {features.dtype}."
+        )
+    fixed = gaussians.detach()
+    features = features.detach().to(gaussians.device)
+    parts = []
+    with torch.enable_grad():
+        for part in features.split(CHANNELS_AT_ONCE, dim=2):
+            channels = torch.zeros(len(gaussians), part.shape[2], device=gaussians.device, requires_grad=True)
+            blended = rasterizer.render(fixed, [camera], channels=channels, sh_degree=0).channels
+            assert blended is not None  # the interface returns what was asked for
+            parts.append(torch.autograd.grad(blended, channels, part[None])[0])
+    return torch.cat(parts, 1)

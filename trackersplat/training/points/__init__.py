@@ -1,0 +1,1 @@
+"""Dense first points of a capture from its images and poses alone."""

@@ -1,0 +1,137 @@
+"""Dense coloured points of one frame from the training cameras alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from trackersplat.captures.camera import Camera
+from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.errors import InputError
+from trackersplat.training.points.fusion import Surface, fuse
+from trackersplat.training.points.sweep import DepthMap, View, sweep
+from trackersplat.training.points.views import depth_range, neighbours, tighten
+
+DETAIL_FLOOR = 6.0  # grey levels per pixel; a flat region gets points as if it had this much detail
+_COARSE_SIDE = 96  # pixels, longer side of the images that find the depth range
+_THREADS = 8  # at most; each holds a cost volume
+
+
+@dataclass(frozen=True)
+class PointSettings:
+    """How the first points are found."""
+
+    enough: int = 10_000  # a capture's own points are used as they are from this many on
+    count: int = 20_000  # points wanted from the sweep
+    max_side: int = 480  # pixels, longer side of the images it works on
+    seed: int = 0
+
+
+def first_points(capture: Capture, cameras: Sequence[int], frame: int, settings: PointSettings) -> PointCloud:
+    """The capture's own points where they are dense enough and of this frame, else a multi-view plane sweep over ``cameras``.
+
+    Raises InputError if the sweep finds no surface that its views agree on and the capture has no points either.
+    """
+    steps = sweep_points(capture, cameras, frame, settings)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as result:
+            cloud: PointCloud = result.value
+            return cloud
+
+
+def sweep_points(capture: Capture, cameras: Sequence[int], frame: int, settings: PointSettings) -> Generator[str, None, PointCloud]:
+    """`first_points` step by step: yields what it is doing, for people, and returns the points."""
+    if frame == 0 and capture.points is not None and len(capture.points.xyz) >= settings.enough:
+        yield f"{len(capture.points.xyz):,} points of the capture"
+        return capture.points
+    if len(cameras) < 2:
+        raise InputError(f"{capture.name} has {len(cameras)} training camera(s); first points need at least 2: hold fewer cameras out.")
+    images = {i: capture.image(i, frame) for i in cameras}
+    ranges = [depth_range(capture, list(cameras), i) for i in cameras]
+    coarse = [_view(capture.cameras[i], images[i], _COARSE_SIDE) for i in cameras]
+    yield f"depth range of {len(cameras)} views"
+    rough = fuse([v.camera for v in coarse], [m.depth for m in _depth_maps(coarse, ranges)], tolerance=0.03)
+    ranges = [tighten(view.camera, rough.xyz, known) for view, known in zip(coarse, ranges, strict=True)]
+    views = [_view(capture.cameras[i], images[i], settings.max_side) for i in cameras]
+    maps: list[DepthMap] = []
+    with closing(_depth_maps(views, ranges)) as found:
+        for depth_map in found:
+            maps.append(depth_map)
+            yield f"depth of view {len(maps)} of {len(views)}"
+    surface = fuse([v.camera for v in views], [m.depth for m in maps])
+    if not len(surface.xyz):
+        if capture.points is not None and len(capture.points.xyz):
+            yield f"no surface found; {len(capture.points.xyz):,} points of the capture"
+            return capture.points
+        raise InputError(
+            f"{capture.name}, frame {frame + 1}: no two views agree on any surface; check the calibration, or give the capture points."
+        )
+    cloud = _thin(surface, [_resized(images[i], settings.max_side) for i in cameras], settings)
+    yield f"{len(cloud.xyz):,} points from {len(views)} views"
+    return cloud
+
+
+def _depth_maps(views: list[View], ranges: list[tuple[float, float]]) -> Generator[DepthMap, None, None]:
+    """The depth map of every view, in order, computed by several threads."""
+    cameras = [view.camera for view in views]
+
+    def one(reference: int) -> DepthMap:
+        near, far = ranges[reference]
+        others = neighbours(cameras, reference, near, far)
+        if not others:
+            return DepthMap(*(np.zeros_like(views[reference].gray) for _ in range(2)))
+        return sweep(views[reference], [views[i] for i in others], near, far)
+
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, len(views), _THREADS))
+    try:
+        yield from pool.map(one, range(len(views)))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _thin(surface: Surface, images: list[np.ndarray], settings: PointSettings) -> PointCloud:
+    """At most ``settings.count`` points, more where the image has detail, with their colours."""
+    rgb = np.empty(surface.xyz.shape, dtype=np.uint8)
+    detail = np.empty(len(surface.xyz), dtype=np.float32)
+    for i, image in enumerate(images):
+        mine = surface.view == i
+        column, row = surface.pixel[mine].T
+        rgb[mine] = image[row, column]
+        detail[mine] = _detail(image)[row, column]
+    if len(rgb) > settings.count:
+        # weighted choice without replacement: the largest of log(weight) + Gumbel noise
+        noise = np.random.default_rng(settings.seed).gumbel(size=len(rgb))
+        score = np.log(detail) + noise
+        chosen = np.sort(np.argpartition(-score, settings.count)[: settings.count])
+    else:
+        chosen = np.arange(len(rgb))
+    return PointCloud(surface.xyz[chosen].astype(np.float32), rgb[chosen])
+
+
+def _detail(image: np.ndarray) -> np.ndarray:
+    """(H, W) relative need for points: the local image gradient over a floor for flat regions."""
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    gradient = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(gray, cv2.CV_32F, 0, 1, scale=0.125))
+    return cv2.blur(gradient, (3, 3)) + DETAIL_FLOOR
+
+
+def _resized(image: np.ndarray, max_side: int) -> np.ndarray:
+    h, w = image.shape[:2]
+    scale = max_side / max(h, w)
+    if scale >= 1:
+        return image
+    return cv2.resize(image, (max(1, round(w * scale)), max(1, round(h * scale))), interpolation=cv2.INTER_AREA)
+
+
+def _view(camera: Camera, image: np.ndarray, max_side: int) -> View:
+    small = _resized(image, max_side)
+    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return View(camera.resized(small.shape[1], small.shape[0]), gray)

@@ -1,0 +1,128 @@
+"""From depth maps to points: keep what several views agree on, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from trackersplat.captures.camera import Camera
+
+TOLERANCE = 0.01  # relative depth difference up to which two views mean the same surface
+AGREEING = 2  # views, beside the one that proposes the point
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Points that several views agree on, each with the pixel that proposed it."""
+
+    xyz: np.ndarray  # (N, 3) float64, world
+    view: np.ndarray  # (N,) int, index into the views
+    pixel: np.ndarray  # (N, 2) int, column and row in that view
+    depth: np.ndarray  # (N,) float64, in that view
+    agreeing: np.ndarray  # (N,) int, views that confirmed it
+
+
+def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float = TOLERANCE, agreeing: int = AGREEING) -> Surface:
+    """One point per visible surface pixel, the mean of what the agreeing views say.
+
+    A pixel's point is confirmed by another view if that view's own depth where the point projects is within ``tolerance``
+    (relative) of the point's. A pixel that confirmed an accepted point proposes none of its own, so a surface that k views see is not
+    listed k times. ``depths``: per camera (H, W) at that camera's size, 0 or less where unknown.
+    """
+    rotations = np.stack([c.rotation for c in cameras])
+    translations = np.stack([c.translation for c in cameras])
+    intrinsics = np.array([(c.fx, c.fy, c.cx, c.cy) for c in cameras])
+    height, width = (max(d.shape[axis] for d in depths) for axis in (0, 1))
+    stack = np.stack([np.pad(d.astype(np.float32), ((0, height - d.shape[0]), (0, width - d.shape[1]))) for d in depths])
+    used = np.zeros(stack.shape, dtype=np.bool_)
+    parts = []
+    # strictly first, so that well confirmed points claim the pixels before weakly confirmed ones
+    for needed in sorted({max(agreeing, min(2 * agreeing, len(cameras) - 1)), agreeing}, reverse=True):
+        for view in range(len(cameras)):
+            parts.append((view, *_fuse_view(view, stack, used, rotations, translations, intrinsics, tolerance, needed)))
+    return Surface(
+        xyz=np.concatenate([p[1] for p in parts]),
+        view=np.concatenate([np.full(len(p[1]), p[0]) for p in parts]),
+        pixel=np.concatenate([p[2] for p in parts]),
+        depth=np.concatenate([p[3] for p in parts]),
+        agreeing=np.concatenate([p[4] for p in parts]),
+    )
+
+
+@numba.njit(cache=True)
+def _fuse_view(
+    view: int,
+    depths: np.ndarray,
+    used: np.ndarray,
+    rotations: np.ndarray,
+    translations: np.ndarray,
+    intrinsics: np.ndarray,
+    tolerance: float,
+    needed: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    count, h, w = depths.shape
+    xyz = np.empty((h * w, 3))
+    pixel = np.empty((h * w, 2), dtype=np.int64)
+    depth = np.empty(h * w)
+    confirmed = np.empty(h * w, dtype=np.int64)
+    hits = np.empty((count, 2), dtype=np.int64)
+    kept = 0
+    local, point, seen, mean = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    for y in range(h):
+        for x in range(w):
+            z = depths[view, y, x]
+            if z <= 0 or used[view, y, x]:
+                continue
+            _unproject(x + 0.5, y + 0.5, z, intrinsics[view], rotations[view], translations[view], local, point)
+            mean[:] = point
+            agree = 0
+            for other in range(count):
+                if other == view:
+                    continue
+                for i in range(3):
+                    seen[i] = translations[other, i]
+                    for j in range(3):
+                        seen[i] += rotations[other, i, j] * point[j]
+                hits[other, 0] = -1
+                if seen[2] <= 0:
+                    continue
+                u = int(np.floor(seen[0] / seen[2] * intrinsics[other, 0] + intrinsics[other, 2]))
+                v = int(np.floor(seen[1] / seen[2] * intrinsics[other, 1] + intrinsics[other, 3]))
+                if u < 0 or v < 0 or u >= w or v >= h:
+                    continue
+                theirs = depths[other, v, u]
+                if theirs > 0 and abs(theirs - seen[2]) <= tolerance * seen[2]:
+                    agree += 1
+                    hits[other, 0], hits[other, 1] = u, v
+                    # their depth along the ray of this view's point: what they would correct of it
+                    for i in range(3):
+                        local[i] = seen[i] * (theirs / seen[2]) - translations[other, i]
+                    for i in range(3):
+                        for j in range(3):
+                            mean[i] += rotations[other, j, i] * local[j]
+            if agree < needed:
+                continue
+            used[view, y, x] = True
+            for other in range(count):
+                if other != view and hits[other, 0] >= 0:
+                    used[other, hits[other, 1], hits[other, 0]] = True
+            for i in range(3):
+                xyz[kept, i] = mean[i] / (agree + 1)
+            pixel[kept, 0], pixel[kept, 1] = x, y
+            depth[kept], confirmed[kept] = z, agree
+            kept += 1
+    return xyz[:kept], pixel[:kept], depth[:kept], confirmed[:kept]
+
+
+@numba.njit(cache=True, inline="always")
+def _unproject(
+    u: float, v: float, z: float, intrinsics: np.ndarray, rotation: np.ndarray, translation: np.ndarray, local: np.ndarray, out: np.ndarray
+) -> None:
+    local[0] = (u - intrinsics[2]) / intrinsics[0] * z - translation[0]
+    local[1] = (v - intrinsics[3]) / intrinsics[1] * z - translation[1]
+    local[2] = z - translation[2]
+    for i in range(3):
+        out[i] = rotation[0, i] * local[0] + rotation[1, i] * local[1] + rotation[2, i] * local[2]

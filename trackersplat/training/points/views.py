@@ -1,0 +1,94 @@
+"""Which views help which, and between which depths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trackersplat.captures.camera import Camera
+from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
+
+NEIGHBOURS = 6
+ANGLE, NARROW, WIDE = 10.0, 6.0, 15.0  # degrees: the best parallax, and how fast a narrower or wider one loses
+
+
+def neighbours(cameras: list[Camera], reference: int, near: float, far: float, count: int = NEIGHBOURS) -> list[int]:
+    """Indices of the views to compare ``reference`` with, best first: they see the same volume under a moderate parallax."""
+    points = frustum_points(cameras[reference], near, far)
+    scores = []
+    for i, camera in enumerate(cameras):
+        if i == reference:
+            continue
+        uv, depth = camera.project(points)
+        seen = (depth > 0) & (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height)
+        if not seen.any():
+            continue
+        one, two = cameras[reference].center - points[seen], camera.center - points[seen]
+        cosine = (one * two).sum(1) / (np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1))
+        angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+        worth = np.exp(-0.5 * ((angle - ANGLE) / np.where(angle < ANGLE, NARROW, WIDE)) ** 2)
+        scores.append((float(worth.sum()), -i))
+    return [-i for _, i in sorted(scores, reverse=True)[:count]]
+
+
+def frustum_points(camera: Camera, near: float, far: float) -> np.ndarray:
+    """(M, 3) world points that sample what a camera sees between two depths, uniform in pixels and inverse depth."""
+    u, v, w = np.meshgrid(
+        (np.arange(6) + 0.5) * camera.width / 6, (np.arange(6) + 0.5) * camera.height / 6, np.linspace(1 / far, 1 / near, 6), indexing="ij"
+    )
+    return unproject(camera, np.stack((u.ravel(), v.ravel()), axis=1), 1 / w.ravel())
+
+
+def unproject(camera: Camera, uv: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Pixels (N, 2) at depths (N,) along the optical axis to world points (N, 3)."""
+    local = np.stack(((uv[:, 0] - camera.cx) / camera.fx * depth, (uv[:, 1] - camera.cy) / camera.fy * depth, depth), axis=1)
+    return (local - camera.translation) @ camera.rotation
+
+
+def depth_range(capture: Capture, cameras: Sequence[int], index: int) -> tuple[float, float]:
+    """A generous near and far of one camera in scene units: from the capture's bounds, its points, or else the rig's size."""
+    camera = capture.cameras[index]
+    if capture.depth_bounds is not None:
+        near, far = (float(v) for v in capture.depth_bounds[index])
+        if 0 < near < far < np.inf:
+            return 0.8 * near, 1.3 * far
+    if capture.points is not None and len(capture.points.xyz) >= 50:
+        depth = _seen_depths(camera, capture.points.xyz.astype(np.float64))
+        if len(depth) >= 20:
+            return 0.6 * float(np.percentile(depth, 1)), 1.6 * float(np.percentile(depth, 99))
+    centers = np.stack([capture.cameras[i].center for i in cameras])
+    size = float(np.linalg.norm(centers[:, None] - centers, axis=2).max())
+    if size <= 0:
+        raise InputError(f"{capture.name}: all cameras stand at one point, so no depth can be measured; give the capture points.")
+    focus = _common_focus([capture.cameras[i] for i in cameras])
+    ahead = size if focus is None else float((camera.rotation @ focus + camera.translation)[2])
+    return (0.15 * ahead, 5 * ahead) if focus is not None and ahead > 0.2 * size else (0.2 * size, 30 * size)
+
+
+def tighten(camera: Camera, xyz: np.ndarray, known: tuple[float, float]) -> tuple[float, float]:
+    """Near and far from points found at a coarse scale, with a margin, within what was known; unchanged if too few are seen."""
+    depth = _seen_depths(camera, xyz)
+    if len(depth) < 100:
+        return known
+    near, far = np.percentile(depth, (0.5, 99.5))
+    return max(known[0], 0.85 * float(near)), min(known[1], 1.2 * float(far))
+
+
+def _seen_depths(camera: Camera, xyz: np.ndarray) -> np.ndarray:
+    uv, depth = camera.project(xyz)
+    inside = (depth > 0) & (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height)
+    return depth[inside]
+
+
+def _common_focus(cameras: list[Camera]) -> np.ndarray | None:
+    """(3,) the point nearest to all optical axes in the least-squares sense; None if they are almost parallel."""
+    normal, right = np.zeros((3, 3)), np.zeros(3)
+    for camera in cameras:
+        across = np.eye(3) - np.outer(camera.rotation[2], camera.rotation[2])
+        normal += across
+        right += across @ camera.center
+    if np.linalg.cond(normal) > 1e4:  # axes within about half a degree of each other
+        return None
+    return np.linalg.solve(normal, right)

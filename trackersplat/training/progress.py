@@ -1,0 +1,20 @@
+"""What an optimisation says while it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trackersplat.gaussians.gaussians import Gaussians
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state after some steps. The last one of an optimisation has ``step == steps`` and carries the result."""
+
+    step: int  # done
+    steps: int  # of so many
+    loss: float  # mean since the last report; nan before the first step
+    gaussians: Gaussians  # detached; not changed afterwards; empty while the first points are looked for
+    psnr: float | None = None  # mean over the held-out cameras in dB, where it was measured at this step
+    stage: str = ""  # set when a stage begins ("points", "optimise"); such a record reports no step
+    detail: str = ""  # of the stage, for people

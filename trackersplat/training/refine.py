@@ -1,0 +1,66 @@
+"""Few steps per frame: mends what moving the Gaussians by tracks left wrong, appearance included."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from trackersplat.captures.capture import Capture
+from trackersplat.errors import ShapeError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, optimise, scene_extent
+from trackersplat.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class RefineSettings:
+    """How a moved frame is refined."""
+
+    steps: int = 100
+    rates: LearningRates = field(default_factory=LearningRates)
+    report_every: int = 10  # steps between two records
+    seed: int = 0
+
+    @staticmethod
+    def for_device(device: str) -> RefineSettings:
+        """Defaults that suit a "cpu" or a "cuda" device."""
+        return RefineSettings(steps=100 if torch.device(device).type == "cpu" else 200)
+
+
+def refine_frame(
+    moved: Gaussians, static: Tensor, capture: Capture, frame: int, rasterizer: Rasterizer, settings: RefineSettings
+) -> Iterator[Progress]:
+    """Optimises the Gaussians that are not ``static`` (N,) bool against the training images of ``frame``, one view per step.
+
+    The result has the same Gaussians in the same order; static ones keep their bits. Held-out cameras are not looked at. Ends with
+    a record of ``step == steps`` that carries the result, also when there is nothing to do. Raises ShapeError if ``static`` does not fit.
+    """
+    if static.shape != (len(moved),) or static.dtype != torch.bool:
+        raise ShapeError(f"refine_frame() needs a bool mask for {len(moved)} Gaussians, got {tuple(static.shape)} {static.dtype}.")
+    moved = moved.detach().to(rasterizer.device)
+    static = static.to(rasterizer.device)
+    moving = torch.nonzero(~static)[:, 0]
+    if settings.steps < 1 or not len(moving):
+        yield Progress(settings.steps, settings.steps, math.nan, moved)
+        return
+    frozen = moved[static]
+    views = TrainingViews(capture, frame, rasterizer.device, settings.seed)
+    optimiser = Optimiser(moved[moving], settings.rates, scene_extent(views.cameras), settings.steps)
+    losses: list[Tensor] = []
+    for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, frozen), start=1):
+        losses.append(loss)
+        if step % settings.report_every == 0 or step == settings.steps:
+            state = _merged(moved, moving, optimiser.gaussians().detach())
+            yield Progress(step, settings.steps, float(torch.stack(losses).mean()), state)
+            losses = []
+
+
+def _merged(moved: Gaussians, moving: Tensor, refined: Gaussians) -> Gaussians:
+    """A copy of ``moved`` with the refined Gaussians in their places."""
+    new = refined.tensors()
+    return Gaussians(**{name: tensor.index_copy(0, moving, new[name]) for name, tensor in moved.tensors().items()})
