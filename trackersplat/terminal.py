@@ -110,7 +110,7 @@ def frame_sentence(done: FrameDone) -> str:
 def print_frames(run: Run, frames: Iterable[int]) -> None:
     """The table at the end: do nothing, moved only and refined, PSNR on the held-out cameras."""
     table = Table(title=f"PSNR on the held-out cameras, dB ({escape(str(run.path))})", title_justify="left")
-    for column in ("frame", "from", "do\nnothing", "moved\nonly", "refined", "SSIM", "tracked", "static", "seconds"):
+    for column in ("frame", "from", "do\nnothing", "moved\nonly", "refined", "SSIM", "tracked", "static", "s"):
         table.add_column(column, justify="right", no_wrap=True)
     records = run.records()
     for frame in frames:

@@ -11,6 +11,8 @@ from trackersplat.motion.estimate import MotionSettings
 from trackersplat.training.first_frame import FirstFrameSettings
 from trackersplat.training.refine import RefineSettings
 
+MEASURE_EVERY = 50  # steps of a first frame between two held-out measurements, for whoever watches
+
 
 @dataclass(frozen=True)
 class ReconstructSettings:
@@ -26,7 +28,8 @@ class ReconstructSettings:
     @staticmethod
     def for_device(device: str) -> ReconstructSettings:
         """Defaults that suit a "cpu" or a "cuda" device."""
-        return ReconstructSettings(first=FirstFrameSettings.for_device(device), refine=RefineSettings.for_device(device))
+        first = dataclasses.replace(FirstFrameSettings.for_device(device), measure_every=MEASURE_EVERY)
+        return ReconstructSettings(first=first, refine=RefineSettings.for_device(device))
 
     def to_json(self) -> dict[str, Any]:
         """As it reads back from a file (lists for tuples), so that settings can be compared with those of a run."""

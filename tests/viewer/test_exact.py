@@ -1,0 +1,171 @@
+"""The stream of pictures to one page, with a page that only keeps what it gets."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from trackersplat.captures.camera import Camera
+from trackersplat.errors import InputError
+from viewer.scene.exact import ExactView
+from viewer.scene.painter import Picture
+from viewer.state import State, Store
+
+HOME = Camera("home", 40, 30, np.array([[50.0, 0, 20], [0, 50.0, 15], [0, 0, 1]]), np.eye(4))
+
+
+class FakePage:
+    """The parts of viser's client handle that the view uses. ``gate`` holds back its acknowledgements."""
+
+    def __init__(self) -> None:
+        self.client_id = 0
+        self.images: list[np.ndarray] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.moved: list[Callable[[Any], Any]] = []
+        self.camera = SimpleNamespace(
+            image_width=80, image_height=60, position=np.zeros(3), look_at=np.array([0.0, 0, 1]), wxyz=np.array([1.0, 0, 0, 0]), fov=1.0,
+            up_direction=np.array([0.0, -1, 0]), on_update=self.moved.append,
+        )  # fmt: skip
+        self.scene = SimpleNamespace(set_background_image=lambda image, **_: self.images.append(image))
+        self.local_storage = SimpleNamespace(get_item=lambda key, timeout: self.gate.wait(timeout))
+
+    def atomic(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
+class FakePainter:
+    """Paints the frame's number; frame 7 cannot be read and frame 8 hits a defect."""
+
+    def __init__(self) -> None:
+        self.painted: list[tuple[int, int]] = []  # frame, width
+
+    def camera(self, index: int) -> Camera:
+        return HOME
+
+    def free(self, state: State, view: Camera) -> Picture:
+        self.painted.append((state.frame, view.width))
+        if state.frame == 7:
+            raise InputError("frame 8 is broken.")
+        if state.frame == 8:
+            raise ZeroDivisionError("a defect")
+        return Picture(np.full((view.height, view.width, 3), state.frame, np.uint8))
+
+    def through(self, state: State, canvas: tuple[int, int], scale: float) -> Picture:
+        return Picture(np.full((canvas[1], canvas[0], 3), 100 + state.frame, np.uint8))
+
+
+@pytest.fixture
+def scene() -> Iterator[SimpleNamespace]:
+    store, page, painter = Store(State(frame_count=50, reconstructed=(0,))), FakePage(), FakePainter()
+    ahead = np.array([0.0, 0, 1])
+    framing = SimpleNamespace(
+        up=np.array([0.0, -1, 0]), start=0.5 * ahead, focus=4 * ahead, rig=0 * ahead, overview=-4 * ahead, extent=4.0, frustum=0.4
+    )
+    trails = SimpleNamespace(at=lambda state: None)
+    view = ExactView(page, store, painter, trails, framing)  # type: ignore[arg-type]
+    yield SimpleNamespace(store=store, page=page, painter=painter, view=view)
+    page.gate.set()
+    view.close()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+def test_a_change_is_shown_and_then_nothing_more_is_drawn(scene: SimpleNamespace) -> None:
+    wait_for(lambda: scene.view.rests)
+    scene.store.set(frame=5)
+    wait_for(lambda: scene.view.rests)
+    assert (scene.page.images[-1] == 5).all()
+    assert scene.page.images[-1].shape == (60, 80, 3)
+    drawn = len(scene.page.images)
+    scene.store.set(speed=2.0)  # changes no picture
+    time.sleep(0.4)
+    assert len(scene.page.images) == drawn
+
+
+def test_while_the_page_is_busy_only_the_newest_wish_is_kept(scene: SimpleNamespace) -> None:
+    wait_for(lambda: scene.view.rests)
+    scene.page.gate.clear()
+    for frame in range(10, 40):
+        scene.store.set(frame=frame)
+        time.sleep(0.005)
+    drawn = {frame for frame, _ in scene.painter.painted if frame >= 10}
+    assert len(drawn) <= 1
+    scene.page.gate.set()
+    wait_for(lambda: scene.view.rests)
+    assert {frame for frame, _ in scene.painter.painted if frame >= 10} == drawn | {39}
+
+
+@pytest.mark.parametrize(("frame", "words"), [(7, "frame 8 is broken."), (8, "ZeroDivisionError")])
+def test_a_picture_that_fails_is_a_message_and_the_next_one_is_shown(scene: SimpleNamespace, frame: int, words: str) -> None:
+    wait_for(lambda: scene.view.rests)
+    scene.store.set(frame=frame)
+    wait_for(lambda: any(words in sentence for _, sentence in scene.store.state.problems))
+    tries = len(scene.painter.painted)
+    time.sleep(0.5)
+    assert len(scene.painter.painted) <= tries + 1  # it is not tried over and over
+    scene.store.set(frame=9)
+    wait_for(lambda: scene.view.rests and not scene.store.state.problems)
+    assert (scene.page.images[-1] == 9).all()
+
+
+def test_a_page_without_acknowledgement_does_not_stop_the_stream(scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(key: str, timeout: float) -> None:
+        raise TimeoutError
+
+    wait_for(lambda: scene.view.rests)
+    monkeypatch.setattr(scene.page.local_storage, "get_item", late)
+    scene.store.set(frame=6)
+    wait_for(lambda: scene.view.rests)
+    assert (scene.page.images[-1] == 6).all()
+
+
+def test_looking_through_a_camera_moves_the_page_there_and_moving_away_leaves_it(scene: SimpleNamespace) -> None:
+    wait_for(lambda: scene.view.rests)
+    page = scene.page
+    page.camera.position = np.array([3.0, 0, 0])
+    scene.store.set(camera=0)
+    assert np.allclose(page.camera.position, HOME.center)
+    assert np.allclose(page.camera.look_at, (0, 0, 4))
+    wait_for(lambda: scene.view.rests)
+    assert (page.images[-1] == 100).all()
+
+    def report(position: tuple[float, float, float]) -> None:
+        page.camera.position = np.array(position)
+        with contextlib.suppress(StopIteration):
+            page.moved[0](page.camera).send(None)
+
+    report((3.0, 0, 0))  # a message from before the page got there
+    assert scene.store.state.camera == 0
+    report((0.0, 0, 0))
+    report((0.0, 0, 1e-4))  # rounding
+    assert scene.store.state.camera == 0
+    report((0.0, 0, 0.5))  # the starting pose of a page that is still coming up
+    assert scene.store.state.camera == 0
+    assert np.allclose(page.camera.position, HOME.center)
+    report((0.0, 0, 0))
+    report((0.0, 0.5, 0))  # a drag
+    assert scene.store.state.camera is None
+    assert np.allclose(page.camera.position, (0, 0.5, 1.3 * 0.4))  # out of the camera's frustum
+
+
+def test_a_closed_tab_ends_its_thread(scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(key: str, timeout: float) -> None:
+        raise RuntimeError("localStorage request failed: the client disconnected before returning a response.")
+
+    wait_for(lambda: scene.view.rests)
+    monkeypatch.setattr(scene.page.local_storage, "get_item", gone)
+    scene.store.set(frame=3)
+    wait_for(lambda: not scene.view._thread.is_alive())

@@ -1,0 +1,106 @@
+"""Frames of a run in bounded memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import viewer.library
+from trackersplat.errors import InputError
+from trackersplat.gaussians.gaussians import Gaussians
+from viewer.library import Library
+from viewer.state import Draft, State, Store
+
+RUN = Path("run")
+
+
+def gaussians(x: float) -> Gaussians:
+    return Gaussians(torch.full((10, 3), float(x)), torch.ones(10, 4), torch.zeros(10, 3), torch.zeros(10), torch.zeros(10, 1, 3))
+
+
+SIZE = sum(tensor.nbytes for tensor in gaussians(0).tensors().values())
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
+    """What was read from the disk; frame f has x = f, the preview -1."""
+    log: list[tuple[Path, int]] = []
+
+    def read(path: Path, frame: int) -> Gaussians:
+        log.append((path, frame))
+        if frame == 99:
+            raise InputError("frame 100 is broken.")
+        return gaussians(frame)
+
+    monkeypatch.setattr(viewer.library, "_read", read)
+    return log
+
+
+def test_a_frame_is_read_once_until_it_is_forgotten(reads: list[tuple[Path, int]]) -> None:
+    store = Store(State(frame_count=5))
+    library = Library(store)
+    assert float(library.frame(RUN, 3).means[0, 0]) == 3
+    library.frame(RUN, 3)
+    assert reads == [(RUN, 3)]
+    library.forget(RUN, 3)
+    library.frame(RUN, 3)
+    assert reads == [(RUN, 3), (RUN, 3)]
+    library.close()
+
+
+def test_the_least_recently_used_frame_makes_room(reads: list[tuple[Path, int]]) -> None:
+    library = Library(Store(State(frame_count=5)), memory=2 * SIZE)
+    for frame in (0, 1, 0, 2, 0, 1):
+        library.frame(RUN, frame)
+    assert [frame for _, frame in reads] == [0, 1, 2, 1]
+    library.close()
+
+
+def test_many_at_once_read_a_frame_once(reads: list[tuple[Path, int]]) -> None:
+    library = Library(Store(State(frame_count=5)))
+    threads = [threading.Thread(target=library.frame, args=(RUN, 1)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert reads == [(RUN, 1)]
+    library.close()
+
+
+def test_what_is_shown_is_the_preview_else_the_frame_else_its_stand_in(reads: list[tuple[Path, int]]) -> None:
+    library = Library(Store(State(frame_count=5)))
+    state = State(frame_count=5, frame=3, run=RUN, reconstructed=(1,))
+    shown = library.shown(state)
+    assert shown is not None
+    assert float(shown.means[0, 0]) == 1
+    previewed = library.shown(State(frame_count=5, frame=3, preview=Draft(3, Path("p.ply"), 1)))
+    assert previewed is not None
+    assert reads[-1] == (Path("p.ply"), -1)
+    assert library.shown(State(frame_count=5)) is None
+    library.close()
+
+
+def test_the_frames_ahead_are_read_in_the_order_of_playing(reads: list[tuple[Path, int]]) -> None:
+    store = Store(State(frame_count=6, frame=3))
+    library = Library(store)
+    store.set(run=RUN, reconstructed=(0, 1, 3, 4, 5), ready=True)
+    deadline = time.monotonic() + 5
+    while len(reads) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [frame for _, frame in reads] == [4, 5, 0, 1, 3]
+    library.close()
+
+
+def test_a_broken_frame_is_an_error_for_who_asks_and_not_for_the_reading_ahead(reads: list[tuple[Path, int]]) -> None:
+    store = Store(State(frame_count=100))
+    library = Library(store)
+    store.set(run=RUN, reconstructed=(99,), ready=True)
+    time.sleep(0.1)
+    with pytest.raises(InputError, match="frame 100 is broken"):
+        library.frame(RUN, 99)
+    assert float(library.frame(RUN, 1).means[0, 0]) == 1
+    library.close()

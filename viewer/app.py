@@ -1,0 +1,153 @@
+"""``trackersplat-view``: the page of a capture and its reconstructions."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from trackersplat.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Opens a page on this machine that shows a capture, its reconstruction in motion, and reconstructs more of it."""
+
+    path: Annotated[str, tyro.conf.Positional]
+    """Folder of the capture, or "demo" for the bundled one."""
+    out: Path | None = None
+    """Folder of the run to show and to write to. Default: output/NAME in the working folder."""
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but the default lets other machines use the page."""
+    port: int = 8080
+    """Port to listen on; the next free one is taken."""
+    browser: bool = True
+    """Open the page in the browser."""
+    autoplay: bool = True
+    """Start playing once a run is loaded."""
+
+
+def main() -> None:
+    """Entry point of ``trackersplat-view``. Exit code 2 on bad input."""
+    arguments = tyro.cli(Arguments, prog="trackersplat-view", description=Arguments.__doc__)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app = App(arguments)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    print(f"{app.capture.name}: {len(app.capture.cameras)} cameras, {app.capture.frame_count} frames")
+    print(f"Open {app.url} in a browser. Ctrl-C ends the program.", flush=True)
+    if arguments.browser:
+        # A browser that is missing, or blocks until it is closed, must not hold up the page.
+        threading.Thread(target=webbrowser.open, args=(app.url,), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(app):
+        app.load()
+        threading.Event().wait()
+
+
+class App:
+    """Everything behind the page. The page answers as soon as the constructor returns; ``load`` fetches the rest.
+
+    Raises InputError if the path is no capture or the address cannot be bound.
+    """
+
+    def __init__(self, arguments: Arguments, reconstruct_options: Sequence[str] = ()) -> None:
+        from trackersplat.captures.registry import open_capture
+
+        self.arguments = arguments
+        self.capture = open_capture(arguments.path)
+        _check_address(arguments.host, arguments.port)
+
+        from viewer.library import Library
+        from viewer.page import Page
+        from viewer.playback import Playback
+        from viewer.scene.painter import Painter
+        from viewer.server import PageServer, is_loopback
+        from viewer.state import State, Store
+
+        if not is_loopback(arguments.host):
+            print(f"warning: everybody who can reach {arguments.host} can use this page, see its files and start jobs.", file=sys.stderr)
+
+        self.store = Store(State(frame_count=self.capture.frame_count, activity="starting the renderer …"))
+        self.library = Library(self.store)
+        self.painter = Painter(self.capture, self.library)
+        self.server = PageServer(arguments.host, arguments.port, "TrackerSplat")
+        self.page = Page(self.server, self.capture, self.store, self.library, self.painter, arguments, reconstruct_options)
+        self.playback = Playback(self.store, self.capture.fps, lambda: bool(self.server.get_clients()))
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def load(self) -> None:
+        """Starts the rasteriser and shows the run that is found. Failures become messages on the page."""
+        try:
+            self.page.find_run()
+            self._start_rasterizer()
+        except InputError as error:
+            self.store.problem("renderer", str(error))
+        except Exception as error:
+            log.exception("the renderer could not be started")
+            self.store.problem(
+                "renderer", f"The renderer could not be started ({type(error).__name__}: {error}); the terminal shows where."
+            )
+        finally:
+            self.store.set(activity="")
+
+    def _start_rasterizer(self) -> None:
+        from trackersplat.rendering.choose import choose_rasterizer, describe
+
+        rasterizer = choose_rasterizer()
+        self.page.set_device(describe(rasterizer))
+        if rasterizer.name == "portable":
+            from trackersplat.rendering.portable.compiling import compile_kernels, kernels_are_cached
+
+            if not kernels_are_cached():
+                compile_kernels(self._compiling)
+        self.painter.use(rasterizer)
+        self.store.set(activity="")
+        self.store.set(ready=True, playing=self.arguments.autoplay and len(self.store.state.reconstructed) > 1)
+
+    def _compiling(self, kernel: str, done: int, total: int) -> None:
+        if done < total:
+            message = f"compiling kernels, once per machine: {kernel} ({done + 1} of {total}) …"
+            print(message, flush=True)
+            self.store.set(activity=message)
+
+    def close(self) -> None:
+        """Ends the worker process, the threads and the server."""
+        self.playback.close()
+        self.page.close()
+        self.library.close()
+        self.server.stop()
+        self.capture.close()
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raises InputError if the host is not an address of this machine: viser would try a thousand ports in vain."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind(address)
+    except OSError as error:
+        raise InputError(f"Cannot listen on --host {host} ({error}): give an address of this machine.") from error
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port must be between 0 and 65535, got {port}.")
+
+
+if __name__ == "__main__":
+    main()

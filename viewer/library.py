@@ -1,0 +1,141 @@
+"""The Gaussians of the run on the screen: read when first needed, kept in bounded memory, read ahead in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from viewer.state import State, Store
+
+if TYPE_CHECKING:
+    from trackersplat.gaussians.gaussians import Gaussians
+    from trackersplat.tracking.point_tracks import PointTracks
+
+MEMORY = 1 << 30  # bytes of Gaussians to keep
+
+
+# A run and a frame of it, or a preview's file and minus its serial number.
+_Key = tuple[Path, int]
+
+
+class Library:
+    """Thread-safe access to frames of runs and to previews. A frame that was reconstructed anew must be forgotten first."""
+
+    def __init__(self, store: Store, memory: int = MEMORY) -> None:
+        self._store = store
+        self._memory = memory
+        self._kept: OrderedDict[_Key, Gaussians] = OrderedDict()
+        self._tracks: tuple[_Key | None, dict[str, PointTracks]] = (None, {})  # of the last frame asked for
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()  # one disk reader at a time is fastest, and never reads a frame twice
+        self._wanted: list[_Key] = []
+        self._wake = threading.Event()
+        self._closed = False
+        store.subscribe(self._on_change)
+        threading.Thread(target=self._read_ahead, name="read-ahead", daemon=True).start()
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+
+    def frame(self, run: Path, frame: int) -> Gaussians:
+        """One frame of a run. Raises InputError if it cannot be read."""
+        return self._get((run, frame))
+
+    def forget(self, run: Path, frame: int) -> None:
+        """The frame on disk is another one now."""
+        with self._lock:
+            self._kept.pop((run, frame), None)
+            self._tracks = (None, {})
+
+    def shown(self, state: State) -> Gaussians | None:
+        """What the picture of ``state`` is made of; None if nothing is reconstructed. Raises InputError."""
+        source = state.source_frame()
+        if source is None:
+            return None
+        if state.preview is not None and state.preview.frame == source:
+            return self._get((state.preview.path, -state.preview.serial))
+        return self.frame(state.run, source) if state.run is not None else None
+
+    def tracks(self, run: Path, frame: int) -> dict[str, PointTracks]:
+        """Camera name -> the 2D tracks that moved this frame; empty if none were kept. Raises InputError."""
+        key = (run, frame)
+        with self._lock:
+            if self._tracks[0] == key:
+                return self._tracks[1]
+        from trackersplat.runs.run import Run
+
+        tracks = Run.open(run).read_tracks(frame)
+        with self._lock:
+            self._tracks = (key, tracks)
+        return tracks
+
+    def _get(self, key: _Key) -> Gaussians:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        with self._reading:
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key]
+            gaussians = _read(key[0], key[1])
+        with self._lock:
+            if key[1] < 0:  # a draft replaces its predecessors
+                for old in [k for k in self._kept if k[0] == key[0] and k[1] < 0]:
+                    del self._kept[old]
+            self._kept[key] = gaussians
+            size = sum(_bytes(g) for g in self._kept.values())
+            while size > self._memory and len(self._kept) > 1:
+                size -= _bytes(self._kept.popitem(last=False)[1])
+        return gaussians
+
+    # -- reading ahead ------------------------------------------------------------------------------------------------
+
+    def _on_change(self, state: State, changed: frozenset[str]) -> None:
+        if not changed & {"frame", "run", "reconstructed", "ready"} or state.run is None or not state.ready:
+            return
+        frames = state.reconstructed
+        start = next((i for i, frame in enumerate(frames) if frame > state.frame), 0)
+        ahead = (*frames[start:], *frames[:start])
+        self._wanted = [(state.run, frame) for frame in ahead]
+        self._wake.set()
+
+    def _read_ahead(self) -> None:
+        from trackersplat.errors import InputError
+
+        while not self._closed:
+            self._wake.wait()
+            self._wake.clear()
+            for key in self._missing():
+                if self._closed or self._wake.is_set():
+                    break
+                try:
+                    self._get(key)
+                except InputError:
+                    break  # it is reported when this frame is asked for by the picture
+
+    def _missing(self) -> Iterable[_Key]:
+        """Wanted frames that are not kept, as far as memory goes without pushing out what comes first."""
+        with self._lock:
+            sizes = [_bytes(g) for g in self._kept.values()]
+            kept = set(self._kept)
+        room = len(self._wanted) if not sizes else int(0.9 * self._memory / max(max(sizes), 1))
+        return [key for key in self._wanted[:room] if key not in kept]
+
+
+def _read(path: Path, frame: int) -> Gaussians:
+    if frame < 0:
+        from trackersplat.gaussians.ply import read_ply
+
+        return read_ply(path)
+    from trackersplat.runs.run import Run
+
+    return Run.open(path).read_frame(frame)
+
+
+def _bytes(gaussians: Gaussians) -> int:
+    return sum(tensor.nbytes for tensor in gaussians.tensors().values())

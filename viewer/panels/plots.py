@@ -1,0 +1,82 @@
+"""Curves that grow while something runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import viser
+from viser import uplot
+
+LONGEST = 2000  # points; older ones are thinned out
+INTERVAL = 0.2  # seconds between updates of the page
+
+_AXIS = {
+    "stroke": "#8b949e",
+    "grid": {"stroke": "#ffffff12", "width": 1},
+    "ticks": {"stroke": "#ffffff12", "width": 1},
+    "font": "11px sans-serif",
+}
+
+
+class Plot:
+    """Lines over a number (not time), hidden while empty. Thread-safe."""
+
+    def __init__(self, gui: viser.GuiApi, x_label: str, labels: tuple[str, ...], colours: tuple[str, ...], height: int = 150) -> None:
+        self._x: list[float] = []
+        self._y: list[tuple[float | None, ...]] = []
+        self._lock = threading.Lock()
+        self._sent = 0.0
+        lines = [uplot.Series(label=label, stroke=colour, width=2) for label, colour in zip(labels, colours, strict=True)]
+        series = (uplot.Series(label=x_label), *lines)
+        self._columns = len(labels)
+        self._handle = gui.add_uplot(
+            self._data(),
+            series,
+            scales={"x": {"time": False}},
+            axes=(uplot.Axis(**_AXIS), uplot.Axis(**_AXIS, size=44)),  # type: ignore[typeddict-item]
+            height=height,
+            visible=False,
+        )
+
+    def clear(self) -> None:
+        with self._lock:
+            self._x, self._y = [], []
+            self._handle.visible = False
+
+    def add(self, x: float, y: tuple[float | None, ...]) -> None:
+        """Appends a point; the page gets at most a few updates per second."""
+        with self._lock:
+            if self._x and x < self._x[-1]:
+                self._x, self._y = [], []  # a new frame's curve starts anew
+            self._x.append(x)
+            self._y.append(y)
+            if len(self._x) > LONGEST:
+                self._x, self._y = self._x[::2], self._y[::2]
+            if time.monotonic() - self._sent >= INTERVAL or len(self._x) < 3:
+                self._send()
+
+    def show(self, x: list[float], y: list[tuple[float | None, ...]]) -> None:
+        """Replaces the curves."""
+        with self._lock:
+            self._x, self._y = x, y
+            self._send()
+
+    def _send(self) -> None:
+        self._sent = time.monotonic()
+        data = self._data()
+        if any(np.isnan(column).any() for column in data[1:]):
+            # uPlot skips missing values when drawing, but its automatic scale does not survive them.
+            finite = np.concatenate([column[np.isfinite(column)] for column in data[1:]])
+            low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+            margin = 0.08 * (high - low) or 1.0
+            self._handle.scales = {"x": {"time": False}, "y": {"range": (low - margin, high + margin)}}
+        self._handle.data = data
+        self._handle.visible = len(self._x) > 1
+
+    def _data(self) -> tuple[np.ndarray, ...]:
+        x = np.array(self._x or [0.0], dtype=np.float64)
+        rows = self._y or [(None,) * self._columns]
+        y = np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64)
+        return (x, *np.ascontiguousarray(y.T))
