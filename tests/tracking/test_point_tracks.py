@@ -78,7 +78,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     points = sample_grid(dense(), 0, 2)
     good = {
         "0.frames": np.array((0, 1)),
-        "0.start": points.start,
+        "0.start": points.start.T,
         "0.shift": np.zeros(points.start.T.shape, np.int16),
         "0.visibility": np.zeros(len(points.start), np.uint8),
     }
@@ -86,7 +86,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
         "other": {"a": np.zeros(3)},
         "shapes": {"cameras": np.array(["a"]), **good, "0.shift": np.zeros((2, 3), np.int16)},
         "floats": {"cameras": np.array(["a"]), **good, "0.shift": np.zeros(points.start.T.shape)},
-        "nan": {"cameras": np.array(["a"]), **good, "0.start": np.full_like(points.start, np.nan)},
+        "nan": {"cameras": np.array(["a"]), **good, "0.start": np.full_like(points.start.T, np.nan)},
         "pickle": {"cameras": np.array([{"a": 1}], dtype=object), **good},
         "numbers": {"cameras": np.array([1]), **good},
     }

@@ -151,7 +151,7 @@ class Run:
             write_ply(cloud / "point_cloud.ply", result.gaussians)
             write_text(log / "log.csv", log_csv(result.training))
             write_json(folder / "cameras.json", camera_entries(capture))
-            write_text(folder / "cfg_args", f"Namespace(sh_degree={result.gaussians.sh_degree}, source_path={str(capture.root)!r})")
+            write_text(folder / "cfg_args", f"Namespace(sh_degree={result.gaussians.sh_degree}, source_path={_short(capture.root)!r})")
             if result.tracks:
                 write_point_tracks(folder / "tracks.npz", result.tracks)
             if result.withheld is not None:
@@ -190,7 +190,7 @@ class Run:
     def compact(self) -> int:
         """Turns the PLYs into the compact sequence (lossy: quantised); returns its size in bytes.
 
-        The PLYs are removed only after the sequence is complete and verified.
+        The PLYs are removed only after the sequence is complete and verified, and with them what only a next frame needs.
         """
         frames = self.frames()
         if not frames:
@@ -198,6 +198,9 @@ class Run:
         size = write_sequence(self.path / "sequence", frames, self.read_frame)
         for folder in self._frame_folders().values():
             remove_folder(folder / "point_cloud")
+        for frame, folder in self._record_folders().items():
+            if frame != frames[-1]:
+                (folder / "withheld.safetensors").unlink(missing_ok=True)
         return size
 
     # -- folders ------------------------------------------------------------------------------------------------------
@@ -255,6 +258,12 @@ def find_runs(capture: Capture, out: Path | None = None) -> list[Path]:
         if path.is_dir() and ((path / "run.json").is_file() or any(_FRAME_FOLDER.fullmatch(child.name) for child in path.iterdir())):
             found.append(path)
     return found
+
+
+def _short(path: Path) -> str:
+    """The path as a person in the working folder would write it."""
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _last_iteration(folder: Path) -> Path:
