@@ -1,11 +1,10 @@
 """Makes the pictures of the README: starts the page on the bundled demo and photographs it with headless Chromium.
 
-Run ``python docs/make_screenshots.py`` from a checkout with the test extra installed; it writes ``docs/images/*.png``.
+Run ``python docs/make_screenshots.py`` from a checkout with the test extra installed; it writes ``docs/images/*.jpg``.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
@@ -13,9 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import imageio.v3 as iio
+import cv2
 import numpy as np
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,8 +24,9 @@ from browser import ARGUMENTS, find_browser  # noqa: E402  (tests/browser.py)
 from viewer.app import App, Arguments  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
+FRAME = 14  # counted from 0
 SIZE = {"width": 1280, "height": 760}
-LARGEST = 400_000  # bytes
+QUALITY = 90  # JPEG, colours at full resolution: small text stays clear
 
 
 def main() -> None:
@@ -48,25 +47,36 @@ def main() -> None:
             for name, prepare in SCENES.items():
                 prepare(app, page)
                 _settle(app)
-                _save(page, IMAGES / f"{name}.png")
+                _save(page, IMAGES / f"{name}.jpg")
         finally:
             app.close()
             browser.close()
 
 
+def _page(app: App, page: Page) -> None:
+    page.get_by_role("tab", name="View").click()
+    app.store.set(frame=FRAME, camera=app.capture.held_out_cameras[0], compare="render")
+
+
 def _trails(app: App, page: Page) -> None:
-    app.store.set(frame=14, camera=None, show_trails=True, trail_length=10)
+    app.store.set(frame=FRAME, camera=None, show_trails=True, trail_length=5)
+    home = app.capture.cameras[app.capture.held_out_cameras[0]]
+    right, down, ahead = home.rotation
+    (client,) = app.server.get_clients().values()
+    with client.atomic():  # a little above the cameras and to their right, looking at the table
+        client.camera.position = home.center + 0.5 * right - 0.35 * down + 0.1 * ahead
+        client.camera.look_at = home.center + 3.0 * ahead + 0.15 * down
     page.get_by_role("tab", name="Quality").click()
     time.sleep(6)  # thumbnails and trails
 
 
 def _wipe(app: App, page: Page) -> None:
     page.get_by_role("tab", name="View").click()
-    app.store.set(frame=14, camera=app.capture.held_out_cameras[0], compare="wipe", wipe=0.5)
+    app.store.set(frame=FRAME, camera=app.capture.held_out_cameras[0], compare="wipe", wipe=0.5)
 
 
 def _tracks(app: App, page: Page) -> None:
-    app.store.set(frame=14, camera=app.capture.training_cameras[3], compare="render", show_tracks=True)
+    app.store.set(frame=FRAME, camera=app.capture.training_cameras[3], compare="render", show_tracks=True)
 
 
 def _reconstruct(app: App, page: Page) -> None:
@@ -86,7 +96,13 @@ def _steps(app: App) -> int:
     return last.step if last is not None else 0
 
 
-SCENES: dict[str, Callable[[App, Page], None]] = {"trails": _trails, "wipe": _wipe, "tracks": _tracks, "reconstruct": _reconstruct}
+SCENES: dict[str, Callable[[App, Page], None]] = {
+    "page": _page,
+    "trails": _trails,
+    "wipe": _wipe,
+    "tracks": _tracks,
+    "reconstruct": _reconstruct,
+}
 
 
 def _dismiss_notice(page: Page) -> None:
@@ -104,16 +120,13 @@ def _settle(app: App) -> None:
 
 
 def _save(page: Page, path: Path) -> None:
-    """As PNG, with fewer colours only if all of them would make it too large."""
-    image = Image.fromarray(np.asarray(iio.imread(io.BytesIO(page.screenshot(timeout=120_000))))[..., :3])
-    palette = image.quantize(256)
-    for candidate in (image, image.quantize(palette=palette), palette):  # all colours, 256 dithered, 256 in patches
-        buffer = io.BytesIO()
-        candidate.save(buffer, "PNG", optimize=True)
-        if buffer.tell() <= LARGEST:
-            break
-    path.write_bytes(buffer.getvalue())
-    print(f"{path.relative_to(ROOT)}: {buffer.tell() / 1000:.0f} kB, mode {candidate.mode}")
+    image = cv2.imdecode(np.frombuffer(page.screenshot(timeout=120_000), np.uint8), cv2.IMREAD_COLOR)
+    sampling = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+    done, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, QUALITY, *sampling))
+    if not done:
+        sys.exit(f"{path.name} could not be encoded.")
+    path.write_bytes(data.tobytes())
+    print(f"{path.relative_to(ROOT)}: {len(data) / 1000:.0f} kB", flush=True)
 
 
 if __name__ == "__main__":

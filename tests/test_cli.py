@@ -87,11 +87,32 @@ def test_a_run_killed_in_the_middle_loses_one_frame_and_ends_the_same(
     assert plys(tmp_path / "run") == plys(finished[0])
 
 
+def test_a_batch_killed_in_its_middle_ends_the_same(small_capture_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = ("reconstruct", small_capture_folder, "--frames", "1:4", "--batch", "3", "--out", run, *QUICK, "--events", "json")
+    assert trackersplat(*arguments).returncode == 0
+    before = plys(run)
+    for number in (3, 4):
+        shutil.rmtree(run / "refine" / "base-propagate-dis" / f"frame{number}")
+    again = trackersplat(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout.splitlines()[0])["frames"] == [2, 3]
+    assert plys(run) == before
+
+
 def test_asking_again_for_finished_frames_does_nothing(finished: tuple[Path, str], small_capture_folder: Path) -> None:
     before = plys(finished[0])
     result = trackersplat("reconstruct", small_capture_folder, "--frames", "1:4", "--out", finished[0], *QUICK, "--events", "json")
     assert [json.loads(line)["event"] for line in result.stdout.splitlines()] == ["Started", "Finished"]
     assert plys(finished[0]) == before
+
+
+def test_frames_of_a_batch_are_moved_from_one_base(small_capture_folder: Path, tmp_path: Path) -> None:
+    arguments = ("--frames", "1:5", "--batch", "3", "--out", tmp_path / "run", *QUICK)
+    result = trackersplat("reconstruct", small_capture_folder, *arguments)
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        assert [row["base"] for row in csv.DictReader(file)] == ["", "1", "1", "1", "4"]
 
 
 def test_terminating_stops_with_a_sentence_and_keeps_what_is_done(small_capture_folder: Path, tmp_path: Path) -> None:
@@ -184,6 +205,10 @@ def _unknown_camera(tmp: Path, capture: Path) -> list[str | Path]:
     return [capture, "--hold-out", "cam99"]
 
 
+def _negative_seed(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--seed", "-1"]
+
+
 def _copy(tmp: Path, capture: Path) -> Path:
     return Path(shutil.copytree(capture, tmp / "copy"))
 
@@ -201,6 +226,7 @@ CASES = (
     _beyond_the_end,
     _unknown_tracker,
     _unknown_camera,
+    _negative_seed,
 )
 
 
@@ -236,3 +262,11 @@ def test_bad_input_ends_the_process_with_code_two(tmp_path: Path) -> None:
     result = trackersplat("info", tmp_path / "nowhere")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == f"error: {tmp_path / 'nowhere'} does not exist: give the folder of a capture, or 'demo' for the bundled one.\n"
+
+
+def test_without_held_out_cameras_the_table_says_why_it_is_empty(small_capture_folder: Path, tmp_path: Path) -> None:
+    arguments = ("--hold-out", "", "--frames", "1:2", "--out", tmp_path / "run", *QUICK)
+    result = trackersplat("reconstruct", small_capture_folder, *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "No camera is held out, so quality is not measured" in result.stdout
+    assert " dB" not in result.stdout

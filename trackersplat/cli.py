@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from trackersplat.rendering.rasterizer import Rasterizer
     from trackersplat.runs.settings import ReconstructSettings
 
+MAX_SEED = 2**62
+
 
 @dataclass(frozen=True)
 class Info:
     """Print what a capture is: cameras, frames, size, fps, held-out cameras, layout, warnings."""
 
-    path: Annotated[str, tyro.conf.Positional]
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """A capture folder, or "demo"."""
 
     def run(self) -> None:
@@ -42,7 +44,7 @@ class Info:
 class Reconstruct:
     """Reconstruct frames of a capture into a run folder; frames that are there already are kept."""
 
-    capture: Annotated[str, tyro.conf.Positional]
+    capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """A capture folder, or "demo"."""
     frames: str = "all"
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
@@ -53,13 +55,13 @@ class Reconstruct:
     batch: int = 1
     """Target frames that share one base frame."""
     steps: int | None = None
-    """Optimisation steps of a moved frame."""
+    """Optimisation steps of a moved frame; 100 on a CPU, 200 on a GPU if absent."""
     first_steps: int | None = None
-    """Optimisation steps of a frame that is fitted from scratch."""
+    """Optimisation steps of a frame that is fitted from scratch; 1000 if absent."""
     hold_out: str | None = None
     """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
     seed: int = 0
-    """Same seed, same machine, same result."""
+    """Of all random choices, 0 or more: same seed, same machine, same result."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU with gsplat where there is one, else the CPU."""
     compact: bool = False
@@ -82,9 +84,9 @@ class Reconstruct:
         frames = parse_frames(self.frames, capture.frame_count)
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
         settings = self._settings(rasterizer)
-        info = {"settings": settings.to_json(), "held_out": list(capture.held_out), **versions(rasterizer)}
+        info = {"settings": settings.to_json(), **versions(rasterizer)}
         run = Run.create(self.out or default_out(capture), capture, info)
-        reporter = JsonLines() if self.events == "json" else TextProgress(capture.name)
+        reporter = JsonLines() if self.events == "json" else TextProgress(capture)
         with _traceback_in(run.path / "run.log"), reporter:
             for event in reconstruct(capture, run, frames, settings, rasterizer):
                 reporter.show(event)
@@ -106,6 +108,8 @@ class Reconstruct:
                 raise InputError(f"{name} must be at least 1, got {steps}.")
         if self.batch < 1:
             raise InputError(f"--batch must be at least 1, got {self.batch}.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InputError(f"--seed must be from 0 to {MAX_SEED}, got {self.seed}.")
         return dataclasses.replace(
             settings,
             tracker=tracker,
@@ -120,7 +124,7 @@ class Reconstruct:
 class Compact:
     """Turn the PLY files of a run into one compact sequence (quantised; what never changes is stored once)."""
 
-    folder: Annotated[Path, tyro.conf.Positional]
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """A run folder made by `trackersplat reconstruct`."""
 
     def run(self) -> None:
@@ -141,7 +145,10 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"trackersplat {__version__}")
         return
     command = tyro.extras.subcommand_cli_from_dict(
-        _COMMANDS, prog="trackersplat", description="Dynamic 3D Gaussian scenes from multi-view video.", args=arguments
+        _COMMANDS,
+        prog="trackersplat",
+        description="Dynamic 3D Gaussian scenes from multi-view video. --version prints the version.",
+        args=arguments,
     )
     signal.signal(signal.SIGTERM, _stop)
     sys.exit(exit_code(command.run))
@@ -175,13 +182,17 @@ def _traceback_in(log: Path) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        with log.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
-        raise DefectError(f"{type(error).__name__}: {error} (traceback in {log})") from error
+        try:
+            with log.open("a", encoding="utf-8") as file:
+                traceback.print_exc(file=file)
+            where = f"traceback in {log}"
+        except OSError as unwritten:
+            where = f"{log} cannot be written ({unwritten.strerror}), so there is no traceback"
+        raise DefectError(f"{type(error).__name__}: {error} ({where})") from error
 
 
 def _with_held_out(capture: Capture, names: str) -> Capture:
-    held_out = tuple(name.strip() for name in names.split(",") if name.strip())
+    held_out = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     for name in held_out:
         capture.camera_index(name)
     if len(held_out) >= len(capture.cameras):

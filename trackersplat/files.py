@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,37 +27,50 @@ def atomic_file(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}): check the folder, its permissions and the free space.") from error
+        reason = error.strerror or error  # NumPy's "3 requested and 1 written" has no strerror
+        raise InputError(f"{path} cannot be written ({reason}): check the folder, its permissions and the free space.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be written cannot always be removed either; the first error is the one to tell
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yields a new temporary folder beside ``path``; on success it takes the place of ``path``, on failure it is removed.
 
+    A folder that is there is renamed out of the way and removed only when the new one is in its place.
+
     Raises InputError if the parent folder cannot be written.
     """
-    temporary = _beside(path)
+    temporary, replaced = _beside(path), _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         yield temporary
-        remove_folder(path)
-        os.replace(temporary, path)
+        if path.is_dir() and not path.is_symlink():
+            os.replace(path, replaced)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            if replaced.is_dir():
+                os.replace(replaced, path)
+            raise
+        shutil.rmtree(replaced, ignore_errors=True)
     except OSError as error:
-        raise unwritable(path.parent) from error
+        raise unwritable(path.parent, error) from error
     finally:
-        remove_folder(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
-def unwritable(folder: Path) -> InputError:
+def unwritable(folder: Path, error: OSError) -> InputError:
     """The one sentence for an output folder that refuses to be written."""
-    return InputError(f"Cannot write to {folder}: choose another folder with --out, or change its permissions.")
+    return InputError(
+        f"Cannot write to {folder} ({error.strerror or error}): check its permissions and the free space, or choose another folder."
+    )
 
 
 def remove_folder(path: Path) -> None:

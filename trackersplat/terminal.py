@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -55,9 +55,10 @@ class JsonLines:
 class TextProgress:
     """A progress bar for people, with one line left behind per finished frame."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, capture: Capture) -> None:
         self._console = Console(highlight=False)
-        self._title = title
+        self._capture = capture
+        self._stage = ""
         self._bars = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"),
             console=self._console, transient=True,
@@ -66,6 +67,7 @@ class TextProgress:
         self._now: TaskID | None = None
 
     def __enter__(self) -> TextProgress:
+        _print_warnings(self._console, self._capture.warnings)
         self._bars.start()
         return self
 
@@ -75,14 +77,16 @@ class TextProgress:
     def show(self, event: Event) -> None:
         match event:
             case Started(frames=frames, device=device):
-                self._console.print(f"{escape(self._title)}: {len(frames)} frames to reconstruct on {escape(device)}")
+                count = f"{len(frames)} frame{'' if len(frames) == 1 else 's'}"
+                self._console.print(f"{escape(self._capture.name)}: {count} to reconstruct on {escape(device)}")
                 self._all = self._bars.add_task("frames", total=len(frames), note="")
                 self._now = self._bars.add_task("", total=None, note="")
             case Stage(frame=frame, name=name, detail=detail):
-                self._update(f"frame {frame + 1} {STAGES.get(name, name)}", None, 0, detail)
+                self._stage = STAGES.get(name, name)
+                self._update(f"frame {frame + 1} {self._stage}", None, 0, detail)
             case StepDone(frame=frame, step=step, steps=steps, loss=loss, gaussians=count, psnr=psnr):
                 note = f"loss {loss:.4f}, {count:,} Gaussians" + (f", held out {psnr:.2f} dB" if psnr is not None else "")
-                self._update(f"frame {frame + 1} optimising", steps, step, note)
+                self._update(f"frame {frame + 1} {self._stage}", steps, step, note)
             case FrameDone():
                 self._console.print(f"  frame {event.frame + 1:>4}  {frame_sentence(event)}")
                 if self._all is not None:
@@ -100,8 +104,10 @@ class TextProgress:
 def frame_sentence(done: FrameDone) -> str:
     """One line about a finished frame."""
     scores = done.scores
-    if done.base is None:
-        quality = f"held out {_cell(scores.psnr, 2)} dB, {done.gaussians:,} Gaussians"
+    if scores.psnr is None:
+        quality = f"{done.gaussians:,} Gaussians" + ("" if done.base is None else f", {done.static:.0%} static")
+    elif done.base is None:
+        quality = f"held out {scores.psnr:.2f} dB, {done.gaussians:,} Gaussians"
     else:
         quality = f"still {_cell(scores.still_psnr, 2)}  moved {_cell(scores.moved_psnr, 2)}  refined {_cell(scores.psnr, 2)} dB"
     return f"{done.seconds:6.1f} s  {quality}"
@@ -109,10 +115,15 @@ def frame_sentence(done: FrameDone) -> str:
 
 def print_frames(run: Run, frames: Iterable[int]) -> None:
     """The table at the end: do nothing, moved only and refined, PSNR on the held-out cameras."""
-    table = Table(title=f"PSNR on the held-out cameras, dB ({escape(str(run.path))})", title_justify="left")
+    frames = list(frames)
+    records = run.records()
+    if any(records[frame].scores.psnr is not None for frame in frames if frame in records):
+        title = "PSNR on the held-out cameras, dB"
+    else:
+        title = "No camera is held out, so quality is not measured: --hold-out keeps one back, in a new run"
+    table = Table(title=f"{title} ({escape(str(run.path))})", title_justify="left")
     for column in ("frame", "from", "do\nnothing", "moved\nonly", "refined", "SSIM", "tracked", "static", "s"):
         table.add_column(column, justify="right", no_wrap=True)
-    records = run.records()
     for frame in frames:
         done = records.get(frame)
         if done is None:
@@ -150,7 +161,11 @@ def print_capture(capture: Capture) -> None:
         size = f"{camera.width}x{camera.height}"
         table.add_row(escape(camera.name), size, f"{camera.fx:.1f}", f"{camera.fy:.1f}", *position, "held out" if camera.held_out else "")
     console.print(table)
-    for warning in facts.warnings:
+    _print_warnings(console, facts.warnings)
+
+
+def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
+    for warning in warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
 
 

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import tyro
 
+from trackersplat.cli import exit_code
 from trackersplat.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -43,11 +44,12 @@ def main() -> None:
     """Entry point of ``trackersplat-view``. Exit code 2 on bad input."""
     arguments = tyro.cli(Arguments, prog="trackersplat-view", description=Arguments.__doc__)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    try:
-        app = App(arguments)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    sys.exit(exit_code(lambda: _serve(arguments)))
+
+
+def _serve(arguments: Arguments) -> None:
+    """Opens the page and keeps it up until Ctrl-C or SIGTERM. Raises InputError."""
+    app = App(arguments)
     print(f"{app.capture.name}: {len(app.capture.cameras)} cameras, {app.capture.frame_count} frames")
     print(f"Open {app.url} in a browser. Ctrl-C ends the program.", flush=True)
     if arguments.browser:
@@ -62,7 +64,7 @@ def main() -> None:
 class App:
     """Everything behind the page. The page answers as soon as the constructor returns; ``load`` fetches the rest.
 
-    Raises InputError if the path is no capture or the address cannot be bound.
+    Raises InputError if the path is no capture, ``out`` cannot be a run, or the address cannot be bound.
     """
 
     def __init__(self, arguments: Arguments, reconstruct_options: Sequence[str] = ()) -> None:
@@ -71,6 +73,8 @@ class App:
         self.arguments = arguments
         self.capture = open_capture(arguments.path)
         _check_address(arguments.host, arguments.port)
+        if arguments.out is not None:
+            _check_out(arguments.out)
 
         from viewer.library import Library
         from viewer.page import Page
@@ -95,29 +99,26 @@ class App:
 
     def load(self) -> None:
         """Starts the rasteriser and shows the run that is found. Failures become messages on the page."""
-        try:
-            self.page.find_run()
-            self._start_rasterizer()
-        except InputError as error:
-            self.store.problem("renderer", str(error))
-        except Exception as error:
-            log.exception("the renderer could not be started")
-            self.store.problem(
-                "renderer", f"The renderer could not be started ({type(error).__name__}: {error}); the terminal shows where."
-            )
-        finally:
-            self.store.set(activity="")
+        for source, what, step in (
+            ("run", "The run could not be opened", self.page.find_run),
+            ("renderer", "The renderer could not be started", self._start_rasterizer),
+        ):
+            try:
+                step()
+            except InputError as error:
+                self.store.problem(source, str(error))
+            except Exception as error:
+                log.exception(what)
+                self.store.problem(source, f"{what} ({type(error).__name__}: {error}); the terminal shows where.")
+        self.store.set(activity="")
 
     def _start_rasterizer(self) -> None:
-        from trackersplat.rendering.choose import choose_rasterizer, describe
+        from trackersplat.rendering.choose import choose_rasterizer, describe, is_prepared, prepare
 
         rasterizer = choose_rasterizer()
         self.page.set_device(describe(rasterizer))
-        if rasterizer.name == "portable":
-            from trackersplat.rendering.portable.compiling import compile_kernels, kernels_are_cached
-
-            if not kernels_are_cached():
-                compile_kernels(self._compiling)
+        if not is_prepared(rasterizer):
+            prepare(rasterizer, self._compiling)
         self.painter.use(rasterizer)
         self.store.set(activity="")
         self.store.set(ready=True, playing=self.arguments.autoplay and len(self.store.state.reconstructed) > 1)
@@ -143,10 +144,23 @@ def _check_address(host: str, port: int) -> None:
         family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that is none fails in its encoding
         raise InputError(f"Cannot listen on --host {host} ({error}): give an address of this machine.") from error
     if not 0 <= port <= 65535:
         raise InputError(f"--port must be between 0 and 65535, got {port}.")
+
+
+def _check_out(out: Path) -> None:
+    """Raises InputError if ``out`` exists and is no run: said now, not after the first reconstruction was started."""
+    from trackersplat.runs.run import Run
+
+    try:
+        if out.exists() and not out.is_dir():
+            raise InputError(f"--out {out} is a file: give the folder of a run, or a new one.")
+        if out.is_dir() and any(out.iterdir()):
+            Run.open(out)
+    except OSError as error:
+        raise InputError(f"--out {out} cannot be read ({error.strerror}): check the folder and its permissions.") from error
 
 
 if __name__ == "__main__":

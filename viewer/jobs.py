@@ -78,6 +78,7 @@ class Job:
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
         self._errors = threading.Thread(target=self._collect_errors, name="job-stderr", daemon=True)
         self._errors.start()
+        threading.Thread(target=self._sweep, name="job-sweep", daemon=True).start()
         self._thread = threading.Thread(target=self._follow, name="job", daemon=True)
         self._thread.start()
 
@@ -124,6 +125,13 @@ class Job:
             else:
                 self._process.terminate()
 
+    def _sweep(self) -> None:
+        """What a dead worker leaves behind would hold its pipes open, and the end would never be announced."""
+        self._process.wait()
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def _collect_errors(self) -> None:
         for line in _lines(self._process.stderr):
             self._remember(line)
@@ -143,7 +151,7 @@ class Job:
             else:
                 self._announce(event)
         code = self._process.wait()
-        self._errors.join(2.0)  # a grandchild may hold stderr open
+        self._errors.join(2.0)  # a grandchild that left the group may hold stderr open
         if self._cancelled:
             self._end("cancelled", Failed("The reconstruction was cancelled; finished frames are kept."))
         elif isinstance(last, Failed):

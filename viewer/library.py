@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MEMORY = 1 << 30  # bytes of Gaussians to keep
 
 
+log = logging.getLogger(__name__)
+
 # A run and a frame of it, or a preview's file and minus its serial number.
 _Key = tuple[Path, int]
 
@@ -29,6 +32,7 @@ class Library:
         self._memory = memory
         self._kept: OrderedDict[_Key, Gaussians] = OrderedDict()
         self._tracks: tuple[_Key | None, dict[str, PointTracks]] = (None, {})  # of the last frame asked for
+        self._forgotten = 0  # grows with every call of ``forget``
         self._lock = threading.Lock()
         self._reading = threading.Lock()  # one disk reader at a time is fastest, and never reads a frame twice
         self._wanted: list[_Key] = []
@@ -48,6 +52,7 @@ class Library:
     def forget(self, run: Path, frame: int) -> None:
         """The frame on disk is another one now."""
         with self._lock:
+            self._forgotten += 1
             self._kept.pop((run, frame), None)
             self._tracks = (None, {})
 
@@ -82,8 +87,11 @@ class Library:
             with self._lock:
                 if key in self._kept:
                     return self._kept[key]
+                forgotten = self._forgotten
             gaussians = _read(key[0], key[1])
         with self._lock:
+            if self._forgotten != forgotten:
+                return gaussians  # perhaps of the file that has just been replaced: good for one picture, not to keep
             if key[1] < 0:  # a draft replaces its predecessors
                 for old in [k for k in self._kept if k[0] == key[0] and k[1] < 0]:
                     del self._kept[old]
@@ -116,7 +124,9 @@ class Library:
                 try:
                     self._get(key)
                 except InputError:
-                    break  # it is reported when this frame is asked for by the picture
+                    continue  # it is reported when this frame is asked for by the picture
+                except Exception:
+                    log.exception("frame %d could not be read ahead", key[1] + 1)
 
     def _missing(self) -> Iterable[_Key]:
         """Wanted frames that are not kept, as far as memory goes without pushing out what comes first."""

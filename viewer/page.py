@@ -27,6 +27,7 @@ from viewer.server import PageServer
 from viewer.state import Store
 
 if TYPE_CHECKING:
+    from trackersplat.runs.run import Run
     from viewer.app import Arguments
 
 BRAND = (76, 155, 232)
@@ -116,6 +117,7 @@ class Page:
 
         try:
             run = Run.open(path)
+            self._check_owner(run)
             frames = tuple(frame for frame in run.frames() if frame < self._capture.frame_count)
             records = run.records()
         except InputError as error:
@@ -129,6 +131,14 @@ class Page:
         self._store.set(runs=runs, run=path, reconstructed=frames, revision=state.revision + 1)
         self._quality.show(records)
         return True
+
+    def _check_owner(self, run: Run) -> None:
+        """Raises InputError if the run says that it is of a capture with other cameras. Runs of other programs say nothing."""
+        made_of = run.info.get("capture")
+        if not isinstance(made_of, dict) or "cameras" not in made_of:
+            return
+        if made_of["cameras"] != [camera.name for camera in self._capture.cameras]:
+            raise InputError(f"{run.path} is a run of another capture ({made_of.get('name')}): choose another folder with --out.")
 
     def _frame_done(self, done: FrameDone) -> None:
         if self._out is not None:
@@ -157,6 +167,8 @@ class Page:
         client.camera.min_orbit_distance = 0.01 * self._framing.extent
         with self._lock:
             self._views[client.client_id] = ExactView(client, self._store, self._painter, self._trails, self._framing)
+        if client.client_id not in self._server.get_clients():
+            self._disconnect(client)  # it left before its view was there, and nobody will tell us again
 
     def _disconnect(self, client: viser.ClientHandle) -> None:
         with self._lock:

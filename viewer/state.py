@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -95,6 +96,8 @@ PICTURE_FIELDS = (
     "run", "reconstructed", "preview", "revision", "ready",
 )  # fmt: skip
 
+log = logging.getLogger(__name__)
+
 Subscriber = Callable[[State, frozenset[str]], None]
 
 
@@ -102,7 +105,8 @@ class Store:
     """Holds the state and is the only one that changes and announces it.
 
     Subscribers are called in order, on the thread that made the change, with the new state and the names of the fields
-    that changed. They must be quick (set a widget, wake a worker) and may change the state again.
+    that changed. They must be quick (set a widget, wake a worker) and may change the state again. One that fails
+    (its page just closed) must stop neither the others nor the thread that made the change.
     """
 
     def __init__(self, state: State) -> None:
@@ -134,7 +138,10 @@ class Store:
                 return
             self._state = new
             for subscriber in tuple(self._subscribers):
-                subscriber(self._state, changed)
+                try:
+                    subscriber(self._state, changed)
+                except Exception:
+                    log.exception("a part of the page could not follow the change of %s", ", ".join(sorted(changed)))
 
     def step(self, frames: int) -> None:
         """Stops playing and moves by some frames."""

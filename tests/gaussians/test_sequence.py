@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,40 @@ def test_a_broken_manifest_is_one_sentence(sequence: GaussianSequence, text: str
     (sequence.path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match="manifest"):
         GaussianSequence.open(sequence.path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("frames", [0, 1]), ("frames", [2, 1]), ("frames", [1, 1]), ("frames", [1e999]), ("files", {"frame1.safetensors": 3})],
+)
+def test_a_hostile_manifest_is_one_sentence(sequence: GaussianSequence, key: str, value: object) -> None:
+    manifest = sequence.path / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), key: value}))
+    with pytest.raises(InputError, match="is not a sequence manifest of ours"):
+        GaussianSequence.open(sequence.path)
+
+
+def test_a_range_beyond_single_precision_is_refused(sequence: GaussianSequence) -> None:
+    manifest = sequence.path / "manifest.json"
+    data = json.loads(manifest.read_text())
+    data["ranges"]["means"]["high"][0] = 1e300
+    manifest.write_text(json.dumps(data))
+    with pytest.raises(InputError, match="the range of means"):
+        GaussianSequence.open(sequence.path)
+
+
+def test_every_frame_is_read_back_before_the_sequence_counts_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: set[str] = set()
+    load = GaussianSequence._load
+
+    def noted(self: GaussianSequence, path: Path) -> dict[str, np.ndarray]:
+        read.add(path.name)
+        return load(self, path)
+
+    monkeypatch.setattr(GaussianSequence, "_load", noted)
+    frames = tuple(range(KEY_FRAME_EVERY + 2))
+    write_sequence(tmp_path / "long", frames, scene)
+    assert read == {f"frame{frame + 1}.safetensors" for frame in frames}
 
 
 def test_frames_of_different_gaussians_are_refused_and_nothing_is_left(tmp_path: Path) -> None:

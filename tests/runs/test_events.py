@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -33,7 +34,24 @@ def test_an_event_survives_a_line_of_json(event: Event) -> None:
     assert from_json(json.loads(json.dumps(to_json(event)))) == event
 
 
-@pytest.mark.parametrize("data", [{}, {"event": "Nonsense"}, {"event": "Stage"}, {"event": "Finished", "seconds": 1, "more": 2}])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"event": "Nonsense"},
+        {"event": "Stage"},
+        {"event": "FrameDone"},
+        {"event": "FrameDone", "scores": 3},
+        {"event": "Finished", "seconds": 1, "more": 2},
+    ],
+)
 def test_what_is_no_event_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="not an event"):
         from_json(data)
+
+
+def test_a_step_without_a_loss_is_json_that_any_program_reads() -> None:
+    line = json.dumps(to_json(StepDone(1, 20, 20, math.nan, 21000)), allow_nan=False)
+    again = from_json(json.loads(line))
+    assert isinstance(again, StepDone)
+    assert math.isnan(again.loss)

@@ -50,3 +50,23 @@ def test_a_frame_with_nothing_before_it_is_fitted_from_scratch() -> None:
 
 def test_nothing_is_planned_for_frames_that_are_there() -> None:
     assert plan_batches([0, 1, 2], [0, 1, 2], 1) == []
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 4])
+def test_a_batch_that_goes_on_is_tracked_through_the_frames_it_was_tracked_through_before(batch: int) -> None:
+    def tracked(present: list[int]) -> dict[int, tuple[int, ...]]:
+        found: dict[int, tuple[int, ...]] = {}
+        available = list(present)
+        for b in plan_batches(range(11), present, batch):
+            found |= {frame: b.tracked(available) for frame in b.targets}
+            available += b.targets
+        return found
+
+    whole = tracked([])
+    for done in range(1, 11):
+        assert tracked(list(range(done))) == {frame: whole[frame] for frame in range(done, 11)}
+
+
+def test_only_frames_between_base_and_target_are_tracked() -> None:
+    assert Batch(3, (5,)).tracked([0, 3, 4, 6]) == (4, 5)
+    assert Batch(3, (4, 6)).tracked([0, 3, 5, 7]) == (4, 5, 6)

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.runs.events import FrameDone, FrameScores
 from trackersplat.runs.records import CameraScore
-from trackersplat.runs.run import FrameResult, Run, find_runs
+from trackersplat.runs.run import FrameResult, Run, default_out, find_runs
 from trackersplat.tracking.point_tracks import PointTracks
 
 INFO = {"settings": {"tracker": "dis", "refine": {"steps": 60}}}
@@ -183,3 +184,68 @@ def test_a_run_in_the_given_folder_is_found(run: Run, capture: Capture, monkeypa
     (tmp_path / "output").mkdir()
     run.path.rename(tmp_path / "output" / "tiny")
     assert find_runs(capture) == [Path("output/tiny")]
+
+
+def test_other_held_out_cameras_are_refused_because_the_run_was_trained_on_them(run: Run, capture: Capture) -> None:
+    with pytest.raises(InputError, match=r"held-out cameras \['c'\] there, \['a'\] asked"):
+        Run.create(run.path, replace(capture, held_out=("a",)), INFO)
+
+
+def test_a_run_killed_before_its_first_file_was_complete_starts_again(tmp_path: Path, capture: Capture) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".run.json.0123456789ab.tmp").write_text("{")
+    assert Run.create(tmp_path / "run", capture, INFO).frames() == ()
+
+
+@pytest.mark.parametrize("settings", [None, [], "dis", {"tracker": "../../../elsewhere"}, {"tracker": ["dis"]}])
+def test_strange_settings_of_a_foreign_run_lead_nowhere(run: Run, settings: object) -> None:
+    (run.path / "run.json").write_text(json.dumps({"format": 1, "settings": settings}))
+    again = Run.open(run.path)
+    assert again.pipeline == "train/base"
+    assert again.frames() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "record", ['{"done": {"event": "FrameDone"}, "held_out": []}', '{"done": {"event": "FrameDone", "scores": 3}}', "{}"]
+)
+def test_a_damaged_record_is_one_sentence(run: Run, record: str) -> None:
+    (run.path / "frame1" / "frame.json").write_text(record)
+    with pytest.raises(InputError, match=r"frame1/frame\.json is not a frame record of ours"):
+        run.records()
+
+
+@pytest.mark.parametrize("value", ["12", [1], None, True, 10**400])
+def test_a_record_with_something_else_than_numbers_is_one_sentence(run: Run, value: object) -> None:
+    path = run.path / "frame1" / "frame.json"
+    record = json.loads(path.read_text())
+    record["done"]["seconds"] = value
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="where a number belongs"):
+        run.records()
+
+
+def test_withheld_motion_comes_back_and_a_damaged_one_is_one_sentence(run: Run, capture: Capture) -> None:
+    withheld = torch.randn((50, 3), generator=torch.Generator().manual_seed(1))
+    run.write_frame(replace(result(2, 1), withheld=withheld), capture)
+    again = run.read_withheld(2)
+    assert again is not None
+    assert torch.equal(again, withheld)
+    run.write_frame(replace(result(2, 1), withheld=withheld * torch.nan), capture)
+    with pytest.raises(InputError, match="is damaged"):
+        run.read_withheld(2)
+
+
+def test_compacting_leaves_the_files_of_a_linked_frame_alone(run: Run, tmp_path: Path) -> None:
+    (run.path / "frame1").rename(tmp_path / "theirs")
+    (run.path / "frame1").symlink_to(tmp_path / "theirs", target_is_directory=True)
+    run.compact()
+    assert (tmp_path / "theirs/point_cloud/iteration_60/point_cloud.ply").is_file()
+    assert not (run.path / run.pipeline / "frame2" / "point_cloud").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("Coffee Martini 2", "Coffee Martini 2"), ("../../etc", "_.._etc"), ("/etc/x", "_etc_x"), ("..", "capture"), ("a\\b:c", "a_b_c")],
+)
+def test_a_run_stays_below_the_output_folder_whatever_the_capture_is_called(capture: Capture, name: str, folder: str) -> None:
+    assert default_out(replace(capture, name=name)) == Path("output") / folder

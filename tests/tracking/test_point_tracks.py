@@ -88,6 +88,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
         "floats": {"cameras": np.array(["a"]), **good, "0.shift": np.zeros(points.start.T.shape)},
         "nan": {"cameras": np.array(["a"]), **good, "0.start": np.full_like(points.start.T, np.nan)},
         "pickle": {"cameras": np.array([{"a": 1}], dtype=object), **good},
+        "text": {"cameras": np.array(["a"]), **good, "0.start": np.full(points.start.T.shape, "x")},
         "numbers": {"cameras": np.array([1]), **good},
     }
     for name, arrays in bad.items():

@@ -99,8 +99,17 @@ def test_fused_points_are_those_that_enough_views_agree_on_and_each_only_once() 
 
 
 def test_a_surface_only_two_views_agree_on_is_not_fused() -> None:
-    cameras = list(quad_capture().cameras[:2])
-    assert len(fuse(cameras, [cast(camera)[1] for camera in cameras]).xyz) == 0
+    cameras = list(quad_capture().cameras[:3])
+    depths = [cast(camera)[1] for camera in cameras]
+    assert len(fuse(cameras, [*depths[:2], np.zeros_like(depths[2])]).xyz) == 0
+
+
+def test_two_cameras_confirm_each_other() -> None:
+    capture = quad_capture(width=160, height=120)
+    points = first_points(capture, [1, 2], 0, SETTINGS)
+    distance = _distance_to_scene(points.xyz.astype(np.float64))
+    assert len(points.xyz) > 2000
+    assert np.median(distance) < 0.02
 
 
 def test_first_points_lie_on_the_surfaces_without_any_given_depth_range() -> None:

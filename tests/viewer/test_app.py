@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from viewer.app import App, Arguments
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -57,3 +59,29 @@ def test_listening_for_others_is_warned_about(small_capture_folder: Path) -> Non
     process.terminate()
     _, err = process.communicate(timeout=30)
     assert "warning: everybody who can reach 0.0.0.0" in err
+
+
+def test_an_output_folder_that_holds_no_run_of_this_capture_is_said_at_once(small_capture_folder: Path, tmp_path: Path) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.touch()
+    folder.mkdir()
+    (folder / "holiday.txt").touch()
+    for out, words in ((file, "is a file"), (folder, "is not a run")):
+        process = start(str(small_capture_folder), "--out", str(out))
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert words in err
+
+
+def test_a_run_of_other_cameras_is_refused_and_the_photographs_are_shown(small_capture_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"format": 1, "capture": {"name": "other", "cameras": ["x"]}}', encoding="utf-8")
+    app = App(Arguments(str(small_capture_folder), out=tmp_path, port=0, browser=False))
+    try:
+        app.load()
+        assert [sentence for source, sentence in app.store.state.problems if source == "run" and "another capture (other)" in sentence]
+        assert app.store.state.compare == "photo"
+        assert app.store.state.ready
+    finally:
+        app.close()

@@ -74,7 +74,9 @@ def test_letterboxing_by_a_whole_factor_keeps_the_picture_in_place() -> None:
     placement = Placement.fit((10, 5), (60, 20))
     page = letterbox(image, (60, 20), placement)
     assert page.shape == (20, 60, 3)
-    x, y = placement.to_canvas(np.array([[7.5, 1.5]]))[0]
+    x, y = placement.to_part(np.array([[7.5, 1.5]]))[0] + (placement.left, placement.top)
+    assert np.shares_memory(placement.part(page), page)
+    assert placement.part(page).shape == (20, 40, 3)
     weights = page[..., 0].astype(float)
     weights[:, :10] = weights[:, 50:] = 0
     rows, columns = np.mgrid[:20, :60] + 0.5
@@ -87,4 +89,6 @@ def test_the_seam_is_where_the_photo_ends() -> None:
     placement = Placement.fit((10, 5), (60, 20))
     page = letterbox(image, (60, 20), placement)
     draw_seam(page, placement, 0.5)
-    assert np.flatnonzero(page[10, 10:50, 0] == 255).tolist() == [20]
+    assert np.flatnonzero(page[10, :, 0] == 255).tolist() == [30]
+    draw_seam(page, placement, 1.0)
+    assert np.flatnonzero(page[10, :, 0] == 255).tolist() == [30, 49]  # not beside the picture

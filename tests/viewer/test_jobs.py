@@ -122,6 +122,23 @@ def test_cancelling_ends_the_worker_and_its_children(tmp_path: Path, stubborn: b
     assert not _alive(int((tmp_path / "child").read_text()))
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_outlives_a_killed_worker_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    body = f"""
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)  # with the worker's output still open
+        os._exit(0)
+    open({str(tmp_path / "child")!r}, "w").write(str(child))
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    job, heard = run(worker(tmp_path, body), timeout=10)
+    assert job.outcome == "failed"
+    assert isinstance(heard[-1], Failed)
+    assert "SIGKILL" in heard[-1].message
+    assert not _alive(int((tmp_path / "child").read_text()))
+
+
 def test_a_listener_that_raises_does_not_stop_the_job(tmp_path: Path) -> None:
     heard: list[Event] = []
 

@@ -52,6 +52,22 @@ def test_a_frame_is_read_once_until_it_is_forgotten(reads: list[tuple[Path, int]
     library.close()
 
 
+def test_a_frame_that_is_replaced_while_it_is_read_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library(Store(State(frame_count=5)))
+    contents = iter((1.0, 2.0))
+
+    def read(path: Path, frame: int) -> Gaussians:
+        value = next(contents)
+        if value == 1.0:
+            library.forget(path, frame)
+        return gaussians(value)
+
+    monkeypatch.setattr(viewer.library, "_read", read)
+    library.frame(RUN, 3)
+    assert float(library.frame(RUN, 3).means[0, 0]) == 2.0
+    library.close()
+
+
 def test_the_least_recently_used_frame_makes_room(reads: list[tuple[Path, int]]) -> None:
     library = Library(Store(State(frame_count=5)), memory=2 * SIZE)
     for frame in (0, 1, 0, 2, 0, 1):
@@ -98,8 +114,11 @@ def test_the_frames_ahead_are_read_in_the_order_of_playing(reads: list[tuple[Pat
 def test_a_broken_frame_is_an_error_for_who_asks_and_not_for_the_reading_ahead(reads: list[tuple[Path, int]]) -> None:
     store = Store(State(frame_count=100))
     library = Library(store)
-    store.set(run=RUN, reconstructed=(99,), ready=True)
-    time.sleep(0.1)
+    store.set(run=RUN, reconstructed=(1, 99), frame=1, ready=True)
+    deadline = time.monotonic() + 5
+    while (RUN, 1) not in reads and time.monotonic() < deadline:  # 100 comes first
+        time.sleep(0.01)
+    assert (RUN, 1) in reads
     with pytest.raises(InputError, match="frame 100 is broken"):
         library.frame(RUN, 99)
     assert float(library.frame(RUN, 1).means[0, 0]) == 1

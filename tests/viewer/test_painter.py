@@ -166,6 +166,20 @@ def test_tracks_are_drawn_from_start_to_end_in_their_camera_only(painter: Painte
     assert np.array_equal(painter.through(other, CANVAS).image, painter.through(replace(other, show_tracks=True), CANVAS).image)
 
 
+def test_tracks_that_leave_the_image_end_at_its_border(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = np.array([[60.5, 20.5], [20.5, 44.5]], np.float32)
+    tracks = PointTracks(0, 4, start, start + np.array([[30, 0], [0, 30]], np.float32), np.ones(2, np.float32))
+    monkeypatch.setattr(Shelf, "tracks", lambda *_: {"b": tracks})
+    canvas = (WIDTH + 40, HEIGHT)
+    plain = painter.through(STATE, canvas).image
+    changed = (painter.through(replace(STATE, show_tracks=True), canvas).image != plain).any(axis=2)
+    assert changed[:, 20 + WIDTH - 1].any()
+    assert not changed[:, 20 + WIDTH :].any()
+    assert not changed[:, :20].any()
+    tall = painter.through(replace(STATE, show_tracks=True), (WIDTH, HEIGHT + 40)).image
+    assert (tall[20 + HEIGHT :] == BACKDROP).all()
+
+
 def test_a_page_camera_projects_like_the_page() -> None:
     # The page looks along +x from (1, 2, 3), z up: a point ahead, a bit to the left (+y) and up, lands left of and above the middle.
     rotation = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])

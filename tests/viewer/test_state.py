@@ -94,3 +94,16 @@ def test_playing_runs_through_the_reconstructed_frames_if_there_are_several() ->
 )
 def test_advance_walks_the_span(frame: int, ticks: int, loop: bool, expected: tuple[int, bool]) -> None:
     assert advance(frame, ticks, (2, 5), loop) == expected
+
+
+def test_a_subscriber_that_fails_stops_neither_the_others_nor_the_change() -> None:
+    store = Store(State(frame_count=10))
+    heard: list[int] = []
+
+    def fails(state: State, changed: frozenset[str]) -> None:
+        raise RuntimeError("its page has just closed")
+
+    store.subscribe(fails)
+    store.subscribe(lambda state, changed: heard.append(state.frame))
+    store.set(frame=3)
+    assert heard == [3]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from viewer.scene.trails import Paths, choose, segments
+from viewer.scene.trails import Paths, choose, related, segments
 
 
 def test_only_visible_gaussians_that_move_get_a_trail() -> None:
@@ -29,6 +29,15 @@ def test_too_many_are_thinned_evenly_in_space_and_the_fastest_of_a_place_stays()
     means[1, :, 0] = np.linspace(0.5, 1.5, 1000)
     chosen = choose(means, np.ones(1000), 1.0, most=50)
     assert chosen.tolist() == [*range(875, 900), *range(975, 1000)]
+
+
+def test_trails_join_only_frames_whose_gaussians_are_the_same() -> None:
+    assert related((0, 1, 2), {0: None, 1: 0, 2: 1}) == (0, 1, 2)
+    assert related((0, 1, 2, 3, 4), {0: None, 1: 0, 2: None, 3: 2, 4: 2}) == (2, 3, 4)  # fitted anew in frame 3
+    assert related((1, 2, 5), {1: 0, 2: 1, 5: None}) == (1, 2)  # their first frame is gone
+    assert related((0, 1, 2), {}) == (0, 1, 2)  # a run without records
+    assert related((0, 1), {0: 1, 1: 0}) == (0,)  # broken records end
+    assert related((), {}) == ()
 
 
 def paths() -> Paths:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import trimesh
 
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
@@ -20,6 +19,8 @@ def read_points(path: Path) -> PointCloud:
 
     Raises InputError if the file is no PLY, is cut off, too large, or has coordinates that are not finite.
     """
+    import trimesh  # here, because it takes half a second and most captures bring no PLY
+
     try:
         size = path.stat().st_size
         if size > MAX_PLY_BYTES:

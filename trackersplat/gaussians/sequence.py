@@ -29,6 +29,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 FORMAT = 1
 FILE_LIMIT = 4 << 30  # bytes
 GAUSSIANS_LIMIT = 50_000_000
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 KEY_FRAME_EVERY = 15  # frames: a jump reads at most that many files
 
 # Quantisation levels over the range of each component. On the demo 0.05 dB below the PLYs at a fifteenth of their bytes.
@@ -84,16 +85,19 @@ class GaussianSequence:
                 raise InputError(f"{manifest} has format {data['format']!r}, this version reads {FORMAT}; update trackersplat.")
             count, coefficients = int(data["gaussians"]), int(data["sh_coefficients"])
             frames = tuple(int(number) - 1 for number in data["frames"])
+            if frames != tuple(sorted(set(frames))) or min(frames, default=0) < 0:
+                raise ValueError("its frames do not ascend from 1")
             ranges = {}
             for name, width in _widths(coefficients).items():
                 low, high = (np.array(data["ranges"][name][end], np.float64) for end in ("low", "high"))
-                if low.shape != (width,) or high.shape != (width,) or not np.isfinite([low, high]).all():
+                if low.shape != (width,) or high.shape != (width,) or not (np.abs([low, high]) < FLOAT32_MAX).all():
                     raise ValueError(f"the range of {name}")
                 ranges[name] = _Range(low, high, LEVELS[name])
             if not 0 <= count <= GAUSSIANS_LIMIT or coefficients not in (1, 4, 9, 16):
                 raise ValueError(f"{count:,} Gaussians of {coefficients} SH coefficients")
-            return GaussianSequence(path, frames, count, coefficients, ranges, dict(data["files"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            files = {name: dict(facts) for name, facts in data["files"].items()}
+            return GaussianSequence(path, frames, count, coefficients, ranges, files)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"{manifest} is not a sequence manifest of ours ({error}); make the sequence anew.") from error
 
     def read(self, frame: int) -> Gaussians:
@@ -163,7 +167,7 @@ def write_sequence(path: Path, frames: Sequence[int], read: Callable[[int], Gaus
         }
         write_json(folder / "manifest.json", manifest)
         written = GaussianSequence.open(folder)
-        for frame in frames[KEY_FRAME_EVERY - 1 :: KEY_FRAME_EVERY] or frames[-1:]:
+        for frame in sorted({*frames[KEY_FRAME_EVERY - 1 :: KEY_FRAME_EVERY], frames[-1]}):  # each reads all back to its key frame
             written.read(frame)
     return sum(file.stat().st_size for file in path.iterdir())
 

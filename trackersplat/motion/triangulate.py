@@ -25,7 +25,6 @@ class Triangulation:
     covariance_trace: Tensor  # (N,) float64 scene units^2: sum of the variances along the axes
     footprint: Tensor  # (N,) float64 scene units per pixel, mean over the views that agree
     residual_px: Tensor  # (N,) float64 RMS reprojection error in the views that agree
-    motion_px: Tensor  # (N,) float64 RMS motion of the solution in the views that agree
     views: Tensor  # (N,) int32 views that agree
     seen: Tensor  # (N,) int32 views that had a say
 
@@ -73,30 +72,24 @@ def triangulate(
         inverse = torch.linalg.inv(normal + damping * identity)
         translation = translation - (inverse @ gradient[..., None])[..., 0]
 
-    squares, motion, footprint, chi, agree_count, seen, total = (
-        torch.zeros(count, dtype=torch.float64, device=points.device) for _ in range(7)
-    )
+    squares, footprint, agree_count, seen, total = (torch.zeros(count, dtype=torch.float64, device=points.device) for _ in range(5))
     for view, camera in enumerate(cameras):
         residual, _ = _residual(camera, points, translation, starts[view][0] + displacements[view].double())
-        moved = residual + displacements[view].double()
         weight = precision[view] * _robust(residual, precision[view])
         agree = (weight > 0.25 * precision[view]) & (precision[view] > 0)
         seen += precision[view] > 0
         agree_count += agree
         total += torch.where(agree, weight, 0.0)
         squares += torch.where(agree, weight * residual.square().sum(-1), 0.0)
-        chi += torch.where(agree, weight * residual.square().sum(-1), 0.0)
-        motion += torch.where(agree, weight * moved.square().sum(-1), 0.0)
         footprint += torch.where(agree, starts[view][1] / (0.5 * (camera.fx + camera.fy)), 0.0)
     total = total.clamp_min(1e-12)
     freedom = (2.0 * agree_count - 3.0).clamp_min(1.0)
-    inflation = (chi / freedom).clamp_min(1.0)
+    inflation = (squares / freedom).clamp_min(1.0)
     return Triangulation(
         translation=torch.where((seen > 0)[:, None], translation, 0.0),
         covariance_trace=inverse.diagonal(dim1=1, dim2=2).sum(-1) * inflation,
         footprint=footprint / agree_count.clamp_min(1.0),
         residual_px=(squares / total).sqrt(),
-        motion_px=(motion / total).sqrt(),
         views=agree_count.to(torch.int32),
         seen=seen.to(torch.int32),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Stage:
-    """A frame enters a stage: "decode", "compile", "points", "optimise", "track", "lift", "move", "refine", "measure"."""
+    """A frame enters a stage: "compile", "points", "optimise", "track", "move", "refine", "measure"."""
 
     frame: int
     name: str
@@ -90,8 +91,11 @@ _KINDS = {cls.__name__: cls for cls in (Started, Stage, StepDone, Preview, Frame
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """A plain dictionary with the event's class name under "event"."""
-    return {"event": type(event).__name__, **dataclasses.asdict(event)}
+    """A plain dictionary with the event's class name under "event". Numbers that JSON lacks (no loss yet: NaN) become None."""
+    fields = dataclasses.asdict(event)
+    if isinstance(event, StepDone) and not math.isfinite(event.loss):
+        fields["loss"] = None
+    return {"event": type(event).__name__, **fields}
 
 
 def from_json(data: dict[str, Any]) -> Event:
@@ -100,11 +104,13 @@ def from_json(data: dict[str, Any]) -> Event:
     kind = _KINDS.get(str(fields.pop("event", "")))
     if kind is None:
         raise ValueError(f"not an event: {data!r}")
-    if kind is FrameDone:
-        fields["scores"] = FrameScores(**fields["scores"])
-    if kind is Started:
-        fields["frames"] = tuple(fields["frames"])
     try:
+        if kind is FrameDone:
+            fields["scores"] = FrameScores(**fields["scores"])
+        if kind is Started:
+            fields["frames"] = tuple(fields["frames"])
+        if kind is StepDone and fields["loss"] is None:
+            fields["loss"] = math.nan
         return kind(**fields)
-    except TypeError as error:
+    except (TypeError, KeyError) as error:
         raise ValueError(f"not an event: {data!r}") from error

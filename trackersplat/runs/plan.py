@@ -18,6 +18,15 @@ class Batch:
     base: int | None
     targets: tuple[int, ...]
 
+    def tracked(self, present: Iterable[int]) -> tuple[int, ...]:
+        """The frames to track through: the targets and what is ``present`` between them and the base.
+
+        A tracker follows points from frame to frame, so a batch that was stopped in its middle must be tracked through its
+        finished frames again to end the same.
+        """
+        first = self.targets[0] if self.base is None else self.base + 1
+        return tuple(sorted({*self.targets, *(f for f in present if first <= f < self.targets[-1])}))
+
 
 def parse_frames(text: str, frame_count: int) -> range:
     """``"A:B"`` (frames A to B, counted from 1, both included), ``"A"`` or ``"all"`` as indices from 0.

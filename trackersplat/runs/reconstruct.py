@@ -103,9 +103,10 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
     started = time.perf_counter()
     base = run.read_frame(batch.base).to(rasterizer.device)
     tracks: list[tuple[int, DenseTracks]] = []
+    through = batch.tracked(run.frames())
     if settings.tracker is not None:
         yield Stage(batch.targets[0], "track", f"{len(capture.training_cameras)} views, frame {batch.base + 1} to {_spoken(batch.targets)}")
-        finished = track_views(create_tracker(settings.tracker), capture, capture.training_cameras, batch.base, batch.targets)
+        finished = track_views(create_tracker(settings.tracker), capture, capture.training_cameras, batch.base, through)
         tracks = sorted(finished, key=lambda pair: pair[0])  # views finish in any order, sums must not depend on it
         yield Stage(batch.targets[0], "move")
         cameras = [capture.cameras[camera] for camera, _ in tracks]
@@ -114,10 +115,12 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         dense = [t for _, t in tracks]
         motions: Sequence[Motion | None] = estimate_motion(rasterizer, base, cameras, dense, settings.motion, carried=carried)
     else:
-        motions = [None] * len(batch.targets)
+        motions = [None] * len(through)
     shared = (time.perf_counter() - started) / len(batch.targets)
 
-    for position, (frame, motion) in enumerate(zip(batch.targets, motions, strict=True)):
+    for position, (frame, motion) in enumerate(zip(through, motions, strict=True)):
+        if frame not in batch.targets:
+            continue
         started = time.perf_counter()
         moved = base if motion is None else move(base, motion)
         static = torch.zeros(len(base), dtype=torch.bool, device=base.device) if motion is None else motion.static

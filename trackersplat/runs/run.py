@@ -24,8 +24,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from trackersplat.captures.capture import Capture
@@ -41,6 +42,7 @@ from trackersplat.tracking.point_tracks import PointTracks, read_point_tracks, w
 FORMAT = 1
 _FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
 _ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
+_TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Run:
     def create(path: Path, capture: Capture, info: dict[str, Any]) -> Run:
         """Opens the run at ``path``, or starts one there.
 
-        Raises InputError if the folder cannot be written, holds something else, or a run of other settings or cameras.
+        Raises InputError if the folder cannot be written, holds something else, or a run of other settings, cameras or
+        held-out cameras: one that was trained on cannot be measured on.
         """
         identity = {
             "name": capture.name,
@@ -91,19 +94,22 @@ class Run:
             "frames": capture.frame_count,
             "cameras": [c.name for c in capture.cameras],
         }
-        info = {"format": FORMAT, "capture": identity, **info}
+        held_out = [capture.cameras[i].name for i in capture.held_out_cameras]
+        info = {"format": FORMAT, "capture": identity, **info, "held_out": held_out}
         if (path / "run.json").is_file():
             run = Run.open(path)
             _same_or_raise(path, "capture", run.info.get("capture"), identity)
+            _same_or_raise(path, "held-out cameras", run.info.get("held_out"), held_out)
             _same_or_raise(path, "settings", run.info.get("settings"), info.get("settings"))
             return run
-        if path.is_dir() and any(path.iterdir()):
-            raise InputError(f"{path} is not empty and holds no run: choose an empty or new folder with --out.")
         try:
+            # A process killed while it wrote run.json leaves nothing but a temporary file.
+            if path.is_dir() and not all(child.match(".run.json.*.tmp") for child in path.iterdir()):
+                raise InputError(f"{path} is not empty and holds no run: choose an empty or new folder with --out.")
             path.mkdir(parents=True, exist_ok=True)
             write_json(path / "run.json", info)
         except OSError as error:
-            raise unwritable(path) from error
+            raise unwritable(path, error) from error
         return Run(path, info)
 
     @property
@@ -113,8 +119,10 @@ class Run:
     @property
     def pipeline(self) -> str:
         """The folder of the frames that follow another, by the published names: "refine/base-propagate-dis", "train/base"."""
-        tracker = self.info.get("settings", {}).get("tracker")
-        return f"refine/base-propagate-{tracker}" if tracker else "train/base"
+        settings = self.info.get("settings")
+        tracker = settings.get("tracker") if isinstance(settings, dict) else None
+        is_name = isinstance(tracker, str) and _TRACKER_NAME.fullmatch(tracker)  # run.json may come from anywhere: no way out of the run
+        return f"refine/base-propagate-{tracker}" if is_name else "train/base"
 
     # -- frames ---------------------------------------------------------------------------------------------------
 
@@ -155,7 +163,8 @@ class Run:
             if result.tracks:
                 write_point_tracks(folder / "tracks.npz", result.tracks)
             if result.withheld is not None:
-                save_file({"withheld": result.withheld.detach().cpu().contiguous()}, folder / "withheld.safetensors")
+                withheld = save({"withheld": result.withheld.detach().cpu().contiguous()})
+                (folder / "withheld.safetensors").write_bytes(withheld)  # an OSError if the disk is full, unlike save_file
             scores = [vars(score) for score in result.held_out]
             write_json(folder / "frame.json", {"done": to_json(result.done), "iterations": result.iterations, "held_out": scores})
         self.write_metrics()
@@ -179,9 +188,12 @@ class Run:
         if path is None or not path.is_file():
             return None
         try:
-            return load_file(path)["withheld"]
-        except (SafetensorError, KeyError) as error:
+            withheld = load_file(path)["withheld"]
+        except (OSError, SafetensorError, KeyError) as error:
             raise InputError(f"{path} is damaged ({error}); remove the folder to reconstruct the frame anew.") from error
+        if withheld.ndim != 2 or withheld.shape[1] != 3 or withheld.dtype != torch.float32 or not withheld.isfinite().all():
+            raise InputError(f"{path} is damaged (no finite motion per Gaussian); remove the folder to reconstruct the frame anew.")
+        return withheld
 
     def write_metrics(self) -> None:
         """Writes ``metrics.csv`` anew from the frames' records."""
@@ -196,9 +208,10 @@ class Run:
         if not frames:
             raise InputError(f"The run {self.path} has no frames to compact.")
         size = write_sequence(self.path / "sequence", frames, self.read_frame)
-        for folder in self._frame_folders().values():
+        inside = self.path.resolve()  # a linked frame belongs to another run, which keeps its files
+        ours = {frame: folder for frame, folder in self._record_folders().items() if folder.resolve().is_relative_to(inside)}
+        for frame, folder in ours.items():
             remove_folder(folder / "point_cloud")
-        for frame, folder in self._record_folders().items():
             if frame != frames[-1]:
                 (folder / "withheld.safetensors").unlink(missing_ok=True)
         return size
@@ -233,6 +246,8 @@ class Run:
             try:
                 done = from_json(data["done"])
                 scores = [CameraScore(**score) for score in data["held_out"]]
+                if isinstance(done, FrameDone):
+                    _check_numbers(done, scores)
             except (KeyError, TypeError, ValueError) as error:
                 raise InputError(
                     f"{path} is not a frame record of ours ({error}); remove its folder to reconstruct the frame anew."
@@ -242,8 +257,12 @@ class Run:
 
 
 def default_out(capture: Capture) -> Path:
-    """Where a reconstruction of this capture goes if nobody says otherwise: ``output/<name>`` below the working folder."""
-    return Path("output") / capture.name
+    """Where a reconstruction of this capture goes if nobody says otherwise: ``output/<name>`` below the working folder.
+
+    A name may be any text, so what could lead elsewhere is replaced by "_".
+    """
+    plain = re.sub(r"[^\w.\- ]", "_", capture.name).lstrip(".").strip()
+    return Path("output") / (plain or "capture")
 
 
 def find_runs(capture: Capture, out: Path | None = None) -> list[Path]:
@@ -264,6 +283,15 @@ def _short(path: Path) -> str:
     """The path as a person in the working folder would write it."""
     path = path.resolve()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _check_numbers(done: FrameDone, scores: list[CameraScore]) -> None:
+    """Raises ValueError if a record holds something else where a number belongs."""
+    needed = [done.gaussians, done.measured, done.static, done.seconds, *(value for s in scores for value in (s.psnr, s.ssim))]
+    optional = [done.base, *vars(done.scores).values(), *(value for s in scores for value in (s.still_psnr, s.moved_psnr))]
+    for value in (*needed, *(value for value in optional if value is not None)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or (isinstance(value, int) and abs(value) > 2**53):
+            raise ValueError(f"{str(value)[:20]!r} where a number belongs")
 
 
 def _last_iteration(folder: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -11,11 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from trackersplat.errors import InputError, ShapeError
+from trackersplat.files import atomic_file
 from trackersplat.tracking.tracker import DenseTracks
 
 _MAX_POINTS = 2_000_000  # per camera; a file that claims more is not ours
 _MAX_CAMERAS = 1024
+_MAX_BYTES = 1 << 30  # of all cameras, unpacked
 _SHIFT_STEP = 1 / 16  # pixels
+_DAMAGE = (  # what reading a file that is not ours can raise
+    OSError, EOFError, KeyError, ValueError, TypeError, OverflowError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _FIELDS = ("frames", "start", "shift", "visibility")
 
 
@@ -62,11 +66,11 @@ def sample_grid(tracks: DenseTracks, target_index: int, step: int) -> PointTrack
 
 
 def write_point_tracks(path: Path, tracks: dict[str, PointTracks]) -> None:
-    """Writes the tracks of several cameras (by name) to one ``.npz``, to a temporary name first.
+    """Writes the tracks of several cameras (by name) to one ``.npz``, which appears complete or not at all.
 
     Displacements are kept in steps of 1/16 pixel up to 2048 pixels, visibility in 8 bits.
 
-    Raises OSError if the folder cannot be written.
+    Raises InputError if it cannot be written.
     """
     arrays: dict[str, np.ndarray] = {"cameras": np.array(list(tracks), dtype=np.str_)}
     for index, track in enumerate(tracks.values()):
@@ -75,15 +79,8 @@ def write_point_tracks(path: Path, tracks: dict[str, PointTracks]) -> None:
         steps = np.rint((track.end - track.start) / _SHIFT_STEP).clip(-32768, 32767)
         arrays[f"{index}.shift"] = np.ascontiguousarray(steps.T.astype(np.int16))
         arrays[f"{index}.visibility"] = np.rint(np.clip(track.visibility, 0.0, 1.0) * 255.0).astype(np.uint8)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # NumPy types its keywords as its own options
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # NumPy types its keywords as its own options
 
 
 def read_point_tracks(path: Path) -> dict[str, PointTracks]:
@@ -93,7 +90,7 @@ def read_point_tracks(path: Path) -> dict[str, PointTracks]:
     """
     try:
         return _read(path)
-    except (OSError, EOFError, KeyError, ValueError, MemoryError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path} is not a readable file of point tracks ({error}); delete it and reconstruct its frame again.") from error
 
 
@@ -102,7 +99,7 @@ def _read(path: Path) -> dict[str, PointTracks]:
         members = {info.filename: info.file_size for info in archive.infolist()}
         # The sizes are the archive's own claim, so they bound what decompressing may allocate.
         largest = max(members.values(), default=0)
-        if len(members) > 1 + len(_FIELDS) * _MAX_CAMERAS or largest > 8 * _MAX_POINTS + 4096:
+        if len(members) > 1 + len(_FIELDS) * _MAX_CAMERAS or largest > 8 * _MAX_POINTS + 4096 or sum(members.values()) > _MAX_BYTES:
             raise ValueError("it claims more points than a run can have")
     with np.load(path, allow_pickle=False) as file:
         names = file["cameras"]

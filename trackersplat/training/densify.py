@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.gaussians import Gaussians, concatenate
+from trackersplat.motion.quaternions import quaternion_to_matrix
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.optimiser import Optimiser, TrainingViews
@@ -65,7 +66,7 @@ def blended_error(gaussians: Gaussians, views: TrainingViews, rasterizer: Raster
 def halves(gaussians: Gaussians, generator: torch.Generator) -> Gaussians:
     """Two for each: moved apart along its longest axis, by 0.6 standard deviations each, and shorter along it."""
     longest = gaussians.log_scales.argmax(dim=1)
-    axis = _axes(gaussians.quats)[torch.arange(len(gaussians), device=gaussians.device), :, longest]
+    axis = quaternion_to_matrix(gaussians.quats)[torch.arange(len(gaussians), device=gaussians.device), :, longest]
     length = gaussians.scales.gather(1, longest[:, None])
     offset = axis * length * 0.6
     log_scales = gaussians.log_scales.clone()
@@ -77,15 +78,4 @@ def halves(gaussians: Gaussians, generator: torch.Generator) -> Gaussians:
         jitter = torch.randn(gaussians.means.shape, generator=generator).to(gaussians.device)
         moved = gaussians.means + sign * offset + 0.05 * length * jitter
         parts.append(Gaussians(moved, gaussians.quats, log_scales, gaussians.opacity_logits, gaussians.sh))
-    return Gaussians(**{name: torch.cat([p.tensors()[name] for p in parts]) for name in parts[0].tensors()})
-
-
-def _axes(quats: Tensor) -> Tensor:
-    """(N, 3, 3) rotation matrices of wxyz quaternions; column i is the direction of scale i."""
-    w, x, y, z = torch.nn.functional.normalize(quats, dim=1).unbind(1)
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+    return concatenate(parts)

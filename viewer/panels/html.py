@@ -36,6 +36,10 @@ def problems(state: State) -> str:
     return "".join(box(sentence, BAD) for _, sentence in state.problems)
 
 
+# Of a page that is high enough, what the plot above leaves.
+_TABLE_HEIGHT = "max(200px,calc(100vh - 345px))"
+
+
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]], marked: int | None = None) -> str:
     """Right-aligned columns of plain text with a head that stays; ``marked`` is the index of a highlighted row."""
     cell = "padding:2px 8px;text-align:right;white-space:nowrap"
@@ -45,7 +49,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]], marked: int | None
         style = f"background:{ACCENT}33" if index == marked else ""
         body += f'<tr style="{style}">' + "".join(f'<td style="{cell}">{text(value)}</td>' for value in row) + "</tr>"
     return (
-        '<div style="max-height:300px;overflow:auto;margin:2px 8px">'
+        f'<div style="max-height:{_TABLE_HEIGHT};overflow:auto;margin:2px 8px">'
         '<table style="width:100%;border-collapse:collapse;font-size:12px;font-variant-numeric:tabular-nums">'
         f'<thead style="color:{MUTED}"><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
     )

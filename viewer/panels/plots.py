@@ -66,14 +66,14 @@ class Plot:
     def _send(self) -> None:
         self._sent = time.monotonic()
         data = self._data()
-        if any(np.isnan(column).any() for column in data[1:]):
-            # uPlot skips missing values when drawing, but its automatic scale does not survive them.
-            finite = np.concatenate([column[np.isfinite(column)] for column in data[1:]])
-            low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+        finite = np.concatenate([column[np.isfinite(column)] for column in data[1:]])
+        if len(finite):
+            # uPlot's automatic scale does not survive missing values, and puts a number half outside at the top.
+            low, high = float(finite.min()), float(finite.max())
             margin = 0.08 * (high - low) or 1.0
             self._handle.scales = {"x": {"time": False}, "y": {"range": (low - margin, high + margin)}}
         self._handle.data = data
-        self._handle.visible = len(self._x) > 1
+        self._handle.visible = len(self._x) > 1 and len(finite) > 0
 
     def _data(self) -> tuple[np.ndarray, ...]:
         x = np.array(self._x or [0.0], dtype=np.float64)

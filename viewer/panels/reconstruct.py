@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,6 +56,7 @@ class ReconstructPanel:
         self._job: Job | None = None
         self.progress = Progress()
         self._drafts = 0
+        self._starting = threading.Lock()  # two tabs, or a double click
 
         self._device = gui.add_html(note("Renderer: starting …"))
         self._what = gui.add_dropdown("Frames", (THIS, RANGE, ALL), initial_value=THIS)
@@ -93,23 +95,27 @@ class ReconstructPanel:
 
     def start(self, frames: tuple[int, int] | None = None) -> None:
         """Starts the worker on frames first to last (indices, both included), by default what the widgets say."""
-        if self._out is None or self.running:
-            return
-        span = frames or self._chosen()
-        self.progress = Progress()
-        for plot in (self._loss, self._climb, self._quality):
-            plot.clear()
-        try:
-            self._job = Job(reconstruct_command(self._source, span, self._out, self._options), self._handle)
-        except OSError as error:
-            self._status.content = box(f"The reconstruction process could not be started: {error}.", BAD)
-            return
-        self._start.visible = False
+        with self._starting:
+            if self._out is None or self.running:
+                return
+            span = frames or self._chosen()
+            self.progress = Progress()
+            for plot in (self._loss, self._climb, self._quality):
+                plot.clear()
+            self._show_running(True)
+            assign(self._bar, 0.0)
+            self._bar.animated = True
+            self._status.content = note("Starting the worker process …")
+            try:
+                self._job = Job(reconstruct_command(self._source, span, self._out, self._options), self._handle)
+            except OSError as error:
+                self._show_running(False)
+                self._status.content = box(f"The reconstruction process could not be started: {error}.", BAD)
+
+    def _show_running(self, running: bool) -> None:
+        self._start.visible = not running
         self._cancel.disabled = False
-        self._cancel.visible = self._bar.visible = True
-        assign(self._bar, 0.0)
-        self._bar.animated = True
-        self._status.content = note("Starting the worker process …")
+        self._cancel.visible = self._bar.visible = running
 
     def cancel(self) -> None:
         if self._job is not None and self._job.running:
@@ -165,14 +171,14 @@ class ReconstructPanel:
             self._store.set(compare="render")
 
     def _finish(self, event: Finished | Failed) -> None:
-        assert self._job is not None
         self._store.set(preview=None, working_on=None)
-        self._cancel.visible = self._bar.visible = False
-        self._start.visible = True
+        self._show_running(False)
         if isinstance(event, Finished):
             self._status.content = self.progress.html(done=True)
         else:
-            colour = MUTED if self._job.outcome == "cancelled" else BAD
+            with self._starting:  # an end that comes at once must see its job
+                cancelled = self._job is not None and self._job.outcome == "cancelled"
+            colour = MUTED if cancelled else BAD
             where = f"Frame {event.frame + 1}: " if event.frame is not None else ""
             self._status.content = box(where + event.message, colour)
         self._on_end()

@@ -67,9 +67,13 @@ class Placement:
         width, height = max(round(image[0] * scale), 1), max(round(image[1] * scale), 1)
         return Placement(scale, (canvas[0] - width) // 2, (room - height) // 2, width, height)
 
-    def to_canvas(self, points: np.ndarray) -> np.ndarray:
-        """(N, 2) image points (pixel centres at +0.5) to canvas points."""
-        return points * self.scale + (self.left, self.top)
+    def part(self, page: np.ndarray) -> np.ndarray:
+        """The part of a canvas that the image covers, as a view: overlays of the image are drawn onto this."""
+        return page[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def to_part(self, points: np.ndarray) -> np.ndarray:
+        """(N, 2) image points (pixel centres at +0.5) to points of ``part``."""
+        return points * self.scale
 
 
 def letterbox(image: np.ndarray, canvas: tuple[int, int], placement: Placement) -> np.ndarray:
@@ -78,11 +82,11 @@ def letterbox(image: np.ndarray, canvas: tuple[int, int], placement: Placement) 
     resized = cv2.resize(image, (placement.width, placement.height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     page = np.empty((canvas[1], canvas[0], 3), np.uint8)
     page[:] = BACKDROP
-    page[placement.top : placement.top + placement.height, placement.left : placement.left + placement.width] = resized
+    placement.part(page)[:] = resized
     return page
 
 
 def draw_seam(page: np.ndarray, placement: Placement, wipe: float) -> None:
     """A thin line where the photograph ends and the render begins."""
-    x = min(placement.left + round(min(max(wipe, 0.0), 1.0) * placement.width), page.shape[1] - 1)
-    page[placement.top : placement.top + placement.height, x] = _SEAM
+    picture = placement.part(page)
+    picture[:, min(round(min(max(wipe, 0.0), 1.0) * placement.width), placement.width - 1)] = _SEAM

@@ -167,6 +167,7 @@ class ExactView:
             try:
                 self._show(wish, full=still)
             except _Gone:
+                self.close()
                 return
             except InputError as error:
                 self._store.problem("picture", str(error))
@@ -198,10 +199,11 @@ class ExactView:
         with self._client.atomic():
             self._client.scene.set_background_image(picture.image, format="png" if lossless else "jpeg", jpeg_quality=quality)
             self._show_trails(state)
-        self._await_acknowledgement()
+        answered = self._await_acknowledgement()
         self.pictures += 1
-        cost = (time.monotonic() - started) / max(pixels, 1)
-        self._seconds_per_pixel += 0.3 * (cost - self._seconds_per_pixel)
+        if answered:  # how long a hidden tab slept says nothing about the next picture's cost
+            cost = (time.monotonic() - started) / max(pixels, 1)
+            self._seconds_per_pixel += 0.3 * (cost - self._seconds_per_pixel)
         if full:
             self._store.set(comparison=picture.comparison)
             self._store.problem("picture", None)
@@ -244,16 +246,21 @@ class ExactView:
         affordable = np.sqrt(MOVING_BUDGET / (self._seconds_per_pixel * pixels))
         return float(np.clip(affordable, SMALLEST, 1.0))
 
-    def _await_acknowledgement(self) -> None:
-        """The page answers messages in order, so its answer means that the picture has arrived and is applied."""
+    def _await_acknowledgement(self) -> bool:
+        """The page answers messages in order, so its answer means that the picture has arrived and is applied.
+
+        False if no answer came in time. Raises _Gone if the page has disconnected.
+        """
         try:
             self._client.local_storage.get_item("shown", timeout=ACK_TIMEOUT)
         except TimeoutError:
-            return  # a hidden tab; go on with what is wanted then
+            return False  # a hidden tab; go on with what is wanted then
         except RuntimeError as error:
             if self._closed or "disconnected" in str(error):
                 raise _Gone from error
             log.debug("no acknowledgement: %s", error)
+            return False
+        return True
 
 
 class _Gone(Exception):

@@ -51,6 +51,22 @@ def choose(means: np.ndarray, opacity: np.ndarray, extent: float, most: int = MO
     return np.sort(movers[np.lexsort((-way[movers], rank))[:most]])
 
 
+def related(frames: tuple[int, ...], bases: dict[int, int | None]) -> tuple[int, ...]:
+    """The largest set of frames whose Gaussians are the same ones, moved; of equal ones the earliest.
+
+    ``bases``: the frame each was moved from, None for one that was fitted from scratch: it starts other Gaussians, even
+    if there are equally many (there is a cap). Frames without a record count as moved from the first of their kind.
+    """
+    groups: dict[int | None, list[int]] = {}
+    for frame in frames:
+        origin, seen = frame, {frame}
+        while (base := bases.get(origin)) is not None and base not in seen:
+            origin = base
+            seen.add(base)
+        groups.setdefault(origin if origin in bases else None, []).append(frame)
+    return max((tuple(group) for group in groups.values()), key=len, default=())
+
+
 def segments(paths: Paths, frame: int, length: int, colour: TrailColour) -> tuple[np.ndarray, np.ndarray]:
     """Points (S, 2, 3) float32 and colours (S, 2, 3) uint8 of the trails that end in ``frame``; S is always M * length.
 
@@ -89,8 +105,8 @@ class Trails:
         self._store = store
         self._library = library
         self._extent = extent
-        self._paths: Paths | None = None
-        self._known: tuple[Path | None, tuple[int, ...]] = (None, ())  # run and frames that the paths are of
+        # Run and frames, and the paths in them; replaced as one, so that nobody sees the paths of another run.
+        self._loaded: tuple[Path | None, tuple[int, ...], Paths | None] = (None, (), None)
         self._wake = threading.Event()
         self._closed = False
         store.subscribe(self._on_change)
@@ -102,9 +118,9 @@ class Trails:
 
     def at(self, state: State) -> tuple[np.ndarray, np.ndarray] | None:
         """Points and colours of the segments (see ``segments``) to draw in the free view, or None."""
-        paths = self._paths
+        run, frames, paths = self._loaded
         shown = state.show_trails and state.camera is None and state.preview is None and state.source_frame() == state.frame
-        if paths is None or not shown or self._known != (state.run, state.reconstructed):
+        if paths is None or not shown or (run, frames) != (state.run, state.reconstructed):
             return None
         return segments(paths, state.frame, state.trail_length, state.trail_colour)
 
@@ -117,11 +133,10 @@ class Trails:
             self._wake.wait()
             self._wake.clear()
             state = self._store.state
-            if not state.ready or not state.show_trails or (state.run, state.reconstructed) == self._known:
+            if not state.ready or not state.show_trails or (state.run, state.reconstructed) == self._loaded[:2]:
                 continue
             try:
-                self._paths = self._load(state)
-                self._known = (state.run, state.reconstructed)
+                self._loaded = (state.run, state.reconstructed, self._load(state))
                 self._store.problem("trails", None)
             except InputError as error:
                 self._store.problem("trails", str(error))
@@ -132,13 +147,18 @@ class Trails:
 
     def _load(self, state: State) -> Paths | None:
         """Reads all frames once; None if nothing moves."""
-        frames = state.reconstructed
-        if state.run is None or len(frames) < 2:
+        if state.run is None or len(state.reconstructed) < 2:
+            return None
+        from trackersplat.runs.run import Run
+
+        records = Run.open(state.run).records()
+        frames = related(state.reconstructed, {frame: done.base for frame, done in records.items()})
+        if len(frames) < 2:
             return None
         some = sorted({frames[round(i)] for i in np.linspace(0, len(frames) - 1, SAMPLED)})
         first = self._library.frame(state.run, some[0])
         sampled = [self._library.frame(state.run, frame).means.numpy() for frame in some]
-        same = [means for means in sampled if len(means) == len(first)]  # another first frame starts other Gaussians
+        same = [means for means in sampled if len(means) == len(first)]  # runs without records: see ``related``
         ids = choose(np.stack(same), first.opacities.numpy(), self._extent)
         if not len(ids):
             return None

@@ -53,7 +53,8 @@ def sweep_points(capture: Capture, cameras: Sequence[int], frame: int, settings:
         yield f"{len(capture.points.xyz):,} points of the capture"
         return capture.points
     if len(cameras) < 2:
-        raise InputError(f"{capture.name} has {len(cameras)} training camera(s); first points need at least 2: hold fewer cameras out.")
+        count = "one training camera" if cameras else "no training camera"
+        raise InputError(f"{capture.name} has {count}; first points need at least 2: add cameras, or hold fewer out.")
     images = {i: capture.image(i, frame) for i in cameras}
     ranges = [depth_range(capture, list(cameras), i) for i in cameras]
     coarse = [_view(capture.cameras[i], images[i], _COARSE_SIDE) for i in cameras]

@@ -30,8 +30,10 @@ def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: flo
 
     A pixel's point is confirmed by another view if that view's own depth where the point projects is within ``tolerance``
     (relative) of the point's. A pixel that confirmed an accepted point proposes none of its own, so a surface that k views see is not
-    listed k times. ``depths``: per camera (H, W) at that camera's size, 0 or less where unknown.
+    listed k times. ``agreeing`` is taken as the number of other views where there are fewer: two cameras confirm each other.
+    ``depths``: per camera (H, W) at that camera's size, 0 or less where unknown.
     """
+    agreeing = max(1, min(agreeing, len(cameras) - 1))
     rotations = np.stack([c.rotation for c in cameras])
     translations = np.stack([c.translation for c in cameras])
     intrinsics = np.array([(c.fx, c.fy, c.cx, c.cy) for c in cameras])
