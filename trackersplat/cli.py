@@ -17,6 +17,7 @@ import tyro
 
 from trackersplat import __version__
 from trackersplat.errors import InputError
+from trackersplat.tracking.registry import DEFAULT_TRACKER
 
 if TYPE_CHECKING:
     from trackersplat.captures.capture import Capture
@@ -50,7 +51,7 @@ class Reconstruct:
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
     out: Path | None = None
     """Run folder; output/NAME in the working folder if absent."""
-    tracker: str = "dis"
+    tracker: str = DEFAULT_TRACKER
     """Point tracker, or "none": refine without moving first."""
     batch: int = 1
     """Target frames that share one base frame."""

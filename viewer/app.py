@@ -76,7 +76,7 @@ class App:
         if arguments.out is not None:
             _check_out(arguments.out)
 
-        from viewer.library import Library
+        from viewer.frame_cache import FrameCache
         from viewer.page import Page
         from viewer.playback import Playback
         from viewer.scene.painter import Painter
@@ -87,10 +87,10 @@ class App:
             print(f"warning: everybody who can reach {arguments.host} can use this page, see its files and start jobs.", file=sys.stderr)
 
         self.store = Store(State(frame_count=self.capture.frame_count, activity="starting the renderer …"))
-        self.library = Library(self.store)
-        self.painter = Painter(self.capture, self.library)
+        self.frame_cache = FrameCache(self.store)
+        self.painter = Painter(self.capture, self.frame_cache)
         self.server = PageServer(arguments.host, arguments.port, "TrackerSplat")
-        self.page = Page(self.server, self.capture, self.store, self.library, self.painter, arguments, reconstruct_options)
+        self.page = Page(self.server, self.capture, self.store, self.frame_cache, self.painter, arguments, reconstruct_options)
         self.playback = Playback(self.store, self.capture.fps, lambda: bool(self.server.get_clients()))
 
     @property
@@ -133,7 +133,7 @@ class App:
         """Ends the worker process, the threads and the server."""
         self.playback.close()
         self.page.close()
-        self.library.close()
+        self.frame_cache.close()
         self.server.stop()
         self.capture.close()
 

@@ -13,7 +13,7 @@ import viser
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.runs.events import FrameDone
-from viewer.library import Library
+from viewer.frame_cache import FrameCache
 from viewer.panels.look import LookPanel
 from viewer.panels.quality import QualityPanel
 from viewer.panels.reconstruct import ReconstructPanel
@@ -44,7 +44,7 @@ class Page:
         server: PageServer,
         capture: Capture,
         store: Store,
-        library: Library,
+        frame_cache: FrameCache,
         painter: Painter,
         arguments: Arguments,
         options: Sequence[str],
@@ -52,17 +52,17 @@ class Page:
         self._server = server
         self._capture = capture
         self._store = store
-        self._library = library
+        self._frame_cache = frame_cache
         self._painter = painter
         self._arguments = arguments
-        self._out: Path | None = None  # known once the library is loaded
+        self._out: Path | None = None  # known once the runs are looked for
         self._views: dict[int, ExactView] = {}
         self._lock = threading.Lock()
 
         server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=BRAND)
         self._frame_scene()
         self._frusta = Frusta(server, capture, store, depth=self._framing.frustum)
-        self._trails = Trails(store, library, self._framing.extent)
+        self._trails = Trails(store, frame_cache, self._framing.extent)
         self._build_panels(arguments, options)
         server.on_client_connect(self._connect)
         server.on_client_disconnect(self._disconnect)
@@ -142,7 +142,7 @@ class Page:
 
     def _frame_done(self, done: FrameDone) -> None:
         if self._out is not None:
-            self._library.forget(self._out, done.frame)
+            self._frame_cache.forget(self._out, done.frame)
             self.show_run(self._out)
 
     def _job_over(self) -> None:

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.benchmark import scene_camera, surface_scene
-from trackersplat.rendering.gsplat_backend import GsplatRasterizer, why_not
+from trackersplat.rendering.choose import why_unavailable
+from trackersplat.rendering.gsplat_backend import GsplatRasterizer
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.rendering.rasterizer import Rasterizer, Rendering
 
-MISSING = why_not()
+MISSING = why_unavailable("gsplat")
 pytestmark = [
     pytest.mark.cuda,
     pytest.mark.timeout(600),  # the first use compiles gsplat's kernels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from itertools import islice
@@ -59,7 +60,7 @@ class ImageCache:
             self._size = 0
 
 
-class CachedFrames:
+class CachedFrames(ABC):
     """A FrameSource around ``decode``: an image cache, one lock per camera, and background threads that read ahead.
 
     Subclasses implement ``decode``. Two threads never decode for the same camera at once, and the requests of one camera are
@@ -78,9 +79,9 @@ class CachedFrames:
         self._workers = 0
         self._closed = False
 
+    @abstractmethod
     def decode(self, camera: int, frame: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB. Called with the camera's lock held. Raises InputError if it cannot be decoded."""
-        raise NotImplementedError
 
     def read(self, camera: int, frame: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB, read-only, from memory or decoded now. Raises InputError if it cannot be decoded."""

@@ -110,15 +110,6 @@ def _load() -> tuple[Callable[..., tuple[Tensor, Tensor, dict]], Callable[..., T
     return rasterization, spherical_harmonics
 
 
-def why_not() -> str | None:
-    """What gsplat lacks to run on this machine, or None; imports nothing heavy beyond torch."""
-    if importlib.util.find_spec("gsplat") is None:
-        return "the package gsplat is not installed (pip install 'trackersplat[gpu]')"
-    if not torch.cuda.is_available():
-        return "torch sees no CUDA GPU"
-    return None
-
-
 def kernels_are_cached() -> bool:
     """Whether gsplat's kernels look compiled (a guess from the files; false before the first use ever)."""
     if importlib.util.find_spec("gsplat") is None:

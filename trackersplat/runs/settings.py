@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trackersplat.motion.estimate import MotionSettings
+from trackersplat.tracking.registry import DEFAULT_TRACKER
 from trackersplat.training.first_frame import FirstFrameSettings
 from trackersplat.training.refine import RefineSettings
 
@@ -21,7 +22,7 @@ class ReconstructSettings:
     first: FirstFrameSettings = field(default_factory=FirstFrameSettings)
     refine: RefineSettings = field(default_factory=RefineSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
-    tracker: str | None = "dis"  # None: no motion, refinement starts from the base frame as it is
+    tracker: str | None = DEFAULT_TRACKER  # None: no motion, refinement starts from the base frame as it is
     batch: int = 1  # target frames that share a base
     seed: int = 0
 

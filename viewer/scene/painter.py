@@ -10,7 +10,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from viewer.library import Library
+from viewer.frame_cache import FrameCache
 from viewer.scene.compare import BACKDROP, Placement, compose, draw_seam, heat, letterbox
 from viewer.scene.tracks2d import draw_tracks
 from viewer.state import Comparison, State
@@ -36,9 +36,9 @@ class Picture:
 class Painter:
     """Renders for any page; all methods are thread-safe (one rendering at a time)."""
 
-    def __init__(self, capture: Capture, library: Library) -> None:
+    def __init__(self, capture: Capture, frame_cache: FrameCache) -> None:
         self._capture = capture
-        self._library = library
+        self._frame_cache = frame_cache
         self.home = 0  # the camera whose photograph is shown until there is something better
         self._rasterizer: Rasterizer | None = None
         self._lock = threading.Lock()
@@ -55,7 +55,7 @@ class Painter:
         """The scene from any viewpoint, at the size of ``view``. Raises InputError if the frame cannot be read."""
         if self._rasterizer is None:
             return Picture(self._waiting(state, (view.width, view.height)))
-        gaussians = self._library.shown(state)
+        gaussians = self._frame_cache.shown(state)
         if gaussians is None:
             page = np.empty((view.height, view.width, 3), np.uint8)
             page[:] = BACKDROP
@@ -72,7 +72,7 @@ class Painter:
         camera = self._capture.cameras[state.camera]
         margin = TIMELINE_HEIGHT if canvas[1] >= MIN_PAGE_HEIGHT else 0
         placement = Placement.fit((camera.width, camera.height), canvas, margin)
-        gaussians = self._library.shown(state) if self._rasterizer is not None and state.compare != "photo" else None
+        gaussians = self._frame_cache.shown(state) if self._rasterizer is not None and state.compare != "photo" else None
         if state.playing and (gaussians is None or state.compare != "render"):
             self._capture.prefetch([state.camera], range(state.frame + 1, state.frame + 1 + PREFETCHED))
         comparison = None
@@ -90,7 +90,7 @@ class Painter:
         if gaussians is not None and state.compare == "wipe" and state.mode == "colour":
             draw_seam(page, placement, state.wipe)
         if state.show_tracks and state.run is not None:
-            tracks = self._library.tracks(state.run, state.frame).get(camera.name)
+            tracks = self._frame_cache.tracks(state.run, state.frame).get(camera.name)
             if tracks is not None:
                 draw_tracks(page, tracks, placement)
         return Picture(page, comparison)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from trackersplat.errors import InputError
-from viewer.library import Library
+from viewer.frame_cache import FrameCache
 from viewer.scene.compare import heat
 from viewer.state import State, Store, TrailColour
 
@@ -101,9 +101,9 @@ def _hues(ids: np.ndarray) -> np.ndarray:
 class Trails:
     """Keeps the paths of the run on the screen; loads them in the background and announces them by ``trails``."""
 
-    def __init__(self, store: Store, library: Library, extent: float) -> None:
+    def __init__(self, store: Store, frame_cache: FrameCache, extent: float) -> None:
         self._store = store
-        self._library = library
+        self._frame_cache = frame_cache
         self._extent = extent
         # Run and frames, and the paths in them; replaced as one, so that nobody sees the paths of another run.
         self._loaded: tuple[Path | None, tuple[int, ...], Paths | None] = (None, (), None)
@@ -156,15 +156,15 @@ class Trails:
         if len(frames) < 2:
             return None
         some = sorted({frames[round(i)] for i in np.linspace(0, len(frames) - 1, SAMPLED)})
-        first = self._library.frame(state.run, some[0])
-        sampled = [self._library.frame(state.run, frame).means.numpy() for frame in some]
+        first = self._frame_cache.frame(state.run, some[0])
+        sampled = [self._frame_cache.frame(state.run, frame).means.numpy() for frame in some]
         same = [means for means in sampled if len(means) == len(first)]  # runs without records: see ``related``
         ids = choose(np.stack(same), first.opacities.numpy(), self._extent)
         if not len(ids):
             return None
         positions = np.full((state.frame_count, len(ids), 3), np.nan, np.float32)
         for frame in frames:
-            means = self._library.frame(state.run, frame).means.numpy()
+            means = self._frame_cache.frame(state.run, frame).means.numpy()
             if len(means) == len(first):
                 positions[frame] = means[ids]
         steps = np.linalg.norm(np.diff(positions, axis=0), axis=2)

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 _Key = tuple[Path, int]
 
 
-class Library:
+class FrameCache:
     """Thread-safe access to frames of runs and to previews. A frame that was reconstructed anew must be forgotten first."""
 
     def __init__(self, store: Store, memory: int = MEMORY) -> None:
