@@ -12,7 +12,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tiny_capture import encode
 
 from trackersplat.cli import main
 from trackersplat.runs.run import Run
@@ -160,6 +162,11 @@ def _not_a_video(tmp: Path, capture: Path) -> list[str | Path]:
     return [tmp / "copy"]
 
 
+def _short_video(tmp: Path, capture: Path) -> list[str | Path]:
+    encode(_copy(tmp, capture) / "cam02.mp4", np.zeros((3, 48, 64, 3), np.uint8))
+    return [tmp / "copy"]
+
+
 def _zero_bytes(tmp: Path, capture: Path) -> list[str | Path]:
     (_copy(tmp, capture) / "cam02.mp4").write_bytes(b"")
     return [tmp / "copy"]
@@ -217,6 +224,7 @@ CASES = (
     _missing,
     _empty,
     _not_a_video,
+    _short_video,
     _zero_bytes,
     _wrong_rows,
     _unknown_layout,
