@@ -117,6 +117,19 @@ def test_frames_of_a_batch_are_moved_from_one_base(small_capture_folder: Path, t
         assert [row["base"] for row in csv.DictReader(file)] == ["", "1", "1", "1", "4"]
 
 
+def test_what_the_held_out_camera_sees_changes_nothing_in_the_result(
+    finished: tuple[Path, str], small_capture_folder: Path, tmp_path: Path
+) -> None:
+    other = _copy(tmp_path, small_capture_folder)
+    noise = np.random.default_rng(0).integers(0, 256, (6, 48, 64, 3), np.uint8)
+    encode(other / "cam00.mp4", noise)
+    result = trackersplat("reconstruct", other, "--frames", "1:3", "--out", tmp_path / "run", *QUICK)
+    assert result.returncode == 0, result.stderr
+    found, expected = plys(tmp_path / "run"), plys(finished[0])
+    assert len(found) == 3
+    assert found == {name: expected[name] for name in found}
+
+
 def test_terminating_stops_with_a_sentence_and_keeps_what_is_done(small_capture_folder: Path, tmp_path: Path) -> None:
     arguments = ("reconstruct", small_capture_folder, "--out", tmp_path / "run", "--first-steps", "5000", "--events", "json")
     with subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()) as process:

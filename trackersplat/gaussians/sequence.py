@@ -32,7 +32,7 @@ GAUSSIANS_LIMIT = 50_000_000
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 KEY_FRAME_EVERY = 15  # frames: a jump reads at most that many files
 
-# Quantisation levels over the range of each component. On the demo 0.05 dB below the PLYs at a fifteenth of their bytes.
+# Quantisation levels over the range of each component, chosen so that the demo loses a few hundredths of a dB.
 LEVELS = {"means": 16383, "quats": 255, "log_scales": 127, "opacity_logits": 63, "sh_dc": 255, "sh_rest": 63}
 
 Codes = dict[str, np.ndarray]  # attribute -> (N, D) unsigned; differences wrap around

@@ -38,8 +38,7 @@ class FirstFrameSettings:
         """Defaults for a "cpu" (about half a minute for a dozen views of 320x240) or a "cuda" device.
 
         They differ in how many Gaussians the device can carry. More steps, or more Gaussians than ``pixels_per_gaussian``
-        allows, fit the training views better and the held-out ones worse (demo and stage on an H200: 30.2 and 31.0 dB after
-        1000 steps with 60k Gaussians, 28.5 and 29.1 dB after 4000 with 150k).
+        allows, fit the training views better and the held-out ones worse.
         """
         if torch.device(device).type == "cpu":
             return FirstFrameSettings()

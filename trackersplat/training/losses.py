@@ -20,8 +20,8 @@ def photometric_loss(images: Tensor, references: Tensor, ssim_weight: float = SS
     """``(1 - w) mean|x - y| + w (1 - mean SSIM(x, y))``, a scalar, differentiable with respect to ``images``.
 
     Both (C, H, W, 3) float32 on one device; values are not clamped, so that a too bright pixel keeps its gradient. On the CPU the
-    gradient is computed with the value, by the closed form of the SSIM derivative: 3.3 ms for one 320x240
-    image on two cores, where convolutions in torch with autograd need 240.
+    gradient is computed with the value, by the closed form of the SSIM derivative: autograd through convolutions would cost many
+    times the render.
 
     Raises ShapeError if the shapes differ.
     """
