@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -49,16 +50,22 @@ def main() -> None:
 
 def _serve(arguments: Arguments) -> None:
     """Opens the page and keeps it up until Ctrl-C or SIGTERM. Raises InputError."""
+    # The handler only sets a flag: an exception raised from it can be lost inside an import or a compiler's callback.
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     app = App(arguments)
     print(f"{app.capture.name}: {len(app.capture.cameras)} cameras, {app.capture.frame_count} frames")
     print(f"Open {app.url} in a browser. Ctrl-C ends the program.", flush=True)
     if arguments.browser:
         # A browser that is missing, or blocks until it is closed, must not hold up the page.
         threading.Thread(target=webbrowser.open, args=(app.url,), daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    loader = threading.Thread(target=app.load, name="load", daemon=True)
     with contextlib.suppress(KeyboardInterrupt), contextlib.closing(app):
-        app.load()
-        threading.Event().wait()
+        loader.start()
+        stop.wait()
+    if loader.is_alive():
+        sys.stdout.flush()
+        os._exit(0)  # imports and compilers in the middle of their work do not survive an orderly exit
 
 
 class App:
