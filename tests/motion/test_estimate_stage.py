@@ -52,7 +52,7 @@ def gaussians_from_depth(stage: Path, cameras: dict[int, Camera]) -> Gaussians:
         colours.append(imageio.imread(stage / "images" / camera.name / "0000.png").reshape(-1, 3) / 255)
     chosen = np.random.default_rng(0).choice(sum(map(len, points)), COUNT, replace=False)
     means, rgb = np.concatenate(points)[chosen], np.concatenate(colours)[chosen]
-    spacing = np.clip(0.8 * nearest_neighbours(means, 4)[1].mean(1), 0.003, 0.2)
+    spacing = np.clip(0.8 * nearest_neighbours(torch.tensor(means), 4)[1].mean(1).numpy(), 0.003, 0.2)
     return Gaussians(
         means=torch.tensor(means).float(),
         quats=torch.randn(COUNT, 4, generator=torch.Generator().manual_seed(0)),

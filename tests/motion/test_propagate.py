@@ -1,17 +1,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
+from trackersplat.motion.graph_system import Graph, neighbour_graph
 from trackersplat.motion.neighbours import nearest_neighbours
-from trackersplat.motion.propagate import Field, Graph, neighbour_graph, propagate, weakened
+from trackersplat.motion.propagate import Field, propagate, weakened
+
+
+class Solved(NamedTuple):
+    translation: np.ndarray
+    rotation: np.ndarray
+    confidence: np.ndarray
 
 
 def graph_of(points: np.ndarray, colours: np.ndarray | None = None) -> Graph:
-    return neighbour_graph(*nearest_neighbours(points, 8), np.zeros_like(points) if colours is None else colours, 0.1)
+    return neighbour_graph(
+        *nearest_neighbours(torch.tensor(points), 8), torch.tensor(np.zeros_like(points) if colours is None else colours), 0.1
+    )
 
 
 def solve(
@@ -22,12 +33,13 @@ def solve(
     rotations: np.ndarray | None = None,
     graph: Graph | None = None,
     precision: float = 1e8,
-) -> Field:
+) -> Solved:
     turn = np.zeros_like(points) if rotations is None else rotations
-    measured = Field(np.where(known[:, None], moves, 0.0), np.where(known[:, None], turn, 0.0), (known | static).astype(float))
-    weight = np.where(known, precision, 0.0)
-    turn_weight = np.where(known, 1e4, 0.0)
-    return propagate(points, measured, weight, turn_weight, static, graph or graph_of(points), strain=0.1, bend=0.1)
+    measured = [np.where(known[:, None], moves, 0.0), np.where(known[:, None], turn, 0.0), (known | static).astype(float)]
+    weight, turn_weight = np.where(known, precision, 0.0), np.where(known, 1e4, 0.0)
+    inputs = [torch.from_numpy(np.ascontiguousarray(value)) for value in (points, *measured, weight, turn_weight, static)]
+    field = propagate(inputs[0], Field(*inputs[1:4]), *inputs[4:], graph or graph_of(points), strain=0.1, bend=0.1)
+    return Solved(field.translation.numpy(), field.rotation.numpy(), field.confidence.numpy())
 
 
 @pytest.fixture
@@ -113,7 +125,7 @@ def test_motion_follows_colour_where_two_surfaces_touch() -> None:
 
 def test_the_graph_holds_every_pair_once() -> None:
     points = np.random.default_rng(3).normal(size=(100, 3))
-    indices, _ = nearest_neighbours(points, 8)
+    indices, _ = nearest_neighbours(torch.tensor(points), 8)
     graph = graph_of(points)
     expected = {(min(i, j), max(i, j)) for i, row in enumerate(indices.tolist()) for j in row}
     assert sorted(zip(graph.first.tolist(), graph.second.tolist(), strict=True)) == sorted(expected)
@@ -122,7 +134,7 @@ def test_the_graph_holds_every_pair_once() -> None:
 
 
 def test_only_edges_between_the_two_sets_are_weakened() -> None:
-    graph = Graph(np.array((0, 0, 1)), np.array((1, 2, 2)), np.ones(3), np.ones(3))
-    one, other = np.array((True, False, False)), np.array((False, False, True))
+    graph = Graph(torch.tensor((0, 0, 1)), torch.tensor((1, 2, 2)), torch.ones(3), torch.ones(3))
+    one, other = torch.tensor((True, False, False)), torch.tensor((False, False, True))
     assert weakened(graph, one, other, 0.25).affinity.tolist() == [1.0, 0.25, 1.0]
     assert weakened(graph, other, one, 0.25).affinity.tolist() == [1.0, 0.25, 1.0]

@@ -12,10 +12,11 @@ from trackersplat.motion.rotate import neighbourhood_rotations
 
 
 def solve(points: np.ndarray, moves: np.ndarray, k: int = 10, precision: float = 1e6, prior: float = 1.0) -> np.ndarray:
-    indices, _ = nearest_neighbours(points, k)
+    indices, _ = nearest_neighbours(torch.tensor(points), k)
     weights = torch.full(indices.shape, precision)
     own = torch.full((len(points),), precision)
-    vectors, sure = neighbourhood_rotations(torch.tensor(points), torch.tensor(moves), torch.tensor(indices), weights, own, prior)
+    everyone = torch.arange(len(points))
+    vectors, sure = neighbourhood_rotations(torch.tensor(points), torch.tensor(moves), everyone, indices, weights, own, prior)
     assert torch.isfinite(vectors).all()
     assert (sure >= 0).all()
     return vectors.numpy()

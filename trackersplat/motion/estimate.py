@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,15 +12,19 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.motion.affine import AffineMotion, Visibility, measure_view, project
+from trackersplat.motion.graph_system import Graph, neighbour_graph
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.neighbours import nearest_neighbours
-from trackersplat.motion.propagate import Field, Graph, neighbour_graph, propagate, weakened
+from trackersplat.motion.propagate import Field, propagate, weakened
 from trackersplat.motion.quaternions import rotation_vector_to_quaternion
 from trackersplat.motion.rotate import neighbourhood_rotations
 from trackersplat.motion.static import still
 from trackersplat.motion.triangulate import triangulate
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracker import DenseTracks
+
+_MOTIONS_AT_ONCE = 4_000_000  # Gaussians times targets that are solved together; about 1.5 kB each
+_ROTATIONS_AT_ONCE = 500_000  # about 4 kB each
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class MotionSettings:
     maximum_deviation_px: float = 5.0  # standard deviation of a measured position: rejects views that look along one line
     static_px: float = 0.5  # motion below this is withheld and carried to the next batch
     neighbours: int = 8  # of the graph that carries motion
-    rotation_neighbours: int = 12  # measured ones that decide a rotation
+    rotation_neighbours: int = 16  # of which the measured ones decide a rotation
     rotation_prior: float = 1.0  # radians, expected size of a rotation
     strain: float = 0.1  # expected departure from rigid motion between neighbours, over their distance
     bend: float = 0.1  # radians, expected difference of neighbours' rotations
@@ -69,24 +72,67 @@ def estimate_motion(
     if any((t.base, t.targets) != (tracks[0].base, tracks[0].targets) for t in tracks):
         raise ShapeError("Tracks of all cameras must have the same base and target frames.")
     evidence = _gather(rasterizer, gaussians, capture_cameras, tracks, settings)
-    points = gaussians.means.detach().double().cpu().numpy()
-    graph = neighbour_graph(*nearest_neighbours(points, settings.neighbours), _colours(gaussians), settings.colour_scale)
-    return [_motion(gaussians, capture_cameras, points, graph, one, carried, settings) for one in evidence]
+    scene = _Scene.of(gaussians, capture_cameras, settings)
+    at_once = max(1, _MOTIONS_AT_ONCE // max(len(gaussians), 1))
+    motions: list[Motion] = []
+    for start in range(0, len(tracks[0].targets), at_once):
+        motions += _motions(scene, capture_cameras, evidence.targets(slice(start, start + at_once)), carried, settings)
+    return motions
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What all targets share about N Gaussians."""
+
+    means: Tensor  # (N, 3) float64
+    pixel: Tensor  # (N,) float64 scene units that one pixel spans there, in the camera that resolves it best
+    neighbours: Tensor  # (N, k) int64, nearest first
+    affinity: Tensor  # (N, k) float64 in (0, 1]: how much a neighbour says about a rotation
+    distances: Tensor  # (N, k) float64
+    graph: Graph
+
+    @staticmethod
+    def of(gaussians: Gaussians, cameras: Sequence[Camera], settings: MotionSettings) -> _Scene:
+        means = gaussians.means.detach().double()
+        colours = (0.5 + SH_C0 * gaussians.sh[:, 0]).detach().double()  # of no view in particular, in about [0, 1]
+        neighbours, distances = nearest_neighbours(means, max(settings.rotation_neighbours, settings.neighbours))
+        near = torch.exp(-0.5 * (distances / distances.median(dim=1, keepdim=True).values.clamp_min(1e-12)).square())
+        difference = (colours[neighbours] - colours[:, None]).square().sum(-1)
+        alike = torch.exp(-0.5 * difference / settings.colour_scale**2).clamp_min(1e-3)
+        closest = slice(settings.neighbours)
+        graph = neighbour_graph(neighbours[:, closest], distances[:, closest], colours, settings.colour_scale)
+        return _Scene(means, _pixel_size(means, cameras), neighbours, near * alike, distances, graph)
+
+    def repeated(self, times: int) -> _Scene:
+        """The scene ``times`` times over, so that all targets are solved as one."""
+        count = len(self.means)
+        shift = count * torch.arange(times, device=self.means.device)[:, None, None]
+        return _Scene(
+            self.means.repeat(times, 1),
+            self.pixel.repeat(times),
+            (shift + self.neighbours).reshape(-1, self.neighbours.shape[1]),
+            self.affinity.repeat(times, 1),
+            self.distances.repeat(times, 1),
+            self.graph.repeated(count, times),
+        )
 
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What V views say about N Gaussians for one target frame."""
+    """What V views say about N Gaussians for F targets."""
 
-    displacement: Tensor  # (V, N, 2) px, of the projected means
-    variance: Tensor  # (V, N) px^2 per axis; inf where a view has no say
-    moved: Tensor  # (V, N) px, of the mean or of the footprint's rim
+    displacement: Tensor  # (V, F, N, 2) px, of the projected means
+    variance: Tensor  # (V, F, N) px^2 per axis; inf where a view has no say
+    moved: Tensor  # (V, F, N) px, of the mean or of the footprint's rim
     shown: Tensor  # (V, N) bool: seen in the base frame, whether or not its tracks reach the target
+
+    def targets(self, chosen: slice) -> _Evidence:
+        return _Evidence(self.displacement[:, chosen], self.variance[:, chosen], self.moved[:, chosen], self.shown)
 
 
 def _gather(
     rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MotionSettings
-) -> list[_Evidence]:
+) -> _Evidence:
     """The evidence for every target. Memory: 17 bytes per view, target and Gaussian."""
     displacements, variances, moved, shown = [], [], [], []
     for camera, track in zip(cameras, tracks, strict=True):
@@ -96,8 +142,7 @@ def _gather(
         variances.append(variance)
         moved.append(affine.displacement.norm(dim=-1).maximum(affine.reach))
         shown.append(visible)
-    per_target = zip(*(torch.stack(values, dim=1) for values in (displacements, variances, moved)), strict=True)
-    return [_Evidence(displacement, variance, motion, torch.stack(shown)) for displacement, variance, motion in per_target]
+    return _Evidence(*(torch.stack(values) for values in (displacements, variances, moved, shown)))
 
 
 def _variance(
@@ -115,103 +160,81 @@ def _variance(
     return torch.where(say, variance, torch.inf), shown
 
 
-def _motion(
-    gaussians: Gaussians,
-    cameras: Sequence[Camera],
-    points: np.ndarray,
-    graph: Graph,
-    evidence: _Evidence,
-    carried: Tensor | None,
-    settings: MotionSettings,
-) -> Motion:
-    device = gaussians.device
-    solved = triangulate(cameras, gaussians.means.detach(), evidence.displacement, evidence.variance)
+def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carried: Tensor | None, settings: MotionSettings) -> list[Motion]:
+    """The motions to all targets of the evidence, solved as one scene that holds the Gaussians once per target."""
+    targets = evidence.variance.shape[1]
+    scene = one.repeated(targets)
+    shown = evidence.shown.repeat(1, targets)
+    variance = evidence.variance.flatten(1, 2)
+    solved = triangulate(cameras, scene.means, evidence.displacement.flatten(1, 2), variance)
     measured = (
         (solved.views >= settings.minimum_views)
         & (2 * solved.views > solved.seen)
         & (solved.residual_px <= settings.maximum_residual_px)
         & (solved.deviation_px <= settings.maximum_deviation_px)
     )
-    pixel = _pixel_size(gaussians, cameras)
-    earlier = torch.zeros_like(gaussians.means) if carried is None else carried
-    translation = torch.where(measured[:, None], solved.translation + earlier, 0.0)
-    moved_px = torch.where(measured, translation.norm(dim=-1) / pixel, torch.nan)
-    static = still(evidence.moved, evidence.variance, evidence.shown, moved_px, settings.static_px, settings.minimum_views)
-    withheld = torch.where((static & measured)[:, None], translation, torch.where(static[:, None], earlier, 0.0)).float()
+    earlier = torch.zeros_like(scene.means) if carried is None else carried.double().repeat(targets, 1)
+    translation = torch.where(measured[:, None], solved.translation, 0.0)
+    moved_px = torch.where(measured, (translation + earlier).norm(dim=-1) / scene.pixel, torch.nan)
+    static = still(evidence.moved.flatten(1, 2), variance, shown, moved_px, settings.static_px, settings.minimum_views)
+    withheld = torch.where(static[:, None], translation + earlier, 0.0)
     measured &= ~static
 
     confidence = 1.0 / (1.0 + solved.deviation_px.square() + (solved.residual_px / settings.maximum_residual_px).square())
     confidence = torch.where(measured, confidence, static.double())
     precision = torch.where(measured, 3.0 / solved.covariance_trace.clamp_min(1e-18), 0.0)
     translation = torch.where(measured[:, None], translation, 0.0)
-    turn, turn_precision = _measured_rotations(points, translation, precision, _colours(gaussians), settings)
+    turn, turn_precision = _measured_rotations(scene, translation, precision, settings)
 
     # What was seen and then lost has moved or was passed by a mover: what stands still beside it says little about it.
-    lost = (evidence.shown.any(0) & ~measured & ~static).cpu().numpy()
+    lost = shown.any(0) & ~measured & ~static
     field = propagate(
-        points,
-        Field(translation.cpu().numpy(), turn, confidence.cpu().numpy()),
-        precision.cpu().numpy(),
+        scene.means,
+        Field(translation, turn, confidence),
+        precision,
         turn_precision,
-        static.cpu().numpy(),
-        weakened(graph, static.cpu().numpy(), lost, settings.static_pull),
+        static,
+        weakened(scene.graph, static, lost, settings.static_pull),
         strain=settings.strain,
         bend=settings.bend,
     )
-    shift = torch.from_numpy(field.translation).to(device)
-    static |= ~measured & (shift.norm(dim=-1) <= settings.static_px * pixel)
-    vectors = torch.where(static[:, None], 0.0, torch.from_numpy(field.rotation).to(device))
-    return Motion(
+    shift = field.translation + torch.where(static[:, None], 0.0, earlier)
+    resting = ~static & ~measured & (shift.norm(dim=-1) <= settings.static_px * scene.pixel)
+    withheld = torch.where(resting[:, None], shift, withheld)
+    static |= resting
+    flat = Motion(
         translation=torch.where(static[:, None], 0.0, shift).float(),
-        rotation=rotation_vector_to_quaternion(vectors).float(),
+        rotation=rotation_vector_to_quaternion(torch.where(static[:, None], 0.0, field.rotation)).float(),
         static=static,
         measured=measured,
-        confidence=torch.from_numpy(field.confidence).float().to(device),
+        confidence=field.confidence.float(),
         residual_px=torch.where(measured, solved.residual_px, torch.nan).float(),
         views=torch.where(measured, solved.views, 0).to(torch.int32),
-        withheld=withheld,
+        withheld=withheld.float(),
     )
+    split = {field.name: getattr(flat, field.name).chunk(targets) for field in fields(Motion)}
+    return [Motion(**{name: parts[target] for name, parts in split.items()}) for target in range(targets)]
 
 
-def _pixel_size(gaussians: Gaussians, cameras: Sequence[Camera]) -> Tensor:
-    """(N,) scene units that one pixel spans at a Gaussian, in the camera that resolves it best."""
+def _pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
+    """(N,) scene units that one pixel spans at each mean, in the camera that resolves it best."""
     sizes = []
     for camera in cameras:
-        _, depth = project(camera, gaussians.means.detach().double())
+        _, depth = project(camera, means)
         sizes.append(torch.where(depth > 0, depth / (0.5 * (camera.fx + camera.fy)), torch.inf))
     return torch.stack(sizes).amin(0)
 
 
-def _measured_rotations(
-    points: np.ndarray, translation: Tensor, precision: Tensor, colours: np.ndarray, settings: MotionSettings
-) -> tuple[np.ndarray, np.ndarray]:
+def _measured_rotations(scene: _Scene, translation: Tensor, precision: Tensor, settings: MotionSettings) -> tuple[Tensor, Tensor]:
     """Rotation vectors (N, 3) and precisions (N,) of the moving Gaussians from their moving neighbours; 0 for the others."""
-    rotation, certainty = np.zeros_like(points), np.zeros(len(points))
-    moving = np.flatnonzero(precision.cpu().numpy() > 0)
-    if len(moving) < 2:
-        return rotation, certainty
-    indices, distances = nearest_neighbours(points[moving], settings.rotation_neighbours)
-    difference = np.square(colours[moving][indices] - colours[moving][:, None]).sum(-1)
-    near = np.exp(-0.5 * np.square(distances / np.maximum(np.median(distances, axis=1, keepdims=True), 1e-12)))
-    affinity = near * np.maximum(np.exp(-0.5 * difference / settings.colour_scale**2), 1e-3)
-    device = translation.device
-    chosen = torch.from_numpy(moving).to(device)
-    neighbours = torch.from_numpy(indices).to(device)
-    # Neighbours may depart from rigid motion by the strain, however well they are measured.
-    slack = torch.from_numpy(np.square(settings.strain * distances)).to(device)
-    own = precision[chosen]
-    vectors, sure = neighbourhood_rotations(
-        torch.from_numpy(points).to(device)[chosen],
-        translation[chosen],
-        neighbours,
-        torch.from_numpy(affinity).to(device) / (1.0 / own[neighbours] + slack),
-        own,
-        settings.rotation_prior,
-    )
-    rotation[moving], certainty[moving] = vectors.cpu().numpy(), sure.cpu().numpy()
+    rotation, certainty = torch.zeros_like(scene.means), torch.zeros_like(precision)
+    for chosen in (precision > 0).nonzero()[:, 0].split(_ROTATIONS_AT_ONCE):
+        neighbours = scene.neighbours[chosen]
+        theirs = precision[neighbours]
+        # Neighbours may depart from rigid motion by the strain, however well they are measured.
+        slack = (settings.strain * scene.distances[chosen]).square()
+        weights = torch.where(theirs > 0, scene.affinity[chosen] / (1.0 / theirs.clamp_min(1e-30) + slack), 0.0)
+        rotation[chosen], certainty[chosen] = neighbourhood_rotations(
+            scene.means, translation, chosen, neighbours, weights, precision[chosen], settings.rotation_prior
+        )
     return rotation, certainty
-
-
-def _colours(gaussians: Gaussians) -> np.ndarray:
-    """(N, 3) view-independent colour in about [0, 1]."""
-    return (0.5 + SH_C0 * gaussians.sh[:, 0]).detach().double().cpu().numpy()

@@ -32,31 +32,6 @@ def quaternion_to_matrix(quaternions: Tensor) -> Tensor:
     )
 
 
-def matrix_to_quaternion(matrices: Tensor) -> Tensor:
-    """Rotation matrices (..., 3, 3) to unit quaternions (..., 4) with w >= 0, exact for the identity.
-
-    Of the four algebraic forms, the one with the largest denominator is taken, so that no rotation loses digits.
-    """
-    m = matrices
-    m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    a, b, c = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
-    d, e, f = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
-    # Row r is 4 q_r q: proportional to the quaternion, of length 4 |q_r|.
-    rows = torch.stack(
-        (
-            torch.stack((1 + m00 + m11 + m22, a, b, c), dim=-1),
-            torch.stack((a, 1 + m00 - m11 - m22, d, e), dim=-1),
-            torch.stack((b, d, 1 - m00 + m11 - m22, f), dim=-1),
-            torch.stack((c, e, f, 1 - m00 - m11 + m22), dim=-1),
-        ),
-        dim=-2,
-    )
-    best = torch.diagonal(rows, dim1=-2, dim2=-1).argmax(-1)
-    chosen = rows.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
-    quaternions = torch.nn.functional.normalize(chosen, dim=-1)
-    return torch.where(quaternions[..., :1] < 0, -quaternions, quaternions)
-
-
 def rotation_vector_to_quaternion(vectors: Tensor) -> Tensor:
     """Rotation vectors (..., 3) in radians to unit quaternions (..., 4), exact for the zero vector."""
     half = 0.5 * torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
@@ -72,3 +47,66 @@ def quaternion_to_rotation_vector(quaternions: Tensor) -> Tensor:
     # 2 half / sin(half) tends to 2 at the identity.
     factor = torch.where(sine > 0, 2 * half / sine.clamp_min(torch.finfo(sine.dtype).tiny), torch.full_like(sine, 2.0))
     return shortest[..., 1:] * factor
+
+
+def rotate(quaternions: Tensor, vectors: Tensor) -> Tensor:
+    """Vectors (..., 3) turned by unit quaternions (..., 4); the identity returns them unchanged."""
+    scalar, vector = quaternions[..., :1], quaternions[..., 1:]
+    twice = 2.0 * torch.linalg.cross(vector, vectors)
+    return vectors + scalar * twice + torch.linalg.cross(vector, twice)
+
+
+def best_rotation(matrices: Tensor) -> Tensor:
+    """(..., 3, 3) ``M = sum w after before^T`` to the unit quaternions (..., 4) that maximise ``tr(R^T M)``: turn before to after.
+
+    Horn's (1987) quaternion form of the orthogonal Procrustes problem: the eigenvector of the largest eigenvalue of a symmetric
+    4x4 matrix. Its eigenvalue by Newton's method on the characteristic polynomial from above (Theobald 2005), the vector as the
+    longest row of the adjugate: elementwise only, where batched SVDs of small matrices are slow on a GPU. Always a proper rotation.
+    The identity where M is zero. Use float64.
+    """
+    scale = matrices.abs().amax((-2, -1), keepdim=True)
+    m = torch.where(scale > 0, matrices / scale.clamp_min(torch.finfo(matrices.dtype).tiny), torch.eye(3).to(matrices))
+    (xx, yx, zx), (xy, yy, zy), (xz, yz, zz) = (row.unbind(-1) for row in m.unbind(-2))  # of after (second) and before (first)
+    k = (
+        (xx + yy + zz, yz - zy, zx - xz, xy - yx),
+        (yz - zy, xx - yy - zz, xy + yx, zx + xz),
+        (zx - xz, xy + yx, yy - xx - zz, yz + zy),
+        (xy - yx, zx + xz, yz + zy, zz - xx - yy),
+    )
+    square = m.square().sum((-2, -1))
+    linear = -8.0 * (xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx))
+    constant = _determinant(k)
+    largest = (3.0 * square).sqrt()  # no sum of three singular values is larger
+    for _ in range(_NEWTON_STEPS):
+        value = ((largest.square() - 2.0 * square) * largest + linear) * largest + constant
+        slope = (4.0 * largest.square() - 4.0 * square) * largest + linear
+        largest = largest - torch.where(slope > 0, value / slope.clamp_min(1e-300), 0.0).clamp_min(0.0)
+    quaternions = _null_vector(k, largest)
+    # Rounding of the polynomial costs half the digits where two eigenvalues are alike; the Rayleigh quotient brings them back.
+    image = (torch.stack([torch.stack(row, dim=-1) for row in k], dim=-2) * quaternions[..., None, :]).sum(-1)
+    quaternions = _null_vector(k, (quaternions * image).sum(-1))
+    return torch.where(quaternions[..., :1] < 0, -quaternions, quaternions)
+
+
+_NEWTON_STEPS = 24  # quadratic in the end; where two eigenvalues are alike, each step halves the distance
+_Matrix = tuple[tuple[Tensor, ...], ...]
+
+
+def _null_vector(matrix: _Matrix, eigenvalue: Tensor) -> Tensor:
+    """The unit eigenvector (..., 4) of a symmetric matrix: the longest row of the adjugate of what is singular."""
+    shifted = tuple(tuple(entry - eigenvalue if i == j else entry for j, entry in enumerate(row)) for i, row in enumerate(matrix))
+    rows = torch.stack([torch.stack([_cofactor(shifted, i, j) for j in range(4)], dim=-1) for i in range(4)], dim=-2)
+    longest = rows.square().sum(-1).argmax(-1)
+    chosen = rows.gather(-2, longest[..., None, None].expand(*longest.shape, 1, 4)).squeeze(-2)
+    return torch.nn.functional.normalize(chosen, dim=-1, eps=1e-300)
+
+
+def _cofactor(matrix: _Matrix, row: int, column: int) -> Tensor:
+    rows = [r for r in range(4) if r != row]
+    a, b, c = ([matrix[r][c] for c in range(4) if c != column] for r in rows)
+    minor = a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+    return minor if (row + column) % 2 == 0 else -minor
+
+
+def _determinant(matrix: _Matrix) -> Tensor:
+    return sum((matrix[0][j] * _cofactor(matrix, 0, j) for j in range(1, 4)), start=matrix[0][0] * _cofactor(matrix, 0, 0))
