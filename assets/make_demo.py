@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from trackersplat.captures.decode import VideoSource, read_image
+from trackersplat.captures.decode import VideoSource, open_videos, read_image
 
 WORST_PSNR = 38.5  # dB, of the worst frame of each camera
 MAX_BYTES = 8_000_000  # of the whole folder
@@ -99,7 +99,7 @@ def encode(images: np.ndarray, fps: float, video: Path, crf: int) -> None:
 
 def psnr_through_reader(video: Path, images: np.ndarray) -> np.ndarray:
     """(T,) dB between the frames as the package reads them and the images."""
-    source = VideoSource([video])
+    source = VideoSource(open_videos([video]))
     if source.frame_count != len(images):
         raise SystemExit(f"{video} has {source.frame_count} frames, expected {len(images)}.")
     errors = [np.mean((source.read(0, frame).astype(np.float64) - image) ** 2) for frame, image in enumerate(images)]

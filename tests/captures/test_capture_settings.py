@@ -9,12 +9,14 @@ from trackersplat.errors import InputError
 
 
 def test_a_folder_without_capture_json_says_nothing(tmp_path: Path):
-    assert read_settings(tmp_path) == CaptureSettings(None, None, None)
+    assert read_settings(tmp_path) == CaptureSettings(None, None, None, None)
 
 
 def test_every_key_is_read(tmp_path: Path):
-    (tmp_path / "capture.json").write_text('{"name": "A b", "fps": 24, "held_out": ["c1"], "licence": "MIT", "description": "x"}')
-    assert read_settings(tmp_path) == CaptureSettings("A b", 24.0, ("c1",))
+    (tmp_path / "capture.json").write_text(
+        '{"name": "A b", "fps": 24, "held_out": ["c1"], "scale": 0.5, "licence": "MIT", "description": "x"}'
+    )
+    assert read_settings(tmp_path) == CaptureSettings("A b", 24.0, ("c1",), 0.5)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,7 @@ def test_every_key_is_read(tmp_path: Path):
         ('{"fps": 0}', "'fps' must be a number above 0"),
         ('{"fps": true}', "'fps' must be a number above 0"),
         ('{"fps": NaN}', "'fps' must be a number above 0|not valid JSON"),
+        ('{"scale": 2}', "'scale' must be a number above 0 and at most 1"),
         ('{"held_out": ["a", "a"]}', "'held_out' names a camera twice"),
         ('{"held_out": [1]}', "a camera name must be a plain name"),
         ("[1]", "must hold a JSON object"),

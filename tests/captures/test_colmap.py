@@ -130,13 +130,10 @@ def test_images_in_subfolders_get_the_folder_into_their_name(tmp_path: Path):
     assert capture.image(0, 0).shape == (48, 64, 3)
 
 
-LENS = "OPENCV 64 48 60 61 33 23 -0.2 0.03 0.002 -0.001"
-
-
 def test_lens_distortion_without_pycolmap_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pycolmap", None)
     (tmp_path / "single").mkdir()
-    folder = write_workspace(tmp_path / "single", tiny_capture.cameras()[:1], 0, lens=LENS)
+    folder = write_workspace(tmp_path / "single", tiny_capture.cameras()[:1], 0, lens="FOV 64 48 60 61 33 23 0.2")
     with pytest.raises(InputError, match=r"pip install trackersplat\[colmap\]"):
         open_capture(folder)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from counting_videos import number_image, read_number, write_counting_video
 
-from trackersplat.captures.decode import ImageFileSource, VideoSource, read_image
+from trackersplat.captures.decode import ImageFileSource, VideoSource, image_size, open_videos, read_image
 from trackersplat.errors import InputError
 
 
@@ -20,7 +20,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def test_frames_stay_exact_when_threads_read_and_read_ahead_in_a_cache_that_is_too_small(videos: list[Path]):
     image_bytes = number_image(0).nbytes
-    source = VideoSource(videos, capacity=6 * image_bytes, workers=2)
+    source = VideoSource(open_videos(videos), capacity=6 * image_bytes, workers=2)
     wrong: list[tuple[int, int]] = []
 
     def work(seed: int) -> None:
@@ -44,7 +44,7 @@ def test_frames_stay_exact_when_threads_read_and_read_ahead_in_a_cache_that_is_t
 def test_a_video_shorter_than_the_others_is_named_with_the_counts(videos: list[Path], tmp_path: Path):
     short = write_counting_video(tmp_path / "cam07.mp4", 20)
     with pytest.raises(InputError, match=r"cam07\.mp4 has 20 frames, but the longest video \(cam00\.mp4\) has 24"):
-        VideoSource([*videos, short])
+        VideoSource(open_videos([*videos, short]))
 
 
 def test_image_files_are_read_as_rgb(tmp_path: Path):
@@ -79,3 +79,24 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path, content: bytes):
 def test_a_missing_image_is_named(tmp_path: Path):
     with pytest.raises(InputError, match=r"c\.png cannot be read"):
         read_image(tmp_path / "c.png")
+
+
+def test_frames_can_be_any_frames_of_the_files(videos: list[Path]):
+    source = VideoSource(open_videos(videos[:2]), [[3, 4, 9], [0, 0, 23]])
+    assert source.frame_count == 3
+    assert [[read_number(source.read(camera, frame)) for frame in (2, 0, 1)] for camera in (0, 1)] == [[9, 3, 4], [23, 0, 0]]
+    source.close()
+
+
+def test_frames_that_a_file_does_not_have_are_named(videos: list[Path]):
+    with pytest.raises(InputError, match=r"cam01\.mp4 has 24 frames, but its timestamps name frame 25"):
+        VideoSource(open_videos(videos[:2]), [[0, 1], [23, 24]])
+
+
+def test_the_size_of_an_image_is_read_from_its_head(tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((6, 8, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((6, 8, 3), np.uint8))
+    assert image_size(tmp_path / "a.png") == image_size(tmp_path / "a.jpg") == (8, 6)
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(InputError, match=r"b\.png is not an image"):
+        image_size(tmp_path / "b.png")

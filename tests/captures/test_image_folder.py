@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import tiny_capture
+from filmed_point import FRAMES, HEIGHT, WIDTH, assert_the_point_lights_up, rig, write_image
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
@@ -68,6 +69,21 @@ def test_capture_json_overrides_name_rate_and_held_out_cameras(valid, tmp_path: 
     assert (capture.name, capture.fps, capture.held_out) == ("Mine", 5.0, ("cam01",))
 
 
+def test_distorted_images_are_undistorted(tmp_path: Path):
+    filmed = rig(2, ((-0.25, 0.05, 0.003, -0.002, 0.01), (0.2, -0.05, 0.004, -0.001)))
+    entries = []
+    for filming in filmed:
+        camera = filming.camera
+        for frame in range(FRAMES):
+            write_image(tmp_path / "images" / camera.name / f"{frame:04d}.png", filming, frame)
+        entries.append({"name": camera.name, "K": camera.K.tolist(), "w2c": camera.world_to_camera.tolist(), "dist": filming.distortion})
+    data = {"width": WIDTH, "height": HEIGHT, "fps": 25, "frames": FRAMES, "cameras": entries}
+    (tmp_path / "cameras.json").write_text(json.dumps(data))
+    assert_the_point_lights_up(open_capture(tmp_path))
+    (tmp_path / "capture.json").write_text('{"scale": 0.5}')
+    assert_the_point_lights_up(open_capture(tmp_path))
+
+
 def change(data: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     changed = copy.deepcopy(data)
     target = changed
@@ -100,7 +116,11 @@ def change(data: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str,
         (("cameras", 0, "K", 0, 0), 10**400, "'K' of cam01 has a number that is not finite"),
         (("cameras", 0, "w2c", 0, 0), 7.0, "not a rotation"),
         (("cameras", 0, "w2c", 3, 0), 1.0, "last row of 'w2c' of cam01"),
-        (("cameras", 0, "dist"), [0.1, 0, 0, 0, 0], "cam01 has lens distortion"),
+        (("cameras", 0, "dist"), [0.1, 0, 0], "cam01: the distortion must be 0 or 4 or 5 or 8 or 12 or 14 finite numbers"),
+        (("cameras", 0, "dist"), [True, 0, 0, 0], "cam01: the distortion must be a list of numbers"),
+        (("cameras", 0, "dist"), [-30.0, 0, 0, 0], "cam01 has a lens distortion that no pinhole image"),
+        (("cameras", 0, "fisheye"), 1, "'fisheye' of cam01 must be true or false"),
+        (("cameras", 0, "fisheye"), True, "cam01: the fisheye distortion must be 4 finite numbers"),
         (("held_out",), ["cam09"], "holds out the camera 'cam09', but the cameras are cam01, cam02"),
         (("held_out",), ["cam01", "cam02"], "holds out all 2 cameras"),
         (("held_out",), "cam01", "'held_out' must be a list"),

@@ -18,6 +18,8 @@ class Camera:
     OpenCV axes (x right, y down, z forward); pixel centres at +0.5, so the top left pixel is centred on (0.5, 0.5);
     lengths in scene units. Readers convert foreign conventions once, at their border.
 
+    Nothing nearer than ``near`` is drawn. Where cameras hang in the wall that other cameras film, it keeps the wall out of their view.
+
     Raises ShapeError if a matrix has the wrong shape, is not finite, or ``world_to_camera`` is not a rigid motion.
     """
 
@@ -26,6 +28,7 @@ class Camera:
     height: int  # pixels
     K: np.ndarray  # (3, 3) float64, true principal point, no skew
     world_to_camera: np.ndarray  # (4, 4) float64
+    near: float = 0.01  # depth along the optical axis, scene units
 
     def __post_init__(self) -> None:
         for label, shape in (("K", (3, 3)), ("world_to_camera", (4, 4))):
@@ -38,6 +41,8 @@ class Camera:
             raise ShapeError(f"Camera {self.name}: size must be positive, got {self.width}x{self.height}.")
         if self.fx <= 0 or self.fy <= 0:
             raise ShapeError(f"Camera {self.name}: focal lengths must be positive, got fx {self.fx:g}, fy {self.fy:g}.")
+        if not 0 < self.near < math.inf:
+            raise ShapeError(f"Camera {self.name}: the near plane must be a positive depth, got {self.near:g}.")
         rotation = self.rotation
         if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
             raise ShapeError(f"Camera {self.name}: the 3x3 part of world_to_camera is not a rotation.")

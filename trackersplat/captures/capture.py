@@ -27,6 +27,20 @@ class FrameSource(Protocol):
     def close(self) -> None: ...
 
 
+class MaskSource(Protocol):
+    """Random access to the foreground masks of a capture: thread-safe, bounded memory, read-only."""
+
+    def has(self, camera: int) -> bool:
+        """Whether any frame of this camera has a mask."""
+        ...
+
+    def read(self, camera: int, frame: int) -> np.ndarray | None:
+        """(H, W) bool, read-only, True = foreground; None where there is no mask. Raises InputError if it cannot be decoded."""
+        ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class PointCloud:
     """Coloured points of the first frame."""
@@ -54,12 +68,20 @@ class Capture:
     points: PointCloud | None = None  # the capture's own points of frame 0, if it has any
     depth_bounds: np.ndarray | None = None  # (C, 2) near and far in scene units, where the layout says so
     warnings: tuple[str, ...] = ()
+    masks: MaskSource | None = None  # which pixels show what moves in front of the background, where the capture says so
 
     def image(self, camera: int, frame: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB, read-only. Raises IndexError outside the capture, InputError if it cannot be decoded."""
-        if not (0 <= camera < len(self.cameras) and 0 <= frame < self.frame_count):
-            raise IndexError(f"{self.name} has {len(self.cameras)} cameras and {self.frame_count} frames, asked for {camera}, {frame}")
+        self._check_inside(camera, frame)
         return self.source.read(camera, frame)
+
+    def mask(self, camera: int, frame: int) -> np.ndarray | None:
+        """(H, W) bool, read-only, True = foreground; None where the capture has no mask. Raises as `image` does."""
+        self._check_inside(camera, frame)
+        return None if self.masks is None else self.masks.read(camera, frame)
+
+    def has_masks(self, camera: int) -> bool:
+        return self.masks is not None and self.masks.has(camera)
 
     def prefetch(self, cameras: Sequence[int], frames: Iterable[int]) -> None:
         """Starts decoding in the background, frame by frame in the order given."""
@@ -85,3 +107,9 @@ class Capture:
 
     def close(self) -> None:
         self.source.close()
+        if self.masks is not None:
+            self.masks.close()
+
+    def _check_inside(self, camera: int, frame: int) -> None:
+        if not (0 <= camera < len(self.cameras) and 0 <= frame < self.frame_count):
+            raise IndexError(f"{self.name} has {len(self.cameras)} cameras and {self.frame_count} frames, asked for {camera}, {frame}")

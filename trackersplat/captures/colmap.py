@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.colmap_model import ColmapModel, has_model, read_model, read_model_points
 from trackersplat.captures.decode import ImageFileSource
-from trackersplat.captures.settings import check_held_out, plain_name, read_settings
-from trackersplat.captures.undistort import undistort
+from trackersplat.captures.frame_folders import contiguous_frames, frame_folders
+from trackersplat.captures.settings import held_out_cameras, plain_name, read_settings
+from trackersplat.captures.undistort import colmap_lens
+from trackersplat.captures.views import make_view
 from trackersplat.errors import InputError
 
 NAME = "colmap"
@@ -20,12 +20,11 @@ FILES = "frame1/images, frame1/sparse/0 and so on, or images and sparse/0"
 FALLBACK_FPS = 30.0
 POSE_TOLERANCE = 1e-4  # of entries of world_to_camera, relative to the largest translation
 
-_FRAME = re.compile(r"frame(\d{1,9})")
 _MODEL = Path("sparse") / "0"
 
 
 def detects(folder: Path) -> bool:
-    first = next(iter(_workspaces(folder).values()))
+    first = next(iter(frame_folders(folder).values()), folder)
     return (first / "images").is_dir() and has_model(first / _MODEL)
 
 
@@ -34,63 +33,42 @@ def read(folder: Path) -> Capture:
 
     Raises InputError if a frame or an image is missing, the model is damaged, or its lens model needs the ``colmap`` extra.
     """
-    numbered = _workspaces(folder)
-    numbers, workspaces = list(numbered), list(numbered.values())
-    missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
-    if missing:
-        raise InputError(
-            f"{folder} has frame{numbers[0]} to frame{numbers[-1]}, but frame{missing[0]} is missing: frames must be numbered without gaps."
-        )
-    warnings = []
-    if numbers[0] != 1:
-        warnings.append(f"The first folder is frame{numbers[0]}, which is shown as frame 1.")
+    workspaces, warnings = contiguous_frames(folder)
+    workspaces = workspaces or [folder]
     model = read_model(workspaces[0] / _MODEL)
     warnings += _differences(model, workspaces)
     names = [_camera_name(image.name, workspaces[0]) for image in model.images]
     if len(set(names)) != len(names):
         raise InputError(f"{workspaces[0] / _MODEL} has images that differ only in their ending: every camera needs its own name.")
     settings = read_settings(folder)
-    held_out = check_held_out(settings.held_out or (), names, folder / "capture.json")
-    if not held_out:
-        hint = f'{{"held_out": ["{names[0]}"]}}'
-        warnings.append(
-            "No camera is held out, so quality can be measured on training cameras only; "
-            f"a file capture.json with {hint} would hold one out."
-        )
+    held_out, unheld = held_out_cameras(settings, folder, names)
+    warnings += unheld
     if settings.fps is None and len(workspaces) > 1:
         warnings.append(
             f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" would say it.'
         )
-    lenses = {camera_id: undistort(camera) for camera_id, camera in model.cameras.items()}
-    cameras = []
-    for name, image in zip(names, model.images, strict=True):
-        pinhole = lenses[image.camera_id][0]
-        fx, fy, cx, cy = pinhole.params
-        K = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
-        cameras.append(Camera(name, pinhole.width, pinhole.height, K, image.world_to_camera()))
+    lenses = {camera_id: colmap_lens(camera) for camera_id, camera in model.cameras.items()}
+    views = [
+        make_view(name, lenses[image.camera_id], image.world_to_camera(), settings.scale or 1.0)
+        for name, image in zip(names, model.images, strict=True)
+    ]
     stored = [model.cameras[image.camera_id] for image in model.images]
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,
         layout=NAME,
-        cameras=tuple(cameras),
+        cameras=tuple(camera for camera, _ in views),
         frame_count=len(workspaces),
         fps=settings.fps or FALLBACK_FPS,
         source=ImageFileSource(
             _image_paths(model, workspaces),
             [(camera.width, camera.height) for camera in stored],
-            remaps=[lenses[image.camera_id][1] for image in model.images],
+            remaps=[remap for _, remap in views],
         ),
         held_out=held_out,
         points=read_model_points(workspaces[0] / _MODEL),
         warnings=tuple(warnings),
     )
-
-
-def _workspaces(folder: Path) -> dict[int, Path]:
-    """Frame number -> workspace, ascending; the folder itself as frame 1 if it has no ``frame<N>`` folders."""
-    found = {int(match[1]): path for path in folder.iterdir() if (match := _FRAME.fullmatch(path.name)) and path.is_dir()}
-    return dict(sorted(found.items())) or {1: folder}
 
 
 def _camera_name(image_name: str, workspace: Path) -> str:

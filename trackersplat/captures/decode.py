@@ -11,36 +11,64 @@ import cv2
 import numpy as np
 
 from trackersplat.captures.cache import DEFAULT_CAPACITY, CachedFrames
-from trackersplat.captures.undistort import Remap
+from trackersplat.captures.lens import Remap
 from trackersplat.captures.video import MAX_SIDE, VideoFile
 from trackersplat.errors import InputError
 
 MAX_IMAGE_BYTES = 512 * 2**20  # of an image file on disk
 
 
-class VideoSource(CachedFrames):
-    """One MP4 per camera, all of one length; frames are decoded on demand, never extracted to disk.
+def open_videos(paths: Sequence[Path]) -> list[VideoFile]:
+    """Opens every file, several at a time. Raises InputError if one is no video."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(VideoFile, paths))
 
-    Raises InputError if a file is no video, or is shorter than the others.
+
+class VideoSource(CachedFrames):
+    """One MP4 per camera; frames are decoded on demand, never extracted to disk.
+
+    ``frames[camera][frame]`` is the number in the file of each frame of the capture, where cameras started at different times or
+    dropped frames; without it, all videos have one length and are taken as they are. ``remaps`` scale and undistort the images.
+
+    Raises InputError if a video is shorter than the others, or than ``frames`` needs.
     """
 
-    def __init__(self, paths: Sequence[Path], capacity: int = DEFAULT_CAPACITY, workers: int | None = None) -> None:
-        super().__init__(len(paths), capacity, workers)
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            self._videos = list(pool.map(VideoFile, paths))
-        self.infos = tuple(video.info for video in self._videos)
-        counts = [info.frame_count for info in self.infos]
-        shortest, longest = counts.index(min(counts)), counts.index(max(counts))
-        if shortest != longest:
-            self.close()
-            raise InputError(
-                f"{paths[shortest]} has {counts[shortest]} frames, but the longest video ({paths[longest].name}) has {counts[longest]}: "
-                "all videos of a capture must have the same number of frames, so cut them alike."
-            )
-        self.frame_count = counts[0]
+    def __init__(
+        self,
+        videos: Sequence[VideoFile],
+        frames: Sequence[Sequence[int]] | None = None,
+        remaps: Sequence[Remap | None] = (),
+        capacity: int = DEFAULT_CAPACITY,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__(len(videos), capacity, workers)
+        self._videos = videos
+        self.infos = tuple(video.info for video in videos)
+        self._remaps = remaps or [None] * len(videos)
+        counts = [video.info.frame_count for video in videos]
+        if frames is None:
+            shortest, longest = counts.index(min(counts)), counts.index(max(counts))
+            if shortest != longest:
+                self.close()
+                raise InputError(
+                    f"{videos[shortest].path} has {counts[shortest]} frames, but the longest video ({videos[longest].path.name}) has "
+                    f"{counts[longest]}: all videos of a capture must have the same number of frames, so cut them alike."
+                )
+            frames = [range(counts[0])] * len(videos)
+        for video, numbers in zip(videos, frames, strict=True):
+            if max(numbers) >= video.info.frame_count:
+                self.close()
+                raise InputError(
+                    f"{video.path} has {video.info.frame_count} frames, but its timestamps name frame {max(numbers) + 1}: "
+                    "copy the video and its timestamps again."
+                )
+        self._frames = frames
+        self.frame_count = len(frames[0])
 
     def decode(self, camera: int, frame: int) -> np.ndarray:
-        return self._videos[camera].read(frame)
+        image = self._videos[camera].read(self._frames[camera][frame])
+        remap = self._remaps[camera]
+        return image if remap is None else remap.apply(image)
 
     def close(self) -> None:
         super().close()
@@ -51,7 +79,7 @@ class VideoSource(CachedFrames):
 class ImageFileSource(CachedFrames):
     """One image file per camera and frame: ``paths[camera][frame]``.
 
-    ``sizes`` (width, height) are those of the files; ``remaps`` take the lens distortion out, where a camera has one.
+    ``sizes`` (width, height) are those of the files; ``remaps`` scale and undistort the images.
     """
 
     def __init__(
@@ -78,6 +106,21 @@ class ImageFileSource(CachedFrames):
             )
         remap = self._remaps[camera]
         return image if remap is None else remap.apply(image)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a still image, from the head of a PNG, else by decoding it. Raises InputError if it cannot be decoded."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(24)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
+    if len(head) == 24 and head.startswith(b"\x89PNG\r\n\x1a\n"):
+        width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+        if 1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE:
+            return width, height
+    height, width = read_image(path).shape[:2]
+    return width, height
 
 
 def read_image(path: Path) -> np.ndarray:

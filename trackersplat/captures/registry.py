@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trackersplat.captures import colmap, image_folder, n3dv
+from trackersplat.captures import (
+    caliscope,
+    colmap,
+    dynamic3dgs,
+    image_folder,
+    meet_room,
+    n3dv,
+    nerfstudio,
+    qualisys,
+    rh20t,
+    st_nerf,
+    video_folder,
+)
+from trackersplat.captures.archives import unpacking_advice
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import demo_capture
 from trackersplat.errors import InputError
+
+MAX_INSIDE = 50  # subfolders that are looked at when a folder is no capture
 
 
 @dataclass(frozen=True)
@@ -25,7 +41,21 @@ class Layout:
 
 LAYOUTS: tuple[Layout, ...] = (
     Layout(n3dv.NAME, "Neural 3D Video: one video per camera", n3dv.FILES, n3dv.detects, n3dv.read),
+    Layout(meet_room.NAME, "Meet Room: one video per camera", meet_room.FILES, meet_room.detects, meet_room.read),
+    Layout(
+        dynamic3dgs.NAME,
+        "Dynamic 3D Gaussians / PanopticSports, the published split",
+        dynamic3dgs.FILES,
+        dynamic3dgs.detects,
+        dynamic3dgs.read,
+    ),
+    Layout(st_nerf.NAME, "ST-NeRF: images per frame and camera", st_nerf.FILES, st_nerf.detects, st_nerf.read),
+    Layout(rh20t.NAME, "RH20T: videos of a robot, matched by time", rh20t.FILES, rh20t.detects, rh20t.read),
     Layout(image_folder.NAME, "one folder of images per camera", image_folder.FILES, image_folder.detects, image_folder.read),
+    Layout(video_folder.NAME, "one video per camera", video_folder.FILES, video_folder.detects, video_folder.read),
+    Layout(nerfstudio.NAME, "nerfstudio, several cameras per time", nerfstudio.FILES, nerfstudio.detects, nerfstudio.read),
+    Layout(caliscope.NAME, "caliscope sessions", caliscope.FILES, caliscope.detects, caliscope.read),
+    Layout(qualisys.NAME, "Qualisys sessions", qualisys.FILES, qualisys.detects, qualisys.read),
     Layout(colmap.NAME, "COLMAP workspaces, one per frame or a single one", colmap.FILES, colmap.detects, colmap.read),
 )
 
@@ -38,6 +68,9 @@ def open_capture(path: str | Path) -> Capture:
     folder = demo_capture() if str(path) == "demo" else Path(path).expanduser()
     try:
         if not folder.is_dir():
+            advice = unpacking_advice(folder) if folder.is_file() else None
+            if advice is not None:
+                raise InputError(advice)
             state = "is a file" if folder.exists() else "does not exist"
             raise InputError(f"{folder} {state}: give the folder of a capture, or 'demo' for the bundled one.")
         if next(folder.iterdir(), None) is None:
@@ -45,9 +78,21 @@ def open_capture(path: str | Path) -> Capture:
         for layout in LAYOUTS:
             if layout.detects(folder):
                 return layout.read(folder)
+        advice = unpacking_advice(folder)
+        if advice is not None:
+            raise InputError(advice)
+        inner = _captures_inside(folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror}): check the folder and its permissions.") from error
+    if inner:
+        raise InputError(f"{folder} is no capture itself, but {inner[0].name} inside it is: open {inner[0]}.")
     raise InputError(f"{folder} is no capture of a known layout: expected {_expected()}.")
+
+
+def _captures_inside(folder: Path) -> list[Path]:
+    """The first subfolders that are captures: archives often have a folder of their own."""
+    places = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))[:MAX_INSIDE]
+    return [place for place in places if os.access(place, os.R_OK | os.X_OK) and any(layout.detects(place) for layout in LAYOUTS)]
 
 
 def _expected() -> str:

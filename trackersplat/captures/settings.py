@@ -23,10 +23,11 @@ class CaptureSettings:
     name: str | None = None
     fps: float | None = None
     held_out: tuple[str, ...] | None = None
+    scale: float | None = None  # of the images, at most 1
 
 
 def read_settings(folder: Path) -> CaptureSettings:
-    """``folder/capture.json`` if there is one. Keys: name, fps, held_out (camera names), description, licence.
+    """``folder/capture.json`` if there is one. Keys: name, fps, held_out (camera names), scale, description, licence.
 
     Raises InputError if the file is not JSON, or a key is unknown or of the wrong type.
     """
@@ -34,7 +35,7 @@ def read_settings(folder: Path) -> CaptureSettings:
     if not path.exists():
         return CaptureSettings()
     data = read_json(path)
-    known = ("name", "fps", "held_out", "description", "licence")
+    known = ("name", "fps", "held_out", "scale", "description", "licence")
     unknown = sorted(set(data) - set(known))
     if unknown:
         raise InputError(f"{path} has the unknown key {unknown[0][:40]!r}; the keys are {', '.join(known)}.")
@@ -47,7 +48,27 @@ def read_settings(folder: Path) -> CaptureSettings:
         name=data.get("name"),
         fps=positive_number(data["fps"], MAX_FPS, f"{path}: 'fps'") if "fps" in data else None,
         held_out=camera_names(data["held_out"], f"{path}: 'held_out'") if "held_out" in data else None,
+        scale=positive_number(data["scale"], 1.0, f"{path}: 'scale'") if "scale" in data else None,
     )
+
+
+NONE_HELD_OUT = "No camera is held out, so quality can be measured on training cameras only; "
+
+
+def held_out_cameras(
+    settings: CaptureSettings, folder: Path, names: Sequence[str], usual: Sequence[str] = ()
+) -> tuple[tuple[str, ...], list[str]]:
+    """The cameras that ``capture.json`` holds out, or else those of ``usual`` that exist, and a warning if there is none.
+
+    Raises InputError as ``check_held_out`` does.
+    """
+    if settings.held_out is not None:
+        held_out = check_held_out(settings.held_out, names, folder / "capture.json")
+    else:
+        held_out = tuple(name for name in usual if name in names)
+        held_out = held_out if len(held_out) < len(names) else ()
+    hint = f'a file capture.json with {{"held_out": ["{names[0]}"]}} would hold one out.'
+    return held_out, [] if held_out else [NONE_HELD_OUT + hint]
 
 
 def positive_number(value: object, limit: float, what: str) -> float:

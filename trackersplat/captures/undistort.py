@@ -1,69 +1,68 @@
-"""Lens distortion of COLMAP camera models, taken out of the images with pycolmap (the ``colmap`` extra)."""
+"""The lenses of COLMAP camera models: OpenCV's own models directly, the others through pycolmap (the ``colmap`` extra)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import cv2
 import numpy as np
 
 from trackersplat.captures.colmap_model import ColmapCamera
-from trackersplat.captures.video import MAX_SIDE
+from trackersplat.captures.lens import LensModel, OpenCVLens
 from trackersplat.errors import InputError
 
 
-@dataclass(frozen=True, eq=False)
-class Remap:
-    """Where every pixel of the undistorted image lies in the distorted one."""
-
-    x: np.ndarray  # (H, W) float32, pixels with centres at whole numbers, as OpenCV's remap wants them
-    y: np.ndarray  # (H, W) float32
-
-    def apply(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 from the distorted (H', W', 3) uint8 image, bilinear; black where the lens did not see."""
-        return cv2.remap(image, self.x, self.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-
-
-def undistort(camera: ColmapCamera) -> tuple[ColmapCamera, Remap | None]:
-    """The PINHOLE camera of the undistorted image and the way there; None where the model has no distortion.
-
-    The size and field of view are those of COLMAP's own undistorter: no blank pixels.
-
-    Raises InputError if the model has distortion and pycolmap is not installed.
-    """
+def colmap_lens(camera: ColmapCamera) -> LensModel:
+    """The lens of a COLMAP camera. Raises InputError if its model is not one of OpenCV's and pycolmap is not installed."""
     p = camera.params
-    if camera.model == "PINHOLE":
-        return camera, None
-    if camera.model == "SIMPLE_PINHOLE":
-        return ColmapCamera("PINHOLE", camera.width, camera.height, (p[0], p[0], p[1], p[2])), None
-    if camera.model in ("SIMPLE_RADIAL", "RADIAL") and not any(p[3:]):
-        return ColmapCamera("PINHOLE", camera.width, camera.height, (p[0], p[0], p[1], p[2])), None
-    if camera.model in ("OPENCV", "FULL_OPENCV") and not any(p[4:]):
-        return ColmapCamera("PINHOLE", camera.width, camera.height, p[:4]), None
+    square = camera.model.startswith(("SIMPLE_", "RADIAL"))  # one focal length for both axes
+    fx, fy, cx, cy, *rest = (p[0], *p) if square else p
+    if camera.model in ("SIMPLE_PINHOLE", "PINHOLE", "OPENCV", "FULL_OPENCV", "OPENCV_FISHEYE"):
+        fisheye = camera.model == "OPENCV_FISHEYE"
+        return OpenCVLens(camera.width, camera.height, fx, fy, cx, cy, tuple(rest), fisheye)
+    if camera.model in ("SIMPLE_RADIAL", "RADIAL", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE"):
+        coefficients = (*rest, 0.0, 0.0, 0.0, 0.0)[:4]  # k1 k2, then p1 p2 or, of a fisheye, k3 k4
+        return OpenCVLens(camera.width, camera.height, fx, fy, cx, cy, coefficients, camera.model.endswith("FISHEYE"))
     try:
         import pycolmap
     except ImportError as error:
         raise InputError(
-            f"The COLMAP model has lens distortion ({camera.model}): install pycolmap with `pip install trackersplat[colmap]`, "
-            "or undistort the images with COLMAP."
+            f"The COLMAP model has lens distortion of the model {camera.model}: install pycolmap with "
+            "`pip install trackersplat[colmap]`, or undistort the images with COLMAP."
         ) from error
     try:
-        distorted = pycolmap.Camera(model=camera.model, width=camera.width, height=camera.height, params=list(p))
-        target = pycolmap.undistort_camera(pycolmap.UndistortCameraOptions(), distorted)
+        lens = pycolmap.Camera(model=camera.model, width=camera.width, height=camera.height, params=list(p))
     except (ValueError, RuntimeError) as error:
         raise InputError(
             f"pycolmap {pycolmap.__version__} cannot undistort a camera of model {camera.model} ({str(error)[:120]}): "
             "undistort the images with COLMAP."
         ) from error
-    if not (1 <= target.width <= MAX_SIDE and 1 <= target.height <= MAX_SIDE):
-        raise InputError(
-            f"The lens distortion of a {camera.model} camera in the COLMAP model is too strong to undistort: calibrate it again."
-        )
-    fx, fy, cx, cy = target.params
-    columns, rows = np.meshgrid(np.arange(target.width) + 0.5, np.arange(target.height) + 0.5)
-    rays = np.stack([(columns - cx) / fx, (rows - cy) / fy, np.ones_like(columns)], axis=-1).reshape(-1, 3)
-    pixels = np.asarray(distorted.img_from_cam(rays), dtype=np.float32).reshape(target.height, target.width, 2) - 0.5
-    # Rays that the model cannot project come back as NaN; OpenCV needs a number, one outside the image.
-    pixels = np.nan_to_num(pixels, nan=-1e6)
-    pinhole = ColmapCamera("PINHOLE", target.width, target.height, (fx, fy, cx, cy))
-    return pinhole, Remap(np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1]))
+    return PycolmapLens(lens)
+
+
+@dataclass(frozen=True, eq=False)
+class PycolmapLens:
+    """Any of COLMAP's camera models."""
+
+    camera: Any  # pycolmap.Camera
+
+    @property
+    def width(self) -> int:
+        return int(self.camera.width)
+
+    @property
+    def height(self) -> int:
+        return int(self.camera.height)
+
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(self.camera.cam_from_img(pixels), dtype=np.float64)
+
+    def pixels(self, rays: np.ndarray) -> np.ndarray:
+        return np.asarray(self.camera.img_from_cam(np.concatenate([rays, np.ones((len(rays), 1))], axis=1)), dtype=np.float64)
+
+    def resized(self, width: int, height: int) -> PycolmapLens:
+        import pycolmap
+
+        camera = pycolmap.Camera(self.camera.todict())
+        camera.rescale(new_width=width, new_height=height)
+        return PycolmapLens(camera)

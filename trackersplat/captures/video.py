@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from trackersplat.errors import InputError
 MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 1_000_000
 SAME_TIME = 0.05  # ms
+FALLBACK_FPS = 30.0
 NEAR = 8  # frames ahead that are decoded one by one rather than jumped to
 
 
@@ -23,6 +25,17 @@ class VideoInfo:
     height: int
     frame_count: int
     fps: float  # 0 where the file does not say
+
+
+def frame_rate(infos: Sequence[VideoInfo]) -> tuple[float, list[str]]:
+    """Frames per second of videos that belong together, and a warning where they do not agree or none says it."""
+    fps = infos[0].fps or FALLBACK_FPS
+    rates = {round(info.fps, 2) for info in infos}
+    if len(rates) == 1 and infos[0].fps:
+        return fps, []
+    return fps, [
+        f'The videos do not agree on a frame rate, so {fps:g} frames per second are assumed; a file capture.json with "fps" would say it.'
+    ]
 
 
 class VideoFile:

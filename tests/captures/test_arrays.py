@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trackersplat.captures.arrays import Layout, read_arrays
+from trackersplat.errors import InputError
+
+LAYOUT: Layout = {"frames": ("iu", ("K",)), "flow": ("f", ("K", 4, 2))}
+
+
+def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
+    flow = np.random.default_rng(0).random((3, 4, 2)).astype(np.float16)
+    np.savez_compressed(tmp_path / "a.npz", frames=np.arange(3), flow=flow, other=np.zeros(9))
+    arrays = read_arrays(tmp_path / "a.npz", LAYOUT)
+    assert set(arrays) == {"frames", "flow"}
+    assert np.array_equal(arrays["flow"], flow)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"frames": np.arange(3)}, "flow"),
+        ({"frames": np.arange(3), "flow": np.zeros((2, 4, 2))}, r"\(3, 4, 2\)"),
+        ({"frames": np.arange(3), "flow": np.zeros((3, 5, 2))}, r"\(3, 4, 2\)"),
+        ({"frames": np.arange(3), "flow": np.zeros((3, 4))}, "flow is float64"),
+        ({"frames": np.arange(3.0), "flow": np.zeros((3, 4, 2))}, "frames is float64"),
+        ({"frames": np.arange(3), "flow": np.full((3, 4, 2), None)}, "cannot be read"),
+    ],
+)
+def test_arrays_that_are_missing_or_do_not_fit_are_one_sentence(tmp_path: Path, arrays: dict[str, np.ndarray], words: str) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=words):
+        read_arrays(tmp_path / "a.npz", LAYOUT)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 and then nothing"])
+def test_a_damaged_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_arrays(tmp_path / "a.npz", LAYOUT)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is missing"):
+        read_arrays(tmp_path / "a.npz", LAYOUT)

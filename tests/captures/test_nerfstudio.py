@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import trimesh
+from filmed_point import FRAMES, HEIGHT, WIDTH, Filming, assert_the_point_lights_up, rig, write_image
+
+from trackersplat.captures.registry import open_capture
+from trackersplat.errors import InputError
+
+LENS = {"k1": -0.2, "k2": 0.03, "p1": 0.002, "p2": -0.001, "k3": 0.01}
+CAMERAS = rig(3, (tuple(LENS.values()),))
+
+
+def pose(filming: Filming) -> list[list[float]]:
+    """Camera to world with OpenGL's axes."""
+    return (np.linalg.inv(filming.camera.world_to_camera) @ np.diag([1.0, -1.0, -1.0, 1.0])).tolist()
+
+
+def entry(filming: Filming, frame: int, file: str) -> dict[str, Any]:
+    camera = filming.camera
+    intrinsics = {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy}
+    return {"file_path": file, "time": frame / (FRAMES - 1), "transform_matrix": pose(filming), **intrinsics}
+
+
+def description(form: str = "images/{camera}/{frame:04d}.png") -> dict[str, Any]:
+    # Neither in the order of the cameras nor of the times.
+    order = [(frame, filming) for frame in (2, 0, 3, 1) for filming in (CAMERAS[1], CAMERAS[0], CAMERAS[2])]
+    frames = [entry(filming, frame, form.format(camera=filming.camera.name, frame=frame)) for frame, filming in order]
+    return {"camera_model": "OPENCV", "w": WIDTH, "h": HEIGHT, **LENS, "frames": frames}
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nerfstudio") / "scene"
+    for filming in CAMERAS:
+        for frame in range(FRAMES):
+            write_image(folder / "images" / filming.camera.name / f"{frame:04d}.png", filming, frame)
+    (folder / "transforms.json").write_text(json.dumps(description()))
+    return folder
+
+
+def described(valid: Path, tmp_path: Path, data: Any) -> Path:
+    folder = tmp_path / "scene"
+    folder.mkdir()
+    (folder / "images").symlink_to(valid / "images")
+    (folder / "transforms.json").write_text(data if isinstance(data, str) else json.dumps(data))
+    return folder
+
+
+def test_an_asymmetric_point_lights_up_the_pixel_where_the_camera_projects_it(valid: Path):
+    capture = open_capture(valid)
+    assert_the_point_lights_up(capture)
+    assert (capture.layout, capture.fps) == ("nerfstudio", 30.0)
+    assert [camera.name for camera in capture.cameras] == ["cam00", "cam01", "cam02"]
+
+
+def test_a_point_projects_to_the_pixel_computed_by_hand(valid: Path, tmp_path: Path):
+    # A camera at (1, 2, 3) without rotation looks along world -z with world y up: (1.4, 2.2, -1) is 0.4 right, 0.2 up and 4 away.
+    data = description()
+    data["frames"] = [data["frames"][1]]
+    matrix = np.eye(4)
+    matrix[:3, 3] = 1, 2, 3
+    data["frames"][0].update(transform_matrix=matrix.tolist(), fl_x=100, fl_y=100, cx=80, cy=60)
+    data.update(dict.fromkeys(LENS, 0))
+    camera = open_capture(described(valid, tmp_path, data)).cameras[0]
+    uv, depth = camera.project(np.array([[1.4, 2.2, -1.0]]))
+    np.testing.assert_allclose(depth, [4.0])
+    np.testing.assert_allclose(uv, [[80 + 10.0, 60 - 5.0]])
+
+
+def test_test_files_and_rate_and_points_are_read(valid: Path, tmp_path: Path):
+    data = description()
+    data["test_filenames"] = [f"images/cam01/{frame:04d}.png" for frame in range(FRAMES)]
+    data.update(fps=24, ply_file_path="points.ply")
+    folder = described(valid, tmp_path, data)
+    trimesh.PointCloud([[1.0, 2.0, 3.0]]).export(folder / "points.ply")
+    capture = open_capture(folder)
+    assert (capture.held_out, capture.fps, capture.warnings) == (("cam01",), 24.0, ())
+    assert capture.points is not None
+    assert capture.points.xyz.tolist() == [[1.0, 2.0, 3.0]]
+
+
+def test_split_files_hold_out_the_cameras_of_the_test_file(valid: Path, tmp_path: Path):
+    data = description()
+    folder = described(valid, tmp_path, data)
+    (folder / "transforms.json").unlink()
+    for name, wanted in (("train", ("cam00", "cam02")), ("test", ("cam01",))):
+        frames = [frame for frame in data["frames"] if frame["file_path"].split("/")[1] in wanted]
+        (folder / f"transforms_{name}.json").write_text(json.dumps({**data, "frames": frames}))
+    capture = open_capture(folder)
+    assert capture.held_out == ("cam01",)
+    assert_the_point_lights_up(capture)
+
+
+def test_names_sizes_and_endings_may_be_missing(tmp_path: Path):
+    # As Blender's exporters write: a field of view, no size, no ending; cameras told apart by their pose only.
+    centred = np.array([[150.0, 0, WIDTH / 2], [0, 150.0, HEIGHT / 2], [0, 0, 1]])
+    filmed = [Filming(replace(f.camera, K=centred)) for f in rig(2)]
+    frames = []
+    for number, (frame, index) in enumerate((frame, index) for frame in range(FRAMES) for index in (0, 1)):
+        write_image(tmp_path / "train" / f"r_{number}.png", filmed[index], frame)
+        frames.append({"file_path": f"./train/r_{number}", "time": float(frame), "transform_matrix": pose(filmed[index])})
+    (tmp_path / "transforms.json").write_text(json.dumps({"camera_angle_x": 2 * np.arctan(WIDTH / 300), "frames": frames}))
+    capture = open_capture(tmp_path)
+    assert [camera.name for camera in capture.cameras] == ["cam00", "cam01"]
+    assert_the_point_lights_up(capture)
+
+
+def test_without_times_all_images_are_of_one_frame(valid: Path, tmp_path: Path):
+    data = description()
+    data["frames"] = [{k: v for k, v in frame.items() if k != "time"} for frame in data["frames"] if "0002" in frame["file_path"]]
+    assert_the_point_lights_up(open_capture(described(valid, tmp_path, data)), range(2, 3))
+
+
+def change(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    data = copy.deepcopy(description())
+    target: Any = data
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("frames",), [], "'frames' must be a list of 1 to"),
+        (("frames", 0), 3, "frame 1 must be an object"),
+        (("frames", 0, "time"), None, "'time' is missing in frame 1"),
+        (("frames", 0, "time"), "now", "'time' must be a finite number"),
+        (("frames", 0, "time"), 1 / 3, "two images of the camera cam01 at time 0.333"),
+        (("frames", 0, "time"), 7, "has no image of the camera cam0. at time"),
+        (("frames", 0, "file_path"), "../secret.png", "each part of the path must be a plain name"),
+        (("frames", 0, "file_path"), "/etc/passwd", "each part of the path must be a plain name"),
+        (("frames", 0, "file_path"), "images/cam01/9999.png", r"images/cam01/9999\.png is missing"),
+        (("frames", 0, "transform_matrix"), [[1, 0], [0, 1]], "'transform_matrix' must be a 4x4 matrix"),
+        (("frames", 0, "transform_matrix", 0, 0), 5.0, "has no image of|is no rotation"),
+        (("frames", 0, "transform_matrix", 3, 0), 5.0, "last row of 'transform_matrix'"),
+        (("frames", 0, "fl_x"), "50", "'fl_x' must be a finite number"),
+        (("frames", 0, "fl_x"), -50, "the focal lengths must be positive"),
+        (("w",), 0, "the size 'w', 'h' must be an integer"),
+        (("camera_model",), "EQUIRECTANGULAR", "camera model 'EQUIRECTANGULAR' is not supported"),
+        (("k4",), 0.5, "a radial coefficient 'k4' is not supported"),
+        (("k1",), 10**400, "'k1' must be a finite number"),
+        (("ply_file_path",), "a.ply", r"a\.ply is missing"),
+    ],
+)
+def test_every_wrong_value_is_named(valid: Path, tmp_path: Path, path: tuple[Any, ...], value: Any, message: str):
+    with pytest.raises(InputError, match=message):
+        open_capture(described(valid, tmp_path, change(path, value)))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
+def test_a_file_that_is_no_json_object_is_named(valid: Path, tmp_path: Path, text: str):
+    with pytest.raises(InputError, match=r"transforms\.json"):
+        open_capture(described(valid, tmp_path, text))
+
+
+def test_a_moving_camera_is_refused(valid: Path, tmp_path: Path):
+    data = description()
+    data["frames"] = data["frames"][::4]
+    for number, frame in enumerate(data["frames"]):
+        frame["time"] = number
+        frame["transform_matrix"] = pose(CAMERAS[number])
+    with pytest.raises(InputError, match="the camera moves from time to time"):
+        open_capture(described(valid, tmp_path, data))
+
+
+def test_an_emptied_image_is_named_when_it_is_read(valid: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(valid, tmp_path / "scene"))
+    (folder / "images" / "cam01" / "0001.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"cam01/0001\.png is not an image"):
+        open_capture(folder).image(1, 1)

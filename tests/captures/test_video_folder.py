@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_capture
+from filmed_point import FRAMES, HEIGHT, WIDTH, assert_the_point_lights_up, rig, write_video
+
+from trackersplat.captures.registry import open_capture
+from trackersplat.errors import InputError
+
+CAMERAS = rig(3, ((-0.3, 0.05, 0.003, -0.002, 0.01), (), (0.15, -0.05, -0.002, 0.001)))
+
+
+def description() -> dict[str, Any]:
+    cameras = [
+        {"name": f.camera.name, "K": f.camera.K.tolist(), "w2c": f.camera.world_to_camera.tolist(), "dist": list(f.distortion)}
+        for f in CAMERAS
+    ]
+    return {"width": WIDTH, "height": HEIGHT, "cameras": cameras, "held_out": ["cam01"]}
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos") / "scene"
+    for filming in CAMERAS:
+        write_video(folder / "videos" / f"{filming.camera.name}.mp4", filming, fps=25.0)
+    (folder / "cameras.json").write_text(json.dumps(description()))
+    return folder
+
+
+@pytest.fixture
+def folder(valid: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(valid, tmp_path / "scene"))
+
+
+def test_an_asymmetric_point_lights_up_the_pixel_where_the_camera_projects_it(valid: Path):
+    capture = open_capture(valid)
+    assert_the_point_lights_up(capture)
+    assert (capture.layout, capture.fps, capture.held_out, capture.warnings) == ("video_folder", 25.0, ("cam01",), ())
+    assert all((camera.width, camera.height) == (WIDTH, HEIGHT) for camera in capture.cameras)
+    np.testing.assert_array_equal(capture.cameras[1].K, CAMERAS[1].camera.K)  # the camera without distortion is left alone
+
+
+def test_videos_may_lie_beside_the_description(folder: Path):
+    for video in (folder / "videos").iterdir():
+        video.rename(folder / video.name)
+    (folder / "videos").rmdir()
+    assert_the_point_lights_up(open_capture(folder))
+
+
+def test_capture_json_scales_the_images_and_the_cameras(folder: Path):
+    (folder / "capture.json").write_text('{"scale": 0.5, "fps": 10}')
+    capture = open_capture(folder)
+    assert {(camera.width, camera.height) for camera in capture.cameras} == {(WIDTH // 2, HEIGHT // 2)}
+    assert capture.fps == 10
+    assert_the_point_lights_up(capture)
+
+
+def test_a_calibration_at_another_size_is_scaled(folder: Path):
+    data = description()
+    data["width"], data["height"] = 2 * WIDTH, 2 * HEIGHT
+    for entry in data["cameras"]:
+        entry["K"] = (np.diag((2.0, 2.0, 1.0)) @ np.array(entry["K"])).tolist()
+    (folder / "cameras.json").write_text(json.dumps(data))
+    assert_the_point_lights_up(open_capture(folder))
+
+
+def test_a_video_without_a_camera_is_left_out_with_a_warning(folder: Path):
+    shutil.copy(folder / "videos" / "cam00.mp4", folder / "videos" / "phone.mp4")
+    assert [w for w in open_capture(folder).warnings if "phone.mp4" in w]
+
+
+def test_fewer_frames_can_be_asked_for_but_not_more(folder: Path):
+    (folder / "cameras.json").write_text(json.dumps({**description(), "frames": 2}))
+    assert open_capture(folder).frame_count == 2
+    (folder / "cameras.json").write_text(json.dumps({**description(), "frames": FRAMES + 1}))
+    with pytest.raises(InputError, match=r"cameras\.json promises 5 frames, but the videos have 4"):
+        open_capture(folder)
+
+
+def test_a_missing_video_is_named(folder: Path):
+    (folder / "videos" / "cam02.mp4").unlink()
+    with pytest.raises(InputError, match=r"cam02\.mp4 is missing: cameras\.json has a camera cam02"):
+        open_capture(folder)
+
+
+def test_another_aspect_ratio_is_refused(folder: Path):
+    tiny_capture.encode(folder / "videos" / "cam02.mp4", np.zeros((FRAMES, 120, 120, 3), np.uint8))
+    with pytest.raises(InputError, match=r"cam02\.mp4 has 120x120 pixels, but its camera was calibrated at 160x120"):
+        open_capture(folder)
+
+
+def test_an_empty_video_is_named(folder: Path):
+    (folder / "videos" / "cam00.mp4").write_bytes(b"")
+    with pytest.raises(InputError, match=r"cam00\.mp4 is empty"):
+        open_capture(folder)

@@ -1,0 +1,48 @@
+"""Arrays from an ``.npz`` that lies with a capture, read with bounds: nothing is unpickled and no claim is taken on trust."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from trackersplat.errors import InputError
+
+MAX_BYTES = 4 << 30  # of all arrays of one file together, unpacked
+
+# Name -> kinds of dtype ("f" floating, "i" whole numbers, "b" yes or no) and shape. A letter stands for a size that is the same
+# wherever the letter appears, a number for itself.
+Layout = Mapping[str, tuple[str, tuple[int | str, ...]]]
+
+
+def read_arrays(path: Path, layout: Layout) -> dict[str, np.ndarray]:
+    """The arrays that ``layout`` names, checked against it.
+
+    Raises InputError if the file is missing, damaged or larger than ``MAX_BYTES``, or an array is missing or of another kind or shape.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is missing: exact tracks and truth are read from the folder gt of the capture.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        if size > MAX_BYTES:
+            raise ValueError(f"it claims {size:,} bytes, more than {MAX_BYTES:,}")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in layout}
+    except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+        raise InputError(f"{path} cannot be read ({error}): expected an .npz with {', '.join(layout)}.") from error
+    sizes: dict[str, int] = {}
+    for name, (kinds, shape) in layout.items():
+        array = arrays[name]
+        fits = array.ndim == len(shape) and array.dtype.kind in kinds
+        if not fits or any(length != _expected(sizes, part, length) for length, part in zip(array.shape, shape, strict=True)):
+            known = ", ".join(str(sizes.get(part, part)) if isinstance(part, str) else str(part) for part in shape)
+            raise InputError(f"{path}: {name} is {array.dtype} {array.shape}, expected kind {'/'.join(kinds)} of shape ({known}).")
+    return arrays
+
+
+def _expected(sizes: dict[str, int], part: int | str, length: int) -> int:
+    return sizes.setdefault(part, length) if isinstance(part, str) else part
