@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from trackersplat.errors import InputError, ShapeError
 from trackersplat.tracking.point_tracks import PointTracks, read_point_tracks, sample_grid, write_point_tracks
@@ -33,6 +35,15 @@ def test_a_grid_takes_the_pixel_centres_it_stands_on() -> None:
     assert points.start.tolist() == [[x + 0.5, y + 0.5] for y in (2, 6) for x in (2, 6, 10)]
     np.testing.assert_array_equal(points.end, points.start + [[x / 2, -y] for y in (2, 6) for x in (2, 6, 10)])
     np.testing.assert_allclose(points.visibility, [x / 20 for _ in range(2) for x in (2, 6, 10)], atol=1e-7)
+
+
+def test_a_grid_of_tensors_equals_one_of_arrays() -> None:
+    arrays = dense()
+    tensors = {name: torch.tensor(getattr(arrays, name)) for name in ("positions", "visibility", "confidence")}
+    expected, points = sample_grid(arrays, 1, 4), sample_grid(replace(arrays, **tensors), 1, 4)
+    for name in ("start", "end", "visibility"):
+        np.testing.assert_array_equal(getattr(points, name), getattr(expected, name))
+        assert isinstance(getattr(points, name), np.ndarray)
 
 
 def test_a_step_larger_than_the_image_still_gives_a_point() -> None:

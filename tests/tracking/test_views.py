@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,24 @@ def test_closing_early_starts_no_further_views(capture: Capture) -> None:
 def test_nothing_to_track_is_refused(capture: Capture, cameras: tuple[int, ...], targets: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError):
         list(track_views(RecordingTracker(), capture, cameras, 0, targets))
+
+
+class HalfMasks:
+    """The left half is foreground in even frames, the right half in odd ones; camera 1 has no masks."""
+
+    def has(self, camera: int) -> bool:
+        return camera != 1
+
+    def read(self, camera: int, frame: int) -> np.ndarray | None:
+        half = (np.arange(16) < 8) == (frame % 2 == 0)
+        return np.broadcast_to(half, (16, 16)) if camera != 1 else None
+
+    def close(self) -> None: ...
+
+
+def test_tracks_across_the_border_of_a_mask_are_not_trusted(capture):
+    masked = replace(capture, masks=HalfMasks())
+    found = dict(track_views(RecordingTracker(), masked, [0, 1, 2], 0, [1, 2]))
+    # every track ends on the pixel (0, 0): background in frame 1, foreground in frame 2
+    np.testing.assert_array_equal(found[0].confidence[:, 5], [np.arange(16) >= 8, np.arange(16) < 8])
+    np.testing.assert_array_equal(found[1].confidence, 1.0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from trackersplat.errors import InputError, ShapeError
 from trackersplat.files import atomic_file
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracker import DenseTracks, as_array
 
 _MAX_POINTS = 2_000_000  # per camera; a file that claims more is not ours
 _MAX_CAMERAS = 1024
@@ -55,12 +55,12 @@ def sample_grid(tracks: DenseTracks, target_index: int, step: int) -> PointTrack
     )
     rows, columns = np.mgrid[: tracks.positions.shape[1], : tracks.positions.shape[2]]
     start = np.stack((columns[grid], rows[grid]), axis=-1).reshape(-1, 2).astype(np.float32) + 0.5
-    certainty = tracks.visibility[target_index][grid] * tracks.confidence[target_index][grid]
+    certainty = as_array(tracks.visibility[target_index])[grid] * as_array(tracks.confidence[target_index])[grid]
     return PointTracks(
         base=tracks.base,
         target=tracks.targets[target_index],
         start=start,
-        end=tracks.positions[target_index][grid].reshape(-1, 2).astype(np.float32),
+        end=as_array(tracks.positions[target_index])[grid].reshape(-1, 2).astype(np.float32),
         visibility=certainty.reshape(-1).astype(np.float32),
     )
 

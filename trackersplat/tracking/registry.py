@@ -27,7 +27,12 @@ _ENTRIES = {
     entry.info.name: entry
     for entry in (
         _Entry(
-            TrackerInfo(name="dis", title="DIS optical flow with forward-backward check", licence="Apache-2.0 (OpenCV)", needs=""),
+            TrackerInfo(
+                name="dis",
+                title="DIS optical flow and exhaustive search with forward-backward check",
+                licence="Apache-2.0 (OpenCV)",
+                needs="",
+            ),
             _dis,
         ),
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
+from torch import Tensor
 
 from trackersplat.errors import ShapeError
+
+Array: TypeAlias = np.ndarray | Tensor  # a tensor where the tracker runs on a device, and may stay there
 
 
 @dataclass(frozen=True)
@@ -25,22 +28,29 @@ class TrackerInfo:
 class DenseTracks:
     """Where every pixel of the base frame of one view goes in F target frames.
 
-    Positions are pixels with centres at +0.5 (a pixel that stays has position (x + 0.5, y + 0.5)).
+    Positions are pixels with centres at +0.5 (a pixel that stays has position (x + 0.5, y + 0.5)). The three fields are NumPy
+    arrays, or tensors on the device of a tracker that runs there; ``as_array`` brings either to NumPy.
     """
 
     base: int  # frame index
     targets: tuple[int, ...]  # F frame indices
-    positions: np.ndarray  # (F, H, W, 2) float32
-    visibility: np.ndarray  # (F, H, W) float32 probability in [0, 1] that the point is seen in the target frame
-    confidence: np.ndarray  # (F, H, W) float32 in [0, 1]: trust in the position
+    positions: Array  # (F, H, W, 2) float32
+    visibility: Array  # (F, H, W) float32 probability in [0, 1] that the point is seen in the target frame
+    confidence: Array  # (F, H, W) float32 in [0, 1]: trust in the position
     tracker: TrackerInfo
 
     def __post_init__(self) -> None:
         if self.positions.ndim != 4 or self.positions.shape[0] != len(self.targets) or self.positions.shape[3] != 2:
-            raise ShapeError(f"Track positions must be ({len(self.targets)}, H, W, 2), got {self.positions.shape}.")
+            raise ShapeError(f"Track positions must be ({len(self.targets)}, H, W, 2), got {tuple(self.positions.shape)}.")
         for name in ("visibility", "confidence"):
             if getattr(self, name).shape != self.positions.shape[:3]:
-                raise ShapeError(f"Track {name} must be {self.positions.shape[:3]}, got {getattr(self, name).shape}.")
+                expected, got = tuple(self.positions.shape[:3]), tuple(getattr(self, name).shape)
+                raise ShapeError(f"Track {name} must be {expected}, got {got}.")
+
+
+def as_array(values: Array) -> np.ndarray:
+    """The values in NumPy, of the same shape and type; only what lies on a device is copied."""
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else values
 
 
 class Tracker(Protocol):

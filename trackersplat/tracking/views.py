@@ -12,6 +12,7 @@ import cv2
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
+from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.tracker import DenseTracks, Tracker
 
 
@@ -26,9 +27,10 @@ def track_views(
 ) -> Iterator[tuple[int, DenseTracks]]:
     """Yields ``(camera, tracks from frame base to every target)`` as views finish, in any order.
 
-    Decoding and tracking run in ``workers`` threads (default: one per processor; OpenCV and NumPy let go of the
-    interpreter). At most ``workers`` views are held beside the one being yielded. Closing the iterator early drops what
-    has not started and waits for the rest.
+    Where the capture has masks, tracks that cross their border get confidence 0 (`masks.distrust_crossings`). Decoding and
+    tracking run in ``workers`` threads (default: one per processor; OpenCV and NumPy let go of the interpreter). At most
+    ``workers`` views are held beside the one being yielded. Closing the iterator early drops what has not started and waits
+    for the rest.
 
     Raises ShapeError if there is nothing to track; InputError if an image cannot be decoded.
     """
@@ -38,7 +40,9 @@ def track_views(
     count = max(1, min(workers or os.cpu_count() or 1, len(cameras)))
 
     def track(camera: int) -> tuple[int, DenseTracks]:
-        return camera, tracker.track([capture.image(camera, frame) for frame in frames], frames)
+        tracks = tracker.track([capture.image(camera, frame) for frame in frames], frames)
+        base_mask, *target_masks = (capture.mask(camera, frame) for frame in frames)
+        return camera, distrust_crossings(tracks, base_mask, target_masks)
 
     remaining = iter(cameras)
     with _opencv_threads(1 if count > 1 else None), ThreadPoolExecutor(count, thread_name_prefix="track") as pool:

@@ -1,0 +1,22 @@
+"""Where tracks come from: a tracker that looks at the images, or exact tracks that lie with the capture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from trackersplat.captures.capture import Capture
+from trackersplat.tracking.registry import create_tracker
+from trackersplat.tracking.stored import EXACT, stored_tracks
+from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.views import track_views
+
+# (cameras, base frame, target frames) -> (camera, tracks from the base to every target), in any order
+TrackSource = Callable[[Sequence[int], int, Sequence[int]], Iterator[tuple[int, DenseTracks]]]
+
+
+def track_source(name: str, capture: Capture) -> TrackSource:
+    """The tracker of that name, or with "exact" the capture's own tracks. Raises InputError if the name is unknown."""
+    if name == EXACT.name:
+        return partial(stored_tracks, capture)
+    return partial(track_views, create_tracker(name), capture)
