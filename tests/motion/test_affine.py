@@ -10,7 +10,17 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.motion.affine import measure_view, moment_features, project, solve_affine, surface_features
+from trackersplat.motion.affine import (
+    _DEEPEST,
+    _SURFACE,
+    Visibility,
+    deviation_towards,
+    measure_view,
+    moment_features,
+    project,
+    solve_affine,
+    surface_features,
+)
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracker import DenseTracks
@@ -37,7 +47,7 @@ def cloud(make_gaussians: Callable[..., Gaussians]) -> Gaussians:
 
 def solve(gaussians: Gaussians, camera: Camera, weights: Tensor, positions: np.ndarray, certainty: np.ndarray, dtype: torch.dtype):
     alpha = weights.sum(0)
-    shared = surface_features(alpha, alpha * 3.0)
+    shared = surface_features(alpha, torch.stack((alpha * 3.0, alpha * 2.9), dim=-1))
     moments = moment_features(torch.tensor(positions, dtype=dtype)[None], torch.tensor(certainty, dtype=dtype)[None])
     features = torch.cat((shared.to(dtype), moments), dim=-1)
     mean, _ = project(camera, gaussians.means.double())
@@ -118,17 +128,76 @@ def test_one_pass_over_all_targets_equals_one_pass_each(cloud: Gaussians, camera
     assert seen.weight.shape == seen.behind.shape == (len(cloud),)
 
 
-def test_a_hidden_gaussian_lies_behind_the_surface(make_gaussians: Callable[..., Gaussians]) -> None:
-    camera = Camera("front", 64, 48, np.array(((60.0, 0, 32), (0, 60.0, 24), (0, 0, 1))), np.eye(4))
-    x, y = np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-0.8, 0.8, 17))
-    wall = np.stack((x, y, np.full_like(x, 2.0)), axis=-1).reshape(-1, 3)
-    gaussians = make_gaussians(np.concatenate((wall, ((0.02, 0.03, 2.6),))), scale=0.07)
+FRONT = Camera("front", 64, 48, np.array(((60.0, 0, 32), (0, 60.0, 24), (0, 0, 1))), np.eye(4))
+
+
+def seen_at_rest(gaussians: Gaussians, camera: Camera, core: float = 1.0) -> Visibility:
     positions = affine_positions(camera, np.eye(2), np.zeros(2)).astype(np.float32)[None]
     ones = np.ones(positions.shape[:3], np.float32)
-    _, seen = measure_view(PortableRasterizer(), gaussians, camera, DenseTracks(0, (1,), positions, ones, ones, tracker_info("dis")))
+    tracks = DenseTracks(0, (1,), positions, ones, ones, tracker_info("dis"))
+    return measure_view(PortableRasterizer(), gaussians, camera, tracks, core)[1]
+
+
+def wall_and(make_gaussians: Callable[..., Gaussians], *others: tuple[float, float, float]) -> Gaussians:
+    """A wall at depth 2 and then the others."""
+    x, y = np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-0.8, 0.8, 17))
+    wall = np.stack((x, y, np.full_like(x, 2.0)), axis=-1).reshape(-1, 3)
+    return make_gaussians(np.concatenate((wall, others)), scale=0.07)
+
+
+def test_a_hidden_gaussian_lies_behind_the_surface(make_gaussians: Callable[..., Gaussians]) -> None:
+    seen = seen_at_rest(wall_and(make_gaussians, (0.02, 0.03, 2.6)), FRONT)
     assert abs(float(seen.behind[-1]) - 0.6) < 0.05
     visible = seen.weight[:-1] > 0.1
     assert seen.behind[:-1][visible].abs().max() < 0.02
+
+
+@pytest.mark.parametrize("core", [1.0, 0.3])
+def test_the_surface_of_a_lone_round_gaussian_lies_in_front_of_it_on_the_ray_to_the_camera(
+    make_gaussians: Callable[..., Gaussians], cameras: list[Camera], core: float
+) -> None:
+    camera = cameras[1]
+    gaussians = make_gaussians(np.array(((0.1, -0.2, 0.15),)), scale=0.08)
+    ray = gaussians.means[0].double().numpy() - camera.center
+    depth = float(camera.project(gaussians.means.double().numpy())[1][0])
+    np.testing.assert_allclose(seen_at_rest(gaussians, camera, core).surface[0], -_SURFACE * 0.08 / depth * ray, atol=2e-6)
+
+
+def test_gaussians_in_and_right_behind_a_wall_appear_at_its_front_and_others_no_further_from_themselves_than_the_limit(
+    make_gaussians: Callable[..., Gaussians],
+) -> None:
+    gaussians = wall_and(make_gaussians, (0.02, 0.03, 2.6), (0.31, -0.22, 2.1))
+    seen = seen_at_rest(gaussians, FRONT)
+    visible = seen.weight > 0.1
+    assert visible[-2:].all()
+    assert visible.sum() > 200
+    points = (gaussians.means + seen.surface)[visible].double()
+    # Each on the ray to it; a hundredth of what is hidden shines through.
+    np.testing.assert_allclose(project(FRONT, points)[0], project(FRONT, gaussians.means[visible].double())[0], atol=1e-4)
+    front = 2.0 - _SURFACE * 0.07
+    np.testing.assert_allclose(points[:-2, 2], front, atol=1e-3)
+    np.testing.assert_allclose(points[-1, 2], front, atol=0.01)
+    np.testing.assert_allclose(points[-2, 2], max(front, 2.6 - _DEEPEST * 0.07), atol=0.01)
+
+
+def test_what_the_camera_cannot_see_has_no_surface(make_gaussians: Callable[..., Gaussians]) -> None:
+    seen = seen_at_rest(make_gaussians(np.array(((0.0, 0.0, 2.0), (0.0, 0.0, -2.0)))), FRONT)
+    assert seen.weight[1] == 0
+    assert (seen.surface[1] == 0).all()
+
+
+def test_the_deviation_along_an_axis_of_an_ellipsoid_is_its_size_there() -> None:
+    """An ellipsoid of sizes 1, 2 and 3 (per cent) along x, y and z, then turned so that these point along y, z and x."""
+    sizes = torch.tensor((0.01, 0.02, 0.03))
+    for quaternion, expected in (((1.0, 0.0, 0.0, 0.0), (0.01, 0.02, 0.03)), ((0.5, 0.5, 0.5, 0.5), (0.03, 0.01, 0.02))):
+        gaussian = Gaussians(
+            torch.tensor(((0.3, -0.2, 0.7),)), 2.0 * torch.tensor((quaternion,)), sizes.log()[None], torch.zeros(1), torch.zeros(1, 1, 3)
+        )
+        for axis, size in enumerate(expected):
+            pose = np.eye(4)
+            pose[:3, 3] = -(gaussian.means[0].double().numpy() - 1.5 * np.eye(3)[axis])  # the centre is 1.5 away along the axis
+            camera = Camera("beside", 64, 48, FRONT.K, pose)
+            assert float(deviation_towards(camera, gaussian)[0]) == pytest.approx(size, rel=1e-5)
 
 
 def test_tracks_of_another_size_are_refused(cloud: Gaussians, cameras: list[Camera]) -> None:

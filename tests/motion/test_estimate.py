@@ -21,6 +21,7 @@ from trackersplat.tracking.tracker import DenseTracks
 
 RADIUS, WALL = 0.45, -0.8  # ball at the origin, wall at x = WALL
 BALL, PLANE = 500, 1500
+SIZE = 0.03  # standard deviation of the Gaussians
 Rigid = Callable[..., tuple[np.ndarray, np.ndarray]]
 
 
@@ -61,10 +62,11 @@ def scene(make_gaussians: Callable[..., Gaussians], cameras: list[Camera]) -> tu
     """Ball first, then wall, seen by 160 x 120 pixel cameras."""
     rng = np.random.default_rng(0)
     ball = rng.normal(size=(BALL, 3))
-    ball *= RADIUS / np.linalg.norm(ball, axis=1, keepdims=True)
+    # Gaussians that were fitted to images lie a deviation below the surface that they show.
+    ball *= (RADIUS - SIZE) / np.linalg.norm(ball, axis=1, keepdims=True)
     y, z = np.meshgrid(np.linspace(-1.3, 1.3, 50), np.linspace(-1, 1, 30))
     wall = np.stack((np.full_like(y, WALL), y, z), axis=-1).reshape(-1, 3)
-    gaussians = make_gaussians(np.concatenate((ball, wall)), scale=0.03, degree=1)
+    gaussians = make_gaussians(np.concatenate((ball, wall)), scale=SIZE, degree=1)
     colour = torch.where(torch.arange(len(gaussians))[:, None] < BALL, torch.tensor((0.8, -0.6, -0.6)), torch.tensor((-0.5, 0.4, 0.9)))
     sh = torch.cat((colour[:, None] + 0.2 * gaussians.sh[:, :1], gaussians.sh[:, 1:]), dim=1)
     return replace(gaussians, sh=sh), [camera.resized(160, 120) for camera in cameras]
@@ -83,7 +85,7 @@ def test_a_turning_ball_moves_and_the_wall_stays_bit_identical(scene: tuple[Gaus
         expected = torch.tensor(ball @ turn.T + shift - ball)
         error = (motion.translation[:BALL] - expected).norm(dim=-1)
         assert motion.measured[:BALL][seen_from_all].float().mean() > 0.9
-        assert error[seen_from_all].median() < 3e-3  # the motion is 60 to 250 mm
+        assert error[seen_from_all].median() < 4e-3  # the motion is 60 to 250 mm
         assert error[~seen_from_all].median() < 2.5e-2  # the far side, never seen, follows rigidly
         angle_error = (quaternion_to_matrix(motion.rotation[:BALL]).double() - torch.tensor(turn)).norm(dim=(1, 2))
         assert angle_error[seen_from_all].median() < 0.03

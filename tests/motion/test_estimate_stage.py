@@ -41,18 +41,26 @@ def training_cameras(stage: Path) -> dict[int, Camera]:
 
 
 def gaussians_from_depth(stage: Path, cameras: dict[int, Camera]) -> Gaussians:
-    """One Gaussian for each of ``COUNT`` random pixels of frame 0, as large as their spacing."""
-    points, colours = [], []
+    """One Gaussian for each of ``COUNT`` random pixels of frame 0, as large as their spacing, and as deep below what the pixel sees.
+
+    So they lie when they are fitted to images: their outsides are what is seen.
+    """
+    points, normals, colours = [], [], []
     for index, camera in cameras.items():
         with np.load(stage / "gt" / f"depth_cam{index:02d}.npz") as truth:
             depth = truth["depth"][0].astype(np.float64)
         rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
         local = np.stack(((columns - camera.cx) / camera.fx * depth, (rows - camera.cy) / camera.fy * depth, depth), axis=-1)
         points.append((local.reshape(-1, 3) - camera.translation) @ camera.rotation)
+        normal = np.cross(np.gradient(local, axis=1), np.gradient(local, axis=0))
+        normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+        outwards = np.where((normal * local).sum(-1, keepdims=True) > 0, -normal, normal)
+        normals.append(outwards.reshape(-1, 3) @ camera.rotation)
         colours.append(imageio.imread(stage / "images" / camera.name / "0000.png").reshape(-1, 3) / 255)
     chosen = np.random.default_rng(0).choice(sum(map(len, points)), COUNT, replace=False)
-    means, rgb = np.concatenate(points)[chosen], np.concatenate(colours)[chosen]
-    spacing = np.clip(0.8 * nearest_neighbours(torch.tensor(means), 4)[1].mean(1).numpy(), 0.003, 0.2)
+    surface, normal, rgb = (np.concatenate(values)[chosen] for values in (points, normals, colours))
+    spacing = np.clip(0.8 * nearest_neighbours(torch.tensor(surface), 4)[1].mean(1).numpy(), 0.003, 0.2)
+    means = surface - spacing[:, None] * normal
     return Gaussians(
         means=torch.tensor(means).float(),
         quats=torch.randn(COUNT, 4, generator=torch.Generator().manual_seed(0)),
@@ -65,11 +73,11 @@ def gaussians_from_depth(stage: Path, cameras: dict[int, Camera]) -> Gaussians:
 def exact_tracks(stage: Path, index: int) -> DenseTracks:
     with np.load(stage / "gt" / f"flow_cam{index:02d}.npz") as truth:
         which = truth["frames"].tolist().index(TARGET)
-        flow, visible = truth["flow"][which].astype(np.float32), truth["visible"][which] & truth["valid"]
+        flow, visible, valid = truth["flow"][which].astype(np.float32), truth["visible"][which] & truth["valid"], truth["valid"]
     rows, columns = np.mgrid[: flow.shape[0], : flow.shape[1]]
     positions = flow + np.stack((columns + 0.5, rows + 0.5), axis=-1).astype(np.float32)
-    certain = visible.astype(np.float32)[None]
-    return DenseTracks(0, (TARGET,), positions[None], certain, np.ones_like(certain), tracker_info("dis"))
+    seen, exact = visible.astype(np.float32)[None], valid.astype(np.float32)[None]  # the place of a hidden point is exact too
+    return DenseTracks(0, (TARGET,), positions[None], seen, exact, tracker_info("dis"))
 
 
 def test_surface_points_follow_the_gaussians_around_them(stage: Path) -> None:

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from trackersplat.motion.graph_system import Graph, neighbour_graph
 from trackersplat.motion.neighbours import nearest_neighbours
 from trackersplat.motion.propagate import Field, propagate, weakened
+from trackersplat.motion.symmetric import isotropic
 
 
 class Solved(NamedTuple):
@@ -38,7 +39,7 @@ def solve(
     measured = [np.where(known[:, None], moves, 0.0), np.where(known[:, None], turn, 0.0), (known | static).astype(float)]
     weight, turn_weight = np.where(known, precision, 0.0), np.where(known, 1e4, 0.0)
     inputs = [torch.from_numpy(np.ascontiguousarray(value)) for value in (points, *measured, weight, turn_weight, static)]
-    field = propagate(inputs[0], Field(*inputs[1:4]), *inputs[4:], graph or graph_of(points), strain=0.1, bend=0.1)
+    field = propagate(inputs[0], Field(*inputs[1:4]), isotropic(inputs[4]), *inputs[4:], graph or graph_of(points), strain=0.1, bend=0.1)
     return Solved(field.translation.numpy(), field.rotation.numpy(), field.confidence.numpy())
 
 

@@ -11,12 +11,16 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion.quaternions import rotate
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracker import DenseTracks
 
-SHARED_CHANNELS = 2  # blending weight, weighted depth of the rendered surface
+SHARED_CHANNELS = 3  # blending weight, weighted depth of the rendered means and of the rendered surface
 TARGET_CHANNELS = 13  # moments per target, see ``moment_features``
+_DEEPEST = 6.0  # deviations below the rendered surface at which a Gaussian can still be part of it
+_SURFACE = 1.0  # deviations in front of its mean at which a Gaussian's surface appears; from the true depths of synthetic scenes
+_UNSEEN = 0.1  # weight of a trusted position of a point that is hidden in the target frame
 _FEATURE_BYTES = 256 * 2**20  # of one lift; more targets than fit go into several passes
 
 
@@ -38,7 +42,8 @@ class Visibility:
     """How well a view sees N Gaussians in the base frame."""
 
     weight: Tensor  # (N,) blending weight, summed over opaque pixels
-    behind: Tensor  # (N,) scene units from the rendered surface back to the mean; nan without weight
+    behind: Tensor  # (N,) scene units from the rendered depth back to the mean; nan without weight
+    surface: Tensor  # (N, 3) scene units from the mean to the point of the surface in front of it; 0 without weight
 
 
 def measure_view(
@@ -58,31 +63,46 @@ def measure_view(
         raise ShapeError(f"Tracks of camera {camera.name} are {size}, its image is {camera.width}x{camera.height}.")
     device = gaussians.device
     with torch.no_grad():
-        rendering = rasterizer.render(gaussians, [camera], sh_degree=0)
-        cores = replace(gaussians.detach(), log_scales=gaussians.log_scales.detach() + math.log(core))
-        shared = surface_features(rendering.alpha[0], rendering.depth[0])
         mean, depth = project(camera, gaussians.means.double())
+        deviation = deviation_towards(camera, gaussians)
+        front = depth - _SURFACE * deviation
+        rendering = rasterizer.render(gaussians, [camera], channels=front.float()[:, None], sh_degree=0)
+        assert rendering.channels is not None  # the interface returns what was asked for
+        cores = replace(gaussians.detach(), log_scales=gaussians.log_scales.detach() + math.log(core))
+        shared = surface_features(rendering.alpha[0], torch.stack((rendering.depth[0], rendering.channels[0, ..., 0]), dim=-1))
         per_target = camera.width * camera.height * TARGET_CHANNELS * 4
         step = max(1, _FEATURE_BYTES // per_target)
         parts = []
-        seen = Visibility(torch.zeros(0, device=device), torch.zeros(0, device=device))
+        weight, rendered = torch.zeros(0, device=device), torch.zeros(0, 2, device=device)
         for first in range(0, len(tracks.targets), step):
             chosen = slice(first, first + step)
-            moments = moment_features(
-                torch.tensor(tracks.positions[chosen], device=device),
-                torch.as_tensor(tracks.visibility[chosen] * tracks.confidence[chosen], device=device),
-            )
+            visibility, confidence = (torch.as_tensor(x[chosen], device=device) for x in (tracks.visibility, tracks.confidence))
+            certainty = (_UNSEEN + (1 - _UNSEEN) * visibility) * confidence
+            moments = moment_features(torch.as_tensor(tracks.positions[chosen], device=device), certainty)
             sums = lift(rasterizer, cores, camera, torch.cat((shared, moments), dim=-1))
-            seen = Visibility(sums[:, 0], (depth - sums[:, 1].double() / sums[:, 0].double()).float())
+            weight, rendered = sums[:, 0], sums[:, 1:SHARED_CHANNELS].double() / sums[:, :1].double()
             parts.append(solve_affine(sums, mean, camera.width, camera.height))
+        # Where the depth of something further away leaks in, the Gaussian's own front is the surface.
+        # Where something nearer does, it is not this Gaussian's surface either.
+        share = torch.minimum(rendered[:, 1], front).maximum(depth - _DEEPEST * deviation) / depth
+        ray = gaussians.means.double() - torch.tensor(camera.center, device=device)
+        surface = torch.where(((share > 0) & (share < 1))[:, None], (share - 1)[:, None] * ray, 0.0)
     joined = {name: torch.cat([getattr(part, name) for part in parts]) for name in AffineMotion.__dataclass_fields__}
-    return AffineMotion(**joined), seen
+    return AffineMotion(**joined), Visibility(weight, (depth - rendered[:, 0]).float(), surface.float())
+
+
+def deviation_towards(camera: Camera, gaussians: Gaussians) -> Tensor:
+    """(N,) scene units: standard deviation of each Gaussian along the ray from the camera's centre."""
+    ray = torch.nn.functional.normalize(gaussians.means - gaussians.means.new_tensor(camera.center), dim=-1)
+    conjugate = gaussians.quats * gaussians.quats.new_tensor((1.0, -1.0, -1.0, -1.0))
+    local = rotate(torch.nn.functional.normalize(conjugate, dim=-1), ray)
+    return (local * gaussians.scales).norm(dim=-1)
 
 
 def surface_features(alpha: Tensor, depth: Tensor) -> Tensor:
-    """(H, W, 2): pixel is opaque, and the expected depth there. ``depth`` is the blending-weighted sum."""
-    opaque = (alpha > 0.5).to(alpha.dtype)
-    return torch.stack((opaque, opaque * depth / alpha.clamp_min(0.5)), dim=-1)
+    """(H, W, 1 + D): pixel is opaque, and the expected depths there. ``depth`` (H, W, D) are blending-weighted sums."""
+    opaque = (alpha > 0.5).to(alpha.dtype)[..., None]
+    return torch.cat((opaque, opaque * depth / alpha.clamp_min(0.5)[..., None]), dim=-1)
 
 
 def moment_features(positions: Tensor, certainty: Tensor) -> Tensor:
@@ -114,9 +134,14 @@ def moment_features(positions: Tensor, certainty: Tensor) -> Tensor:
 def solve_affine(sums: Tensor, mean: Tensor, width: int, height: int) -> AffineMotion:
     """Weighted least squares per Gaussian and target from lifted ``surface_features`` and ``moment_features``.
 
-    ``sums`` (N, 2 + 13 F); ``mean`` (N, 2) projected means in px. Gaussians without weight get zeros. The pixel covariance
+    ``sums`` (N, 3 + 13 F); ``mean`` (N, 2) projected means in px. Gaussians without weight get zeros. The pixel covariance
     is widened by the rounding error of the sums, which shrinks the linear part of footprints too small to tell.
     """
+    return AffineMotion(*_affine(sums, mean, width, height))
+
+
+def _affine(sums: Tensor, mean: Tensor, width: int, height: int) -> tuple[Tensor, ...]:
+    """The fields of an AffineMotion in their order."""
     scale = _half_size(width, height)
     rounding = 4.0 * torch.finfo(sums.dtype).eps * scale**2
     everything = sums[:, 0].double()
@@ -144,14 +169,14 @@ def solve_affine(sums: Tensor, mean: Tensor, width: int, height: int) -> AffineM
         return torch.where(mask, values, 0.0).float()
 
     identity = torch.eye(2, dtype=torch.float64, device=sums.device)
-    return AffineMotion(
-        displacement=keep(displacement),
-        linear=torch.where(present[..., None, None], slope + identity, identity).float(),
-        weight=keep(weight),
-        share=keep((weight / everything.clamp_min(1e-12)).clamp(0.0, 1.0)),
-        spread=keep(spread),
-        leverage=keep(leverage),
-        reach=keep(reach),
+    return (
+        keep(displacement),
+        torch.where(present[..., None, None], slope + identity, identity).float(),
+        keep(weight),
+        keep((weight / everything.clamp_min(1e-12)).clamp(0.0, 1.0)),
+        keep(spread),
+        keep(leverage),
+        keep(reach),
     )
 
 

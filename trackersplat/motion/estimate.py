@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import torch
@@ -16,7 +17,7 @@ from trackersplat.motion.graph_system import Graph, neighbour_graph
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.neighbours import nearest_neighbours
 from trackersplat.motion.propagate import Field, propagate, weakened
-from trackersplat.motion.quaternions import rotation_vector_to_quaternion
+from trackersplat.motion.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.motion.rotate import neighbourhood_rotations
 from trackersplat.motion.static import still
 from trackersplat.motion.triangulate import triangulate
@@ -24,6 +25,7 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracker import DenseTracks
 
 _MOTIONS_AT_ONCE = 4_000_000  # Gaussians times targets that are solved together; about 1.5 kB each
+_TURNS = 2  # times the rotations are found again with the surface turned by those found so far
 _ROTATIONS_AT_ONCE = 500_000  # about 4 kB each
 
 
@@ -34,7 +36,7 @@ class MotionSettings:
     core: float = 0.3  # share of a Gaussian's size whose pixels measure it
     track_noise_px: float = 0.3  # standard deviation per axis of a good track; sets how fast trust falls with disagreement
     minimum_weight: float = 0.05  # blending weight, summed over pixels, from which a view has a say about a Gaussian
-    minimum_share: float = 0.4  # of the Gaussian's blending weight in a view that must carry certain tracks
+    minimum_share: float = 0.05  # of the Gaussian's blending weight in a view that must carry certain tracks
     surface_tolerance: float = 0.02  # a mean further behind the rendered surface than 2 deviations + this share of its depth is hidden
     minimum_views: int = 2  # that must agree on a triangulated motion
     maximum_residual_px: float = 1.5  # RMS reprojection error of a motion that counts as measured
@@ -42,10 +44,10 @@ class MotionSettings:
     static_px: float = 0.5  # motion below this is withheld and carried to the next batch
     neighbours: int = 8  # of the graph that carries motion
     rotation_neighbours: int = 16  # of which the measured ones decide a rotation
-    rotation_prior: float = 1.0  # radians, expected size of a rotation
-    strain: float = 0.1  # expected departure from rigid motion between neighbours, over their distance
+    rotation_prior: float = 3.0  # radians, expected size of a rotation
+    strain: float = 0.2  # expected departure from rigid motion between neighbours, over their distance
     bend: float = 0.1  # radians, expected difference of neighbours' rotations
-    static_pull: float = 0.002  # strength of an edge between a static Gaussian and one that was seen but lost
+    static_pull: float = 0.002  # strength of an edge between a static Gaussian and one that was seen not to be
     colour_scale: float = 0.15  # difference of colour in [0, 1] at which two neighbours start to count as two surfaces
 
 
@@ -71,8 +73,10 @@ def estimate_motion(
         raise ShapeError(f"Motion needs tracks of every camera, got {len(tracks)} for {len(capture_cameras)} cameras.")
     if any((t.base, t.targets) != (tracks[0].base, tracks[0].targets) for t in tracks):
         raise ShapeError("Tracks of all cameras must have the same base and target frames.")
-    evidence = _gather(rasterizer, gaussians, capture_cameras, tracks, settings)
-    scene = _Scene.of(gaussians, capture_cameras, settings)
+    with ThreadPoolExecutor(1) as pool:  # the search for neighbours runs on the CPU, so beside a GPU it costs no time
+        preparing = pool.submit(_Scene.of, gaussians, capture_cameras, settings)
+        evidence = _gather(rasterizer, gaussians, capture_cameras, tracks, settings)
+        scene = preparing.result()
     at_once = max(1, _MOTIONS_AT_ONCE // max(len(gaussians), 1))
     motions: list[Motion] = []
     for start in range(0, len(tracks[0].targets), at_once):
@@ -125,16 +129,17 @@ class _Evidence:
     variance: Tensor  # (V, F, N) px^2 per axis; inf where a view has no say
     moved: Tensor  # (V, F, N) px, of the mean or of the footprint's rim
     shown: Tensor  # (V, N) bool: seen in the base frame, whether or not its tracks reach the target
+    surface: Tensor  # (V, N, 3) scene units from the mean to the point of the surface that hides it or is its own
 
     def targets(self, chosen: slice) -> _Evidence:
-        return _Evidence(self.displacement[:, chosen], self.variance[:, chosen], self.moved[:, chosen], self.shown)
+        return _Evidence(self.displacement[:, chosen], self.variance[:, chosen], self.moved[:, chosen], self.shown, self.surface)
 
 
 def _gather(
     rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MotionSettings
 ) -> _Evidence:
     """The evidence for every target. Memory: 17 bytes per view, target and Gaussian."""
-    displacements, variances, moved, shown = [], [], [], []
+    displacements, variances, moved, shown, surfaces = [], [], [], [], []
     for camera, track in zip(cameras, tracks, strict=True):
         affine, seen = measure_view(rasterizer, gaussians, camera, track, settings.core)
         variance, visible = _variance(affine, seen, gaussians, camera, settings)
@@ -142,7 +147,8 @@ def _gather(
         variances.append(variance)
         moved.append(affine.displacement.norm(dim=-1).maximum(affine.reach))
         shown.append(visible)
-    return _Evidence(*(torch.stack(values) for values in (displacements, variances, moved, shown)))
+        surfaces.append(torch.where(visible[:, None], seen.surface, 0.0))
+    return _Evidence(*(torch.stack(values) for values in (displacements, variances, moved, shown, surfaces)))
 
 
 def _variance(
@@ -166,7 +172,8 @@ def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carrie
     scene = one.repeated(targets)
     shown = evidence.shown.repeat(1, targets)
     variance = evidence.variance.flatten(1, 2)
-    solved = triangulate(cameras, scene.means, evidence.displacement.flatten(1, 2), variance)
+    surface = evidence.surface.repeat(1, targets, 1)
+    solved = triangulate(cameras, scene.means, evidence.displacement.flatten(1, 2), variance, surface)
     measured = (
         (solved.views >= settings.minimum_views)
         & (2 * solved.views > solved.seen)
@@ -183,21 +190,23 @@ def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carrie
     confidence = 1.0 / (1.0 + solved.deviation_px.square() + (solved.residual_px / settings.maximum_residual_px).square())
     confidence = torch.where(measured, confidence, static.double())
     precision = torch.where(measured, 3.0 / solved.covariance_trace.clamp_min(1e-18), 0.0)
-    translation = torch.where(measured[:, None], translation, 0.0)
-    turn, turn_precision = _measured_rotations(scene, translation, precision, settings)
+    information = torch.where(measured, solved.information, 0.0)
+    translation = solved.translation
+    # Gaussians lie at various depths below the surface, but the tracks are of the surface: so is the motion so far.
+    count = shown.sum(0).clamp_min(1)[:, None]
+    below = surface.double().sum(0) / count
+    turn, turn_precision = _measured_rotations(scene, scene.means + below, translation, precision, settings)
+    for _ in range(_TURNS):
+        rotation = rotation_vector_to_quaternion(turn)
+        again = triangulate(cameras, scene.means, evidence.displacement.flatten(1, 2), variance, rotate(rotation[None], surface.double()))
+        translation = again.translation
+        seen_to_move = translation + rotate(rotation, below) - below
+        turn, turn_precision = _measured_rotations(scene, scene.means + below, seen_to_move, precision, settings)
 
-    # What was seen and then lost has moved or was passed by a mover: what stands still beside it says little about it.
-    lost = shown.any(0) & ~measured & ~static
-    field = propagate(
-        scene.means,
-        Field(translation, turn, confidence),
-        precision,
-        turn_precision,
-        static,
-        weakened(scene.graph, static, lost, settings.static_pull),
-        strain=settings.strain,
-        bend=settings.bend,
-    )
+    # What was seen and is not static has moved, or was lost as a mover passed: what stands still beside it says little about it.
+    graph = weakened(scene.graph, static, shown.any(0) & ~static, settings.static_pull)
+    spread = {"strain": settings.strain, "bend": settings.bend}
+    field = propagate(scene.means, Field(translation, turn, confidence), information, precision, turn_precision, static, graph, **spread)
     shift = field.translation + torch.where(static[:, None], 0.0, earlier)
     resting = ~static & ~measured & (shift.norm(dim=-1) <= settings.static_px * scene.pixel)
     withheld = torch.where(resting[:, None], shift, withheld)
@@ -225,7 +234,9 @@ def _pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
     return torch.stack(sizes).amin(0)
 
 
-def _measured_rotations(scene: _Scene, translation: Tensor, precision: Tensor, settings: MotionSettings) -> tuple[Tensor, Tensor]:
+def _measured_rotations(
+    scene: _Scene, points: Tensor, translation: Tensor, precision: Tensor, settings: MotionSettings
+) -> tuple[Tensor, Tensor]:
     """Rotation vectors (N, 3) and precisions (N,) of the moving Gaussians from their moving neighbours; 0 for the others."""
     rotation, certainty = torch.zeros_like(scene.means), torch.zeros_like(precision)
     for chosen in (precision > 0).nonzero()[:, 0].split(_ROTATIONS_AT_ONCE):
@@ -235,6 +246,6 @@ def _measured_rotations(scene: _Scene, translation: Tensor, precision: Tensor, s
         slack = (settings.strain * scene.distances[chosen]).square()
         weights = torch.where(theirs > 0, scene.affinity[chosen] / (1.0 / theirs.clamp_min(1e-30) + slack), 0.0)
         rotation[chosen], certainty[chosen] = neighbourhood_rotations(
-            scene.means, translation, chosen, neighbours, weights, precision[chosen], settings.rotation_prior
+            points, translation, chosen, neighbours, weights, precision[chosen], settings.rotation_prior
         )
     return rotation, certainty

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trackersplat.motion.symmetric import DIAGONAL, inverse, isotropic, product
+
 _COLOUR_FLOOR = 0.02  # texture is no border: a strong edge of colour alone only weakens
 _STIFFEST = 300.0  # largest weight of a measurement over that of its edges: as good as fixed, and the system stays well conditioned
-_TOLERANCE = 1e-7  # relative residual of the conjugate gradients
-_MOST_STEPS = 1000
+_TOLERANCE = 1e-6  # relative residual of the conjugate gradients
+_MOST_STEPS = 500
 _CHECK_EVERY = 10  # steps; on a GPU looking at the residual means waiting for it
 
 
@@ -71,34 +73,34 @@ class GraphSystem:
 
     def solve(
         self,
-        data: Tensor,  # (N,) weights of the targets
-        target: Tensor,  # (N, C)
+        data: Tensor,  # (6, N) weights of the targets: symmetric matrices
+        target: Tensor,  # (N, 3)
         edges: Tensor,  # (E,) weights of the edges
-        jump: Tensor | None = None,  # (E, C), none is 0
+        jump: Tensor | None = None,  # (E, 3), none is 0
         *,
         fade: float = 0.0,
-        start: Tensor | None = None,  # (N, C) a guess
-    ) -> Tensor:  # (N, C)
-        """Minimises ``sum data |x - target|^2 + sum edges |x_first - x_second - jump|^2 + fade |x|^2``."""
+        start: Tensor | None = None,  # (N, 3) a guess
+    ) -> Tensor:  # (N, 3)
+        """Minimises ``sum (x - target)^T data (x - target) + sum edges |x_first - x_second - jump|^2 + fade |x|^2``."""
         result = torch.zeros_like(target)
         if self._size == 0:
             return result
         (i, j), (at_i, at_j) = self._ends, self._inside
         stiffness = target.new_zeros(self._size).index_add_(0, i[at_i], edges[at_i]).index_add_(0, j[at_j], edges[at_j])
-        data = data[self._reached]
-        weight = torch.where(stiffness > 0, torch.minimum(data, _STIFFEST * stiffness), data)
-        right = weight[:, None] * target[self._reached]
+        weight = data[:, self._reached]
+        mean = weight[DIAGONAL].mean(0)
+        weight = weight * torch.where(stiffness > 0, (_STIFFEST * stiffness / mean.clamp_min(1e-300)).clamp_max(1.0), 1.0)
+        right = product(weight, target[self._reached])
         if jump is not None:
             pull = edges[:, None] * jump
             right.index_add_(0, i[at_i], pull[at_i]).index_add_(0, j[at_j], pull[at_j], alpha=-1.0)
-        # The off-diagonal part of the matrix, negated; the diagonal is kept apart, since it is the preconditioner too.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
             coupling = torch.sparse_csr_tensor(
                 self._starts, self._columns, edges[self._edge], (self._size, self._size), check_invariants=False
             )
-        guess = None if start is None else start[self._reached]
-        result[self._reached] = _conjugate_gradients(weight + stiffness + fade, coupling, right, guess)
+        guess = torch.zeros_like(right) if start is None else start[self._reached]
+        result[self._reached] = _conjugate_gradients(weight + isotropic(stiffness + fade), coupling, right, guess)
         return result
 
 
@@ -118,23 +120,23 @@ def _reached(free: Tensor, data: Tensor, first: Tensor, second: Tensor) -> Tenso
             return reached
 
 
-def _conjugate_gradients(diagonal: Tensor, coupling: Tensor, right: Tensor, start: Tensor | None) -> Tensor:
-    """Solves ``(diagonal - coupling) x = right`` (N, C), every column for itself, with the diagonal as preconditioner."""
-    inverse = 1.0 / diagonal[:, None]
-    x = torch.zeros_like(right) if start is None else start
-    residual = right.clone() if start is None else right - diagonal[:, None] * x + coupling @ x
-    goal = _TOLERANCE * right.norm(dim=0)
-    direction = inverse * residual
-    energy = (residual * direction).sum(0)
+def _conjugate_gradients(diagonal: Tensor, coupling: Tensor, right: Tensor, x: Tensor) -> Tensor:
+    """Solves ``(diagonal - coupling) x = right`` (N, 3) from a guess; the diagonal of 3x3 blocks (6, N) is the preconditioner."""
+    inverted = inverse(diagonal)
+    residual = right - product(diagonal, x) + coupling @ x
+    # Weighed by the preconditioner, so that stiff nodes do not hide what soft ones still lack.
+    goal = _TOLERANCE**2 * (right * product(inverted, right)).sum()
+    direction = product(inverted, residual)
+    energy = (residual * direction).sum()
     for step in range(_MOST_STEPS):
-        if step % _CHECK_EVERY == 0 and bool((residual.norm(dim=0) <= goal).all()):
+        if step % _CHECK_EVERY == 0 and bool(energy <= goal):
             break
-        image = diagonal[:, None] * direction - coupling @ direction
-        curvature = (direction * image).sum(0)
+        image = product(diagonal, direction) - coupling @ direction
+        curvature = (direction * image).sum()
         length = torch.where(curvature > 0, energy / curvature, 0.0)
         x = x + length * direction
         residual = residual - length * image
-        preconditioned = inverse * residual
-        before, energy = energy, (residual * preconditioned).sum(0)
+        preconditioned = product(inverted, residual)
+        before, energy = energy, (residual * preconditioned).sum()
         direction = preconditioned + torch.where(before > 0, energy / before, 0.0) * direction
     return x

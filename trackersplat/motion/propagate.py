@@ -9,9 +9,10 @@ from torch import Tensor
 
 from trackersplat.motion.graph_system import Graph, GraphSystem
 from trackersplat.motion.quaternions import rotate, rotation_vector_to_quaternion
+from trackersplat.motion.symmetric import DIAGONAL, isotropic, product
 
 _FLOOR = 1e-3  # no edge is ever cut for good, so motion reaches the whole connected component
-_ROUNDS = 2  # the second trusts measurements less that disagree with their surroundings
+_ROUNDS = 1  # the second trusts measurements less that disagree with their surroundings
 _KERNEL = 3.0  # standard deviations of disagreement at which trust has quartered
 _COMPANY = 3  # measured neighbours from which a Gaussian can be told to be out of line
 _ALONE = 0.2  # share of them, by affinity, that must move with it
@@ -36,7 +37,8 @@ def weakened(graph: Graph, one: Tensor, other: Tensor, factor: float) -> Graph:
 def propagate(
     points: Tensor,  # (N, 3) float64
     measured: Field,  # confidence 0 where nothing was measured
-    precision: Tensor,  # (N,) 1 / variance of the measured translations per axis, 0 where nothing was measured
+    information: Tensor,  # (6, N) inverse covariance of the translations, 0 where no view tells anything
+    precision: Tensor,  # (N,) 1 / variance of the fully measured translations per axis, 0 for the others
     rotation_precision: Tensor,  # (N,) the same for rotations, 1 / rad^2
     static: Tensor,  # (N,) bool
     graph: Graph,
@@ -60,23 +62,27 @@ def propagate(
     offset = points[first] - points[second]
 
     agreement = _agreement(measured, precision, first, second, offset, strain * length)
-    precision = torch.where(_out_of_line(precision > 0, first, second, affinity, agreement), 0.0, precision)
+    wrong = _out_of_line(precision > 0, first, second, affinity, agreement)
+    precision, information = torch.where(wrong, 0.0, precision), torch.where(wrong, 0.0, information)
     known = static | (precision > 0)
     affinity = affinity * torch.where(known[first] & known[second], agreement, 1.0)
     rotation_precision = torch.where(precision > 0, rotation_precision, 0.0)
 
-    system = GraphSystem(free, precision > 0, first, second)
-    rotation = system.solve(rotation_precision, measured.rotation, affinity / bend**2)
+    system = GraphSystem(free, information[DIAGONAL].sum(0) > 0, first, second)
+    rotation = system.solve(isotropic(rotation_precision), measured.rotation, affinity / bend**2)
     edge_rotation = rotation_vector_to_quaternion(0.5 * (rotation[first] + rotation[second]))
     turned = rotate(edge_rotation, offset) - offset
-    trust, translation = precision, torch.zeros_like(measured.translation)
+    # Where a view along a lone ray tells the motion, its length along the ray is no guess.
+    trust, translation = information, torch.where((precision > 0)[:, None], measured.translation, 0.0)
     for _ in range(_ROUNDS):
         translation = system.solve(trust, measured.translation, affinity / (strain * length) ** 2, turned, start=translation)
-        error = (translation - measured.translation).square().sum(-1) * precision
-        trust = precision / (1.0 + error / _KERNEL**2) ** 2
+        gap = translation - measured.translation
+        error = (gap * product(information, gap)).sum(-1)
+        trust = information / (1.0 + error / _KERNEL**2) ** 2
 
-    support = (precision > 0).double()
-    certainty = system.solve(support, measured.confidence[:, None], _FADE * 10 * affinity, fade=_FADE)[:, 0]
+    support = isotropic((information[DIAGONAL].sum(0) > 0).double())
+    target = measured.confidence[:, None].expand(-1, 3)
+    certainty = system.solve(support, target, _FADE * 10 * affinity, fade=_FADE)[:, 0]
     return Field(translation, rotation, torch.where(static, measured.confidence, certainty).clamp(0.0, 1.0))
 
 

@@ -27,11 +27,14 @@ def neighbourhood_rotations(
     move gives exactly the zero vector.
     """
     everyone = torch.cat((chosen[:, None], neighbours), dim=1)
-    base, moved = points.double()[everyone], translations.double()[everyone]
-    weight = torch.cat((own_weight[:, None], weights), dim=1).double()
+    return _kabsch(points.double(), translations.double(), everyone, torch.cat((own_weight[:, None], weights), dim=1).double(), prior)
+
+
+def _kabsch(points: Tensor, translations: Tensor, everyone: Tensor, weight: Tensor, prior: float) -> tuple[Tensor, Tensor]:
+    base, moved = points[everyone], translations[everyone]
     original = weight
     identity = torch.eye(3, dtype=torch.float64, device=points.device)
-    quaternion = torch.zeros(len(chosen), 4, dtype=torch.float64, device=points.device)
+    quaternion = torch.zeros(len(everyone), 4, dtype=torch.float64, device=points.device)
     before = base
     for _ in range(_ROUNDS):
         share = weight / weight.sum(1, keepdim=True).clamp_min(1e-300)
@@ -39,7 +42,7 @@ def neighbourhood_rotations(
         drift = (share[..., None] * moved).sum(1, keepdim=True)
         before = base - centre
         after = before + moved - drift
-        quaternion = best_rotation((weight[..., None] * after).transpose(1, 2) @ before + identity / prior**2)
+        quaternion = best_rotation(((weight[..., None] * after)[..., :, None] * before[..., None, :]).sum(1) + identity / prior**2)
         error = (after - rotate(quaternion[:, None], before)).square().sum(-1) * original
         weight = original / (1.0 + error / 9.0) ** 2
     vectors = quaternion_to_rotation_vector(quaternion)

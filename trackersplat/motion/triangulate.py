@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
-from trackersplat.motion.affine import project
+from trackersplat.motion.symmetric import DIAGONAL, UNIQUE, inverse, isotropic, product
 
 _ITERATIONS = 6
 _ROBUST_FROM = 1  # the first step is plain least squares
@@ -22,6 +22,7 @@ class Triangulation:
     """Displacements of N means, with what the views say about them."""
 
     translation: Tensor  # (N, 3) float64 scene units; zero where no view saw the mean
+    information: Tensor  # (6, N) float64 1 / scene units^2: inverse covariance; 0 along directions that no view can tell
     covariance_trace: Tensor  # (N,) float64 scene units^2: sum of the variances along the axes
     footprint: Tensor  # (N,) float64 scene units per pixel, mean over the views that agree
     residual_px: Tensor  # (N,) float64 RMS reprojection error in the views that agree
@@ -39,99 +40,99 @@ def triangulate(
     means: Tensor,  # (N, 3)
     displacements: Tensor,  # (V, N, 2) px, of the projected means
     variances: Tensor,  # (V, N) px^2 per axis; inf where a view has no say
+    surfaces: Tensor | None = None,  # (V, N, 3) scene units: from the mean to what the view sees of it, on the ray of the mean
 ) -> Triangulation:
-    """Minimises ``sum_v rho(|project_v(mean + t) - project_v(mean) - displacement_v| / sigma_v)`` over t for every mean.
+    """Minimises ``sum_v rho(|project_v(mean + surface_v + t) - project_v(mean) - displacement_v| / sigma_v)`` over t for every mean.
 
     Gauss-Newton on the true reprojection error from t = 0: each row is a pixel residual, so depth and the number of views
     do not change its meaning. From the second step on, rho is Geman-McClure's, by reweighting: a view in which the track
     jumped loses its say instead of bending the answer. The scale of the covariance is raised to what the residuals show.
     """
     points = means.double()
-    views = [
-        _View(camera, points, displacement, variance)
-        for camera, displacement, variance in zip(cameras, displacements, variances, strict=True)
-    ]
-    translation = torch.zeros_like(points)
-    inverse = points.new_zeros(6, len(points))
-    for iteration in range(_ITERATIONS):
-        normal, gradient = points.new_zeros(6, len(points)), points.new_zeros(3, len(points))
-        for view in views:
-            x, y, row_x, row_y = view.linearised(points + translation)
-            weight = view.precision
-            if iteration >= _ROBUST_FROM:
-                weight = weight * _robust(x * x + y * y, view.precision)
-            weighted_x, weighted_y = row_x * weight, row_y * weight
-            for place, (i, j) in enumerate(_UNIQUE):
-                normal[place] += weighted_x[i] * row_x[j] + weighted_y[i] * row_y[j]
-            gradient += weighted_x * x + weighted_y * y
-        # Pixels only define the answer up to this much along a lone ray; it keeps the 3x3 systems regular.
-        normal[_DIAGONAL] += 1e-9 * normal[_DIAGONAL].sum(0) + 1e-12
-        inverse = _inverse(normal)
-        translation = translation - _product(inverse, gradient).T
-
-    squares, footprint, agree_count, seen, total = (points.new_zeros(len(points)) for _ in range(5))
-    for view in views:
-        x, y, _, _ = view.linearised(points + translation)
-        square = x * x + y * y
-        weight = view.precision * _robust(square, view.precision)
-        agree = (weight > 0.25 * view.precision) & (view.precision > 0)
-        seen += view.precision > 0
-        agree_count += agree
-        total += torch.where(agree, weight, 0.0)
-        squares += torch.where(agree, weight * square, 0.0)
-        footprint += torch.where(agree, view.pixel, 0.0)
-    total = total.clamp_min(1e-12)
-    freedom = (2.0 * agree_count - 3.0).clamp_min(1.0)
-    inflation = (squares / freedom).clamp_min(1.0)
+    numbers = [[*camera.rotation.reshape(-1), *camera.translation, camera.fx, camera.fy, camera.cx, camera.cy] for camera in cameras]
+    rig = points.new_tensor(numbers)
+    parts = []
+    for first in range(0, len(points), _AT_ONCE):
+        chosen = slice(first, first + _AT_ONCE)
+        surface = displacements.new_zeros(1, 1, 3) if surfaces is None else surfaces[:, chosen]
+        parts.append(_solve(points[chosen], rig, displacements[:, chosen], variances[:, chosen], surface))
     return Triangulation(
-        translation=torch.where((seen > 0)[:, None], translation, 0.0),
-        covariance_trace=inverse[_DIAGONAL].sum(0) * inflation,
-        footprint=footprint / agree_count.clamp_min(1.0),
-        residual_px=(squares / total).sqrt(),
-        views=agree_count.to(torch.int32),
-        seen=seen.to(torch.int32),
+        *(torch.cat(values, dim=-1 if values[0].ndim == 2 and len(values[0]) == 6 else 0) for values in zip(*parts, strict=True))
     )
 
 
-_UNIQUE = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # entries of a symmetric 3x3 matrix, in the order they are kept
-_DIAGONAL = [0, 3, 5]
+_AT_ONCE = 100_000  # means; a few hundred numbers each per view
 
 
-class _View:
-    """One view's targets. Everything is kept by component, (N,) each: batches of tiny matrices are slow on a GPU."""
-
-    def __init__(self, camera: Camera, points: Tensor, displacement: Tensor, variance: Tensor) -> None:
-        self._camera = camera
-        self._rotation, self._offset = points.new_tensor(camera.rotation), points.new_tensor(camera.translation)
-        start, depth = project(camera, points)
-        self._target = (start + displacement.double()).T.contiguous()
-        self.pixel = depth / (0.5 * (camera.fx + camera.fy))  # (N,) scene units
-        has_say = torch.isfinite(variance) & (variance > 0) & (depth > _NEAR)
-        self.precision = torch.where(has_say, 1.0 / variance.double().clamp_min(1e-12), 0.0)  # (N,) 1 / px^2
-
-    def linearised(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Reprojection errors (N,) in x and y and their derivatives (3, N) each with respect to the point."""
-        camera, rotation = self._camera, self._rotation
-        x, y, depth = (points @ rotation.T + self._offset).T
-        depth = depth.clamp_min(_NEAR)
-        x, y = x / depth, y / depth
-        row_x = (camera.fx / depth) * (rotation[0][:, None] - x * rotation[2][:, None])
-        row_y = (camera.fy / depth) * (rotation[1][:, None] - y * rotation[2][:, None])
-        return x * camera.fx + camera.cx - self._target[0], y * camera.fy + camera.cy - self._target[1], row_x, row_y
-
-
-def _inverse(matrix: Tensor) -> Tensor:
-    """Inverse of symmetric positive 3x3 matrices (6, N), by cofactors."""
-    a, b, c, d, e, f = matrix
-    cofactors = torch.stack((d * f - e * e, c * e - b * f, b * e - c * d, a * f - c * c, b * c - a * e, a * d - b * b))
-    return cofactors / (a * cofactors[0] + b * cofactors[1] + c * cofactors[2])
+def _solve(points: Tensor, rig: Tensor, displacements: Tensor, variances: Tensor, surfaces: Tensor) -> tuple[Tensor, ...]:
+    """The fields of a Triangulation in their order."""
+    translation = torch.zeros_like(points)
+    covariance = normal = points.new_zeros(6, len(points))
+    for iteration in range(_ITERATIONS):
+        normal, gradient = _normal_equations(points, translation, rig, displacements, variances, surfaces, iteration >= _ROBUST_FROM)
+        # Pixels only define the answer up to this much along a lone ray; it keeps the 3x3 systems regular.
+        covariance = inverse(normal + isotropic(1e-9 * normal[DIAGONAL].sum(0) + 1e-12))
+        translation = translation - product(covariance, gradient.T)
+    squares, footprint, agree, seen, total = _agreement(points, translation, rig, displacements, variances, surfaces)
+    inflation = (squares / (2.0 * agree - 3.0).clamp_min(1.0)).clamp_min(1.0)
+    return (
+        torch.where((seen > 0)[:, None], translation, 0.0),
+        normal / inflation,
+        covariance[DIAGONAL].sum(0) * inflation,
+        footprint / agree.clamp_min(1.0),
+        (squares / total.clamp_min(1e-12)).sqrt(),
+        agree.to(torch.int32),
+        seen.to(torch.int32),
+    )
 
 
-def _product(matrix: Tensor, vector: Tensor) -> Tensor:
-    """Symmetric (6, N) times (3, N)."""
-    a, b, c, d, e, f = matrix
-    x, y, z = vector
-    return torch.stack((a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z))
+def _normal_equations(
+    points: Tensor, translation: Tensor, rig: Tensor, displacements: Tensor, variances: Tensor, surfaces: Tensor, robust: bool
+) -> tuple[Tensor, Tensor]:
+    """(6, N) sums of J^T w J and (3, N) of J^T w residual over the views."""
+    x, y, row_x, row_y, precision, _ = _linearised(points, translation, rig, displacements, variances, surfaces)
+    weight = precision * _robust(x * x + y * y, precision) if robust else precision
+    normal = torch.stack([((row_x[i] * row_x[j] + row_y[i] * row_y[j]) * weight).sum(0) for i, j in UNIQUE])
+    gradient = torch.stack([((row_x[i] * x + row_y[i] * y) * weight).sum(0) for i in range(3)])
+    return normal, gradient
+
+
+def _agreement(
+    points: Tensor, translation: Tensor, rig: Tensor, displacements: Tensor, variances: Tensor, surfaces: Tensor
+) -> tuple[Tensor, ...]:
+    """(N,) each, of the views that agree: weighted squares, size of a pixel, their number, the views with a say, the weights."""
+    x, y, _, _, precision, pixel = _linearised(points, translation, rig, displacements, variances, surfaces)
+    square = x * x + y * y
+    weight = precision * _robust(square, precision)
+    agree = (weight > 0.25 * precision) & (precision > 0)
+    weight = torch.where(agree, weight, 0.0)
+    seen = (precision > 0).double().sum(0)
+    return (weight * square).sum(0), torch.where(agree, pixel, 0.0).sum(0), agree.double().sum(0), seen, weight.sum(0)
+
+
+def _linearised(
+    points: Tensor, translation: Tensor, rig: Tensor, displacements: Tensor, variances: Tensor, surfaces: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...], tuple[Tensor, ...], Tensor, Tensor]:
+    """Per view and mean (V, N): reprojection errors in x and y, their derivatives by the translation, precision, size of a pixel.
+
+    By component: batches of tiny matrices are slow on a GPU. ``rig`` (V, 16): rotation, translation, focal lengths, principal point.
+    """
+    r = [rig[:, i, None] for i in range(16)]
+    fx, fy = r[12], r[13]
+    base = [points[:, axis] for axis in range(3)]
+    start_x, start_y, depth = (sum((r[3 * row + axis] * base[axis] for axis in range(3)), start=r[9 + row]) for row in range(3))
+    start_depth = torch.where(depth.abs() < 1e-9, 1e-9, depth)
+    moved = [base[axis] + translation[:, axis] + surfaces[..., axis].double() for axis in range(3)]
+    x, y, z = (sum((r[3 * row + axis] * moved[axis] for axis in range(3)), start=r[9 + row]) for row in range(3))
+    z = z.clamp_min(_NEAR)
+    x, y = x / z, y / z
+    row_x = tuple(fx / z * (r[axis] - x * r[6 + axis]) for axis in range(3))
+    row_y = tuple(fy / z * (r[3 + axis] - y * r[6 + axis]) for axis in range(3))
+    error_x = (x - start_x / start_depth) * fx - displacements[..., 0].double()
+    error_y = (y - start_y / start_depth) * fy - displacements[..., 1].double()
+    has_say = torch.isfinite(variances) & (variances > 0) & (depth > _NEAR)
+    precision = torch.where(has_say, 1.0 / variances.double().clamp_min(1e-12), 0.0)
+    return error_x, error_y, row_x, row_y, precision, depth / (0.5 * (fx + fy))
 
 
 def _robust(square: Tensor, precision: Tensor) -> Tensor:

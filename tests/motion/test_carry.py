@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from trackersplat.errors import ShapeError
+from trackersplat.gaussians.gaussians import Gaussians, concatenate
+from trackersplat.motion.apply import move
+from trackersplat.motion.carry import carry_points, carry_points_between
+from trackersplat.motion.motion import Motion
+
+Make = Callable[..., Gaussians]
+
+
+def motion_of(translation: np.ndarray, rotation: np.ndarray | None = None) -> Motion:
+    """``rotation``: (N, 4) wxyz."""
+    count = len(translation)
+    turns = np.tile((1.0, 0.0, 0.0, 0.0), (count, 1)) if rotation is None else rotation
+    no, zero = torch.zeros(count, dtype=torch.bool), torch.zeros(count)
+    return Motion(torch.tensor(translation).float(), torch.tensor(turns).float(), no, ~no, zero, zero, zero.int())
+
+
+def rigid(means: np.ndarray, turn: Rotation, shift: tuple[float, float, float]) -> Motion:
+    """The whole space turned about the origin, then shifted."""
+    quaternion = turn.as_quat()[[3, 0, 1, 2]]
+    return motion_of(turn.apply(means) + shift - means, np.tile(quaternion, (len(means), 1)))
+
+
+@pytest.fixture
+def points() -> Tensor:
+    return torch.tensor(np.random.default_rng(5).uniform(-1.2, 1.2, (50, 3)))
+
+
+@pytest.mark.parametrize("count", [1, 3, 60])
+def test_a_rigid_motion_of_all_gaussians_carries_every_point_exactly(make_gaussians: Make, points: Tensor, count: int) -> None:
+    means = np.random.default_rng(2).uniform(-1, 1, (count, 3))
+    gaussians = make_gaussians(means)
+    turn, shift = Rotation.from_rotvec((0.5, -1.1, 0.7)), (0.3, -2.0, 1.0)
+    motion = rigid(gaussians.means.double().numpy(), turn, shift)
+    expected = turn.apply(points.numpy()) + shift
+    assert carry_points(points, gaussians, motion).numpy() == pytest.approx(expected, abs=1e-6)
+    assert carry_points_between(points, gaussians, move(gaussians, motion)).numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_points_stay_where_nothing_moves(make_gaussians: Make, points: Tensor) -> None:
+    gaussians = make_gaussians(np.random.default_rng(2).uniform(-1, 1, (30, 3)))
+    assert carry_points(points, gaussians, motion_of(np.zeros((30, 3)))).equal(points)
+
+
+def test_a_point_between_two_motions_follows_the_nearer_one_and_not_their_mean(make_gaussians: Make) -> None:
+    grid = np.stack(np.meshgrid(np.arange(8), np.arange(8), [0.0]), axis=-1).reshape(-1, 3) * 0.1
+    left = grid[:, 0] < 0.35
+    shift = np.where(left[:, None], (0.0, 0.0, 1.0), (0.0, 0.0, 0.0))
+    found = carry_points(torch.tensor([[0.33, 0.33, 0.0], [0.37, 0.33, 0.0]]), make_gaussians(grid, scale=0.08), motion_of(shift))
+    assert found[:, 2].numpy() == pytest.approx([1.0, 0.0], abs=1e-6)
+
+
+def test_a_large_still_background_does_not_hold_a_point_on_a_small_mover_back(make_gaussians: Make) -> None:
+    """A foot on the floor: the floor's Gaussians are opaque, large, and their means no further away than the foot's."""
+    floor = make_gaussians(np.array([[x, y, 0.0] for x in (-0.03, 0.03) for y in (-0.03, 0.03)]))
+    floor = replace(floor, log_scales=torch.log(torch.tensor([0.5, 0.5, 0.5])).expand(4, 3).clone())
+    foot = make_gaussians(np.array([[x, y, 0.03] for x in (-0.02, 0.0, 0.02) for y in (-0.02, 0.0, 0.02)]), scale=0.02)
+    foot = replace(foot, opacity_logits=torch.full((9,), -1.0))
+    both = concatenate([floor, foot])
+    shift = np.concatenate((np.zeros((4, 3)), np.tile((0.0, 0.4, 0.0), (9, 1))))
+    found = carry_points(torch.tensor([[0.0, 0.0, 0.01]]), both, motion_of(shift))
+    assert found[0].numpy() == pytest.approx((0.0, 0.4, 0.01), abs=1e-6)
+
+
+def test_coinciding_gaussians_give_finite_answers(make_gaussians: Make) -> None:
+    gaussians = make_gaussians(np.zeros((20, 3)))
+    found = carry_points(torch.tensor([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]]), gaussians, motion_of(np.full((20, 3), 0.5)))
+    assert found.numpy() == pytest.approx(np.array([[0.5, 0.5, 0.5], [5.5, 0.5, 0.5]]), abs=1e-6)
+
+
+def test_what_does_not_fit_is_refused(make_gaussians: Make, points: Tensor) -> None:
+    gaussians = make_gaussians(np.zeros((4, 3)))
+    with pytest.raises(ShapeError, match=r"\(P, 3\)"):
+        carry_points(points[:, :2], gaussians, motion_of(np.zeros((4, 3))))
+    with pytest.raises(ShapeError, match="its motion"):
+        carry_points(points, gaussians, motion_of(np.zeros((5, 3))))
+    with pytest.raises(ShapeError, match="same Gaussians"):
+        carry_points_between(points, gaussians, gaussians[:2])
