@@ -107,7 +107,7 @@ def render(
     weights: list[Tensor] = [torch.zeros(camera.height, camera.width, dtype=torch.float64)] * n
     opacity = torch.sigmoid(raw["opacity_logits"])
     for i in torch.argsort(z.detach(), stable=True).tolist():
-        if z[i] <= 0.01:
+        if z[i] <= camera.near:
             continue
         d = pixels - uv[i]
         a = opacity[i] * torch.exp(-0.5 * torch.einsum("hwi,ij,hwj->hw", d, conic[i], d))

@@ -108,3 +108,14 @@ def test_nothing_renders_the_background() -> None:
     rendering = GsplatRasterizer().render(empty, [scene_camera(32, 16)], background=background)
     assert torch.equal(rendering.color, background.expand(1, 16, 32, 3))
     assert not rendering.alpha.any()
+
+
+def test_the_near_plane_is_the_same() -> None:
+    scene, camera = capped_scene(), scene_camera(160, 120)
+    depth = scene.means @ torch.tensor(camera.rotation[2].tolist()) + float(camera.translation[2])
+    middle = depth.sort().values[len(depth) // 2 :][:2]
+    camera = replace(camera, near=float(middle.mean()))  # between two Gaussians, so that rounding decides nothing
+    with torch.no_grad():
+        ours = PortableRasterizer().render(scene, [camera])
+        theirs = GsplatRasterizer().render(scene.to("cuda"), [camera])
+    assert_near(theirs.color, ours.color)

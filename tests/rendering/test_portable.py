@@ -228,6 +228,17 @@ def test_one_gaussian_has_the_closed_form() -> None:
     assert float(rendering.alpha[0, 0, 0]) == 0.0
 
 
+def test_nothing_nearer_than_the_cameras_near_plane_is_drawn() -> None:
+    scene = cloud(200)
+    camera = looking(EYE)
+    depth = scene.means.detach() @ torch.tensor(camera.rotation[2].tolist()) + float(camera.translation[2])
+    near = float(depth.median())
+    clipped = PortableRasterizer().render(scene, [replace(camera, near=near)])
+    without = PortableRasterizer().render(scene[torch.nonzero(depth > near)[:, 0]], [camera])
+    assert torch.equal(clipped.color, without.color)
+    assert not torch.equal(clipped.color, PortableRasterizer().render(scene, [camera]).color)
+
+
 def test_the_same_inputs_give_the_same_bits_with_any_number_of_threads() -> None:
     import numba
 
@@ -323,6 +334,8 @@ def test_wrong_shapes_are_refused_in_one_sentence() -> None:
         rasterizer.render(gaussians, [])
     with pytest.raises(ShapeError, match="one size"):
         rasterizer.render(gaussians, [camera, camera.resized(20, 20)])
+    with pytest.raises(ShapeError, match="one near plane"):
+        rasterizer.render(gaussians, [camera, replace(camera, near=0.5)])
     with pytest.raises(ShapeError, match="channels"):
         rasterizer.render(gaussians, [camera], channels=torch.zeros(4, 2))
     with pytest.raises(ShapeError, match="channels"):

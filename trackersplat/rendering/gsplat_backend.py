@@ -73,7 +73,7 @@ class GsplatRasterizer:
             intrinsics,
             width,
             height,
-            near_plane=0.01,
+            near_plane=cameras[0].near,
             eps2d=0.3,
             sh_degree=degree if channels is None else None,
             packed=False,
@@ -82,6 +82,34 @@ class GsplatRasterizer:
             channel_chunk=CHANNELS_AT_ONCE,
         )
         return Rendering(blended[..., :3], alpha[..., 0], blended[..., -1], None if channels is None else blended[..., 3:-1])
+
+    def lift(self, gaussians: Gaussians, camera: Camera, features: Tensor) -> Tensor:
+        """See ``rendering.lift.lift``; one forward pass for all channels, with gsplat's projection and sorting."""
+        from gsplat import fully_fused_projection, isect_offset_encode, isect_tiles
+
+        from trackersplat.rendering.fused_lift import TILE, fused_lift
+
+        _load()
+        if len(gaussians) == 0:
+            return features.new_zeros(0, features.shape[2])
+        with torch.no_grad():
+            radii, means2d, depths, conics, _ = fully_fused_projection(
+                gaussians.means,
+                None,
+                gaussians.quats,
+                gaussians.scales,
+                torch.tensor([camera.world_to_camera.tolist()], dtype=torch.float32, device=self.device),
+                torch.tensor([camera.K.tolist()], dtype=torch.float32, device=self.device),
+                camera.width,
+                camera.height,
+                eps2d=0.3,
+                near_plane=camera.near,
+                opacities=gaussians.opacities,
+            )
+            columns, rows = -(-camera.width // TILE), -(-camera.height // TILE)
+            _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, packed=False, n_images=1)
+            offsets = isect_offset_encode(tile_ids, 1, columns, rows)[0]
+            return fused_lift(means2d[0], conics[0], gaussians.opacities, ids, offsets, features)
 
 
 def _nothing(views: int, height: int, width: int, channels: Tensor | None, background: Tensor | None, device: torch.device) -> Rendering:

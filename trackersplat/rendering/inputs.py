@@ -26,6 +26,8 @@ def check_inputs(
     sizes = {(camera.width, camera.height) for camera in cameras}
     if len(sizes) > 1:
         raise ShapeError(f"The cameras of one render() call must have one size, got {sorted(sizes)}; call it once per size.")
+    if len({camera.near for camera in cameras}) > 1:
+        raise ShapeError("The cameras of one render() call must have one near plane; call it once for each.")
     if gaussians.device.type != device.type:
         raise ShapeError(f"The Gaussians are on {gaussians.device}, the rasteriser works on {device}; move them with Gaussians.to().")
     expected = {"channels": (channels, (len(gaussians), "F")), "background": (background, (3,))}

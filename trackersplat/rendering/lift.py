@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor
 
@@ -13,6 +16,13 @@ from trackersplat.rendering.rasterizer import Rasterizer
 CHANNELS_AT_ONCE = 64  # bounds the memory: an image and a few arrays per Gaussian with so many channels
 
 
+@runtime_checkable
+class _Lifts(Protocol):
+    """A rasteriser with a way of its own."""
+
+    def lift(self, gaussians: Gaussians, camera: Camera, features: Tensor) -> Tensor: ...
+
+
 def lift(
     rasterizer: Rasterizer,
     gaussians: Gaussians,
@@ -22,8 +32,8 @@ def lift(
     """Blending-weighted sums of pixel features per Gaussian: ``sum_p w_ip f_p``.
 
     The sums are the gradient of an F-channel render with respect to the channels of the Gaussians, so one backward pass of
-    any differentiable rasteriser gives them exactly. A feature that is 1 everywhere gives the weight of each Gaussian in
-    the image. Pixels to leave out have features 0.
+    any differentiable rasteriser gives them exactly (a rasteriser with a faster way of its own takes that). A feature that is
+    1 everywhere gives the weight of each Gaussian in the image. Pixels to leave out have features 0.
 
     Raises ShapeError if ``features`` is not (H, W, F) float32 at the camera's resolution.
     """
@@ -34,6 +44,8 @@ def lift(
         )
     fixed = gaussians.detach()
     features = features.detach().to(gaussians.device)
+    if isinstance(rasterizer, _Lifts) and importlib.util.find_spec("triton"):
+        return rasterizer.lift(fixed, camera, features)
     parts = []
     with torch.enable_grad():
         for part in features.split(CHANNELS_AT_ONCE, dim=2):

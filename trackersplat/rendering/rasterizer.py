@@ -25,7 +25,7 @@ class Rendering:
 
 class Rasterizer(Protocol):
     """Renders by the rules of 3DGS: EWA projection with 0.3 px^2 dilation, alpha below 1/255 skipped and capped at
-    0.99 (gsplat: 0.999), front-to-back blending that stops below a transmittance of 1e-4, near plane 0.01."""
+    0.99 (gsplat: 0.999), front-to-back blending that stops below a transmittance of 1e-4, nothing nearer than the camera's ``near``."""
 
     name: str
     device: torch.device
@@ -33,11 +33,11 @@ class Rasterizer(Protocol):
     def render(
         self,
         gaussians: Gaussians,
-        cameras: Sequence[Camera],  # all of one size
+        cameras: Sequence[Camera],  # all of one size and near plane
         *,
         channels: Tensor | None = None,  # (N, F) extra per-Gaussian values to blend
         sh_degree: int | None = None,  # use only the bands up to this degree
         background: Tensor | None = None,  # (3,), black if absent
     ) -> Rendering:
-        """Raises ShapeError if sizes differ between cameras, or channels do not fit the Gaussians."""
+        """Raises ShapeError if sizes or near planes differ between cameras, or channels do not fit the Gaussians."""
         ...

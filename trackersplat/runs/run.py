@@ -10,6 +10,7 @@
         frame.json                                   how it was made and how good it is
         tracks.npz                                   a grid of the 2D tracks that moved it
         withheld.safetensors                         motion too small to show yet, carried to the next frame
+        colours.json                                 3x4 map per training camera, where their colours differ
     <run>/sequence/                                  the compact form (gaussians/sequence.py), beside or instead of the PLYs
 
 The layout is that of the published system, so older results open too. A frame's folder appears by one rename: it is
@@ -38,6 +39,7 @@ from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
 from trackersplat.runs.events import FrameDone, from_json, to_json
 from trackersplat.runs.records import CameraScore, camera_entries, log_csv, metrics_csv
 from trackersplat.tracking.point_tracks import PointTracks, read_point_tracks, write_point_tracks
+from trackersplat.training.photometric import ColourAffines
 
 FORMAT = 1
 _FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
@@ -56,6 +58,7 @@ class FrameResult:
     training: tuple[CameraScore, ...]
     tracks: dict[str, PointTracks] = field(default_factory=dict)  # camera name -> sample of the tracks that moved it
     withheld: Tensor | None = None  # (N, 3) of the motion that led here (motion/motion.py)
+    colours: ColourAffines | None = None  # of the first frame, where the cameras' colours differ
 
 
 class Run:
@@ -165,6 +168,8 @@ class Run:
             if result.withheld is not None:
                 withheld = save({"withheld": result.withheld.detach().cpu().contiguous()})
                 (folder / "withheld.safetensors").write_bytes(withheld)  # an OSError if the disk is full, unlike save_file
+            if result.colours is not None:
+                write_json(folder / "colours.json", result.colours.to_json())
             scores = [vars(score) for score in result.held_out]
             write_json(folder / "frame.json", {"done": to_json(result.done), "iterations": result.iterations, "held_out": scores})
         self.write_metrics()
@@ -194,6 +199,17 @@ class Run:
         if withheld.ndim != 2 or withheld.shape[1] != 3 or withheld.dtype != torch.float32 or not withheld.isfinite().all():
             raise InputError(f"{path} is damaged (no finite motion per Gaussian); remove the folder to reconstruct the frame anew.")
         return withheld
+
+    def read_colours(self, frame: int) -> ColourAffines | None:
+        """By what the training cameras' colours differ, as found with the first frame; None where they do not, or nobody looked."""
+        folder = self._record_folders().get(frame)
+        path = folder / "colours.json" if folder else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            return ColourAffines.from_json(read_json(path))
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}); remove the folder to reconstruct the frame anew.") from error
 
     def write_metrics(self) -> None:
         """Writes ``metrics.csv`` anew from the frames' records."""

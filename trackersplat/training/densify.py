@@ -11,7 +11,7 @@ from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.motion.quaternions import quaternion_to_matrix
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.training.optimiser import Optimiser, TrainingViews
+from trackersplat.training.optimiser import Correction, Optimiser, TrainingViews
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,14 @@ def densify(
     settings: DensifySettings,
     rounds_left: int,  # this one included
     generator: torch.Generator,
+    correct: Correction | None = None,
 ) -> None:
     """One round: removes faint and unseen Gaussians and splits those that blend into the largest errors, up to the cap.
 
     Splitting by error does better on held-out views than splitting at random or by visibility.
     """
     gaussians = optimiser.gaussians().detach()
-    error, seen = blended_error(gaussians, views, rasterizer)
+    error, seen = blended_error(gaussians, views, rasterizer, correct)
     keep = (gaussians.opacities > settings.min_opacity) & (seen > 0)
     left = int(keep.sum())
     room = max(settings.cap - left, 0)
@@ -52,12 +53,16 @@ def densify(
     optimiser.rebuild(kept, halves(gaussians[split], generator))
 
 
-def blended_error(gaussians: Gaussians, views: TrainingViews, rasterizer: Rasterizer) -> tuple[Tensor, Tensor]:
+def blended_error(
+    gaussians: Gaussians, views: TrainingViews, rasterizer: Rasterizer, correct: Correction | None = None
+) -> tuple[Tensor, Tensor]:
     """(N,) sums over all training views of the absolute pixel error each Gaussian blends into, and of its weights."""
     total = torch.zeros((len(gaussians), 2), device=gaussians.device)
     for view, camera in enumerate(views.cameras):
         with torch.no_grad():
             color = rasterizer.render(gaussians, [camera]).color[0]
+            if correct is not None:
+                color = correct(view, color)
         error = (color - views.image(view)[0]).abs().mean(dim=2)
         total += lift(rasterizer, gaussians, camera, torch.stack((error, torch.ones_like(error)), dim=2))
     return total[:, 0], total[:, 1]

@@ -15,6 +15,7 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.densify import DensifySettings, densify
 from trackersplat.training.initialise import gaussians_from_points
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, optimise, scene_extent
+from trackersplat.training.photometric import AffineFit, PhotometricSettings
 from trackersplat.training.points.dense import PointSettings, sweep_points
 from trackersplat.training.progress import Progress
 
@@ -28,6 +29,7 @@ class FirstFrameSettings:
     points: PointSettings = field(default_factory=PointSettings)
     densify: DensifySettings = field(default_factory=DensifySettings)
     rates: LearningRates = field(default_factory=LearningRates)
+    photometric: PhotometricSettings = field(default_factory=PhotometricSettings)
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
     report_every: int = 10  # steps between two records
     measure_every: int = 0  # steps between two measurements on the held-out cameras; 0 never
@@ -76,16 +78,30 @@ def fit_first_frame(capture: Capture, frame: int, rasterizer: Rasterizer, settin
     d = settings.densify
     generator = torch.Generator().manual_seed(settings.seed)
     yield Progress(0, settings.steps, math.nan, gaussians, stage="optimise", detail=f"{len(gaussians):,} Gaussians")
+    colours = AffineFit(views, settings.photometric, settings.steps) if settings.photometric.mode != "off" and len(views) > 1 else None
+
+    def correct(view: int, color: torch.Tensor) -> torch.Tensor:
+        return color if colours is None else colours.apply(view, color)
+
     losses: list[torch.Tensor] = []
-    for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps), start=1):
+    for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, correct=correct), start=1):
         losses.append(loss)
+        if colours is not None:
+            colours.step()
+            if settings.photometric.mode == "auto" and step == math.ceil(settings.photometric.trial * settings.steps):
+                difference = colours.disagreement()
+                kept = difference >= settings.photometric.threshold
+                detail = f"cameras differ by {difference:.1f} grey levels, {'corrected' if kept else 'left as they are'}"
+                yield Progress(step, settings.steps, math.nan, optimiser.snapshot(), stage="optimise", detail=detail)
+                colours = colours if kept else None
         if step % d.every == 0 and step <= d.until * settings.steps:
-            densify(optimiser, views, rasterizer, d, int(d.until * settings.steps - step) // d.every + 1, generator)
+            densify(optimiser, views, rasterizer, d, int(d.until * settings.steps - step) // d.every + 1, generator, correct)
         measure = settings.measure_every and (step % settings.measure_every == 0 or step == settings.steps)
         if step % settings.report_every == 0 or step == settings.steps or measure:
             state = optimiser.snapshot()
+            affines = colours.affines() if colours is not None else None
             score = held_out_psnr(capture, frame, rasterizer, state) if measure else None
-            yield Progress(step, settings.steps, float(torch.stack(losses).mean()), state, score)
+            yield Progress(step, settings.steps, float(torch.stack(losses).mean()), state, score, colours=affines)
             losses = []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.losses import photometric_loss
+
+Correction = Callable[[int, Tensor], Tensor]  # (view, rendered colours) -> the colours as that view's camera shows them
 
 
 @dataclass(frozen=True)
@@ -127,15 +129,24 @@ def scene_extent(cameras: Sequence[Camera]) -> float:
 
 
 def optimise(
-    optimiser: Optimiser, views: TrainingViews, rasterizer: Rasterizer, steps: int, frozen: Gaussians | None = None
+    optimiser: Optimiser,
+    views: TrainingViews,
+    rasterizer: Rasterizer,
+    steps: int,
+    frozen: Gaussians | None = None,
+    correct: Correction | None = None,
 ) -> Iterator[Tensor]:
-    """Runs ``steps`` steps, one view each, and yields the loss of each; ``frozen`` Gaussians are rendered but not changed."""
+    """Runs ``steps`` steps, one view each, and yields the loss of each; ``frozen`` Gaussians are rendered but not changed.
+
+    The loss compares what ``correct`` makes of the rendered colours; what it learns from has its gradient when the loss is yielded.
+    """
     for _ in range(steps):
         view = views.draw()
         gaussians = optimiser.gaussians()
         if frozen is not None and len(frozen):
             gaussians = concatenate([gaussians, frozen])
         rendering = rasterizer.render(gaussians, [views.cameras[view]])
-        loss = photometric_loss(rendering.color, views.image(view))
+        color = rendering.color if correct is None else correct(view, rendering.color)
+        loss = photometric_loss(color, views.image(view))
         optimiser.step(loss)
         yield loss.detach()

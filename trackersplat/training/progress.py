@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.training.photometric import ColourAffines
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,4 @@ class Progress:
     psnr: float | None = None  # mean over the held-out cameras in dB, where it was measured at this step
     stage: str = ""  # set when a stage begins ("points", "optimise"); such a record reports no step
     detail: str = ""  # of the stage, for people
+    colours: ColourAffines | None = None  # by which the training cameras' colours differ, where they do

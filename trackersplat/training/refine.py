@@ -14,6 +14,7 @@ from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, optimise, scene_extent
+from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.progress import Progress
 
 
@@ -33,12 +34,21 @@ class RefineSettings:
 
 
 def refine_frame(
-    moved: Gaussians, static: Tensor, capture: Capture, frame: int, rasterizer: Rasterizer, settings: RefineSettings
+    moved: Gaussians,
+    static: Tensor,
+    capture: Capture,
+    frame: int,
+    rasterizer: Rasterizer,
+    settings: RefineSettings,
+    colours: ColourAffines | None = None,
 ) -> Iterator[Progress]:
     """Optimises the Gaussians that are not ``static`` (N,) bool against the training images of ``frame``, one view per step.
 
-    The result has the same Gaussians in the same order; static ones keep their bits. Held-out cameras are not looked at. Ends with
-    a record of ``step == steps`` that carries the result, also when there is nothing to do. Raises ShapeError if ``static`` does not fit.
+    ``colours`` of the first frame are applied as they are. The result has the same Gaussians in the same order; static ones keep their
+    bits. Held-out cameras are not looked at. Ends with a record of ``step == steps`` that carries the result, also when there is nothing
+    to do.
+
+    Raises ShapeError if ``static`` does not fit.
     """
     if static.shape != (len(moved),) or static.dtype != torch.bool:
         raise ShapeError(f"refine_frame() needs a bool mask for {len(moved)} Gaussians, got {tuple(static.shape)} {static.dtype}.")
@@ -51,8 +61,12 @@ def refine_frame(
     frozen = moved[static]
     views = TrainingViews(capture, frame, rasterizer.device, settings.seed)
     optimiser = Optimiser(moved[moving], settings.rates, scene_extent(views.cameras), settings.steps)
+
+    def correct(view: int, color: Tensor) -> Tensor:
+        return color if colours is None else colours.apply(views.cameras[view].name, color)
+
     losses: list[Tensor] = []
-    for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, frozen), start=1):
+    for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, frozen, correct), start=1):
         losses.append(loss)
         if step % settings.report_every == 0 or step == settings.steps:
             state = _merged(moved, moving, optimiser.gaussians().detach())

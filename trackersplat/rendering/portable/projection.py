@@ -43,10 +43,9 @@ f4 = np.float32
 RECORD = 16  # floats per splat
 U, V, A, B, D, LOG_OPACITY, RED, GREEN, BLUE, DEPTH, EXTENT_X, EXTENT_Y = range(12)
 
-CAMERA = 24  # floats per camera: rotation 9, translation 3, fx, fy, cx, cy, slope limits x 2, y 2, centre 3
+CAMERA = 24  # floats per camera: rotation 9, translation 3, fx, fy, cx, cy, slope limits x 2, y 2, centre 3, near plane
 
 TILE = LANES  # tiles are 16 x 16 pixels: a row is one vector
-NEAR = 0.01
 FAR = 1e10  # only to leave out what is not finite
 DILATION = 0.3  # px^2
 LOG2_E = 1.4426950408889634
@@ -65,7 +64,8 @@ def pack_camera(camera: Camera) -> np.ndarray:
     for focal, principal, size in ((camera.fx, camera.cx, camera.width), (camera.fy, camera.cy, camera.height)):
         margin = 0.15 * size / focal
         limits += [-principal / focal - margin, (size - principal) / focal + margin]
-    numbers = (*camera.rotation.ravel(), *camera.translation, camera.fx, camera.fy, camera.cx, camera.cy, *limits, *camera.center)
+    lens = camera.fx, camera.fy, camera.cx, camera.cy
+    numbers = (*camera.rotation.ravel(), *camera.translation, *lens, *limits, *camera.center, camera.near)
     packed = np.zeros(CAMERA, np.float32)
     packed[: len(numbers)] = numbers
     return packed
@@ -195,7 +195,7 @@ def _project_block(means, quats, log_scales, logits, sh, stored, degree, camera,
     x, y, z = to_camera(camera, mx, my, mz)
     logit = load(columns, LOGIT * LANES)
     log_opacity = log_sigmoid(logit)
-    visible = (z > NEAR) & (z < FAR) & (log_opacity > -LOG2_255) & (logit > -6.0)  # NaN compares false
+    visible = (z > splat(camera[23])) & (z < FAR) & (log_opacity > -LOG2_255) & (logit > -6.0)  # NaN compares false
     if not any_lane(visible):
         return False
     rz = splat(1.0) / z

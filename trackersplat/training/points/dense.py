@@ -15,11 +15,15 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
 from trackersplat.errors import InputError
 from trackersplat.training.points.fusion import Surface, fuse
+from trackersplat.training.points.rig import surrounding_rig
+from trackersplat.training.points.surround import floating, foreground_hull, shell_points
 from trackersplat.training.points.sweep import DepthMap, View, sweep
 from trackersplat.training.points.views import depth_range, neighbours, tighten
 
 DETAIL_FLOOR = 6.0  # grey levels per pixel; a flat region gets points as if it had this much detail
 _COARSE_SIDE = 96  # pixels, longer side of the images that find the depth range
+SHELL_SIDE = 360  # pixels, longer side of the images that find what surrounds the rig
+SHELL_SHARE, HULL_SHARE = 0.35, 0.25  # of the points, where the cameras surround the scene; the sweep gives the rest
 _THREADS = 8  # at most; each holds a cost volume
 
 
@@ -68,14 +72,28 @@ def sweep_points(capture: Capture, cameras: Sequence[int], frame: int, settings:
             maps.append(depth_map)
             yield f"depth of view {len(maps)} of {len(views)}"
     surface = fuse([v.camera for v in views], [m.depth for m in maps])
-    if not len(surface.xyz):
+    around: list[PointCloud] = []
+    rig = surrounding_rig([capture.cameras[i] for i in cameras])
+    if rig is not None:
+        yield "what surrounds the rig"
+        full = [capture.cameras[i] for i in cameras], [images[i] for i in cameras], [capture.mask(i, frame) for i in cameras]
+        small = [_view(capture.cameras[i], images[i], min(SHELL_SIDE, settings.max_side)) for i in cameras]
+        cloud, shell = shell_points(small, *full, rig, round(SHELL_SHARE * settings.count))
+        around.append(cloud)
+        if shell is not None and len(surface.xyz):
+            surface = surface.without(floating(surface.xyz, full[0], full[2], shell))
+        around.append(foreground_hull(*full, rig, round(HULL_SHARE * settings.count), settings.seed))
+    found_around = sum(len(cloud.xyz) for cloud in around)
+    if not len(surface.xyz) and not found_around:
         if capture.points is not None and len(capture.points.xyz):
             yield f"no surface found; {len(capture.points.xyz):,} points of the capture"
             return capture.points
         raise InputError(
             f"{capture.name}, frame {frame + 1}: no two views agree on any surface; check the calibration, or give the capture points."
         )
-    cloud = _thin(surface, [_resized(images[i], settings.max_side) for i in cameras], settings)
+    cloud = _thin(surface, [_resized(images[i], settings.max_side) for i in cameras], settings.count - found_around, settings.seed)
+    if found_around:
+        cloud = PointCloud(*(np.concatenate([getattr(c, part) for c in (*around, cloud)]) for part in ("xyz", "rgb")))
     yield f"{len(cloud.xyz):,} points from {len(views)} views"
     return cloud
 
@@ -98,8 +116,8 @@ def _depth_maps(views: list[View], ranges: list[tuple[float, float]]) -> Generat
         pool.shutdown(cancel_futures=True)
 
 
-def _thin(surface: Surface, images: list[np.ndarray], settings: PointSettings) -> PointCloud:
-    """At most ``settings.count`` points, more where the image has detail, with their colours."""
+def _thin(surface: Surface, images: list[np.ndarray], count: int, seed: int) -> PointCloud:
+    """At most ``count`` points, more where the image has detail, with their colours."""
     rgb = np.empty(surface.xyz.shape, dtype=np.uint8)
     detail = np.empty(len(surface.xyz), dtype=np.float32)
     for i, image in enumerate(images):
@@ -107,11 +125,11 @@ def _thin(surface: Surface, images: list[np.ndarray], settings: PointSettings) -
         column, row = surface.pixel[mine].T
         rgb[mine] = image[row, column]
         detail[mine] = _detail(image)[row, column]
-    if len(rgb) > settings.count:
+    if len(rgb) > count:
         # weighted choice without replacement: the largest of log(weight) + Gumbel noise
-        noise = np.random.default_rng(settings.seed).gumbel(size=len(rgb))
+        noise = np.random.default_rng(seed).gumbel(size=len(rgb))
         score = np.log(detail) + noise
-        chosen = np.sort(np.argpartition(-score, settings.count)[: settings.count])
+        chosen = np.sort(np.argpartition(-score, count)[:count])
     else:
         chosen = np.arange(len(rgb))
     return PointCloud(surface.xyz[chosen].astype(np.float32), rgb[chosen])

@@ -24,6 +24,11 @@ class Surface:
     depth: np.ndarray  # (N,) float64, in that view
     agreeing: np.ndarray  # (N,) int, views that confirmed it
 
+    def without(self, dropped: np.ndarray) -> Surface:
+        """The points that ``dropped`` (N,) bool does not name."""
+        keep = ~dropped
+        return Surface(self.xyz[keep], self.view[keep], self.pixel[keep], self.depth[keep], self.agreeing[keep])
+
 
 def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float = TOLERANCE, agreeing: int = AGREEING) -> Surface:
     """One point per visible surface pixel, the mean of what the agreeing views say.

@@ -62,7 +62,7 @@ def depth_range(capture: Capture, cameras: Sequence[int], index: int) -> tuple[f
     size = float(np.linalg.norm(centers[:, None] - centers, axis=2).max())
     if size <= 0:
         raise InputError(f"{capture.name}: all cameras stand at one point, so no depth can be measured; give the capture points.")
-    focus = _common_focus([capture.cameras[i] for i in cameras])
+    focus = common_focus([capture.cameras[i] for i in cameras])
     ahead = size if focus is None else float((camera.rotation @ focus + camera.translation)[2])
     return (0.15 * ahead, 5 * ahead) if focus is not None and ahead > 0.2 * size else (0.2 * size, 30 * size)
 
@@ -82,7 +82,7 @@ def _seen_depths(camera: Camera, xyz: np.ndarray) -> np.ndarray:
     return depth[inside]
 
 
-def _common_focus(cameras: list[Camera]) -> np.ndarray | None:
+def common_focus(cameras: list[Camera]) -> np.ndarray | None:
     """(3,) the point nearest to all optical axes in the least-squares sense; None if they are almost parallel."""
     normal, right = np.zeros((3, 3)), np.zeros(3)
     for camera in cameras:

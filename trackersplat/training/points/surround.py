@@ -1,0 +1,98 @@
+"""Points of a rig that surrounds its scene: the shell around it, and where there are masks, the hull of the foreground."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from trackersplat.captures.camera import Camera
+from trackersplat.captures.capture import PointCloud
+from trackersplat.training.points.colouring import median_colours, visible_from
+from trackersplat.training.points.hull import hull_surface
+from trackersplat.training.points.rig import Rig
+from trackersplat.training.points.shell import Shell, find_shell, spread_directions
+from trackersplat.training.points.sweep import View
+
+MOST_CANDIDATES = 2_000_000  # directions tried
+_SHELL_THICKNESS = 0.05  # of its radius; nearer than that in front of it, a point may belong to it
+_BORDER = 0.01  # of the image's width: masks are widened by so much before the background is looked at
+
+
+def foreground_hull(
+    cameras: Sequence[Camera], images: Sequence[np.ndarray], masks: Sequence[np.ndarray | None], rig: Rig, count: int, seed: int
+) -> PointCloud:
+    """At most ``count`` points on the visual hull of the masks, coloured by the views that see them; none where there are no masks.
+
+    ``images`` (H, W, 3) uint8 and ``masks`` (H, W) bool at the cameras' sizes.
+    """
+    own = [i for i, mask in enumerate(masks) if mask is not None]
+    cameras, images = [cameras[i] for i in own], [images[i] for i in own]
+    foreground = [mask for mask in masks if mask is not None]
+    if len(own) < 2 or count < 1:
+        return _no_points()
+    xyz, width = hull_surface(cameras, foreground, rig)
+    if not len(xyz):
+        return _no_points()
+    seen = visible_from(xyz, width, cameras)
+    chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(seen.any(axis=0)))[:count])
+    rgb, votes = median_colours(xyz[chosen], cameras, images, foreground, seen[:, chosen])
+    return PointCloud(xyz[chosen][votes > 0].astype(np.float32), rgb[votes > 0])
+
+
+def shell_points(
+    views: Sequence[View],
+    cameras: Sequence[Camera],
+    images: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray | None],
+    rig: Rig,
+    count: int,
+) -> tuple[PointCloud, Shell | None]:
+    """The shell, and about ``count`` points, evenly spread over what the views see of the shell; none where they agree nowhere.
+
+    ``views`` are those that the shell is found with, at any size; ``images`` and ``masks`` at the sizes of ``cameras`` give the colours.
+    """
+    hidden = [None if mask is None else _widened(mask) for mask in masks]
+    small = [
+        None if mask is None else cv2.resize(mask.astype(np.uint8), view.gray.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+        for mask, view in zip(hidden, views, strict=True)
+    ]
+    shell = find_shell(views, small, rig) if count > 0 else None
+    if shell is None:
+        return _no_points(), None
+    background = [np.ones(image.shape[:2], dtype=bool) if mask is None else ~mask for mask, image in zip(hidden, images, strict=True)]
+    _, votes = median_colours(shell.points(spread_directions(4096)), cameras, images, background)
+    share = max(float((votes > 0).mean()), 0.01)  # of the sphere that any view sees
+    xyz = shell.points(spread_directions(min(round(count / share), MOST_CANDIDATES)))
+    rgb, votes = median_colours(xyz, cameras, images, background)
+    return PointCloud(xyz[votes > 0].astype(np.float32), rgb[votes > 0]), shell
+
+
+def floating(xyz: np.ndarray, cameras: Sequence[Camera], masks: Sequence[np.ndarray | None], shell: Shell) -> np.ndarray:
+    """(N,) bool: points (N, 3) that can be nothing: well in front of the shell, yet before the background in a view with a mask.
+
+    What textureless walls make a sweep believe hangs in the room, large, and fogs every view. None without masks.
+    """
+    offset = xyz - shell.center
+    distance = np.linalg.norm(offset, axis=1)
+    radius = np.linalg.norm(shell.points(offset / np.maximum(distance, 1e-12)[:, None]) - shell.center, axis=1)
+    contradicted = np.zeros(len(xyz), dtype=bool)
+    for camera, mask in zip(cameras, masks, strict=True):
+        if mask is None:
+            continue
+        pixel, depth = camera.project(xyz)
+        column, row = np.floor(np.nan_to_num(pixel, nan=-1.0).clip(-1, 1e6)).astype(np.int64).T
+        inside = (depth > camera.near) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
+        wide = _widened(mask)
+        contradicted[inside] |= ~wide[row[inside], column[inside]]
+    return contradicted & (distance < (1.0 - _SHELL_THICKNESS) * radius)
+
+
+def _widened(mask: np.ndarray) -> np.ndarray:
+    side = 2 * max(1, round(_BORDER * mask.shape[1] / 2)) + 1
+    return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), dtype=np.uint8)) > 0
+
+
+def _no_points() -> PointCloud:
+    return PointCloud(np.zeros((0, 3), dtype=np.float32), np.zeros((0, 3), dtype=np.uint8))
