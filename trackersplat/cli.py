@@ -1,13 +1,11 @@
-"""The command line: ``trackersplat info | reconstruct | compact``. Exit codes: 0 done, 1 defect, 2 bad input, 130 stopped."""
+"""The command line: ``trackersplat info | reconstruct | compact | bench``. Exit codes: 0 done, 1 defect, 2 bad input, 130 stopped."""
 
 from __future__ import annotations
 
 import dataclasses
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,15 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from trackersplat import __version__
-from trackersplat.errors import InputError
+from trackersplat.commands.bench import Bench
+from trackersplat.commands.options import check_numbers, with_held_out
+from trackersplat.commands.outcome import exit_code, traceback_in
 from trackersplat.tracking.registry import DEFAULT_TRACKER
 
 if TYPE_CHECKING:
-    from trackersplat.captures.capture import Capture
     from trackersplat.rendering.rasterizer import Rasterizer
     from trackersplat.runs.settings import ReconstructSettings
-
-MAX_SEED = 2**62
 
 
 @dataclass(frozen=True)
@@ -81,14 +78,14 @@ class Reconstruct:
 
         capture = open_capture(self.capture)
         if self.hold_out is not None:
-            capture = _with_held_out(capture, self.hold_out)
+            capture = with_held_out(capture, self.hold_out)
         frames = parse_frames(self.frames, capture.frame_count)
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
         settings = self._settings(rasterizer)
         info = {"settings": settings.to_json(), **versions(rasterizer)}
         run = Run.create(self.out or default_out(capture), capture, info)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)
-        with _traceback_in(run.path / "run.log"), reporter:
+        with traceback_in(run.path / "run.log"), reporter:
             for event in reconstruct(capture, run, frames, settings, rasterizer):
                 reporter.show(event)
         if self.compact:
@@ -104,13 +101,7 @@ class Reconstruct:
         tracker = None if self.tracker == "none" else self.tracker
         if tracker is not None:
             create_tracker(tracker)  # an unknown name is said before anything is written
-        for name, steps in (("--steps", self.steps), ("--first-steps", self.first_steps)):
-            if steps is not None and steps < 1:
-                raise InputError(f"{name} must be at least 1, got {steps}.")
-        if self.batch < 1:
-            raise InputError(f"--batch must be at least 1, got {self.batch}.")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise InputError(f"--seed must be from 0 to {MAX_SEED}, got {self.seed}.")
+        check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, batch=self.batch)
         return dataclasses.replace(
             settings,
             tracker=tracker,
@@ -136,7 +127,7 @@ class Compact:
         print(f"{run.path}: {len(run.frames())} frames, {size / 1e6:.2f} MB")
 
 
-_COMMANDS: dict[str, Callable[..., Any]] = {"info": Info, "reconstruct": Reconstruct, "compact": Compact}
+_COMMANDS: dict[str, Callable[..., Any]] = {"info": Info, "reconstruct": Reconstruct, "compact": Compact, "bench": Bench}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -153,52 +144,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     signal.signal(signal.SIGTERM, _stop)
     sys.exit(exit_code(command.run))
-
-
-def exit_code(work: Callable[[], None]) -> int:
-    """Runs ``work`` and says what went wrong, if anything, in the way a person can use."""
-    try:
-        work()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped. Finished frames are kept; the same command goes on from there.", file=sys.stderr)
-        return 130
-    except DefectError as error:
-        print(f"internal error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-class DefectError(Exception):
-    """One of our own errors, whose traceback has been written to a log."""
-
-
-@contextmanager
-def _traceback_in(log: Path) -> Iterator[None]:
-    """Keeps the traceback of a defect in a file and replaces it by one sentence."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        try:
-            with log.open("a", encoding="utf-8") as file:
-                traceback.print_exc(file=file)
-            where = f"traceback in {log}"
-        except OSError as unwritten:
-            where = f"{log} cannot be written ({unwritten.strerror}), so there is no traceback"
-        raise DefectError(f"{type(error).__name__}: {error} ({where})") from error
-
-
-def _with_held_out(capture: Capture, names: str) -> Capture:
-    held_out = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    for name in held_out:
-        capture.camera_index(name)
-    if len(held_out) >= len(capture.cameras):
-        raise InputError(f"--hold-out names all {len(capture.cameras)} cameras of {capture.name}; leave some to reconstruct from.")
-    return dataclasses.replace(capture, held_out=held_out)
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

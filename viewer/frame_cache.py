@@ -14,6 +14,7 @@ from viewer.state import State, Store
 if TYPE_CHECKING:
     from trackersplat.gaussians.gaussians import Gaussians
     from trackersplat.tracking.point_tracks import PointTracks
+    from trackersplat.training.photometric import ColourAffines
 
 MEMORY = 1 << 30  # bytes of Gaussians to keep
 
@@ -32,6 +33,7 @@ class FrameCache:
         self._memory = memory
         self._kept: OrderedDict[_Key, Gaussians] = OrderedDict()
         self._tracks: tuple[_Key | None, dict[str, PointTracks]] = (None, {})  # of the last frame asked for
+        self._colours: dict[_Key, ColourAffines | None] = {}  # a few numbers per camera: of every frame that was asked for
         self._forgotten = 0  # grows with every call of ``forget``
         self._lock = threading.Lock()
         self._reading = threading.Lock()  # one disk reader at a time is fastest, and never reads a frame twice
@@ -54,6 +56,7 @@ class FrameCache:
         with self._lock:
             self._forgotten += 1
             self._kept.pop((run, frame), None)
+            self._colours.pop((run, frame), None)
             self._tracks = (None, {})
 
     def shown(self, state: State) -> Gaussians | None:
@@ -77,6 +80,21 @@ class FrameCache:
         with self._lock:
             self._tracks = (key, tracks)
         return tracks
+
+    def colours(self, run: Path, frame: int) -> ColourAffines | None:
+        """By what the training cameras' colours differ; None where they do not. Raises InputError."""
+        key = (run, frame)
+        with self._lock:
+            if key in self._colours:
+                return self._colours[key]
+            forgotten = self._forgotten
+        from trackersplat.runs.run import Run
+
+        colours = Run.open(run).read_colours(frame)
+        with self._lock:
+            if self._forgotten == forgotten:
+                self._colours[key] = colours
+        return colours
 
     def _get(self, key: _Key) -> Gaussians:
         with self._lock:

@@ -72,3 +72,24 @@ def test_different_shapes_are_refused() -> None:
         psnr(a, a[:-1])
     with pytest.raises(ShapeError):
         ssim(a[None], a[None])
+
+
+def test_a_mask_limits_both_metrics_to_its_pixels() -> None:
+    a, b = _images()
+    mask = np.random.default_rng(1).random(a.shape[:2]) < 0.3
+    error = np.mean((a[mask].astype(np.float64) - b[mask]) ** 2)
+    assert psnr(a, b, mask) == pytest.approx(-10 * math.log10(error), abs=1e-4)
+    everywhere = np.ones(a.shape[:2], bool)
+    assert psnr(a, b, everywhere) == pytest.approx(psnr(a, b), abs=1e-6)
+    assert ssim(a, b, everywhere) == pytest.approx(ssim(a, b), abs=1e-6)
+    inside, outside = ssim(a, b, mask), ssim(a, b, ~mask)
+    assert mask.mean() * inside + (~mask).mean() * outside == pytest.approx(ssim(a, b), abs=1e-5)
+    assert inside != pytest.approx(outside, abs=1e-3)
+
+
+def test_an_empty_mask_has_no_value_and_a_wrong_one_is_refused() -> None:
+    a, b = _images()
+    assert math.isnan(psnr(a, b, np.zeros(a.shape[:2], bool)))
+    assert math.isnan(ssim(a, b, np.zeros(a.shape[:2], bool)))
+    with pytest.raises(ShapeError, match="mask"):
+        psnr(a, b, np.ones((4, 4), bool))

@@ -17,6 +17,7 @@ from trackersplat.runs.events import FrameDone, FrameScores
 from trackersplat.runs.records import CameraScore
 from trackersplat.runs.run import FrameResult, Run, default_out, find_runs
 from trackersplat.tracking.point_tracks import PointTracks
+from trackersplat.training.photometric import ColourAffines
 
 INFO = {"settings": {"tracker": "dis", "refine": {"steps": 60}}}
 
@@ -249,3 +250,22 @@ def test_compacting_leaves_the_files_of_a_linked_frame_alone(run: Run, tmp_path:
 )
 def test_a_run_stays_below_the_output_folder_whatever_the_capture_is_called(capture: Capture, name: str, folder: str) -> None:
     assert default_out(replace(capture, name=name)) == Path("output") / folder
+
+
+def test_the_cameras_colours_come_back_for_the_next_frames(run: Run, capture: Capture) -> None:
+    assert run.read_colours(0) is None
+    colours = ColourAffines(("a", "b"), torch.eye(3, 4) + torch.tensor([0.125, -0.125])[:, None, None])
+    run.write_frame(replace(result(2, 1), colours=colours), capture)
+    again = run.read_colours(2)
+    assert again is not None
+    assert again.cameras == ("a", "b")
+    assert torch.equal(again.matrices, colours.matrices)
+    run.compact()
+    assert run.read_colours(2) is not None
+
+
+@pytest.mark.parametrize("text", ['{"a": [[1, 0], [0, 1]]}', "[]", "{", '{"a": [[1e999, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}'])
+def test_damaged_colours_are_said_in_one_sentence(run: Run, text: str) -> None:
+    (run.path / "frame1" / "colours.json").write_text(text)
+    with pytest.raises(InputError, match=r"colours\.json"):
+        run.read_colours(0)

@@ -12,6 +12,7 @@ import torch
 import viewer.frame_cache
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.training.photometric import ColourAffines
 from viewer.frame_cache import FrameCache
 from viewer.state import Draft, State, Store
 
@@ -73,6 +74,28 @@ def test_the_least_recently_used_frame_makes_room(reads: list[tuple[Path, int]])
     for frame in (0, 1, 0, 2, 0, 1):
         frame_cache.frame(RUN, frame)
     assert [frame for _, frame in reads] == [0, 1, 2, 1]
+    frame_cache.close()
+
+
+def test_the_colours_of_a_frame_are_read_once_until_it_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    class Reader:
+        def read_colours(self, frame: int) -> ColourAffines | None:
+            asked.append(frame)
+            return None if frame == 0 else ColourAffines(("a",), torch.full((1, 3, 4), float(len(asked))))
+
+    monkeypatch.setattr("trackersplat.runs.run.Run.open", lambda path: Reader())
+    frame_cache = FrameCache(Store(State(frame_count=5)))
+    assert frame_cache.colours(tmp_path, 0) is None
+    assert frame_cache.colours(tmp_path, 0) is None
+    first = frame_cache.colours(tmp_path, 1)
+    assert frame_cache.colours(tmp_path, 1) is first
+    assert asked == [0, 1]
+    frame_cache.forget(tmp_path, 1)
+    again = frame_cache.colours(tmp_path, 1)
+    assert again is not None
+    assert float(again.matrices[0, 0, 0]) == 3.0
     frame_cache.close()
 
 

@@ -17,6 +17,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.metrics.image import psnr
 from trackersplat.rendering.rasterizer import Rendering
 from trackersplat.tracking.point_tracks import PointTracks
+from trackersplat.training.photometric import ColourAffines
 from viewer.scene.compare import BACKDROP
 from viewer.scene.painter import DIM, Painter, page_camera, smaller
 from viewer.state import State
@@ -66,6 +67,9 @@ class Shelf:
             return None
         return Gaussians(torch.full((1, 3), source / 10), torch.ones(1, 4), torch.zeros(1, 3), torch.zeros(1), torch.zeros(1, 1, 3))
 
+    def colours(self, run: Path, frame: int) -> ColourAffines | None:
+        return None
+
     def tracks(self, run: Path, frame: int) -> dict[str, PointTracks]:
         start = np.array([[10.5, 15.5]], np.float32)
         return {"b": PointTracks(0, frame, start, start + np.array([[20, 0]], np.float32), np.ones(1, np.float32))}
@@ -112,6 +116,24 @@ def test_the_wipe_scores_only_the_part_of_the_render_that_is_shown(painter: Pain
     assert score.psnr == psnr(ramp(0.4)[:, 16:], capture.image(1, 4)[:, 16:])
     assert np.array_equal(picture.image[:, :16], capture.image(1, 4)[:, :16])
     assert np.array_equal(picture.image[:, 17:], ramp(0.4)[:, 17:])  # column 16 is the seam
+
+
+def test_a_training_camera_is_shown_and_scored_in_its_own_colours_and_a_held_out_one_as_rendered(
+    painter: Painter, capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Camera a shows blue twice as bright and a tenth more red; b, held out, must not profit though the file names it."""
+    matrix = torch.tensor([[1.0, 0, 0, 0.1], [0, 1, 0, 0], [0, 0, 2, 0]])
+    monkeypatch.setattr(Shelf, "colours", lambda *_: ColourAffines(("a", "b"), matrix.expand(2, 3, 4)))
+    expected = ramp(0.8)
+    expected[..., 0] = (np.clip((np.arange(WIDTH) + 0.5) / WIDTH + 0.1, 0, 1) * 255 + 0.5).astype(np.uint8)
+    for scale in (1.0, 0.999):
+        picture = painter.through(replace(STATE, camera=0), CANVAS, scale)
+        assert np.abs(picture.image.astype(int) - expected).max() <= 1
+    score = painter.through(replace(STATE, camera=0), CANVAS).comparison
+    assert score is not None
+    assert score.psnr == pytest.approx(psnr(expected, capture.image(0, 4)), abs=0.01)
+    assert np.array_equal(painter.through(STATE, CANVAS).image, ramp(0.4))
+    assert np.array_equal(painter.free(STATE, page_camera(np.zeros(3), np.eye(3), 1.0, WIDTH, HEIGHT)).image, ramp(0.4))
 
 
 def test_the_photo_needs_no_render(capture: Capture) -> None:

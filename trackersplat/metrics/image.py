@@ -18,22 +18,27 @@ C2 = 0.03**2
 Image = Tensor | np.ndarray
 
 
-def psnr(image: Image, reference: Image) -> float:
-    """Peak signal-to-noise ratio in dB of ``image`` against ``reference``, over all pixels and channels.
+def psnr(image: Image, reference: Image, mask: np.ndarray | None = None) -> float:
+    """Peak signal-to-noise ratio in dB of ``image`` against ``reference``, over all channels of all pixels or those of ``mask``.
 
-    Both of one shape, uint8 or floating; floating values are clamped to [0, 1] first. Equal images give infinity.
-    Raises ShapeError if the shapes differ.
+    Both of one shape, uint8 or floating; floating values are clamped to [0, 1] first. Equal images give infinity, a mask
+    (bool, of the pixels' shape) without pixels nan. Raises ShapeError if the shapes differ.
     """
     a, b = _pair(image, reference)
+    if mask is not None:
+        a, b = _masked(a, mask), _masked(b, mask)
+        if not a.size:
+            return math.nan
     difference = a - b
     error = float(np.square(difference, out=difference).mean(dtype=np.float64))
     return math.inf if error == 0 else -10.0 * math.log10(error)
 
 
-def ssim(image: Image, reference: Image) -> float:
+def ssim(image: Image, reference: Image, mask: np.ndarray | None = None) -> float:
     """Mean structural similarity (Wang et al. 2004) in [-1, 1], in the form the 3DGS papers report.
 
-    Gaussian window of 11 pixels with sigma 1.5, zeros beyond the border, per channel, mean over pixels and channels.
+    Gaussian window of 11 pixels with sigma 1.5, zeros beyond the border, per channel, mean over pixels and channels; with a
+    ``mask`` (H, W) bool over its pixels only (nan if it has none), whose windows still reach outside it.
     Both (H, W, C), uint8 or floating; floating values are clamped to [0, 1] first. Raises ShapeError if the shapes differ.
     """
     a, b = _pair(image, reference)
@@ -43,6 +48,10 @@ def ssim(image: Image, reference: Image) -> float:
     mutual, squares = mean_a * mean_b, mean_a * mean_a + mean_b * mean_b
     covariance, variances = ab - mutual, aa + bb - squares
     similarity = (2 * mutual + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
+    if mask is not None:
+        similarity = _masked(similarity, mask)
+        if not similarity.size:
+            return math.nan
     return float(similarity.mean(dtype=np.float64))
 
 
@@ -57,6 +66,12 @@ def _pair(image: Image, reference: Image) -> tuple[np.ndarray, np.ndarray]:
     if a.shape != b.shape:
         raise ShapeError(f"The images to compare have shapes {a.shape} and {b.shape}; they must be equal.")
     return a, b
+
+
+def _masked(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    if mask.dtype != np.bool_ or mask.shape != values.shape[: mask.ndim] or mask.ndim < 2:
+        raise ShapeError(f"A mask must be bool of the image's (height, width), got {mask.dtype} {mask.shape} for {values.shape}.")
+    return values[mask]
 
 
 def _unit(image: Image) -> np.ndarray:

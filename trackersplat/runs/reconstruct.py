@@ -32,6 +32,7 @@ from trackersplat.tracking.registry import create_tracker
 from trackersplat.tracking.tracker import DenseTracks
 from trackersplat.tracking.views import track_views
 from trackersplat.training.first_frame import fit_first_frame
+from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.progress import Progress
 from trackersplat.training.refine import refine_frame
 
@@ -83,18 +84,19 @@ def _prepare(rasterizer: Rasterizer, frame: int) -> Iterator[Stage]:
 def _first(capture: Capture, run: Run, frame: int, settings: ReconstructSettings, rasterizer: Rasterizer) -> Iterator[Event]:
     started = time.perf_counter()
     first = replace(settings.first, seed=settings.seed + frame)
-    result: Gaussians | None = None
+    last: Progress | None = None
     for event in _steps(run, frame, fit_first_frame(capture, frame, rasterizer, first), preview=True):
-        if isinstance(event, Gaussians):
-            result = event
+        if isinstance(event, Progress):
+            last = event
         else:
             yield event
-    assert result is not None, "a fit that yields no progress"
+    assert last is not None, "a fit that yields no progress"
+    result = last.gaussians.detach()
     yield Stage(frame, "measure")
-    held_out, training = _scores(rasterizer, capture, frame, {"": result})
+    held_out, training = _scores(rasterizer, capture, frame, {"": result}, last.colours)
     scores = FrameScores(None, None, _mean([s.psnr for s in held_out]), _mean([s.ssim for s in held_out]))
     done = FrameDone(frame, None, scores, len(result), 0.0, 0.0, time.perf_counter() - started)
-    run.write_frame(FrameResult(done, result, settings.first.steps, held_out, training), capture)
+    run.write_frame(FrameResult(done, result, settings.first.steps, held_out, training, colours=last.colours), capture)
     yield done
 
 
@@ -102,6 +104,7 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
     assert batch.base is not None
     started = time.perf_counter()
     base = run.read_frame(batch.base).to(rasterizer.device)
+    colours = run.read_colours(batch.base)
     tracks: list[tuple[int, DenseTracks]] = []
     through = batch.tracked(run.frames())
     if settings.tracker is not None:
@@ -127,14 +130,14 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         yield Stage(frame, "refine")
         refine = replace(settings.refine, seed=settings.seed + frame)
         result = moved
-        for event in _steps(run, frame, refine_frame(moved, static, capture, frame, rasterizer, refine), preview=False):
-            if isinstance(event, Gaussians):
-                result = event
+        for event in _steps(run, frame, refine_frame(moved, static, capture, frame, rasterizer, refine, colours), preview=False):
+            if isinstance(event, Progress):
+                result = event.gaussians.detach()
             else:
                 yield event
         yield Stage(frame, "measure")
         stages = {"still": base, "moved": moved, "": result}
-        held_out, training = _scores(rasterizer, capture, frame, stages if motion is not None else {"still": base, "": result})
+        held_out, training = _scores(rasterizer, capture, frame, stages if motion is not None else {"still": base, "": result}, colours)
         scores = FrameScores(
             _mean([s.still_psnr for s in held_out]),
             _mean([s.moved_psnr for s in held_out]),
@@ -146,12 +149,12 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         done = FrameDone(frame, batch.base, scores, len(result), measured, static.float().mean().item(), seconds)
         kept = {capture.cameras[camera].name: sample_grid(dense, position, TRACK_GRID_PX) for camera, dense in tracks}
         withheld = None if motion is None else motion.withheld
-        run.write_frame(FrameResult(done, result, settings.refine.steps, held_out, training, kept, withheld), capture)
+        run.write_frame(FrameResult(done, result, settings.refine.steps, held_out, training, kept, withheld, colours), capture)
         yield done
 
 
-def _steps(run: Run, frame: int, progress: Iterator[Progress], *, preview: bool) -> Iterator[StepDone | Preview | Stage | Gaussians]:
-    """The events of an optimisation, and last of all its result."""
+def _steps(run: Run, frame: int, progress: Iterator[Progress], *, preview: bool) -> Iterator[StepDone | Preview | Stage | Progress]:
+    """The events of an optimisation, and last of all the record that carries its result."""
     last_preview = 0.0
     latest: Progress | None = None
     for latest in progress:
@@ -165,16 +168,16 @@ def _steps(run: Run, frame: int, progress: Iterator[Progress], *, preview: bool)
             yield Preview(frame, str(path))
             last_preview = time.monotonic()
     if latest is not None:
-        yield latest.gaussians.detach()
+        yield latest
 
 
 def _scores(
-    rasterizer: Rasterizer, capture: Capture, frame: int, stages: dict[str, Gaussians]
+    rasterizer: Rasterizer, capture: Capture, frame: int, stages: dict[str, Gaussians], colours: ColourAffines | None
 ) -> tuple[tuple[CameraScore, ...], tuple[CameraScore, ...]]:
     """Scores of the held-out cameras at every stage, and of the training cameras for the result alone."""
 
     def score(camera: int, wanted: dict[str, Gaussians]) -> CameraScore:
-        found = {name: compare_with_camera(rasterizer, gaussians, capture, camera, frame) for name, gaussians in wanted.items()}
+        found = {name: compare_with_camera(rasterizer, gaussians, capture, camera, frame, colours) for name, gaussians in wanted.items()}
         still, moved = found.get("still"), found.get("moved")
         return CameraScore(capture.cameras[camera].name, *found[""], still[0] if still else None, moved[0] if moved else None)
 

@@ -18,6 +18,7 @@ from viewer.state import Comparison, State
 if TYPE_CHECKING:
     from trackersplat.gaussians.gaussians import Gaussians
     from trackersplat.rendering.rasterizer import Rasterizer, Rendering
+    from trackersplat.training.photometric import ColourAffines
 
 PREFETCHED = 4  # photographs decoded ahead while playing
 DIM = 0.4  # brightness of a frame that stands in for one that is not reconstructed
@@ -65,7 +66,8 @@ class Painter:
     def through(self, state: State, canvas: tuple[int, int], scale: float = 1.0) -> Picture:
         """The scene, the photograph or both through the capture's camera ``state.camera``, on a canvas (width, height).
 
-        At ``scale`` 1 every pixel of the camera is rendered and scored; below it (while things move) fewer, unscored.
+        At ``scale`` 1 every pixel of the camera is rendered and scored; below it (while things move) fewer, unscored. A training
+        camera whose colours differ from those of the scene is shown and scored in its own, as in the run's log.
         Raises InputError if the photograph or the frame cannot be read.
         """
         assert state.camera is not None
@@ -80,7 +82,7 @@ class Painter:
             image = self._capture.image(state.camera, state.frame)
         else:
             small = camera if scale >= 1 else camera.resized(max(round(camera.width * scale), 16), max(round(camera.height * scale), 16))
-            image = self._dim(state, self._picture(state, gaussians, small))
+            image = self._dim(state, self._picture(state, gaussians, small, self._colours(state, camera)))
             scored = scale >= 1 and state.source_frame() == state.frame
             if state.mode == "colour" and (scored or state.compare != "render"):
                 image, comparison = self._compare(state, camera, image)
@@ -105,13 +107,23 @@ class Painter:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def _picture(self, state: State, gaussians: Gaussians, view: Camera) -> np.ndarray:
+    def _picture(self, state: State, gaussians: Gaussians, view: Camera, colours: ColourAffines | None = None) -> np.ndarray:
+        """Colour, depth or opacity; ``colours`` are those of the camera ``view``."""
         rendering = self.render(gaussians, view)
         if state.mode == "opacity":
             return np.repeat(_bytes(rendering.alpha[0].cpu().numpy())[..., None], 3, axis=2)
         if state.mode == "depth":
             return _depth_colours(rendering.depth[0].cpu().numpy(), rendering.alpha[0].cpu().numpy())
-        return _bytes(rendering.color[0].cpu().numpy())
+        color = rendering.color[0] if colours is None else colours.apply(view.name, rendering.color[0])
+        return _bytes(color.cpu().numpy())
+
+    def _colours(self, state: State, camera: Camera) -> ColourAffines | None:
+        """By what the camera's colours differ, for a training camera and a frame that is finished."""
+        source = state.source_frame()
+        draft = state.preview is not None and state.preview.frame == source
+        if state.run is None or source is None or draft or state.mode != "colour" or camera.name in self._capture.held_out:
+            return None
+        return self._frame_cache.colours(state.run, source)
 
     def _compare(self, state: State, camera: Camera, image: np.ndarray) -> tuple[np.ndarray, Comparison | None]:
         assert state.camera is not None

@@ -1,0 +1,186 @@
+"""The bench on captures whose exact tracks are known."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_capture import write_tiny_capture
+from tiny_truth import write_tiny_truth
+
+from trackersplat.captures.capture import Capture
+from trackersplat.captures.registry import open_capture
+from trackersplat.errors import InputError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.metrics.points import PointErrors
+from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.runs.bench_motion import (
+    METHODS,
+    MOVED,
+    MOVED_REFINED,
+    REFINED,
+    STILL,
+    BaseDone,
+    DistanceDone,
+    MethodScore,
+    MotionBenchSettings,
+    Seconds,
+    average,
+    bench_motion,
+    finite,
+    to_json,
+)
+from trackersplat.runs.events import Stage, StepDone
+from trackersplat.training.densify import DensifySettings
+from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame
+from trackersplat.training.refine import RefineSettings
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    folder = tmp_path_factory.mktemp("bench") / "tiny"
+    return open_capture(write_tiny_truth(write_tiny_capture(folder)))
+
+
+@pytest.fixture(scope="module")
+def base(tiny: Capture) -> Gaussians:
+    *_, last = fit_first_frame(tiny, 0, PortableRasterizer(), FirstFrameSettings(steps=800))
+    return last.gaussians
+
+
+SETTINGS = MotionBenchSettings(distances=(2, 5), tracker="exact", refine=RefineSettings(steps=5))
+
+
+@pytest.fixture(scope="module")
+def events(tiny: Capture, base: Gaussians) -> list[object]:
+    return list(bench_motion(tiny, base, SETTINGS, PortableRasterizer()))
+
+
+@pytest.fixture(scope="module")
+def rows(events: list[object]) -> list[DistanceDone]:
+    return [event for event in events if isinstance(event, DistanceDone)]
+
+
+def test_every_distance_is_a_row_after_the_base(events: list[object], rows: list[DistanceDone], base: Gaussians) -> None:
+    assert [(row.distance, row.frame) for row in rows] == [(2, 2), (5, 5)]
+    first = events[0]
+    assert isinstance(first, BaseDone)
+    assert (first.frame, first.gaussians) == (0, len(base))
+    stages = [event.name for event in events if isinstance(event, Stage)]
+    assert stages == ["track", "move", *["refine", "refine", "measure"] * 2]
+    assert all(isinstance(event, (BaseDone, Stage, StepDone, DistanceDone)) for event in events)
+
+
+def test_doing_nothing_leaves_exactly_the_motion_of_the_truth_as_its_error(tiny: Capture, rows: list[DistanceDone]) -> None:
+    with np.load(tiny.root / "gt" / "tracks.npz") as truth:
+        xyz, dynamic, vis = truth["xyz"], truth["dynamic"], truth["vis"]
+    seen = vis[list(tiny.training_cameras), 0].any(axis=0)
+    for row in rows:
+        moved = np.linalg.norm(xyz[row.frame].astype(float) - xyz[0], axis=1)
+        errors = row.methods[STILL].points
+        assert errors["dynamic"].count == (dynamic & seen).sum()
+        assert errors["dynamic_all"].count == dynamic.sum()
+        assert errors["static_all"].count == (~dynamic).sum()
+        assert errors["dynamic"].median == pytest.approx(np.median(moved[dynamic & seen]), abs=1e-9)
+        assert errors["static"].p90 == pytest.approx(0, abs=1e-12)
+
+
+def test_exact_tracks_take_the_points_to_their_places_and_the_picture_with_them(rows: list[DistanceDone]) -> None:
+    for row in rows:
+        nothing, moved = row.methods[STILL], row.methods[MOVED]
+        assert moved.points["dynamic"].median < 0.3 * nothing.points["dynamic"].median
+        assert moved.dynamic_psnr > nothing.dynamic_psnr + 1
+        assert row.methods[MOVED_REFINED].dynamic_psnr > row.methods[REFINED].dynamic_psnr + 1
+
+
+def test_shares_add_up_and_dynamic_pixels_are_fewer_than_all(rows: list[DistanceDone]) -> None:
+    for row in rows:
+        assert row.measured + row.propagated + row.static == pytest.approx(1)
+        assert 0 < row.dynamic_share < 0.6
+        assert row.measured > 0
+        assert row.methods[STILL].dynamic_psnr < row.methods[STILL].psnr  # where nothing changed, nothing is wrong
+        assert row.seconds.of(STILL) == 0
+        assert row.seconds.of(MOVED_REFINED) > row.seconds.of(MOVED) > 0
+
+
+def test_doing_nothing_is_the_base_frame_rendered_against_the_target(tiny: Capture, base: Gaussians, rows: list[DistanceDone]) -> None:
+    (camera,) = tiny.held_out_cameras
+    with torch.no_grad():
+        image = PortableRasterizer().render(base, [tiny.cameras[camera]]).color[0].clamp(0, 1).numpy()
+    error = np.mean((image - tiny.image(camera, 5) / 255) ** 2)
+    assert rows[1].methods[STILL].psnr == pytest.approx(-10 * math.log10(error), abs=1e-3)
+
+
+def test_the_same_seed_gives_the_same_numbers(tiny: Capture, base: Gaussians, rows: list[DistanceDone]) -> None:
+    again = [e for e in bench_motion(tiny, base, SETTINGS, PortableRasterizer()) if isinstance(e, DistanceDone)]
+    assert [row.methods for row in again] == [row.methods for row in rows]
+
+
+def test_a_tracker_that_looks_at_images_is_measured_with_and_without_the_frames_between(tiny: Capture, base: Gaussians) -> None:
+    settings = replace(SETTINGS, tracker="dis", distances=(3,), refine=RefineSettings(steps=2))
+    for all_targets in (True, False):
+        *_, row = bench_motion(tiny, base, replace(settings, all_targets=all_targets), PortableRasterizer())
+        assert isinstance(row, DistanceDone)
+        assert row.frame == 3
+        assert row.methods[MOVED].points["dynamic"].count > 20
+
+
+def test_without_truth_there_are_no_points(small_capture: Capture, base: Gaussians) -> None:
+    settings = replace(SETTINGS, tracker="dis", distances=(1,), refine=RefineSettings(steps=1))
+    *_, row = bench_motion(small_capture, base, settings, PortableRasterizer())
+    assert isinstance(row, DistanceDone)
+    assert all(score.points == {} for score in row.methods.values())
+
+
+@pytest.mark.parametrize(("distances", "words"), [((), "ascending"), ((2, 1), "ascending"), ((0, 1), "from 1 on"), ((1, 6), "beyond")])
+def test_distances_outside_the_clip_are_one_sentence(tiny: Capture, base: Gaussians, distances: tuple[int, ...], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        next(bench_motion(tiny, base, replace(SETTINGS, distances=distances), PortableRasterizer()))
+
+
+def test_without_a_held_out_camera_there_is_nothing_to_measure(tiny: Capture, base: Gaussians) -> None:
+    with pytest.raises(InputError, match="--hold-out"):
+        next(bench_motion(replace(tiny, held_out=()), base, SETTINGS, PortableRasterizer()))
+
+
+def row_of(psnr: float | None, error: float, seconds: float) -> DistanceDone:
+    score = MethodScore(psnr, 0.5, None, None, {"dynamic": PointErrors(7, error, 2 * error)})
+    return DistanceDone(1, 4, seconds, 0.2, 0.3, 0.5, dict.fromkeys(METHODS, score), Seconds(seconds, 1.0, 2.0, 3.0))
+
+
+def test_the_average_is_over_what_there_is() -> None:
+    mean = average([row_of(20.0, 0.1, 0.5), row_of(None, 0.3, 1.5), row_of(30.0, 0.2, 1.0)])
+    score = mean.methods[MOVED]
+    assert (mean.distance, mean.frame) == (None, None)
+    assert (score.psnr, score.dynamic_psnr) == (25.0, None)
+    assert (score.points["dynamic"].count, score.points["dynamic"].median) == (7, pytest.approx(0.2))
+    assert (mean.seconds.tracking, mean.seconds.of(MOVED_REFINED)) == (pytest.approx(1.0), pytest.approx(5.0))
+
+
+def test_json_has_numbers_or_null_and_counts_frames_from_one() -> None:
+    data = to_json(row_of(math.inf, math.nan, 1.0))
+    assert data["frame"] == 5
+    assert data["methods"][STILL]["psnr"] is None
+    assert data["methods"][STILL]["points"]["dynamic"]["median"] is None
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert finite({"a": (1.0, -math.inf), 2: "x"}) == {"a": [1.0, None], "2": "x"}
+
+
+def test_exact_tracks_on_the_stage_reach_far_frames(shared_data: Path) -> None:
+    capture = open_capture(shared_data / "stage_fast")
+    rasterizer = PortableRasterizer()
+    *_, last = fit_first_frame(capture, 0, rasterizer, FirstFrameSettings(steps=60, densify=DensifySettings(cap=10_000)))
+    settings = replace(SETTINGS, distances=(9,), refine=RefineSettings(steps=10))
+    *_, row = bench_motion(capture, last.gaussians, settings, rasterizer)
+    capture.close()
+    assert isinstance(row, DistanceDone)
+    nothing, moved = row.methods[STILL], row.methods[MOVED]
+    assert nothing.points["dynamic"].median > 0.5
+    assert moved.points["dynamic"].median < 0.05
+    assert moved.points["static"].p90 < 0.005
+    assert moved.dynamic_psnr > nothing.dynamic_psnr + 3

@@ -1,0 +1,211 @@
+"""``trackersplat bench``: measurements with a table and a JSON file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from trackersplat.commands.options import check_numbers, with_held_out
+from trackersplat.commands.outcome import traceback_in
+from trackersplat.errors import InputError
+from trackersplat.tracking.registry import DEFAULT_TRACKER
+
+if TYPE_CHECKING:
+    from trackersplat.captures.capture import Capture
+    from trackersplat.rendering.rasterizer import Rasterizer
+    from trackersplat.runs.bench_motion import BaseDone, DistanceDone, MotionBenchSettings
+    from trackersplat.runs.run import Run
+    from trackersplat.runs.settings import ReconstructSettings
+
+DISTANCES = (1, 2, 4, 8, 15)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure what moving Gaussians by tracks is worth.
+
+    From one base frame to frames ever further away, four ways are measured alike on the held-out cameras: do nothing,
+    moved only, refinement alone, moved and refined; with the errors of 3D truth points where the capture has gt/tracks.npz.
+    Dynamic pixels are those of a held-out camera whose colour differs between base and target by more than 0.1 of the
+    range in any channel, after a blur of 1 px, without specks below 3 px, grown by 3 px.
+    """
+
+    what: Annotated[Literal["motion"], tyro.conf.Positional]
+    """What to measure."""
+    capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
+    """A capture folder, or "demo"."""
+    tracker: str = DEFAULT_TRACKER
+    """Point tracker, or "exact": the capture's own tracks, gt/flow_<camera>.npz."""
+    distances: str | None = None
+    """Frames from the base, comma-separated; 1,2,4,8,15 within the clip if absent, or with exact tracks all they reach."""
+    base: int = 1
+    """The frame that all others are reached from, counted from 1."""
+    batch_targets: Literal["all", "distances"] = "all"
+    """all: estimate the motion to every frame up to the last in one batch; distances: to the measured ones only."""
+    steps: int | None = None
+    """Optimisation steps of both refinements; 100 on a CPU, 200 on a GPU if absent."""
+    first_steps: int | None = None
+    """Optimisation steps of the base frame; 1000 if absent."""
+    hold_out: str | None = None
+    """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU with gsplat where there is one, else the CPU."""
+    seed: int = 0
+    """Of all random choices, 0 or more: same seed, same machine, same result."""
+    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    """Take the base frame from this run instead of fitting it."""
+    out: Path | None = None
+    """Folder for the base frame, so that it is fitted once, and the JSON; output/NAME-bench in the working folder if absent."""
+    json: Path | None = None
+    """File for all numbers; bench-motion-TRACKER.json in the folder if absent."""
+
+    def run(self) -> None:
+        from trackersplat.captures.registry import open_capture
+        from trackersplat.commands.bench_report import MotionTable
+        from trackersplat.files import write_json
+        from trackersplat.rendering.choose import choose_rasterizer, describe
+        from trackersplat.runs.bench_motion import BaseDone, DistanceDone, average, bench_motion
+
+        if self.run_folder is not None and (self.out is not None or self.first_steps is not None):
+            raise InputError("--run takes the base frame from a run as it is: leave out --out and --first-steps.")
+        capture = open_capture(self.capture)
+        if self.hold_out is not None:
+            capture = with_held_out(capture, self.hold_out)
+        if not capture.held_out_cameras:
+            raise InputError(f"{capture.name} has no held-out camera to measure with: name one with --hold-out.")
+        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
+        settings, first = self._settings(capture, rasterizer)
+        run = self._run(capture, first, rasterizer)
+        target = self.json or run.path / f"bench-motion-{self.tracker}.json"
+        if not os.access(target.parent, os.W_OK) or target.is_dir():  # said now and not after minutes of work
+            raise InputError(f"{target} cannot be written: choose a file in a folder that is there with --json.")
+        title = f"{capture.name}, from frame {self.base}, {self.tracker} tracks, {settings.refine.steps} steps, {describe(rasterizer)}"
+        rows: list[DistanceDone] = []
+        base: BaseDone | None = None
+        with traceback_in(target.parent / "run.log"), MotionTable(title) as table:
+            if settings.base not in run.frames():
+                from trackersplat.runs.reconstruct import reconstruct
+
+                for event in reconstruct(capture, run, [settings.base], first, rasterizer):
+                    table.show(event)
+            gaussians, colours = run.read_frame(settings.base), run.read_colours(settings.base)
+            for step in bench_motion(capture, gaussians, settings, rasterizer, colours):
+                table.show(step)
+                if isinstance(step, BaseDone):
+                    base = step
+                elif isinstance(step, DistanceDone):
+                    rows.append(step)
+            mean = average(rows)
+            table.show(mean)
+        assert base is not None, "a bench without a base"
+        write_json(target, self._record(capture, run, settings, rasterizer, base, [*rows, mean]))
+        print(f"All numbers: {target}")
+
+    def _settings(self, capture: Capture, rasterizer: Rasterizer) -> tuple[MotionBenchSettings, ReconstructSettings]:
+        from trackersplat.runs.bench_motion import MotionBenchSettings, check_distances
+        from trackersplat.runs.settings import ReconstructSettings
+        from trackersplat.tracking.sources import track_source
+        from trackersplat.tracking.stored import EXACT, STORED_BASE, stored_frames
+
+        check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, base=self.base)
+        base = self.base - 1
+        if base >= capture.frame_count - 1:
+            raise InputError(f"--base must be from 1 to {capture.frame_count - 1}, a frame with others after it, got {self.base}.")
+        track_source(self.tracker, capture)  # an unknown name is said before anything is written
+        exact = self.tracker == EXACT.name
+        if exact and base != STORED_BASE:
+            raise InputError(f"The exact tracks of {capture.name} start from frame {STORED_BASE + 1}: leave out --base, got {self.base}.")
+        reached = tuple(frame - base for frame in stored_frames(capture, capture.training_cameras)) if exact else ()
+        if self.distances is None:
+            distances = reached or tuple(d for d in DISTANCES if base + d < capture.frame_count)
+        else:
+            distances = _parse_distances(self.distances)
+            check_distances(capture, base, distances)
+            missing = [d for d in distances if exact and d not in reached]
+            if missing:
+                raise InputError(f"The exact tracks of {capture.name} reach the distances {_list(reached)}, not {_list(missing)}.")
+        defaults = ReconstructSettings.for_device(rasterizer.device.type)
+        settings = MotionBenchSettings(
+            base=base,
+            distances=distances,
+            tracker=self.tracker,
+            all_targets=self.batch_targets == "all",
+            refine=dataclasses.replace(defaults.refine, steps=self.steps or defaults.refine.steps),
+            seed=self.seed,
+        )
+        first = dataclasses.replace(defaults.first, steps=self.first_steps or defaults.first.steps)
+        return settings, dataclasses.replace(defaults, first=first, tracker=None, seed=self.seed)
+
+    def _run(self, capture: Capture, first: ReconstructSettings, rasterizer: Rasterizer) -> Run:
+        """The run that has the base frame, or will have it."""
+        from trackersplat.runs.run import Run, default_out
+        from trackersplat.runs.versions import versions
+
+        if self.run_folder is not None:
+            run = Run.open(self.run_folder)
+            _check_run(run, capture, self.base - 1)
+            return run
+        out = default_out(capture)
+        suffix = "-bench" if self.base == 1 else f"-bench-{self.base}"
+        # Only what decides the base frame, so that it serves every tracker and every number of refinement steps.
+        decisive = {key: value for key, value in first.to_json().items() if key in ("first", "seed")}
+        info = {"settings": {**decisive, "base": self.base}, **versions(rasterizer)}
+        return Run.create(self.out or out.with_name(out.name + suffix), capture, info)
+
+    def _record(
+        self, capture: Capture, run: Run, settings: MotionBenchSettings, rasterizer: Rasterizer, base: BaseDone, rows: list[DistanceDone]
+    ) -> dict[str, Any]:
+        from trackersplat.runs.bench_motion import finite, to_json
+        from trackersplat.runs.versions import versions
+
+        held_out = [capture.cameras[index].name for index in capture.held_out_cameras]
+        *distances, mean = map(to_json, rows)
+        return {
+            "bench": self.what,
+            "capture": {
+                "name": capture.name,
+                "layout": capture.layout,
+                "frames": capture.frame_count,
+                "cameras": [{"name": camera.name, "width": camera.width, "height": camera.height} for camera in capture.cameras],
+                "held_out": held_out,
+            },
+            "run": {"folder": str(run.path), "settings": finite(run.info.get("settings"))},
+            "settings": {**finite(dataclasses.asdict(settings)), "base": self.base},
+            **versions(rasterizer),
+            "base": to_json(base),
+            "distances": distances,
+            "mean": mean,
+        }
+
+
+def _check_run(run: Run, capture: Capture, base: int) -> None:
+    """Raises InputError unless the run has the frame, of this capture, and did not look at what is to be measured."""
+    if base not in run.frames():
+        raise InputError(f"The run {run.path} has no frame {base + 1}: choose another --base, or leave out --run to have it fitted.")
+    cameras = [camera.name for camera in capture.cameras]
+    made_of = run.info.get("capture")
+    if isinstance(made_of, dict) and made_of.get("cameras") not in (None, cameras):
+        raise InputError(f"The run {run.path} is of other cameras than {capture.name}: choose a run of this capture.")
+    trained = {capture.cameras[index].name for index in capture.held_out_cameras} - set(run.info.get("held_out") or cameras)
+    if trained:
+        raise InputError(
+            f"The run {run.path} was fitted to the camera {_list(sorted(trained))}, which cannot be measured: hold out others."
+        )
+
+
+def _parse_distances(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch(r"[1-9]\d{0,8}", part) for part in parts):
+        raise InputError(f"--distances must be whole numbers from 1 on, comma-separated, such as 1,2,4, got {text!r}.")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _list(items: Iterable[int | str]) -> str:
+    return ", ".join(map(str, items))

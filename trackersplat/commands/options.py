@@ -1,0 +1,32 @@
+"""Options that several commands share, checked before anything is written."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from trackersplat.errors import InputError
+
+if TYPE_CHECKING:
+    from trackersplat.captures.capture import Capture
+
+MAX_SEED = 2**62
+
+
+def with_held_out(capture: Capture, names: str) -> Capture:
+    """The capture with these cameras (comma-separated) held out. Raises InputError if one is unknown or none is left."""
+    held_out = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    for name in held_out:
+        capture.camera_index(name)
+    if len(held_out) >= len(capture.cameras):
+        raise InputError(f"--hold-out names all {len(capture.cameras)} cameras of {capture.name}; leave some to reconstruct from.")
+    return dataclasses.replace(capture, held_out=held_out)
+
+
+def check_numbers(seed: int, **steps: int | None) -> None:
+    """Raises InputError if the seed is out of range or a number of steps (option name with "_") is below 1."""
+    for name, value in steps.items():
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
+    if not 0 <= seed <= MAX_SEED:
+        raise InputError(f"--seed must be from 0 to {MAX_SEED}, got {seed}.")

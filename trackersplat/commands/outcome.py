@@ -1,0 +1,48 @@
+"""How a command ends: exit codes and the one sentence that goes with them."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trackersplat.errors import InputError
+
+
+def exit_code(work: Callable[[], None]) -> int:
+    """Runs ``work`` and says what went wrong, if anything, in the way a person can use."""
+    try:
+        work()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped. Finished frames are kept; the same command goes on from there.", file=sys.stderr)
+        return 130
+    except DefectError as error:
+        print(f"internal error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class DefectError(Exception):
+    """One of our own errors, whose traceback has been written to a log."""
+
+
+@contextmanager
+def traceback_in(log: Path) -> Iterator[None]:
+    """Keeps the traceback of a defect in a file and replaces it by one sentence."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        try:
+            with log.open("a", encoding="utf-8") as file:
+                traceback.print_exc(file=file)
+            where = f"traceback in {log}"
+        except OSError as unwritten:
+            where = f"{log} cannot be written ({unwritten.strerror}), so there is no traceback"
+        raise DefectError(f"{type(error).__name__}: {error} ({where})") from error
