@@ -15,8 +15,8 @@ from trackersplat.training.points.colouring import median_colours, visible_from
 from trackersplat.training.points.dense import PointSettings, first_points
 from trackersplat.training.points.hull import hull_surface
 from trackersplat.training.points.rig import Rig, surrounding_rig
-from trackersplat.training.points.shell import Shell, find_shell, spread_directions
-from trackersplat.training.points.surround import foreground_hull
+from trackersplat.training.points.shell import Shell, find_shell, panorama, spread_directions
+from trackersplat.training.points.surround import floating, foreground_hull
 from trackersplat.training.points.sweep import View
 
 
@@ -106,6 +106,20 @@ def test_no_foreground_gives_no_hull(rig: Rig) -> None:
     images = [cast(camera)[0] for camera in views]
     assert len(foreground_hull(views, images, empty, rig, 100, 0).xyz) == 0
     assert len(foreground_hull(views, images, [None] * len(views), rig, 100, 0).xyz) == 0
+
+
+def test_only_what_hangs_before_the_background_of_a_mask_floats() -> None:
+    """A camera at the centre of a sphere of radius 3 that sees the foreground in the right half of its image."""
+    nodes = panorama().reshape(-1, 3)
+    sphere = Shell(np.zeros(3), nodes, np.full(len(nodes), 1 / 3))
+    camera = Camera("centre", 100, 80, np.array(((50.0, 0, 50), (0, 50, 40), (0, 0, 1))), np.eye(4))
+    mask = np.zeros((80, 100), dtype=bool)
+    mask[:, 50:] = True
+    left, right = np.array((-0.5, 0.0, 1.0)), np.array((0.5, 0.0, 1.0))
+    length = np.linalg.norm(left)
+    points = np.stack((1.5 * left / length, 1.5 * right / length, 2.95 * left / length, (0.0, 0.0, -1.5)))
+    assert floating(points, [camera], [mask], sphere).tolist() == [True, False, False, False]  # the last is behind the camera
+    assert not floating(points, [camera], [None], sphere).any()
 
 
 def test_points_take_the_median_colour_of_the_views_that_may_colour_them() -> None:

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from trackersplat.motion.graph_system import Graph, GraphSystem
 from trackersplat.motion.quaternions import rotate, rotation_vector_to_quaternion
-from trackersplat.motion.symmetric import DIAGONAL, isotropic, product
+from trackersplat.motion.symmetric import DIAGONAL, isotropic
 
 _FLOOR = 1e-3  # no edge is ever cut for good, so motion reaches the whole connected component
-_ROUNDS = 1  # the second trusts measurements less that disagree with their surroundings
 _KERNEL = 3.0  # standard deviations of disagreement at which trust has quartered
 _COMPANY = 3  # measured neighbours from which a Gaussian can be told to be out of line
 _ALONE = 0.2  # share of them, by affinity, that must move with it
@@ -72,13 +71,8 @@ def propagate(
     rotation = system.solve(isotropic(rotation_precision), measured.rotation, affinity / bend**2)
     edge_rotation = rotation_vector_to_quaternion(0.5 * (rotation[first] + rotation[second]))
     turned = rotate(edge_rotation, offset) - offset
-    # Where a view along a lone ray tells the motion, its length along the ray is no guess.
-    trust, translation = information, torch.where((precision > 0)[:, None], measured.translation, 0.0)
-    for _ in range(_ROUNDS):
-        translation = system.solve(trust, measured.translation, affinity / (strain * length) ** 2, turned, start=translation)
-        gap = translation - measured.translation
-        error = (gap * product(information, gap)).sum(-1)
-        trust = information / (1.0 + error / _KERNEL**2) ** 2
+    guess = torch.where((precision > 0)[:, None], measured.translation, 0.0)
+    translation = system.solve(information, measured.translation, affinity / (strain * length) ** 2, turned, start=guess)
 
     support = isotropic((information[DIAGONAL].sum(0) > 0).double())
     target = measured.confidence[:, None].expand(-1, 3)
