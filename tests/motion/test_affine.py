@@ -131,6 +131,19 @@ def test_one_pass_over_all_targets_equals_one_pass_each(cloud: Gaussians, camera
 FRONT = Camera("front", 64, 48, np.array(((60.0, 0, 32), (0, 60.0, 24), (0, 0, 1))), np.eye(4))
 
 
+def test_a_trusted_position_counts_a_tenth_where_the_point_is_hidden(cloud: Gaussians, cameras: list[Camera]) -> None:
+    camera = cameras[0]
+    positions = affine_positions(camera).astype(np.float32)[None]
+    ones = np.ones(positions.shape[:3], dtype=np.float32)
+    seen, hidden, lost = (
+        measure_view(PortableRasterizer(), cloud, camera, DenseTracks(0, (1,), positions, v, c, tracker_info("dis")))[0].weight
+        for v, c in ((ones, ones), (0 * ones, ones), (ones, 0 * ones))
+    )
+    assert seen.max() > 1
+    torch.testing.assert_close(hidden, 0.1 * seen)
+    assert not lost.any()
+
+
 def seen_at_rest(gaussians: Gaussians, camera: Camera, core: float = 1.0) -> Visibility:
     positions = affine_positions(camera, np.eye(2), np.zeros(2)).astype(np.float32)[None]
     ones = np.ones(positions.shape[:3], np.float32)

@@ -19,7 +19,7 @@ from trackersplat.tracking.tracker import DenseTracks
 SHARED_CHANNELS = 3  # blending weight, weighted depth of the rendered means and of the rendered surface
 TARGET_CHANNELS = 13  # moments per target, see ``moment_features``
 _DEEPEST = 6.0  # deviations below the rendered surface at which a Gaussian can still be part of it
-_SURFACE = 1.0  # deviations in front of its mean at which a Gaussian's surface appears; from the true depths of synthetic scenes
+_SURFACE = 1.0  # deviations in front of its mean at which a Gaussian's surface appears; fitted scenes ask for more, exact ones for 0
 _UNSEEN = 0.1  # weight of a trusted position of a point that is hidden in the target frame
 _FEATURE_BYTES = 256 * 2**20  # of one lift; more targets than fit go into several passes
 
