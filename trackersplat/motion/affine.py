@@ -11,6 +11,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion.fused import available
 from trackersplat.motion.quaternions import rotate
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
@@ -78,8 +79,8 @@ def measure_view(
             chosen = slice(first, first + step)
             visibility, confidence = (torch.as_tensor(x[chosen], device=device) for x in (tracks.visibility, tracks.confidence))
             certainty = (_UNSEEN + (1 - _UNSEEN) * visibility) * confidence
-            moments = moment_features(torch.as_tensor(tracks.positions[chosen], device=device), certainty)
-            sums = lift(rasterizer, cores, camera, torch.cat((shared, moments), dim=-1))
+            positions = torch.as_tensor(tracks.positions[chosen], device=device)
+            sums = lift(rasterizer, cores, camera, _all_features(shared, positions, certainty))
             weight, rendered = sums[:, 0], sums[:, 1:SHARED_CHANNELS].double() / sums[:, :1].double()
             parts.append(solve_affine(sums, mean, camera.width, camera.height))
         # Where the depth of something further away leaks in, the Gaussian's own front is the surface.
@@ -103,6 +104,19 @@ def surface_features(alpha: Tensor, depth: Tensor) -> Tensor:
     """(H, W, 1 + D): pixel is opaque, and the expected depths there. ``depth`` (H, W, D) are blending-weighted sums."""
     opaque = (alpha > 0.5).to(alpha.dtype)[..., None]
     return torch.cat((opaque, opaque * depth / alpha.clamp_min(0.5)[..., None]), dim=-1)
+
+
+def _all_features(shared: Tensor, positions: Tensor, certainty: Tensor) -> Tensor:
+    """(H, W, 3 + 13 F): the shared ones and the moments."""
+    if not available(shared):
+        return torch.cat((shared, moment_features(positions, certainty)), dim=-1)
+    from trackersplat.motion.fused import moments
+
+    height, width, count = shared.shape
+    features = shared.new_empty(height, width, count + TARGET_CHANNELS * len(positions))
+    features[..., :count] = shared
+    moments.write(features, positions, certainty, _half_size(width, height))
+    return features
 
 
 def moment_features(positions: Tensor, certainty: Tensor) -> Tensor:
@@ -137,13 +151,17 @@ def solve_affine(sums: Tensor, mean: Tensor, width: int, height: int) -> AffineM
     ``sums`` (N, 3 + 13 F); ``mean`` (N, 2) projected means in px. Gaussians without weight get zeros. The pixel covariance
     is widened by the rounding error of the sums, which shrinks the linear part of footprints too small to tell.
     """
-    return AffineMotion(*_affine(sums, mean, width, height))
-
-
-def _affine(sums: Tensor, mean: Tensor, width: int, height: int) -> tuple[Tensor, ...]:
-    """The fields of an AffineMotion in their order."""
     scale = _half_size(width, height)
     rounding = 4.0 * torch.finfo(sums.dtype).eps * scale**2
+    if available(sums):
+        from trackersplat.motion.fused import affine as fused
+
+        return AffineMotion(*fused.solve(sums, mean, width, height, scale, rounding, SHARED_CHANNELS))
+    return AffineMotion(*_affine(sums, mean, width, height, scale, rounding))
+
+
+def _affine(sums: Tensor, mean: Tensor, width: int, height: int, scale: float, rounding: float) -> tuple[Tensor, ...]:
+    """The fields of an AffineMotion in their order."""
     everything = sums[:, 0].double()
     moments = sums[:, SHARED_CHANNELS:].double().reshape(len(sums), -1, TARGET_CHANNELS).transpose(0, 1)  # (F, N, 13)
     weight = moments[..., 0]

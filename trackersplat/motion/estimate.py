@@ -13,6 +13,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.motion.affine import AffineMotion, Visibility, measure_view, project
+from trackersplat.motion.curve import order_along_curve
 from trackersplat.motion.graph_system import Graph, neighbour_graph
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.neighbours import nearest_neighbours
@@ -73,6 +74,22 @@ def estimate_motion(
         raise ShapeError(f"Motion needs tracks of every camera, got {len(tracks)} for {len(capture_cameras)} cameras.")
     if any((t.base, t.targets) != (tracks[0].base, tracks[0].targets) for t in tracks):
         raise ShapeError("Tracks of all cameras must have the same base and target frames.")
+    order = order_along_curve(gaussians.means.detach())
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device)
+    carried = None if carried is None else carried[order]
+    motions = _estimate(rasterizer, gaussians.detach()[order], capture_cameras, tracks, settings, carried)
+    return [Motion(**{field.name: getattr(motion, field.name)[place] for field in fields(Motion)}) for motion in motions]
+
+
+def _estimate(
+    rasterizer: Rasterizer,
+    gaussians: Gaussians,  # neighbours in memory should be neighbours in space: much of the time goes into fetching them
+    capture_cameras: Sequence[Camera],
+    tracks: Sequence[DenseTracks],
+    settings: MotionSettings,
+    carried: Tensor | None,
+) -> list[Motion]:
     with ThreadPoolExecutor(1) as pool:  # the search for neighbours runs on the CPU, so beside a GPU it costs no time
         preparing = pool.submit(_Scene.of, gaussians, capture_cameras, settings)
         evidence = _gather(rasterizer, gaussians, capture_cameras, tracks, settings)
@@ -172,8 +189,8 @@ def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carrie
     scene = one.repeated(targets)
     shown = evidence.shown.repeat(1, targets)
     variance = evidence.variance.flatten(1, 2)
-    surface = evidence.surface.repeat(1, targets, 1)
-    solved = triangulate(cameras, scene.means, evidence.displacement.flatten(1, 2), variance, surface)
+    displacement = evidence.displacement.flatten(1, 2)
+    solved = triangulate(cameras, scene.means, displacement, variance, evidence.surface)
     measured = (
         (solved.views >= settings.minimum_views)
         & (2 * solved.views > solved.seen)
@@ -194,12 +211,11 @@ def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carrie
     translation = solved.translation
     # Gaussians lie at various depths below the surface, but the tracks are of the surface: so is the motion so far.
     count = shown.sum(0).clamp_min(1)[:, None]
-    below = surface.double().sum(0) / count
+    below = evidence.surface.double().sum(0).repeat(targets, 1) / count
     turn, turn_precision = _measured_rotations(scene, scene.means + below, translation, precision, settings)
     for _ in range(_TURNS):
         rotation = rotation_vector_to_quaternion(turn)
-        again = triangulate(cameras, scene.means, evidence.displacement.flatten(1, 2), variance, rotate(rotation[None], surface.double()))
-        translation = again.translation
+        translation = triangulate(cameras, scene.means, displacement, variance, evidence.surface, rotation).translation
         seen_to_move = translation + rotate(rotation, below) - below
         turn, turn_precision = _measured_rotations(scene, scene.means + below, seen_to_move, precision, settings)
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trackersplat.motion.fused import available
 from trackersplat.motion.symmetric import DIAGONAL, inverse, isotropic, product
 
 _COLOUR_FLOOR = 0.02  # texture is no border: a strong edge of colour alone only weakens
 _STIFFEST = 300.0  # largest weight of a measurement over that of its edges: as good as fixed, and the system stays well conditioned
 _TOLERANCE = 1e-6  # relative residual of the conjugate gradients
 _MOST_STEPS = 500
-_CHECK_EVERY = 10  # steps; on a GPU looking at the residual means waiting for it
+_CHECK_EVERY = 10  # steps, an even number; on a GPU looking at the residual means waiting for it
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class GraphSystem:
             pull = edges[:, None] * jump
             right.index_add_(0, i[at_i], pull[at_i]).index_add_(0, j[at_j], pull[at_j], alpha=-1.0)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks are implicitly disabled)")
             coupling = torch.sparse_csr_tensor(
                 self._starts, self._columns, edges[self._edge], (self._size, self._size), check_invariants=False
             )
@@ -123,20 +124,44 @@ def _reached(free: Tensor, data: Tensor, first: Tensor, second: Tensor) -> Tenso
 def _conjugate_gradients(diagonal: Tensor, coupling: Tensor, right: Tensor, x: Tensor) -> Tensor:
     """Solves ``(diagonal - coupling) x = right`` (N, 3) from a guess; the diagonal of 3x3 blocks (6, N) is the preconditioner."""
     inverted = inverse(diagonal)
-    residual = right - product(diagonal, x) + coupling @ x
     # Weighed by the preconditioner, so that stiff nodes do not hide what soft ones still lack.
     goal = _TOLERANCE**2 * (right * product(inverted, right)).sum()
-    direction = product(inverted, residual)
-    energy = (residual * direction).sum()
-    for step in range(_MOST_STEPS):
-        if step % _CHECK_EVERY == 0 and bool(energy <= goal):
+    if available(x):
+        from trackersplat.motion.fused.conjugate_gradients import Steps as FusedSteps
+
+        steps: _Steps | FusedSteps = FusedSteps(diagonal, inverted, coupling, right, x)
+    else:
+        steps = _Steps(diagonal, inverted, coupling, right, x)
+    for _ in range(_MOST_STEPS // _CHECK_EVERY):
+        if bool(steps.energy <= goal):
             break
-        image = product(diagonal, direction) - coupling @ direction
-        curvature = (direction * image).sum()
-        length = torch.where(curvature > 0, energy / curvature, 0.0)
-        x = x + length * direction
-        residual = residual - length * image
-        preconditioned = product(inverted, residual)
-        before, energy = energy, (residual * preconditioned).sum()
-        direction = preconditioned + torch.where(before > 0, energy / before, 0.0) * direction
-    return x
+        steps.go(_CHECK_EVERY)
+    return steps.x
+
+
+class _Steps:
+    """The state of the conjugate gradients after some steps."""
+
+    def __init__(self, diagonal: Tensor, inverted: Tensor, coupling: Tensor, right: Tensor, x: Tensor) -> None:
+        self._diagonal, self._inverted, self._coupling = diagonal, inverted, coupling
+        self.x = x
+        self._residual = right - self._image(x)
+        self._direction = product(inverted, self._residual)
+        self.energy = (self._residual * self._direction).sum()
+
+    def go(self, steps: int) -> None:
+        for _ in range(steps):
+            self._step()
+
+    def _step(self) -> None:
+        image = self._image(self._direction)
+        curvature = (self._direction * image).sum()
+        length = torch.where(curvature > 0, self.energy / curvature, 0.0)
+        self.x = self.x + length * self._direction
+        self._residual = self._residual - length * image
+        preconditioned = product(self._inverted, self._residual)
+        before, self.energy = self.energy, (self._residual * preconditioned).sum()
+        self._direction = preconditioned + torch.where(before > 0, self.energy / before, 0.0) * self._direction
+
+    def _image(self, values: Tensor) -> Tensor:
+        return product(self._diagonal, values) - self._coupling @ values

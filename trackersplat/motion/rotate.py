@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trackersplat.motion.fused import available
 from trackersplat.motion.quaternions import best_rotation, quaternion_to_rotation_vector, rotate
 
 _ROUNDS = 4  # all but the first leave out neighbours that do not move with the rest
@@ -27,10 +28,18 @@ def neighbourhood_rotations(
     move gives exactly the zero vector.
     """
     everyone = torch.cat((chosen[:, None], neighbours), dim=1)
-    return _kabsch(points.double(), translations.double(), everyone, torch.cat((own_weight[:, None], weights), dim=1).double(), prior)
+    weight = torch.cat((own_weight[:, None], weights), dim=1).double()
+    if available(points):
+        from trackersplat.motion.fused import rotate as fused
+
+        quaternions, precision, alike = fused.solve(points.double(), translations.double(), everyone, weight, prior, _ROUNDS)
+    else:
+        quaternions, precision, alike = _kabsch(points.double(), translations.double(), everyone, weight, prior)
+    return torch.where(alike[:, None], 0.0, quaternion_to_rotation_vector(quaternions)), precision
 
 
-def _kabsch(points: Tensor, translations: Tensor, everyone: Tensor, weight: Tensor, prior: float) -> tuple[Tensor, Tensor]:
+def _kabsch(points: Tensor, translations: Tensor, everyone: Tensor, weight: Tensor, prior: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Unit quaternions (M, 4), precisions (M,) and whether all moved alike (M,) bool."""
     base, moved = points[everyone], translations[everyone]
     original = weight
     identity = torch.eye(3, dtype=torch.float64, device=points.device)
@@ -45,7 +54,5 @@ def _kabsch(points: Tensor, translations: Tensor, everyone: Tensor, weight: Tens
         quaternion = best_rotation(((weight[..., None] * after)[..., :, None] * before[..., None, :]).sum(1) + identity / prior**2)
         error = (after - rotate(quaternion[:, None], before)).square().sum(-1) * original
         weight = original / (1.0 + error / 9.0) ** 2
-    vectors = quaternion_to_rotation_vector(quaternion)
-    unmoved = (moved == moved[:, :1]).all(-1).all(-1)
     precision = (2.0 / 3.0) * (weight * before.square().sum(-1)).sum(1)
-    return torch.where(unmoved[:, None], 0.0, vectors), precision
+    return quaternion, precision, (moved == moved[:, :1]).all(-1).all(-1)

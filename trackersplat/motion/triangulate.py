@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
+from trackersplat.motion.fused import available
+from trackersplat.motion.quaternions import rotate
 from trackersplat.motion.symmetric import DIAGONAL, UNIQUE, inverse, isotropic, product
 
 _ITERATIONS = 6
@@ -40,9 +42,12 @@ def triangulate(
     means: Tensor,  # (N, 3)
     displacements: Tensor,  # (V, N, 2) px, of the projected means
     variances: Tensor,  # (V, N) px^2 per axis; inf where a view has no say
-    surfaces: Tensor | None = None,  # (V, N, 3) scene units: from the mean to what the view sees of it, on the ray of the mean
+    surfaces: Tensor | None = None,  # (V, M, 3) scene units: from the mean to what the view sees of it, on the ray of the mean
+    turns: Tensor | None = None,  # (N, 4) unit quaternions: how the surface turns about the mean on its way; not if absent
 ) -> Triangulation:
-    """Minimises ``sum_v rho(|project_v(mean + surface_v + t) - project_v(mean) - displacement_v| / sigma_v)`` over t for every mean.
+    """Minimises ``sum_v rho(|project_v(mean + turn surface_v + t) - project_v(mean) - displacement_v| / sigma_v)`` over t for every mean.
+
+    Surfaces may be of the first M means only, N being a multiple of M: means of several targets one after the other share them.
 
     Gauss-Newton on the true reprojection error from t = 0: each row is a pixel residual, so depth and the number of views
     do not change its meaning. From the second step on, rho is Geman-McClure's, by reweighting: a view in which the track
@@ -51,10 +56,18 @@ def triangulate(
     points = means.double()
     numbers = [[*camera.rotation.reshape(-1), *camera.translation, camera.fx, camera.fy, camera.cx, camera.cy] for camera in cameras]
     rig = points.new_tensor(numbers)
+    turns = None if turns is None else turns.double()
+    if available(points):
+        from trackersplat.motion.fused import triangulate as fused
+
+        constants = {"iterations": _ITERATIONS, "robust_from": _ROBUST_FROM, "kernel": _KERNEL, "near": _NEAR}
+        return Triangulation(*fused.solve(points, rig, displacements, variances, surfaces, turns, **constants))
     parts = []
     for first in range(0, len(points), _AT_ONCE):
-        chosen = slice(first, first + _AT_ONCE)
-        surface = displacements.new_zeros(1, 1, 3) if surfaces is None else surfaces[:, chosen]
+        chosen = torch.arange(first, min(first + _AT_ONCE, len(points)), device=points.device)
+        surface = displacements.new_zeros(1, 1, 3) if surfaces is None else surfaces[:, chosen % surfaces.shape[1]]
+        if turns is not None:
+            surface = rotate(turns[None, chosen], surface.double())
         parts.append(_solve(points[chosen], rig, displacements[:, chosen], variances[:, chosen], surface))
     return Triangulation(
         *(torch.cat(values, dim=-1 if values[0].ndim == 2 and len(values[0]) == 6 else 0) for values in zip(*parts, strict=True))

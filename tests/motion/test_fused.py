@@ -1,0 +1,164 @@
+"""The CUDA kernels of motion against the elementwise code that they stand in for."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from trackersplat.captures.camera import Camera
+from trackersplat.motion import affine, graph_system, rotate, triangulate
+from trackersplat.motion.quaternions import rotation_vector_to_quaternion
+from trackersplat.motion.symmetric import inverse
+
+pytestmark = pytest.mark.cuda
+close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-7)
+
+
+@pytest.fixture(scope="module")
+def device():
+    """CUDA, or the CPU where Triton interprets its kernels (TRITON_INTERPRET=1)."""
+    triton = pytest.importorskip("triton")
+    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
+        pytest.skip("needs a CUDA device")
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def generator():
+    return torch.Generator().manual_seed(3)
+
+
+def test_affine_motions_are_those_of_the_elementwise_solve(device):
+    from trackersplat.motion.fused import affine as fused
+
+    g = generator()
+    width, height, count, targets = 64, 48, 300, 2
+    weights = torch.rand(count, height * width, generator=g) * (torch.rand(count, height * width, generator=g) < 0.01)
+    weights[7] = 0.0  # sees nothing
+    positions = torch.rand(targets, height, width, 2, generator=g) * 40
+    certainty = torch.rand(targets, height, width, generator=g)
+    shared = torch.rand(height, width, 3, generator=g)
+    features = torch.cat((shared, affine.moment_features(positions, certainty)), dim=-1)
+    sums = (weights @ features.reshape(height * width, -1)).contiguous()
+    mean = torch.rand(count, 2, generator=g, dtype=torch.float64) * 48
+    arguments = width, height, 32.0, 4.0 * torch.finfo(torch.float32).eps * 32.0**2
+    expected = affine._affine(sums, mean, *arguments)
+    got = fused.solve(sums.to(device), mean.to(device), *arguments, affine.SHARED_CHANNELS)
+    for name, one, other in zip(affine.AffineMotion.__dataclass_fields__, got, expected, strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-4, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
+        assert not one[..., 7].any() if name == "weight" else True
+
+
+@pytest.mark.parametrize("with_surface", [False, True])
+def test_triangulations_are_those_of_the_elementwise_solve(device, with_surface):
+    from trackersplat.motion.fused import triangulate as fused
+
+    g = generator()
+    views, count, targets = 5, 150, 2
+    numbers = []
+    for view in range(views):
+        angle = 0.4 * view - 0.8
+        turn = np.array([[math.cos(angle), 0, math.sin(angle)], [0, 1, 0], [-math.sin(angle), 0, math.cos(angle)]])
+        pose = np.eye(4)
+        pose[:3, :3], pose[:3, 3] = turn, (0, 0, 4)
+        camera = Camera(f"{view}", 320, 240, np.array([[300.0, 0, 160], [0, 310.0, 120], [0, 0, 1]]), pose)
+        numbers.append([*camera.rotation.reshape(-1), *camera.translation, camera.fx, camera.fy, camera.cx, camera.cy])
+    rig = torch.tensor(numbers, dtype=torch.float64)
+    points = (torch.rand(count, 3, generator=g, dtype=torch.float64) - 0.5).repeat(targets, 1)
+    displacements = torch.randn(views, targets * count, 2, generator=g) * 10
+    variances = torch.rand(views, targets * count, generator=g) + 0.05
+    variances[torch.rand(variances.shape, generator=g) < 0.3] = torch.inf
+    variances[:, 5] = torch.inf  # no view has a say
+    surfaces = 0.05 * torch.randn(views, count, 3, generator=g) if with_surface else None
+    turns = rotation_vector_to_quaternion(torch.randn(targets * count, 3, generator=g, dtype=torch.float64)) if with_surface else None
+    turned = torch.zeros(1, 1, 3)
+    if surfaces is not None and turns is not None:
+        turned = triangulate.rotate(turns[None], surfaces.repeat(1, targets, 1).double())
+    expected = triangulate._solve(points, rig, displacements, variances, turned)
+    there = [None if t is None else t.to(device) for t in (points, rig, displacements, variances, surfaces, turns)]
+    got = fused.solve(
+        *there,
+        iterations=triangulate._ITERATIONS,
+        robust_from=triangulate._ROBUST_FROM,
+        kernel=triangulate._KERNEL,
+        near=triangulate._NEAR,
+    )
+    for name, one, other in zip(triangulate.Triangulation.__dataclass_fields__, got, expected, strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-6, atol=1e-9, msg=lambda m, name=name: f"{name}: {m}")
+    assert int(got[-1][5]) == 0 and not got[0][5].any()
+
+
+def test_rotations_are_those_of_the_elementwise_solve(device):
+    from trackersplat.motion.fused import rotate as fused
+
+    g = generator()
+    points = torch.rand(400, 3, generator=g, dtype=torch.float64)
+    turn = rotation_vector_to_quaternion(torch.tensor([0.3, -1.2, 0.8], dtype=torch.float64))
+    moves = rotate.rotate(turn.expand(400, 4), points) - points + 0.01 * torch.randn(400, 3, generator=g, dtype=torch.float64)
+    moves[:40] = torch.tensor([0.1, 0.2, 0.3])
+    everyone = torch.randint(0, 400, (120, 9), generator=g)
+    everyone[:10] = torch.randint(0, 40, (10, 9), generator=g)  # all of these move alike
+    weight = 1e4 * torch.rand(120, 9, generator=g, dtype=torch.float64)
+    weight[20:30] = 0.0  # nothing known
+    weight[30:40, 3:] = 0.0  # points on a line or less
+    expected = rotate._kabsch(points, moves, everyone, weight, 3.0)
+    got = fused.solve(*(t.to(device) for t in (points, moves, everyone, weight)), 3.0, rotate._ROUNDS)
+    close(got[0].cpu(), expected[0])
+    close(got[1].cpu(), expected[1])
+    assert torch.equal(got[2].cpu(), expected[2]) and int(expected[2].sum()) == 10
+
+
+def test_conjugate_gradients_step_as_the_elementwise_ones(device):
+    from trackersplat.motion.fused.conjugate_gradients import Steps
+
+    g = generator()
+    count = 300
+    dense = torch.rand(count, count, generator=g, dtype=torch.float64) * (torch.rand(count, count, generator=g) < 0.02)
+    dense = (dense + dense.T).fill_diagonal_(0.0)
+    dense[4] = dense[:, 4] = 0.0  # on its own
+    ones = torch.rand(3, count, generator=g, dtype=torch.float64)
+    stiffness = dense.sum(1) + 0.1
+    diagonal = torch.stack((ones[0] ** 2, ones[0] * ones[1], ones[0] * ones[2], ones[1] ** 2, ones[1] * ones[2], ones[2] ** 2))
+    diagonal[[0, 3, 5]] += stiffness
+    right = torch.randn(count, 3, generator=g, dtype=torch.float64)
+    guess = torch.randn(count, 3, generator=g, dtype=torch.float64)
+    arguments = (diagonal, inverse(diagonal), dense.to_sparse_csr(), right, guess)
+    expected = graph_system._Steps(*arguments)
+    got = Steps(*(t.to(device) for t in arguments))
+    for _ in range(6):
+        close(got.x.cpu(), expected.x)
+        close(got.energy.cpu(), expected.energy)
+        expected.go(2)
+        got.go(2)  # recorded at the second time, played at the third
+
+
+def test_neighbours_are_those_of_the_tree(device):
+    from trackersplat.motion.fused import neighbours as fused
+    from trackersplat.motion.neighbours import nearest_neighbours
+
+    g = generator()
+    sheet = torch.rand(300, 3, generator=g) * torch.tensor([4.0, 3.0, 1e-3])
+    far = 1e3 * torch.randn(20, 3, generator=g)
+    same = torch.full((30, 3), 0.5)  # more in one place than neighbours are asked for
+    for points, k in ((torch.cat((sheet, far, same)), 9), (sheet[:33], 32), (sheet[:5], 4)):
+        expected = nearest_neighbours(points, k)[1]
+        indices = fused.nearest(points.to(device), k).cpu()
+        distances = (points[indices] - points[:, None]).double().norm(dim=-1)
+        torch.testing.assert_close(distances, expected, rtol=1e-5, atol=1e-9)
+        assert not (indices == torch.arange(len(points))[:, None]).any()
+        assert all(len(set(row)) == k for row in indices.tolist())
+
+
+def test_moments_are_those_of_the_elementwise_features(device):
+    from trackersplat.motion.fused import moments
+
+    g = generator()
+    positions = torch.rand(2, 12, 21, 2, generator=g) * 20
+    positions[1, 3, 4, 0] = torch.nan
+    positions[0, 5, 6, 1] = torch.inf
+    certainty = torch.rand(2, 12, 21, generator=g)
+    features = torch.full((12, 21, 3 + 26), 7.0, device=device)
+    moments.write(features, positions.to(device), certainty.to(device), affine._half_size(21, 12))
+    torch.testing.assert_close(features[..., 3:].cpu(), affine.moment_features(positions, certainty), rtol=1e-5, atol=1e-5)
+    assert (features[..., :3] == 7.0).all()

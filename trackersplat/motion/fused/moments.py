@@ -1,0 +1,60 @@
+"""The pixel features of an affine fit in one pass; stands in for ``motion.affine``'s elementwise ones."""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+_BLOCK = 128  # pixels per program
+
+
+def write(
+    features: Tensor,  # (H, W, S + 13 F) float32; all but the first S columns are written
+    positions: Tensor,  # (F, H, W, 2) float32 px
+    certainty: Tensor,  # (F, H, W) float32
+    scale: float,  # px per unit of the moments' coordinates
+) -> None:
+    """See ``motion.affine.moment_features``."""
+    height, width, columns = features.shape
+    targets = len(positions)
+    _kernel[(triton.cdiv(height * width, _BLOCK), targets)](
+        features, positions.contiguous(), certainty.contiguous(), height * width, width, columns, columns - 13 * targets,
+        0.5 * width, 0.5 * height, 1.0 / scale, BLOCK=_BLOCK,
+    )  # fmt: skip
+
+
+@triton.jit
+def _kernel(  # type: ignore[no-untyped-def]
+    features, positions, certainty, pixels, width, columns, shared, middle_x, middle_y, per_px, BLOCK: tl.constexpr
+):
+    pixel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    target = tl.program_id(1)
+    there = pixel < pixels
+    column = (pixel % width).to(tl.float32) + 0.5
+    row = (pixel // width).to(tl.float32) + 0.5
+    at = target * pixels + pixel
+    u = tl.load(positions + 2 * at, mask=there, other=0.0) - column
+    v = tl.load(positions + 2 * at + 1, mask=there, other=0.0) - row
+    g = tl.load(certainty + at, mask=there, other=0.0)
+    # A displacement that is not a number must not poison its neighbours through a weight of zero.
+    finite = (tl.abs(u) < float("inf")) & (tl.abs(v) < float("inf"))
+    g = tl.where(finite, g, 0.0)
+    u = tl.where(finite, u, 0.0)
+    v = tl.where(finite, v, 0.0)
+    x = (column - middle_x) * per_px
+    y = (row - middle_y) * per_px
+    out = features + pixel * columns + shared + 13 * target
+    tl.store(out, g, mask=there)
+    tl.store(out + 1, g * x, mask=there)
+    tl.store(out + 2, g * y, mask=there)
+    tl.store(out + 3, g * x * x, mask=there)
+    tl.store(out + 4, g * x * y, mask=there)
+    tl.store(out + 5, g * y * y, mask=there)
+    tl.store(out + 6, g * u, mask=there)
+    tl.store(out + 7, g * u * x, mask=there)
+    tl.store(out + 8, g * u * y, mask=there)
+    tl.store(out + 9, g * v, mask=there)
+    tl.store(out + 10, g * v * x, mask=there)
+    tl.store(out + 11, g * v * y, mask=there)
+    tl.store(out + 12, g * (u * u + v * v), mask=there)
