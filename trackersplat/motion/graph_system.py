@@ -12,6 +12,7 @@ from trackersplat.motion.fused import available
 from trackersplat.motion.symmetric import DIAGONAL, inverse, isotropic, product
 
 _COLOUR_FLOOR = 0.02  # texture is no border: a strong edge of colour alone only weakens
+_CLOSEST = 0.5  # shortest edge over the median of its end's: pairs that nearly coincide make the systems stiff, and nothing else
 _STIFFEST = 300.0  # largest weight of a measurement over that of its edges: as good as fixed, and the system stays well conditioned
 _TOLERANCE = 1e-6  # relative residual of the conjugate gradients
 _MOST_STEPS = 500
@@ -35,8 +36,13 @@ class Graph:
 
 
 def neighbour_graph(indices: Tensor, distances: Tensor, colours: Tensor, colour_scale: float) -> Graph:
-    """The symmetric graph of nearest neighbours (N, k); likeness of colours (N, 3) makes the affinity."""
+    """The symmetric graph of nearest neighbours (N, k); likeness of colours (N, 3) makes the affinity.
+
+    Its lengths are at least half the median distance of the neighbours.
+    """
     count, k = indices.shape
+    if k:
+        distances = distances.maximum(_CLOSEST * distances.median(dim=1, keepdim=True).values)
     first = torch.arange(count, device=indices.device).repeat_interleave(k)
     second = indices.reshape(-1)
     low, high = torch.minimum(first, second), torch.maximum(first, second)

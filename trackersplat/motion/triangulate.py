@@ -60,8 +60,12 @@ def triangulate(
     if available(points):
         from trackersplat.motion.fused import triangulate as fused
 
-        constants = {"iterations": _ITERATIONS, "robust_from": _ROBUST_FROM, "kernel": _KERNEL, "near": _NEAR}
-        return Triangulation(*fused.solve(points, rig, displacements, variances, surfaces, turns, **constants))
+        return Triangulation(
+            *fused.solve(
+                points, rig, displacements, variances, surfaces, turns,
+                iterations=_ITERATIONS, robust_from=_ROBUST_FROM, kernel=_KERNEL, near=_NEAR,
+            )
+        )  # fmt: skip
     parts = []
     for first in range(0, len(points), _AT_ONCE):
         chosen = torch.arange(first, min(first + _AT_ONCE, len(points)), device=points.device)
