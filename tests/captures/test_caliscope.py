@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 import tiny_capture
-from filmed_point import FRAMES, HEIGHT, WIDTH, Filming, assert_the_point_lights_up, brightest, point_at, rig, write_video
+from filmed_point import FRAMES, HEIGHT, WIDTH, assert_the_point_lights_up, brightest, point_at, rig
+from making_captures import caliscope_section, write_caliscope, write_timestamps
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
@@ -17,38 +18,9 @@ from trackersplat.errors import InputError
 CAMERAS = rig(3, ((-0.3, 0.05, 0.003, -0.002, 0.01), (0.15, -0.05, -0.002, 0.001, 0.0)))
 
 
-def section(number: int, filming: Filming, *more: str, rotation: object = None) -> str:
-    camera = filming.camera
-    lines = [
-        f"[cameras.{number}]",
-        f"cam_id = {number}",
-        f"size = [{camera.width}, {camera.height}]",
-        f"matrix = {filming.K_opencv.tolist()}",
-        f"distortions = {list(filming.distortion)}",
-        f"translation = {camera.translation.tolist()}",
-        f"rotation = {camera.rotation.tolist() if rotation is None else rotation}",
-        *more,
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def write_timestamps(folder: Path, taken: dict[int, list[int]], offset: float = 0.001) -> None:
-    """``taken[camera]`` are the sync indices that the camera has a frame of, 6 a second."""
-    rows = [(index, number, 25.0 + index / 6 + number * offset) for number, indices in taken.items() for index in indices]
-    with (folder / "timestamps.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("sync_index", "cam_id", "frame_time"), *sorted(rows)])
-
-
 @pytest.fixture
 def session(tmp_path: Path) -> Path:
-    """Three cameras, numbered 0, 2 and 10, with the same four frames."""
-    folder = tmp_path / "session"
-    place = folder / "calibration" / "extrinsic"
-    for number, filming in zip((0, 2, 10), CAMERAS, strict=True):
-        write_video(place / f"cam_{number}.mp4", filming, fps=6)
-    (folder / "camera_array.toml").write_text("".join(map(section, (0, 2, 10), CAMERAS)))
-    write_timestamps(place, {number: [35, 36, 37, 38] for number in (0, 2, 10)})
-    return folder
+    return write_caliscope(tmp_path / "session", CAMERAS)
 
 
 def test_an_asymmetric_point_lights_up_the_pixel_where_the_camera_projects_it(session: Path):
@@ -64,7 +36,9 @@ def test_an_older_calibration_with_rotation_vectors_and_ports_opens(session: Pat
     text = ""
     for number, filming in zip((0, 2, 10), CAMERAS, strict=True):
         vector = cv2.Rodrigues(filming.camera.rotation)[0].reshape(3).tolist()
-        text += section(number, filming, rotation=vector).replace(f"[cameras.{number}]", f"[cam_{number}]").replace("cam_id", "port")
+        text += (
+            caliscope_section(number, filming, rotation=vector).replace(f"[cameras.{number}]", f"[cam_{number}]").replace("cam_id", "port")
+        )
         (session / "calibration" / "extrinsic" / f"cam_{number}.mp4").rename(session / "calibration" / "extrinsic" / f"port_{number}.mp4")
     (session / "config.toml").write_text(text + "[charuco]\ncolumns = 4\n")
     assert_the_point_lights_up(open_capture(session))
@@ -96,8 +70,8 @@ def test_a_recording_opens_by_itself_and_before_the_calibration(session: Path):
 
 
 def test_cameras_that_are_ignored_or_not_placed_are_left_out(session: Path):
-    text = section(0, CAMERAS[0]) + section(2, CAMERAS[1], "ignore = true")
-    unplaced = "\n".join(line for line in section(10, CAMERAS[2]).splitlines() if "rotation" not in line)
+    text = caliscope_section(0, CAMERAS[0]) + caliscope_section(2, CAMERAS[1], "ignore = true")
+    unplaced = "\n".join(line for line in caliscope_section(10, CAMERAS[2]).splitlines() if "rotation" not in line)
     (session / "camera_array.toml").write_text(text + unplaced)
     capture = open_capture(session)
     assert [camera.name for camera in capture.cameras] == ["cam_0"]

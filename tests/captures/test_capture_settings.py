@@ -22,7 +22,7 @@ def test_every_key_is_read(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"heldout": []}', "unknown key 'heldout'; the keys are name, fps, held_out"),
+        ('{"heldout": []}', "unknown key 'heldout', expected only name, fps, held_out"),
         ('{"name": 3}', "'name' must be a text"),
         ('{"name": ""}', "'name' must have 1 to 200 characters"),
         ('{"fps": 0}', "'fps' must be a number above 0"),

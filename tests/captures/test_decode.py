@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from counting_videos import number_image, read_number, write_counting_video
+from tiny_capture import encode
 
 from trackersplat.captures.decode import ImageFileSource, VideoSource, image_size, open_videos, read_image
+from trackersplat.captures.video import VideoFile
 from trackersplat.errors import InputError
 
 
@@ -100,3 +103,56 @@ def test_the_size_of_an_image_is_read_from_its_head(tmp_path: Path):
     (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(InputError, match=r"b\.png is not an image"):
         image_size(tmp_path / "b.png")
+
+
+def test_memory_stays_bounded_however_much_is_read(tmp_path: Path):
+    width, height, count = 640, 480, 60
+    images = np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, height, width, 3))
+    path = encode(tmp_path / "cam00.mp4", images, "-g", "30")
+    image_bytes = width * height * 3
+    source = VideoSource(open_videos([path]), capacity=6 * image_bytes, workers=1)
+    tracemalloc.start()
+    for order in (range(count), range(count - 1, -1, -1), (7, 50, 20, 3)):
+        for frame in order:
+            source.prefetch((0, ahead) for ahead in range(frame, min(count, frame + 20)))
+            source.read(0, frame)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # The cache, and for the reader and the worker an image under way and the buffer it is decoded into.
+    assert 5 * image_bytes < peak < (6 + 2 * 2 + 1) * image_bytes
+    source.close()
+
+
+def test_a_video_played_backwards_is_decoded_about_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = write_counting_video(tmp_path / "cam00.mp4", 200, "-g", "50", "-bf", "3", "-sc_threshold", "0")
+    grabs, seeks = [], []
+    grab, seek = VideoFile._grab, VideoFile._seek
+    monkeypatch.setattr(VideoFile, "_grab", lambda video: grabs.append(video._next) or grab(video))
+    monkeypatch.setattr(VideoFile, "_seek", lambda video, frame, times: seeks.append(frame) or seek(video, frame, times))
+    source = VideoSource(open_videos([path]))
+    for frame in range(199, -1, -1):
+        assert read_number(source.read(0, frame)) == frame
+    assert len(seeks) <= 2 + 200 / 32 + 1
+    assert len(grabs) <= 2 * 200
+    source.close()
+
+
+def test_image_files_that_are_cut_off_are_told_from_whole_ones(tmp_path: Path):
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    for suffix in (".png", ".jpg"):
+        whole = cv2.imencode(suffix, image)[1].tobytes()
+        (tmp_path / f"a{suffix}").write_bytes(whole + b"\0\0")  # some cameras pad
+        assert read_image(tmp_path / f"a{suffix}").shape == image.shape
+        (tmp_path / f"a{suffix}").write_bytes(whole[:-20])
+        with pytest.raises(InputError, match="is not an image that can be decoded"):
+            read_image(tmp_path / f"a{suffix}")
+
+
+def test_a_thumbnail_inside_a_jpeg_does_not_pass_for_its_end(tmp_path: Path):
+    thumbnail, whole = (cv2.imencode(".jpg", np.full((size, size, 3), 90, np.uint8))[1].tobytes() for size in (8, 64))
+    comment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    (tmp_path / "a.jpg").write_bytes(whole[:2] + comment + whole[2:])
+    assert read_image(tmp_path / "a.jpg").shape == (64, 64, 3)
+    (tmp_path / "a.jpg").write_bytes(whole[:2] + comment + whole[2:-2])
+    with pytest.raises(InputError, match="is not an image that can be decoded"):
+        read_image(tmp_path / "a.jpg")

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 import tiny_capture
-from filmed_point import FRAMES, HEIGHT, WIDTH, assert_the_point_lights_up, rig, write_image
+from filmed_point import assert_the_point_lights_up, rig
+from making_captures import write_image_folder
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
@@ -70,15 +71,7 @@ def test_capture_json_overrides_name_rate_and_held_out_cameras(valid, tmp_path: 
 
 
 def test_distorted_images_are_undistorted(tmp_path: Path):
-    filmed = rig(2, ((-0.25, 0.05, 0.003, -0.002, 0.01), (0.2, -0.05, 0.004, -0.001)))
-    entries = []
-    for filming in filmed:
-        camera = filming.camera
-        for frame in range(FRAMES):
-            write_image(tmp_path / "images" / camera.name / f"{frame:04d}.png", filming, frame)
-        entries.append({"name": camera.name, "K": camera.K.tolist(), "w2c": camera.world_to_camera.tolist(), "dist": filming.distortion})
-    data = {"width": WIDTH, "height": HEIGHT, "fps": 25, "frames": FRAMES, "cameras": entries}
-    (tmp_path / "cameras.json").write_text(json.dumps(data))
+    write_image_folder(tmp_path, rig(2, ((-0.25, 0.05, 0.003, -0.002, 0.01), (0.2, -0.05, 0.004, -0.001))))
     assert_the_point_lights_up(open_capture(tmp_path))
     (tmp_path / "capture.json").write_text('{"scale": 0.5}')
     assert_the_point_lights_up(open_capture(tmp_path))

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_capture
 from colmap_files import write_text_model
-from filmed_point import HEIGHT, WIDTH, Filming, assert_the_point_lights_up, write_video
+from filmed_point import Filming, assert_the_point_lights_up
+from making_captures import meet_room_views, write_meet_room
 
-from trackersplat.captures.camera import Camera
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
 
@@ -20,26 +19,17 @@ LENS = (-0.2, 0.03, 0.002, -0.001)
 
 def views(distortion: tuple[float, ...] = ()) -> list[Filming]:
     """cam_0 to cam_12, so that the order of the names is not that of the numbers."""
-    K = np.array([[150.0, 0, WIDTH / 2], [0, 150.0, HEIGHT / 2], [0, 0, 1]])
-    poses = [tiny_capture.look_at((-1.2 + 0.2 * i, 0.4 * np.cos(i), -3.0 + 0.02 * i)) for i in range(COUNT)]
-    return [Filming(Camera(f"cam_{i}", WIDTH, HEIGHT, K, pose), distortion) for i, pose in enumerate(poses)]
-
-
-def write(folder: Path, filmed: list[Filming]) -> Path:
-    for filming in filmed:
-        write_video(folder / f"{filming.camera.name}.mp4", filming)
-    np.save(folder / "poses_bounds.npy", np.stack([tiny_capture.poses_bounds_row(filming.camera) for filming in filmed]))
-    return folder
+    return meet_room_views(COUNT, distortion)
 
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("meetroom") / "discussion", views())
+    return write_meet_room(tmp_path_factory.mktemp("meetroom") / "discussion", views())
 
 
 @pytest.fixture(scope="module")
 def distorted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("meetroom") / "discussion", views(LENS))
+    return write_meet_room(tmp_path_factory.mktemp("meetroom") / "discussion", views(LENS))
 
 
 def test_poses_belong_to_the_videos_in_the_order_of_their_numbers(valid: Path):

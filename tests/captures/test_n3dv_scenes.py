@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from trackersplat.captures import n3dv
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.n3dv import SceneFacts, published_scenes
 from trackersplat.captures.registry import open_capture
+from trackersplat.cli import main
 from trackersplat.errors import InputError
 
 NUMBERS = (0, 1, 2, *range(4, 17), 18, 20)  # no cam03, as in the download
@@ -57,6 +59,22 @@ def test_cam13_is_left_out_and_said_and_every_other_camera_keeps_its_pose(valid:
     assert capture.depth_bounds is not None
     assert len(capture.depth_bounds) == 17
     assert_the_point_lights_up(capture)
+
+
+def test_info_says_that_cam13_is_left_out_and_why_and_that_cam00_is_held_out(
+    valid: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    assert sorted(path.name for path in valid.iterdir()) == [*(f"cam{number:02d}.mp4" for number in NUMBERS), "poses_bounds.npy"]
+    assert "cam03.mp4" not in os.listdir(valid)
+    assert np.load(valid / "poses_bounds.npy").shape == (18, 17)
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as stop:
+        main(["info", str(valid)])
+    printed = capsys.readouterr().out
+    assert stop.value.code == 0
+    for fact in ("coffee_martini", "layout    n3dv", "cameras   17", f"frames    {FRAMES}", "held out  cam00"):
+        assert fact in printed
+    assert "warning: cam13 is left out: its video is not synchronised with the others" in printed
 
 
 def test_a_deleted_cam13_takes_its_pose_with_it(folder: Path):

@@ -11,40 +11,21 @@ import numpy as np
 import pytest
 import trimesh
 from filmed_point import FRAMES, HEIGHT, WIDTH, Filming, assert_the_point_lights_up, rig, write_image
+from making_captures import NERFSTUDIO_LENS, opengl_pose, transforms_json, write_nerfstudio
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
 
-LENS = {"k1": -0.2, "k2": 0.03, "p1": 0.002, "p2": -0.001, "k3": 0.01}
-CAMERAS = rig(3, (tuple(LENS.values()),))
+CAMERAS = rig(3, (tuple(NERFSTUDIO_LENS.values()),))
 
 
-def pose(filming: Filming) -> list[list[float]]:
-    """Camera to world with OpenGL's axes."""
-    return (np.linalg.inv(filming.camera.world_to_camera) @ np.diag([1.0, -1.0, -1.0, 1.0])).tolist()
-
-
-def entry(filming: Filming, frame: int, file: str) -> dict[str, Any]:
-    camera = filming.camera
-    intrinsics = {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy}
-    return {"file_path": file, "time": frame / (FRAMES - 1), "transform_matrix": pose(filming), **intrinsics}
-
-
-def description(form: str = "images/{camera}/{frame:04d}.png") -> dict[str, Any]:
-    # Neither in the order of the cameras nor of the times.
-    order = [(frame, filming) for frame in (2, 0, 3, 1) for filming in (CAMERAS[1], CAMERAS[0], CAMERAS[2])]
-    frames = [entry(filming, frame, form.format(camera=filming.camera.name, frame=frame)) for frame, filming in order]
-    return {"camera_model": "OPENCV", "w": WIDTH, "h": HEIGHT, **LENS, "frames": frames}
+def description() -> dict[str, Any]:
+    return transforms_json(CAMERAS)
 
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("nerfstudio") / "scene"
-    for filming in CAMERAS:
-        for frame in range(FRAMES):
-            write_image(folder / "images" / filming.camera.name / f"{frame:04d}.png", filming, frame)
-    (folder / "transforms.json").write_text(json.dumps(description()))
-    return folder
+    return write_nerfstudio(tmp_path_factory.mktemp("nerfstudio") / "scene", CAMERAS)
 
 
 def described(valid: Path, tmp_path: Path, data: Any) -> Path:
@@ -69,7 +50,7 @@ def test_a_point_projects_to_the_pixel_computed_by_hand(valid: Path, tmp_path: P
     matrix = np.eye(4)
     matrix[:3, 3] = 1, 2, 3
     data["frames"][0].update(transform_matrix=matrix.tolist(), fl_x=100, fl_y=100, cx=80, cy=60)
-    data.update(dict.fromkeys(LENS, 0))
+    data.update(dict.fromkeys(NERFSTUDIO_LENS, 0))
     camera = open_capture(described(valid, tmp_path, data)).cameras[0]
     uv, depth = camera.project(np.array([[1.4, 2.2, -1.0]]))
     np.testing.assert_allclose(depth, [4.0])
@@ -107,7 +88,7 @@ def test_names_sizes_and_endings_may_be_missing(tmp_path: Path):
     frames = []
     for number, (frame, index) in enumerate((frame, index) for frame in range(FRAMES) for index in (0, 1)):
         write_image(tmp_path / "train" / f"r_{number}.png", filmed[index], frame)
-        frames.append({"file_path": f"./train/r_{number}", "time": float(frame), "transform_matrix": pose(filmed[index])})
+        frames.append({"file_path": f"./train/r_{number}", "time": float(frame), "transform_matrix": opengl_pose(filmed[index])})
     (tmp_path / "transforms.json").write_text(json.dumps({"camera_angle_x": 2 * np.arctan(WIDTH / 300), "frames": frames}))
     capture = open_capture(tmp_path)
     assert [camera.name for camera in capture.cameras] == ["cam00", "cam01"]
@@ -169,7 +150,7 @@ def test_a_moving_camera_is_refused(valid: Path, tmp_path: Path):
     data["frames"] = data["frames"][::4]
     for number, frame in enumerate(data["frames"]):
         frame["time"] = number
-        frame["transform_matrix"] = pose(CAMERAS[number])
+        frame["transform_matrix"] = opengl_pose(CAMERAS[number])
     with pytest.raises(InputError, match="the camera moves from time to time"):
         open_capture(described(valid, tmp_path, data))
 

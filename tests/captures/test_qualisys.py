@@ -9,43 +9,18 @@ import cv2
 import numpy as np
 import pytest
 import tiny_capture
-from filmed_point import FRAMES, HEIGHT, WIDTH, Filming, assert_the_point_lights_up, rig, write_video
+from filmed_point import FRAMES, HEIGHT, WIDTH, assert_the_point_lights_up, rig, write_video
+from making_captures import write_qualisys
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
 
 CAMERAS = rig(3, ((-0.1, 0.05, 0.003, -0.002), (0.05, -0.05, -0.002, 0.001)))
-LEFT, TOP = 8, 6  # of the picture on the sensor
-
-
-def element(serial: str, filming: Filming) -> str:
-    camera, (k1, k2, p1, p2) = filming.camera, filming.distortion
-    rotation = np.diag((1.0, -1.0, -1.0)) @ camera.rotation
-    entries = (
-        " ".join(f'r{i + 1}{j + 1}="{rotation[i, j]!r}"' for i in range(3) for j in range(3)).replace("np.float64(", "").replace(")", "")
-    )
-    x, y, z = (camera.center * 1000).tolist()
-    K = filming.K_opencv
-    return (
-        f'<camera active="1" serial="{serial}" viewrotation="0">'
-        f'<fov_video left="{LEFT}" top="{TOP}" right="{LEFT + camera.width - 1}" bottom="{TOP + camera.height - 1}"/>'
-        f'<transform {entries} x="{x!r}" y="{y!r}" z="{z!r}"/>'
-        f'<intrinsic focalLengthU="{float(K[0, 0]) * 64!r}" focalLengthV="{float(K[1, 1]) * 64!r}" '
-        f'centerPointU="{(float(K[0, 2]) + LEFT) * 64!r}" centerPointV="{(float(K[1, 2]) + TOP) * 64!r}" '
-        f'radialDistortion1="{k1}" radialDistortion2="{k2}" radialDistortion3="0" tangentalDistortion1="{p1}" tangentalDistortion2="{p2}"/>'
-        "</camera>\n"
-    )
 
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two cameras with videos, and a marker camera without."""
-    folder = tmp_path_factory.mktemp("qualisys") / "session"
-    for serial, filming in zip(("21001", "21002"), CAMERAS, strict=False):
-        write_video(folder / f"Walk_Miqus_1_{serial}.mp4", filming, fps=60)
-    cameras = "".join(map(element, ("21001", "21002", "9003"), CAMERAS))
-    (folder / "Walk.qca.txt").write_text(f"<?xml version='1.0'?><calibration><cameras>{cameras}</cameras></calibration>")
-    return folder
+    return write_qualisys(tmp_path_factory.mktemp("qualisys") / "session", CAMERAS)
 
 
 @pytest.fixture

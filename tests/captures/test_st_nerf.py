@@ -9,34 +9,19 @@ import numpy as np
 import pytest
 import trimesh
 from colmap_files import write_text_model
-from filmed_point import FRAMES, HEIGHT, WIDTH, assert_the_point_lights_up, rig, write_image
+from filmed_point import HEIGHT, WIDTH, assert_the_point_lights_up, rig
+from making_captures import ST_NERF_NUMBERS, write_st_nerf
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
 
 CAMERAS = rig(3)
-NUMBERS = (8, 9, 10)  # the published images do not start at 0, and their names do not sort as their numbers do
 LENS = (-0.2, 0.03, 0.002, -0.001)
-
-
-def line(matrix: np.ndarray) -> str:
-    return " ".join(f"{value:.12g}" for value in matrix.reshape(-1))
-
-
-def write(folder: Path, filmed: list) -> Path:
-    for frame in range(FRAMES):
-        for number, filming in zip(NUMBERS, filmed, strict=True):
-            write_image(folder / f"frame{frame + 1}" / "images" / f"{number}.png", filming, frame)
-    (folder / "pose").mkdir()
-    (folder / "pose" / "K.txt").write_text("\n".join(line(filming.K_opencv) for filming in filmed) + "\n")
-    poses = [np.linalg.inv(filming.camera.world_to_camera)[:3] for filming in filmed]
-    (folder / "pose" / "RT_c2w.txt").write_text("\n".join(map(line, poses)) + "\n")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("stnerf") / "walking", CAMERAS)
+    return write_st_nerf(tmp_path_factory.mktemp("stnerf") / "walking", CAMERAS)
 
 
 @pytest.fixture
@@ -64,11 +49,11 @@ def test_clouds_of_the_background_and_the_layers_are_the_first_points(folder: Pa
 def test_a_colmap_model_of_the_first_frame_replaces_the_poses(tmp_path: Path):
     filmed = [replace(filming, distortion=LENS) for filming in CAMERAS]
     filmed = [replace(f, camera=replace(f.camera, K=CAMERAS[0].camera.K)) for f in filmed]
-    folder = write(tmp_path / "walking", filmed)
+    folder = write_st_nerf(tmp_path / "walking", filmed)
     (folder / "pose" / "RT_c2w.txt").write_text("not even numbers")
     K = CAMERAS[0].camera.K
     lens = f"OPENCV {WIDTH} {HEIGHT} {K[0, 0]} {K[1, 1]} {K[0, 2]} {K[1, 2]} {' '.join(map(str, LENS))}"
-    named = [replace(f.camera, name=f"{number}") for number, f in zip(NUMBERS, filmed, strict=True)]
+    named = [replace(f.camera, name=f"{number}") for number, f in zip(ST_NERF_NUMBERS, filmed, strict=True)]
     write_text_model(folder / "sparse" / "0", named[:2], lens)
     capture = open_capture(folder)
     assert [camera.name for camera in capture.cameras] == ["8", "9"]

@@ -39,9 +39,9 @@ def ffmpeg_frames(path: Path) -> np.ndarray:
     return np.stack([np.frombuffer(data, np.uint8).reshape(height, width, 3) for data in reader])
 
 
-def assert_every_frame_is_right(path: Path, count: int, first: int = 0) -> VideoFile:
+def assert_every_frame_is_right(path: Path, count: int, first: int = 0, threads: int = 1) -> VideoFile:
     """In order, in random order and backwards."""
-    video = VideoFile(path)
+    video = VideoFile(path, threads)
     assert video.info.frame_count == count
     orders = (range(count), np.random.default_rng(5).integers(0, count, 40), range(count - 1, -1, -7), (0, count - 1, 0, 1))
     for order in orders:
@@ -50,11 +50,15 @@ def assert_every_frame_is_right(path: Path, count: int, first: int = 0) -> Video
     return video
 
 
-@pytest.mark.parametrize("options", [("-g", "12", "-bf", "3"), ("-g", "1"), ("-g", "500", "-bf", "2"), ("-bf", "0")])
-def test_every_frame_has_its_exact_number_in_any_order(folder: Path, options: tuple[str, ...]):
+OPEN_GROUPS = ("-x264-params", "open-gop=1:keyint=24:min-keyint=24:bframes=3:b-adapt=0")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("options", [("-g", "12", "-bf", "3"), ("-g", "1"), ("-g", "500", "-bf", "2"), ("-bf", "0"), OPEN_GROUPS])
+def test_every_frame_has_its_exact_number_in_any_order(folder: Path, options: tuple[str, ...], threads: int):
     path = write_counting_video(folder / "any.mp4", COUNT, "-sc_threshold", "0", *options)
-    video = assert_every_frame_is_right(path, COUNT)
-    assert len(video._times) == COUNT, "jumps should seek, not decode from the start"
+    video = assert_every_frame_is_right(path, COUNT, threads=threads)
+    assert len(video._packets.times) == COUNT, "jumps should seek, not decode from the start"
 
 
 def test_reading_on_does_not_seek(long_groups: Path, monkeypatch: pytest.MonkeyPatch):
@@ -70,6 +74,36 @@ def test_a_jump_does_not_decode_from_the_start(long_groups: Path, monkeypatch: p
     monkeypatch.setattr(video, "_restart", lambda: pytest.fail("started over"))
     for frame in (60, 90, 45):
         assert read_number(video.read(frame)) == frame
+
+
+def test_a_jump_ahead_that_no_key_frame_shortens_decodes_on(long_groups: Path, monkeypatch: pytest.MonkeyPatch):
+    video = VideoFile(long_groups)
+    video.read(41)
+    monkeypatch.setattr(video, "_seek", lambda frame, times: pytest.fail(f"sought {frame}"))
+    assert read_number(video.read(75)) == 75
+    monkeypatch.undo()
+    sought = []
+    monkeypatch.setattr(video, "_seek", lambda frame, times, seek=video._seek: sought.append(frame) or seek(frame, times))
+    video.read(1)
+    assert read_number(video.read(99)) == 99
+    assert sought == [1, 99], "back, and ahead past a key frame"
+
+
+def test_a_smaller_image_is_the_average_of_the_large_one(long_groups: Path):
+    video = VideoFile(long_groups)
+    large = video.read(37)
+    small = video.read(37, (large.shape[1] // 2, large.shape[0] // 2))
+    average = large.reshape(small.shape[0], 2, small.shape[1], 2, 3).mean(axis=(1, 3))
+    assert np.abs(small - average).max() <= 0.5
+    np.testing.assert_array_equal(video.read(38, (large.shape[1], large.shape[0])), VideoFile(long_groups).read(38))
+
+
+def test_an_image_is_not_written_over_by_the_next(long_groups: Path):
+    video = VideoFile(long_groups)
+    first = video.read(3, (36, 16))
+    kept = first.copy()
+    video.read(4, (36, 16))
+    np.testing.assert_array_equal(first, kept)
 
 
 def test_a_cut_without_encoding_has_the_frames_that_players_show(long_groups: Path):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_capture
-from filmed_point import FRAMES, HEIGHT, WIDTH, assert_the_point_lights_up, rig, write_video
+from filmed_point import FRAMES, HEIGHT, WIDTH, assert_the_point_lights_up, rig
+from making_captures import cameras_json, write_video_folder
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
@@ -17,20 +18,12 @@ CAMERAS = rig(3, ((-0.3, 0.05, 0.003, -0.002, 0.01), (), (0.15, -0.05, -0.002, 0
 
 
 def description() -> dict[str, Any]:
-    cameras = [
-        {"name": f.camera.name, "K": f.camera.K.tolist(), "w2c": f.camera.world_to_camera.tolist(), "dist": list(f.distortion)}
-        for f in CAMERAS
-    ]
-    return {"width": WIDTH, "height": HEIGHT, "cameras": cameras, "held_out": ["cam01"]}
+    return cameras_json(CAMERAS, held_out=["cam01"])
 
 
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("videos") / "scene"
-    for filming in CAMERAS:
-        write_video(folder / "videos" / f"{filming.camera.name}.mp4", filming, fps=25.0)
-    (folder / "cameras.json").write_text(json.dumps(description()))
-    return folder
+    return write_video_folder(tmp_path_factory.mktemp("videos") / "scene", CAMERAS, held_out=["cam01"])
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +53,11 @@ class Noise:
     def read(self, camera: int, frame: int) -> np.ndarray:
         return np.random.default_rng(100 * camera + frame).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 
-    def prefetch(self, wanted: object) -> None: ...
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def prefetch(self, wanted: Iterable[tuple[int, int]]) -> None:
+        self.asked = list(wanted)
 
     def close(self) -> None: ...
 
@@ -209,3 +213,13 @@ def test_a_page_camera_projects_like_the_page() -> None:
     uv, depth = view.project(np.array([[11.0, 2, 3], [11.0, 7, 3], [11.0, 2, 13]]))
     assert np.allclose(depth, 10)
     assert np.allclose(uv, [[100, 50], [75, 50], [100, 0]])
+
+
+def test_photographs_are_asked_for_in_the_order_in_which_playing_reaches_them(painter: Painter, capture: Capture):
+    playing = replace(STATE, playing=True, compare="photo", reconstructed=())
+    painter.through(playing, (WIDTH, HEIGHT))
+    assert capture.source.asked == [(1, 5), (1, 6), (1, 7), (1, 8)]
+    painter.through(replace(playing, frame=8), (WIDTH, HEIGHT))
+    assert capture.source.asked == [(1, 9), (1, 0), (1, 1), (1, 2)], "it plays in a loop"
+    painter.through(replace(playing, frame=8, loop=False), (WIDTH, HEIGHT))
+    assert capture.source.asked == [(1, 9)]

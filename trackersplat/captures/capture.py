@@ -47,6 +47,7 @@ class PointCloud:
 
     xyz: np.ndarray  # (N, 3) float32, scene units
     rgb: np.ndarray  # (N, 3) uint8
+    sparse: bool = False  # features only, so that a gap between them means nothing
 
     def __post_init__(self) -> None:
         if self.xyz.ndim != 2 or self.xyz.shape[1] != 3 or self.rgb.shape != self.xyz.shape:

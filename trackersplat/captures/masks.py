@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from trackersplat.captures.cache import CachedFrames
-from trackersplat.captures.decode import MAX_IMAGE_BYTES
+from trackersplat.captures.decode import MAX_IMAGE_BYTES, is_whole
 from trackersplat.captures.video import MAX_SIDE
 from trackersplat.errors import InputError
 
@@ -69,7 +69,7 @@ def read_mask(path: Path) -> np.ndarray:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
     try:
         # Unchanged: a mask of labels 0 and 1 must not be rounded away, and one channel is all there is to see.
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if is_whole(data) else None
     except cv2.error:  # more pixels than OpenCV allows
         image = None
     if image is None or max(image.shape[:2]) > MAX_SIDE:

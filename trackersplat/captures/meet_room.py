@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.llff_videos import POSES, read_posed_videos, read_poses_bounds
+from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import read_settings
 from trackersplat.captures.sparse_model import FOLDER, read_sparse_model
 from trackersplat.errors import InputError
@@ -27,6 +28,7 @@ def detects(folder: Path) -> bool:
 
 def read(folder: Path) -> Capture:
     """Raises InputError if a video or the poses are damaged, or do not fit each other."""
+    require_files(path for path in sorted(folder.iterdir()) if _VIDEO.fullmatch(path.name))
     videos = _videos(folder)
     rows = read_poses_bounds(folder / POSES)
     if len(rows) != len(videos):

@@ -16,6 +16,7 @@ import numpy as np
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.llff_videos import POSES, read_posed_videos, read_poses_bounds
+from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import CaptureSettings, read_settings
 from trackersplat.captures.sparse_model import read_sparse_model
 from trackersplat.errors import InputError
@@ -62,6 +63,7 @@ def read(folder: Path) -> Capture:
 
     Raises InputError if a video or the poses are damaged, or do not fit each other.
     """
+    require_files(path for path in sorted(folder.iterdir()) if _VIDEO.fullmatch(path.name))
     videos = _videos(folder)
     if not videos:
         raise InputError(f"{folder} has no camNN.mp4 videos.")

@@ -126,7 +126,9 @@ def _run(data: bytes) -> Any:
 
 
 def _since_mark(stack: list[Any]) -> list[Any]:
-    position = next(i for i in range(len(stack) - 1, -1, -1) if stack[i] is _MARK)
+    position = next((i for i in range(len(stack) - 1, -1, -1) if stack[i] is _MARK), None)
+    if position is None:
+        raise ValueError("a list without a start")
     items = stack[position + 1 :]
     del stack[position:]
     return items

@@ -104,5 +104,5 @@ def matrix(value: Any, shape: tuple[int, int], what: str) -> np.ndarray:
     except OverflowError:
         result = np.full(shape, np.inf)
     if not np.isfinite(result).all():
-        raise InputError(f"{what} has a number that is not finite.")
+        raise InputError(f"{what} has a number that is not finite: calibrate the camera again.")
     return result

@@ -19,6 +19,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.decode import VideoSource, open_videos
 from trackersplat.captures.lens import OpenCVLens
+from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import held_out_cameras, plain_name, read_settings
 from trackersplat.captures.video import MAX_SIDE, VideoInfo, frame_rate
 from trackersplat.captures.views import for_size, make_view
@@ -51,6 +52,7 @@ def read(folder: Path) -> Capture:
     path = _calibration(folder)
     if path is None:
         raise InputError(f"{folder} is no Qualisys session: expected {FILES}.")
+    require_files(entry for entry in _entries(folder) if entry.suffix.lower() == ".mp4")
     matched = [(camera, video) for camera in _read_calibration(path) if (video := _video_of(camera.serial, _videos(folder))) is not None]
     if not matched:
         raise InputError(f"{folder} has no video that is named after the serial number of a camera in {path.name}: rename the videos.")
@@ -85,8 +87,11 @@ def _calibration(folder: Path) -> Path | None:
 
 
 def _videos(folder: Path) -> list[Path]:
-    place = folder / "videos" if (folder / "videos").is_dir() else folder
-    return sorted(path for path in place.iterdir() if path.suffix.lower() == ".mp4" and path.is_file())
+    return [path for path in _entries(folder) if path.suffix.lower() == ".mp4" and path.is_file()]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted((folder / "videos" if (folder / "videos").is_dir() else folder).iterdir())
 
 
 def _video_of(serial: str, videos: list[Path]) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from trackersplat.captures import (
     meet_room,
     n3dv,
     nerfstudio,
+    prepared,
     qualisys,
     rh20t,
     st_nerf,
@@ -23,6 +25,7 @@ from trackersplat.captures import (
 from trackersplat.captures.archives import unpacking_advice
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import demo_capture
+from trackersplat.captures.footage import is_footage
 from trackersplat.errors import InputError
 
 MAX_INSIDE = 50  # subfolders that are looked at when a folder is no capture
@@ -57,6 +60,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(caliscope.NAME, "caliscope sessions", caliscope.FILES, caliscope.detects, caliscope.read),
     Layout(qualisys.NAME, "Qualisys sessions", qualisys.FILES, qualisys.detects, qualisys.read),
     Layout(colmap.NAME, "COLMAP workspaces, one per frame or a single one", colmap.FILES, colmap.detects, colmap.read),
+    Layout(prepared.NAME, "made by trackersplat prepare", prepared.FILES, prepared.detects, prepared.read),
 )
 
 
@@ -75,24 +79,33 @@ def open_capture(path: str | Path) -> Capture:
             raise InputError(f"{folder} {state}: give the folder of a capture, or 'demo' for the bundled one.")
         if next(folder.iterdir(), None) is None:
             raise InputError(f"{folder} is empty: give a folder with {_expected()}.")
-        for layout in LAYOUTS:
-            if layout.detects(folder):
-                return layout.read(folder)
+        layout = recognised(folder)
+        if layout is not None:
+            return layout.read(folder)
         advice = unpacking_advice(folder)
         if advice is not None:
             raise InputError(advice)
         inner = _captures_inside(folder)
+        uncalibrated = is_footage(folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror}): check the folder and its permissions.") from error
     if inner:
         raise InputError(f"{folder} is no capture itself, but {inner[0].name} inside it is: open {inner[0]}.")
+    if uncalibrated:
+        command = f"trackersplat prepare {shlex.quote(str(folder))}"
+        raise InputError(f"{folder} shows several cameras without any calibration: `{command}` finds their poses, or add cameras.json.")
     raise InputError(f"{folder} is no capture of a known layout: expected {_expected()}.")
+
+
+def recognised(folder: Path) -> Layout | None:
+    """The first layout of ``LAYOUTS`` that the folder is of."""
+    return next((layout for layout in LAYOUTS if layout.detects(folder)), None)
 
 
 def _captures_inside(folder: Path) -> list[Path]:
     """The first subfolders that are captures: archives often have a folder of their own."""
     places = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))[:MAX_INSIDE]
-    return [place for place in places if os.access(place, os.R_OK | os.X_OK) and any(layout.detects(place) for layout in LAYOUTS)]
+    return [place for place in places if os.access(place, os.R_OK | os.X_OK) and recognised(place) is not None]
 
 
 def _expected() -> str:

@@ -17,6 +17,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.captures.decode import VideoSource, open_videos
 from trackersplat.captures.lens import LensModel, OpenCVLens
 from trackersplat.captures.object_arrays import read_object
+from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import held_out_cameras, read_settings
 from trackersplat.captures.sparse_model import read_sparse_model
 from trackersplat.captures.synchronise import counterparts, match_times
@@ -45,6 +46,8 @@ def read(folder: Path) -> Capture:
 
     Raises InputError if a video, the times or the calibration are damaged, or no frame is common to all cameras.
     """
+    places = [path for path in sorted(folder.iterdir()) if _CAMERA.fullmatch(path.name) and path.is_dir()]
+    require_files(place / name for place in places for name in ("color.mp4", "timestamps.npy") if (place / name).is_symlink())
     folders = _camera_folders(folder)
     warnings = [f"{serial} is left out: it is on the robot's hand and moves." for serial in folders if serial in IN_HAND]
     folders = {serial: place for serial, place in folders.items() if serial not in IN_HAND}

@@ -38,7 +38,7 @@ def read_settings(folder: Path) -> CaptureSettings:
     known = ("name", "fps", "held_out", "scale", "description", "licence")
     unknown = sorted(set(data) - set(known))
     if unknown:
-        raise InputError(f"{path} has the unknown key {unknown[0][:40]!r}; the keys are {', '.join(known)}.")
+        raise InputError(f"{path} has the unknown key {unknown[0][:40]!r}, expected only {', '.join(known)}: correct or remove it.")
     for key in ("name", "description", "licence"):
         if not isinstance(data.get(key, ""), str):
             raise InputError(f"{path}: {key!r} must be a text.")

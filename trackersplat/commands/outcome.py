@@ -16,7 +16,7 @@ def exit_code(work: Callable[[], None]) -> int:
     try:
         work()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_one_line(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. Finished frames are kept; the same command goes on from there.", file=sys.stderr)
@@ -25,6 +25,11 @@ def exit_code(work: Callable[[], None]) -> int:
         print(f"internal error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _one_line(sentence: str) -> str:
+    """Names of files may hold line breaks, escape sequences and bytes that are no text: written out, as no terminal must obey them."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in sentence)
 
 
 class DefectError(Exception):

@@ -13,7 +13,7 @@ from trackersplat.captures.capture import Capture
 from viewer.frame_cache import FrameCache
 from viewer.scene.compare import BACKDROP, Placement, compose, draw_seam, heat, letterbox
 from viewer.scene.tracks2d import draw_tracks
-from viewer.state import Comparison, State
+from viewer.state import Comparison, State, advance
 
 if TYPE_CHECKING:
     from trackersplat.gaussians.gaussians import Gaussians
@@ -76,7 +76,8 @@ class Painter:
         placement = Placement.fit((camera.width, camera.height), canvas, margin)
         gaussians = self._frame_cache.shown(state) if self._rasterizer is not None and state.compare != "photo" else None
         if state.playing and (gaussians is None or state.compare != "render"):
-            self._capture.prefetch([state.camera], range(state.frame + 1, state.frame + 1 + PREFETCHED))
+            coming = (advance(state.frame, ticks, state.span(), state.loop)[0] for ticks in range(1, PREFETCHED + 1))
+            self._capture.prefetch([state.camera], dict.fromkeys(coming))
         comparison = None
         if gaussians is None:
             image = self._capture.image(state.camera, state.frame)

@@ -1,0 +1,297 @@
+"""Whatever is wrong with a capture: one sentence, exit code 2, no traceback, and nothing written."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from damage import (
+    Damage,
+    blank_frames,
+    both,
+    colmap_bytes,
+    cut,
+    delete,
+    edited,
+    empty,
+    image_of_another_size,
+    linked,
+    malicious_pickle,
+    npy_header,
+    ply,
+    png,
+    poses,
+    put,
+    replaced,
+    sheared,
+    tree,
+    video_of,
+    with_nan,
+    without_index,
+    zip_bomb,
+)
+from making_captures import CALISCOPE_NUMBERS, RH20T_SERIALS, WHOLE, save_object
+
+from trackersplat.captures.registry import LAYOUTS
+from trackersplat.cli import main
+
+ADVICE = re.compile(
+    r"expected|must|needs?\b|again|give |open |install|unpacked|export|calibrate|check |write |copy |encode|remove|rename|cut |hold out"
+    r"|keep|promises|supported"
+)
+ROOT_USER = hasattr(os, "geteuid") and os.geteuid() == 0
+CALIB = Path("..") / "calib" / "1689000000000"  # of the RH20T scene
+TOML, CSV = "camera_array.toml", "calibration/extrinsic/timestamps.csv"
+
+
+def renumbered(folder: Path) -> None:
+    """The videos of a caliscope session have numbers that no camera has."""
+    place = folder / "calibration" / "extrinsic"
+    for number in CALISCOPE_NUMBERS:
+        (place / f"cam_{number}.mp4").rename(place / f"cam_{number + 50}.mp4")
+
+
+def too_few_times(folder: Path) -> None:
+    save_object(folder / f"cam_{RH20T_SERIALS[0]}" / "timestamps.npy", {"color": [1, 2]})
+
+
+# -- cases ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Broken:
+    what: str
+    layout: str
+    damage: Damage
+    says: str  # a pattern that names the file or the camera
+    decoding: bool = False  # it shows only when images are read
+
+
+CAM = "frame1/sparse/0"
+CASES = (
+    # Neural 3D Video
+    Broken("a video of no bytes", "n3dv", empty("cam02.mp4"), r"cam02\.mp4 is empty"),
+    Broken("a video cut in half", "n3dv", cut("cam02.mp4"), r"cam02\.mp4 is cut off"),
+    Broken("a video cut before its index", "n3dv", without_index("cam01.mp4"), r"cam01\.mp4 has no index"),
+    Broken("text called a video", "n3dv", put("cam02.mp4", "hello" * 99), r"cam02\.mp4 is not a video"),
+    Broken("a box longer than any disk", "n3dv", put("cam02.mp4", struct.pack(">I4sQ", 1, b"ftyp", 1 << 62)), r"cam02\.mp4 is cut off"),
+    Broken("a shorter video", "n3dv", video_of("cam01.mp4", 4, 48, 64), r"cam01\.mp4 has 4 frames"),
+    Broken("frames that are all zeros", "n3dv", blank_frames("cam01.mp4"), r"Frame 1 of .*cam01\.mp4", decoding=True),
+    Broken("a row too few", "n3dv", poses(lambda rows: rows[:-1]), r"poses_bounds\.npy has 3 rows"),
+    Broken("a pose that is not a number", "n3dv", poses(with_nan), r"Row 2 of .*poses_bounds\.npy"),
+    Broken("axes that are no rotation", "n3dv", poses(sheared), r"poses_bounds\.npy gives cam01"),
+    Broken("poses of no bytes", "n3dv", empty("poses_bounds.npy"), r"poses_bounds\.npy"),
+    Broken("poses cut off", "n3dv", cut("poses_bounds.npy", 0.9), r"poses_bounds\.npy"),
+    Broken("poses that claim terabytes", "n3dv", put("poses_bounds.npy", npy_header("(99999999999, 17)")), r"poses_bounds\.npy"),
+    Broken("a link to nowhere", "n3dv", linked("cam02.mp4", "/nowhere/cam02.mp4"), r"cam02\.mp4 is a link"),
+    Broken("a link to itself", "n3dv", linked("cam02.mp4", "cam02.mp4"), r"cam02\.mp4 is a link"),
+    Broken("a link to a device", "n3dv", linked("cam02.mp4", "/dev/zero"), r"cam02\.mp4"),
+    Broken("settings with an unknown key", "n3dv", put("capture.json", '{"heldout": []}'), r"capture\.json has the unknown key"),
+    Broken("every camera held out", "n3dv", put("capture.json", '{"held_out": ["cam00", "cam01", "cam02", "cam03"]}'), r"capture\.json"),
+    # Meet Room
+    Broken("one row too many", "meet_room", poses(lambda rows: np.concatenate([rows, rows[:1]])), r"poses_bounds\.npy has 3 rows"),
+    Broken("pickled poses", "meet_room", malicious_pickle("poses_bounds.npy"), r"poses_bounds\.npy"),
+    Broken("a camera folder called a video", "meet_room", both(delete("cam_1.mp4"), lambda f: (f / "cam_1.mp4").mkdir()), r"cam_1\.mp4"),
+    # ST-NeRF
+    Broken("a focal length that is not a number", "st_nerf", replaced("pose/K.txt", r"^\S+", "nan"), r"K\.txt"),
+    Broken("poses of two cameras for three", "st_nerf", replaced("pose/RT_c2w.txt", r"[^\n]+\n$", ""), r"RT_c2w\.txt has 2 lines"),
+    Broken("a frame missing in between", "st_nerf", delete("frame2"), r"frame2 is missing"),
+    Broken("an image missing in a later frame", "st_nerf", delete("frame3/images/9.png"), r"frame3/images/9\.png is missing"),
+    Broken("an image of no bytes at first", "st_nerf", empty("frame1/images/9.png"), r"frame1/images/9\.png"),
+    Broken("a PNG cut off", "st_nerf", cut("frame1/images/9.png", 0.7), r"frame1/images/9\.png", decoding=True),
+    # Dynamic 3D Gaussians
+    Broken("cut JSON", "dynamic3dgs", cut("train_meta.json"), r"train_meta\.json"),
+    Broken("JSON of no bytes", "dynamic3dgs", empty("test_meta.json"), r"test_meta\.json"),
+    Broken("a path out of the capture", "dynamic3dgs", replaced("train_meta.json", "0/000000.jpg", "../../a.jpg"), r"train_meta\.json"),
+    Broken("a matrix too few", "dynamic3dgs", edited("train_meta.json", lambda d: d["k"][0].pop()), r"train_meta\.json: 'k'"),
+    Broken(
+        "a pose that is infinite",
+        "dynamic3dgs",
+        replaced("train_meta.json", r'("w2c": \[\[\[\[)[^,]+', r"\1Infinity"),
+        r"train_meta\.json: 'w2c'",
+    ),
+    Broken(
+        "an image of another size", "dynamic3dgs", image_of_another_size("ims/7/000000.jpg"), r"ims/7/000000\.jpg has 40x30", decoding=True
+    ),
+    Broken("a JPEG cut off", "dynamic3dgs", cut("ims/7/000000.jpg", 0.8), r"ims/7/000000\.jpg", decoding=True),
+    Broken("a mask of no bytes", "dynamic3dgs", empty("seg/7/000000.png"), r"seg/7/000000\.png", decoding=True),
+    Broken("points that claim 4 GB", "dynamic3dgs", zip_bomb("init_pt_cld.npz", "data"), r"init_pt_cld\.npz"),
+    Broken("points that are no archive", "dynamic3dgs", put("init_pt_cld.npz", b"PK\x03\x04" + bytes(99)), r"init_pt_cld\.npz"),
+    # COLMAP
+    Broken("a binary model cut off", "colmap", colmap_bytes("cameras.bin", struct.pack("<QIiQQ", 1, 1, 1, 64, 48)), r"cameras\.bin"),
+    Broken("a count of 2^60 images", "colmap", colmap_bytes("images.bin", struct.pack("<Q", 1 << 60)), r"images\.bin"),
+    Broken("an image name out of the capture", "colmap", replaced(f"{CAM}/images.txt", r"cam01\.png", "../../../a.png"), "plain name"),
+    Broken("a camera model from the future", "colmap", replaced(f"{CAM}/cameras.txt", "PINHOLE", "HOLOGRAM"), r"cameras\.txt"),
+    Broken(
+        "a translation that is not a number", "colmap", replaced(f"{CAM}/images.txt", r"(?m)^(1 .*) \S+ (\d+ cam)", r"\1 nan \2"), r"cam0"
+    ),
+    Broken("an image that is missing", "colmap", delete("frame2/images/cam01.png"), r"frame2/images/cam01\.png is missing"),
+    Broken("points that claim 10^11 vertices", "colmap", put(f"{CAM}/points3D.ply", ply("element vertex 99999999999")), r"points3D\.ply"),
+    Broken("a picture of text", "colmap", put("frame1/images/cam01.png", "no image"), r"frame1/images/cam01\.png", decoding=True),
+    # nerfstudio
+    Broken("brackets without end", "nerfstudio", put("transforms.json", "[" * 200_000), r"transforms\.json"),
+    Broken("nested objects", "nerfstudio", put("transforms.json", '{"a":' * 100_000 + "1" + "}" * 100_000), r"transforms\.json"),
+    Broken(
+        "a matrix with NaN",
+        "nerfstudio",
+        edited("transforms.json", lambda d: d["frames"][0]["transform_matrix"][0].__setitem__(3, float("nan"))),
+        r"transforms\.json",
+    ),
+    Broken(
+        "an absolute path",
+        "nerfstudio",
+        edited("transforms.json", lambda d: d["frames"][0].update(file_path="/etc/passwd")),
+        r"transforms\.json",
+    ),
+    Broken("an image that is not there", "nerfstudio", delete("images/cam01/0002.png"), r"images/cam01/0002"),
+    Broken("a time too few", "nerfstudio", edited("transforms.json", lambda d: d["frames"].pop()), r"transforms\.json"),
+    # RH20T
+    Broken("fewer times than frames", "rh20t", too_few_times, r"timestamps\.npy has 2 times"),
+    Broken("code in the times", "rh20t", malicious_pickle(f"cam_{RH20T_SERIALS[0]}/timestamps.npy"), r"timestamps\.npy"),
+    Broken("a calibration that is gone", "rh20t", delete("../calib"), r"calib.1689000000000 is missing"),
+    Broken("a calibration cut off", "rh20t", cut(f"{CALIB}/extrinsics.npy"), r"extrinsics\.npy"),
+    Broken("metadata in another encoding", "rh20t", put("metadata.json", '{"calib": "\xe9"}'.encode("latin1")), r"metadata\.json"),
+    # Folders of images
+    Broken("an image number missing", "image_folder", delete("images/cam01/0002.png"), r"cam01 has no image number 0002"),
+    Broken(
+        "an image of a billion pixels",
+        "image_folder",
+        put("images/cam01/0000.png", png(40_000, 40_000, bytes(99))),
+        r"cam01/0000\.png",
+        decoding=True,
+    ),
+    Broken(
+        "an image larger than it is",
+        "image_folder",
+        put("images/cam01/0000.png", png(160, 120, bytes(99))),
+        r"cam01/0000\.png",
+        decoding=True,
+    ),
+    Broken("a camera named ..", "image_folder", edited("cameras.json", lambda d: d["cameras"][0].update(name="..")), r"cameras\.json"),
+    Broken(
+        "a focal length of 0",
+        "image_folder",
+        edited("cameras.json", lambda d: d["cameras"][1]["K"][0].__setitem__(0, 0)),
+        r"cameras\.json: cam01",
+    ),
+    Broken(
+        "a camera of 10^9 pixels a side", "image_folder", edited("cameras.json", lambda d: d.update(width=10**9)), r"cameras\.json: 'width'"
+    ),
+    Broken(
+        "a lens that folds the image",
+        "image_folder",
+        edited("cameras.json", lambda d: d["cameras"][0].update(dist=[-30, 0, 0, 0])),
+        r"cam00",
+    ),
+    # Folders of videos
+    Broken("a video that is missing", "video_folder", delete("videos/cam01.mp4"), r"cam01\.mp4 is missing"),
+    Broken("a video of another shape", "video_folder", video_of("videos/cam01.mp4", 4, 120, 120), r"cam01\.mp4 has 120x120"),
+    Broken(
+        "more frames promised than there are",
+        "video_folder",
+        edited("cameras.json", lambda d: d.update(frames=99)),
+        r"cameras\.json promises 99",
+    ),
+    Broken("a list instead of an object", "video_folder", put("cameras.json", "[]"), r"cameras\.json"),
+    Broken("more JSON than any camera needs", "video_folder", put("cameras.json", " " * (17 << 20)), r"cameras\.json"),
+    # Caliscope
+    Broken("TOML cut off", "caliscope", cut("camera_array.toml", 0.6), r"camera_array\.toml"),
+    Broken("TOML that is binary", "caliscope", put("camera_array.toml", bytes(range(256))), r"camera_array\.toml"),
+    Broken("a matrix with inf", "caliscope", replaced(TOML, r"matrix = \[\[[^,]+", "matrix = [[inf"), r"camera_array\.toml"),
+    Broken("a time that is not a number", "caliscope", replaced(CSV, r",3[\d.]+", ",nan"), r"timestamps\.csv"),
+    Broken("no video of a calibrated camera", "caliscope", renumbered, r"extrinsic has no video"),
+    # Qualisys
+    Broken("XML cut off", "qualisys", cut("Walk.qca.txt"), r"Walk\.qca\.txt"),
+    Broken(
+        "entities that explode",
+        "qualisys",
+        replaced("Walk.qca.txt", r"<calibration>", '<!DOCTYPE a [<!ENTITY b "bbbbbbbb">]><calibration>'),
+        r"Walk\.qca\.txt",
+    ),
+    Broken("XML nested a million deep", "qualisys", put("Walk.qca.txt", "<a>" * 1_000_000), r"Walk\.qca\.txt"),
+    Broken(
+        "a lens that is not a number",
+        "qualisys",
+        replaced("Walk.qca.txt", r'focalLengthU="[^"]*"', 'focalLengthU="nan"'),
+        r"Walk\.qca\.txt: camera 21001",
+    ),
+    Broken("a video of no bytes there", "qualisys", empty("Walk_Miqus_1_21002.mp4"), r"21002\.mp4 is empty"),
+)
+
+
+def refused(arguments: list[str], working: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> str:
+    """The sentence with which a command refuses its input."""
+    working.mkdir(exist_ok=True)
+    monkeypatch.chdir(working)
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    printed = capfd.readouterr()
+    assert stop.value.code == 2, printed.err
+    assert "Traceback" not in printed.out + printed.err
+    lines = [line for line in printed.err.splitlines() if not line.startswith("libpng error")]  # which libpng prints by itself
+    assert len(lines) == 1, printed.err
+    sentence = lines[0]
+    assert re.match(r"error: \S", sentence), sentence
+    assert 20 < len(sentence) < 1200, sentence
+    assert ADVICE.search(sentence), f"says neither what was expected nor what to do: {sentence}"
+    assert list(working.iterdir()) == [], "the working folder is left as it was"
+    return sentence
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.layout}: {case.what}")
+def test_a_broken_capture_gives_one_sentence_and_writes_nothing(
+    case: Broken, copy_of: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    folder = copy_of(case.layout)
+    case.damage(folder)
+    before = tree(tmp_path / "data")
+    arguments = ["reconstruct", str(folder), "--frames", "1", "--out", str(tmp_path / "run")] if case.decoding else ["info", str(folder)]
+    sentence = refused(arguments, tmp_path / "working", monkeypatch, capfd)
+    assert re.search(case.says, sentence), sentence
+    assert tree(tmp_path / "data") == before
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_may_not_be_read_is_named(copy_of: Callable[[str], Path], tmp_path: Path, monkeypatch, capfd):
+    if ROOT_USER:
+        pytest.skip("root may read everything")
+    folder = copy_of("n3dv")
+    for file in ("cam01.mp4", "poses_bounds.npy"):
+        (folder / file).chmod(0)
+        assert f"{file} cannot be read" in refused(["info", str(folder)], tmp_path / "working", monkeypatch, capfd)
+        (folder / file).chmod(0o644)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda place: place / "nothing", "nothing does not exist"),
+        (lambda place: place / ("x" * 300), "x cannot be read"),
+        (lambda place: place / "a\nb\x1b[31m", "does not exist"),
+        (lambda place: (place / "empty").mkdir() or place / "empty", "empty is empty"),
+        (lambda place: ((place / "note.txt").write_text("") and None) or place / "note.txt", "is a file"),
+        (lambda place: (place / "scene.zip").write_bytes(b"PK") and place / "scene.zip", "unzip scene.zip"),
+        (lambda place: (place / "text.txt").write_text("hello") and place, "is no capture of a known layout"),
+        (lambda place: (place / "loop").symlink_to("loop") or place / "loop", "loop does not exist"),
+    ],
+)
+def test_a_path_that_is_no_capture_gives_one_sentence(make: Callable[[Path], Path], says: str, tmp_path: Path, monkeypatch, capfd):
+    (tmp_path / "data").mkdir()
+    path = make(tmp_path / "data")
+    before = tree(tmp_path / "data")
+    assert says in refused(["info", str(path)], tmp_path / "working", monkeypatch, capfd)
+    assert tree(tmp_path / "data") == before
+
+
+def test_there_are_broken_captures_of_every_layout():
+    assert len(CASES) >= 40
+    assert {case.layout for case in CASES} == set(WHOLE)
+    assert set(WHOLE) <= {layout.name for layout in LAYOUTS}
+    assert len({(case.layout, case.what) for case in CASES}) == len(CASES)

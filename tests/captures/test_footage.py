@@ -1,0 +1,88 @@
+"""Videos and images of several cameras without calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from filmed_point import FRAMES, HEIGHT, WIDTH, brightest, rig, write_image, write_video
+
+from trackersplat.captures.footage import is_footage, read_footage
+from trackersplat.captures.registry import open_capture
+from trackersplat.errors import InputError
+
+FILMED = rig(3)
+
+
+def _images(folder: Path, names: tuple[str, ...] = ("a", "b", "c"), pattern: str = "shot2_{:03d}.png") -> Path:
+    for name, filming in zip(names, FILMED, strict=True):
+        for frame in range(FRAMES):
+            write_image(folder / name / pattern.format(frame + 8), filming, frame)
+    return folder
+
+
+def test_images_are_in_the_order_of_their_last_number(tmp_path: Path):
+    _images(tmp_path / "images", pattern="shot2_{}.png")  # 8, 9, 10, 11: not the order of the names
+    found = read_footage(tmp_path)
+    assert found.cameras == ("a", "b", "c")
+    assert found.sizes == ((WIDTH, HEIGHT),) * 3
+    assert found.frame_count == FRAMES
+    for camera, filming in enumerate(FILMED):
+        for frame in range(FRAMES):
+            spot = brightest(found.source.read(camera, frame))
+            truth = brightest(filming.film(frame))
+            assert spot == pytest.approx(truth)
+
+
+@pytest.mark.parametrize("place", ["videos", "."])
+def test_videos_are_cameras_named_after_their_files(tmp_path: Path, place: str):
+    for filming in FILMED:
+        write_video(tmp_path / place / f"{filming.camera.name}.mp4", filming, fps=24.0)
+    found = read_footage(tmp_path)
+    assert found.cameras == tuple(filming.camera.name for filming in FILMED)
+    assert (found.frame_count, found.fps, found.warnings) == (FRAMES, 24.0, ())
+    assert brightest(found.source.read(2, 1)) == pytest.approx(brightest(FILMED[2].film(1)), abs=0.1)
+
+
+def test_opening_it_as_a_capture_says_that_it_can_be_prepared(tmp_path: Path):
+    _images(tmp_path)
+    with pytest.raises(InputError, match=r"without any calibration: `trackersplat prepare .*` finds their poses, or add cameras\.json"):
+        open_capture(tmp_path)
+
+
+def test_one_camera_is_not_enough(tmp_path: Path):
+    write_image(tmp_path / "a" / "1.png", FILMED[0], 0)
+    assert not is_footage(tmp_path)
+    with pytest.raises(InputError, match=r"videos or images of 1 cameras: expected .* of at least 2 cameras"):
+        read_footage(tmp_path)
+
+
+def test_capture_json_gives_name_rate_and_held_out_cameras(tmp_path: Path):
+    _images(tmp_path)
+    (tmp_path / "capture.json").write_text('{"name": "yard", "fps": 12, "held_out": ["b"]}')
+    found = read_footage(tmp_path)
+    assert (found.name, found.fps, found.held_out, found.warnings) == ("yard", 12.0, ("b",), ())
+
+
+def test_a_camera_with_fewer_frames_is_named(tmp_path: Path):
+    _images(tmp_path)
+    (tmp_path / "b" / "shot2_009.png").unlink()
+    with pytest.raises(InputError, match=r"b has 3 images, but .*a has 4: all cameras need the same number of frames"):
+        read_footage(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [("a/cover.png", "has no number in its name"), ("a/other008.png", r"has the number of other008|has the number of")],
+)
+def test_images_that_cannot_be_put_in_order_are_named(tmp_path: Path, extra: str, message: str):
+    _images(tmp_path)
+    write_image(tmp_path / extra, FILMED[0], 0)
+    with pytest.raises(InputError, match=message):
+        read_footage(tmp_path)
+
+
+def test_names_that_are_not_plain_are_named(tmp_path: Path):
+    _images(tmp_path, ("a", "b", "c$(x)"))
+    with pytest.raises(InputError, match="must be a plain name"):
+        read_footage(tmp_path)
