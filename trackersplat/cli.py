@@ -1,8 +1,9 @@
-"""The command line: ``trackersplat info | reconstruct | compact | bench``. Exit codes: 0 done, 1 defect, 2 bad input, 130 stopped."""
+"""The command line, ``trackersplat COMMAND``. Exit codes: 0 done, 1 defect, 2 bad input, 130 stopped."""
 
 from __future__ import annotations
 
 import dataclasses
+import io
 import signal
 import sys
 from collections.abc import Callable
@@ -15,8 +16,11 @@ import tyro
 
 from trackersplat import __version__
 from trackersplat.commands.bench import Bench
+from trackersplat.commands.check import Check
+from trackersplat.commands.doctor import Doctor
 from trackersplat.commands.options import check_numbers, with_held_out
 from trackersplat.commands.outcome import exit_code, traceback_in
+from trackersplat.commands.prepare import Prepare
 from trackersplat.tracking.registry import DEFAULT_TRACKER
 
 if TYPE_CHECKING:
@@ -56,6 +60,8 @@ class Reconstruct:
     """Optimisation steps of a moved frame; 100 on a CPU, 200 on a GPU if absent."""
     first_steps: int | None = None
     """Optimisation steps of a frame that is fitted from scratch; 1000 if absent."""
+    densify: Literal["error", "mcmc", "default"] = "error"
+    """How that frame gets more Gaussians: where the picture is wrong; as samples of a Markov chain; as 3DGS does by gradients."""
     hold_out: str | None = None
     """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
     seed: int = 0
@@ -68,6 +74,7 @@ class Reconstruct:
     """json: one event a line on standard output, for programs."""
 
     def run(self) -> None:
+        from trackersplat.captures.readable import require_readable
         from trackersplat.captures.registry import open_capture
         from trackersplat.rendering.choose import choose_rasterizer
         from trackersplat.runs.plan import parse_frames
@@ -83,6 +90,7 @@ class Reconstruct:
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
         settings = self._settings(rasterizer)
         info = {"settings": settings.to_json(), **versions(rasterizer)}
+        require_readable(capture, frames[0])  # before anything is written
         run = Run.create(self.out or default_out(capture), capture, info)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)
         with traceback_in(run.path / "run.log"), reporter:
@@ -108,7 +116,7 @@ class Reconstruct:
             batch=self.batch,
             seed=self.seed,
             refine=dataclasses.replace(settings.refine, steps=self.steps or settings.refine.steps),
-            first=dataclasses.replace(settings.first, steps=self.first_steps or settings.first.steps),
+            first=dataclasses.replace(settings.first.with_strategy(self.densify), steps=self.first_steps or settings.first.steps),
         )
 
 
@@ -127,7 +135,15 @@ class Compact:
         print(f"{run.path}: {len(run.frames())} frames, {size / 1e6:.2f} MB")
 
 
-_COMMANDS: dict[str, Callable[..., Any]] = {"info": Info, "reconstruct": Reconstruct, "compact": Compact, "bench": Bench}
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    "info": Info,
+    "check": Check,
+    "prepare": Prepare,
+    "reconstruct": Reconstruct,
+    "compact": Compact,
+    "bench": Bench,
+    "doctor": Doctor,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -143,6 +159,8 @@ def main(arguments: list[str] | None = None) -> None:
         args=arguments,
     )
     signal.signal(signal.SIGTERM, _stop)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what no terminal can show
     sys.exit(exit_code(command.run))
 
 

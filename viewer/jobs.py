@@ -1,4 +1,4 @@
-"""A reconstruction in a process of its own, so that neither its work nor its crash reaches the page."""
+"""Long work in a process of its own, so that neither the work nor its crash reaches the page."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Generic, Literal, TypeVar
 
 import trackersplat
+from trackersplat.checks.events import CheckEvent
+from trackersplat.checks.events import from_json as check_event
 from trackersplat.runs.events import Event, Failed, Finished, from_json
 
 LONGEST_LINE = 1 << 20  # characters; an event has a few hundred
@@ -23,6 +26,7 @@ TAIL_LINES = 40  # of what the process said beside its events
 NICENESS = 10  # the page goes first
 PATIENCE = 5.0  # seconds between asking a process to stop and killing it
 
+E = TypeVar("E")  # what a job says beside Finished and Failed
 Outcome = Literal["running", "finished", "failed", "cancelled"]
 log = logging.getLogger(__name__)
 
@@ -46,15 +50,41 @@ def reconstruct_command(capture: Path | str, frames: tuple[int, int], out: Path,
     return [*command, *options]
 
 
-class Job:
+def check_command(capture: Path | str) -> list[str]:
+    """The command line that looks for what is wrong with a capture."""
+    return [sys.executable, "-m", "trackersplat.cli", "check", str(capture), "--events", "json"]
+
+
+@dataclass(frozen=True)
+class Kind(Generic[E]):
+    """What a job does, in the words of its messages, and what it says."""
+
+    name: str
+    kept: str  # what is left if it ends early
+    again: str  # what to do then
+    read: Callable[[dict[str, Any]], E]  # one event from JSON; ValueError, TypeError or KeyError if it is none
+
+
+def _read_check(data: dict[str, Any]) -> CheckEvent | Event:
+    return from_json(data) if data.get("event") in ("Finished", "Failed") else check_event(data)
+
+
+RECONSTRUCTION: Kind[Event] = Kind("reconstruction", "finished frames are kept", "press Start to go on", from_json)
+CHECK: Kind[CheckEvent | Event] = Kind("check", "nothing was changed", "press Check capture to start again", _read_check)
+
+
+class Job(Generic[E]):
     """One worker process. ``on_event`` gets its events, in order, on a thread of the job; the last is Finished or Failed.
 
     Anything that is not an event (a library's print, half a line of a killed process) is kept for the error message and
     otherwise ignored. A cancelled job ends with Failed too; ``outcome`` tells the two apart.
     """
 
-    def __init__(self, command: Sequence[str], on_event: Callable[[Event], None], *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, command: Sequence[str], on_event: Callable[[E | Finished | Failed], None], kind: Kind[E], *, patience: float = PATIENCE
+    ) -> None:
         self.outcome: Outcome = "running"
+        self._kind = kind
         self._on_event = on_event
         self._patience = patience
         self._cancelled = False
@@ -141,9 +171,9 @@ class Job:
             self._tail.append(line.rstrip()[:500])
 
     def _follow(self) -> None:
-        last: Event | None = None
+        last: Finished | Failed | None = None
         for line in _lines(self._process.stdout):
-            event = _parse(line)
+            event = self._parse(line)
             if event is None:
                 self._remember(line)
             elif isinstance(event, (Finished, Failed)):
@@ -153,23 +183,30 @@ class Job:
         code = self._process.wait()
         self._errors.join(2.0)  # a grandchild that left the group may hold stderr open
         if self._cancelled:
-            self._end("cancelled", Failed("The reconstruction was cancelled; finished frames are kept."))
+            self._end("cancelled", Failed(f"The {self._kind.name} was cancelled; {self._kind.kept}."))
         elif isinstance(last, Failed):
             self._end("failed", last)
         elif isinstance(last, Finished) and code == 0:
             self._end("finished", last)
         else:
-            self._end("failed", Failed(_epitaph(code, list(self._tail))))
+            self._end("failed", Failed(_epitaph(self._kind, code, list(self._tail))))
 
-    def _end(self, outcome: Outcome, event: Event) -> None:
+    def _parse(self, line: str) -> E | None:
+        try:
+            data = json.loads(line)
+            return self._kind.read(data) if isinstance(data, dict) else None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+
+    def _end(self, outcome: Outcome, event: Finished | Failed) -> None:
         self.outcome = outcome
         self._announce(event)
 
-    def _announce(self, event: Event) -> None:
+    def _announce(self, event: E | Finished | Failed) -> None:
         try:
             self._on_event(event)
         except Exception:  # the listener's defect must not stop the reading, or the process would block
-            log.exception("an event of the reconstruction could not be shown")
+            log.exception("an event of the %s could not be shown", self._kind.name)
 
 
 def _lines(stream: IO[str] | None) -> Sequence[str] | collections.abc.Iterator[str]:
@@ -178,15 +215,7 @@ def _lines(stream: IO[str] | None) -> Sequence[str] | collections.abc.Iterator[s
     return iter(lambda: stream.readline(LONGEST_LINE), "")
 
 
-def _parse(line: str) -> Event | None:
-    try:
-        data = json.loads(line)
-        return from_json(data) if isinstance(data, dict) else None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-
-
-def _epitaph(code: int, tail: list[str]) -> str:
+def _epitaph(kind: Kind[Any], code: int, tail: list[str]) -> str:
     """One sentence on a process that ended without an event that says why."""
     if code > 0 and tail and tail[-1].startswith("error: "):
         return tail[-1].removeprefix("error: ")  # the command line's own sentence on bad input
@@ -195,9 +224,9 @@ def _epitaph(code: int, tail: list[str]) -> str:
             name = signal.Signals(-code).name
         except ValueError:
             name = f"signal {-code}"
-        cause = f"The reconstruction process was killed ({name}"
+        cause = f"The {kind.name} process was killed ({name}"
         cause += ", perhaps for want of memory)" if name == "SIGKILL" else ")"
     else:
-        cause = f"The reconstruction process ended with exit code {code}"
+        cause = f"The {kind.name} process ended with exit code {code}"
     said = f"; it last said: {tail[-1]}" if tail else ""
-    return f"{cause}; finished frames are kept, press Start to go on{said}"
+    return f"{cause}; {kind.kept}, {kind.again}{said}"

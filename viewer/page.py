@@ -14,6 +14,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.runs.events import FrameDone
 from viewer.frame_cache import FrameCache
+from viewer.panels.capture import CapturePanel
 from viewer.panels.look import LookPanel
 from viewer.panels.quality import QualityPanel
 from viewer.panels.reconstruct import ReconstructPanel
@@ -81,14 +82,16 @@ class Page:
     def _build_panels(self, arguments: Arguments, options: Sequence[str]) -> None:
         gui = self._server.gui
         tabs = gui.add_tab_group()
-        with tabs.add_tab("View", viser.Icon.EYE):
+        with tabs.add_tab("View"):
             LookPanel(gui, self._capture, self._store, self.show_run)
-        with tabs.add_tab("Reconstruct", viser.Icon.PLAYER_PLAY):
+        with tabs.add_tab("Reconstruct"):
             self._reconstruct = ReconstructPanel(
                 gui, self._capture, self._store, arguments.path, options, on_frame=self._frame_done, on_end=self._job_over
             )
-        with tabs.add_tab("Quality", viser.Icon.CHART_LINE):
+        with tabs.add_tab("Quality"):
             self._quality = QualityPanel(gui, self._capture, self._store)
+        with tabs.add_tab("Capture"):
+            self._check = CapturePanel(gui, self._capture, self._store, arguments.path)
         gui.main_panel.dock_right()
         gui.main_panel.set_width(PANEL_WIDTH)
         Timeline(self._server, self._capture, self._store)
@@ -176,8 +179,13 @@ class Page:
         if view is not None:
             view.close()
 
+    @property
+    def check(self) -> CapturePanel:
+        return self._check
+
     def close(self) -> None:
         self._reconstruct.close()
+        self._check.close()
         self._frusta.close()
         self._trails.close()
         for view in self.views:

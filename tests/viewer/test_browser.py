@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import viser
 from browser import ARGUMENTS, find_browser
+from tiny_capture import FRAMES, cameras, render, write_n3dv
 from viser.transforms import SO3
 
 from trackersplat.metrics.image import psnr
@@ -243,5 +244,29 @@ def test_reconstructing_from_the_page_makes_a_frame_and_a_metric_and_survives_a_
         app.store.set(frame=1)
         start.click()
         wait_for(lambda: app.store.state.reconstructed == (0, 1), 120, "the second frame")
+    finally:
+        app.close()
+
+
+def test_a_check_of_the_capture_shows_its_findings_and_goes_to_them(page: Page, tmp_path: Path) -> None:
+    views = cameras()
+    images = [np.stack([render(camera, frame) for frame in range(FRAMES)]) for camera in views]
+    images[2][3:5] = 0
+    app = App(Arguments(str(write_n3dv(tmp_path / "tiny", views, images)), out=tmp_path / "run", port=0, browser=False))
+    try:
+        app.load()
+        open_page(page, app)
+        page.get_by_role("tab", name="Capture").click()
+        page.get_by_role("button", name="Check capture", exact=True).click()
+        page.wait_for_selector("#check", timeout=120_000)
+        assert "1 problem" in page.locator("#check").inner_text()
+        assert page.get_by_text("cam02 is black in frames 4 to 5.").is_visible()
+        assert not app.page.check.running
+        page.get_by_label("Go to", exact=True).first.click()
+        page.get_by_role("option", name="1: cam02, frame 4").click()
+        wait_for(lambda: (app.store.state.camera, app.store.state.frame, app.store.state.compare) == (2, 3, "photo"), 10, "the black frame")
+        settle(app)
+        assert canvas(page).mean() < 25
+        assert not (tmp_path / "run").exists()  # a check writes nothing
     finally:
         app.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trackersplat.runs.events import Event, Failed, Finished, FrameDone, FrameScores, Started, StepDone, to_json
-from viewer.jobs import Job, reconstruct_command
+from viewer.jobs import RECONSTRUCTION, Job, reconstruct_command
 
 STARTED = Started(frames=(0, 1), device="none", steps_first=10, steps_refine=5)
 DONE = FrameDone(0, None, FrameScores(None, None, 27.5, 0.9), 100, 0.0, 0.0, 1.5)
@@ -25,9 +25,9 @@ def worker(folder: Path, body: str) -> list[str]:
     return [sys.executable, str(script)]
 
 
-def run(command: list[str], timeout: float = 20.0) -> tuple[Job, list[Event]]:
+def run(command: list[str], timeout: float = 20.0) -> tuple[Job[Event], list[Event]]:
     heard: list[Event] = []
-    job = Job(command, heard.append, patience=1.0)
+    job = Job(command, heard.append, RECONSTRUCTION, patience=1.0)
     assert job.wait(timeout), "the job did not end"
     return job, heard
 
@@ -108,7 +108,7 @@ def test_cancelling_ends_the_worker_and_its_children(tmp_path: Path, stubborn: b
     time.sleep(60)
     """
     heard: list[Event] = []
-    job = Job(worker(tmp_path, body), heard.append, patience=0.5)
+    job = Job(worker(tmp_path, body), heard.append, RECONSTRUCTION, patience=0.5)
     deadline = time.monotonic() + 10
     while not heard and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -146,7 +146,7 @@ def test_a_listener_that_raises_does_not_stop_the_job(tmp_path: Path) -> None:
         heard.append(event)
         raise RuntimeError("a defect of the page")
 
-    job = Job(worker(tmp_path, f"say({to_json(STARTED)!r})\nsay({to_json(Finished(1.0))!r})\n"), listener)
+    job = Job(worker(tmp_path, f"say({to_json(STARTED)!r})\nsay({to_json(Finished(1.0))!r})\n"), listener, RECONSTRUCTION)
     assert job.wait(20)
     assert heard == [STARTED, Finished(1.0)]
     assert job.outcome == "finished"

@@ -12,7 +12,7 @@ import viser
 
 from trackersplat.captures.capture import Capture
 from trackersplat.runs.events import Event, Failed, Finished, FrameDone, Preview, Stage, Started, StepDone
-from viewer.jobs import Job, reconstruct_command
+from viewer.jobs import RECONSTRUCTION, Job, reconstruct_command
 from viewer.panels.html import BAD, GOOD, MUTED, box, note, text
 from viewer.panels.plots import Plot
 from viewer.panels.widgets import assign
@@ -53,7 +53,7 @@ class ReconstructPanel:
         self._options = tuple(options)
         self._on_frame = on_frame
         self._on_end = on_end
-        self._job: Job | None = None
+        self._job: Job[Event] | None = None
         self.progress = Progress()
         self._drafts = 0
         self._starting = threading.Lock()  # two tabs, or a double click
@@ -84,7 +84,7 @@ class ReconstructPanel:
         self._device.content = note(f"Renderer: {description}")
 
     @property
-    def job(self) -> Job | None:
+    def job(self) -> Job[Event] | None:
         return self._job
 
     @property
@@ -107,7 +107,7 @@ class ReconstructPanel:
             self._bar.animated = True
             self._status.content = note("Starting the worker process …")
             try:
-                self._job = Job(reconstruct_command(self._source, span, self._out, self._options), self._handle)
+                self._job = Job(reconstruct_command(self._source, span, self._out, self._options), self._handle, RECONSTRUCTION)
             except OSError as error:
                 self._show_running(False)
                 self._status.content = box(f"The reconstruction process could not be started: {error}.", BAD)

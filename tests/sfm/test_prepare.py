@@ -1,0 +1,263 @@
+"""Real features and real structure from motion on the demo's first frame."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from demo_photos import CAMERAS, demo_cameras, turned, write_capture, write_footage
+
+from trackersplat.captures.registry import open_capture
+from trackersplat.errors import InputError
+from trackersplat.sfm.align import align_poses, change
+from trackersplat.sfm.features import Step
+from trackersplat.sfm.prepare import Prepared, PrepareSettings, prepare
+
+pytest.importorskip("pycolmap", reason="pycolmap is not installed (the sfm extra)")
+
+KEEP = PrepareSettings()
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_footage(tmp_path_factory.mktemp("data") / "kitchen")
+
+
+@pytest.fixture(scope="module")
+def true_poses() -> dict[str, np.ndarray]:
+    return {name: camera.world_to_camera for name, camera in demo_cameras().items()}
+
+
+@pytest.fixture(scope="module")
+def captured(footage: Path, true_poses: dict[str, np.ndarray]) -> Path:
+    return write_capture(footage.parent / "posed", footage, true_poses)
+
+
+@pytest.fixture(scope="module")
+def kept(captured: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return run(captured, tmp_path_factory.mktemp("out") / "kept", KEEP)
+
+
+def run(source: Path, out: Path, settings: PrepareSettings = KEEP) -> Prepared:
+    *steps, last = prepare(str(source), out, settings)
+    assert all(isinstance(step, Step) for step in steps)
+    assert isinstance(last, Prepared)
+    return last
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_footage_without_calibration_opens_with_the_true_poses_up_to_a_similarity(
+    footage: Path, true_poses: dict[str, np.ndarray], tmp_path: Path
+):
+    before = contents(footage)
+    done = run(footage, tmp_path / "out", PrepareSettings(held_out=("cam08",)))
+    assert contents(footage) == before
+    capture = open_capture(tmp_path / "out")
+    assert (capture.name, capture.layout, capture.held_out, capture.frame_count) == ("kitchen", "prepared", ("cam08",), 2)
+    assert [camera.name for camera in capture.cameras] == list(CAMERAS)
+    wanted = [true_poses[camera.name] for camera in capture.cameras]
+    frame = align_poses([camera.world_to_camera for camera in capture.cameras], wanted)
+    off = [change(frame.pose(camera.world_to_camera), pose) for camera, pose in zip(capture.cameras, wanted, strict=True)]
+    depth = 4.0  # scene units, about what lies between the cameras and the scene
+    assert max(one.degrees for one in off) < 0.3
+    assert max(one.distance for one in off) < 0.02 * depth
+    focal = [camera.fx / demo_cameras()[camera.name].fx for camera in capture.cameras]
+    assert np.abs(np.array(focal) - 1).max() < 0.03
+    down = np.sum([camera.rotation[1] for camera in capture.cameras], axis=0)
+    assert down[1] / np.linalg.norm(down) == pytest.approx(1.0)
+    assert capture.points is not None
+    assert capture.points.sparse
+    assert len(capture.points.xyz) == done.record.report["points"] > 500
+    assert done.record.report["error_px"] < 0.3
+    assert capture.image(4, 1).shape == (240, 320, 3)
+
+
+def test_the_given_poses_are_kept_and_points_lie_where_the_cameras_see_the_same(kept: Prepared, captured: Path):
+    capture, given = open_capture(kept.folder), open_capture(captured)
+    for one, two in zip(capture.cameras, given.cameras, strict=True):
+        np.testing.assert_array_equal(one.world_to_camera, two.world_to_camera)
+        np.testing.assert_array_equal(one.K, two.K)
+    assert capture.points is not None
+    assert len(capture.points.xyz) > 1000
+    # What two cameras show where a point projects has the point's colour, more than where its mirror image does.
+    here, there = [], []
+    for index in capture.training_cameras[:2]:
+        for xyz, off in ((capture.points.xyz, here), (capture.points.xyz * (-1, 1, 1), there)):
+            uv, depth = capture.cameras[index].project(xyz.astype(np.float64))
+            inside = (depth > 0) & (uv > 1).all(axis=1) & (uv < (319, 239)).all(axis=1)
+            column, row = uv[inside].astype(int).T
+            shown = capture.image(index, 0)[row, column].astype(float)
+            off.append(np.abs(shown - capture.points.rgb[inside]).mean())
+    assert np.mean(here) < 0.5 * np.mean(there)
+
+
+def test_the_same_again_is_kept_and_other_wishes_are_refused(kept: Prepared, captured: Path):
+    before = contents(kept.folder)
+    again = run(captured, kept.folder)
+    assert again.reused
+    assert again.record == kept.record
+    assert contents(kept.folder) == before
+    with pytest.raises(InputError, match=r"was prepared in another way \(now asked: poses refine\): choose another folder with --out"):
+        run(captured, kept.folder, PrepareSettings(poses="refine"))
+    with pytest.raises(InputError, match=r"was prepared from .*posed: choose another folder"):
+        run(captured.parent, kept.folder)
+
+
+@pytest.fixture
+def blinded(captured: Path, footage: Path, tmp_path: Path) -> Path:
+    """The capture, its held-out camera showing nothing."""
+    folder = tmp_path / "blinded"
+    (folder / "images" / "cam08").mkdir(parents=True)
+    for frame in (1, 2):
+        cv2.imwrite(str(folder / "images" / "cam08" / f"{frame:04d}.png"), np.full((240, 320, 3), 200, np.uint8))
+    for name in CAMERAS:
+        if name != "cam08":
+            (folder / "images" / name).symlink_to(footage / "images" / name)
+    (folder / "cameras.json").write_bytes((captured / "cameras.json").read_bytes())
+    return folder
+
+
+def test_the_same_images_give_the_same_points_whatever_a_held_out_camera_shows(kept: Prepared, blinded: Path, tmp_path: Path):
+    done = run(blinded, tmp_path / "out")
+    assert (done.folder / "points3D.ply").read_bytes() == (kept.folder / "points3D.ply").read_bytes()
+    assert "cam08" not in done.record.points_from
+
+
+def test_a_camera_that_shows_nothing_keeps_its_pose_when_the_others_are_refined(
+    blinded: Path, true_poses: dict[str, np.ndarray], tmp_path: Path
+):
+    done = run(blinded, tmp_path / "out", PrepareSettings(poses="refine"))
+    assert done.record.report["unrefined"] == ["cam08"]
+    capture = open_capture(done.folder)
+    assert [camera.name for camera in capture.cameras] == list(CAMERAS)
+    np.testing.assert_allclose(capture.cameras[capture.camera_index("cam08")].world_to_camera, true_poses["cam08"], atol=1e-12)
+    assert not np.allclose(capture.cameras[0].world_to_camera, true_poses["cam01"], atol=1e-12)
+
+
+def test_poor_poses_are_refined_to_the_true_ones_in_the_given_frame_and_scale(
+    footage: Path, true_poses: dict[str, np.ndarray], tmp_path: Path
+):
+    rng = np.random.default_rng(1)
+    poor = {name: turned(pose, 3 * rng.normal()) for name, pose in true_poses.items()}
+    for pose in poor.values():
+        pose[:3, 3] += 0.03 * rng.normal(size=3)
+    done = run(write_capture(tmp_path / "poor", footage, poor), tmp_path / "out", PrepareSettings(poses="refine"))
+    capture = open_capture(done.folder)
+    found = [camera.world_to_camera for camera in capture.cameras]
+    frame = align_poses(found, list(true_poses.values()))
+    assert frame.scale == pytest.approx(1.0, abs=0.05)
+    assert np.degrees(np.arccos((np.trace(frame.rotation) - 1) / 2)) < 3.0
+    off = [change(frame.pose(pose), true) for pose, true in zip(found, true_poses.values(), strict=True)]
+    started = max(change(poor[name], true_poses[name]).degrees for name in CAMERAS)
+    assert started > 2
+    assert max(one.degrees for one in off) < 0.1
+    assert max(one.distance for one in off) < 0.02
+    said = [camera["turned_deg"] for camera in done.record.report["cameras"]]
+    assert max(said) > 1  # against what was given
+
+
+def test_the_report_points_at_the_camera_whose_pose_is_wrong(
+    footage: Path, true_poses: dict[str, np.ndarray], kept: Prepared, tmp_path: Path
+):
+    wrong = {**true_poses, "cam03": turned(true_poses["cam03"], 4)}
+    done = run(write_capture(tmp_path / "wrong", footage, wrong), tmp_path / "out")
+    points = {camera["name"]: camera.get("points", 0) for camera in done.record.report["cameras"]}
+    before = {camera["name"]: camera.get("points", 0) for camera in kept.record.report["cameras"]}
+    assert points["cam03"] < 0.3 * before["cam03"]
+    assert points["cam02"] > 0.6 * before["cam02"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (PrepareSettings(poses="refine"), "has no poses to refine: use --poses estimate"),
+        (PrepareSettings(poses="keep"), "has no poses to keep"),
+        (PrepareSettings(intrinsics="given"), "has no intrinsics: use --intrinsics each or shared"),
+        (PrepareSettings(held_out=("cam99",)), "holds out the camera 'cam99', but the cameras are cam01"),
+        (PrepareSettings(held_out=CAMERAS), "holds out all 6 cameras"),
+        (PrepareSettings(held_out=CAMERAS[1:]), "has fewer than 2 training cameras, which points need"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_is_written(footage: Path, tmp_path: Path, settings: PrepareSettings, message: str):
+    with pytest.raises(InputError, match=message):
+        run(footage, tmp_path / "out", settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lenses_do_not_change_where_poses_are_kept(captured: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="--intrinsics each changes the lenses, which --poses keep does not"):
+        run(captured, tmp_path / "out", PrepareSettings(intrinsics="each"))
+
+
+def test_images_without_anything_in_common_are_said(tmp_path: Path):
+    for name in ("a", "b", "c"):
+        (tmp_path / "blank" / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "blank" / name / "1.png"), np.full((60, 80, 3), 90, np.uint8))
+    with pytest.raises(InputError, match="The images of 0 of 3 cameras fit together, expected at least 3"):
+        run(tmp_path / "blank", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_posed_capture_without_any_feature_is_prepared_without_points(true_poses: dict[str, np.ndarray], tmp_path: Path):
+    for name in CAMERAS:
+        (tmp_path / "flat" / "images" / name).mkdir(parents=True)
+        for frame in (1, 2):
+            cv2.imwrite(str(tmp_path / "flat" / "images" / name / f"{frame}.png"), np.full((240, 320, 3), 90, np.uint8))
+    source = write_capture(tmp_path / "posed", tmp_path / "flat", true_poses)
+    done = run(source, tmp_path / "out")
+    assert done.record.report["points"] == 0
+    assert open_capture(done.folder).points is None
+
+
+def test_folders_that_are_in_use_or_belong_to_the_data_are_refused(captured: Path, tmp_path: Path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match="holds something else already"):
+        run(captured, tmp_path)
+    with pytest.raises(InputError, match=r"lies inside of .*, where nothing is written"):
+        run(captured, captured / "prepared")
+    assert not (captured / "prepared").exists()
+
+
+def test_what_is_prepared_is_not_prepared_again(kept: Prepared, tmp_path: Path):
+    with pytest.raises(InputError, match="which is prepared itself"):
+        run(kept.folder, tmp_path / "out")
+
+
+def test_a_missing_pycolmap_is_named_with_the_way_to_install_it(captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "pycolmap", None)
+    with pytest.raises(InputError, match=r"needs pycolmap, which cannot be imported .*: pip install 'trackersplat\[sfm\]'\.$"):
+        run(captured, tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "pycolmap", SimpleNamespace(__version__="3.12.6"))
+    with pytest.raises(InputError, match=r"needs pycolmap 4\.2 or newer, found 3\.12\.6"):
+        run(captured, tmp_path / "out")
+
+
+def test_holding_out_a_camera_that_points_were_made_from_is_said(kept: Prepared, tmp_path: Path):
+    folder = tmp_path / "edited"
+    folder.mkdir()
+    for path in kept.folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "capture.json").write_text(json.dumps({"held_out": ["cam02"]}))
+    assert any("The points were made from the images of cam02 too" in warning for warning in open_capture(folder).warnings)
+
+
+def test_a_download_is_unpacked_once_and_prepared(captured: Path, tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "kitchen.zip", "w") as archive:
+        for path in (captured / "cameras.json", *sorted((captured / "images").rglob("*.png"))):
+            archive.write(path, Path("the kitchen") / path.relative_to(captured))
+    done = run(tmp_path / "kitchen.zip", tmp_path / "ready" / "kitchen")
+    assert done.record.source == str(tmp_path / "ready" / "kitchen-data" / "the kitchen")
+    capture = open_capture(done.folder)
+    assert (capture.name, len(capture.cameras), capture.image(0, 1).shape) == ("the kitchen", 6, (240, 320, 3))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "kitchen.zip").rename(tmp_path / "elsewhere" / "kitchen.zip")
+    assert run(tmp_path / "elsewhere", done.folder).reused

@@ -1,0 +1,166 @@
+"""Points that several cameras see at one time: SIFT features, matched between images without a look at the poses under test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+FEATURES = 1500  # per image
+LONGEST_SIDE = 1280  # pixels of the image in which features are looked for
+RATIO = 0.85  # a match is this much nearer than the second best (Lowe 2004), as a ratio of distances
+COARSE = 400  # strongest features of each image, which tell which images show the same
+PARTNERS = 5  # cameras that each is matched with
+FEWEST = 16  # matches of a pair that agree on one epipolar geometry
+SHARE = 0.4  # of a pair's matches that must agree; chance alone makes a third of a few dozen agree
+AGREE = 1.5  # pixels, of the image in which features are looked for
+SEED = 1  # of OpenCV's random choices
+
+
+@dataclass(frozen=True)
+class Features:
+    """Keypoints of one image."""
+
+    uv: np.ndarray  # (N, 2) float64, pixels of the camera
+    size: np.ndarray  # (N,) float64, diameter in pixels of the camera
+    descriptors: np.ndarray  # (N, 128) float32 of length 1 (RootSIFT)
+    scale: float  # pixels of the camera per pixel of the image in which they were found
+
+    @classmethod
+    def none(cls) -> Features:
+        """Of an image that is not there."""
+        return cls(np.empty((0, 2)), np.empty(0), np.empty((0, 128), np.float32), 1.0)
+
+
+@dataclass(frozen=True)
+class PairMatches:
+    """Keypoints of two cameras that show the same point."""
+
+    a: int
+    b: int
+    index_a: np.ndarray  # (M,) into the features of a
+    index_b: np.ndarray  # (M,)
+    share: float  # of the matches that were found: so many agree on one epipolar geometry
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Points seen by two or more cameras in one frame."""
+
+    uv: np.ndarray  # (T, C, 2) float64 pixels, NaN where not seen
+    keypoints: np.ndarray  # (T, C) int64 into the features of each camera, -1 where not seen
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(T, C) bool."""
+        return np.isfinite(self.uv[..., 0])
+
+    def look_up(self, values: list[np.ndarray]) -> np.ndarray:
+        """(T, C, K) of what is known of each camera's keypoints, ``values[camera]`` (N, K); NaN where not seen."""
+        found = np.full((*self.keypoints.shape, values[0].shape[1]), np.nan)
+        for camera, known in enumerate(values):
+            seen = self.keypoints[:, camera] >= 0
+            found[seen, camera] = known[self.keypoints[seen, camera]]
+        return found
+
+
+def find_features(image: np.ndarray) -> Features:
+    """SIFT (Lowe 2004) of an (H, W, 3) RGB image, with descriptors as RootSIFT (Arandjelovic and Zisserman 2012)."""
+    scale = max(max(image.shape[:2]) / LONGEST_SIDE, 1.0)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if scale > 1:
+        grey = cv2.resize(grey, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
+    sift = cv2.SIFT.create(nfeatures=FEATURES, contrastThreshold=0.02, enable_precise_upscale=True)
+    keypoints, descriptors = sift.detectAndCompute(grey, None)
+    if descriptors is None or not len(keypoints):
+        return Features.none()
+    order = np.argsort([-point.response for point in keypoints], kind="stable")
+    uv = np.array([point.pt for point in keypoints], dtype=np.float64)[order]
+    size = np.array([point.size for point in keypoints], dtype=np.float64)[order]
+    root = np.sqrt(descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6))[order]
+    return Features((uv + 0.5) * scale, size * scale, root, scale)
+
+
+def match_descriptors(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (M,) and (M,) of descriptors (N, 128) of length 1 that are mutually nearest and pass the ratio test both ways."""
+    if min(len(a), len(b)) < 2:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    similarity = a @ b.T
+    forward, clear = _nearest(similarity)
+    backward, clear_back = _nearest(similarity.T)
+    own = np.arange(len(a))
+    kept = (backward[forward] == own) & clear & clear_back[forward]
+    return own[kept], forward[kept]
+
+
+def _nearest(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each row (N, M) the column of the most similar, and whether it is much nearer than the second."""
+    rows = np.arange(len(similarity))
+    best = similarity.argmax(axis=1)
+    first = similarity[rows, best]
+    rest = similarity.copy()
+    rest[rows, best] = -np.inf
+    second = rest.max(axis=1)
+    # Squared distances of vectors of length 1 are 2 - 2 times their similarity.
+    return best, (1 - first) < RATIO**2 * (1 - second)
+
+
+def choose_pairs(features: list[Features]) -> list[tuple[int, int]]:
+    """Each camera with those whose images resemble its own most: a pose under test must not choose who tests it."""
+    count = len(features)
+    resemblance = np.zeros((count, count), dtype=np.int64)
+    for a in range(count):
+        for b in range(a + 1, count):
+            found, _ = match_descriptors(features[a].descriptors[:COARSE], features[b].descriptors[:COARSE])
+            resemblance[a, b] = resemblance[b, a] = len(found)
+    pairs = set()
+    for a in range(count):
+        partners = np.argsort(-resemblance[a], kind="stable")[:PARTNERS]
+        pairs |= {(min(a, int(b)), max(a, int(b))) for b in partners if int(b) != a}
+    return sorted(pairs)
+
+
+def match_pair(a: int, b: int, features: list[Features]) -> PairMatches | None:
+    """The matches that agree on one epipolar geometry, whichever it is; None if they are too few to tell."""
+    index_a, index_b = match_descriptors(features[a].descriptors, features[b].descriptors)
+    if len(index_a) < FEWEST:
+        return None
+    scale_a, scale_b = features[a].scale, features[b].scale
+    cv2.setRNGSeed(SEED)
+    _, inside = cv2.findFundamentalMat(
+        features[a].uv[index_a] / scale_a, features[b].uv[index_b] / scale_b, cv2.USAC_MAGSAC, AGREE, 0.999, 5000
+    )
+    if inside is None:
+        return None
+    kept = inside.ravel() > 0
+    if kept.sum() < max(FEWEST, SHARE * len(kept)):
+        return None
+    return PairMatches(a, b, index_a[kept], index_b[kept], float(kept.mean()))
+
+
+def link(pairs: list[PairMatches], features: list[Features]) -> Tracks:
+    """Joins matches into tracks; a track with two points in one image is dropped, since one of them is wrong."""
+    starts = np.cumsum([0, *(len(f.uv) for f in features)])
+    parent = np.arange(starts[-1])
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for pair in pairs:
+        for i, j in zip(pair.index_a + starts[pair.a], pair.index_b + starts[pair.b], strict=True):
+            parent[root(int(i))] = root(int(j))
+    groups: dict[int, list[tuple[int, int]]] = {}
+    for camera, feature in enumerate(features):
+        for index in range(len(feature.uv)):
+            groups.setdefault(root(int(starts[camera]) + index), []).append((camera, index))
+    kept = [group for group in groups.values() if len(group) > 1 and len({camera for camera, _ in group}) == len(group)]
+    keypoints = np.full((len(kept), len(features)), -1)
+    for track, group in enumerate(kept):
+        for camera, index in group:
+            keypoints[track, camera] = index
+    nowhere = Tracks(np.empty((len(kept), len(features), 2)), keypoints)
+    return Tracks(nowhere.look_up([feature.uv for feature in features]), keypoints)

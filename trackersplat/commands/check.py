@@ -1,0 +1,70 @@
+"""``trackersplat check``: what is wrong with a capture, as a table."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from trackersplat.errors import InputError
+
+
+@dataclass(frozen=True)
+class Check:
+    """Find what is wrong with a capture before it costs hours.
+
+    Looks for frames that are missing, black, frozen or doubled, cameras out of step, poses that do not fit the images,
+    cameras out of focus, and cameras whose exposure or colours stand out. The exit code is 0 whatever is found,
+    and with --strict 2 if a problem is.
+    """
+
+    capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
+    """A capture folder, or "demo"."""
+    frames: str | None = None
+    """A:B (frames A to B, counted from 1, both included), one number, or all; all of a clip of up to 150 frames if absent,
+    else 50 at its start, middle and end."""
+    json: Path | None = None
+    """File for the findings and all numbers."""
+    strict: bool = False
+    """Exit with code 2 if there is a problem."""
+    events: Literal["text", "json"] = "text"
+    """json: one event a line on standard output, for programs."""
+
+    def run(self) -> None:
+        from trackersplat.captures.registry import open_capture
+        from trackersplat.checks.check import check_capture, default_frames
+        from trackersplat.checks.events import Checked, CheckEvent
+        from trackersplat.checks.findings import to_json
+        from trackersplat.commands.check_report import JsonCheck, TextCheck
+        from trackersplat.files import write_json
+        from trackersplat.runs.plan import parse_frames
+
+        capture = open_capture(self.capture)
+        count = capture.frame_count
+        frames = default_frames(count) if self.frames is None else tuple(parse_frames(self.frames, count))
+        if self.json is not None and (not os.access(self.json.parent, os.W_OK) or self.json.is_dir()):
+            raise InputError(f"{self.json} cannot be written: choose a file in a folder that is there with --json.")
+        began = time.perf_counter()
+        event: CheckEvent | None = None
+        try:
+            with JsonCheck(began) if self.events == "json" else TextCheck(capture.warnings) as reporter:
+                for event in check_capture(capture, frames):
+                    reporter.show(event)
+        except KeyboardInterrupt:
+            print("Stopped; a check keeps nothing.", file=sys.stderr)
+            raise SystemExit(130) from None
+        finally:
+            capture.close()
+        assert isinstance(event, Checked), "a check that did not end"
+        if self.json is not None:
+            write_json(self.json, to_json(event.report))
+            if self.events == "text":
+                print(f"All numbers: {self.json}")
+        problems = event.report.count("problem")
+        if self.strict and problems:
+            raise InputError(f"{capture.name} has {problems} problem{'s' * (problems > 1)}: see the findings.")

@@ -1,0 +1,93 @@
+"""How a check shows itself: a bar while it works, then a table of the cameras and the findings below it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from trackersplat.checks.events import Checked, CheckEvent, to_json
+from trackersplat.checks.findings import Report, name_frames
+from trackersplat.checks.summary import CAPTION, COLUMNS, cells
+from trackersplat.runs.events import Finished
+from trackersplat.terminal import JsonLines
+
+COLOURS = {"problem": "red", "warning": "yellow", "note": "cyan"}
+
+
+class JsonCheck:
+    """One event a line on standard output; the last is Finished, or Failed."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._lines = JsonLines()
+
+    def __enter__(self) -> JsonCheck:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._lines.__exit__(kind, error, trace)
+
+    def show(self, event: CheckEvent) -> None:
+        print(json.dumps(to_json(event)), flush=True)
+        if isinstance(event, Checked):
+            self._lines.show(Finished(time.perf_counter() - self._began))
+
+
+class TextCheck:
+    """A progress bar for people, then the table."""
+
+    def __init__(self, warnings: Sequence[str]) -> None:
+        self._console = Console(highlight=False)
+        self._warnings = warnings
+        self._bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self._console, transient=True
+        )
+        self._bar = self._bars.add_task("", total=None)
+
+    def __enter__(self) -> TextCheck:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def show(self, event: CheckEvent) -> None:
+        if isinstance(event, Checked):
+            self._bars.stop()
+            print_report(self._console, event.report, self._warnings)
+        else:
+            self._bars.update(self._bar, description=event.name, completed=event.done, total=event.total)
+
+
+def print_report(console: Console, report: Report, warnings: Sequence[str] = ()) -> None:
+    """The cameras, then the findings, the worst first."""
+    console.print(camera_table(report))
+    for warning in warnings:
+        console.print(f"[yellow]{'warning':<8}[/yellow] {escape(warning)}")
+    for finding in report.findings:
+        colour = COLOURS[finding.severity]
+        console.print(f"[{colour}]{finding.severity:<8}[/{colour}] {escape(finding.what)}")
+        console.print(Padding(f"[dim]{escape(finding.advice)}[/dim]", (0, 0, 0, 9)))
+    seen = name_frames(report.frames)
+    console.print(f"{escape(report.capture)}, {seen}: [bold]{report.verdict()}[/bold] ({report.seconds:.1f} s)")
+
+
+def camera_table(report: Report) -> Table:
+    """One row per camera; what a finding is about stands in its colour."""
+    table = Table(caption=CAPTION, caption_justify="left", caption_style="dim", box=box.HORIZONTALS, show_edge=False, padding=(0, 1, 0, 0))
+    for column in (*COLUMNS, ""):
+        table.add_column(column, justify="left" if column in ("camera", "") else "right", no_wrap=True)
+    for measures in report.cameras:
+        found = {finding.severity for finding in report.findings if finding.camera == measures.camera}
+        worst = next((severity for severity in COLOURS if severity in found), None)
+        table.add_row(*(escape(cell) for cell in cells(measures)), f"[{COLOURS[worst]}]{worst}[/]" if worst else "")
+    return table

@@ -1,0 +1,69 @@
+"""pycolmap (the ``sfm`` extra), and cameras on their way to it and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from trackersplat.captures.colmap_model import ColmapCamera
+from trackersplat.captures.lens import OpenCVLens
+from trackersplat.captures.undistort import colmap_lens
+from trackersplat.errors import InputError
+
+OLDEST = (4, 2)  # whose functions have the names used here
+HOW_TO_INSTALL = "pip install 'trackersplat[sfm]'"
+
+
+def load_pycolmap() -> Any:
+    """The module, its log silent: what goes wrong it also raises or returns. Raises InputError if it is missing or too old."""
+    try:
+        import pycolmap
+    except ImportError as error:
+        raise InputError(f"Finding points and poses needs pycolmap, which cannot be imported ({error}): {HOW_TO_INSTALL}.") from error
+    version = str(pycolmap.__version__)
+    if not is_new_enough(version):
+        raise InputError(f"Finding points and poses needs pycolmap {OLDEST[0]}.{OLDEST[1]} or newer, found {version}: {HOW_TO_INSTALL}.")
+    pycolmap.logging.minloglevel = pycolmap.logging.FATAL.value
+    return pycolmap
+
+
+def is_new_enough(version: str) -> bool:
+    parts = version.split(".")
+    return len(parts) > 1 and all(part.isdigit() for part in parts[:2]) and (int(parts[0]), int(parts[1])) >= OLDEST
+
+
+def stoppable(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """The result of a long function of pycolmap, run in a thread, so that Ctrl-C reaches this one and ends it."""
+    token = load_pycolmap().CancellationToken()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(call, *arguments, cancellation_token=token, **options)
+        try:
+            return running.result()
+        except BaseException:
+            token.cancel()
+            raise
+
+
+def to_colmap(lens: OpenCVLens, factor: int, model: str, camera_id: int | None = None) -> Any:
+    """A pycolmap.Camera of PINHOLE, SIMPLE_RADIAL or OPENCV for images that are enlarged ``factor`` times, as near as the model allows."""
+    big = lens.resized(lens.width * factor, lens.height * factor)
+    distortion = (*big.distortion, 0.0, 0.0, 0.0, 0.0)[:4]
+    params = {
+        "PINHOLE": (big.fx, big.fy, big.cx, big.cy),
+        "SIMPLE_RADIAL": (math.sqrt(big.fx * big.fy), big.cx, big.cy, distortion[0]),
+        "OPENCV": (big.fx, big.fy, big.cx, big.cy, *distortion),
+    }[model]
+    camera = load_pycolmap().Camera(model=model, width=big.width, height=big.height, params=list(params), has_prior_focal_length=True)
+    if camera_id is not None:
+        camera.camera_id = camera_id
+    return camera
+
+
+def from_colmap(camera: Any, factor: int) -> OpenCVLens:
+    """The lens of images that were enlarged ``factor`` times for the pycolmap.Camera, in their own pixels."""
+    known = ColmapCamera(camera.model_name, camera.width, camera.height, tuple(float(value) for value in camera.params))
+    lens = colmap_lens(known)
+    assert isinstance(lens, OpenCVLens), "only models of OpenCV's are asked for"
+    return lens.resized(lens.width // factor, lens.height // factor)
