@@ -86,7 +86,8 @@ def test_triangulations_are_those_of_the_elementwise_solve(device, with_surface)
     )
     for name, one, other in zip(triangulate.Triangulation.__dataclass_fields__, got, expected, strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=1e-6, atol=1e-9, msg=lambda m, name=name: f"{name}: {m}")
-    assert int(got[-1][5]) == 0 and not got[0][5].any()
+    assert int(got[-1][5]) == 0
+    assert not got[0][5].any()
 
 
 def test_rotations_are_those_of_the_elementwise_solve(device):
@@ -106,7 +107,8 @@ def test_rotations_are_those_of_the_elementwise_solve(device):
     got = fused.solve(*(t.to(device) for t in (points, moves, everyone, weight)), 3.0, rotate._ROUNDS)
     close(got[0].cpu(), expected[0])
     close(got[1].cpu(), expected[1])
-    assert torch.equal(got[2].cpu(), expected[2]) and int(expected[2].sum()) == 10
+    assert torch.equal(got[2].cpu(), expected[2])
+    assert int(expected[2].sum()) == 10
 
 
 def test_conjugate_gradients_step_as_the_elementwise_ones(device):
