@@ -1,4 +1,4 @@
-"""The costly loops of motion as single CUDA kernels (Triton): same results as the elementwise PyTorch beside them, without its memory traffic.
+"""The costly loops of motion as single CUDA kernels (Triton): results of the elementwise PyTorch, without its memory traffic.
 
 Each is called by the function that it stands in for, where ``available`` says so, and is tested against it.
 """
