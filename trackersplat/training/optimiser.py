@@ -12,10 +12,12 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
-from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.rendering.rasterizer import Rasterizer, Rendering
 from trackersplat.training.losses import photometric_loss
 
 Correction = Callable[[int, Tensor], Tensor]  # (view, rendered colours) -> the colours as that view's camera shows them
+Penalty = Callable[[int, Gaussians, Rendering], Tensor]  # (view, what was rendered, the rendering) -> what is added to the loss
+Variation = Callable[[Gaussians], Gaussians]  # what a step renders in place of the Gaussians
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Optimiser:
     def __len__(self) -> int:
         return len(self._parameters["means"])
 
+    @property
+    def means_rate(self) -> float:
+        """The step size of the means in scene units, as the next step takes it."""
+        progress = min(self._done / self._steps, 1.0)
+        return self._rates.means ** (1 - progress) * self._rates.means_end**progress * self._extent
+
     def gaussians(self) -> Gaussians:
         """The current state; differentiable with respect to the parameters."""
         p = self._parameters
@@ -64,15 +72,29 @@ class Optimiser:
 
     def step(self, loss: Tensor) -> None:
         """One step down the gradient of ``loss``."""
-        progress = min(self._done / self._steps, 1.0)
-        means = self._rates.means ** (1 - progress) * self._rates.means_end**progress * self._extent
         for group in self._adam.param_groups:
             if group["name"] == "means":
-                group["lr"] = means
+                group["lr"] = self.means_rate
         self._adam.zero_grad(set_to_none=True)
         loss.backward()
         self._adam.step()
         self._done += 1
+
+    def gradient(self, name: str) -> Tensor:
+        """Of the last step's loss, by the raw parameter "means", "quats", "log_scales" or "opacity_logits"; zero before the first one."""
+        gradient = self._parameters[name].grad
+        return torch.zeros_like(self._parameters[name]) if gradient is None else gradient
+
+    @torch.no_grad()
+    def shift_means(self, shift: Tensor) -> None:
+        """Adds (N, 3) to the means and leaves the moments as they are."""
+        self._parameters["means"] += shift
+
+    @torch.no_grad()
+    def overwrite(self, name: str, values: Tensor) -> None:
+        """New values for a raw parameter of all Gaussians, which then starts with no moments."""
+        self._parameters[name].copy_(values)
+        self._adam.state.pop(self._parameters[name], None)
 
     @torch.no_grad()
     def rebuild(self, keep: Tensor, added: Gaussians) -> None:
@@ -106,6 +128,7 @@ class TrainingViews:
         self._bytes = [torch.from_numpy(np.array(capture.image(i, frame))).to(device) for i in capture.training_cameras]
         self._random = np.random.default_rng(seed)
         self._order: list[int] = []
+        self.drawn = -1  # the view drawn last
 
     def __len__(self) -> int:
         return len(self.cameras)
@@ -114,7 +137,8 @@ class TrainingViews:
         """The index of the next view."""
         if not self._order:
             self._order = self._random.permutation(len(self)).tolist()
-        return self._order.pop()
+        self.drawn = self._order.pop()
+        return self.drawn
 
     def image(self, view: int) -> Tensor:
         """(1, H, W, 3) float32 in [0, 1]."""
@@ -135,18 +159,26 @@ def optimise(
     steps: int,
     frozen: Gaussians | None = None,
     correct: Correction | None = None,
+    penalty: Penalty | None = None,
+    vary: Variation | None = None,
+    sh_degree: Callable[[int], int] | None = None,
+    background: Callable[[], Tensor] | None = None,
 ) -> Iterator[Tensor]:
-    """Runs ``steps`` steps, one view each, and yields the loss of each; ``frozen`` Gaussians are rendered but not changed.
+    """Runs ``steps`` steps, one view each, and yields the photometric loss of each; ``frozen`` Gaussians are rendered but not changed.
 
     The loss compares what ``correct`` makes of the rendered colours; what it learns from has its gradient when the loss is yielded.
+    ``vary`` changes what is rendered, ``penalty`` adds to what is minimised, ``sh_degree`` tells how many bands a step uses (from step 0),
+    ``background`` draws the colour (3,) behind each step's picture.
     """
-    for _ in range(steps):
+    for step in range(steps):
         view = views.draw()
         gaussians = optimiser.gaussians()
+        shown = gaussians if vary is None else vary(gaussians)
         if frozen is not None and len(frozen):
-            gaussians = concatenate([gaussians, frozen])
-        rendering = rasterizer.render(gaussians, [views.cameras[view]])
+            shown = concatenate([shown, frozen])
+        degree, behind = None if sh_degree is None else sh_degree(step), None if background is None else background()
+        rendering = rasterizer.render(shown, [views.cameras[view]], sh_degree=degree, background=behind)
         color = rendering.color if correct is None else correct(view, rendering.color)
         loss = photometric_loss(color, views.image(view))
-        optimiser.step(loss)
+        optimiser.step(loss if penalty is None else loss + penalty(view, gaussians, rendering))
         yield loss.detach()

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,16 +15,19 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
 from trackersplat.errors import InputError
-from trackersplat.training.points.fusion import Surface, fuse
+from trackersplat.training.points.fusion import AGREEING, TOLERANCE, Surface, fuse
+from trackersplat.training.points.gaps import fill_gaps
+from trackersplat.training.points.patchmatch import patchmatch
 from trackersplat.training.points.rig import surrounding_rig
 from trackersplat.training.points.surround import floating, foreground_hull, shell_points
 from trackersplat.training.points.sweep import DepthMap, View, sweep
-from trackersplat.training.points.views import depth_range, neighbours, tighten
+from trackersplat.training.points.views import FEW, depth_range, far_apart, neighbours, tighten
 
 DETAIL_FLOOR = 6.0  # grey levels per pixel; a flat region gets points as if it had this much detail
 _COARSE_SIDE = 96  # pixels, longer side of the images that find the depth range
 SHELL_SIDE = 360  # pixels, longer side of the images that find what surrounds the rig
 SHELL_SHARE, HULL_SHARE = 0.35, 0.25  # of the points, where the cameras surround the scene; the sweep gives the rest
+SLANTED_TOLERANCE, MISMATCH = 0.02, 0.2  # of slanted patches: as fusion.TOLERANCE, and from which on a patch is not believed
 _THREADS = 8  # at most; each holds a cost volume
 
 
@@ -31,14 +35,16 @@ _THREADS = 8  # at most; each holds a cost volume
 class PointSettings:
     """How the first points are found."""
 
-    enough: int = 10_000  # a capture's own points are used as they are from this many on
+    enough: int = 10_000  # a capture's own points are used as they are from this many on, unless they are sparse
     count: int = 20_000  # points wanted from the sweep
     max_side: int = 480  # pixels, longer side of the images it works on
+    matching: Literal["auto", "planes", "patches"] = "auto"  # patches: slanted ones; auto: where cameras are few and far apart
     seed: int = 0
 
 
 def first_points(capture: Capture, cameras: Sequence[int], frame: int, settings: PointSettings) -> PointCloud:
-    """The capture's own points where they are dense enough and of this frame, else a multi-view plane sweep over ``cameras``.
+    """The capture's own points where they are dense enough and of this frame, else a multi-view plane sweep over ``cameras``, its gaps
+    filled with the capture's own points.
 
     Raises InputError if the sweep finds no surface that its views agree on and the capture has no points either.
     """
@@ -53,25 +59,32 @@ def first_points(capture: Capture, cameras: Sequence[int], frame: int, settings:
 
 def sweep_points(capture: Capture, cameras: Sequence[int], frame: int, settings: PointSettings) -> Generator[str, None, PointCloud]:
     """`first_points` step by step: yields what it is doing, for people, and returns the points."""
-    if frame == 0 and capture.points is not None and len(capture.points.xyz) >= settings.enough:
-        yield f"{len(capture.points.xyz):,} points of the capture"
-        return capture.points
+    own = capture.points if frame == 0 else None
+    if own is not None and not own.sparse and len(own.xyz) >= settings.enough:
+        yield f"{len(own.xyz):,} points of the capture"
+        return own
     if len(cameras) < 2:
         count = "one training camera" if cameras else "no training camera"
         raise InputError(f"{capture.name} has {count}; first points need at least 2: add cameras, or hold fewer out.")
     images = {i: capture.image(i, frame) for i in cameras}
     ranges = [depth_range(capture, list(cameras), i) for i in cameras]
-    coarse = [_view(capture.cameras[i], images[i], _COARSE_SIDE) for i in cameras]
-    yield f"depth range of {len(cameras)} views"
-    rough = fuse([v.camera for v in coarse], [m.depth for m in _depth_maps(coarse, ranges)], tolerance=0.03)
-    ranges = [tighten(view.camera, rough.xyz, known) for view, known in zip(coarse, ranges, strict=True)]
     views = [_view(capture.cameras[i], images[i], settings.max_side) for i in cameras]
+    slanted = settings.matching == "patches" or (settings.matching == "auto" and far_apart([capture.cameras[i] for i in cameras]))
+    if not slanted:
+        coarse = [_view(capture.cameras[i], images[i], _COARSE_SIDE) for i in cameras]
+        yield f"depth range of {len(cameras)} views"
+        rough = fuse([v.camera for v in coarse], [m.depth for m in _depth_maps(coarse, ranges, settings)], tolerance=0.03)
+        ranges = [tighten(view.camera, rough.xyz, known) for view, known in zip(coarse, ranges, strict=True)]
     maps: list[DepthMap] = []
-    with closing(_depth_maps(views, ranges)) as found:
+    with closing(_depth_maps(views, ranges, settings, slanted)) as found:
         for depth_map in found:
             maps.append(depth_map)
             yield f"depth of view {len(maps)} of {len(views)}"
-    surface = fuse([v.camera for v in views], [m.depth for m in maps])
+    if slanted:
+        depths = [np.where(m.mismatch < MISMATCH, m.depth, 0) for m in maps]
+        surface = fuse([v.camera for v in views], depths, SLANTED_TOLERANCE, 1 if len(views) <= FEW else AGREEING)
+    else:
+        surface = fuse([v.camera for v in views], [m.depth for m in maps], TOLERANCE)
     around: list[PointCloud] = []
     rig = surrounding_rig([capture.cameras[i] for i in cameras])
     if rig is not None:
@@ -93,21 +106,30 @@ def sweep_points(capture: Capture, cameras: Sequence[int], frame: int, settings:
         )
     cloud = _thin(surface, [_resized(images[i], settings.max_side) for i in cameras], settings.count - found_around, settings.seed)
     if found_around:
-        cloud = PointCloud(*(np.concatenate([getattr(c, part) for c in (*around, cloud)]) for part in ("xyz", "rgb")))
+        clouds = (*around, cloud)
+        cloud = PointCloud(np.concatenate([c.xyz for c in clouds]), np.concatenate([c.rgb for c in clouds]))
     yield f"{len(cloud.xyz):,} points from {len(views)} views"
+    if own is not None and len(own.xyz):
+        swept = len(cloud.xyz)
+        cloud = fill_gaps(cloud, own, settings.seed)
+        yield f"{len(cloud.xyz) - swept:,} of the capture's own points added"
     return cloud
 
 
-def _depth_maps(views: list[View], ranges: list[tuple[float, float]]) -> Generator[DepthMap, None, None]:
+def _depth_maps(
+    views: list[View], ranges: list[tuple[float, float]], settings: PointSettings, slanted: bool = False
+) -> Generator[DepthMap, None, None]:
     """The depth map of every view, in order, computed by several threads."""
     cameras = [view.camera for view in views]
 
     def one(reference: int) -> DepthMap:
         near, far = ranges[reference]
-        others = neighbours(cameras, reference, near, far)
+        others = [views[i] for i in neighbours(cameras, reference, near, far)]
         if not others:
             return DepthMap(*(np.zeros_like(views[reference].gray) for _ in range(2)))
-        return sweep(views[reference], [views[i] for i in others], near, far)
+        if slanted:
+            return patchmatch(views[reference], others, near, far, settings.seed)
+        return sweep(views[reference], others, near, far)
 
     pool = ThreadPoolExecutor(min(os.cpu_count() or 1, len(views), _THREADS))
     try:

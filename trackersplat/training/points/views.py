@@ -14,6 +14,22 @@ NEIGHBOURS = 6
 ANGLE, NARROW, WIDE = 10.0, 6.0, 15.0  # degrees: the best parallax, and how fast a narrower or wider one loses
 
 
+FEW = 5  # cameras
+FAR_APART = 18.0  # degrees between two neighbouring cameras, seen from what they look at
+
+
+def far_apart(cameras: Sequence[Camera]) -> bool:
+    """Whether these are few cameras whose neighbours see surfaces so differently that planes facing one of them match nothing."""
+    focus = common_focus(list(cameras)) if 2 <= len(cameras) <= FEW else None
+    if focus is None:
+        return False
+    directions = np.stack([camera.center - focus for camera in cameras])
+    directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
+    angles = np.degrees(np.arccos(np.clip(directions @ directions.T, -1, 1)))
+    np.fill_diagonal(angles, np.inf)
+    return float(np.median(angles.min(axis=1))) > FAR_APART
+
+
 def neighbours(cameras: list[Camera], reference: int, near: float, far: float, count: int = NEIGHBOURS) -> list[int]:
     """Indices of the views to compare ``reference`` with, best first: they see the same volume under a moderate parallax."""
     points = frustum_points(cameras[reference], near, far)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -11,18 +9,20 @@ from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.motion.quaternions import quaternion_to_matrix
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.training.densify.strategy import DensifySettings, Fit, is_round, rounds_left
 from trackersplat.training.optimiser import Correction, Optimiser, TrainingViews
 
 
-@dataclass(frozen=True)
-class DensifySettings:
-    """When and how much."""
+class ErrorStrategy:
+    """Splits where the training views are wrong: DensifyStrategy "error"."""
 
-    every: int = 100  # steps between two rounds
-    share: float = 0.1  # of the Gaussians that are split in one round; more if the cap were not reached otherwise
-    until: float = 0.7  # no rounds after this part of the steps
-    cap: int = 30_000  # Gaussians at most
-    min_opacity: float = 0.02  # fainter ones are removed
+    def __init__(self, settings: DensifySettings) -> None:
+        self._settings = settings
+
+    def after_step(self, fit: Fit, step: int, correct: Correction | None) -> None:
+        if is_round(self._settings, step, fit.steps):
+            left = rounds_left(self._settings, step, fit.steps)
+            densify(fit.optimiser, fit.views, fit.rasterizer, self._settings, left, fit.generator, correct)
 
 
 @torch.no_grad()

@@ -1,0 +1,194 @@
+"""The strategies behind one interface: what MCMC divides, what the screen-space gradient is, what each does in a round."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import tyro
+from quad_scene import quad_capture
+from torch import Tensor
+
+from trackersplat.cli import Reconstruct
+from trackersplat.errors import InputError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion.quaternions import quaternion_to_matrix
+from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.training.densify import STRATEGIES, DensifySettings, Fit, strategy
+from trackersplat.training.densify.gradient import RESET, SHRINK, samples, screen_gradient
+from trackersplat.training.densify.mcmc import divided, relocate, wander
+from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews
+from trackersplat.training.points.dense import PointSettings
+
+
+def _gaussians(opacities: list[float], seed: int = 0) -> Gaussians:
+    """With these opacities, each of another colour, place, shape and direction."""
+    random = torch.Generator().manual_seed(seed)
+    n = len(opacities)
+    quats = torch.nn.functional.normalize(torch.randn(n, 4, generator=random), dim=1)
+    means = torch.randn(n, 3, generator=random) * 0.3 + torch.tensor([0.0, 0.0, 3.0])
+    log_scales = torch.rand(n, 3, generator=random) - 4.0
+    return Gaussians(means, quats, log_scales, torch.logit(torch.tensor(opacities)), torch.randn(n, 1, 3, generator=random))
+
+
+def _fit(gaussians: Gaussians, steps: int = 1000) -> Fit:
+    views = TrainingViews(quad_capture(forbid_held_out=True), 0, torch.device("cpu"), 0)
+    optimiser = Optimiser(gaussians, LearningRates(), 1.0, steps)
+    return Fit(optimiser, views, PortableRasterizer(), 1.0, steps, torch.Generator().manual_seed(3))
+
+
+@pytest.mark.parametrize(("opacity", "count"), [(0.3, 2), (0.9, 2), (0.6, 7), (0.99, 5), (0.8, 50), (0.5, 1)])
+def test_copies_blend_to_the_integral_and_the_peak_of_the_one_they_replace(opacity: float, count: int) -> None:
+    """Along a line through the centre, by a plain sum over a fine grid."""
+    whole = _gaussians([opacity])
+    part = divided(whole, torch.tensor([count]))
+    x = np.linspace(-12, 12, 200_001)
+    old_scale, new_scale = 1.0, float(torch.exp(part.log_scales - whole.log_scales)[0, 0])
+    new = float(part.opacities[0])
+    blended = 1 - (1 - new * np.exp(-0.5 * (x / new_scale) ** 2)) ** count
+    single = opacity * np.exp(-0.5 * (x / old_scale) ** 2)
+    assert blended.max() == pytest.approx(opacity, rel=1e-5)
+    assert blended.sum() == pytest.approx(single.sum(), rel=1e-4)
+    assert torch.allclose(part.log_scales - whole.log_scales, (part.log_scales - whole.log_scales)[0, 0].expand(1, 3))
+
+
+def test_a_round_of_mcmc_moves_the_faint_onto_others_and_keeps_the_number() -> None:
+    gaussians = _gaussians([0.9, 0.001, 0.5, 0.002, 0.7])
+    fit = _fit(gaussians)
+    relocate(fit, DensifySettings(strategy="mcmc", min_opacity=0.005, share=0.0, cap=5), rounds=1)
+    after = fit.optimiser.snapshot()
+    assert len(after) == 5
+    places = [next(i for i in range(5) if torch.equal(gaussians.means[i], mean)) for mean in after.means]
+    assert set(places) == {0, 2, 4}
+    for place in (0, 2, 4):
+        count = places.count(place)
+        together = 1 - (1 - after.opacities[[i for i, p in enumerate(places) if p == place]]).prod()
+        assert float(together) == pytest.approx(float(gaussians.opacities[place]), abs=1e-5)
+        if count == 1:
+            assert torch.equal(after.log_scales[places.index(place)], gaussians.log_scales[place])
+
+
+def test_mcmc_grows_by_its_share_and_never_past_the_cap() -> None:
+    for cap, rounds, expected in ((100, 1000, 22), (21, 1, 21), (40, 2, 30), (10, 1, 20 - 10)):
+        fit = _fit(_gaussians([0.5] * 20))
+        relocate(fit, DensifySettings(strategy="mcmc", share=0.1, cap=cap), rounds)
+        assert len(fit.optimiser) == expected
+
+
+def test_only_faint_gaussians_wander_and_along_their_own_covariance() -> None:
+    gaussians = _gaussians([0.0001] * 4000)
+    one = gaussians[torch.zeros(4000, dtype=torch.long)]
+    shift = wander(one, 2.0, torch.Generator().manual_seed(0))
+    axes = quaternion_to_matrix(one.quats[:1])[0]
+    covariance = axes @ torch.diag(one.scales[0] ** 2) @ axes.T
+    strength = 2.0 / (1 + math.exp(100 * (0.0001 - 0.005)))
+    # shifts are strength * covariance * noise, so their own covariance is strength^2 covariance^2
+    assert torch.allclose(
+        shift.T @ shift / 4000,
+        strength**2 * covariance @ covariance,
+        rtol=0.15,
+        atol=0.15 * float(strength**2 * (covariance @ covariance).max()),
+    )
+    opaque = replace(one, opacity_logits=torch.full((4000,), 2.0))
+    assert wander(opaque, 2.0, torch.Generator().manual_seed(0)).abs().max() < 1e-12
+
+
+def test_the_screen_gradient_is_that_of_the_projected_position() -> None:
+    camera = quad_capture().cameras[5]
+    means = _gaussians([0.5] * 30).means.requires_grad_()
+    local = means @ torch.tensor(camera.rotation.copy()).float().T + torch.tensor(camera.translation.copy()).float()
+    uv = torch.stack((camera.fx * local[:, 0] / local[:, 2] + camera.cx, camera.fy * local[:, 1] / local[:, 2] + camera.cy), dim=1)
+    uv.retain_grad()
+    (uv * torch.randn(30, 2, generator=torch.Generator().manual_seed(1))).sum().backward()
+    assert means.grad is not None
+    assert uv.grad is not None
+    expected = uv.grad * torch.tensor([camera.width / 2, camera.height / 2])
+    assert torch.allclose(screen_gradient(means.detach(), means.grad, camera), expected, rtol=1e-4, atol=1e-4)
+
+
+def _pull(fit: Fit, view: int, index: int, amount: float) -> None:
+    """A step whose loss pulls one Gaussian across the image of a view, by a gradient of ``amount`` in half image widths."""
+    camera = fit.views.cameras[view]
+    fit.views.drawn = view
+    mean = fit.optimiser.gaussians().means[index]
+    depth = float(mean.detach() @ torch.tensor(camera.rotation[2].copy()).float() + camera.translation[2])
+    across: Tensor = mean @ torch.tensor(camera.rotation[0].copy()).float()
+    fit.optimiser.step(across * amount * 2 * camera.fx / (camera.width * depth))
+
+
+def test_default_doubles_the_small_splits_the_large_and_removes_the_faint() -> None:
+    gaussians = _gaussians([0.5, 0.5, 0.5, 0.001])
+    log_scales = gaussians.log_scales.clone()
+    log_scales[0], log_scales[1] = math.log(0.001), math.log(0.5)
+    settings = DensifySettings(strategy="default", every=2, default_gradient=1e-3, min_opacity=0.005, cap=100)
+    for pulled, expected in ((0, 4), (1, 4), (2, 3)):
+        fit = _fit(replace(gaussians, log_scales=log_scales))
+        densify = strategy(settings)
+        amount = 0.9e-3 if pulled == 2 else 1.1e-3
+        for step in (1, 2):
+            _pull(fit, 1, pulled, amount)
+            densify.after_step(fit, step, None)
+        after = fit.optimiser.snapshot()
+        assert len(after) == expected
+        if pulled == 0:
+            assert torch.equal(after.log_scales[0], after.log_scales[3])
+            assert torch.equal(after.means[0], after.means[3])
+        if pulled == 1:
+            assert after.log_scales[2:].max().item() == pytest.approx(math.log(0.5 / SHRINK), abs=1e-4)
+
+
+def test_default_keeps_to_the_cap_with_those_pulled_hardest_and_resets_opacities_when_due() -> None:
+    fit = _fit(_gaussians([0.5, 0.6, 0.7]))
+    densify = strategy(DensifySettings(strategy="default", every=1000, default_reset=2, cap=3))
+    for step in (1, 2):
+        before = fit.optimiser.snapshot().opacities
+        _pull(fit, 0, 0, 1.0)
+        densify.after_step(fit, step, None)
+        assert torch.equal(fit.optimiser.snapshot().opacities, before) == (step == 1)
+    assert fit.optimiser.snapshot().opacities.max().item() == pytest.approx(RESET)
+
+
+def test_samples_of_a_gaussian_are_distributed_as_it_is() -> None:
+    one = _gaussians([0.5])[torch.zeros(4000, dtype=torch.long)]
+    parts = samples(one, torch.Generator().manual_seed(0))
+    axes = quaternion_to_matrix(one.quats[:1])[0]
+    local = (parts.means - one.means[0]) @ axes
+    assert torch.allclose(local.std(dim=0), one.scales[0], rtol=0.03)
+    assert torch.allclose(parts.scales[0] * SHRINK, one.scales[0])
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES))
+def test_every_strategy_improves_a_view_never_looked_at_within_its_cap_and_repeats_itself(name: str) -> None:
+    settings = FirstFrameSettings(
+        steps=60,
+        points=PointSettings(count=800),
+        densify=DensifySettings(strategy=name, every=20, cap=1200, default_gradient=1e-5),  # type: ignore[arg-type]
+    )
+    first, second = (list(fit_first_frame(quad_capture(forbid_held_out=True), 0, PortableRasterizer(), settings)) for _ in range(2))
+    start = next(p.gaussians for p in first if p.stage == "optimise")
+    scores = [held_out_psnr(quad_capture(), 0, PortableRasterizer(), g) or 0.0 for g in (start, first[-1].gaussians)]
+    assert scores[1] > scores[0] + 2
+    assert max(len(p.gaussians) for p in first) == 1200
+    for a, b in zip(first[-1].gaussians.tensors().values(), second[-1].gaussians.tensors().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_an_unknown_strategy_is_named() -> None:
+    with pytest.raises(InputError, match="no densification 'best'; choose one of error, mcmc, default"):
+        strategy(DensifySettings(strategy="best"))  # type: ignore[arg-type]
+
+
+def test_the_command_line_chooses_the_strategy_with_what_belongs_to_it() -> None:
+    def first(*options: str) -> FirstFrameSettings:
+        return tyro.cli(Reconstruct, args=("demo", *options))._settings(PortableRasterizer()).first
+
+    assert first() == first("--densify", "error")
+    assert first().densify.strategy == "error"
+    chain = first("--densify", "mcmc")
+    assert (chain.densify.strategy, chain.densify.min_opacity) == ("mcmc", 0.005)
+    assert (chain.regularisation.opacity, chain.regularisation.scale) == (0.01, 1.0)
+    assert first("--densify", "default").densify.strategy == "default"

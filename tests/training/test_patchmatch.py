@@ -1,0 +1,119 @@
+"""Few cameras far apart: slanted patches find what planes that face a camera miss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from dome_scene import dome_capture
+from quad_scene import CastFrames, cast, look_at, quad_capture
+
+from trackersplat.captures.capture import Capture
+from trackersplat.training.first_frame import FEW_VIEWS_OPACITY, FirstFrameSettings
+from trackersplat.training.points.dense import PointSettings, first_points
+from trackersplat.training.points.patchmatch import patchmatch
+from trackersplat.training.points.sweep import View, sweep
+from trackersplat.training.points.views import far_apart, unproject
+from trackersplat.training.regularise import Regularisation
+
+
+def _wide_capture() -> Capture:
+    """Three views 32 degrees apart from one another, with an image large enough for slanted texture."""
+    places = [(-1.8, 0.1, 0.4), (0.0, -0.2, 0.0), (1.8, 0.3, 0.4)]
+    cameras = tuple(look_at(f"cam{i}", place, 160, 120, 176.0) for i, place in enumerate(places))
+    return replace(quad_capture(), cameras=cameras, held_out=(), source=CastFrames(cameras), depth_bounds=np.tile((1.5, 7.0), (3, 1)))
+
+
+def _views(capture: Capture) -> list[View]:
+    return [View(c, cv2.cvtColor(capture.image(i, 0), cv2.COLOR_RGB2GRAY).astype(np.float32)) for i, c in enumerate(capture.cameras)]
+
+
+def _good(depth: np.ndarray, truth: np.ndarray) -> float:
+    return float((np.abs(depth - truth) < 0.02 * truth).mean())
+
+
+def _floor_view(name: str, x: float) -> tuple[View, np.ndarray]:
+    """A camera 1.5 above a textured floor that it sees under a flat angle, and the depth of its pixels; gray above the horizon."""
+    camera = look_at(name, (x, -1.0, 0.0), 160, 120, 176.0)
+    u, v = np.meshgrid(np.arange(160) + 0.5, np.arange(120) + 0.5)
+    local = np.stack(((u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u)), axis=-1)
+    rays = local @ camera.rotation
+    depth = np.where(rays[..., 1] > 0.05, 1.5 / np.maximum(rays[..., 1], 0.05), np.inf)
+    at = camera.center + np.minimum(depth, 50.0)[..., None] * rays
+    texture = np.sin(9 * at[..., 0] + 4 * at[..., 2]) + np.sin(3 * at[..., 0] - 8 * at[..., 2] + 1) + np.sin(14 * at[..., 0] + 2)
+    return View(camera, np.where(np.isfinite(depth), 128 + 40 * texture, 128).astype(np.float32)), depth
+
+
+def test_slanted_patches_find_the_floor_that_planes_facing_the_camera_miss() -> None:
+    (left, truth), (right, _) = _floor_view("left", -1.0), _floor_view("right", 1.0)
+    found, facing = patchmatch(left, [right], 1.5, 12.0, seed=0), sweep(left, [right], 1.5, 12.0)
+    uv, _ = right.camera.project(_unprojected(left, np.minimum(truth, 50.0)))
+    both = (truth < 7) & ((uv > 6) & (uv < (154, 114))).all(axis=1).reshape(truth.shape)
+    assert both.sum() > 4000
+    assert _good(found.depth[both], truth[both]) > 0.9
+    assert _good(found.depth[both], truth[both]) > _good(facing.depth[both], truth[both]) + 0.1
+    assert found.mismatch.min() >= 0
+    assert found.mismatch.max() <= 1
+
+
+def test_a_low_mismatch_is_to_be_believed() -> None:
+    views = _views(_wide_capture())
+    truth = cast(views[0].camera)[1]
+    found = patchmatch(views[0], [views[1]], 1.5, 7.0, seed=0)
+    both = _in_sight(views[1], views[0], truth)
+    assert _good(found.depth[both], truth[both]) > 0.8
+    believed = both & (found.mismatch < 0.05)
+    assert believed.sum() > 0.5 * both.sum()
+    assert _good(found.depth[believed], truth[believed]) > 0.93
+
+
+def _unprojected(view: View, depth: np.ndarray) -> np.ndarray:
+    u, v = np.meshgrid(np.arange(depth.shape[1]) + 0.5, np.arange(depth.shape[0]) + 0.5)
+    return unproject(view.camera, np.stack((u.ravel(), v.ravel()), axis=1), depth.ravel())
+
+
+def _in_sight(other: View, reference: View, truth: np.ndarray) -> np.ndarray:
+    """(H, W) bool: pixels of the reference whose surface point the other view sees, by its own exact depth."""
+    h, w = truth.shape
+    uv, depth = other.camera.project(_unprojected(reference, truth))
+    inside = (uv >= 0).all(axis=1) & (uv[:, 0] < w) & (uv[:, 1] < h)
+    column, row = np.clip(uv, 0, (w - 1, h - 1)).astype(int).T
+    return (inside & (np.abs(cast(other.camera)[1][row, column] - depth) < 0.02 * depth)).reshape(h, w)
+
+
+def test_the_same_seed_finds_the_same_depths() -> None:
+    views = [View(v.camera.resized(48, 36), cv2.resize(v.gray, (48, 36), interpolation=cv2.INTER_AREA)) for v in _views(_wide_capture())]
+    one, two, three = (patchmatch(views[1], [views[0], views[2]], 1.5, 7.0, seed) for seed in (3, 3, 4))
+    assert np.array_equal(one.depth, two.depth)
+    assert not np.array_equal(one.depth, three.depth)
+
+
+def test_only_few_cameras_whose_neighbours_see_things_differently_are_far_apart() -> None:
+    assert far_apart(_wide_capture().cameras)
+    assert not far_apart(quad_capture().cameras[:4])  # close together
+    assert not far_apart(dome_capture().cameras)  # many
+    assert not far_apart(_wide_capture().cameras[:1])
+
+
+def test_points_of_far_apart_cameras_lie_on_the_surfaces() -> None:
+    capture = _wide_capture()
+    cloud = first_points(capture, capture.training_cameras, 0, PointSettings(count=3000))
+    assert 1500 < len(cloud.xyz) <= 3000
+    wrong = np.ones(len(cloud.xyz))
+    for camera in capture.cameras:
+        truth = cast(camera)[1]
+        uv, depth = camera.project(cloud.xyz.astype(np.float64))
+        inside = np.flatnonzero((uv >= 0).all(axis=1) & (uv[:, 0] < 160) & (uv[:, 1] < 120))
+        column, row = uv[inside].astype(int).T
+        wrong[inside] = np.minimum(wrong[inside], np.abs(depth[inside] / truth[row, column] - 1))
+    assert np.median(wrong) < 0.01
+    assert (wrong < 0.05).mean() > 0.9
+
+
+def test_few_views_far_apart_get_plain_colours_and_a_price_for_opacity() -> None:
+    settings = FirstFrameSettings().for_views(_wide_capture().cameras)
+    assert (settings.sh_degree, settings.regularisation.opacity) == (0, FEW_VIEWS_OPACITY)
+    assert FirstFrameSettings().for_views(quad_capture().cameras) == FirstFrameSettings()
+    stronger = replace(FirstFrameSettings(), regularisation=Regularisation(opacity=0.5))
+    assert stronger.for_views(_wide_capture().cameras).regularisation.opacity == 0.5

@@ -1,0 +1,227 @@
+"""What is added to the loss, what is averaged, and what is left out at random or at the end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from quad_scene import cast, quad_capture
+
+from trackersplat.captures.capture import PointCloud
+from trackersplat.errors import InputError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.rendering.rasterizer import Rendering
+from trackersplat.training.averaging import MovingAverage
+from trackersplat.training.capacity import MEMORY_SHARE, bytes_needed, free_memory, most_gaussians
+from trackersplat.training.densify import DensifySettings
+from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame
+from trackersplat.training.initialise import gaussians_from_points
+from trackersplat.training.optimiser import TrainingViews
+from trackersplat.training.points.dense import PointSettings
+from trackersplat.training.points.views import unproject
+from trackersplat.training.progress import Progress
+from trackersplat.training.prune import blending_weights, without_least
+from trackersplat.training.regularise import LONGEST, Dropout, Penalties, RandomBackground, Regularisation, depth_error, seen_depths
+
+SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=800), densify=DensifySettings(every=20, cap=1000))
+
+
+def _gaussians(n: int = 6) -> Gaussians:
+    random = torch.Generator().manual_seed(0)
+    means = torch.rand(n, 3, generator=random) + torch.tensor([-0.5, -0.5, 2.5])
+    return Gaussians(
+        means,
+        torch.nn.functional.normalize(torch.randn(n, 4, generator=random), dim=1),
+        torch.rand(n, 3, generator=random) - 3.0,
+        torch.randn(n, generator=random),
+        torch.randn(n, 1, 3, generator=random),
+    )
+
+
+def _wall_points() -> PointCloud:
+    """Every second pixel of the scene's first camera, at its exact depth."""
+    camera = quad_capture().cameras[0]
+    image, depth = cast(camera)
+    row, column = np.mgrid[0 : camera.height : 2, 0 : camera.width : 2].reshape(2, -1)
+    uv = np.stack((column + 0.5, row + 0.5), axis=1)
+    return PointCloud(unproject(camera, uv, depth[row, column]).astype(np.float32), image[row, column])
+
+
+def _penalty(regularisation: Regularisation, gaussians: Gaussians, extent: float = 2.0) -> float:
+    nothing = Rendering(torch.zeros(1, 2, 2, 3), torch.zeros(1, 2, 2), torch.zeros(1, 2, 2))
+    points = PointCloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))
+    return float(Penalties(regularisation, extent, points, [], torch.device("cpu"))(0, gaussians, nothing))
+
+
+def test_each_term_is_what_it_says() -> None:
+    gaussians = _gaussians()
+    assert _penalty(Regularisation(opacity=0.3), gaussians) == pytest.approx(0.3 * gaussians.opacities.mean().item())
+    assert _penalty(Regularisation(scale=0.3), gaussians) == pytest.approx(0.3 * gaussians.scales.mean().item() / 2)
+    axes = torch.tensor([[6.0, 1.0, 0.001], [1.0, 2.9, 1.0], [1.0, 1.0, 9.0], [5.0, 5.0, 0.01]])
+    shaped = replace(_gaussians(4), log_scales=axes.log())
+    expected = (math.log(6 / LONGEST) + 0 + math.log(9 / LONGEST) + 0) / 4
+    assert _penalty(Regularisation(needles=2.0), shaped) == pytest.approx(2 * expected, rel=1e-5)
+    beyond = sum(max(math.log(float(axis) / (0.5 * 2.0)), 0) for axis in axes.flatten()) / 12
+    assert _penalty(Regularisation(largest=0.5), shaped) == pytest.approx(beyond, rel=1e-5)
+
+
+def test_every_term_has_a_gradient_that_lowers_it() -> None:
+    camera = quad_capture().cameras[0]
+    for regularisation in (Regularisation(opacity=1.0), Regularisation(scale=1.0), Regularisation(needles=1.0), Regularisation(depth=1.0)):
+        points = _wall_points()
+        start = gaussians_from_points(points, 0)
+        axes = start.log_scales.clone()
+        axes[:, 0] += 2.0
+        means = start.means * 1.03
+        start = replace(start, log_scales=axes, means=means)
+        parameters = {name: tensor.clone().requires_grad_() for name, tensor in start.tensors().items()}
+        gaussians, penalties = Gaussians(**parameters), Penalties(regularisation, 1.0, points, [camera], torch.device("cpu"))
+        before = penalties(0, gaussians, PortableRasterizer().render(gaussians, [camera]))
+        before.backward()
+        moved = {
+            n: p.detach() - 1e-3 * (p.grad / p.grad.abs().max() if p.grad is not None and p.grad.any() else 0)
+            for n, p in parameters.items()
+        }
+        after = penalties(0, Gaussians(**moved), PortableRasterizer().render(Gaussians(**moved), [camera]))
+        assert after < before
+
+
+def test_depths_of_first_points_are_those_of_the_surfaces_that_a_camera_sees() -> None:
+    capture = quad_capture()
+    for camera, (pixels, depths) in zip(capture.cameras, seen_depths(_wall_points(), capture.cameras, torch.device("cpu")), strict=True):
+        _, truth = cast(camera)
+        assert len(pixels) > 400
+        # a point lies anywhere in its pixel, so edges of the card and the slope of the wall make small differences
+        error = np.abs(depths.numpy() - truth.reshape(-1)[pixels.numpy()]) / depths.numpy()
+        assert np.median(error) < 0.003
+        assert (error > 0.05).mean() < 0.03
+
+
+def test_the_depth_error_is_relative_and_asks_nothing_of_empty_pixels() -> None:
+    alpha = torch.tensor([[[1.0, 0.5], [0.0, 1.0]]])
+    depth = torch.tensor([[[3.0, 1.0], [0.0, 4.0]]])
+    rendering = Rendering(torch.zeros(1, 2, 2, 3), alpha, depth)
+    pixels, depths = torch.tensor([0, 1, 2]), torch.tensor([2.0, 4.0, 5.0])
+    assert float(depth_error(rendering, pixels, depths)) == pytest.approx((1 / 2 + 1 / 4 + 0) / 3)
+
+
+def test_dropout_leaves_out_its_part_rising_from_nothing_and_keeps_the_mean_opacity() -> None:
+    gaussians = replace(_gaussians(20_000), opacity_logits=torch.full((20_000,), math.log(0.3 / 0.7)))
+    dropout = Dropout(0.4, 4, 0, torch.device("cpu"))
+    for step in range(6):
+        opacities = dropout(gaussians).opacities
+        part = 0.4 * min(step / 4, 1)
+        assert (opacities < 1e-6).float().mean().item() == pytest.approx(part, abs=0.015)
+        assert opacities.max().item() == pytest.approx(0.3 / (1 - part), rel=1e-4)
+        assert opacities.mean().item() == pytest.approx(0.3, abs=0.01)
+
+
+def test_a_random_background_makes_the_dark_opaque() -> None:
+    """The scene fills every image; with a black background its dark parts may stay transparent, with a changing one nothing may."""
+    alpha = []
+    for changing in (False, True):
+        gaussians = _fit(replace(SETTINGS, steps=150, regularisation=Regularisation(random_background=changing)))[-1].gaussians
+        views = TrainingViews(quad_capture(forbid_held_out=True), 0, torch.device("cpu"), 0)
+        alpha.append(np.mean([float(PortableRasterizer().render(gaussians, [camera]).alpha.mean()) for camera in views.cameras]))
+    assert alpha[1] > alpha[0] + 0.01
+    draw, again = RandomBackground(4, torch.device("cpu")), RandomBackground(4, torch.device("cpu"))
+    colours = torch.stack([draw() for _ in range(300)])
+    assert torch.equal(colours, torch.stack([again() for _ in range(300)]))
+    assert colours.min() >= 0
+    assert colours.max() <= 1
+    assert colours.mean(dim=0).tolist() == pytest.approx([0.5] * 3, abs=0.06)
+
+
+def test_the_average_is_the_mean_of_the_states_of_one_number_of_gaussians() -> None:
+    average = MovingAverage()
+    assert average.mean() is None
+    average.add(_gaussians(9))
+    states = [_gaussians(6), replace(_gaussians(6), means=torch.ones(6, 3)), replace(_gaussians(6), means=torch.full((6, 3), -3.0))]
+    for state in states:
+        average.add(state)
+    mean = average.mean()
+    assert mean is not None
+    assert torch.allclose(mean.means, (states[0].means - 2.0) / 3, atol=1e-6)
+    assert torch.allclose(mean.quats, states[0].quats)
+
+
+def test_pruning_removes_the_least_weighty_up_to_their_share_in_order() -> None:
+    gaussians = _gaussians(6)
+    weights = torch.tensor([5.0, 0.5, 90.0, 0.0, 4.0, 0.5])  # 100 in all
+    for share, kept in ((0.0, [0, 1, 2, 4, 5]), (0.005, [0, 2, 4, 5]), (0.01, [0, 2, 4]), (0.05, [0, 2]), (0.0999, [0, 2]), (0.1, [2])):
+        assert torch.equal(without_least(gaussians, weights, share).means, gaussians.means[kept])
+
+
+def test_blending_weights_sum_to_the_alpha_of_all_training_views() -> None:
+    views = TrainingViews(quad_capture(forbid_held_out=True), 0, torch.device("cpu"), 0)
+    gaussians, rasterizer = gaussians_from_points(_wall_points(), 0), PortableRasterizer()
+    alpha = sum(float(rasterizer.render(gaussians, [camera]).alpha.sum()) for camera in views.cameras)
+    assert float(blending_weights(gaussians, views, rasterizer).sum()) == pytest.approx(alpha, rel=1e-4)
+
+
+def test_the_largest_count_is_the_last_that_fits_into_its_share_of_the_memory() -> None:
+    free, degree, pixels = 8 * 2**30, 1, 640 * 360
+    most = most_gaussians(free, degree, pixels, 27 * pixels)
+    assert bytes_needed(most, degree, pixels, 27 * pixels) <= MEMORY_SHARE * free < bytes_needed(most + 1, degree, pixels, 27 * pixels)
+    # 59 floats at degree 3, in eight copies, and 1200 bytes beside
+    assert bytes_needed(1000, 3, 0, 0) == 1000 * (59 * 4 * 8 + 1200)
+    assert most_gaussians(2**20, degree, pixels, pixels) == 0
+    assert free_memory(torch.device("cpu")) is None
+
+
+def test_the_memory_bounds_points_and_gaussians_and_too_little_is_said() -> None:
+    settings = FirstFrameSettings.for_device("cuda").for_memory(2**30, 10_000, 100_000)
+    most = most_gaussians(2**30, 1, 10_000, 100_000)
+    assert (settings.densify.cap, settings.points.count) == (most, 2 * most // 3)
+    assert FirstFrameSettings().for_memory(2**40, 10_000, 100_000).densify.cap == FirstFrameSettings().densify.cap
+    with pytest.raises(InputError, match=r"0\.5 GiB free, too little for images of 2,000,000,000 pixels"):
+        FirstFrameSettings().for_memory(2**29, 2_000_000_000, 2_000_000_000)
+
+
+def test_bands_of_the_colours_join_one_after_the_other() -> None:
+    settings = FirstFrameSettings(steps=100, sh_degree=2, sh_raise=0.25)
+    assert [settings.degree(step) for step in (0, 24, 25, 49, 50, 99)] == [0, 0, 1, 1, 2, 2]
+    assert replace(settings, sh_raise=0.0).degree(0) == 2
+    late = _fit(replace(SETTINGS, sh_raise=1.0))[-1].gaussians
+    assert late.sh_degree == 1
+    assert not late.sh[:, 1:].any()
+    assert _fit(replace(SETTINGS, sh_raise=0.5))[-1].gaussians.sh[:, 1:].any()
+
+
+def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Progress]:
+    return list(fit_first_frame(quad_capture(forbid_held_out), 0, PortableRasterizer(), settings))
+
+
+def test_a_fit_with_every_switch_on_ends_as_it_should() -> None:
+    every = Regularisation(opacity=0.01, scale=0.01, needles=0.01, largest=0.5, depth=0.01, dropout=0.1, random_background=True)
+    settings = replace(SETTINGS, regularisation=every, average=0.2, prune=0.02, sh_raise=0.2)
+    one, two = _fit(settings)[-1], _fit(settings)[-1]
+    assert one.step == one.steps == 60
+    assert 500 < len(one.gaussians) < 1000
+    assert all(torch.equal(a, b) for a, b in zip(one.gaussians.tensors().values(), two.gaussians.tensors().values(), strict=True))
+
+
+def test_the_validation_camera_stops_the_fit_and_is_not_fitted() -> None:
+    """With a rate at which everything flies apart, the state after the first measurement is the best one."""
+    wild = replace(SETTINGS, rates=replace(SETTINGS.rates, means=0.05, means_end=0.5), validate="cam1", validate_every=5, patience=2)
+    records = _fit(wild)
+    said = [p for p in records if "looks best after" in p.detail]
+    assert len(said) == 1
+    best = int(said[0].detail.split("after ")[1].split()[0])
+    assert said[0].step == best + 10 < 60
+    assert records[-1].step == records[-1].steps == 60
+    fixed = [p for p in _fit(replace(wild, patience=1000)) if not p.stage]
+    assert all(
+        torch.equal(a, b) for a, b in zip(records[-1].gaussians.tensors().values(), fixed[-1].gaussians.tensors().values(), strict=True)
+    )
+
+
+def test_only_a_training_camera_can_validate() -> None:
+    with pytest.raises(InputError, match="cam3 is held out, so it cannot decide when to stop"):
+        _fit(replace(SETTINGS, validate="cam3"))
+    with pytest.raises(InputError, match="cam99"):
+        _fit(replace(SETTINGS, validate="cam99"))
