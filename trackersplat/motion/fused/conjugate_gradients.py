@@ -44,7 +44,7 @@ class Steps:
         return self._energy.sum()
 
     def go(self, steps: int) -> None:
-        """Takes an even number of steps. From the second time on as one recorded graph: launching kernels takes longer than running them."""
+        """Takes an even number of steps. From the second time on as one recorded graph, because launching takes longer than running."""
         if self._warm and self._recorded is None and self.x.is_cuda:
             self._recorded = (steps, self._record(steps))
         if self._recorded is not None and self._recorded[0] == steps:
