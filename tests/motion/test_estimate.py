@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import maximum_filter
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.estimate import MotionSettings, estimate_motion
+from trackersplat.motion.motion import Carried
 from trackersplat.motion.quaternions import quaternion_to_matrix
+from trackersplat.motion.quaternions import quaternion_to_rotation_vector as rotation_vector
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracker import DenseTracks
@@ -118,12 +122,12 @@ def test_slow_motion_is_not_lost_from_batch_to_batch(scene: tuple[Gaussians, lis
     front = torch.from_numpy(gaussians.means.numpy()[:, 0] > 0.3)
     assert first.static[front].float().mean() > 0.95
     assert (first.translation[first.static] == 0).all()
-    (second,) = estimate_motion(rasterizer, gaussians, cameras, tracks, settings, carried=first.withheld)
+    (second,) = estimate_motion(rasterizer, gaussians, cameras, tracks, settings, carried=first.carried)
     released = front & second.measured
     assert released.sum() > 0.9 * front.sum()
     torch.testing.assert_close(second.translation[released], 2 * torch.tensor(step).expand(int(released.sum()), 3), atol=2e-3, rtol=0)
-    assert second.withheld is not None
-    assert (second.withheld[released] == 0).all()
+    assert second.carried is not None
+    assert (second.carried.withheld[released] == 0).all()
 
 
 def test_a_tracker_that_fails_in_one_view_is_outvoted(scene: tuple[Gaussians, list[Camera]]) -> None:
@@ -145,3 +149,113 @@ def test_tracks_that_do_not_fit_the_cameras_are_refused(scene: tuple[Gaussians, 
         estimate_motion(PortableRasterizer(), gaussians, cameras, tracks[:-1])
     with pytest.raises(ShapeError, match="same base"):
         estimate_motion(PortableRasterizer(), gaussians, cameras, [*tracks[:-1], replace(tracks[-1], base=3)])
+
+
+def lost_tracks(camera: Camera, centre: np.ndarray, base: int, targets: tuple[int, ...]) -> DenseTracks:
+    """The wall stays, and no track of the ball, which is at ``centre`` in the base frame, finds it again."""
+    rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
+    positions = np.broadcast_to(np.stack((columns, rows), axis=-1), (len(targets), *rows.shape, 2)).astype(np.float32)
+    certain = np.broadcast_to(~grown(seen_points(camera, centre, rows, columns)[1]), positions.shape[:-1]).astype(np.float32)
+    return DenseTracks(base, targets, positions, certain, certain, tracker_info("dis"))
+
+
+def grown(mask: np.ndarray) -> np.ndarray:
+    """As far as a Gaussian of the rim reaches."""
+    return maximum_filter(mask, 9)
+
+
+def test_a_ball_that_every_view_loses_goes_on_as_it_went(scene: tuple[Gaussians, list[Camera]], rigid: Rigid) -> None:
+    gaussians, cameras = scene
+    shift, rasterizer = np.array((0.02, 0.06, -0.03)), PortableRasterizer()
+    _, turn = rigid(gaussians.means[:BALL].double().numpy(), 0.1, (0.2, 0.1, 1.0), np.zeros(3), shift)
+    (seen,) = estimate_motion(rasterizer, gaussians, cameras, [exact_tracks(camera, turn, [shift]) for camera in cameras])
+    moved = move(gaussians, seen)
+    lost = [lost_tracks(camera, shift, 1, (2, 4)) for camera in cameras]
+    assert all((motion.translation[:BALL] == 0).all() for motion in estimate_motion(rasterizer, moved, cameras, lost))
+    gone_on = estimate_motion(rasterizer, moved, cameras, lost, carried=seen.carried)
+    for motion, frames in zip(gone_on, (1, 3), strict=True):
+        assert motion.static[BALL:].float().mean() > 0.9
+        assert not (motion.static | motion.measured)[:BALL].any()
+        middle = motion.translation[:BALL].mean(0)
+        torch.testing.assert_close(
+            middle, frames * seen.translation[:BALL].mean(0), atol=0.03 * frames * float(np.linalg.norm(shift)), rtol=0
+        )
+        # Its parts turn with it: it keeps its shape.
+        before, after = moved.means[:BALL], moved.means[:BALL] + motion.translation[:BALL]
+        assert (torch.pdist(after) / torch.pdist(before) - 1).abs().max() < 0.05
+        turned = rotation_vector(motion.rotation[:BALL])
+        torch.testing.assert_close(turned.mean(0), frames * rotation_vector(seen.rotation[:BALL]).mean(0), atol=0.01 * frames, rtol=0)
+        assert motion.carried is not None
+        torch.testing.assert_close(motion.carried.velocity[:BALL], motion.translation[:BALL] / frames)
+        torch.testing.assert_close(motion.carried.spin[:BALL], turned / frames)
+
+
+def test_a_ball_that_stays_lost_is_given_up(scene: tuple[Gaussians, list[Camera]]) -> None:
+    gaussians, cameras = scene
+    shift, rasterizer = np.array((0.0, 0.04, -0.02)), PortableRasterizer()
+    (motion,) = estimate_motion(rasterizer, gaussians, cameras, [exact_tracks(camera, np.eye(3), [shift]) for camera in cameras])
+    state, steps, trust = gaussians, [], []
+    for base in range(1, 7):
+        state, carried = move(state, motion), motion.carried
+        assert carried is not None
+        trust.append(float(carried.trust[:BALL].max()))
+        here = state.means[:BALL].double().mean(0).numpy()
+        (motion,) = estimate_motion(
+            rasterizer, state, cameras, [lost_tracks(camera, here, base, (base + 1,)) for camera in cameras], carried=carried
+        )
+        steps.append(float(motion.translation[:BALL].mean(0).norm() / np.linalg.norm(shift)))
+    assert min(steps[:2]) > 0.9
+    assert steps[-1] == 0.0
+    assert all(later <= 0.5 * earlier + 1e-6 for earlier, later in pairwise(trust))
+
+
+def test_a_ball_that_is_seen_to_stand_stops_at_once(scene: tuple[Gaussians, list[Camera]]) -> None:
+    gaussians, cameras = scene
+    shift, rasterizer = np.array((0.0, 0.06, -0.03)), PortableRasterizer()
+    (first,) = estimate_motion(rasterizer, gaussians, cameras, [exact_tracks(camera, np.eye(3), [shift]) for camera in cameras])
+    assert first.carried is not None
+    assert (first.carried.velocity[first.static] == 0).all()
+    moved = move(gaussians, first)
+    rows, columns = np.mgrid[: cameras[0].height, : cameras[0].width] + 0.5
+    still = np.stack((columns, rows), axis=-1)[None].astype(np.float32)
+    everywhere = np.ones(still.shape[:-1], np.float32)
+    tracks = [DenseTracks(1, (2,), still, everywhere, everywhere, tracker_info("dis")) for _ in cameras]
+    (second,) = estimate_motion(rasterizer, moved, cameras, tracks, carried=first.carried)
+    front = torch.from_numpy(moved.means.numpy()[:, 0] > 0.2)
+    assert second.static[front].all()
+    assert (second.translation[front] == 0).all()
+    assert second.translation[:BALL].norm(dim=-1).max() < 0.1 * np.linalg.norm(shift)  # nor does the far side leave it behind
+
+
+def test_a_lost_part_follows_the_measured_one_rather_than_its_own_past(scene: tuple[Gaussians, list[Camera]]) -> None:
+    gaussians, cameras = scene
+    shift, rasterizer = np.array((0.0, 0.06, -0.03)), PortableRasterizer()
+    (first,) = estimate_motion(rasterizer, gaussians, cameras, [exact_tracks(camera, np.eye(3), [shift]) for camera in cameras])
+    moved = move(gaussians, first)
+    tracks = []
+    for camera in cameras:  # the ball turns back, and its upper third is out of all sight
+        rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
+        points, on_ball = seen_points(camera, shift, rows, columns)
+        pixels = camera.project((points - on_ball[..., None] * shift).reshape(-1, 3))[0].reshape(1, *rows.shape, 2)
+        seen = (~(on_ball & (points[..., 2] > shift[2] + 0.15)))[None].astype(np.float32)
+        tracks.append(DenseTracks(1, (2,), pixels.astype(np.float32), seen, seen, tracker_info("dis")))
+    (second,) = estimate_motion(rasterizer, moved, cameras, tracks, carried=first.carried)
+    upper = torch.from_numpy(gaussians.means.numpy()[:BALL, 2] > 0.2)
+    assert not second.measured[:BALL][upper].any()
+    error = (second.translation[:BALL][upper] + torch.tensor(shift)).norm(dim=-1)
+    assert error.median() < 0.2 * np.linalg.norm(2 * shift)
+
+
+def test_no_velocity_and_nothing_withheld_change_no_bit(scene: tuple[Gaussians, list[Camera]]) -> None:
+    gaussians, cameras = scene
+    shift, rasterizer = np.array((0.0, 0.06, -0.03)), PortableRasterizer()
+    tracks = [exact_tracks(camera, np.eye(3), [shift]) for camera in cameras]
+    zero = torch.zeros(len(gaussians), 3)
+    at_rest = Carried(zero, zero, zero, torch.ones(len(gaussians)))
+    (plain,), (told,) = (estimate_motion(rasterizer, gaussians, cameras, tracks, carried=carried) for carried in (None, at_rest))
+    for ours, theirs in ((plain, told), (plain.carried, told.carried)):
+        for name, value in vars(ours).items():
+            if isinstance(value, torch.Tensor):
+                assert torch.equal(value.nan_to_num(-1.0), vars(theirs)[name].nan_to_num(-1.0)), name
+    with pytest.raises(ShapeError, match="carried"):
+        estimate_motion(rasterizer, gaussians, cameras, tracks, carried=at_rest[:-1])

@@ -13,6 +13,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
+from trackersplat.motion.motion import Carried
 from trackersplat.runs.events import FrameDone, FrameScores
 from trackersplat.runs.records import CameraScore
 from trackersplat.runs.run import FrameResult, Run, default_out, find_runs
@@ -225,15 +226,19 @@ def test_a_record_with_something_else_than_numbers_is_one_sentence(run: Run, val
         run.records()
 
 
-def test_withheld_motion_comes_back_and_a_damaged_one_is_one_sentence(run: Run, capture: Capture) -> None:
-    withheld = torch.randn((50, 3), generator=torch.Generator().manual_seed(1))
-    run.write_frame(replace(result(2, 1), withheld=withheld), capture)
-    again = run.read_withheld(2)
+def test_what_a_motion_hands_on_comes_back_and_a_damaged_one_is_one_sentence(run: Run, capture: Capture) -> None:
+    random = torch.Generator().manual_seed(1)
+    carried = Carried(*(torch.randn(shape, generator=random) for shape in ((50, 3), (50, 3), (50, 3), (50,))))
+    run.write_frame(replace(result(2, 1), carried=carried), capture)
+    again = run.read_carried(2)
     assert again is not None
-    assert torch.equal(again, withheld)
-    run.write_frame(replace(result(2, 1), withheld=withheld * torch.nan), capture)
-    with pytest.raises(InputError, match="is damaged"):
-        run.read_withheld(2)
+    for name, tensor in vars(carried).items():
+        assert torch.equal(tensor, vars(again)[name]), name
+    wrong = (carried.withheld * torch.nan, carried.velocity[:49], carried.spin.double(), carried.trust[:, None])
+    for name, tensor in zip(vars(carried), wrong, strict=True):
+        run.write_frame(replace(result(2, 1), carried=replace(carried, **{name: tensor})), capture)
+        with pytest.raises(InputError, match="is damaged"):
+            run.read_carried(2)
 
 
 def test_compacting_leaves_the_files_of_a_linked_frame_alone(run: Run, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,9 +13,10 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.motion.affine import AffineMotion, Visibility, measure_view, project
+from trackersplat.motion.coast import coast
 from trackersplat.motion.curve import order_along_curve
 from trackersplat.motion.graph_system import Graph, neighbour_graph
-from trackersplat.motion.motion import Motion
+from trackersplat.motion.motion import Carried, Motion
 from trackersplat.motion.neighbours import nearest_neighbours
 from trackersplat.motion.propagate import Field, propagate, weakened
 from trackersplat.motion.quaternions import rotate, rotation_vector_to_quaternion
@@ -48,6 +49,7 @@ class MotionSettings:
     rotation_prior: float = 3.0  # radians, expected size of a rotation
     strain: float = 0.2  # expected departure from rigid motion between neighbours, over their distance
     bend: float = 0.1  # radians, expected difference of neighbours' rotations
+    unsteadiness: float = 4.0  # expected change of a velocity from batch to batch, over the velocity
     static_pull: float = 0.002  # strength of an edge between a static Gaussian and one that was seen not to be
     colour_scale: float = 0.15  # difference of colour in [0, 1] at which two neighbours start to count as two surfaces
 
@@ -59,27 +61,29 @@ def estimate_motion(
     tracks: Sequence[DenseTracks],  # one per camera, all of one base and the same targets
     settings: MotionSettings | None = None,
     *,
-    carried: Tensor | None = None,  # (N, 3) ``withheld`` of the motion that led to this base frame
+    carried: Carried | None = None,  # of the motion that led to this base frame
 ) -> list[Motion]:
     """One motion per target frame of the tracks, each from the base frame.
 
-    ``carried`` keeps slow motion alive from batch to batch: displacements that earlier batches measured but withheld,
-    because they were below the static threshold, count as the start of this one's. Pass ``motions[-1].withheld`` of the
-    batch before.
+    ``carried`` is ``motions[-1].carried`` of the batch before. It keeps slow motion alive from batch to batch: displacements
+    that earlier batches measured but withheld, because they were below the static threshold, count as the start of this
+    one's. And it lets what moved go on where tracks lose it, as far as its neighbours do not know better (coast.py).
 
-    Raises ShapeError if cameras and tracks do not fit each other.
+    Raises ShapeError if cameras and tracks, or Gaussians and what is carried, do not fit each other.
     """
     settings = settings or MotionSettings()
     if not tracks or len(tracks) != len(capture_cameras):
         raise ShapeError(f"Motion needs tracks of every camera, got {len(tracks)} for {len(capture_cameras)} cameras.")
     if any((t.base, t.targets) != (tracks[0].base, tracks[0].targets) for t in tracks):
         raise ShapeError("Tracks of all cameras must have the same base and target frames.")
+    if carried is not None and len(carried) != len(gaussians):
+        raise ShapeError(f"What is carried is of {len(carried)} Gaussians, there are {len(gaussians)}.")
     order = order_along_curve(gaussians.means.detach())
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order), device=order.device)
     carried = None if carried is None else carried[order]
     motions = _estimate(rasterizer, gaussians.detach()[order], capture_cameras, tracks, settings, carried)
-    return [Motion(**{field.name: getattr(motion, field.name)[place] for field in fields(Motion)}) for motion in motions]
+    return [motion[place] for motion in motions]
 
 
 def _estimate(
@@ -88,16 +92,18 @@ def _estimate(
     capture_cameras: Sequence[Camera],
     tracks: Sequence[DenseTracks],
     settings: MotionSettings,
-    carried: Tensor | None,
+    carried: Carried | None,
 ) -> list[Motion]:
     with ThreadPoolExecutor(1) as pool:  # the search for neighbours runs on the CPU, so beside a GPU it costs no time
         preparing = pool.submit(_Scene.of, gaussians, capture_cameras, settings)
         evidence = _gather(rasterizer, gaussians, capture_cameras, tracks, settings)
         scene = preparing.result()
     at_once = max(1, _MOTIONS_AT_ONCE // max(len(gaussians), 1))
+    ahead = [target - tracks[0].base for target in tracks[0].targets]
     motions: list[Motion] = []
-    for start in range(0, len(tracks[0].targets), at_once):
-        motions += _motions(scene, capture_cameras, evidence.targets(slice(start, start + at_once)), carried, settings)
+    for start in range(0, len(ahead), at_once):
+        chosen = slice(start, start + at_once)
+        motions += _motions(scene, capture_cameras, evidence.targets(chosen), ahead[chosen], carried, settings)
     return motions
 
 
@@ -183,10 +189,18 @@ def _variance(
     return torch.where(say, variance, torch.inf), shown
 
 
-def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carried: Tensor | None, settings: MotionSettings) -> list[Motion]:
+def _motions(
+    one: _Scene,
+    cameras: Sequence[Camera],
+    evidence: _Evidence,
+    ahead: Sequence[int],  # frames from the base to each target
+    carried: Carried | None,
+    settings: MotionSettings,
+) -> list[Motion]:
     """The motions to all targets of the evidence, solved as one scene that holds the Gaussians once per target."""
-    targets = evidence.variance.shape[1]
+    targets, count = len(ahead), len(one.means)
     scene = one.repeated(targets)
+    frames = scene.means.new_tensor(ahead).repeat_interleave(count)
     shown = evidence.shown.repeat(1, targets)
     variance = evidence.variance.flatten(1, 2)
     displacement = evidence.displacement.flatten(1, 2)
@@ -197,7 +211,7 @@ def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carrie
         & (solved.residual_px <= settings.maximum_residual_px)
         & (solved.deviation_px <= settings.maximum_deviation_px)
     )
-    earlier = torch.zeros_like(scene.means) if carried is None else carried.double().repeat(targets, 1)
+    earlier = torch.zeros_like(scene.means) if carried is None else carried.withheld.double().repeat(targets, 1)
     translation = torch.where(measured[:, None], solved.translation, 0.0)
     moved_px = torch.where(measured, (translation + earlier).norm(dim=-1) / scene.pixel, torch.nan)
     static = still(evidence.moved.flatten(1, 2), variance, shown, moved_px, settings.static_px, settings.minimum_views)
@@ -210,8 +224,7 @@ def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carrie
     information = torch.where(measured, solved.information, 0.0)
     translation = solved.translation
     # Gaussians lie at various depths below the surface, but the tracks are of the surface: so is the motion so far.
-    count = shown.sum(0).clamp_min(1)[:, None]
-    below = evidence.surface.double().sum(0).repeat(targets, 1) / count
+    below = evidence.surface.double().sum(0).repeat(targets, 1) / shown.sum(0).clamp_min(1)[:, None]
     turn, turn_precision = _measured_rotations(scene, scene.means + below, translation, precision, settings)
     for _ in range(_TURNS):
         rotation = rotation_vector_to_quaternion(turn)
@@ -222,7 +235,12 @@ def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carrie
     # What was seen and is not static has moved, or was lost as a mover passed: what stands still beside it says little about it.
     graph = weakened(scene.graph, static, shown.any(0) & ~static, settings.static_pull)
     spread = {"strain": settings.strain, "bend": settings.bend}
-    field = propagate(scene.means, Field(translation, turn, confidence), information, precision, turn_precision, static, graph, **spread)
+    expected = None
+    if carried is not None:
+        before = carried[torch.arange(count, device=frames.device).repeat(targets)]
+        expected = coast(before, frames, settings.static_px * scene.pixel, settings.unsteadiness, settings.bend)
+    found = Field(translation, turn, confidence)
+    field = propagate(scene.means, found, information, precision, turn_precision, static, graph, expected=expected, **spread)
     shift = field.translation + torch.where(static[:, None], 0.0, earlier)
     resting = ~static & ~measured & (shift.norm(dim=-1) <= settings.static_px * scene.pixel)
     withheld = torch.where(resting[:, None], shift, withheld)
@@ -235,10 +253,15 @@ def _motions(one: _Scene, cameras: Sequence[Camera], evidence: _Evidence, carrie
         confidence=field.confidence.float(),
         residual_px=torch.where(measured, solved.residual_px, torch.nan).float(),
         views=torch.where(measured, solved.views, 0).to(torch.int32),
-        withheld=withheld.float(),
+        carried=Carried(
+            withheld=withheld.float(),
+            # What was withheld before belongs to batches before.
+            velocity=torch.where(static[:, None], 0.0, field.translation / frames[:, None]).float(),
+            spin=torch.where(static[:, None], 0.0, field.rotation / frames[:, None]).float(),
+            trust=torch.where(static, 0.0, field.confidence).float(),
+        ),
     )
-    split = {field.name: getattr(flat, field.name).chunk(targets) for field in fields(Motion)}
-    return [Motion(**{name: parts[target] for name, parts in split.items()}) for target in range(targets)]
+    return [flat[target * count : (target + 1) * count] for target in range(targets)]
 
 
 def _pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:

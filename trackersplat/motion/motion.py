@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
+import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What one batch hands to the next: the motion that led to its base frame, as far as it still matters there."""
+
+    withheld: Tensor  # (N, 3) scene units: measured motion of static Gaussians, too small to be shown yet
+    velocity: Tensor  # (N, 3) scene units per frame, of the mean, over the whole batch; 0 for static Gaussians, as are the next two
+    spin: Tensor  # (N, 3) radians per frame: rotation vector about the mean
+    trust: Tensor  # (N,) in [0, 1]: confidence in velocity and spin, less from batch to batch in which no track confirms them
+
+    def __getitem__(self, chosen: Tensor | slice) -> Carried:
+        return Carried(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+
+    def __len__(self) -> int:
+        return len(self.withheld)
+
+    def to(self, device: torch.device | str) -> Carried:
+        return Carried(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -18,4 +39,9 @@ class Motion:
     confidence: Tensor  # (N,) in [0, 1]
     residual_px: Tensor  # (N,) RMS reprojection error of the triangulation in pixels, nan where not measured
     views: Tensor  # (N,) int32 number of views that measured it
-    withheld: Tensor | None = None  # (N, 3) scene units: measured motion of static Gaussians, to be carried to the next batch
+    carried: Carried | None = None  # for the batch whose base frame is this motion's target
+
+    def __getitem__(self, chosen: Tensor | slice) -> Motion:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        parts: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in values.items()}
+        return Motion(**parts)

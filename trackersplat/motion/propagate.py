@@ -27,6 +27,17 @@ class Field:
     confidence: Tensor  # (N,) float64 in [0, 1]
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What is to be expected of Gaussians that are not measured, for want of anything better."""
+
+    translation: Tensor  # (N, 3) float64 scene units
+    rotation: Tensor  # (N, 3) float64 radians
+    precision: Tensor  # (N,) float64 1 / variance of the translation per axis; 0 where nothing is expected
+    rotation_precision: Tensor  # (N,) float64 1 / rad^2
+    trust: Tensor  # (N,) float64 in [0, 1], 0 where nothing is expected
+
+
 def weakened(graph: Graph, one: Tensor, other: Tensor, factor: float) -> Graph:
     """The graph with the edges between the masked sets ``one`` and ``other`` (both (N,) bool) multiplied by ``factor``."""
     between = (one[graph.first] & other[graph.second]) | (other[graph.first] & one[graph.second])
@@ -44,6 +55,7 @@ def propagate(
     *,
     strain: float,  # expected deviation of neighbours from rigid motion, over their distance
     bend: float,  # radians, expected difference of neighbours' rotations
+    expected: Expected | None = None,
 ) -> Field:
     """The most likely field: measurements as soft data, static Gaussians as a boundary that does not move, neighbours as rigid as can be.
 
@@ -52,6 +64,9 @@ def propagate(
     ``|t_i - t_j - (R_ij - 1)(x_i - x_j)|^2``, so that rigid motion propagates exactly and is not bent by being smoothed.
     Edges across which the measurements move apart count little. Every Gaussian connected to any data gets a motion; those
     that are not get none, with confidence 0.
+
+    What is ``expected`` of Gaussians that are neither measured nor static is data as well, by its precision. Confidence in a
+    motion that rests on nothing else is half the trust in what was expected.
     """
     free = ~static
     keep = free[graph.first] | free[graph.second]
@@ -67,16 +82,27 @@ def propagate(
     affinity = affinity * torch.where(known[first] & known[second], agreement, 1.0)
     rotation_precision = torch.where(precision > 0, rotation_precision, 0.0)
 
+    support = (information[DIAGONAL].sum(0) > 0).double()
+    if expected is not None:
+        coasting = free & (precision == 0) & (expected.precision > 0)
+        information = torch.where(coasting, isotropic(expected.precision), information)
+        rotation_precision = torch.where(coasting, expected.rotation_precision, rotation_precision)
+        support = torch.where(coasting, _FADE, support)
+        measured = Field(
+            torch.where(coasting[:, None], expected.translation, measured.translation),
+            torch.where(coasting[:, None], expected.rotation, measured.rotation),
+            torch.where(coasting, expected.trust, measured.confidence),
+        )
+
     system = GraphSystem(free, information[DIAGONAL].sum(0) > 0, first, second)
     rotation = system.solve(isotropic(rotation_precision), measured.rotation, affinity / bend**2)
     edge_rotation = rotation_vector_to_quaternion(0.5 * (rotation[first] + rotation[second]))
     turned = rotate(edge_rotation, offset) - offset
-    guess = torch.where((precision > 0)[:, None], measured.translation, 0.0)
+    guess = torch.where((information[DIAGONAL].sum(0) > 0)[:, None], measured.translation, 0.0)
     translation = system.solve(information, measured.translation, affinity / (strain * length) ** 2, turned, start=guess)
 
-    support = isotropic((information[DIAGONAL].sum(0) > 0).double())
     target = measured.confidence[:, None].expand(-1, 3)
-    certainty = system.solve(support, target, _FADE * 10 * affinity, fade=_FADE)[:, 0]
+    certainty = system.solve(isotropic(support), target, _FADE * 10 * affinity, fade=_FADE)[:, 0]
     return Field(translation, rotation, torch.where(static, measured.confidence, certainty).clamp(0.0, 1.0))
 
 

@@ -113,8 +113,8 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         tracks = sorted(finished, key=lambda pair: pair[0])  # views finish in any order, sums must not depend on it
         yield Stage(batch.targets[0], "move")
         cameras = [capture.cameras[camera] for camera, _ in tracks]
-        withheld = run.read_withheld(batch.base)
-        carried = withheld.to(base.device) if withheld is not None and len(withheld) == len(base) else None
+        kept = run.read_carried(batch.base)
+        carried = kept.to(base.device) if kept is not None and len(kept) == len(base) else None
         dense = [t for _, t in tracks]
         motions: Sequence[Motion | None] = estimate_motion(rasterizer, base, cameras, dense, settings.motion, carried=carried)
     else:
@@ -128,7 +128,7 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         moved = base if motion is None else move(base, motion)
         static = torch.zeros(len(base), dtype=torch.bool, device=base.device) if motion is None else motion.static
         yield Stage(frame, "refine")
-        refine = replace(settings.refine, seed=settings.seed + frame)
+        refine = replace(settings.refine if motion is not None else settings.refine.unmoved(), seed=settings.seed + frame)
         result = moved
         for event in _steps(run, frame, refine_frame(moved, static, capture, frame, rasterizer, refine, colours), preview=False):
             if isinstance(event, Progress):
@@ -147,9 +147,9 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         measured = 0.0 if motion is None else motion.measured.float().mean().item()
         seconds = shared + time.perf_counter() - started
         done = FrameDone(frame, batch.base, scores, len(result), measured, static.float().mean().item(), seconds)
-        kept = {capture.cameras[camera].name: sample_grid(dense, position, TRACK_GRID_PX) for camera, dense in tracks}
-        withheld = None if motion is None else motion.withheld
-        run.write_frame(FrameResult(done, result, settings.refine.steps, held_out, training, kept, withheld, colours), capture)
+        sample = {capture.cameras[camera].name: sample_grid(dense, position, TRACK_GRID_PX) for camera, dense in tracks}
+        handed_on = None if motion is None else motion.carried
+        run.write_frame(FrameResult(done, result, settings.refine.steps, held_out, training, sample, handed_on, colours), capture)
         yield done
 
 

@@ -9,7 +9,7 @@
         cameras.json, cfg_args                       as other 3DGS tools expect
         frame.json                                   how it was made and how good it is
         tracks.npz                                   a grid of the 2D tracks that moved it
-        withheld.safetensors                         motion too small to show yet, carried to the next frame
+        carried.safetensors                          of its motion, for the next frame (motion/motion.py)
         colours.json                                 3x4 map per training camera, where their colours differ
     <run>/sequence/                                  the compact form (gaussians/sequence.py), beside or instead of the PLYs
 
@@ -21,14 +21,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
@@ -36,6 +35,7 @@ from trackersplat.files import atomic_folder, read_json, remove_folder, unwritab
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import read_ply, write_ply
 from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
+from trackersplat.motion.motion import Carried
 from trackersplat.runs.events import FrameDone, from_json, to_json
 from trackersplat.runs.records import CameraScore, camera_entries, log_csv, metrics_csv
 from trackersplat.tracking.point_tracks import PointTracks, read_point_tracks, write_point_tracks
@@ -44,6 +44,7 @@ from trackersplat.training.photometric import ColourAffines
 FORMAT = 1
 _FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
 _ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
+_CARRIED = "carried.safetensors"
 _TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -57,7 +58,7 @@ class FrameResult:
     held_out: tuple[CameraScore, ...]
     training: tuple[CameraScore, ...]
     tracks: dict[str, PointTracks] = field(default_factory=dict)  # camera name -> sample of the tracks that moved it
-    withheld: Tensor | None = None  # (N, 3) of the motion that led here (motion/motion.py)
+    carried: Carried | None = None  # of the motion that led here
     colours: ColourAffines | None = None  # of the first frame, where the cameras' colours differ
 
 
@@ -165,9 +166,9 @@ class Run:
             write_text(folder / "cfg_args", f"Namespace(sh_degree={result.gaussians.sh_degree}, source_path={_short(capture.root)!r})")
             if result.tracks:
                 write_point_tracks(folder / "tracks.npz", result.tracks)
-            if result.withheld is not None:
-                withheld = save({"withheld": result.withheld.detach().cpu().contiguous()})
-                (folder / "withheld.safetensors").write_bytes(withheld)  # an OSError if the disk is full, unlike save_file
+            if result.carried is not None:
+                carried = save({name: tensor.detach().cpu().contiguous() for name, tensor in vars(result.carried).items()})
+                (folder / _CARRIED).write_bytes(carried)  # an OSError if the disk is full, unlike save_file
             if result.colours is not None:
                 write_json(folder / "colours.json", result.colours.to_json())
             scores = [vars(score) for score in result.held_out]
@@ -186,19 +187,22 @@ class Run:
         path = folder / "tracks.npz" if folder else None
         return read_point_tracks(path) if path and path.is_file() else {}
 
-    def read_withheld(self, frame: int) -> Tensor | None:
-        """(N, 3) measured motion that this frame does not show yet because it was too small; None where none was kept."""
+    def read_carried(self, frame: int) -> Carried | None:
+        """What the motion to this frame hands to the next, on the CPU; None where nothing was kept."""
         folder = self._record_folders().get(frame)
-        path = folder / "withheld.safetensors" if folder else None
+        path = folder / _CARRIED if folder else None
         if path is None or not path.is_file():
             return None
         try:
-            withheld = load_file(path)["withheld"]
+            tensors = load_file(path)
+            carried = Carried(**{part.name: tensors[part.name] for part in fields(Carried)})
         except (OSError, SafetensorError, KeyError) as error:
             raise InputError(f"{path} is damaged ({error}); remove the folder to reconstruct the frame anew.") from error
-        if withheld.ndim != 2 or withheld.shape[1] != 3 or withheld.dtype != torch.float32 or not withheld.isfinite().all():
+        count = carried.trust.numel()
+        shapes = {"withheld": (count, 3), "velocity": (count, 3), "spin": (count, 3), "trust": (count,)}
+        if any(t.shape != shapes[name] or t.dtype != torch.float32 or not t.isfinite().all() for name, t in vars(carried).items()):
             raise InputError(f"{path} is damaged (no finite motion per Gaussian); remove the folder to reconstruct the frame anew.")
-        return withheld
+        return carried
 
     def read_colours(self, frame: int) -> ColourAffines | None:
         """By what the training cameras' colours differ, as found with the first frame; None where they do not, or nobody looked."""
@@ -229,7 +233,7 @@ class Run:
         for frame, folder in ours.items():
             remove_folder(folder / "point_cloud")
             if frame != frames[-1]:
-                (folder / "withheld.safetensors").unlink(missing_ok=True)
+                (folder / _CARRIED).unlink(missing_ok=True)
         return size
 
     # -- folders ------------------------------------------------------------------------------------------------------
