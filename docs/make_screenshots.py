@@ -79,6 +79,17 @@ def _tracks(app: App, page: Page) -> None:
     app.store.set(frame=FRAME, camera=app.capture.training_cameras[3], compare="render", show_tracks=True)
 
 
+def _check(app: App, page: Page) -> None:
+    app.store.set(frame=FRAME, camera=app.capture.training_cameras[0], compare="photo", show_tracks=False)
+    page.get_by_role("tab", name="Capture").click()
+    page.get_by_role("button", name="Check capture").click()
+    deadline = time.monotonic() + 120
+    while app.page.capture.report is None:
+        if time.monotonic() > deadline:
+            sys.exit("The check for the screenshot did not come to an end.")
+        time.sleep(0.2)
+
+
 def _reconstruct(app: App, page: Page) -> None:
     app.store.set(frame=0, camera=None, show_tracks=False)
     page.get_by_role("tab", name="Reconstruct").click()
@@ -101,6 +112,7 @@ SCENES: dict[str, Callable[[App, Page], None]] = {
     "trails": _trails,
     "wipe": _wipe,
     "tracks": _tracks,
+    "check": _check,
     "reconstruct": _reconstruct,
 }
 
