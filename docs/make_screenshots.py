@@ -84,7 +84,7 @@ def _check(app: App, page: Page) -> None:
     page.get_by_role("tab", name="Capture").click()
     page.get_by_role("button", name="Check capture").click()
     deadline = time.monotonic() + 120
-    while app.page.capture.report is None:
+    while app.page.check.report is None:
         if time.monotonic() > deadline:
             sys.exit("The check for the screenshot did not come to an end.")
         time.sleep(0.2)

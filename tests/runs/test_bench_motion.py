@@ -37,8 +37,8 @@ from trackersplat.runs.bench_motion import (
 )
 from trackersplat.runs.events import Stage, StepDone
 from trackersplat.training.densify import DensifySettings
-from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame
-from trackersplat.training.refine import RefineSettings
+from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.refine import RefineSettings, refine_frame
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,18 @@ def test_exact_tracks_take_the_points_to_their_places_and_the_picture_with_them(
         assert moved.points["dynamic"].median < 0.3 * nothing.points["dynamic"].median
         assert moved.dynamic_psnr > nothing.dynamic_psnr + 1
         assert row.methods[MOVED_REFINED].dynamic_psnr > row.methods[REFINED].dynamic_psnr + 1
+
+
+def test_what_was_not_moved_is_refined_as_such(tiny: Capture, base: Gaussians, rows: list[DistanceDone]) -> None:
+    row, rasterizer = rows[0], PortableRasterizer()
+    nothing = torch.zeros(len(base), dtype=torch.bool)
+    settings = replace(SETTINGS.refine, seed=SETTINGS.seed + row.frame)
+    scores = []
+    for how in (settings.unmoved(), settings):
+        *_, last = refine_frame(base, nothing, tiny, row.frame, rasterizer, how)
+        scores.append(held_out_psnr(tiny, row.frame, rasterizer, last.gaussians))
+    assert row.methods[REFINED].psnr == pytest.approx(scores[0], abs=1e-9)
+    assert row.methods[REFINED].psnr != scores[1]
 
 
 def test_shares_add_up_and_dynamic_pixels_are_fewer_than_all(rows: list[DistanceDone]) -> None:

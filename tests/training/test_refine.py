@@ -12,8 +12,10 @@ from trackersplat.rendering.choose import choose_rasterizer
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.training.densify import DensifySettings
 from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.optimiser import LearningRates
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.refine import RefineSettings, refine_frame
+from trackersplat.training.stiffness import Stiffness
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def first() -> Gaussians:
 
 
 def _refine(moved: Gaussians, static: torch.Tensor, steps: int = 60, seed: int = 0) -> Gaussians:
-    settings = RefineSettings(steps=steps, seed=seed)
+    settings = RefineSettings(steps=steps, seed=seed).unmoved()
     *_, last = refine_frame(moved, static, quad_capture(forbid_held_out=True), 2, PortableRasterizer(), settings)
     assert last.step == last.steps == steps
     return last.gaussians
@@ -39,6 +41,26 @@ def test_static_gaussians_stay_bit_identical_and_in_their_places(first: Gaussian
         assert not torch.equal(tensor[~static], first.tensors()[name][~static])
     # the order is kept: a Gaussian is still the nearest to where it was for almost all
     assert (refined.means[~static] - first.means[~static]).norm(dim=1).median() < 0.05
+
+
+def test_stiffness_keeps_neighbours_together_and_the_images_matched(first: Gaussians) -> None:
+    capture, rasterizer = quad_capture(), PortableRasterizer()
+    moving = torch.arange(len(first))
+    measure = Stiffness(first, moving, 1.0)
+    strains, scores = [], []
+    for stiffness in (0.0, 0.1):
+        settings = RefineSettings(steps=60, stiffness=stiffness)
+        *_, last = refine_frame(first, torch.zeros(len(first), dtype=torch.bool), capture, 0, rasterizer, settings)
+        rendering = rasterizer.render(first, [capture.cameras[0]])
+        strains.append(float(measure(0, last.gaussians, rendering)))
+        scores.append(held_out_psnr(capture, 0, rasterizer, last.gaussians) or 0.0)
+    assert strains[1] < 0.5 * strains[0]
+    assert scores[1] > scores[0] - 0.3
+
+
+def test_what_was_not_moved_is_not_held_back() -> None:
+    settings = RefineSettings(steps=7, rates=LearningRates(means=1e-2, quats=1e-9), stiffness=0.5)
+    assert settings.unmoved() == RefineSettings(steps=7, rates=LearningRates(means=1e-2), stiffness=0.0)
 
 
 def test_refinement_without_motion_raises_psnr_on_a_view_never_looked_at(first: Gaussians) -> None:

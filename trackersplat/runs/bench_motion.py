@@ -36,7 +36,10 @@ METHODS = (STILL, MOVED, REFINED, MOVED_REFINED)
 
 @dataclass(frozen=True)
 class MotionBenchSettings:
-    """``base`` is an index from 0. Both refinements have the same settings and the same order of views."""
+    """``base`` is an index from 0. Both refinements have the same steps and order of views.
+
+    What was not moved is refined with `RefineSettings.unmoved`: nothing holds back what images alone must bring to its place.
+    """
 
     base: int = 0
     distances: tuple[int, ...] = (1, 2, 4, 8, 15)  # frames from the base, ascending
@@ -150,10 +153,10 @@ def bench_motion(
         moved = move(base, motion)
         states, seconds = {STILL: base, MOVED: moved}, {}
         refine = dataclasses.replace(settings.refine, seed=settings.seed + frame)
-        for name, start, frozen in ((REFINED, base, nothing), (MOVED_REFINED, moved, motion.static)):
+        for name, start, frozen, how in ((REFINED, base, nothing, refine.unmoved()), (MOVED_REFINED, moved, motion.static, refine)):
             yield Stage(frame, "refine", name)
             clock = _clock(rasterizer)
-            for progress in refine_frame(start, frozen, capture, frame, rasterizer, refine, colours):
+            for progress in refine_frame(start, frozen, capture, frame, rasterizer, how, colours):
                 states[name] = progress.gaussians
                 yield StepDone(frame, progress.step, progress.steps, progress.loss, len(progress.gaussians))
             seconds[name] = clock()

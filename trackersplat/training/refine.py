@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, optimise, scene_extent
 from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.progress import Progress
+from trackersplat.training.stiffness import Stiffness
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,15 @@ class RefineSettings:
     """How a moved frame is refined."""
 
     steps: int = 100
-    rates: LearningRates = field(default_factory=LearningRates)
+    # The motion turns Gaussians better than a few images do; their colours change more than their places.
+    rates: LearningRates = field(default_factory=lambda: LearningRates(quats=6e-3, sh_dc=1e-2))
+    stiffness: float = 0.01  # weight of `Stiffness`: neighbours are corrected alike; 0 leaves it out
     report_every: int = 10  # steps between two records
     seed: int = 0
+
+    def unmoved(self) -> RefineSettings:
+        """For Gaussians that no motion has moved before: images alone must bring each to its place, so it is not held back."""
+        return replace(self, stiffness=0.0, rates=replace(self.rates, quats=LearningRates.quats))
 
     @staticmethod
     def for_device(device: str) -> RefineSettings:
@@ -44,6 +51,8 @@ def refine_frame(
 ) -> Iterator[Progress]:
     """Optimises the Gaussians that are not ``static`` (N,) bool against the training images of ``frame``, one view per step.
 
+    Neighbours are corrected alike (`Stiffness`): left alone, images push each along its surface to wherever its colour fits best, and
+    what the tracks knew about where points are is lost.
     ``colours`` of the first frame are applied as they are. The result has the same Gaussians in the same order; static ones keep their
     bits. Held-out cameras are not looked at. Ends with a record of ``step == steps`` that carries the result, also when there is nothing
     to do.
@@ -65,8 +74,9 @@ def refine_frame(
     def correct(view: int, color: Tensor) -> Tensor:
         return color if colours is None else colours.apply(views.cameras[view].name, color)
 
+    penalty = Stiffness(moved, moving, settings.stiffness) if settings.stiffness > 0 else None
     losses: list[Tensor] = []
-    for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, frozen, correct), start=1):
+    for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, frozen, correct, penalty), start=1):
         losses.append(loss)
         if step % settings.report_every == 0 or step == settings.steps:
             state = _merged(moved, moving, optimiser.gaussians().detach())
