@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-import signal
 import sys
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,6 @@ from trackersplat.commands import machine
 from trackersplat.errors import InputError
 from trackersplat.rendering.choose import BACKENDS
 from trackersplat.tracking.registry import known_trackers
-
-
-@pytest.fixture(autouse=True)
-def keep_signals() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 def run(*arguments: str) -> int:
