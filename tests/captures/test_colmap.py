@@ -134,7 +134,7 @@ def test_lens_distortion_without_pycolmap_says_what_to_install(tmp_path: Path, m
     monkeypatch.setitem(sys.modules, "pycolmap", None)
     (tmp_path / "single").mkdir()
     folder = write_workspace(tmp_path / "single", tiny_capture.cameras()[:1], 0, lens="FOV 64 48 60 61 33 23 0.2")
-    with pytest.raises(InputError, match=r"pip install trackersplat\[colmap\]"):
+    with pytest.raises(InputError, match=r"pip install '\.\[colmap\]'"):
         open_capture(folder)
 
 

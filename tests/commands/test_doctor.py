@@ -60,7 +60,7 @@ def test_what_is_not_installed_is_said_with_the_way_to_get_it(monkeypatch: pytes
     assert run() == 0
     said = capsys.readouterr().out
     assert "prepare                    no: Finding points and poses needs pycolmap" in said
-    assert "pip install 'trackersplat[sfm]'" in said
+    assert "pip install '.[sfm]'" in said
 
 
 def test_without_the_demo_the_exit_code_is_2_and_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

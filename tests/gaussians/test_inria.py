@@ -16,7 +16,7 @@ def gaussians(coefficients: int) -> Gaussians:
 
 @pytest.mark.skipif(importlib.util.find_spec("gaussian_splatting") is not None, reason="gaussian-splatting is installed")
 def test_without_the_package_one_sentence_says_what_to_install() -> None:
-    with pytest.raises(InputError, match=r"pip install 'trackersplat\[inria\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[inria\]'"):
         to_gaussian_model(gaussians(4))
 
 

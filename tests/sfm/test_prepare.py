@@ -234,7 +234,7 @@ def test_what_is_prepared_is_not_prepared_again(kept: Prepared, tmp_path: Path):
 
 def test_a_missing_pycolmap_is_named_with_the_way_to_install_it(captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "pycolmap", None)
-    with pytest.raises(InputError, match=r"needs pycolmap, which cannot be imported .*: pip install 'trackersplat\[sfm\]'\.$"):
+    with pytest.raises(InputError, match=r"needs pycolmap, which cannot be imported .*: pip install '\.\[sfm\]' in the clone\.$"):
         run(captured, tmp_path / "out")
     monkeypatch.setitem(sys.modules, "pycolmap", SimpleNamespace(__version__="3.12.6"))
     with pytest.raises(InputError, match=r"needs pycolmap 4\.2 or newer, found 3\.12\.6"):

@@ -54,7 +54,7 @@ def write_capture(folder: Path, cameras: int, frames: int, width: int, height: i
     try:
         import imageio_ffmpeg
     except ImportError as error:
-        raise InputError("The videos are made with imageio-ffmpeg: install it with `pip install trackersplat[test]`.") from error
+        raise InputError("The videos are made with imageio-ffmpeg: install it with `pip install '.[test]'`.") from error
     videos = folder / "videos"
     videos.mkdir(parents=True)
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "bgr24"]

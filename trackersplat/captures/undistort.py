@@ -28,7 +28,7 @@ def colmap_lens(camera: ColmapCamera) -> LensModel:
     except ImportError as error:
         raise InputError(
             f"The COLMAP model has lens distortion of the model {camera.model}: install pycolmap with "
-            "`pip install trackersplat[colmap]`, or undistort the images with COLMAP."
+            "`pip install '.[colmap]'`, or undistort the images with COLMAP."
         ) from error
     try:
         lens = pycolmap.Camera(model=camera.model, width=camera.width, height=camera.height, params=list(p))

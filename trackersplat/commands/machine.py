@@ -18,8 +18,8 @@ REQUIRED = (
 )  # fmt: skip
 # Distribution -> what it is for, how to get it.
 OPTIONAL = {
-    "gsplat": ("rendering on an NVIDIA GPU", "pip install 'trackersplat[gpu]'"),
-    "pycolmap": ("trackersplat prepare; COLMAP models with lens distortion", "pip install 'trackersplat[sfm]'"),
+    "gsplat": ("rendering on an NVIDIA GPU", "pip install '.[gpu]' in the clone"),
+    "pycolmap": ("trackersplat prepare; COLMAP models with lens distortion", "pip install '.[sfm]' in the clone"),
 }
 LITTLE_SPACE = 2**30  # bytes
 

@@ -18,7 +18,7 @@ class Prepare:
     """Find points, and if wanted poses, of a capture's first frame once, in a folder that then opens in place of the capture.
 
     The folder refers to the data, which are only read. Videos or images of several cameras without any calibration can be
-    prepared too: their poses are estimated. Needs pycolmap (pip install 'trackersplat[sfm]').
+    prepared too: their poses are estimated. Needs pycolmap (pip install '.[sfm]' in the clone).
     """
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]

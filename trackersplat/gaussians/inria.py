@@ -22,7 +22,7 @@ def to_gaussian_model(gaussians: Gaussians) -> GaussianModel:
         from gaussian_splatting import GaussianModel
     except (ImportError, OSError) as error:
         raise InputError(
-            f"The package gaussian-splatting cannot be used here ({error}); install it with: pip install 'trackersplat[inria]'."
+            f"The package gaussian-splatting cannot be used here ({error}); install it with: pip install '.[inria]' in the clone."
         ) from error
     model = GaussianModel(gaussians.sh_degree)
     raw = {

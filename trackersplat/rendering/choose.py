@@ -27,7 +27,9 @@ class BackendInfo:
 BACKENDS: dict[str, BackendInfo] = {
     info.name: info
     for info in (
-        BackendInfo("gsplat", "gsplat's CUDA kernels", "cuda", "gsplat", "an NVIDIA GPU and pip install 'trackersplat[gpu]'", "Apache-2.0"),
+        BackendInfo(
+            "gsplat", "gsplat's CUDA kernels", "cuda", "gsplat", "an NVIDIA GPU and pip install '.[gpu]' in the clone", "Apache-2.0"
+        ),
         BackendInfo("portable", "own CPU kernels", "cpu", "numba", "nothing more", "Apache-2.0"),
     )
 }

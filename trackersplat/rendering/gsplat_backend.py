@@ -129,7 +129,7 @@ def _load() -> tuple[Callable[..., tuple[Tensor, Tensor, dict]], Callable[..., T
         from gsplat.cuda._backend import _C
     except ImportError as error:
         raise InputError(
-            f"The gsplat back end needs the package gsplat ({error}); install it with: pip install 'trackersplat[gpu]'."
+            f"The gsplat back end needs the package gsplat ({error}); install it with: pip install '.[gpu]' in the clone."
         ) from error
     if _C is None:
         raise InputError(

@@ -13,7 +13,7 @@ from trackersplat.captures.undistort import colmap_lens
 from trackersplat.errors import InputError
 
 OLDEST = (4, 2)  # whose functions have the names used here
-HOW_TO_INSTALL = "pip install 'trackersplat[sfm]'"
+HOW_TO_INSTALL = "pip install '.[sfm]' in the clone"
 
 
 def load_pycolmap() -> Any:
