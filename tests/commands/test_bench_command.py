@@ -73,12 +73,7 @@ def test_a_second_call_takes_the_base_frame_that_is_there_and_gives_the_same(
     assert frame.stat().st_mtime_ns == before
     again = json.loads(other.read_text())
     assert [row["distance"] for row in again["distances"]] == [2, 4]
-    for row, at in zip(again["distances"], (1, 3), strict=True):
-        for method, found in row["methods"].items():
-            first = data["distances"][at]["methods"][method]
-            # Targets are solved together, so the company of others shows in the last digits.
-            for key in ("psnr", "ssim", "dynamic_psnr", "dynamic_ssim"):
-                assert found[key] == pytest.approx(first[key], rel=1e-5), (method, key)
+    assert [row["methods"] for row in again["distances"]] == [data["distances"][at]["methods"] for at in (1, 3)]
 
 
 def test_the_base_frame_of_a_run_serves_another_tracker(finished: Path, folder: Path, tmp_path: Path) -> None:

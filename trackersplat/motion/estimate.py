@@ -26,7 +26,7 @@ from trackersplat.motion.triangulate import triangulate
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracker import DenseTracks
 
-_MOTIONS_AT_ONCE = 4_000_000  # Gaussians times targets that are solved together; about 1.5 kB each
+_MOTIONS_AT_ONCE = 4_000_000  # Gaussians times targets that a GPU solves together; about 1.5 kB each
 _TURNS = 2  # times the rotations are found again with the surface turned by those found so far
 _ROTATIONS_AT_ONCE = 500_000  # about 4 kB each
 
@@ -98,7 +98,8 @@ def _estimate(
         preparing = pool.submit(_Scene.of, gaussians, capture_cameras, settings)
         evidence = _gather(rasterizer, gaussians, capture_cameras, tracks, settings)
         scene = preparing.result()
-    at_once = max(1, _MOTIONS_AT_ONCE // max(len(gaussians), 1))
+    # Small problems leave a GPU idle. A CPU is faster with one at a time, each stopping when it is solved, whatever the others need.
+    at_once = max(1, _MOTIONS_AT_ONCE // max(len(gaussians), 1)) if gaussians.means.is_cuda else 1
     ahead = [target - tracks[0].base for target in tracks[0].targets]
     motions: list[Motion] = []
     for start in range(0, len(ahead), at_once):
