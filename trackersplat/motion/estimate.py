@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
-from trackersplat.motion.affine import AffineMotion, Visibility, measure_view, project
+from trackersplat.motion.affine import AffineMotion, Visibility, measure_views, project, views_at_once
 from trackersplat.motion.coast import coast
 from trackersplat.motion.curve import order_along_curve
 from trackersplat.motion.graph_system import Graph, neighbour_graph
@@ -163,30 +164,28 @@ def _gather(
     rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MotionSettings
 ) -> _Evidence:
     """The evidence for every target. Memory: 17 bytes per view, target and Gaussian."""
-    displacements, variances, moved, shown, surfaces = [], [], [], [], []
-    for camera, track in zip(cameras, tracks, strict=True):
-        affine, seen = measure_view(rasterizer, gaussians, camera, track, settings.core)
-        variance, visible = _variance(affine, seen, gaussians, camera, settings)
-        displacements.append(affine.displacement)
-        variances.append(variance)
-        moved.append(affine.displacement.norm(dim=-1).maximum(affine.reach))
-        shown.append(visible)
-        surfaces.append(torch.where(visible[:, None], seen.surface, 0.0))
-    return _Evidence(*(torch.stack(values) for values in (displacements, variances, moved, shown, surfaces)))
+    parts = []
+    for views in views_at_once(gaussians, cameras, len(tracks[0].targets)):
+        affine, seen = measure_views(rasterizer, gaussians, cameras[views], tracks[views], settings.core)
+        variance, shown = _variance(affine, seen, gaussians, cameras[views], settings)
+        moved = affine.displacement.norm(dim=-1).maximum(affine.reach)
+        parts.append((affine.displacement, variance, moved, shown, torch.where(shown[..., None], seen.surface, 0.0)))
+    return _Evidence(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
 def _variance(
-    affine: AffineMotion, seen: Visibility, gaussians: Gaussians, camera: Camera, settings: MotionSettings
+    affine: AffineMotion, seen: Visibility, gaussians: Gaussians, cameras: Sequence[Camera], settings: MotionSettings
 ) -> tuple[Tensor, Tensor]:
-    """(F, N) px^2 per axis of the displacement of the mean in one view, inf where it has no say; and where it is seen at all."""
-    depth = (gaussians.means - gaussians.means.new_tensor(camera.center)).norm(dim=-1)
+    """(V, F, N) px^2 per axis of the displacement of the mean, inf where a view has no say; and (V, N) where it is seen at all."""
+    centres = gaussians.means.new_tensor(np.stack([camera.center for camera in cameras]))
+    depth = (gaussians.means - centres[:, None]).norm(dim=-1)
     tolerance = settings.surface_tolerance * depth + gaussians.scales.amax(-1)
     hidden = (seen.behind.nan_to_num(torch.inf) / tolerance).clamp(0.0, 1e3)
-    variance = (settings.track_noise_px**2 + affine.spread.square()) * (1.0 + affine.leverage) * (1.0 + hidden**4)
+    variance = (settings.track_noise_px**2 + affine.spread.square()) * (1.0 + affine.leverage) * (1.0 + hidden**4)[:, None]
     # Little weight means few pixels, and share those that are certain: both thin out what there is to average.
     variance = variance * (1.0 + settings.minimum_weight / affine.weight.clamp_min(1e-9)) / affine.share.clamp_min(1e-6)
     shown = (seen.weight >= settings.minimum_weight) & (hidden < 1.0)
-    say = (affine.weight >= settings.minimum_weight) & (affine.share >= settings.minimum_share) & (hidden < 1.0)
+    say = (affine.weight >= settings.minimum_weight) & (affine.share >= settings.minimum_share) & (hidden < 1.0)[:, None]
     return torch.where(say, variance, torch.inf), shown
 
 
@@ -267,11 +266,9 @@ def _motions(
 
 def _pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
     """(N,) scene units that one pixel spans at each mean, in the camera that resolves it best."""
-    sizes = []
-    for camera in cameras:
-        _, depth = project(camera, means)
-        sizes.append(torch.where(depth > 0, depth / (0.5 * (camera.fx + camera.fy)), torch.inf))
-    return torch.stack(sizes).amin(0)
+    _, depth = project(cameras, means)
+    focal = means.new_tensor([0.5 * (camera.fx + camera.fy) for camera in cameras])
+    return torch.where(depth > 0, depth / focal[:, None], torch.inf).amin(0)
 
 
 def _measured_rotations(

@@ -10,22 +10,22 @@ _BLOCK = 128  # pixels per program
 
 
 def write(
-    features: Tensor,  # (H, W, S + 13 F) float32; all but the first S columns are written
-    positions: Tensor,  # (F, H, W, 2) float32 px
-    certainty: Tensor,  # (F, H, W) float32
+    features: Tensor,  # (V, H, W, S + 13 F) float32; all but the first S columns are written
+    positions: Tensor,  # (V, F, H, W, 2) float32 px
+    certainty: Tensor,  # (V, F, H, W) float32
     scale: float,  # px per unit of the moments' coordinates
 ) -> None:
     """See ``motion.affine.moment_features``."""
-    height, width, columns = features.shape
-    targets = len(positions)
-    _kernel[(triton.cdiv(height * width, _BLOCK), targets)](
+    views, height, width, columns = features.shape
+    targets = positions.shape[1]
+    _moments[(triton.cdiv(height * width, _BLOCK), targets, views)](
         features, positions.contiguous(), certainty.contiguous(), height * width, width, columns, columns - 13 * targets,
         0.5 * width, 0.5 * height, 1.0 / scale, BLOCK=_BLOCK,
     )  # fmt: skip
 
 
 @triton.jit
-def _kernel(  # type: ignore[no-untyped-def]
+def _moments(  # type: ignore[no-untyped-def]
     features, positions, certainty, pixels, width, columns, shared, middle_x, middle_y, per_px, BLOCK: tl.constexpr
 ):
     pixel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
@@ -33,7 +33,8 @@ def _kernel(  # type: ignore[no-untyped-def]
     there = pixel < pixels
     column = (pixel % width).to(tl.float32) + 0.5
     row = (pixel // width).to(tl.float32) + 0.5
-    at = target * pixels + pixel
+    view = tl.program_id(2).to(tl.int64)
+    at = (view * tl.num_programs(1) + target) * pixels + pixel
     u = tl.load(positions + 2 * at, mask=there, other=0.0) - column
     v = tl.load(positions + 2 * at + 1, mask=there, other=0.0) - row
     g = tl.load(certainty + at, mask=there, other=0.0)
@@ -44,7 +45,7 @@ def _kernel(  # type: ignore[no-untyped-def]
     v = tl.where(finite, v, 0.0)
     x = (column - middle_x) * per_px
     y = (row - middle_y) * per_px
-    out = features + pixel * columns + shared + 13 * target
+    out = features + (view * pixels + pixel) * columns + shared + 13 * target
     tl.store(out, g, mask=there)
     tl.store(out + 1, g * x, mask=there)
     tl.store(out + 2, g * y, mask=there)

@@ -25,7 +25,7 @@ def solve(
     precision = points.new_empty(count)
     alike = torch.empty(count, dtype=torch.bool, device=points.device)
     if count:
-        _kernel[(triton.cdiv(count, _BLOCK),)](
+        _kabsch[(triton.cdiv(count, _BLOCK),)](
             points.contiguous(), translations.contiguous(), everyone.contiguous(), weight.contiguous(), quaternion, precision, alike,
             count, neighbours, 1.0 / prior**2, ROUNDS=rounds, STEPS=_NEWTON_STEPS, BLOCK=_BLOCK, num_warps=2,
         )  # fmt: skip
@@ -33,7 +33,7 @@ def solve(
 
 
 @triton.jit
-def _kernel(  # type: ignore[no-untyped-def]
+def _kabsch(  # type: ignore[no-untyped-def]
     points, translations, everyone, weights, quaternion, precision, alike_out, count, neighbours, pull,
     ROUNDS: tl.constexpr, STEPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip

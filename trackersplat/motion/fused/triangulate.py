@@ -31,7 +31,7 @@ def solve(
     agree, seen = torch.empty(2, count, dtype=torch.int32, device=points.device)
     nothing = points.new_zeros(1)
     if count:
-        _kernel[(triton.cdiv(count, _BLOCK),)](
+        _triangulate[(triton.cdiv(count, _BLOCK),)](
             points.contiguous(), rig.contiguous(), displacements.contiguous(), variances.contiguous(),
             nothing if surfaces is None else surfaces.contiguous(), nothing if turns is None else turns.contiguous(),
             translation, information, trace, footprint, residual, agree, seen,
@@ -43,7 +43,7 @@ def solve(
 
 
 @triton.jit
-def _kernel(  # type: ignore[no-untyped-def]
+def _triangulate(  # type: ignore[no-untyped-def]
     points, rig, displacements, variances, surfaces, turns,
     translation, information, trace_out, footprint_out, residual_out, agree_out, seen_out,
     count, views, own,
