@@ -24,7 +24,7 @@ from trackersplat.training.points.dense import PointSettings, sweep_points
 from trackersplat.training.points.views import far_apart
 from trackersplat.training.progress import Progress
 from trackersplat.training.prune import blending_weights, without_least
-from trackersplat.training.regularise import Dropout, Penalties, RandomBackground, Regularisation
+from trackersplat.training.regularise import Penalties, RandomBackground, Regularisation
 
 FEW_VIEWS_OPACITY = 0.03  # weight of the mean opacity where cameras are few and far apart
 
@@ -170,7 +170,6 @@ def _optimised(
     colours = AffineFit(views, settings.photometric, steps) if settings.photometric.mode != "off" and len(views) > 1 else None
     weights = settings.regularisation
     penalties = Penalties(weights, extent, points, views.cameras, rasterizer.device) if weights.penalises else None
-    dropout = Dropout(weights.dropout, steps, settings.seed, rasterizer.device) if weights.dropout > 0 else None
     background = RandomBackground(settings.seed, rasterizer.device) if weights.random_background else None
     average, best = MovingAverage(), _Best()
     losses: list[torch.Tensor] = []
@@ -178,7 +177,7 @@ def _optimised(
     def correct(view: int, color: torch.Tensor) -> torch.Tensor:
         return color if colours is None else colours.apply(view, color)
 
-    taking = optimise(optimiser, views, rasterizer, steps, None, correct, penalties, dropout, settings.degree, background)
+    taking = optimise(optimiser, views, rasterizer, steps, None, correct, penalties, settings.degree, background)
     for step, loss in enumerate(taking, start=1):
         losses.append(loss)
         if colours is not None:
