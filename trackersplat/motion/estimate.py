@@ -226,9 +226,11 @@ def _motions(
     # Gaussians lie at various depths below the surface, but the tracks are of the surface: so is the motion so far.
     below = evidence.surface.double().sum(0).repeat(targets, 1) / shown.sum(0).clamp_min(1)[:, None]
     turn, turn_precision = _measured_rotations(scene, scene.means + below, translation, precision, settings)
+    found = measured.nonzero()[:, 0]
+    views_of_found = displacement[:, found], variance[:, found], evidence.surface[:, found % count]
     for _ in range(_TURNS):
         rotation = rotation_vector_to_quaternion(turn)
-        translation = triangulate(cameras, scene.means, displacement, variance, evidence.surface, rotation).translation
+        translation[found] = triangulate(cameras, scene.means[found], *views_of_found, rotation[found]).translation
         seen_to_move = translation + rotate(rotation, below) - below
         turn, turn_precision = _measured_rotations(scene, scene.means + below, seen_to_move, precision, settings)
 
@@ -239,8 +241,8 @@ def _motions(
     if carried is not None:
         before = carried[torch.arange(count, device=frames.device).repeat(targets)]
         expected = coast(before, frames, settings.static_px * scene.pixel, settings.unsteadiness, settings.bend)
-    found = Field(translation, turn, confidence)
-    field = propagate(scene.means, found, information, precision, turn_precision, static, graph, expected=expected, **spread)
+    known = Field(translation, turn, confidence)
+    field = propagate(scene.means, known, information, precision, turn_precision, static, graph, expected=expected, **spread)
     shift = field.translation + torch.where(static[:, None], 0.0, earlier)
     resting = ~static & ~measured & (shift.norm(dim=-1) <= settings.static_px * scene.pixel)
     withheld = torch.where(resting[:, None], shift, withheld)
