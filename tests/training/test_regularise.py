@@ -115,6 +115,17 @@ def test_a_random_background_makes_the_dark_opaque() -> None:
     assert colours.mean(dim=0).tolist() == pytest.approx([0.5] * 3, abs=0.06)
 
 
+def test_no_state_before_the_last_densification_is_averaged() -> None:
+    """Up to then Gaussians are exchanged at constant number: the mean of two of them is neither."""
+    settings = FirstFrameSettings(steps=100, densify=DensifySettings(until=0.7))
+    for average, first in ((0.2, 81), (0.3, 71), (0.6, 71), (1.0, 71)):
+        taken = [step for step in range(1, 101) if replace(settings, average=average).averages(step)]
+        assert taken == list(range(first, 101))
+    assert not any(settings.averages(step) for step in range(1, 101))
+    undensified = replace(settings, average=1.0, densify=DensifySettings(until=0.0))
+    assert all(undensified.averages(step) for step in range(1, 101))
+
+
 def test_the_average_is_the_mean_of_the_states_of_one_number_of_gaussians() -> None:
     average = MovingAverage()
     assert average.mean() is None

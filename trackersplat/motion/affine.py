@@ -119,8 +119,13 @@ def measure_views(
         share = torch.minimum(rendered[..., 1], front).maximum(depth - _DEEPEST * deviation) / depth
         ray = gaussians.means.double() - gaussians.means.new_tensor(_centres(cameras), dtype=torch.float64)[:, None]
         surface = torch.where(((share > 0) & (share < 1))[..., None], (share - 1)[..., None] * ray, 0.0)
-    joined = {name: torch.cat([getattr(part, name) for part in parts], dim=1) for name in AffineMotion.__dataclass_fields__}
-    return AffineMotion(**joined), Visibility(weight, (depth - rendered[..., 0]).float(), surface.float())
+    return _joined(parts), Visibility(weight, (depth - rendered[..., 0]).float(), surface.float())
+
+
+def _joined(parts: Sequence[AffineMotion]) -> AffineMotion:
+    if len(parts) == 1:
+        return parts[0]
+    return AffineMotion(**{name: torch.cat([getattr(part, name) for part in parts], dim=1) for name in AffineMotion.__dataclass_fields__})
 
 
 def deviation_towards(cameras: Sequence[Camera], gaussians: Gaussians) -> Tensor:

@@ -14,7 +14,7 @@ from trackersplat.motion.symmetric import DIAGONAL, inverse, isotropic, product
 _COLOUR_FLOOR = 0.02  # texture is no border: a strong edge of colour alone only weakens
 _CLOSEST = 0.5  # shortest edge over the median of its end's: pairs that nearly coincide make the systems stiff, and nothing else
 _STIFFEST = 300.0  # largest weight of a measurement over that of its edges: as good as fixed, and the system stays well conditioned
-_TOLERANCE = 1e-6  # relative residual of the conjugate gradients
+TOLERANCE = 1e-6  # relative residual of the conjugate gradients
 _MOST_STEPS = 500
 _CHECK_EVERY = 20  # steps, an even number; on a GPU looking at the residual means waiting for it
 
@@ -87,6 +87,7 @@ class GraphSystem:
         *,
         fade: float = 0.0,
         start: Tensor | None = None,  # (N, 3) a guess
+        tolerance: float = TOLERANCE,
     ) -> Tensor:  # (N, 3)
         """Minimises ``sum (x - target)^T data (x - target) + sum edges |x_first - x_second - jump|^2 + fade |x|^2``."""
         result = torch.zeros_like(target)
@@ -108,7 +109,7 @@ class GraphSystem:
                 self._starts, self._columns, edges[self._edge], (self._size, self._size), check_invariants=False
             )
         guess = torch.zeros_like(right) if start is None else start[self._reached]
-        result[self._reached] = _conjugate_gradients(weight + isotropic(stiffness + fade), coupling, right, guess)
+        result[self._reached] = _conjugate_gradients(weight + isotropic(stiffness + fade), coupling, right, guess, tolerance)
         return result
 
 
@@ -128,11 +129,11 @@ def _reached(free: Tensor, data: Tensor, first: Tensor, second: Tensor) -> Tenso
             return reached
 
 
-def _conjugate_gradients(diagonal: Tensor, coupling: Tensor, right: Tensor, x: Tensor) -> Tensor:
+def _conjugate_gradients(diagonal: Tensor, coupling: Tensor, right: Tensor, x: Tensor, tolerance: float) -> Tensor:
     """Solves ``(diagonal - coupling) x = right`` (N, 3) from a guess; the diagonal of 3x3 blocks (6, N) is the preconditioner."""
     inverted = inverse(diagonal)
     # Weighed by the preconditioner, so that stiff nodes do not hide what soft ones still lack.
-    goal = _TOLERANCE**2 * (right * product(inverted, right)).sum()
+    goal = tolerance**2 * (right * product(inverted, right)).sum()
     if available(x):
         from trackersplat.motion.fused.conjugate_gradients import Steps as FusedSteps
 

@@ -42,7 +42,7 @@ class FirstFrameSettings:
     photometric: PhotometricSettings = field(default_factory=PhotometricSettings)
     regularisation: Regularisation = field(default_factory=Regularisation)
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
-    average: float = 0.0  # the result is the mean over this last part of the steps; 0: the last state
+    average: float = 0.0  # the result is the mean over this last part of the steps, once Gaussians are no more exchanged; 0: the last state
     prune: float = 0.0  # part of the blending weight that may go with the least weighty Gaussians at the end
     report_every: int = 10  # steps between two records
     measure_every: int = 0  # steps between two measurements on the held-out cameras; 0 never
@@ -102,6 +102,10 @@ class FirstFrameSettings:
         if name == "mcmc":
             settings = replace(settings, regularisation=replace(settings.regularisation, opacity=0.01, scale=1.0))
         return settings
+
+    def averages(self, step: int) -> bool:
+        """Whether the state after this step is one of those whose mean is the result: none before the last densification."""
+        return step > max(1.0 - self.average, self.densify.until) * self.steps and self.average > 0
 
     def degree(self, step: int) -> int:
         """Of the spherical harmonics that a step uses, counted from 0."""
@@ -189,7 +193,7 @@ def _optimised(
                 yield Progress(step, steps, math.nan, optimiser.snapshot(), stage="optimise", detail=detail)
                 colours = colours if kept else None
         densify.after_step(fit, step, correct)
-        if step > (1 - settings.average) * steps:
+        if settings.averages(step):
             average.add(optimiser.gaussians())
         if judge is not None and (step % settings.validate_every == 0 or step == steps):
             state = average.mean() or optimiser.snapshot()

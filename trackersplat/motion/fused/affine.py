@@ -25,7 +25,7 @@ def solve(
     linear = sums.new_empty(views, targets, count, 2, 2)
     rest = sums.new_empty(5, views, targets, count)
     if rest.numel():
-        _affine[(triton.cdiv(count, _BLOCK), targets, views)](
+        _affine[(targets, triton.cdiv(count, _BLOCK), views)](
             sums.contiguous(), mean.contiguous(), displacement, linear, *rest.unbind(0),
             count, targets, 0.5 * width, 0.5 * height, scale, rounding, SHARED=shared, BLOCK=_BLOCK,
         )  # fmt: skip
@@ -37,8 +37,8 @@ def _affine(  # type: ignore[no-untyped-def]
     sums, mean, displacement, linear, weight_out, share_out, spread_out, leverage_out, reach_out,
     count, targets, middle_x, middle_y, scale, rounding, SHARED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    target = tl.program_id(1)
+    n = tl.program_id(1).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    target = tl.program_id(0)
     there = n < count
     view = tl.program_id(2).to(tl.int64)
     row = sums + (view * count + n) * (SHARED + 13 * targets)

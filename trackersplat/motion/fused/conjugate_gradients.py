@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trackersplat.motion.fused.algebra import symmetric_product
 
-_BLOCK = 512  # nodes per program
+_BLOCK = 256  # nodes per program
 _WARPS = 8
 _SUMMED = 1024  # partial sums taken together
 
@@ -102,9 +102,9 @@ class Steps:
 
 
 def _sliced(coupling: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The matrix in slices of ``_BLOCK`` rows, each as wide as its longest row and stored by columns: neighbouring threads read side by side.
+    """The matrix in slices of ``_BLOCK`` rows, as wide as their longest, by columns: neighbouring threads then read side by side.
 
-    The number of entries (N,) int32 of each row, the place (N / block,) of each slice's first, and of all entries column and value.
+    The number of entries (N,) of each row, the place (N / block,) of the first of each slice; column and value of all entries.
     """
     starts = coupling.crow_indices()
     degrees = starts[1:] - starts[:-1]
@@ -153,22 +153,19 @@ def _multiply(  # type: ignore[no-untyped-def]
     n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = n < count
     degree = tl.load(degrees + n, mask=there, other=0)
-    axis = tl.arange(0, 4)[None, :]
-    at = tl.load(starts + tl.program_id(0)) + tl.arange(0, BLOCK)
-    pull = tl.zeros((BLOCK, 4), tl.float64)
-    for k in range(tl.max(degree)):
-        more = k < degree
-        column = tl.load(columns + at, mask=more, other=0)
-        value = tl.load(values + at, mask=more, other=0.0).to(tl.float64)
-        pull += value[:, None] * tl.load(direction + 4 * column[:, None] + axis)
-        at += BLOCK
     x = tl.load(direction + 4 * n, mask=there, other=0.0).to(tl.float64)
     y = tl.load(direction + 4 * n + 1, mask=there, other=0.0).to(tl.float64)
     z = tl.load(direction + 4 * n + 2, mask=there, other=0.0).to(tl.float64)
     u, v, w = symmetric_product(diagonal, n, count, there, x, y, z)
-    u -= tl.sum(tl.where(axis == 0, pull, 0.0), 1)
-    v -= tl.sum(tl.where(axis == 1, pull, 0.0), 1)
-    w -= tl.sum(tl.where(axis == 2, pull, 0.0), 1)
+    at = tl.load(starts + tl.program_id(0)) + tl.arange(0, BLOCK)
+    for k in range(tl.max(degree)):
+        more = k < degree
+        column = tl.load(columns + at, mask=more, other=0)
+        value = tl.load(values + at, mask=more, other=0.0).to(tl.float64)
+        u -= value * tl.load(direction + 4 * column, mask=more, other=0.0)
+        v -= value * tl.load(direction + 4 * column + 1, mask=more, other=0.0)
+        w -= value * tl.load(direction + 4 * column + 2, mask=more, other=0.0)
+        at += BLOCK
     tl.store(image + n, u, mask=there)
     tl.store(image + count + n, v, mask=there)
     tl.store(image + 2 * count + n, w, mask=there)

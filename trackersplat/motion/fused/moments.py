@@ -18,7 +18,8 @@ def write(
     """See ``motion.affine.moment_features``."""
     views, height, width, columns = features.shape
     targets = positions.shape[1]
-    _moments[(triton.cdiv(height * width, _BLOCK), targets, views)](
+    # Targets first: together they fill the rows, which are no whole lines of memory each.
+    _moments[(targets, triton.cdiv(height * width, _BLOCK), views)](
         features, positions.contiguous(), certainty.contiguous(), height * width, width, columns, columns - 13 * targets,
         0.5 * width, 0.5 * height, 1.0 / scale, BLOCK=_BLOCK,
     )  # fmt: skip
@@ -28,13 +29,13 @@ def write(
 def _moments(  # type: ignore[no-untyped-def]
     features, positions, certainty, pixels, width, columns, shared, middle_x, middle_y, per_px, BLOCK: tl.constexpr
 ):
-    pixel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)[:, None]
-    target = tl.program_id(1)
+    pixel = tl.program_id(1).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)[:, None]
+    target = tl.program_id(0)
     there = pixel < pixels
     column = (pixel % width).to(tl.float32) + 0.5
     row = (pixel // width).to(tl.float32) + 0.5
     view = tl.program_id(2).to(tl.int64)
-    at = (view * tl.num_programs(1) + target) * pixels + pixel
+    at = (view * tl.num_programs(0) + target) * pixels + pixel
     u = tl.load(positions + 2 * at, mask=there, other=0.0) - column
     v = tl.load(positions + 2 * at + 1, mask=there, other=0.0) - row
     g = tl.load(certainty + at, mask=there, other=0.0)
