@@ -125,14 +125,19 @@ def test_conjugate_gradients_step_as_the_elementwise_ones(device):
     diagonal[[0, 3, 5]] += stiffness
     right = torch.randn(count, 3, generator=g, dtype=torch.float64)
     guess = torch.randn(count, 3, generator=g, dtype=torch.float64)
-    arguments = (diagonal, inverse(diagonal), dense.to_sparse_csr(), right, guess)
-    expected = graph_system._Steps(*arguments)
-    got = Steps(*(t.to(device) for t in arguments))
-    for _ in range(6):
-        close(got.x.cpu(), expected.x)
-        close(got.energy.cpu(), expected.energy)
-        expected.go(2)
-        got.go(2)  # recorded at the second time, played at the third
+    coupling = dense.to_sparse_csr()
+    pattern = coupling.crow_indices(), coupling.col_indices()
+    expected = graph_system.ElementwiseSteps(*pattern)
+    got = Steps(*(t.to(device) for t in pattern))
+    for factor in (1.0, 0.5):  # the second system goes through what was recorded for the first
+        arguments = (diagonal, inverse(diagonal), factor * coupling.values(), right, guess)
+        expected.begin(*arguments)
+        got.begin(*(t.to(device) for t in arguments))
+        for _ in range(6):
+            close(got.x.cpu(), expected.x)
+            close(got.energy.cpu(), expected.energy)
+            expected.go(2)
+            got.go(2)  # recorded at the second time, played at the third
 
 
 def test_neighbours_are_those_of_the_tree(device):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -74,9 +75,9 @@ class GraphSystem:
         both = ((i >= 0) & (j >= 0)).nonzero()[:, 0]
         rows, columns = torch.cat((i[both], j[both])), torch.cat((j[both], i[both]))
         order = torch.argsort(rows * self._size + columns)
-        self._columns, self._edge = columns[order], torch.cat((both, both))[order]
+        self._edge = torch.cat((both, both))[order]
         counts = torch.bincount(rows, minlength=self._size)
-        self._starts = torch.cat((counts.new_zeros(1), counts.cumsum(0)))
+        self._steps = _steps(torch.cat((counts.new_zeros(1), counts.cumsum(0))), columns[order]) if self._size else None
 
     def solve(
         self,
@@ -91,7 +92,7 @@ class GraphSystem:
     ) -> Tensor:  # (N, 3)
         """Minimises ``sum (x - target)^T data (x - target) + sum edges |x_first - x_second - jump|^2 + fade |x|^2``."""
         result = torch.zeros_like(target)
-        if self._size == 0:
+        if self._steps is None:
             return result
         (i, j), (at_i, at_j) = self._ends, self._inside
         edges = edges.float().double()  # float32 says enough, and takes half as long to fetch
@@ -103,13 +104,9 @@ class GraphSystem:
         if jump is not None:
             pull = edges[:, None] * jump
             right.index_add_(0, i[at_i], pull[at_i]).index_add_(0, j[at_j], pull[at_j], alpha=-1.0)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks are implicitly disabled)")
-            coupling = torch.sparse_csr_tensor(
-                self._starts, self._columns, edges[self._edge], (self._size, self._size), check_invariants=False
-            )
         guess = torch.zeros_like(right) if start is None else start[self._reached]
-        result[self._reached] = _conjugate_gradients(weight + isotropic(stiffness + fade), coupling, right, guess, tolerance)
+        diagonal = weight + isotropic(stiffness + fade)
+        result[self._reached] = _conjugate_gradients(self._steps, diagonal, edges[self._edge], right, guess, tolerance)
         return result
 
 
@@ -129,17 +126,12 @@ def _reached(free: Tensor, data: Tensor, first: Tensor, second: Tensor) -> Tenso
             return reached
 
 
-def _conjugate_gradients(diagonal: Tensor, coupling: Tensor, right: Tensor, x: Tensor, tolerance: float) -> Tensor:
+def _conjugate_gradients(steps: _Steps, diagonal: Tensor, coupling: Tensor, right: Tensor, x: Tensor, tolerance: float) -> Tensor:
     """Solves ``(diagonal - coupling) x = right`` (N, 3) from a guess; the diagonal of 3x3 blocks (6, N) is the preconditioner."""
     inverted = inverse(diagonal)
     # Weighed by the preconditioner, so that stiff nodes do not hide what soft ones still lack.
     goal = tolerance**2 * (right * product(inverted, right)).sum()
-    if available(x):
-        from trackersplat.motion.fused.conjugate_gradients import Steps as FusedSteps
-
-        steps: _Steps | FusedSteps = FusedSteps(diagonal, inverted, coupling, right, x)
-    else:
-        steps = _Steps(diagonal, inverted, coupling, right, x)
+    steps.begin(diagonal, inverted, coupling, right, x)
     for _ in range(_MOST_STEPS // _CHECK_EVERY):
         if bool(steps.energy <= goal):
             break
@@ -147,11 +139,43 @@ def _conjugate_gradients(diagonal: Tensor, coupling: Tensor, right: Tensor, x: T
     return steps.x
 
 
-class _Steps:
-    """The state of the conjugate gradients after some steps."""
+class _Steps(Protocol):
+    """The state of the conjugate gradients after some steps, for systems whose coupling has one pattern."""
 
-    def __init__(self, diagonal: Tensor, inverted: Tensor, coupling: Tensor, right: Tensor, x: Tensor) -> None:
-        self._diagonal, self._inverted, self._coupling = diagonal, inverted, coupling
+    @property
+    def x(self) -> Tensor: ...
+
+    @property
+    def energy(self) -> Tensor: ...
+
+    def begin(self, diagonal: Tensor, inverted: Tensor, values: Tensor, right: Tensor, x: Tensor) -> None: ...
+
+    def go(self, steps: int) -> None: ...
+
+
+def _steps(starts: Tensor, columns: Tensor) -> _Steps:
+    """For the coupling's pattern in CSR."""
+    if available(starts):
+        from trackersplat.motion.fused.conjugate_gradients import Steps
+
+        return Steps(starts, columns)
+    return ElementwiseSteps(starts, columns)
+
+
+class ElementwiseSteps:
+    """With PyTorch's sparse matrices."""
+
+    x: Tensor
+    energy: Tensor
+
+    def __init__(self, starts: Tensor, columns: Tensor) -> None:
+        self._starts, self._columns = starts, columns
+
+    def begin(self, diagonal: Tensor, inverted: Tensor, values: Tensor, right: Tensor, x: Tensor) -> None:
+        self._diagonal, self._inverted = diagonal, inverted
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks are implicitly disabled)")
+            self._coupling = torch.sparse_csr_tensor(self._starts, self._columns, values, (len(x), len(x)), check_invariants=False)
         self.x = x
         self._residual = right - self._image(x)
         self._direction = product(inverted, self._residual)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from trackersplat.motion.fused.algebra import symmetric_product
 
-_BLOCK = 256  # nodes per program
+_ROWS = 256  # nodes that a program multiplies
+_BLOCK = 512  # nodes that a program of the other passes takes
 _WARPS = 8
 _SUMMED = 1024  # partial sums taken together
 
@@ -23,30 +24,46 @@ class Steps:
 
     def __init__(
         self,
-        diagonal: Tensor,  # (6, N) float64 symmetric blocks
-        inverted: Tensor,  # (6, N) their inverses, the preconditioner
-        coupling: Tensor,  # (N, N) sparse CSR, of values that float32 can hold
-        right: Tensor,  # (N, 3)
-        x: Tensor,  # (N, 3) a guess, which is kept
+        starts: Tensor,  # (N + 1,) int64, of the rows of the coupling (CSR)
+        columns: Tensor,  # (I,) int64
     ) -> None:
-        self._diagonal, self._inverted = diagonal.contiguous(), inverted.float().contiguous()
-        self._degrees, self._starts, self._columns, self._values = _sliced(coupling)
-        self._count = len(x)
-        self._programs = triton.cdiv(self._count, _BLOCK)
+        device = starts.device
+        self._count = len(starts) - 1
+        self._programs, self._multiplied = triton.cdiv(self._count, _BLOCK), triton.cdiv(self._count, _ROWS)
+        self._degrees, self._starts, self._place, self._columns = _sliced(starts, columns)
+        self._values = torch.zeros(len(self._columns), device=device)
         # Each program leaves its part of a scalar product; who needs the sum adds them up.
-        self._curvature, self._energy, self._before = (x.new_zeros(self._programs) for _ in range(3))
-        self._solution, self._image = x.new_zeros(2, 3, len(x))
-        self._residual = right.T.clone(memory_format=torch.contiguous_format)
-        self._direction, self._preconditioned = torch.zeros(2, len(x), 4, device=x.device)
-        # From nothing to the guess, as far as float32 holds it, is a step of length 1 along it.
-        self._direction[:, :3] = x
-        self._multiply()
-        one = torch.zeros_like(self._energy)
-        one[0] = 1.0
-        self._advance(one, one, self._energy)
-        self._direction.zero_()
+        self._energy, self._before = torch.zeros(2, self._programs, dtype=torch.float64, device=device)
+        self._curvature = torch.zeros(self._multiplied, dtype=torch.float64, device=device)
+        self._one = torch.zeros(self._multiplied, dtype=torch.float64, device=device)
+        self._one[0] = 1.0
+        self._diagonal = torch.empty(6, self._count, dtype=torch.float64, device=device)
+        self._inverted = torch.empty(6, self._count, device=device)
+        self._solution, self._residual, self._image = torch.empty(3, 3, self._count, dtype=torch.float64, device=device)
+        self._direction, self._preconditioned = torch.zeros(2, self._count, 4, device=device)
         self._warm = False  # kernels are compiled
         self._recorded: tuple[int, torch.cuda.CUDAGraph] | None = None
+
+    def begin(
+        self,
+        diagonal: Tensor,  # (6, N) float64 symmetric blocks
+        inverted: Tensor,  # (6, N) their inverses, the preconditioner
+        values: Tensor,  # (I,) of the coupling, which float32 can hold
+        right: Tensor,  # (N, 3)
+        x: Tensor,  # (N, 3) a guess
+    ) -> None:
+        """Another system of the same pattern."""
+        self._diagonal.copy_(diagonal)
+        self._inverted.copy_(inverted)
+        self._values[self._place] = values.float()
+        # From nothing to the guess, as far as float32 holds it, is a step of length 1 along it.
+        self._solution.zero_()
+        self._residual.copy_(right.T)
+        self._direction[:, :3] = x
+        self._multiply()
+        self._advance(self._one, self._one, self._energy)
+        self._direction.zero_()
+        self._before.zero_()
 
     @property
     def x(self) -> Tensor:
@@ -89,38 +106,35 @@ class Steps:
         self._advance(self._before, self._curvature, self._energy)
 
     def _multiply(self) -> None:
-        _multiply[(self._programs,)](
+        _multiply[(self._multiplied,)](
             self._degrees, self._starts, self._columns, self._values, self._diagonal, self._direction, self._image, self._curvature,
-            self._count, BLOCK=_BLOCK, num_warps=_WARPS,
+            self._count, BLOCK=_ROWS, num_warps=_WARPS,
         )  # fmt: skip
 
     def _advance(self, energy: Tensor, curvature: Tensor, new_energy: Tensor) -> None:
         _advance[(self._programs,)](
             self._inverted, self._direction, self._image, self._solution, self._residual, self._preconditioned,
-            energy, curvature, new_energy, self._programs, self._count, BLOCK=_BLOCK, SUMMED=_SUMMED, num_warps=_WARPS,
+            energy, curvature, new_energy, self._programs, self._multiplied, self._count, BLOCK=_BLOCK, SUMMED=_SUMMED, num_warps=_WARPS,
         )  # fmt: skip
 
 
-def _sliced(coupling: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The matrix in slices of ``_BLOCK`` rows, as wide as their longest, by columns: neighbouring threads then read side by side.
+def _sliced(starts: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The pattern in slices of ``_ROWS`` rows, as wide as their longest, by columns: neighbouring threads then read side by side.
 
-    The number of entries (N,) of each row, the place (N / block,) of the first of each slice; column and value of all entries.
+    The number of entries (N,) of each row, the place (N / rows,) of the first of each slice; the place (I,) of every entry of the
+    CSR matrix, and the columns there.
     """
-    starts = coupling.crow_indices()
     degrees = starts[1:] - starts[:-1]
     count = len(degrees)
-    slices = triton.cdiv(count, _BLOCK)
-    widths = torch.nn.functional.pad(degrees, (0, slices * _BLOCK - count)).reshape(slices, _BLOCK).amax(1)
-    ends = (_BLOCK * widths).cumsum(0)
-    row = torch.repeat_interleave(torch.arange(count, device=starts.device), degrees, output_size=len(coupling.values()))
+    slices = triton.cdiv(count, _ROWS)
+    widths = torch.nn.functional.pad(degrees, (0, slices * _ROWS - count)).reshape(slices, _ROWS).amax(1)
+    ends = (_ROWS * widths).cumsum(0)
+    row = torch.repeat_interleave(torch.arange(count, device=starts.device), degrees, output_size=len(columns))
     rank = torch.arange(len(row), device=row.device) - starts[row]
-    place = (ends - _BLOCK * widths)[row // _BLOCK] + rank * _BLOCK + row % _BLOCK
-    size = int(ends[-1])
-    columns = torch.zeros(size, dtype=torch.int32, device=row.device)
-    values = torch.zeros(size, dtype=torch.float32, device=row.device)
-    columns[place] = coupling.col_indices().to(torch.int32)
-    values[place] = coupling.values().float()
-    return degrees.to(torch.int32), ends - _BLOCK * widths, columns, values
+    place = (ends - _ROWS * widths)[row // _ROWS] + rank * _ROWS + row % _ROWS
+    sliced = torch.zeros(int(ends[-1]), dtype=torch.int32, device=row.device)
+    sliced[place] = columns.to(torch.int32)
+    return degrees.to(torch.int32), ends - _ROWS * widths, place, sliced
 
 
 @triton.jit
@@ -174,13 +188,13 @@ def _multiply(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _advance(  # type: ignore[no-untyped-def]
-    inverted, direction, image, position, residual, preconditioned, energy, curvature, new_energy, programs, count,
+    inverted, direction, image, position, residual, preconditioned, energy, curvature, new_energy, programs, multiplied, count,
     BLOCK: tl.constexpr, SUMMED: tl.constexpr,
 ):  # fmt: skip
     """Goes along the direction by energy / curvature, and leaves the parts of the energy there."""
     n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = n < count
-    bent = _total(curvature, programs, SUMMED)
+    bent = _total(curvature, multiplied, SUMMED)
     length = tl.where(bent > 0.0, _total(energy, programs, SUMMED) / bent, 0.0)
     for axis in tl.static_range(3):
         at = axis * count + n
