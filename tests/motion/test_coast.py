@@ -95,6 +95,19 @@ def test_a_turning_piece_goes_on_turning_as_a_rigid_one() -> None:
     torch.testing.assert_close(points + field.translation, moved, atol=1e-6, rtol=0)
 
 
+def test_an_edge_turns_by_the_mean_of_the_rotations_at_its_ends() -> None:
+    """One stands and does not turn, the other is only expected to turn: it stays beside the first, half turned about it."""
+    points = torch.tensor([[0.0, 0, 0], [1, 0, 0]]).double()
+    spin = torch.tensor([[0.0, 0, 0], [0.0, 0.0, 0.8]]).double()
+    said = torch.tensor([0.0, 1.0]).double()
+    expected = Expected(torch.zeros_like(points), spin, 1e-9 * said, 1e9 * said, said)
+    field = solve(points, torch.zeros_like(points), torch.tensor([1e4, 0.0]).double(), expected)
+    angle = 0.5 * field.rotation.sum(0)[2]
+    assert float(angle) == pytest.approx(0.4, rel=0.02)
+    beside = torch.stack((torch.cos(angle) - 1, torch.sin(angle), 0 * angle))
+    torch.testing.assert_close(field.translation[1] - field.translation[0], beside, atol=1e-4, rtol=0)
+
+
 def test_a_measured_neighbour_and_the_earlier_velocity_are_weighed_by_their_certainty() -> None:
     """Two Gaussians, one edge: the 2x2 normal equations in closed form."""
     points = torch.tensor([[0.0, 0, 0], [0.5, 0, 0]]).double()

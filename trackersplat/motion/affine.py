@@ -163,7 +163,7 @@ def solve_affine(sums: Tensor, mean: Tensor, width: int, height: int) -> AffineM
 def _affine(sums: Tensor, mean: Tensor, width: int, height: int, scale: float, rounding: float) -> tuple[Tensor, ...]:
     """The fields of an AffineMotion in their order."""
     everything = sums[:, 0].double()
-    moments = sums[:, SHARED_CHANNELS:].double().reshape(len(sums), -1, TARGET_CHANNELS).transpose(0, 1)  # (F, N, 13)
+    moments = sums[:, SHARED_CHANNELS:].double().unflatten(1, (-1, TARGET_CHANNELS)).transpose(0, 1)  # (F, N, 13)
     weight = moments[..., 0]
     moments = moments / weight.clamp_min(1e-12)[..., None]
     centre = moments[..., 1:3]
