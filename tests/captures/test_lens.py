@@ -94,6 +94,37 @@ def test_a_distortion_that_folds_the_image_is_refused_with_the_camera(distortion
         make_view("left", OpenCVLens(64, 48, 60, 60, 32, 24, distortion), np.eye(4))
 
 
+class AnyLens:
+    """A lens of which nothing is known but its rays and pixels."""
+
+    def __init__(self, lens: OpenCVLens) -> None:
+        self.lens = lens
+        self.width, self.height = lens.width, lens.height
+        self.rays, self.pixels = lens.rays, lens.pixels
+
+    def resized(self, width: int, height: int):
+        return AnyLens(self.lens.resized(width, height))
+
+
+@pytest.mark.parametrize(("distortion", "fisheye"), [(BARREL, False), (PINCUSHION, False), (FISHEYE, True)])
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_lenses_of_any_model_show_a_point_where_the_pinhole_camera_projects_it(distortion: tuple[float, ...], fisheye: bool, scale: float):
+    for filming in rig(3, (distortion,), fisheye):
+        camera, remap = make_view("c", AnyLens(lens_of(filming)), filming.camera.world_to_camera, scale)
+        assert remap is not None
+        for frame in (0, 3):
+            uv = camera.project(point_at(frame)[None])[0][0]
+            np.testing.assert_allclose(brightest(remap.apply(filming.film(frame))), uv, atol=0.1)
+
+
+def test_an_image_whose_corners_lie_beyond_where_the_lens_folds_shows_what_lies_before():
+    """The radius r (1 - 0.8 r^2) is largest at r = 0.645, where it is 0.43; the corners of the image are at 0.5."""
+    lens = OpenCVLens(64, 48, 80, 80, 32, 24, (-0.8, 0.0, 0.0, 0.0))
+    K = pinhole(lens)
+    corner = np.hypot(32 / K[0, 0], 24 / K[1, 1])
+    assert 0.3 < corner < 0.645
+
+
 def test_scaling_down_averages():
     image = np.zeros((4, 4, 3), np.uint8)
     image[::2, ::2] = 200
@@ -106,7 +137,9 @@ def test_another_aspect_ratio_has_no_lens():
     half = for_size(lens, 640, 360)
     assert isinstance(half, OpenCVLens)
     assert (half.fx, half.fy, half.cx, half.cy) == (450, 455, 320, 180)
-    assert for_size(lens, 427, 240) is not None  # one pixel of rounding
+    rounded = for_size(lens, 427, 240)  # one pixel of rounding
+    assert isinstance(rounded, OpenCVLens)
+    assert (rounded.fx, rounded.fy, rounded.cx, rounded.cy) == pytest.approx((900 * 427 / 1280, 910 / 3, 640 * 427 / 1280, 120))
     assert for_size(lens, 640, 364) is None
     assert for_size(lens, 1080, 720) is None
 

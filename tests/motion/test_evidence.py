@@ -293,8 +293,8 @@ def test_rotations_are_found_on_the_surface_though_gaussians_lie_below_it(camera
     )
     (motion,) = solve(cameras, means, evidence)
     assert motion.measured.all()
-    np.testing.assert_allclose(quaternion_to_rotation_vector(motion.rotation), np.tile(turn.as_rotvec(), (60, 1)), atol=0.02)
-    np.testing.assert_allclose(motion.translation, turn.apply(means) + shift - means, atol=0.01)
+    np.testing.assert_allclose(quaternion_to_rotation_vector(motion.rotation), np.tile(turn.as_rotvec(), (60, 1)), atol=3e-3)
+    np.testing.assert_allclose(motion.translation, turn.apply(means) + shift - means, atol=1e-3)
 
 
 def test_a_rotation_is_as_certain_as_its_neighbours_are_and_as_stiff_as_the_surface_is(cameras: list[Camera]) -> None:
