@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
@@ -142,10 +143,11 @@ def test_a_lone_view_tells_nothing_along_its_ray(cameras: list[Camera]) -> None:
     assert (told > 1e3).all()
 
 
-def test_views_without_a_say_are_left_out(cameras: list[Camera]) -> None:
+@pytest.mark.parametrize("nonsense", [1e3, np.nan, np.inf])
+def test_views_without_a_say_are_left_out(cameras: list[Camera], nonsense: float) -> None:
     means, moves, exact = scene(cameras)
     broken, variances = exact.clone(), torch.full(exact.shape[:2], 0.09)
-    broken[0], variances[0] = 1e3, torch.inf
+    broken[0], variances[0] = nonsense, torch.inf
     result = triangulate(cameras, torch.tensor(means), broken, variances)
     np.testing.assert_allclose(result.translation, moves, atol=1e-6)
     assert (result.seen == len(cameras) - 1).all()

@@ -134,6 +134,9 @@ def _kernel(  # type: ignore[no-untyped-def]
             ey = (y - sy / safe) * fy - tl.load(displacements + 2 * at + 1, mask=there, other=0.0).to(tl.float64)
             says = (variance > 0.0) & (variance < float("inf")) & (depth > NEAR)
             precision = tl.where(says, 1.0 / tl.maximum(variance, 1e-12), 0.0)
+            # A view without a say may have no number to say.
+            ex = tl.where(says, ex, 0.0)
+            ey = tl.where(says, ey, 0.0)
             square = ex * ex + ey * ey
             soft = 1.0 + square * precision / (KERNEL * KERNEL)
             robust = 1.0 / (soft * soft)
@@ -141,9 +144,6 @@ def _kernel(  # type: ignore[no-untyped-def]
                 weight = precision
                 if iteration >= ROBUST_FROM:
                     weight = precision * robust
-                # A view without a say may have no number to say.
-                ex = tl.where(says, ex, 0.0)
-                ey = tl.where(says, ey, 0.0)
                 ux = fx / z * (r00 - x * r20)
                 uy = fx / z * (r01 - x * r21)
                 uz = fx / z * (r02 - x * r22)
