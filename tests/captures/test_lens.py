@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trackersplat.captures.colmap_model import ColmapCamera
-from trackersplat.captures.lens import MAX_RAY, OpenCVLens, Remap, pinhole
+from trackersplat.captures.lens import EDGE_SAMPLES, MAX_RAY, OpenCVLens, Remap, pinhole
 from trackersplat.captures.undistort import colmap_lens
 from trackersplat.captures.views import for_size, make_view
 from trackersplat.errors import InputError
@@ -117,12 +117,12 @@ def test_lenses_of_any_model_show_a_point_where_the_pinhole_camera_projects_it(d
             np.testing.assert_allclose(brightest(remap.apply(filming.film(frame))), uv, atol=0.1)
 
 
-def test_an_image_whose_corners_lie_beyond_where_the_lens_folds_shows_what_lies_before():
-    """The radius r (1 - 0.8 r^2) is largest at r = 0.645, where it is 0.43; the corners of the image are at 0.5."""
-    lens = OpenCVLens(64, 48, 80, 80, 32, 24, (-0.8, 0.0, 0.0, 0.0))
-    K = pinhole(lens)
+@pytest.mark.parametrize("focal", [80, 50])
+def test_an_image_that_goes_on_beyond_where_the_lens_folds_shows_what_lies_before(focal: float):
+    """The radius r (1 - 0.8 r^2) is largest at r = 0.645, where it is 0.43: of 80 pixels only the corners lie beyond, of 50 all edges."""
+    K = pinhole(OpenCVLens(64, 48, focal, focal, 32, 24, (-0.8, 0.0, 0.0, 0.0)))
     corner = np.hypot(32 / K[0, 0], 24 / K[1, 1])
-    assert 0.3 < corner < 0.645
+    assert 0.3 < corner < 0.645 * (1 + 2 / EDGE_SAMPLES)  # the fold is looked for on a grid
 
 
 def test_scaling_down_averages():
