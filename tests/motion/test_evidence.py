@@ -17,6 +17,7 @@ from trackersplat.motion.affine import AffineMotion, Visibility
 from trackersplat.motion.estimate import MotionSettings, _Evidence, _measured_rotations, _motions, _Scene, _variance
 from trackersplat.motion.motion import Carried, Motion
 from trackersplat.motion.quaternions import quaternion_to_rotation_vector
+from trackersplat.motion.triangulate import triangulate
 
 SETTINGS = MotionSettings()
 GOOD = 0.09  # px^2, of a good track
@@ -284,12 +285,15 @@ def test_rotations_are_found_on_the_surface_though_gaussians_lie_below_it(camera
         surface.append(front)
         displacement.append(camera.project(turn.apply(means + front) + shift)[0] - camera.project(means)[0])
     tracks = torch.tensor(np.stack(displacement))[:, None]
+    shown = torch.ones(5, 60, dtype=torch.bool)
+    shown[torch.arange(60) % 5, torch.arange(60)] = False  # each is hidden from one view
+    shown[torch.arange(0, 60, 2) % 5 - 1, torch.arange(0, 60, 2)] = False  # and every second from two
     evidence = _Evidence(
         tracks,
-        torch.full(tracks.shape[:-1], GOOD).double(),
+        torch.where(shown, GOOD, torch.inf)[:, None].double(),
         tracks.norm(dim=-1),
-        torch.ones(5, 60, dtype=torch.bool),
-        torch.tensor(np.stack(surface)).float(),
+        shown,
+        torch.where(shown[..., None], torch.tensor(np.stack(surface)).float(), 0.0),
     )
     (motion,) = solve(cameras, means, evidence)
     assert motion.measured.all()
@@ -356,3 +360,39 @@ def test_a_gaussian_on_its_own_is_moved_by_what_the_views_say(cameras: list[Came
     np.testing.assert_allclose(motion.translation, move, atol=1e-5)
     assert motion.measured.tolist() == [True]
     assert motion.rotation.tolist() == [[1, 0, 0, 0]]
+
+
+def test_who_is_seen_to_stand_by_two_views_is_surely_static_and_by_one_is_only_at_rest(cameras: list[Camera]) -> None:
+    means = np.array([[0.1, 0.0, 0.2]])
+    evidence = evidence_of(cameras, means, np.zeros((1, 3)), [True])
+    (motion,) = solve(cameras, means, evidence)
+    assert (motion.static.tolist(), motion.confidence.tolist()) == ([True], [1.0])
+    lone = evidence.variance.clone()
+    lone[1:] = torch.inf
+    (motion,) = solve(cameras, means, replace(evidence, variance=lone, shown=evidence.shown & torch.tensor([[True]] + [[False]] * 4)))
+    assert (motion.static.tolist(), motion.confidence.tolist()) == ([True], [0.0])
+
+
+def test_what_is_not_measured_does_not_pull(cameras: list[Camera]) -> None:
+    """A lone view says that the middle one of three goes elsewhere; it goes with the others."""
+    means = np.array([[0.0, -0.2, 0.0], [0.0, 0.0, 0.0], [0.0, 0.2, 0.0]])
+    moves = np.tile([0.0, 0.1, 0.2], (3, 1))
+    evidence = evidence_of(cameras, means, moves, [True] * 3)
+    evidence.variance[1:, :, 1] = torch.inf
+    evidence.displacement[0, :, 1] += 25.0
+    (motion,) = solve(cameras, means, evidence)
+    assert motion.measured.tolist() == [True, False, True]
+    np.testing.assert_allclose(motion.translation, moves, atol=1e-4)
+
+
+def test_confidence_falls_with_the_residual_of_the_views(cameras: list[Camera]) -> None:
+    means, move = np.array([[0.1, 0.0, 0.2]]), np.array([[0.05, 0.1, -0.1]])
+    evidence = evidence_of(cameras, means, move, [True])
+    off = torch.tensor([[1.0, 0], [-1.0, 0.8], [0, -1.2], [0.8, 1.0], [-1.0, -0.8]]).double()[:, None, None]
+    evidence = replace(evidence, displacement=evidence.displacement + off, variance=torch.ones_like(evidence.variance))
+    (motion,) = solve(cameras, means, evidence)
+    assert motion.measured.all()
+    found = triangulate(cameras, torch.tensor(means).float(), evidence.displacement[:, 0], evidence.variance[:, 0])
+    residual, deviation = float(found.residual_px), float(found.deviation_px)
+    assert residual > 0.5
+    assert float(motion.confidence[0]) == pytest.approx(1 / (1 + deviation**2 + (residual / 1.5) ** 2) / 1.02, rel=1e-3)

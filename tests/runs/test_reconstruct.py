@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,3 +64,24 @@ def test_only_frames_that_no_motion_has_moved_are_refined_as_such(small_capture:
     assert changed.any()
     off_one = (after.quats[changed].norm(dim=1) - 1).abs().max()
     assert (off_one < 1e-6) == tracked
+
+
+def test_a_frame_goes_on_with_the_motion_and_the_colours_of_the_frame_before(small_capture: Capture, tmp_path: Path) -> None:
+    """Without what was handed on, the next frame is another one."""
+    plain = ReconstructSettings.for_device("cpu")
+    first = replace(plain.first, steps=40, photometric=replace(plain.first.photometric, mode="on", rate=0.02))
+    settings = replace(plain, first=first, refine=replace(plain.refine, steps=2), batch=1)
+    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
+    list(reconstruct(small_capture, run, range(2), settings, PortableRasterizer()))
+    last = []
+    for lost in ("", "carried.safetensors", "colours.json"):
+        copy = tmp_path / f"without {lost}"
+        shutil.copytree(tmp_path / "run", copy)
+        if lost:
+            (handed_on,) = (path for path in copy.rglob(lost) if path.parent.name.endswith("2"))
+            handed_on.unlink()
+        again = Run.open(copy)
+        list(reconstruct(small_capture, again, range(3), settings, PortableRasterizer()))
+        last.append(again.read_frame(2))
+    assert not torch.equal(last[0].means, last[1].means)
+    assert not torch.equal(last[0].sh, last[2].sh)
