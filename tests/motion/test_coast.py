@@ -108,6 +108,18 @@ def test_an_edge_turns_by_the_mean_of_the_rotations_at_its_ends() -> None:
     torch.testing.assert_close(field.translation[1] - field.translation[0], beside, atol=1e-4, rtol=0)
 
 
+def test_rotations_are_weighed_by_their_certainty_and_by_how_far_neighbours_may_bend() -> None:
+    """One that is measured not to turn and one that is expected to, in closed form."""
+    points = torch.tensor([[0.0, 0, 0], [0.5, 0, 0]]).double()
+    spin, said, weak = torch.tensor([0.0, 0.3, 0.1]).double(), torch.tensor([0.0, 1.0]).double(), 50.0
+    expected = Expected(torch.zeros_like(points), spin.expand(2, 3), said, weak * said, said)
+    field = solve(points, torch.zeros_like(points), torch.tensor([1e4, 0.0]).double(), expected)
+    edge = 1 / BEND**2
+    matrix = torch.tensor([[1e4 + edge, -edge], [-edge, weak + edge]]).double()
+    right = torch.stack((torch.zeros(3).double(), weak * spin))
+    torch.testing.assert_close(field.rotation, torch.linalg.solve(matrix, right), atol=1e-6, rtol=0)
+
+
 def test_a_measured_neighbour_and_the_earlier_velocity_are_weighed_by_their_certainty() -> None:
     """Two Gaussians, one edge: the 2x2 normal equations in closed form."""
     points = torch.tensor([[0.0, 0, 0], [0.5, 0, 0]]).double()
