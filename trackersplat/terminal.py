@@ -1,4 +1,4 @@
-"""What the command line prints: a capture, the progress of a reconstruction, the table at its end."""
+"""What the command line prints: a capture, how far a job is, the progress of a reconstruction, the table at its end."""
 
 from __future__ import annotations
 
@@ -50,6 +50,24 @@ class JsonLines:
 
     def show(self, event: Event) -> None:
         print(json.dumps(to_json(event)), flush=True)
+
+
+class StepBar(Progress):
+    """A bar of one line that says what is being done and how far it is; it shows between `start` and `stop` and leaves nothing behind.
+
+    As a context manager it starts and stops itself.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        what = TextColumn("{task.description}", markup=False)  # names of files may look like markup
+        super().__init__(what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console, transient=True)
+        self.add_task("", total=None)
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """``done`` of ``total`` steps; a total of 0 is one that is not known."""
+        [bar] = self.tasks
+        bar.total, bar.finished_time = total or None, None  # `update` takes back neither a known total nor the end of an earlier step
+        self.update(bar.id, description=what, completed=done)
 
 
 class TextProgress:

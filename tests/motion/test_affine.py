@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,16 +11,19 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion import affine
 from trackersplat.motion.affine import (
     _DEEPEST,
     _SURFACE,
+    AffineMotion,
     Visibility,
     deviation_towards,
-    measure_view,
+    measure_views,
     moment_features,
     project,
     solve_affine,
     surface_features,
+    views_at_once,
 )
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
@@ -39,6 +43,18 @@ def sums_of(weights: Tensor, features: Tensor) -> Tensor:
     return torch.einsum("nhw,hwf->nf", weights, features)
 
 
+def of_view(result: AffineMotion, view: int) -> AffineMotion:
+    return AffineMotion(**{name: getattr(result, name)[view] for name in AffineMotion.__dataclass_fields__})
+
+
+def measure_view(
+    gaussians: Gaussians, camera: Camera, positions: np.ndarray, v: np.ndarray, c: np.ndarray, core: float = 1.0
+) -> tuple[AffineMotion, Visibility]:
+    tracks = DenseTracks(0, tuple(range(1, len(positions) + 1)), positions, v, c, tracker_info("dis"))
+    affine, seen = measure_views(PortableRasterizer(), gaussians, [camera], [tracks], core)
+    return of_view(affine, 0), Visibility(seen.weight[0], seen.behind[0], seen.surface[0])
+
+
 @pytest.fixture
 def cloud(make_gaussians: Callable[..., Gaussians]) -> Gaussians:
     points = np.random.default_rng(1).uniform(-0.5, 0.5, (60, 3))
@@ -48,10 +64,10 @@ def cloud(make_gaussians: Callable[..., Gaussians]) -> Gaussians:
 def solve(gaussians: Gaussians, camera: Camera, weights: Tensor, positions: np.ndarray, certainty: np.ndarray, dtype: torch.dtype):
     alpha = weights.sum(0)
     shared = surface_features(alpha, torch.stack((alpha * 3.0, alpha * 2.9), dim=-1))
-    moments = moment_features(torch.tensor(positions, dtype=dtype)[None], torch.tensor(certainty, dtype=dtype)[None])
-    features = torch.cat((shared.to(dtype), moments), dim=-1)
-    mean, _ = project(camera, gaussians.means.double())
-    return solve_affine(sums_of(weights.to(dtype), features), mean, camera.width, camera.height), mean
+    moments = moment_features(torch.tensor(positions, dtype=dtype)[None, None], torch.tensor(certainty, dtype=dtype)[None, None])
+    features = torch.cat((shared.to(dtype), moments[0]), dim=-1)
+    mean, _ = project([camera], gaussians.means.double())
+    return of_view(solve_affine(sums_of(weights.to(dtype), features)[None], mean, camera.width, camera.height), 0), mean[0]
 
 
 def test_an_affine_track_map_is_recovered_exactly(
@@ -137,14 +153,13 @@ def test_two_motions_in_one_footprint_show_as_spread(
 
 
 def test_one_pass_over_all_targets_equals_one_pass_each(cloud: Gaussians, cameras: list[Camera]) -> None:
-    camera, rasterizer = cameras[3], PortableRasterizer()
+    camera = cameras[3]
     shifts = [np.array((1.0, 0.0)), np.array((-2.0, 3.0)), np.array((0.5, 0.25))]
     positions = np.stack([affine_positions(camera, np.eye(2), shift) for shift in shifts]).astype(np.float32)
     ones = np.ones(positions.shape[:3], np.float32)
-    together, seen = measure_view(rasterizer, cloud, camera, DenseTracks(0, (1, 2, 3), positions, ones, ones, tracker_info("dis")))
+    together, seen = measure_view(cloud, camera, positions, ones, ones)
     for index, shift in enumerate(shifts):
-        single = DenseTracks(0, (1,), positions[index : index + 1], ones[:1], ones[:1], tracker_info("dis"))
-        alone, _ = measure_view(rasterizer, cloud, camera, single)
+        alone, _ = measure_view(cloud, camera, positions[index : index + 1], ones[:1], ones[:1])
         np.testing.assert_allclose(together.displacement[index], alone.displacement[0], atol=1e-5)
         visible = together.weight[index] > 0.1
         np.testing.assert_allclose(together.displacement[index][visible], np.broadcast_to(shift, (int(visible.sum()), 2)), atol=1e-3)
@@ -159,8 +174,7 @@ def test_a_trusted_position_counts_a_tenth_where_the_point_is_hidden(cloud: Gaus
     positions = affine_positions(camera).astype(np.float32)[None]
     ones = np.ones(positions.shape[:3], dtype=np.float32)
     seen, hidden, lost = (
-        measure_view(PortableRasterizer(), cloud, camera, DenseTracks(0, (1,), positions, v, c, tracker_info("dis")))[0].weight
-        for v, c in ((ones, ones), (0 * ones, ones), (ones, 0 * ones))
+        measure_view(cloud, camera, positions, v, c)[0].weight for v, c in ((ones, ones), (0 * ones, ones), (ones, 0 * ones))
     )
     assert seen.max() > 1
     torch.testing.assert_close(hidden, 0.1 * seen)
@@ -170,8 +184,7 @@ def test_a_trusted_position_counts_a_tenth_where_the_point_is_hidden(cloud: Gaus
 def seen_at_rest(gaussians: Gaussians, camera: Camera, core: float = 1.0) -> Visibility:
     positions = affine_positions(camera, np.eye(2), np.zeros(2)).astype(np.float32)[None]
     ones = np.ones(positions.shape[:3], np.float32)
-    tracks = DenseTracks(0, (1,), positions, ones, ones, tracker_info("dis"))
-    return measure_view(PortableRasterizer(), gaussians, camera, tracks, core)[1]
+    return measure_view(gaussians, camera, positions, ones, ones, core)[1]
 
 
 def wall_and(make_gaussians: Callable[..., Gaussians], *others: tuple[float, float, float]) -> Gaussians:
@@ -209,7 +222,7 @@ def test_gaussians_in_and_right_behind_a_wall_appear_at_its_front_and_others_no_
     assert visible.sum() > 200
     points = (gaussians.means + seen.surface)[visible].double()
     # Each on the ray to it; a hundredth of what is hidden shines through.
-    np.testing.assert_allclose(project(FRONT, points)[0], project(FRONT, gaussians.means[visible].double())[0], atol=1e-4)
+    np.testing.assert_allclose(project([FRONT], points)[0], project([FRONT], gaussians.means[visible].double())[0], atol=1e-4)
     front = 2.0 - _SURFACE * 0.07
     np.testing.assert_allclose(points[:-2, 2], front, atol=1e-3)
     np.testing.assert_allclose(points[-1, 2], front, atol=0.01)
@@ -233,11 +246,39 @@ def test_the_deviation_along_an_axis_of_an_ellipsoid_is_its_size_there() -> None
             pose = np.eye(4)
             pose[:3, 3] = -(gaussian.means[0].double().numpy() - 1.5 * np.eye(3)[axis])  # the centre is 1.5 away along the axis
             camera = Camera("beside", 64, 48, FRONT.K, pose)
-            assert float(deviation_towards(camera, gaussian)[0]) == pytest.approx(size, rel=1e-5)
+            assert float(deviation_towards([camera], gaussian)[0, 0]) == pytest.approx(size, rel=1e-5)
 
 
 def test_tracks_of_another_size_are_refused(cloud: Gaussians, cameras: list[Camera]) -> None:
     ones = np.ones((1, 10, 12), np.float32)
-    tracks = DenseTracks(0, (1,), np.zeros((1, 10, 12, 2), np.float32), ones, ones, tracker_info("dis"))
     with pytest.raises(ShapeError, match="12x10"):
-        measure_view(PortableRasterizer(), cloud, cameras[0], tracks)
+        measure_view(cloud, cameras[0], np.zeros((1, 10, 12, 2), np.float32), ones, ones)
+
+
+def test_views_measured_together_are_those_measured_alone(cloud: Gaussians, cameras: list[Camera]) -> None:
+    rng = np.random.default_rng(5)
+    tracks = []
+    for camera in cameras[:3]:
+        positions = np.stack([affine_positions(camera, shift=rng.normal(0, 3, 2)) for _ in range(2)]).astype(np.float32)
+        visible, certain = rng.uniform(0, 1, (2, *positions.shape[:3])).astype(np.float32)
+        tracks.append(DenseTracks(0, (1, 2), positions, visible, certain, tracker_info("dis")))
+    together, seen = measure_views(PortableRasterizer(), cloud, cameras[:3], tracks, 0.5)
+    for view, (camera, track) in enumerate(zip(cameras, tracks, strict=False)):
+        alone, seen_alone = measure_view(cloud, camera, track.positions, track.visibility, track.confidence, 0.5)
+        for name in AffineMotion.__dataclass_fields__:
+            torch.testing.assert_close(getattr(together, name)[view], getattr(alone, name), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(seen.weight[view], seen_alone.weight)
+        torch.testing.assert_close(seen.surface[view], seen_alone.surface)
+
+
+def test_views_are_taken_together_as_far_as_sizes_and_memory_allow(
+    cloud: Gaussians, cameras: list[Camera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = cameras[0], replace(cameras[1], width=cameras[1].width + 1)
+    row = [one, one, other, one, one, one]
+    assert list(views_at_once(cloud, row, 4)) == [slice(0, 2), slice(2, 3), slice(3, 6)]
+    per_view = 4 * (one.width * one.height + len(cloud)) * (3 + 13 * 4)
+    monkeypatch.setattr(affine, "_CPU_BYTES", 2 * per_view)
+    assert list(views_at_once(cloud, row, 4)) == [slice(0, 2), slice(2, 3), slice(3, 5), slice(5, 6)]
+    monkeypatch.setattr(affine, "_CPU_BYTES", 1)
+    assert len(list(views_at_once(cloud, row, 4))) == 6

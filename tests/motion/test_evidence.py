@@ -76,29 +76,29 @@ def test_the_variance_is_that_of_a_good_track_times_what_is_wrong_with_this_one(
     gaussians = gaussians_at(np.random.default_rng(0).uniform(-0.3, 0.3, (count, 3)))
     distance = np.linalg.norm(gaussians.means.numpy() - cameras[0].center, axis=1)
     tolerated = torch.tensor(0.02 * distance + 0.05).float()
-    nothing = torch.zeros(1, count)
+    nothing = torch.zeros(1, 1, count)
     affine = AffineMotion(
-        torch.zeros(1, count, 2), torch.eye(2).expand(1, count, 2, 2),
-        values["weight"], values["share"], values["spread"], values["leverage"], nothing,
+        torch.zeros(1, 1, count, 2), torch.eye(2).expand(1, 1, count, 2, 2),
+        values["weight"][None], values["share"][None], values["spread"][None], values["leverage"][None], nothing,
     )  # fmt: skip
-    seen = Visibility(torch.ones(count), values["behind"][0] * tolerated, torch.zeros(count, 3))
-    variance, shown = _variance(affine, seen, gaussians, cameras[0], SETTINGS)
+    seen = Visibility(torch.ones(1, count), values["behind"] * tolerated, torch.zeros(1, count, 3))
+    variance, shown = _variance(affine, seen, gaussians, cameras[:1], SETTINGS)
     expected = [0.09, 0.09 + 0.49, 0.09 * 2.5, 0.09 * (1 + 0.05 / 0.1), 0.09 / 0.25, 0.09 * (1 + 0.5**4)]
-    assert variance[0].tolist() == pytest.approx(expected, rel=1e-4)
+    assert variance[0, 0].tolist() == pytest.approx(expected, rel=1e-4)
     assert shown.all()
 
 
 def test_a_view_has_no_say_about_what_it_hardly_tracks_and_does_not_show_what_is_hidden(cameras: list[Camera]) -> None:
     gaussians = gaussians_at(np.zeros((6, 3)))
     tolerated = 0.02 * float(np.linalg.norm(cameras[0].center)) + 0.05
-    one = torch.ones(1, 6)
-    weight, share = torch.tensor([[1.0, 0.049, 1.0, 1.0, 1.0, 1.0]]), torch.tensor([[1.0, 1.0, 0.049, 1.0, 1.0, 1.0]])
-    affine = AffineMotion(torch.zeros(1, 6, 2), torch.eye(2).expand(1, 6, 2, 2), weight, share, 0 * one, 0 * one, 0 * one)
+    one = torch.ones(1, 1, 6)
+    weight, share = torch.tensor([[[1.0, 0.049, 1.0, 1.0, 1.0, 1.0]]]), torch.tensor([[[1.0, 1.0, 0.049, 1.0, 1.0, 1.0]]])
+    affine = AffineMotion(torch.zeros(1, 1, 6, 2), torch.eye(2).expand(1, 1, 6, 2, 2), weight, share, 0 * one, 0 * one, 0 * one)
     behind = torch.tensor([0.0, 0.0, 0.0, 1.01 * tolerated, math.nan, 0.0])
-    seen = Visibility(torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.049]), behind, torch.zeros(6, 3))
-    variance, shown = _variance(affine, seen, gaussians, cameras[0], SETTINGS)
-    assert torch.isfinite(variance[0]).tolist() == [True, False, False, False, False, True]
-    assert shown.tolist() == [True, True, True, False, False, False]
+    seen = Visibility(torch.tensor([[1.0, 1.0, 1.0, 1.0, 1.0, 0.049]]), behind[None], torch.zeros(1, 6, 3))
+    variance, shown = _variance(affine, seen, gaussians, cameras[:1], SETTINGS)
+    assert torch.isfinite(variance[0, 0]).tolist() == [True, False, False, False, False, True]
+    assert shown[0].tolist() == [True, True, True, False, False, False]
 
 
 def test_neighbours_count_by_distance_and_colour_and_a_pixel_is_that_of_the_sharpest_view() -> None:

@@ -96,9 +96,13 @@ def test_without_channels_and_background_the_image_is_the_same() -> None:
 
 def test_lift_agrees() -> None:
     scene, camera = capped_scene(), scene_camera(160, 120)
-    features = torch.randn(120, 160, 70, generator=torch.Generator().manual_seed(3))
-    ours = lift(PortableRasterizer(), scene, camera, features)
-    theirs = lift(GsplatRasterizer(), scene.to("cuda"), camera, features.to("cuda"))
+    pose = camera.world_to_camera.copy()
+    pose[:3, 3] += (0.2, -0.1, 0.3)
+    pair = [camera, replace(camera, world_to_camera=pose)]
+    features = torch.randn(2, 120, 160, 70, generator=torch.Generator().manual_seed(3))
+    ours = lift(PortableRasterizer(), scene, pair, features)
+    theirs = lift(GsplatRasterizer(), scene.to("cuda"), pair, features.to("cuda"))
+    assert not torch.allclose(ours[0], ours[1])
     assert_near(theirs, ours)
 
 

@@ -1,8 +1,7 @@
-"""What is added to the loss, what is averaged, and what is left out at random or at the end."""
+"""What is added to the loss, what is averaged, and what is left out at the end."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +24,7 @@ from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.points.views import unproject
 from trackersplat.training.progress import Progress
 from trackersplat.training.prune import blending_weights, without_least
-from trackersplat.training.regularise import LONGEST, Dropout, Penalties, RandomBackground, Regularisation, depth_error, seen_depths
+from trackersplat.training.regularise import Penalties, RandomBackground, Regularisation, depth_error, seen_depths
 
 SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=800), densify=DensifySettings(every=20, cap=1000))
 
@@ -61,23 +60,14 @@ def test_each_term_is_what_it_says() -> None:
     gaussians = _gaussians()
     assert _penalty(Regularisation(opacity=0.3), gaussians) == pytest.approx(0.3 * gaussians.opacities.mean().item())
     assert _penalty(Regularisation(scale=0.3), gaussians) == pytest.approx(0.3 * gaussians.scales.mean().item() / 2)
-    axes = torch.tensor([[6.0, 1.0, 0.001], [1.0, 2.9, 1.0], [1.0, 1.0, 9.0], [5.0, 5.0, 0.01]])
-    shaped = replace(_gaussians(4), log_scales=axes.log())
-    expected = (math.log(6 / LONGEST) + 0 + math.log(9 / LONGEST) + 0) / 4
-    assert _penalty(Regularisation(needles=2.0), shaped) == pytest.approx(2 * expected, rel=1e-5)
-    beyond = sum(max(math.log(float(axis) / (0.5 * 2.0)), 0) for axis in axes.flatten()) / 12
-    assert _penalty(Regularisation(largest=0.5), shaped) == pytest.approx(beyond, rel=1e-5)
 
 
 def test_every_term_has_a_gradient_that_lowers_it() -> None:
     camera = quad_capture().cameras[0]
-    for regularisation in (Regularisation(opacity=1.0), Regularisation(scale=1.0), Regularisation(needles=1.0), Regularisation(depth=1.0)):
+    for regularisation in (Regularisation(opacity=1.0), Regularisation(scale=1.0), Regularisation(depth=1.0)):
         points = _wall_points()
         start = gaussians_from_points(points, 0)
-        axes = start.log_scales.clone()
-        axes[:, 0] += 2.0
-        means = start.means * 1.03
-        start = replace(start, log_scales=axes, means=means)
+        start = replace(start, means=start.means * 1.03)
         parameters = {name: tensor.clone().requires_grad_() for name, tensor in start.tensors().items()}
         gaussians, penalties = Gaussians(**parameters), Penalties(regularisation, 1.0, points, [camera], torch.device("cpu"))
         before = penalties(0, gaussians, PortableRasterizer().render(gaussians, [camera]))
@@ -109,17 +99,6 @@ def test_the_depth_error_is_relative_and_asks_nothing_of_empty_pixels() -> None:
     assert float(depth_error(rendering, pixels, depths)) == pytest.approx((1 / 2 + 1 / 4 + 0) / 3)
 
 
-def test_dropout_leaves_out_its_part_rising_from_nothing_and_keeps_the_mean_opacity() -> None:
-    gaussians = replace(_gaussians(20_000), opacity_logits=torch.full((20_000,), math.log(0.3 / 0.7)))
-    dropout = Dropout(0.4, 4, 0, torch.device("cpu"))
-    for step in range(6):
-        opacities = dropout(gaussians).opacities
-        part = 0.4 * min(step / 4, 1)
-        assert (opacities < 1e-6).float().mean().item() == pytest.approx(part, abs=0.015)
-        assert opacities.max().item() == pytest.approx(0.3 / (1 - part), rel=1e-4)
-        assert opacities.mean().item() == pytest.approx(0.3, abs=0.01)
-
-
 def test_a_random_background_makes_the_dark_opaque() -> None:
     """The scene fills every image; with a black background its dark parts may stay transparent, with a changing one nothing may."""
     alpha = []
@@ -134,6 +113,17 @@ def test_a_random_background_makes_the_dark_opaque() -> None:
     assert colours.min() >= 0
     assert colours.max() <= 1
     assert colours.mean(dim=0).tolist() == pytest.approx([0.5] * 3, abs=0.06)
+
+
+def test_no_state_before_the_last_densification_is_averaged() -> None:
+    """Up to then Gaussians are exchanged at constant number: the mean of two of them is neither."""
+    settings = FirstFrameSettings(steps=100, densify=DensifySettings(until=0.7))
+    for average, first in ((0.2, 81), (0.3, 71), (0.6, 71), (1.0, 71)):
+        taken = [step for step in range(1, 101) if replace(settings, average=average).averages(step)]
+        assert taken == list(range(first, 101))
+    assert not any(settings.averages(step) for step in range(1, 101))
+    undensified = replace(settings, average=1.0, densify=DensifySettings(until=0.0))
+    assert all(undensified.averages(step) for step in range(1, 101))
 
 
 def test_the_average_is_the_mean_of_the_states_of_one_number_of_gaussians() -> None:
@@ -219,7 +209,7 @@ def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Pro
 
 
 def test_a_fit_with_every_switch_on_ends_as_it_should() -> None:
-    every = Regularisation(opacity=0.01, scale=0.01, needles=0.01, largest=0.5, depth=0.01, dropout=0.1, random_background=True)
+    every = Regularisation(opacity=0.01, scale=0.01, depth=0.01, random_background=True)
     settings = replace(SETTINGS, regularisation=every, average=0.2, prune=0.02, sh_raise=0.2)
     one, two = _fit(settings)[-1], _fit(settings)[-1]
     assert one.step == one.steps == 60

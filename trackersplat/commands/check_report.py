@@ -11,14 +11,13 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from trackersplat.checks.events import Checked, CheckEvent, to_json
 from trackersplat.checks.findings import Report, name_frames
 from trackersplat.checks.summary import CAPTION, COLUMNS, cells
 from trackersplat.runs.events import Finished
-from trackersplat.terminal import JsonLines
+from trackersplat.terminal import JsonLines, StepBar
 
 COLOURS = {"problem": "red", "warning": "yellow", "note": "cyan"}
 
@@ -48,24 +47,21 @@ class TextCheck:
     def __init__(self, warnings: Sequence[str]) -> None:
         self._console = Console(highlight=False)
         self._warnings = warnings
-        self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self._console, transient=True
-        )
-        self._bar = self._bars.add_task("", total=None)
+        self._bar = StepBar(self._console)
 
     def __enter__(self) -> TextCheck:
-        self._bars.start()
+        self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._bars.stop()
+        self._bar.stop()
 
     def show(self, event: CheckEvent) -> None:
         if isinstance(event, Checked):
-            self._bars.stop()
+            self._bar.stop()
             print_report(self._console, event.report, self._warnings)
         else:
-            self._bars.update(self._bar, description=event.name, completed=event.done, total=event.total)
+            self._bar.show(event.name, event.done, event.total)
 
 
 def print_report(console: Console, report: Report, warnings: Sequence[str] = ()) -> None:

@@ -38,18 +38,19 @@ class Prepare:
     def run(self) -> None:
         from trackersplat.captures.settings import camera_names, positive_number
         from trackersplat.sfm.prepare import Prepared, PrepareSettings, prepare
+        from trackersplat.terminal import StepBar
 
         held_out = None
         if self.hold_out is not None:
             held_out = camera_names([name.strip() for name in self.hold_out.split(",") if name.strip()], "--hold-out")
         scale = None if self.scale is None else positive_number(self.scale, 1.0, "--scale")
         settings = PrepareSettings(self.poses, self.intrinsics, held_out, scale)
-        with _Progress() as progress:
+        with StepBar() as bar:
             for step in prepare(self.capture, self.out or default_folder(self.capture), settings):
                 if isinstance(step, Prepared):
                     result = step
                 else:
-                    progress.show(step.what, step.done, step.total)
+                    bar.show(step.what, step.done, step.total)
         print_report(result)
 
 
@@ -57,27 +58,6 @@ def default_folder(capture: str) -> Path:
     """``prepared/NAME`` below the working folder, NAME being that of the capture's folder without what could lead elsewhere."""
     name = re.sub(r"[^\w.\- ]", "_", Path(capture).expanduser().resolve().name).lstrip(".").strip()
     return Path("prepared") / (name or "capture")
-
-
-class _Progress:
-    """A line that says what is being done."""
-
-    def __init__(self) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = Progress(*columns, transient=True)
-        self._task = self._bars.add_task("", total=None)
-
-    def __enter__(self) -> _Progress:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *reason: object) -> None:
-        self._bars.stop()
-
-    def show(self, what: str, done: int, total: int) -> None:
-        self._bars.update(self._task, description=what, completed=done, total=total or None)
 
 
 def print_report(prepared: Prepared) -> None:

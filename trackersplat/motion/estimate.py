@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
-from trackersplat.motion.affine import AffineMotion, Visibility, measure_view, project
+from trackersplat.motion.affine import AffineMotion, Visibility, measure_views, project, views_at_once
 from trackersplat.motion.coast import coast
 from trackersplat.motion.curve import order_along_curve
 from trackersplat.motion.graph_system import Graph, neighbour_graph
@@ -164,30 +165,28 @@ def _gather(
     rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MotionSettings
 ) -> _Evidence:
     """The evidence for every target. Memory: 17 bytes per view, target and Gaussian."""
-    displacements, variances, moved, shown, surfaces = [], [], [], [], []
-    for camera, track in zip(cameras, tracks, strict=True):
-        affine, seen = measure_view(rasterizer, gaussians, camera, track, settings.core)
-        variance, visible = _variance(affine, seen, gaussians, camera, settings)
-        displacements.append(affine.displacement)
-        variances.append(variance)
-        moved.append(affine.displacement.norm(dim=-1).maximum(affine.reach))
-        shown.append(visible)
-        surfaces.append(torch.where(visible[:, None], seen.surface, 0.0))
-    return _Evidence(*(torch.stack(values) for values in (displacements, variances, moved, shown, surfaces)))
+    parts = []
+    for views in views_at_once(gaussians, cameras, len(tracks[0].targets)):
+        affine, seen = measure_views(rasterizer, gaussians, cameras[views], tracks[views], settings.core)
+        variance, shown = _variance(affine, seen, gaussians, cameras[views], settings)
+        moved = affine.displacement.norm(dim=-1).maximum(affine.reach)
+        parts.append((affine.displacement, variance, moved, shown, torch.where(shown[..., None], seen.surface, 0.0)))
+    return _Evidence(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
 def _variance(
-    affine: AffineMotion, seen: Visibility, gaussians: Gaussians, camera: Camera, settings: MotionSettings
+    affine: AffineMotion, seen: Visibility, gaussians: Gaussians, cameras: Sequence[Camera], settings: MotionSettings
 ) -> tuple[Tensor, Tensor]:
-    """(F, N) px^2 per axis of the displacement of the mean in one view, inf where it has no say; and where it is seen at all."""
-    depth = (gaussians.means - gaussians.means.new_tensor(camera.center)).norm(dim=-1)
+    """(V, F, N) px^2 per axis of the displacement of the mean, inf where a view has no say; and (V, N) where it is seen at all."""
+    centres = gaussians.means.new_tensor(np.stack([camera.center for camera in cameras]))
+    depth = (gaussians.means - centres[:, None]).norm(dim=-1)
     tolerance = settings.surface_tolerance * depth + gaussians.scales.amax(-1)
     hidden = (seen.behind.nan_to_num(torch.inf) / tolerance).clamp(0.0, 1e3)
-    variance = (settings.track_noise_px**2 + affine.spread.square()) * (1.0 + affine.leverage) * (1.0 + hidden**4)
+    variance = (settings.track_noise_px**2 + affine.spread.square()) * (1.0 + affine.leverage) * (1.0 + hidden**4)[:, None]
     # Little weight means few pixels, and share those that are certain: both thin out what there is to average.
     variance = variance * (1.0 + settings.minimum_weight / affine.weight.clamp_min(1e-9)) / affine.share.clamp_min(1e-6)
     shown = (seen.weight >= settings.minimum_weight) & (hidden < 1.0)
-    say = (affine.weight >= settings.minimum_weight) & (affine.share >= settings.minimum_share) & (hidden < 1.0)
+    say = (affine.weight >= settings.minimum_weight) & (affine.share >= settings.minimum_share) & (hidden < 1.0)[:, None]
     return torch.where(say, variance, torch.inf), shown
 
 
@@ -228,9 +227,11 @@ def _motions(
     # Gaussians lie at various depths below the surface, but the tracks are of the surface: so is the motion so far.
     below = evidence.surface.double().sum(0).repeat(targets, 1) / shown.sum(0).clamp_min(1)[:, None]
     turn, turn_precision = _measured_rotations(scene, scene.means + below, translation, precision, settings)
+    found = measured.nonzero()[:, 0]
+    views_of_found = displacement[:, found], variance[:, found], evidence.surface[:, found % count]
     for _ in range(_TURNS):
         rotation = rotation_vector_to_quaternion(turn)
-        translation = triangulate(cameras, scene.means, displacement, variance, evidence.surface, rotation).translation
+        translation[found] = triangulate(cameras, scene.means[found], *views_of_found, rotation[found]).translation
         seen_to_move = translation + rotate(rotation, below) - below
         turn, turn_precision = _measured_rotations(scene, scene.means + below, seen_to_move, precision, settings)
 
@@ -241,8 +242,8 @@ def _motions(
     if carried is not None:
         before = carried[torch.arange(count, device=frames.device).repeat(targets)]
         expected = coast(before, frames, settings.static_px * scene.pixel, settings.unsteadiness, settings.bend)
-    found = Field(translation, turn, confidence)
-    field = propagate(scene.means, found, information, precision, turn_precision, static, graph, expected=expected, **spread)
+    known = Field(translation, turn, confidence)
+    field = propagate(scene.means, known, information, precision, turn_precision, static, graph, expected=expected, **spread)
     shift = field.translation + torch.where(static[:, None], 0.0, earlier)
     resting = ~static & ~measured & (shift.norm(dim=-1) <= settings.static_px * scene.pixel)
     withheld = torch.where(resting[:, None], shift, withheld)
@@ -268,11 +269,9 @@ def _motions(
 
 def _pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
     """(N,) scene units that one pixel spans at each mean, in the camera that resolves it best."""
-    sizes = []
-    for camera in cameras:
-        _, depth = project(camera, means)
-        sizes.append(torch.where(depth > 0, depth / (0.5 * (camera.fx + camera.fy)), torch.inf))
-    return torch.stack(sizes).amin(0)
+    _, depth = project(cameras, means)
+    focal = means.new_tensor([0.5 * (camera.fx + camera.fy) for camera in cameras])
+    return torch.where(depth > 0, depth / focal[:, None], torch.inf).amin(0)
 
 
 def _measured_rotations(

@@ -15,6 +15,7 @@ _FLOOR = 1e-3  # no edge is ever cut for good, so motion reaches the whole conne
 _KERNEL = 3.0  # standard deviations of disagreement at which trust has quartered
 _COMPANY = 3  # measured neighbours from which a Gaussian can be told to be out of line
 _ALONE = 0.2  # share of them, by affinity, that must move with it
+_ROUGHLY = 1e-3  # relative residual of confidences, of which nobody needs more than two digits
 _FADE = 0.02  # loss of confidence per edge between a measurement and a propagated motion
 
 
@@ -102,7 +103,7 @@ def propagate(
     translation = system.solve(information, measured.translation, affinity / (strain * length) ** 2, turned, start=guess)
 
     target = measured.confidence[:, None].expand(-1, 3)
-    certainty = system.solve(isotropic(support), target, _FADE * 10 * affinity, fade=_FADE)[:, 0]
+    certainty = system.solve(isotropic(support), target, _FADE * 10 * affinity, fade=_FADE, tolerance=_ROUGHLY)[:, 0]
     return Field(translation, rotation, torch.where(static, measured.confidence, certainty).clamp(0.0, 1.0))
 
 

@@ -67,7 +67,7 @@ def triangulate(
             )
         )  # fmt: skip
     parts = []
-    for first in range(0, len(points), _AT_ONCE):
+    for first in range(0, max(len(points), 1), _AT_ONCE):
         chosen = torch.arange(first, min(first + _AT_ONCE, len(points)), device=points.device)
         surface = displacements.new_zeros(1, 1, 3) if surfaces is None else surfaces[:, chosen % surfaces.shape[1]]
         if turns is not None:

@@ -105,7 +105,7 @@ def measure(rasterizer: Rasterizer, count: int, width: int, height: int, sh_degr
     scene = Gaussians(**{name: tensor.requires_grad_() for name, tensor in scene.tensors().items()})
     camera = scene_camera(width, height)
     target = torch.rand(1, height, width, 3, generator=torch.Generator().manual_seed(0)).to(rasterizer.device)
-    features = torch.rand(height, width, 12, generator=torch.Generator().manual_seed(1)).to(rasterizer.device)
+    features = torch.rand(1, height, width, 12, generator=torch.Generator().manual_seed(1)).to(rasterizer.device)
 
     def forward() -> None:
         with torch.no_grad():
@@ -124,7 +124,7 @@ def measure(rasterizer: Rasterizer, count: int, width: int, height: int, sh_degr
         sh_degree,
         _median_ms(forward, rasterizer.device, repeats),
         _median_ms(forward_backward, rasterizer.device, repeats),
-        _median_ms(lambda: lift(rasterizer, scene, camera, features), rasterizer.device, repeats),
+        _median_ms(lambda: lift(rasterizer, scene, [camera], features), rasterizer.device, repeats),
     )
 
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,18 +52,18 @@ class GsplatRasterizer:
         if len(gaussians) == 0:  # gsplat's kernels need at least one
             return _nothing(views, height, width, channels, background, self.device)
         rasterization, spherical_harmonics = _load()
-        poses = torch.tensor([camera.world_to_camera.tolist() for camera in cameras], dtype=torch.float32, device=self.device)
-        intrinsics = torch.tensor([camera.K.tolist() for camera in cameras], dtype=torch.float32, device=self.device)
+        poses = _stacked([camera.world_to_camera for camera in cameras], self.device)
+        intrinsics = _stacked([camera.K for camera in cameras], self.device)
         colors = gaussians.sh
         if channels is not None:
             # gsplat takes coefficients or values, not both: evaluate the colours first and blend them with the channels
-            centers = torch.tensor([camera.center.tolist() for camera in cameras], dtype=torch.float32, device=self.device)
+            centers = _stacked([camera.center for camera in cameras], self.device)
             directions = gaussians.means[None] - centers[:, None]
             rgb = spherical_harmonics(degree, directions, gaussians.sh[None].expand(views, -1, -1, -1))
-            colors = torch.cat([torch.clamp_min(rgb + 0.5, 0.0), channels[None].expand(views, -1, -1)], 2)
+            colors = torch.cat([torch.clamp_min(rgb + 0.5, 0.0), channels.expand(views, -1, -1)], 2)
         backgrounds = None
         if background is not None:
-            backgrounds = torch.cat([background, background.new_zeros(0 if channels is None else channels.shape[1])]).expand(views, -1)
+            backgrounds = torch.cat([background, background.new_zeros(0 if channels is None else channels.shape[-1])]).expand(views, -1)
         blended, alpha, _ = rasterization(
             gaussians.means,
             gaussians.quats,
@@ -83,7 +84,7 @@ class GsplatRasterizer:
         )
         return Rendering(blended[..., :3], alpha[..., 0], blended[..., -1], None if channels is None else blended[..., 3:-1])
 
-    def lift(self, gaussians: Gaussians, camera: Camera, features: Tensor) -> Tensor:
+    def lift(self, gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> Tensor:
         """See ``rendering.lift.lift``; one forward pass for all channels, with gsplat's projection and sorting."""
         from gsplat import fully_fused_projection, isect_offset_encode, isect_tiles
 
@@ -91,25 +92,30 @@ class GsplatRasterizer:
 
         _load()
         if len(gaussians) == 0:
-            return features.new_zeros(0, features.shape[2])
+            return features.new_zeros(len(cameras), 0, features.shape[3])
+        width, height = cameras[0].width, cameras[0].height
         with torch.no_grad():
             radii, means2d, depths, conics, _ = fully_fused_projection(
                 gaussians.means,
                 None,
                 gaussians.quats,
                 gaussians.scales,
-                torch.tensor([camera.world_to_camera.tolist()], dtype=torch.float32, device=self.device),
-                torch.tensor([camera.K.tolist()], dtype=torch.float32, device=self.device),
-                camera.width,
-                camera.height,
+                _stacked([camera.world_to_camera for camera in cameras], self.device),
+                _stacked([camera.K for camera in cameras], self.device),
+                width,
+                height,
                 eps2d=0.3,
-                near_plane=camera.near,
+                near_plane=cameras[0].near,
                 opacities=gaussians.opacities,
             )
-            columns, rows = -(-camera.width // TILE), -(-camera.height // TILE)
-            _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, packed=False, n_images=1)
-            offsets = isect_offset_encode(tile_ids, 1, columns, rows)[0]
-            return fused_lift(means2d[0], conics[0], gaussians.opacities, ids, offsets, features)
+            columns, rows = -(-width // TILE), -(-height // TILE)
+            _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, packed=False, n_images=len(cameras))
+            offsets = isect_offset_encode(tile_ids, len(cameras), columns, rows)
+            return fused_lift(means2d, conics, gaussians.opacities, ids, offsets, features)
+
+
+def _stacked(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    return torch.as_tensor(np.stack(arrays), dtype=torch.float32, device=device)
 
 
 def _nothing(views: int, height: int, width: int, channels: Tensor | None, background: Tensor | None, device: torch.device) -> Rendering:
@@ -118,7 +124,7 @@ def _nothing(views: int, height: int, width: int, channels: Tensor | None, backg
         color if background is None else color + background,
         torch.zeros(views, height, width, device=device),
         torch.zeros(views, height, width, device=device),
-        None if channels is None else torch.zeros(views, height, width, channels.shape[1], device=device),
+        None if channels is None else torch.zeros(views, height, width, channels.shape[-1], device=device),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.inputs import check_cameras
 from trackersplat.rendering.rasterizer import Rasterizer
 
 CHANNELS_AT_ONCE = 64  # bounds the memory: an image and a few arrays per Gaussian with so many channels
@@ -20,37 +22,37 @@ CHANNELS_AT_ONCE = 64  # bounds the memory: an image and a few arrays per Gaussi
 class _Lifts(Protocol):
     """A rasteriser with a way of its own."""
 
-    def lift(self, gaussians: Gaussians, camera: Camera, features: Tensor) -> Tensor: ...
+    def lift(self, gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> Tensor: ...
 
 
 def lift(
     rasterizer: Rasterizer,
     gaussians: Gaussians,
-    camera: Camera,
-    features: Tensor,  # (H, W, F)
-) -> Tensor:  # (N, F)
-    """Blending-weighted sums of pixel features per Gaussian: ``sum_p w_ip f_p``.
+    cameras: Sequence[Camera],  # all of one size and near plane
+    features: Tensor,  # (C, H, W, F)
+) -> Tensor:  # (C, N, F)
+    """Blending-weighted sums of pixel features per camera and Gaussian: ``sum_p w_ip f_p``.
 
     The sums are the gradient of an F-channel render with respect to the channels of the Gaussians, so one backward pass of
     any differentiable rasteriser gives them exactly (a rasteriser with a faster way of its own takes that). A feature that is
     1 everywhere gives the weight of each Gaussian in the image. Pixels to leave out have features 0.
 
-    Raises ShapeError if ``features`` is not (H, W, F) float32 at the camera's resolution.
+    Raises ShapeError if the cameras do not fit each other, or ``features`` is not (C, H, W, F) float32 at their resolution.
     """
-    if features.ndim != 3 or features.shape[:2] != (camera.height, camera.width) or features.dtype != torch.float32:
-        expected = f"({camera.height}, {camera.width}, F) float32"
-        raise ShapeError(
-            f"lift() needs features of shape {expected} for camera {camera.name}, got {tuple(features.shape)} {features.dtype}."
-        )
+    check_cameras(cameras)
+    wanted = (len(cameras), cameras[0].height, cameras[0].width)
+    if features.ndim != 4 or features.shape[:3] != wanted or features.dtype != torch.float32:
+        expected = f"({', '.join(map(str, wanted))}, F) float32"
+        raise ShapeError(f"lift() needs features of shape {expected}, got {tuple(features.shape)} {features.dtype}.")
     fixed = gaussians.detach()
     features = features.detach().to(gaussians.device)
     if isinstance(rasterizer, _Lifts) and importlib.util.find_spec("triton"):
-        return rasterizer.lift(fixed, camera, features)
+        return rasterizer.lift(fixed, cameras, features)
     parts = []
     with torch.enable_grad():
-        for part in features.split(CHANNELS_AT_ONCE, dim=2):
-            channels = torch.zeros(len(gaussians), part.shape[2], device=gaussians.device, requires_grad=True)
-            blended = rasterizer.render(fixed, [camera], channels=channels, sh_degree=0).channels
+        for part in features.split(CHANNELS_AT_ONCE, dim=3):
+            channels = torch.zeros(len(cameras), len(gaussians), part.shape[3], device=gaussians.device, requires_grad=True)
+            blended = rasterizer.render(fixed, cameras, channels=channels, sh_degree=0).channels
             assert blended is not None  # the interface returns what was asked for
-            parts.append(torch.autograd.grad(blended, channels, part[None])[0])
-    return torch.cat(parts, 1)
+            parts.append(torch.autograd.grad(blended, channels, part)[0])
+    return torch.cat(parts, 2)

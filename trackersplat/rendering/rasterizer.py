@@ -35,7 +35,7 @@ class Rasterizer(Protocol):
         gaussians: Gaussians,
         cameras: Sequence[Camera],  # all of one size and near plane
         *,
-        channels: Tensor | None = None,  # (N, F) extra per-Gaussian values to blend
+        channels: Tensor | None = None,  # (N, F), or (C, N, F) for each camera its own: extra per-Gaussian values to blend
         sh_degree: int | None = None,  # use only the bands up to this degree
         background: Tensor | None = None,  # (3,), black if absent
     ) -> Rendering:

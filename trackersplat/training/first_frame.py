@@ -24,7 +24,7 @@ from trackersplat.training.points.dense import PointSettings, sweep_points
 from trackersplat.training.points.views import far_apart
 from trackersplat.training.progress import Progress
 from trackersplat.training.prune import blending_weights, without_least
-from trackersplat.training.regularise import Dropout, Penalties, RandomBackground, Regularisation
+from trackersplat.training.regularise import Penalties, RandomBackground, Regularisation
 
 FEW_VIEWS_OPACITY = 0.03  # weight of the mean opacity where cameras are few and far apart
 
@@ -42,7 +42,7 @@ class FirstFrameSettings:
     photometric: PhotometricSettings = field(default_factory=PhotometricSettings)
     regularisation: Regularisation = field(default_factory=Regularisation)
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
-    average: float = 0.0  # the result is the mean over this last part of the steps; 0: the last state
+    average: float = 0.0  # the result is the mean over this last part of the steps, once Gaussians are no more exchanged; 0: the last state
     prune: float = 0.0  # part of the blending weight that may go with the least weighty Gaussians at the end
     report_every: int = 10  # steps between two records
     measure_every: int = 0  # steps between two measurements on the held-out cameras; 0 never
@@ -102,6 +102,10 @@ class FirstFrameSettings:
         if name == "mcmc":
             settings = replace(settings, regularisation=replace(settings.regularisation, opacity=0.01, scale=1.0))
         return settings
+
+    def averages(self, step: int) -> bool:
+        """Whether the state after this step is one of those whose mean is the result: none before the last densification."""
+        return step > max(1.0 - self.average, self.densify.until) * self.steps and self.average > 0
 
     def degree(self, step: int) -> int:
         """Of the spherical harmonics that a step uses, counted from 0."""
@@ -170,7 +174,6 @@ def _optimised(
     colours = AffineFit(views, settings.photometric, steps) if settings.photometric.mode != "off" and len(views) > 1 else None
     weights = settings.regularisation
     penalties = Penalties(weights, extent, points, views.cameras, rasterizer.device) if weights.penalises else None
-    dropout = Dropout(weights.dropout, steps, settings.seed, rasterizer.device) if weights.dropout > 0 else None
     background = RandomBackground(settings.seed, rasterizer.device) if weights.random_background else None
     average, best = MovingAverage(), _Best()
     losses: list[torch.Tensor] = []
@@ -178,7 +181,7 @@ def _optimised(
     def correct(view: int, color: torch.Tensor) -> torch.Tensor:
         return color if colours is None else colours.apply(view, color)
 
-    taking = optimise(optimiser, views, rasterizer, steps, None, correct, penalties, dropout, settings.degree, background)
+    taking = optimise(optimiser, views, rasterizer, steps, None, correct, penalties, settings.degree, background)
     for step, loss in enumerate(taking, start=1):
         losses.append(loss)
         if colours is not None:
@@ -190,7 +193,7 @@ def _optimised(
                 yield Progress(step, steps, math.nan, optimiser.snapshot(), stage="optimise", detail=detail)
                 colours = colours if kept else None
         densify.after_step(fit, step, correct)
-        if step > (1 - settings.average) * steps:
+        if settings.averages(step):
             average.add(optimiser.gaussians())
         if judge is not None and (step % settings.validate_every == 0 or step == steps):
             state = average.mean() or optimiser.snapshot()

@@ -17,7 +17,6 @@ from trackersplat.training.losses import photometric_loss
 
 Correction = Callable[[int, Tensor], Tensor]  # (view, rendered colours) -> the colours as that view's camera shows them
 Penalty = Callable[[int, Gaussians, Rendering], Tensor]  # (view, what was rendered, the rendering) -> what is added to the loss
-Variation = Callable[[Gaussians], Gaussians]  # what a step renders in place of the Gaussians
 
 
 @dataclass(frozen=True)
@@ -160,22 +159,19 @@ def optimise(
     frozen: Gaussians | None = None,
     correct: Correction | None = None,
     penalty: Penalty | None = None,
-    vary: Variation | None = None,
     sh_degree: Callable[[int], int] | None = None,
     background: Callable[[], Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """Runs ``steps`` steps, one view each, and yields the photometric loss of each; ``frozen`` Gaussians are rendered but not changed.
 
     The loss compares what ``correct`` makes of the rendered colours; what it learns from has its gradient when the loss is yielded.
-    ``vary`` changes what is rendered, ``penalty`` adds to what is minimised, ``sh_degree`` tells how many bands a step uses (from step 0),
-    ``background`` draws the colour (3,) behind each step's picture.
+    ``penalty`` adds to what is minimised, ``sh_degree`` tells how many bands a step uses (from step 0), ``background`` draws the colour
+    (3,) behind each step's picture.
     """
     for step in range(steps):
         view = views.draw()
         gaussians = optimiser.gaussians()
-        shown = gaussians if vary is None else vary(gaussians)
-        if frozen is not None and len(frozen):
-            shown = concatenate([shown, frozen])
+        shown = concatenate([gaussians, frozen]) if frozen is not None and len(frozen) else gaussians
         degree, behind = None if sh_degree is None else sh_degree(step), None if background is None else background()
         rendering = rasterizer.render(shown, [views.cameras[view]], sh_degree=degree, background=behind)
         color = rendering.color if correct is None else correct(view, rendering.color)

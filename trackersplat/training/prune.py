@@ -16,8 +16,8 @@ def blending_weights(gaussians: Gaussians, views: TrainingViews, rasterizer: Ras
     """(N,) sums over all pixels of all training views of the weight with which each Gaussian is blended."""
     total = torch.zeros(len(gaussians), device=gaussians.device)
     for camera in views.cameras:
-        ones = torch.ones((camera.height, camera.width, 1), device=gaussians.device)
-        total += lift(rasterizer, gaussians, camera, ones)[:, 0]
+        ones = torch.ones((1, camera.height, camera.width, 1), device=gaussians.device)
+        total += lift(rasterizer, gaussians, [camera], ones)[0, :, 0]
     return total
 
 

@@ -1,9 +1,9 @@
-"""What keeps few views from being explained by fog, needles and giants that no other view would agree with."""
+"""What keeps few views from being explained by fog, giants and wrong depths that no other view would agree with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,9 +16,6 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.rasterizer import Rendering
 from trackersplat.training.points.colouring import visible_from
 
-LONGEST = 3.0  # a Gaussian's largest axis over its middle one from which on it counts as a needle
-_OPAQUE = 0.99
-
 
 @dataclass(frozen=True)
 class Regularisation:
@@ -26,16 +23,13 @@ class Regularisation:
 
     opacity: float = 0.0  # times the mean opacity
     scale: float = 0.0  # times the mean standard deviation over the scene extent
-    needles: float = 0.0  # times the mean excess of log(largest / middle axis) over log LONGEST
-    largest: float = 0.0  # standard deviations above this part of the scene extent are pulled back; 0 for no bound
     depth: float = 0.0  # times the mean relative error of the rendered depth where first points are seen
-    dropout: float = 0.0  # part of the Gaussians that a step at the end leaves out at random; none at the start
 
     random_background: bool = False  # another colour behind every step's picture, so that nothing dark can be left transparent
 
     @property
     def penalises(self) -> bool:
-        return any(weight > 0 for weight in (self.opacity, self.scale, self.needles, self.largest, self.depth))
+        return any(weight > 0 for weight in (self.opacity, self.scale, self.depth))
 
 
 class Penalties:
@@ -55,19 +49,9 @@ class Penalties:
             total = total + s.opacity * gaussians.opacities.mean()
         if s.scale > 0:
             total = total + s.scale * gaussians.scales.mean() / self._extent
-        if s.needles > 0:
-            total = total + s.needles * needles(gaussians.log_scales)
-        if s.largest > 0:
-            total = total + torch.relu(gaussians.log_scales - float(np.log(s.largest * self._extent))).mean()
         if s.depth > 0 and len(self._depths[view][0]):
             total = total + s.depth * depth_error(rendering, *self._depths[view])
         return total
-
-
-def needles(log_scales: Tensor) -> Tensor:
-    """Mean over (N, 3) of how far log(largest / middle axis) exceeds log LONGEST; discs, whose smallest axis alone is short, are free."""
-    ordered = log_scales.sort(dim=1).values
-    return torch.relu(ordered[:, 2] - ordered[:, 1] - float(np.log(LONGEST))).mean()
 
 
 def seen_depths(points: PointCloud, cameras: Sequence[Camera], device: torch.device) -> list[tuple[Tensor, Tensor]]:
@@ -86,25 +70,6 @@ def depth_error(rendering: Rendering, pixels: Tensor, depths: Tensor) -> Tensor:
     """Mean of ``|sum w (z - d)| / d`` over pixels (M,) with depths d (M,): nothing is asked where nothing is blended."""
     blended, alpha = rendering.depth[0].reshape(-1)[pixels], rendering.alpha[0].reshape(-1)[pixels]
     return ((blended - alpha * depths).abs() / depths).mean()
-
-
-class Dropout:
-    """Leaves out Gaussians at random and makes the others as much more opaque: an `optimiser.Variation` (Park et al., DropGaussian, 2025).
-
-    The part left out rises linearly from 0 to ``most`` over the steps. No Gaussian can then rely on hiding another in one view only.
-    """
-
-    def __init__(self, most: float, steps: int, seed: int, device: torch.device) -> None:
-        self._most, self._steps, self._step = most, max(steps, 1), 0
-        self._random = torch.Generator(device).manual_seed(seed)
-
-    def __call__(self, gaussians: Gaussians) -> Gaussians:
-        part = self._most * min(self._step / self._steps, 1.0)
-        self._step += 1
-        kept = torch.rand(len(gaussians), generator=self._random, device=gaussians.device) >= part
-        opacities = (gaussians.opacities / (1 - part)).clamp(max=_OPAQUE)
-        logits = torch.where(kept, torch.logit(opacities), torch.full_like(opacities, -20.0))
-        return replace(gaussians, opacity_logits=logits)
 
 
 class RandomBackground:

@@ -7,30 +7,39 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from trackersplat.motion.fused.algebra import symmetric_product
+
 _BLOCK = 256  # nodes per program
+_WARPS = 8
 _SUMMED = 1024  # partial sums taken together
 
 
 class Steps:
-    """Solves ``(diagonal - coupling) x = right`` a step at a time; ``x`` and ``energy`` are those after the last."""
+    """Solves ``(diagonal - coupling) x = right`` a step at a time; ``x`` and ``energy`` are those after the last.
+
+    Solution and residual are float64, one component after the other. Directions and the preconditioner need no more than float32:
+    whichever way a step goes, the residual stays the true one. Their vectors have a fourth component, so that fetching one is one access.
+    """
 
     def __init__(
         self,
         diagonal: Tensor,  # (6, N) float64 symmetric blocks
         inverted: Tensor,  # (6, N) their inverses, the preconditioner
-        coupling: Tensor,  # (N, N) sparse CSR
+        coupling: Tensor,  # (N, N) sparse CSR, of values that float32 can hold
         right: Tensor,  # (N, 3)
         x: Tensor,  # (N, 3) a guess, which is kept
     ) -> None:
-        self._diagonal, self._inverted = diagonal.contiguous(), inverted.contiguous()
-        self._starts = coupling.crow_indices().to(torch.int32)
-        self._columns, self._values = coupling.col_indices().to(torch.int32), coupling.values().contiguous()
-        self._programs = triton.cdiv(len(x), _BLOCK)
+        self._diagonal, self._inverted = diagonal.contiguous(), inverted.float().contiguous()
+        self._degrees, self._starts, self._columns, self._values = _sliced(coupling)
+        self._count = len(x)
+        self._programs = triton.cdiv(self._count, _BLOCK)
         # Each program leaves its part of a scalar product; who needs the sum adds them up.
         self._curvature, self._energy, self._before = (x.new_zeros(self._programs) for _ in range(3))
-        self._image, self._preconditioned = torch.empty_like(x), torch.empty_like(x)
-        # From nothing to the guess is a step of length 1 along it.
-        self.x, self._residual, self._direction = torch.zeros_like(x), right.clone(), x.clone(memory_format=torch.contiguous_format)
+        self._solution, self._image = x.new_zeros(2, 3, len(x))
+        self._residual = right.T.clone(memory_format=torch.contiguous_format)
+        self._direction, self._preconditioned = torch.zeros(2, len(x), 4, device=x.device)
+        # From nothing to the guess, as far as float32 holds it, is a step of length 1 along it.
+        self._direction[:, :3] = x
         self._multiply()
         one = torch.zeros_like(self._energy)
         one[0] = 1.0
@@ -40,12 +49,16 @@ class Steps:
         self._recorded: tuple[int, torch.cuda.CUDAGraph] | None = None
 
     @property
+    def x(self) -> Tensor:
+        return self._solution.T
+
+    @property
     def energy(self) -> Tensor:
         return self._energy.sum()
 
     def go(self, steps: int) -> None:
         """Takes an even number of steps. From the second time on as one recorded graph, because launching takes longer than running."""
-        if self._warm and self._recorded is None and self.x.is_cuda:
+        if self._warm and self._recorded is None and self._solution.is_cuda:
             self._recorded = (steps, self._record(steps))
         if self._recorded is not None and self._recorded[0] == steps:
             self._recorded[1].replay()
@@ -67,9 +80,9 @@ class Steps:
         return graph
 
     def _step(self) -> None:
-        _turn[(triton.cdiv(3 * len(self.x), 4 * _BLOCK),)](
-            self._direction, self._preconditioned, self._energy, self._before, self._programs, 3 * len(self.x),
-            BLOCK=4 * _BLOCK, SUMMED=_SUMMED, num_warps=4,
+        _turn[(self._programs,)](
+            self._direction, self._preconditioned, self._energy, self._before, self._programs, 4 * self._count,
+            BLOCK=4 * _BLOCK, SUMMED=_SUMMED, num_warps=_WARPS,
         )  # fmt: skip
         self._multiply()
         self._energy, self._before = self._before, self._energy
@@ -77,15 +90,37 @@ class Steps:
 
     def _multiply(self) -> None:
         _multiply[(self._programs,)](
-            self._starts, self._columns, self._values, self._diagonal, self._direction, self._image, self._curvature,
-            len(self.x), BLOCK=_BLOCK, num_warps=4,
+            self._degrees, self._starts, self._columns, self._values, self._diagonal, self._direction, self._image, self._curvature,
+            self._count, BLOCK=_BLOCK, num_warps=_WARPS,
         )  # fmt: skip
 
     def _advance(self, energy: Tensor, curvature: Tensor, new_energy: Tensor) -> None:
         _advance[(self._programs,)](
-            self._inverted, self._direction, self._image, self.x, self._residual, self._preconditioned,
-            energy, curvature, new_energy, self._programs, len(self.x), BLOCK=_BLOCK, SUMMED=_SUMMED, num_warps=4,
+            self._inverted, self._direction, self._image, self._solution, self._residual, self._preconditioned,
+            energy, curvature, new_energy, self._programs, self._count, BLOCK=_BLOCK, SUMMED=_SUMMED, num_warps=_WARPS,
         )  # fmt: skip
+
+
+def _sliced(coupling: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The matrix in slices of ``_BLOCK`` rows, as wide as their longest, by columns: neighbouring threads then read side by side.
+
+    The number of entries (N,) of each row, the place (N / block,) of the first of each slice; column and value of all entries.
+    """
+    starts = coupling.crow_indices()
+    degrees = starts[1:] - starts[:-1]
+    count = len(degrees)
+    slices = triton.cdiv(count, _BLOCK)
+    widths = torch.nn.functional.pad(degrees, (0, slices * _BLOCK - count)).reshape(slices, _BLOCK).amax(1)
+    ends = (_BLOCK * widths).cumsum(0)
+    row = torch.repeat_interleave(torch.arange(count, device=starts.device), degrees, output_size=len(coupling.values()))
+    rank = torch.arange(len(row), device=row.device) - starts[row]
+    place = (ends - _BLOCK * widths)[row // _BLOCK] + rank * _BLOCK + row % _BLOCK
+    size = int(ends[-1])
+    columns = torch.zeros(size, dtype=torch.int32, device=row.device)
+    values = torch.zeros(size, dtype=torch.float32, device=row.device)
+    columns[place] = coupling.col_indices().to(torch.int32)
+    values[place] = coupling.values().float()
+    return degrees.to(torch.int32), ends - _BLOCK * widths, columns, values
 
 
 @triton.jit
@@ -107,38 +142,33 @@ def _turn(  # type: ignore[no-untyped-def]
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = at < numbers
     turned = tl.load(preconditioned + at, mask=there, other=0.0) + kept * tl.load(direction + at, mask=there, other=0.0)
-    tl.store(direction + at, turned, mask=there)
+    tl.store(direction + at, turned.to(tl.float32), mask=there)
 
 
 @triton.jit
-def _multiply(starts, columns, values, diagonal, direction, image, partial, count, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _multiply(  # type: ignore[no-untyped-def]
+    degrees, starts, columns, values, diagonal, direction, image, partial, count, BLOCK: tl.constexpr
+):
     """The image of the direction, and the parts of their product."""
     n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = n < count
-    at = tl.load(starts + n, mask=there, other=0)
-    degree = tl.load(starts + n + 1, mask=there, other=0) - at
-    x = tl.load(direction + 3 * n, mask=there, other=0.0)
-    y = tl.load(direction + 3 * n + 1, mask=there, other=0.0)
-    z = tl.load(direction + 3 * n + 2, mask=there, other=0.0)
-    a = tl.load(diagonal + n, mask=there, other=0.0)
-    b = tl.load(diagonal + count + n, mask=there, other=0.0)
-    c = tl.load(diagonal + 2 * count + n, mask=there, other=0.0)
-    d = tl.load(diagonal + 3 * count + n, mask=there, other=0.0)
-    e = tl.load(diagonal + 4 * count + n, mask=there, other=0.0)
-    f = tl.load(diagonal + 5 * count + n, mask=there, other=0.0)
-    u = a * x + b * y + c * z
-    v = b * x + d * y + e * z
-    w = c * x + e * y + f * z
+    degree = tl.load(degrees + n, mask=there, other=0)
+    x = tl.load(direction + 4 * n, mask=there, other=0.0).to(tl.float64)
+    y = tl.load(direction + 4 * n + 1, mask=there, other=0.0).to(tl.float64)
+    z = tl.load(direction + 4 * n + 2, mask=there, other=0.0).to(tl.float64)
+    u, v, w = symmetric_product(diagonal, n, count, there, x, y, z)
+    at = tl.load(starts + tl.program_id(0)) + tl.arange(0, BLOCK)
     for k in range(tl.max(degree)):
         more = k < degree
-        column = tl.load(columns + at + k, mask=more, other=0)
-        value = tl.load(values + at + k, mask=more, other=0.0)
-        u -= value * tl.load(direction + 3 * column, mask=more, other=0.0)
-        v -= value * tl.load(direction + 3 * column + 1, mask=more, other=0.0)
-        w -= value * tl.load(direction + 3 * column + 2, mask=more, other=0.0)
-    tl.store(image + 3 * n, u, mask=there)
-    tl.store(image + 3 * n + 1, v, mask=there)
-    tl.store(image + 3 * n + 2, w, mask=there)
+        column = tl.load(columns + at, mask=more, other=0)
+        value = tl.load(values + at, mask=more, other=0.0).to(tl.float64)
+        u -= value * tl.load(direction + 4 * column, mask=more, other=0.0)
+        v -= value * tl.load(direction + 4 * column + 1, mask=more, other=0.0)
+        w -= value * tl.load(direction + 4 * column + 2, mask=more, other=0.0)
+        at += BLOCK
+    tl.store(image + n, u, mask=there)
+    tl.store(image + count + n, v, mask=there)
+    tl.store(image + 2 * count + n, w, mask=there)
     tl.store(partial + tl.program_id(0), tl.sum(x * u + y * v + z * w))
 
 
@@ -153,25 +183,21 @@ def _advance(  # type: ignore[no-untyped-def]
     bent = _total(curvature, programs, SUMMED)
     length = tl.where(bent > 0.0, _total(energy, programs, SUMMED) / bent, 0.0)
     for axis in tl.static_range(3):
-        at = 3 * n + axis
-        x = tl.load(position + at, mask=there, other=0.0) + length * tl.load(direction + at, mask=there, other=0.0)
+        at = axis * count + n
+        x = tl.load(position + at, mask=there, other=0.0) + length * tl.load(direction + 4 * n + axis, mask=there, other=0.0)
         tl.store(position + at, x, mask=there)
-    x = tl.load(residual + 3 * n, mask=there, other=0.0) - length * tl.load(image + 3 * n, mask=there, other=0.0)
-    y = tl.load(residual + 3 * n + 1, mask=there, other=0.0) - length * tl.load(image + 3 * n + 1, mask=there, other=0.0)
-    z = tl.load(residual + 3 * n + 2, mask=there, other=0.0) - length * tl.load(image + 3 * n + 2, mask=there, other=0.0)
-    tl.store(residual + 3 * n, x, mask=there)
-    tl.store(residual + 3 * n + 1, y, mask=there)
-    tl.store(residual + 3 * n + 2, z, mask=there)
-    a = tl.load(inverted + n, mask=there, other=0.0)
-    b = tl.load(inverted + count + n, mask=there, other=0.0)
-    c = tl.load(inverted + 2 * count + n, mask=there, other=0.0)
-    d = tl.load(inverted + 3 * count + n, mask=there, other=0.0)
-    e = tl.load(inverted + 4 * count + n, mask=there, other=0.0)
-    f = tl.load(inverted + 5 * count + n, mask=there, other=0.0)
-    u = a * x + b * y + c * z
-    v = b * x + d * y + e * z
-    w = c * x + e * y + f * z
-    tl.store(preconditioned + 3 * n, u, mask=there)
-    tl.store(preconditioned + 3 * n + 1, v, mask=there)
-    tl.store(preconditioned + 3 * n + 2, w, mask=there)
+    first, second, third = n, count + n, 2 * count + n
+    x = tl.load(residual + first, mask=there, other=0.0) - length * tl.load(image + first, mask=there, other=0.0)
+    y = tl.load(residual + second, mask=there, other=0.0) - length * tl.load(image + second, mask=there, other=0.0)
+    z = tl.load(residual + third, mask=there, other=0.0) - length * tl.load(image + third, mask=there, other=0.0)
+    tl.store(residual + first, x, mask=there)
+    tl.store(residual + second, y, mask=there)
+    tl.store(residual + third, z, mask=there)
+    u, v, w = symmetric_product(inverted, n, count, there, x, y, z)
+    u = u.to(tl.float32)
+    v = v.to(tl.float32)
+    w = w.to(tl.float32)
+    tl.store(preconditioned + 4 * n, u, mask=there)
+    tl.store(preconditioned + 4 * n + 1, v, mask=there)
+    tl.store(preconditioned + 4 * n + 2, w, mask=there)
     tl.store(new_energy + tl.program_id(0), tl.sum(x * u + y * v + z * w))

@@ -10,30 +10,32 @@ _BLOCK = 128  # pixels per program
 
 
 def write(
-    features: Tensor,  # (H, W, S + 13 F) float32; all but the first S columns are written
-    positions: Tensor,  # (F, H, W, 2) float32 px
-    certainty: Tensor,  # (F, H, W) float32
+    features: Tensor,  # (V, H, W, S + 13 F) float32; all but the first S columns are written
+    positions: Tensor,  # (V, F, H, W, 2) float32 px
+    certainty: Tensor,  # (V, F, H, W) float32
     scale: float,  # px per unit of the moments' coordinates
 ) -> None:
     """See ``motion.affine.moment_features``."""
-    height, width, columns = features.shape
-    targets = len(positions)
-    _kernel[(triton.cdiv(height * width, _BLOCK), targets)](
+    views, height, width, columns = features.shape
+    targets = positions.shape[1]
+    # Targets first: together they fill the rows, which are no whole lines of memory each.
+    _moments[(targets, triton.cdiv(height * width, _BLOCK), views)](
         features, positions.contiguous(), certainty.contiguous(), height * width, width, columns, columns - 13 * targets,
         0.5 * width, 0.5 * height, 1.0 / scale, BLOCK=_BLOCK,
     )  # fmt: skip
 
 
 @triton.jit
-def _kernel(  # type: ignore[no-untyped-def]
+def _moments(  # type: ignore[no-untyped-def]
     features, positions, certainty, pixels, width, columns, shared, middle_x, middle_y, per_px, BLOCK: tl.constexpr
 ):
-    pixel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    target = tl.program_id(1)
+    pixel = tl.program_id(1).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)[:, None]
+    target = tl.program_id(0)
     there = pixel < pixels
     column = (pixel % width).to(tl.float32) + 0.5
     row = (pixel // width).to(tl.float32) + 0.5
-    at = target * pixels + pixel
+    view = tl.program_id(2).to(tl.int64)
+    at = (view * tl.num_programs(0) + target) * pixels + pixel
     u = tl.load(positions + 2 * at, mask=there, other=0.0) - column
     v = tl.load(positions + 2 * at + 1, mask=there, other=0.0) - row
     g = tl.load(certainty + at, mask=there, other=0.0)
@@ -44,17 +46,12 @@ def _kernel(  # type: ignore[no-untyped-def]
     v = tl.where(finite, v, 0.0)
     x = (column - middle_x) * per_px
     y = (row - middle_y) * per_px
-    out = features + pixel * columns + shared + 13 * target
-    tl.store(out, g, mask=there)
-    tl.store(out + 1, g * x, mask=there)
-    tl.store(out + 2, g * y, mask=there)
-    tl.store(out + 3, g * x * x, mask=there)
-    tl.store(out + 4, g * x * y, mask=there)
-    tl.store(out + 5, g * y * y, mask=there)
-    tl.store(out + 6, g * u, mask=there)
-    tl.store(out + 7, g * u * x, mask=there)
-    tl.store(out + 8, g * u * y, mask=there)
-    tl.store(out + 9, g * v, mask=there)
-    tl.store(out + 10, g * v * x, mask=there)
-    tl.store(out + 11, g * v * y, mask=there)
-    tl.store(out + 12, g * (u * u + v * v), mask=there)
+    # Neighbouring threads write side by side, each one moment: a power of x and y times 1, u, v or the square.
+    moment = tl.arange(0, 16)[None, :]
+    rank = tl.where(moment < 6, moment, (moment - 6) % 3)
+    value = g * tl.where(moment < 6, 1.0, tl.where(moment < 9, u, v))
+    value *= tl.where((rank == 1) | (rank == 3) | (rank == 4), x, 1.0) * tl.where(rank == 3, x, 1.0)
+    value *= tl.where((rank == 2) | (rank == 4) | (rank == 5), y, 1.0) * tl.where(rank == 5, y, 1.0)
+    value = tl.where(moment == 12, g * (u * u + v * v), value)
+    out = features + (view * pixels + pixel) * columns + shared + 13 * target + moment
+    tl.store(out, value, mask=there & (moment < 13))

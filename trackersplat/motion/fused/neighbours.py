@@ -28,7 +28,7 @@ def nearest(points: Tensor, k: int) -> Tensor:
     box = members.reshape(boxes, BOX, 3)
     low, high = box.amin(1), torch.where(box < _FAR, box, -_FAR).amax(1)
     slots = torch.empty(count, k, dtype=torch.int32, device=points.device)
-    _kernel[(boxes,)](members, low, high, slots, count, boxes, k, BOX=BOX, SCANNED=_SCANNED, num_warps=4)
+    _nearest[(boxes,)](members, low, high, slots, count, boxes, k, BOX=BOX, SCANNED=_SCANNED, num_warps=4)
     indices = torch.empty(count, k, dtype=torch.int64, device=points.device)
     indices[order] = order[slots.long()]
     return indices
@@ -50,7 +50,7 @@ def _merged(best, members, x, y, z, own, box, BOX: tl.constexpr):  # type: ignor
 
 
 @triton.jit
-def _kernel(members, low, high, slots, count, boxes, k, BOX: tl.constexpr, SCANNED: tl.constexpr):  # type: ignore[no-untyped-def]
+def _nearest(members, low, high, slots, count, boxes, k, BOX: tl.constexpr, SCANNED: tl.constexpr):  # type: ignore[no-untyped-def]
     box = tl.program_id(0)
     own = box * BOX + tl.arange(0, BOX)
     rank = tl.arange(0, BOX)

@@ -7,6 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from trackersplat.motion.fused.algebra import turned_by
+
 _BLOCK = 64  # neighbourhoods per program
 _NEWTON_STEPS = 24  # as in ``motion.quaternions.best_rotation``
 
@@ -25,7 +27,7 @@ def solve(
     precision = points.new_empty(count)
     alike = torch.empty(count, dtype=torch.bool, device=points.device)
     if count:
-        _kernel[(triton.cdiv(count, _BLOCK),)](
+        _kabsch[(triton.cdiv(count, _BLOCK),)](
             points.contiguous(), translations.contiguous(), everyone.contiguous(), weight.contiguous(), quaternion, precision, alike,
             count, neighbours, 1.0 / prior**2, ROUNDS=rounds, STEPS=_NEWTON_STEPS, BLOCK=_BLOCK, num_warps=2,
         )  # fmt: skip
@@ -33,7 +35,7 @@ def solve(
 
 
 @triton.jit
-def _kernel(  # type: ignore[no-untyped-def]
+def _kabsch(  # type: ignore[no-untyped-def]
     points, translations, everyone, weights, quaternion, precision, alike_out, count, neighbours, pull,
     ROUNDS: tl.constexpr, STEPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -71,12 +73,8 @@ def _kernel(  # type: ignore[no-untyped-def]
                 differs += tl.where((mx != 0.0) | (my != 0.0) | (mz != 0.0), 1.0, 0.0)
             else:
                 fx, fy, fz = px - cx, py - cy, pz - cz
-                kx = 2.0 * (qy * fz - qz * fy)
-                ky = 2.0 * (qz * fx - qx * fz)
-                kz = 2.0 * (qx * fy - qy * fx)
-                ex = mx - dx - (qw * kx + qy * kz - qz * ky)
-                ey = my - dy - (qw * ky + qz * kx - qx * kz)
-                ez = mz - dz - (qw * kz + qx * ky - qy * kx)
+                kx, ky, kz = turned_by(qw, qx, qy, qz, fx, fy, fz)
+                ex, ey, ez = mx - dx - kx, my - dy - ky, mz - dz - kz
                 soft = 1.0 + (ex * ex + ey * ey + ez * ez) * weight / 9.0
                 weight = weight / (soft * soft)
                 moment += weight * (fx * fx + fy * fy + fz * fz)

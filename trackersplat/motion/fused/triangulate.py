@@ -7,6 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from trackersplat.motion.fused.algebra import turned_by
+
 _BLOCK = 64  # means per program
 
 
@@ -31,7 +33,7 @@ def solve(
     agree, seen = torch.empty(2, count, dtype=torch.int32, device=points.device)
     nothing = points.new_zeros(1)
     if count:
-        _kernel[(triton.cdiv(count, _BLOCK),)](
+        _triangulate[(triton.cdiv(count, _BLOCK),)](
             points.contiguous(), rig.contiguous(), displacements.contiguous(), variances.contiguous(),
             nothing if surfaces is None else surfaces.contiguous(), nothing if turns is None else turns.contiguous(),
             translation, information, trace, footprint, residual, agree, seen,
@@ -43,7 +45,7 @@ def solve(
 
 
 @triton.jit
-def _kernel(  # type: ignore[no-untyped-def]
+def _triangulate(  # type: ignore[no-untyped-def]
     points, rig, displacements, variances, surfaces, turns,
     translation, information, trace_out, footprint_out, residual_out, agree_out, seen_out,
     count, views, own,
@@ -87,85 +89,85 @@ def _kernel(  # type: ignore[no-untyped-def]
         gy = sxx
         gz = sxx
         for view in range(views):
-            r = rig + 16 * view
-            r00 = tl.load(r)
-            r01 = tl.load(r + 1)
-            r02 = tl.load(r + 2)
-            r10 = tl.load(r + 3)
-            r11 = tl.load(r + 4)
-            r12 = tl.load(r + 5)
-            r20 = tl.load(r + 6)
-            r21 = tl.load(r + 7)
-            r22 = tl.load(r + 8)
-            fx = tl.load(r + 12)
-            fy = tl.load(r + 13)
             at = view * count + n
-            variance = tl.load(variances + at, mask=there, other=0.0).to(tl.float64)
-            sx = r00 * px + r01 * py + r02 * pz + tl.load(r + 9)
-            sy = r10 * px + r11 * py + r12 * pz + tl.load(r + 10)
-            depth = r20 * px + r21 * py + r22 * pz + tl.load(r + 11)
-            safe = tl.where(tl.abs(depth) < 1e-9, 1e-9, depth)
-            mx = tx
-            my = ty
-            mz = tz
-            if SURFACES:
-                place = surfaces + 3 * (view * own + n % own)
-                ax = tl.load(place, mask=there, other=0.0).to(tl.float64)
-                ay = tl.load(place + 1, mask=there, other=0.0).to(tl.float64)
-                az = tl.load(place + 2, mask=there, other=0.0).to(tl.float64)
-                if TURNS:
-                    bx = 2.0 * (qy * az - qz * ay)
-                    by = 2.0 * (qz * ax - qx * az)
-                    bz = 2.0 * (qx * ay - qy * ax)
-                    ax, ay, az = (
-                        ax + qw * bx + qy * bz - qz * by,
-                        ay + qw * by + qz * bx - qx * bz,
-                        az + qw * bz + qx * by - qy * bx,
-                    )
-                mx += ax
-                my += ay
-                mz += az
-            x = sx + r00 * mx + r01 * my + r02 * mz
-            y = sy + r10 * mx + r11 * my + r12 * mz
-            z = tl.maximum(depth + r20 * mx + r21 * my + r22 * mz, NEAR)
-            x = x / z
-            y = y / z
-            ex = (x - sx / safe) * fx - tl.load(displacements + 2 * at, mask=there, other=0.0).to(tl.float64)
-            ey = (y - sy / safe) * fy - tl.load(displacements + 2 * at + 1, mask=there, other=0.0).to(tl.float64)
-            says = (variance > 0.0) & (variance < float("inf")) & (depth > NEAR)
-            precision = tl.where(says, 1.0 / tl.maximum(variance, 1e-12), 0.0)
-            # A view without a say may have no number to say.
-            ex = tl.where(says, ex, 0.0)
-            ey = tl.where(says, ey, 0.0)
-            square = ex * ex + ey * ey
-            soft = 1.0 + square * precision / (KERNEL * KERNEL)
-            robust = 1.0 / (soft * soft)
-            if iteration < ITERATIONS:
-                weight = precision
-                if iteration >= ROBUST_FROM:
-                    weight = precision * robust
-                ux = fx / z * (r00 - x * r20)
-                uy = fx / z * (r01 - x * r21)
-                uz = fx / z * (r02 - x * r22)
-                vx = fy / z * (r10 - y * r20)
-                vy = fy / z * (r11 - y * r21)
-                vz = fy / z * (r12 - y * r22)
-                sxx += weight * (ux * ux + vx * vx)
-                sxy += weight * (ux * uy + vx * vy)
-                sxz += weight * (ux * uz + vx * vz)
-                syy += weight * (uy * uy + vy * vy)
-                syz += weight * (uy * uz + vy * vz)
-                szz += weight * (uz * uz + vz * vz)
-                gx += weight * (ux * ex + vx * ey)
-                gy += weight * (uy * ex + vy * ey)
-                gz += weight * (uz * ex + vz * ey)
-            else:
-                agrees = says & (robust > 0.25)
-                squares += tl.where(agrees, precision * robust * square, 0.0)
-                total += tl.where(agrees, precision * robust, 0.0)
-                footprint += tl.where(agrees, depth / (0.5 * (fx + fy)), 0.0)
-                agree += tl.where(agrees, 1.0, 0.0)
-                seen += tl.where(says, 1.0, 0.0)
+            variance = tl.load(variances + at, mask=there, other=0.0)
+            says = (variance > 0.0) & (variance < float("inf"))
+            # Neighbours along the curve are seen by the same views, so whole blocks have nothing to add.
+            if tl.max(says.to(tl.int32)) > 0:
+                r = rig + 16 * view
+                r00 = tl.load(r)
+                r01 = tl.load(r + 1)
+                r02 = tl.load(r + 2)
+                r10 = tl.load(r + 3)
+                r11 = tl.load(r + 4)
+                r12 = tl.load(r + 5)
+                r20 = tl.load(r + 6)
+                r21 = tl.load(r + 7)
+                r22 = tl.load(r + 8)
+                fx = tl.load(r + 12)
+                fy = tl.load(r + 13)
+                sx = r00 * px + r01 * py + r02 * pz + tl.load(r + 9)
+                sy = r10 * px + r11 * py + r12 * pz + tl.load(r + 10)
+                depth = r20 * px + r21 * py + r22 * pz + tl.load(r + 11)
+                # Division is the dearest of all.
+                start = 1.0 / tl.where(tl.abs(depth) < 1e-9, 1e-9, depth)
+                mx = tx
+                my = ty
+                mz = tz
+                if SURFACES:
+                    place = surfaces + 3 * (view * own + n % own)
+                    ax = tl.load(place, mask=there, other=0.0).to(tl.float64)
+                    ay = tl.load(place + 1, mask=there, other=0.0).to(tl.float64)
+                    az = tl.load(place + 2, mask=there, other=0.0).to(tl.float64)
+                    if TURNS:
+                        bx, by, bz = turned_by(qw, qx, qy, qz, ax, ay, az)
+                        ax += bx
+                        ay += by
+                        az += bz
+                    mx += ax
+                    my += ay
+                    mz += az
+                x = sx + r00 * mx + r01 * my + r02 * mz
+                y = sy + r10 * mx + r11 * my + r12 * mz
+                near = 1.0 / tl.maximum(depth + r20 * mx + r21 * my + r22 * mz, NEAR)
+                x = x * near
+                y = y * near
+                ex = (x - sx * start) * fx - tl.load(displacements + 2 * at, mask=there, other=0.0).to(tl.float64)
+                ey = (y - sy * start) * fy - tl.load(displacements + 2 * at + 1, mask=there, other=0.0).to(tl.float64)
+                says = says & (depth > NEAR)
+                precision = tl.where(says, 1.0 / tl.maximum(variance.to(tl.float64), 1e-12), 0.0)
+                # A view without a say may have no number to say.
+                ex = tl.where(says, ex, 0.0)
+                ey = tl.where(says, ey, 0.0)
+                square = ex * ex + ey * ey
+                soft = 1.0 + square * precision * (1.0 / (KERNEL * KERNEL))
+                robust = 1.0 / (soft * soft)
+                if iteration < ITERATIONS:
+                    weight = precision
+                    if iteration >= ROBUST_FROM:
+                        weight = precision * robust
+                    ux = fx * near * (r00 - x * r20)
+                    uy = fx * near * (r01 - x * r21)
+                    uz = fx * near * (r02 - x * r22)
+                    vx = fy * near * (r10 - y * r20)
+                    vy = fy * near * (r11 - y * r21)
+                    vz = fy * near * (r12 - y * r22)
+                    sxx += weight * (ux * ux + vx * vx)
+                    sxy += weight * (ux * uy + vx * vy)
+                    sxz += weight * (ux * uz + vx * vz)
+                    syy += weight * (uy * uy + vy * vy)
+                    syz += weight * (uy * uz + vy * vz)
+                    szz += weight * (uz * uz + vz * vz)
+                    gx += weight * (ux * ex + vx * ey)
+                    gy += weight * (uy * ex + vy * ey)
+                    gz += weight * (uz * ex + vz * ey)
+                else:
+                    agrees = says & (robust > 0.25)
+                    squares += tl.where(agrees, precision * robust * square, 0.0)
+                    total += tl.where(agrees, precision * robust, 0.0)
+                    footprint += tl.where(agrees, depth / (0.5 * (fx + fy)), 0.0)
+                    agree += tl.where(agrees, 1.0, 0.0)
+                    seen += tl.where(says, 1.0, 0.0)
         if iteration < ITERATIONS:
             nxx, nxy, nxz, nyy, nyz, nzz = sxx, sxy, sxz, syy, syz, szz
             # Pixels only define the answer up to this much along a lone ray; it keeps the 3x3 systems regular.

@@ -234,10 +234,16 @@ class PortableRasterizer:
     ) -> Rendering:
         """See Rasterizer. The gradient covers all raw parameters, channels and background; what needs none costs none.
 
-        Raises ShapeError if the cameras differ in size or are none, channels are not (N, F) float32, the background is not
+        Raises ShapeError if the cameras differ in size or are none, channels are not (N, F) or (C, N, F) float32, the background is not
         (3,) float32, sh_degree is negative, or the Gaussians are not on the CPU.
         """
         degree = check_inputs(gaussians, cameras, channels, sh_degree, background, self.device)
+        if channels is not None and channels.ndim == 3:
+            each = [
+                self.render(gaussians, [camera], channels=own, sh_degree=sh_degree, background=background)
+                for camera, own in zip(cameras, channels, strict=True)
+            ]
+            return Rendering(*(torch.cat(parts) for parts in zip(*((r.color, r.alpha, r.depth, r.channels) for r in each), strict=True)))
         values = torch.empty(len(gaussians), 0) if channels is None else channels
         color, alpha, depth, blended = _Render.apply(
             gaussians.means,

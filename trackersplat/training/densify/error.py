@@ -64,7 +64,7 @@ def blended_error(
             if correct is not None:
                 color = correct(view, color)
         error = (color - views.image(view)[0]).abs().mean(dim=2)
-        total += lift(rasterizer, gaussians, camera, torch.stack((error, torch.ones_like(error)), dim=2))
+        total += lift(rasterizer, gaussians, [camera], torch.stack((error, torch.ones_like(error)), dim=2)[None])[0]
     return total[:, 0], total[:, 1]
 
 
