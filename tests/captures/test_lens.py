@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from filmed_point import HEIGHT, WIDTH, Filming, brightest, point_at, rig
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trackersplat.captures.colmap_model import ColmapCamera
-from trackersplat.captures.lens import MAX_RAY, OpenCVLens, Remap, pinhole
+from trackersplat.captures.lens import EDGE_SAMPLES, MAX_RAY, OpenCVLens, Remap, pinhole
 from trackersplat.captures.undistort import colmap_lens
 from trackersplat.captures.views import for_size, make_view
 from trackersplat.errors import InputError
@@ -36,7 +36,14 @@ def test_a_point_filmed_through_a_lens_is_where_the_pinhole_camera_projects_it(d
             np.testing.assert_allclose(brightest(remap.apply(filming.film(frame))), uv, atol=0.1)
 
 
+def turned_over(pixels: np.ndarray) -> bool:
+    """Whether neighbours in a grid (H, W, 2) of pixels are anywhere in mirrored order."""
+    (xu, yu), (xv, yv) = (np.moveaxis(np.gradient(pixels, axis=axis), -1, 0) for axis in (1, 0))
+    return bool((xu * yv <= xv * yu).any())
+
+
 @settings(max_examples=60, deadline=None)
+@example(k1=-0.25, k2=-0.09375, p=(0.0, 0.0), cx=60.0, cy=45.0, f=(140.0, 140.0))  # folds in a corner
 @given(
     k1=st.floats(-0.3, 0.3),
     k2=st.floats(-0.1, 0.1),
@@ -54,8 +61,11 @@ def test_no_pixel_of_an_undistorted_image_is_blank_and_none_is_wasted(k1, k2, p,
     used = lens.pixels(np.stack([(columns - K[0, 2]) / K[0, 0], (rows - K[1, 2]) / K[1, 1]], axis=-1).reshape(-1, 2))
     assert used.min() > 0.4
     assert (used < np.array([WIDTH, HEIGHT]) - 0.4).all()
-    # On the tighter axis the picture reaches both sides to within a few hundredths of it.
-    assert min(used[:, 0].min() + WIDTH - used[:, 0].max(), used[:, 1].min() + HEIGHT - used[:, 1].max()) < 0.08 * WIDTH
+    # On the tighter axis the picture reaches both sides to within a few hundredths of it, unless the lens folds what lies further out.
+    unused = min(used[:, 0].min() + WIDTH - used[:, 0].max(), used[:, 1].min() + HEIGHT - used[:, 1].max())
+    wider = lens.pixels(np.stack([(columns - K[0, 2]) / K[0, 0], (rows - K[1, 2]) / K[1, 1]], axis=-1).reshape(-1, 2) * 1.03)
+    assert unused < 0.08 * WIDTH or turned_over(wider.reshape(HEIGHT, WIDTH, 2))
+    assert not turned_over(used.reshape(HEIGHT, WIDTH, 2)[2:-2, 2:-2])
 
 
 def test_rays_and_pixels_are_inverse():
@@ -94,6 +104,37 @@ def test_a_distortion_that_folds_the_image_is_refused_with_the_camera(distortion
         make_view("left", OpenCVLens(64, 48, 60, 60, 32, 24, distortion), np.eye(4))
 
 
+class AnyLens:
+    """A lens of which nothing is known but its rays and pixels."""
+
+    def __init__(self, lens: OpenCVLens) -> None:
+        self.lens = lens
+        self.width, self.height = lens.width, lens.height
+        self.rays, self.pixels = lens.rays, lens.pixels
+
+    def resized(self, width: int, height: int):
+        return AnyLens(self.lens.resized(width, height))
+
+
+@pytest.mark.parametrize(("distortion", "fisheye"), [(BARREL, False), (PINCUSHION, False), (FISHEYE, True)])
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_lenses_of_any_model_show_a_point_where_the_pinhole_camera_projects_it(distortion: tuple[float, ...], fisheye: bool, scale: float):
+    for filming in rig(3, (distortion,), fisheye):
+        camera, remap = make_view("c", AnyLens(lens_of(filming)), filming.camera.world_to_camera, scale)
+        assert remap is not None
+        for frame in (0, 3):
+            uv = camera.project(point_at(frame)[None])[0][0]
+            np.testing.assert_allclose(brightest(remap.apply(filming.film(frame))), uv, atol=0.1)
+
+
+@pytest.mark.parametrize("focal", [80, 50])
+def test_an_image_that_goes_on_beyond_where_the_lens_folds_shows_what_lies_before(focal: float):
+    """The radius r (1 - 0.8 r^2) is largest at r = 0.645, where it is 0.43: of 80 pixels only the corners lie beyond, of 50 all edges."""
+    K = pinhole(OpenCVLens(64, 48, focal, focal, 32, 24, (-0.8, 0.0, 0.0, 0.0)))
+    corner = np.hypot(32 / K[0, 0], 24 / K[1, 1])
+    assert 0.3 < corner < 0.645 * (1 + 2 / EDGE_SAMPLES)  # the fold is looked for on a grid
+
+
 def test_scaling_down_averages():
     image = np.zeros((4, 4, 3), np.uint8)
     image[::2, ::2] = 200
@@ -106,7 +147,9 @@ def test_another_aspect_ratio_has_no_lens():
     half = for_size(lens, 640, 360)
     assert isinstance(half, OpenCVLens)
     assert (half.fx, half.fy, half.cx, half.cy) == (450, 455, 320, 180)
-    assert for_size(lens, 427, 240) is not None  # one pixel of rounding
+    rounded = for_size(lens, 427, 240)  # one pixel of rounding
+    assert isinstance(rounded, OpenCVLens)
+    assert (rounded.fx, rounded.fy, rounded.cx, rounded.cy) == pytest.approx((900 * 427 / 1280, 910 / 3, 640 * 427 / 1280, 120))
     assert for_size(lens, 640, 364) is None
     assert for_size(lens, 1080, 720) is None
 

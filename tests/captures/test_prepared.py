@@ -18,7 +18,7 @@ from trackersplat.captures.lens import OpenCVLens, Remap
 from trackersplat.captures.opencv_cameras import RigCamera
 from trackersplat.captures.prepared import Record, SourceCamera, write_prepared
 from trackersplat.captures.registry import open_capture
-from trackersplat.captures.remapped import RemappedMasks
+from trackersplat.captures.remapped import RemappedFrames, RemappedMasks
 from trackersplat.captures.settings import CaptureSettings
 from trackersplat.errors import InputError
 
@@ -125,6 +125,44 @@ def test_masks_are_treated_as_the_images_are():
     assert found is not None
     np.testing.assert_array_equal(found, (np.arange(10) < 5)[None].repeat(5, axis=0))
     assert masks.read(1, 0) is None
+
+
+def test_a_pixel_of_a_smaller_mask_is_foreground_if_most_of_it_is_and_sources_are_closed_with_what_remaps_them():
+    class Blocks:
+        """A mask, and an image, of 2x2 blocks of which 0 to 4 pixels are set."""
+
+        closed = 0
+        blocks = np.concatenate([np.array([[n > 0, n > 2], [n > 3, n > 1]]) for n in (0, 1, 3, 4)], axis=1)
+
+        def has(self, camera: int) -> bool:
+            return True
+
+        def read(self, camera: int, frame: int) -> np.ndarray:
+            return self.blocks
+
+        def close(self) -> None:
+            self.closed += 1
+
+    class Images(Blocks):
+        def read(self, camera: int, frame: int) -> np.ndarray:
+            return np.repeat(self.blocks[..., None], 3, axis=2).astype(np.uint8) * 200
+
+        def prefetch(self, wanted: object) -> None:
+            return None
+
+    inner = Blocks()
+    masks = RemappedMasks(inner, [0], [Remap((4, 1))])
+    found = masks.read(0, 0)
+    assert found is not None
+    assert found.tolist() == [[False, False, True, True]]
+    assert not found.flags.writeable
+    masks.close()
+    assert inner.closed == 1
+    images = Images()
+    frames = RemappedFrames(images, [0], [Remap((4, 1))])
+    assert frames.read(0, 0)[0, :, 0].tolist() == [0, 50, 150, 200]
+    frames.close()
+    assert images.closed == 1
 
 
 def test_data_that_changed_or_moved_are_said(footage: Path, prepared: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tiny_capture import look_at
 from trackersplat.captures.camera import Camera
 from trackersplat.checks.findings import Finding
 from trackersplat.checks.geometry import epipolar_distances
-from trackersplat.checks.poses import PairDistances, check_poses, measure_poses
+from trackersplat.checks.poses import FEWEST, PairDistances, PoseFit, check_poses, measure_poses, tolerance
 
 K = np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]])
 
@@ -81,7 +82,10 @@ def test_the_camera_that_is_wrong_is_found_with_where_it_should_be(wrong: int, d
     assert finding.numbers["moved"] == pytest.approx(np.linalg.norm(cameras[wrong].center - given[wrong].center), abs=0.02)
 
 
-@pytest.mark.parametrize(("count", "views", "wrong", "by"), [(5, 3, 1, (0.06, 0, 0)), (5, 4, 2, (0.06, 0, 0)), (7, 3, 3, (0.15, 0, 0.2))])
+@pytest.mark.parametrize(
+    ("count", "views", "wrong", "by"),
+    [(4, 3, 1, (0.06, 0, 0)), (4, 3, 2, (0.03, 0, 0)), (5, 3, 1, (0.06, 0, 0)), (5, 4, 2, (0.06, 0, 0)), (7, 3, 3, (0.15, 0, 0.2))],
+)
 def test_a_neighbour_that_looks_worse_because_of_it_is_not_taken_for_the_wrong_one(
     count: int, views: int, wrong: int, by: tuple[float, float, float]
 ) -> None:
@@ -157,3 +161,77 @@ def test_a_pose_is_not_wrong_if_it_fits_in_a_frame_in_which_less_moves() -> None
     assert (fits[3].reprojection or 9) < 1
     fits = measure_poses(cameras, [], np.concatenate([moving, moving]), frames)
     assert [fit.wrong for fit in fits] == [False, False, False, True, False, False, False]
+
+
+def test_a_large_image_tolerates_more_pixels() -> None:
+    camera = rig(2)[0]
+    assert tolerance(camera) == 2.0
+    assert tolerance(dataclasses.replace(camera, width=3000, height=4000)) == 8.0
+
+
+def test_a_camera_that_is_hardly_worse_than_the_rest_is_not_the_wrong_one() -> None:
+    """Where all are 2 to 3 pixels off, the calibration as a whole is coarse; what is 20 pixels off is wrong even so."""
+    cameras = rig(7)
+    uv = images(cameras) + np.random.default_rng(8).normal(0, 1.0, (150, 7, 2))
+    for by, wrong in ((0.014, False), (0.15, True)):
+        given = [changed(camera, 0.0, (by, 0, 0)) if index == 3 else camera for index, camera in enumerate(cameras)]
+        fits = measure_poses(given, [], uv, ONCE[:150])
+        assert (fits[3].reprojection or 0) > tolerance(cameras[3])
+        assert [fit.wrong for fit in fits] == [wrong and index == 3 for index in range(7)]
+
+
+def test_points_that_are_placed_only_roughly_judge_nobody() -> None:
+    """Two cameras side by side place points well across and badly along their view, which a third sees from the side."""
+    places = [(0.0, 0, -4), (0.004, 0, -4), (4.0, 0, 0)]
+    cameras = [Camera(f"cam{i:02d}", 640, 480, K, look_at(place)) for i, place in enumerate(places)]
+    uv = images(cameras, views=3)
+    fits = measure_poses(cameras, [], uv, ONCE[:150])
+    assert (fits[2].points, fits[2].reprojection) == (0, None)
+    assert not any(fit.wrong for fit in fits)
+
+
+def test_a_wrong_camera_is_judged_by_all_points_however_near_it_is_said_to_be() -> None:
+    """Seen from where it is said to be, close to the points, a pixel of the others would be many of its own."""
+    cameras = rig(7)
+    uv = images(cameras)
+    near = changed(cameras[3], 20.0, (0, 0, -2.6))
+    given = [near if index == 3 else camera for index, camera in enumerate(cameras)]
+    fits = measure_poses(given, [], uv, ONCE[:150])
+    assert [fit.wrong for fit in fits] == [index == 3 for index in range(7)]
+    assert fits[3].points == np.isfinite(uv[:, 3, 0]).sum()
+    assert fits[3].turned == pytest.approx(20.0, abs=0.2)
+
+
+def test_a_pose_needs_points_in_two_frames_where_there_are_two() -> None:
+    cameras = rig(7)
+    moving = images(cameras)
+    moving[:, 3] += (0, 9)
+    for later in (FEWEST - 1, len(moving)):
+        uv = np.concatenate([moving, moving[np.isfinite(moving[:, 3, 0])][:later]])
+        fits = measure_poses(cameras, [], uv, np.repeat((4, 12), (len(moving), len(uv) - len(moving))))
+        assert (fits[3].reprojection is None) == (later < FEWEST)
+
+
+def test_one_pair_that_contradicts_is_no_doubt_about_either_camera_and_of_three_the_one_they_share_is_doubted() -> None:
+    good, bad, tracks = np.full(50, 0.5), np.full(50, 30.0), np.full((0, 4, 2), np.nan)
+    cameras = rig(4)
+
+    def doubtful(wrong: set[tuple[int, int]], without: Collection[tuple[int, int]] = ()) -> list[bool]:
+        every = [(a, b) for a in range(4) for b in range(a + 1, 4) if (a, b) not in without]
+        pairs = [PairDistances(a, b, bad if (a, b) in wrong else good, 0.9) for a, b in every]
+        return [fit.doubtful for fit in measure_poses(cameras, pairs, tracks, ONCE[:0])]
+
+    assert doubtful(set()) == [False] * 4
+    assert doubtful({(0, 1)}) == [False] * 4
+    assert doubtful({(0, 3)}, without={(1, 3), (2, 3)}) == [False] * 4
+    assert doubtful({(0, 3), (1, 3)}, without={(2, 3)}) == [False, False, False, True]
+    assert doubtful({(0, 1), (1, 2)}) == [False, True, False, False]
+    assert doubtful({(0, 1), (1, 2), (1, 3), (0, 2)}) == [False, True, False, False]
+
+
+@pytest.mark.parametrize(("pixels", "severity"), [(5.9, "warning"), (6.1, "problem")])
+def test_poses_most_of_which_are_wrong_are_one_finding_as_severe_as_they_are_off(pixels: float, severity: str) -> None:
+    fits = [PoseFit(points=30, reprojection=value, wrong=wrong) for value, wrong in ((1.0, False), (pixels, True), (pixels, True))]
+    (finding,) = check_poses(rig(3), fits, [])
+    assert (finding.severity, finding.camera) == (severity, None)
+    assert finding.numbers["residual"] == pixels

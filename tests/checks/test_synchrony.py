@@ -10,7 +10,7 @@ import pytest
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.registry import open_capture
 from trackersplat.checks.frames import Signals, read_signals
-from trackersplat.checks.synchrony import Offset, check_synchrony, is_off, measure_offsets
+from trackersplat.checks.synchrony import Offset, _solve, _stretches, check_synchrony, is_off, measure_offsets
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +104,95 @@ def test_of_two_cameras_one_is_measured_against_the_other(demo: Capture, signals
     assert first is not None
     assert second is not None
     assert (first.whole, second.whole) in ((-4, 0), (0, 4))
+
+
+@pytest.mark.parametrize(
+    ("frames", "likeness", "gain", "partners", "off"),
+    [
+        (0.76, 0.9, 0.021, 5, True), (-0.76, 0.9, 0.021, 5, True), (0.74, 0.9, 0.5, 5, False), (3.0, 0.9, 0.019, 5, False),
+        (1.6, 0.9, 0.041, 4, True), (-1.6, 0.9, 0.041, 4, True), (1.4, 0.9, 0.5, 4, False), (3.0, 0.9, 0.039, 4, False),
+        (3.0, 0.26, 0.1, 5, True), (3.0, 0.24, 0.1, 5, False),
+    ],
+)  # fmt: skip
+def test_few_partners_must_agree_on_more_than_many(frames: float, likeness: float, gain: float, partners: int, off: bool) -> None:
+    assert is_off(Offset(frames, round(frames), likeness, likeness - gain, partners)) == off
+
+
+def test_a_finding_says_how_sure_it_is_and_how_long_it_takes() -> None:
+    offsets = [Offset(-2.9, -3, 0.8, 0.7, 5), Offset(1.1, 1, 0.8, 0.77, 5), Offset(0.0, 0, 0.9, 0.9, 5)]
+    sure, likely = check_synchrony(["left", "right", "top"], offsets, 25.0)
+    assert (sure.severity, likely.severity) == ("problem", "warning")
+    assert sure.what.startswith("left is 3 frames (116 ms) ahead of the other cameras: what they show in frame 13 it shows in frame 10")
+    assert likely.what.startswith(
+        "right is probably 1 frame (44 ms) behind the other cameras: what they show in frame 10 it shows in frame 11"
+    )
+
+
+REACH = 10
+
+
+def curves_of(agreement: dict[tuple[int, int], tuple[int, float]]) -> dict[tuple[int, int], np.ndarray]:
+    """Curves with one bump each: at how far the second of a pair is behind the first, as high as they agree."""
+    shifts = np.arange(-REACH, REACH + 1)
+    curves = {}
+    for (a, b), (behind, height) in agreement.items():
+        curves[a, b] = height * np.exp(-0.5 * (shifts - behind) ** 2)
+        curves[b, a] = curves[a, b][::-1]
+    return curves
+
+
+def all_agree(behind: list[int]) -> dict[tuple[int, int], np.ndarray]:
+    count = len(behind)
+    return curves_of({(a, b): (behind[b] - behind[a], 0.8) for a in range(count) for b in range(a + 1, count)})
+
+
+def test_cameras_are_measured_against_those_alone_that_are_in_step() -> None:
+    """With the wrong ones among the partners none would agree fully."""
+    behind = [0, 5, 0, 0, -4, 0, 0]
+    for offset, frames in zip(_solve(7, all_agree(behind), REACH), behind, strict=True):
+        assert offset is not None
+        assert offset.whole == frames
+        assert offset.frames == pytest.approx(frames, abs=1e-6)
+        assert offset.likeness == pytest.approx(0.8)
+        assert offset.partners == (4 if frames == 0 else 5)
+
+
+def test_of_two_that_seem_off_the_one_that_seems_it_more_is() -> None:
+    """Camera 0 is 3 frames ahead; camera 1 shares most with it, and so seems to be behind until camera 0 is out of the way."""
+    offsets = _solve(3, curves_of({(0, 1): (3, 1.0), (0, 2): (3, 0.4), (1, 2): (0, 0.5)}), REACH)
+    assert [offset is not None and is_off(offset) for offset in offsets] == [True, False, False]
+
+
+def test_no_more_than_half_of_the_cameras_are_taken_out_where_no_two_agree() -> None:
+    offsets = _solve(4, all_agree([0, 3, 6, 9]), REACH)
+    assert all(offset is not None and offset.partners >= 1 for offset in offsets)
+
+
+def test_a_likeness_that_is_too_small_is_no_offset() -> None:
+    offsets = _solve(3, curves_of({(0, 1): (0, 0.9), (0, 2): (2, 0.2), (1, 2): (2, 0.2)}), REACH)
+    assert offsets[0] is not None
+    assert offsets[1] is not None
+    assert offsets[2] is None
+
+
+def test_runs_of_frames_end_at_gaps() -> None:
+    assert _stretches([0, 1, 2, 5, 6, 9]) == [(0, 2), (5, 6), (9, 9)]
+    assert _stretches([]) == []
+
+
+def test_frames_that_are_not_usable_and_the_usual_change_of_pixels_make_no_difference(demo: Capture, signals: Signals) -> None:
+    """Four cameras; a frame that none can use at the end is as good as none, and noise in all pixels adds nothing."""
+    chosen, frames = [2, 3, 4, 5], range(10, 30)
+    cameras = [demo.cameras[i] for i in chosen]
+    motion = [signals.motion[i][10:30] for i in chosen]
+    expected = measure_offsets(cameras, frames, motion, np.ones((4, 20), dtype=bool))
+    assert all(offset is not None for offset in expected)
+    junk = [np.concatenate([images, np.full_like(images[:1], 99)]) for images in motion]
+    usable = np.ones((4, 21), dtype=bool)
+    usable[:, 20] = False
+    assert measure_offsets(cameras, range(10, 31), junk, usable) == expected
+    noisy = [np.where(images < 200, images + np.uint8(40), images) for images in motion]
+    for found, offset in zip(measure_offsets(cameras, frames, noisy, np.ones((4, 20), dtype=bool)), expected, strict=True):
+        assert found is not None
+        assert offset is not None
+        assert found.likeness == pytest.approx(offset.likeness, abs=0.01)

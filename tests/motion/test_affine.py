@@ -116,6 +116,29 @@ def test_uncertain_and_broken_tracks_have_no_say(
     assert (result.share[0][seen] < 0.75).all()
 
 
+def test_leverage_and_reach_are_by_the_pixels_that_saw_the_gaussian(
+    cloud: Gaussians, cameras: list[Camera], brute_force_weights: Callable[[Gaussians, Camera], Tensor]
+) -> None:
+    """Only the left half of the image is certain, so the pixels lie beside the means; by sums over the pixels, one Gaussian at a time."""
+    camera = cameras[0]
+    weights = brute_force_weights(cloud, camera)
+    rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
+    certainty = (columns < camera.width / 2).astype(float)
+    result, mean = solve(cloud, camera, weights, affine_positions(camera), certainty, torch.float64)
+    seen = result.weight[0] > 2.0
+    assert seen.sum() > 10
+    pixels = np.stack((columns, rows), axis=-1).reshape(-1, 2)
+    for i in seen.nonzero()[:, 0].tolist():
+        w = (weights[i].numpy() * certainty).reshape(-1)
+        centre = w @ pixels / w.sum()
+        covariance = (w[:, None] * (pixels - centre)).T @ (pixels - centre) / w.sum()
+        offset = mean[i].numpy() - centre
+        slope = LINEAR - np.eye(2)
+        assert float(result.leverage[0, i]) == pytest.approx(offset @ np.linalg.solve(covariance, offset), rel=1e-3, abs=1e-4)
+        assert float(result.reach[0, i]) == pytest.approx(np.sqrt(np.trace(slope @ covariance @ slope.T)), rel=1e-3)
+    assert result.leverage[0][seen].max() > 0.5
+
+
 def test_two_motions_in_one_footprint_show_as_spread(
     cloud: Gaussians, cameras: list[Camera], brute_force_weights: Callable[[Gaussians, Camera], Tensor]
 ) -> None:

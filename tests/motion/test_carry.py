@@ -48,6 +48,36 @@ def test_a_rigid_motion_of_all_gaussians_carries_every_point_exactly(make_gaussi
     assert carry_points_between(points, gaussians, move(gaussians, motion)).numpy() == pytest.approx(expected, abs=1e-5)
 
 
+def test_the_result_is_that_of_the_formula_one_point_and_one_gaussian_after_the_other(make_gaussians: Make) -> None:
+    """Gaussians of any shape, direction and opacity that all move elsewhere; thin ones count as 0.3 spacings wide."""
+    rng = np.random.default_rng(6)
+    count, neighbours = 40, 16
+    gaussians = make_gaussians(rng.uniform(-1, 1, (count, 3)))
+    scales, opacities = rng.choice([0.01, 0.1, 0.5], (count, 3)), rng.uniform(0.05, 0.95, count)
+    gaussians = replace(
+        gaussians, log_scales=torch.tensor(np.log(scales)).float(), opacity_logits=torch.tensor(np.log(opacities / (1 - opacities))).float()
+    )
+    turns, shifts = Rotation.random(count, random_state=1), rng.normal(size=(count, 3)) * 0.2
+    motion = motion_of(shifts, turns.as_quat()[:, [3, 0, 1, 2]])
+    points = rng.uniform(-1, 1, (30, 3))
+    means, quats = gaussians.means.double().numpy(), gaussians.quats.double().numpy()
+    for p, found in zip(points, carry_points(torch.tensor(points), gaussians, motion).numpy(), strict=True):
+        distance = np.linalg.norm(means - p, axis=1)
+        near = np.argsort(distance)[:neighbours]
+        spacing = distance[near[3]]
+        q, w = [], []
+        for j in near:
+            width = np.maximum(scales[j], 0.3 * spacing)
+            axes = Rotation.from_quat(quats[j][[1, 2, 3, 0]]).as_matrix()
+            inverse = axes @ np.diag(width**-2.0) @ axes.T
+            q.append(means[j] + shifts[j] + turns[j].apply(p - means[j]))
+            w.append(opacities[j] * np.exp(-0.5 * (p - means[j]) @ inverse @ (p - means[j])) / width.prod())
+        q, w = np.array(q), np.array(w)
+        votes = w * np.exp(-0.5 * ((q[:, None] - q) ** 2).sum(-1) / (0.6 * spacing) ** 2)
+        best = votes[votes.sum(axis=1).argmax()]
+        np.testing.assert_allclose(found, best @ q / best.sum(), atol=1e-5)
+
+
 def test_points_stay_where_nothing_moves(make_gaussians: Make, points: Tensor) -> None:
     gaussians = make_gaussians(np.random.default_rng(2).uniform(-1, 1, (30, 3)))
     assert carry_points(points, gaussians, motion_of(np.zeros((30, 3)))).equal(points)

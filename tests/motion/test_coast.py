@@ -95,6 +95,31 @@ def test_a_turning_piece_goes_on_turning_as_a_rigid_one() -> None:
     torch.testing.assert_close(points + field.translation, moved, atol=1e-6, rtol=0)
 
 
+def test_an_edge_turns_by_the_mean_of_the_rotations_at_its_ends() -> None:
+    """One stands and does not turn, the other is only expected to turn: it stays beside the first, half turned about it."""
+    points = torch.tensor([[0.0, 0, 0], [1, 0, 0]]).double()
+    spin = torch.tensor([[0.0, 0, 0], [0.0, 0.0, 0.8]]).double()
+    said = torch.tensor([0.0, 1.0]).double()
+    expected = Expected(torch.zeros_like(points), spin, 1e-9 * said, 1e9 * said, said)
+    field = solve(points, torch.zeros_like(points), torch.tensor([1e4, 0.0]).double(), expected)
+    angle = 0.5 * field.rotation.sum(0)[2]
+    assert float(angle) == pytest.approx(0.4, rel=0.02)
+    beside = torch.stack((torch.cos(angle) - 1, torch.sin(angle), 0 * angle))
+    torch.testing.assert_close(field.translation[1] - field.translation[0], beside, atol=1e-4, rtol=0)
+
+
+def test_rotations_are_weighed_by_their_certainty_and_by_how_far_neighbours_may_bend() -> None:
+    """One that is measured not to turn and one that is expected to, in closed form."""
+    points = torch.tensor([[0.0, 0, 0], [0.5, 0, 0]]).double()
+    spin, said, weak = torch.tensor([0.0, 0.3, 0.1]).double(), torch.tensor([0.0, 1.0]).double(), 50.0
+    expected = Expected(torch.zeros_like(points), spin.expand(2, 3), said, weak * said, said)
+    field = solve(points, torch.zeros_like(points), torch.tensor([1e4, 0.0]).double(), expected)
+    edge = 1 / BEND**2
+    matrix = torch.tensor([[1e4 + edge, -edge], [-edge, weak + edge]]).double()
+    right = torch.stack((torch.zeros(3).double(), weak * spin))
+    torch.testing.assert_close(field.rotation, torch.linalg.solve(matrix, right), atol=1e-6, rtol=0)
+
+
 def test_a_measured_neighbour_and_the_earlier_velocity_are_weighed_by_their_certainty() -> None:
     """Two Gaussians, one edge: the 2x2 normal equations in closed form."""
     points = torch.tensor([[0.0, 0, 0], [0.5, 0, 0]]).double()

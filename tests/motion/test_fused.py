@@ -36,6 +36,8 @@ def test_affine_motions_are_those_of_the_elementwise_solve(device):
     width, height, count, targets = 64, 48, 300, 2
     weights = torch.rand(count, height * width, generator=g) * (torch.rand(count, height * width, generator=g) < 0.01)
     weights[7] = 0.0  # sees nothing
+    weights[8] = 0.0
+    weights[8, 1000] = 1.0  # sees one pixel
     positions = torch.rand(2, targets, height, width, 2, generator=g) * 40
     certainty = torch.rand(2, targets, height, width, generator=g)
     shared = torch.rand(2, height, width, 3, generator=g)
@@ -70,6 +72,10 @@ def test_triangulations_are_those_of_the_elementwise_solve(device, with_surface)
     variances = torch.rand(views, targets * count, generator=g) + 0.05
     variances[torch.rand(variances.shape, generator=g) < 0.3] = torch.inf
     variances[:, 5] = torch.inf  # no view has a say
+    variances[2, 6] = 0.0  # has none either
+    points[7] = torch.tensor([-9.0, 0.0, 0.0])  # behind the first view
+    variances[:, 7] = 0.5
+    displacements[torch.isinf(variances)] = torch.nan
     surfaces = 0.05 * torch.randn(views, count, 3, generator=g) if with_surface else None
     turns = rotation_vector_to_quaternion(torch.randn(targets * count, 3, generator=g, dtype=torch.float64)) if with_surface else None
     turned = torch.zeros(1, 1, 3)
@@ -100,6 +106,8 @@ def test_rotations_are_those_of_the_elementwise_solve(device):
     moves[:40] = torch.tensor([0.1, 0.2, 0.3])
     everyone = torch.randint(0, 400, (120, 9), generator=g)
     everyone[:10] = torch.randint(0, 40, (10, 9), generator=g)  # all of these move alike
+    everyone[10:14] = torch.randint(0, 40, (4, 9), generator=g)
+    everyone[10:14, 5] = 77  # all but one do
     weight = 1e4 * torch.rand(120, 9, generator=g, dtype=torch.float64)
     weight[20:30] = 0.0  # nothing known
     weight[30:40, 3:] = 0.0  # points on a line or less
@@ -111,9 +119,32 @@ def test_rotations_are_those_of_the_elementwise_solve(device):
     assert int(expected[2].sum()) == 10
 
 
-def test_conjugate_gradients_step_as_the_elementwise_ones(device):
+@pytest.mark.parametrize("vector", [(math.pi, 0, 0), (0, math.pi, 0), (0, 0, math.pi), (0.1, -2.9, 0.2), (1.9, -1.8, 1.5)])
+def test_rotations_by_half_a_turn_are_found_about_every_axis(device, vector):
+    from trackersplat.motion.fused import rotate as fused
+
+    g = generator()
+    points = torch.rand(60, 3, generator=g, dtype=torch.float64)
+    turn = rotation_vector_to_quaternion(torch.tensor(vector, dtype=torch.float64))
+    moves = rotate.rotate(turn.expand(60, 4), points) - points
+    everyone = torch.stack([torch.randperm(60, generator=g)[:12] for _ in range(20)])
+    weight = 1e6 * (0.1 + torch.rand(20, 12, generator=g, dtype=torch.float64))
+    got = fused.solve(*(t.to(device) for t in (points, moves, everyone, weight)), 3.0, rotate._ROUNDS)
+    expected = rotate._kabsch(points, moves, everyone, weight, 3.0)[0]
+    for one in (turn, expected):  # of a quaternion and its opposite either will do
+        close((got[0].cpu() * one).sum(-1).abs(), torch.ones(20, dtype=torch.float64), atol=1e-8)
+
+
+@pytest.mark.parametrize(("block", "summed"), [(None, None), (32, 4)])
+def test_conjugate_gradients_step_as_the_elementwise_ones(device, block, summed, monkeypatch):
+    """With blocks as they are, and with so small ones that there are more programs than are summed at once."""
+    from trackersplat.motion.fused import conjugate_gradients
     from trackersplat.motion.fused.conjugate_gradients import Steps
 
+    if block is not None:
+        monkeypatch.setattr(conjugate_gradients, "_ROWS", block)
+        monkeypatch.setattr(conjugate_gradients, "_BLOCK", 2 * block)
+        monkeypatch.setattr(conjugate_gradients, "_SUMMED", summed)
     g = generator()
     count = 300
     dense = torch.rand(count, count, generator=g, dtype=torch.float64) * (torch.rand(count, count, generator=g) < 0.02)
@@ -138,6 +169,18 @@ def test_conjugate_gradients_step_as_the_elementwise_ones(device):
             close(got.energy.cpu(), expected.energy)
             expected.go(2)
             got.go(2)  # recorded at the second time, played at the third
+
+
+def test_conjugate_gradients_that_have_arrived_stay_there(device):
+    from trackersplat.motion.fused.conjugate_gradients import Steps
+
+    diagonal = torch.tensor([1.0, 0, 0, 1, 0, 1], dtype=torch.float64)[:, None].repeat(1, 5)
+    coupling = torch.zeros(5, 5, dtype=torch.float64).to_sparse_csr()
+    for right in (torch.zeros(5, 3, dtype=torch.float64), torch.arange(15, dtype=torch.float64).reshape(5, 3)):
+        steps = Steps(coupling.crow_indices().to(device), coupling.col_indices().to(device))
+        steps.begin(*(t.to(device) for t in (diagonal, diagonal, coupling.values(), right, torch.zeros_like(right))))
+        steps.go(4)
+        close(steps.x.cpu(), right)
 
 
 def test_neighbours_are_those_of_the_tree(device):

@@ -106,8 +106,25 @@ def test_nothing_measured_moves_nothing(points: np.ndarray) -> None:
 def test_a_lone_wrong_measurement_is_overruled_by_its_surroundings(points: np.ndarray) -> None:
     moves = np.broadcast_to((0.02, 0.0, 0.0), points.shape).copy()
     moves[7] = (0.0, 1.5, 0.0)
-    field = solve(points, moves, ~none_of(points), none_of(points), precision=1e4)
+    turns = np.zeros_like(points)
+    turns[7] = (0.0, 0.0, 2.0)
+    field = solve(points, moves, ~none_of(points), none_of(points), turns, precision=1e4)
     assert np.linalg.norm(field.translation[7] - (0.02, 0, 0)) < 0.1
+    assert np.linalg.norm(field.rotation[7]) < 1e-3
+
+
+@pytest.mark.parametrize(("apart", "precision"), [(0.01, 1e3), (0.3, 1e3), (0.3, 20.0), (2.0, 1e3)])
+def test_two_that_are_measured_pull_at_each_other_as_far_as_they_may_be_one_piece(apart: float, precision: float) -> None:
+    """The 2x2 system in closed form: the edge counts by whether the gap can be strain or noise. Two are no company to be outvoted by."""
+    points = np.array([[0.0, 0, 0], [0.5, 0, 0]])
+    moves = np.array([[0.0, apart, 0], [0.0, 0, 0]])
+    field = solve(points, moves, np.array([True, True]), np.array([False, False]), precision=precision)
+    slack = 0.1 * 0.5
+    agreement = max((1 + apart**2 / (9 * (slack**2 + 2 / precision))) ** -2, 1e-3)
+    edge = agreement / slack**2
+    sure = min(precision, 300 * edge)  # more would be as good as fixed
+    expected = np.linalg.solve([[sure + edge, -edge], [-edge, sure + edge]], sure * moves)
+    np.testing.assert_allclose(field.translation, expected, atol=1e-5)
 
 
 def test_motion_follows_colour_where_two_surfaces_touch() -> None:

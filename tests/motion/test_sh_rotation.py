@@ -6,6 +6,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from trackersplat.errors import ShapeError
+from trackersplat.motion import sh_rotation
 from trackersplat.motion.quaternions import quaternion_to_matrix
 from trackersplat.motion.sh_rotation import rotate_sh
 from trackersplat.rendering.sh import sh_basis
@@ -30,6 +31,26 @@ def test_turned_colours_in_turned_directions_are_the_colours_before(degree: int)
     turned = directions @ quaternion_to_matrix(rotations).transpose(1, 2)
     torch.testing.assert_close(evaluate(rotate_sh(sh, rotations), turned), evaluate(sh, directions), atol=1e-5, rtol=0)
     torch.testing.assert_close(rotate_sh(sh, -rotations), rotate_sh(sh, rotations), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("axis", [(1.0, 0, 0), (0, 1.0, 0), (0, 0, -1.0)])
+@pytest.mark.parametrize("angle", [1e-2, 0.3, np.pi / 2, np.pi])
+def test_turns_about_the_axes_of_the_world_and_small_ones_turn_colours_too(axis: tuple[float, float, float], angle: float) -> None:
+    sh = torch.randn(5, 16, 3, generator=torch.Generator().manual_seed(1))
+    turn = Rotation.from_rotvec(angle * np.array(axis))
+    directions = random_directions(30)
+    turned = torch.tensor(turn.apply(directions)).float()
+    rotations = torch.tensor(turn.as_quat()[[3, 0, 1, 2]]).float().expand(5, 4)
+    before, after = (evaluate(c, d.float().expand(5, 30, 3)) for c, d in ((sh, directions), (rotate_sh(sh, rotations), turned)))
+    torch.testing.assert_close(after, before, atol=1e-5, rtol=0)
+
+
+def test_more_gaussians_than_are_turned_at_once_are_turned_each_by_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    sh = torch.randn(11, 9, 3, generator=torch.Generator().manual_seed(2))
+    rotations = torch.tensor(Rotation.random(11, random_state=4).as_quat()[:, [3, 0, 1, 2]]).float()
+    at_once = rotate_sh(sh, rotations)
+    monkeypatch.setattr(sh_rotation, "_CHUNK", 4)
+    torch.testing.assert_close(rotate_sh(sh, rotations), at_once, atol=1e-6, rtol=0)
 
 
 def test_the_identity_changes_no_bit() -> None:

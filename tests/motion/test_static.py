@@ -41,3 +41,8 @@ def test_no_view_or_a_lone_view_decides_nothing() -> None:
 def test_motion_that_adds_up_over_the_threshold_is_let_through() -> None:
     assert decide([0.2, 0.2, 0.2], [0.1, 0.1, 0.1], solved=0.4)
     assert not decide([0.2, 0.2, 0.2], [0.1, 0.1, 0.1], solved=0.6)
+
+
+def test_a_confirmed_one_needs_half_of_the_say() -> None:
+    assert decide([0.1, 0.1, 9.0], [0.1, 0.1, 0.06], solved=0.1)
+    assert not decide([0.1, 0.1, 9.0], [0.1, 0.1, 0.04], solved=0.1)

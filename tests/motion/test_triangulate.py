@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
@@ -88,6 +89,13 @@ def test_a_turning_body_of_which_every_view_sees_other_points_is_recovered_from_
     result = triangulate(cameras, torch.tensor(means), displacements, variances, torch.tensor(turned))
     np.testing.assert_allclose(result.translation, expected, atol=1e-6)
     assert result.residual_px.max() < 1e-4
+    # The same, told how each turns; and twice over, where the copies share the surfaces of the first.
+    turns = torch.tensor(np.tile(turn.as_quat()[[3, 0, 1, 2]], (200, 1)))
+    told = triangulate(cameras, torch.tensor(means), displacements, variances, torch.tensor(surfaces), turns)
+    np.testing.assert_allclose(told.translation, expected, atol=1e-6)
+    twice = [values.repeat(1, 2, *[1] * (values.ndim - 2)) for values in (displacements, variances)]
+    both = triangulate(cameras, torch.tensor(means).repeat(2, 1), *twice, torch.tensor(surfaces), turns.repeat(2, 1))
+    np.testing.assert_allclose(both.translation, np.tile(expected, (2, 1)), atol=1e-6)
     without = triangulate(cameras, torch.tensor(means), displacements, variances).translation.numpy()
     assert np.median(np.linalg.norm(without - expected, axis=-1)) > 0.02
 
@@ -142,13 +150,25 @@ def test_a_lone_view_tells_nothing_along_its_ray(cameras: list[Camera]) -> None:
     assert (told > 1e3).all()
 
 
-def test_views_without_a_say_are_left_out(cameras: list[Camera]) -> None:
+@pytest.mark.parametrize("nonsense", [1e3, np.nan, np.inf])
+def test_views_without_a_say_are_left_out(cameras: list[Camera], nonsense: float) -> None:
     means, moves, exact = scene(cameras)
     broken, variances = exact.clone(), torch.full(exact.shape[:2], 0.09)
-    broken[0], variances[0] = 1e3, torch.inf
+    broken[0], variances[0] = nonsense, torch.inf
     result = triangulate(cameras, torch.tensor(means), broken, variances)
     np.testing.assert_allclose(result.translation, moves, atol=1e-6)
     assert (result.seen == len(cameras) - 1).all()
+
+
+def test_a_view_that_a_mean_is_behind_has_no_say(cameras: list[Camera]) -> None:
+    means, moves, exact = scene(cameras)
+    away = cameras[0].world_to_camera.copy()
+    away[2, 3] = -5.0
+    rig = [*cameras, replace(cameras[0], name="away", world_to_camera=away)]
+    told = torch.cat((exact, torch.full_like(exact[:1], 3.0)))
+    result = triangulate(rig, torch.tensor(means), told, torch.full(told.shape[:2], 0.09))
+    np.testing.assert_allclose(result.translation, moves, atol=1e-6)
+    assert (result.seen == len(cameras)).all()
 
 
 def test_a_lone_view_is_no_measurement(cameras: list[Camera]) -> None:

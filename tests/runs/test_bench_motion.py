@@ -38,6 +38,7 @@ from trackersplat.runs.bench_motion import (
 from trackersplat.runs.events import Stage, StepDone
 from trackersplat.training.densify import DensifySettings
 from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.optimiser import LearningRates
 from trackersplat.training.refine import RefineSettings, refine_frame
 
 
@@ -108,6 +109,15 @@ def test_what_was_not_moved_is_refined_as_such(tiny: Capture, base: Gaussians, r
         scores.append(held_out_psnr(tiny, row.frame, rasterizer, last.gaussians))
     assert row.methods[REFINED].psnr == pytest.approx(scores[0], abs=1e-9)
     assert row.methods[REFINED].psnr != scores[1]
+
+
+def test_what_was_moved_is_refined_with_what_was_set(tiny: Capture, base: Gaussians) -> None:
+    """With no rates nothing changes; what is refined without motion has another rate for its rotations."""
+    still = LearningRates(means=0.0, means_end=0.0, quats=0.0, log_scales=0.0, opacity_logits=0.0, sh_dc=0.0, sh_rest=0.0)
+    settings = replace(SETTINGS, distances=SETTINGS.distances[:1], refine=replace(SETTINGS.refine, steps=2, rates=still))
+    *_, row = bench_motion(tiny, base, settings, PortableRasterizer())
+    assert row.methods[MOVED_REFINED].psnr == row.methods[MOVED].psnr
+    assert row.methods[REFINED].psnr != row.methods[STILL].psnr
 
 
 def test_shares_add_up_and_dynamic_pixels_are_fewer_than_all(rows: list[DistanceDone]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from trackersplat.captures.capture import Capture
@@ -14,6 +16,7 @@ from trackersplat.runs.events import FrameDone
 from trackersplat.runs.reconstruct import reconstruct
 from trackersplat.runs.run import Run
 from trackersplat.runs.settings import ReconstructSettings
+from trackersplat.training.optimiser import LearningRates
 
 
 def test_a_run_that_is_stopped_anywhere_ends_like_one_that_is_not(small_capture: Capture, tmp_path: Path) -> None:
@@ -39,3 +42,46 @@ def test_a_run_that_is_stopped_anywhere_ends_like_one_that_is_not(small_capture:
         assert (ours.velocity != 0).any()
         for name, tensor in vars(ours).items():
             assert torch.equal(tensor, vars(theirs)[name]), name
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_only_frames_that_no_motion_has_moved_are_refined_as_such(small_capture: Capture, tmp_path: Path, tracked: bool) -> None:
+    """All rates are 0, so the quaternions of a moved frame keep the unit norm of a motion; without one their rate is not what was set."""
+    plain = ReconstructSettings.for_device("cpu")
+    still = LearningRates(means=0.0, means_end=0.0, quats=0.0, log_scales=0.0, opacity_logits=0.0, sh_dc=0.0, sh_rest=0.0)
+    settings = replace(
+        plain,
+        first=replace(plain.first, steps=40),
+        refine=replace(plain.refine, steps=2, rates=still),
+        tracker=plain.tracker if tracked else None,
+        batch=1,
+    )
+    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
+    list(reconstruct(small_capture, run, range(2), settings, PortableRasterizer()))
+    before, after = run.read_frame(0), run.read_frame(1)
+    assert torch.equal(before.log_scales, after.log_scales)
+    changed = (before.quats != after.quats).any(dim=1)
+    assert changed.any()
+    off_one = (after.quats[changed].norm(dim=1) - 1).abs().max()
+    assert (off_one < 1e-6) == tracked
+
+
+def test_a_frame_goes_on_with_the_motion_and_the_colours_of_the_frame_before(small_capture: Capture, tmp_path: Path) -> None:
+    """Without what was handed on, the next frame is another one."""
+    plain = ReconstructSettings.for_device("cpu")
+    first = replace(plain.first, steps=40, photometric=replace(plain.first.photometric, mode="on", rate=0.02))
+    settings = replace(plain, first=first, refine=replace(plain.refine, steps=2), batch=1)
+    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
+    list(reconstruct(small_capture, run, range(2), settings, PortableRasterizer()))
+    last = []
+    for lost in ("", "carried.safetensors", "colours.json"):
+        copy = tmp_path / f"without {lost}"
+        shutil.copytree(tmp_path / "run", copy)
+        if lost:
+            (handed_on,) = (path for path in copy.rglob(lost) if path.parent.name.endswith("2"))
+            handed_on.unlink()
+        again = Run.open(copy)
+        list(reconstruct(small_capture, again, range(3), settings, PortableRasterizer()))
+        last.append(again.read_frame(2))
+    assert not torch.equal(last[0].means, last[1].means)
+    assert not torch.equal(last[0].sh, last[2].sh)

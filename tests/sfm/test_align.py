@@ -57,6 +57,21 @@ def test_one_pose_that_is_far_off_does_not_drag_the_others_along():
 def test_cameras_at_one_spot_keep_the_scale():
     spot = [_pose((0.0, angle, 0.0), (1, 2, 3)) for angle in (0.0, 0.5, 1.0)]
     assert align_poses(spot, spot).scale == 1.0
+    assert align_poses(spot, [MOVE.pose(pose) for pose in spot]).scale == 1.0
+
+
+def test_the_rotation_is_none_with_a_mirror_however_the_cameras_disagree():
+    """The mean of these three turns is diag(1, -1, 1) / 3, to which the nearest orthogonal matrix is a mirror."""
+    wanted = [_pose(turn, (0.1 * i, 0, 0)) for i, turn in enumerate([(0.0, 0, 0), (0, 0, np.pi), (np.pi, 0, 0)])]
+    found = align_poses([_pose((0.0, 0, 0), (0.1 * i, 0, 0)) for i in range(3)], wanted)
+    assert np.linalg.det(found.rotation) == pytest.approx(1.0)
+
+
+def test_centres_that_are_mirrored_do_not_turn_the_scale_negative():
+    wanted = [pose.copy() for pose in POSES]
+    for pose in wanted:
+        pose[:3, 3] *= -1
+    assert align_poses(POSES, wanted).scale == 1.0
 
 
 def test_a_frame_of_its_own_is_upright_and_one_unit_deep():
@@ -66,6 +81,11 @@ def test_a_frame_of_its_own_is_upright_and_one_unit_deep():
     moved = [frame.pose(pose) for pose in tilted]
     down = np.sum([pose[1, :3] for pose in moved], axis=0)
     np.testing.assert_allclose(down / np.linalg.norm(down), (0, 1, 0), atol=1e-9)
+    forward = np.mean([pose[2, :3] for pose in moved], axis=0)
+    assert abs(forward[0]) < 1e-9
+    assert forward[2] > 0.9
+    far = np.concatenate([points, points[:10] + 1e3])
+    np.testing.assert_allclose(np.median(upright(tilted, far).points(far), axis=0), 0, atol=0.1)
     seen = frame.points(points)
     np.testing.assert_allclose(np.median(seen, axis=0), 0, atol=0.05)
     assert np.mean([np.median(seen @ pose[2, :3] + pose[2, 3]) for pose in moved]) == pytest.approx(1.0)

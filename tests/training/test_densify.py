@@ -11,6 +11,7 @@ from quad_scene import quad_capture
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.training.densify import DensifySettings, blended_error, densify, halves
+from trackersplat.training.densify.strategy import is_round, rounds_left
 from trackersplat.training.initialise import gaussians_from_points
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews
 from trackersplat.training.points.dense import PointSettings, first_points
@@ -72,3 +73,30 @@ def test_the_two_halves_lie_around_the_mean_of_the_whole_along_its_longest_axis(
     assert along.std().item() ** 2 + parts.scales[0, 1].item() ** 2 == pytest.approx(0.75 * 0.25, rel=0.02)
     assert (parts.means - along[:, None] * longest).norm(dim=1).mean() < 0.06
     assert torch.equal(parts.log_scales[:, [0, 2]], whole.log_scales.repeat(2, 1)[:, [0, 2]])
+
+
+def test_colours_are_corrected_before_the_error_is_taken(scene: tuple[Gaussians, TrainingViews, PortableRasterizer]) -> None:
+    gaussians, views, rasterizer = scene
+    plain = blended_error(gaussians, views, rasterizer)
+    perfect = blended_error(gaussians, views, rasterizer, lambda view, color: views.image(view)[0])
+    assert plain[0].max() > 0.01
+    assert (perfect[0] == 0).all()
+    assert torch.equal(perfect[1], plain[1])
+
+
+def test_what_is_removed_is_not_split(scene: tuple[Gaussians, TrainingViews, PortableRasterizer]) -> None:
+    gaussians = scene[0]
+    logits = gaussians.opacity_logits.clone()
+    error = blended_error(*scene)[0]
+    logits[torch.topk(error, 20).indices] = -0.5  # opacity 0.38; theirs are the largest errors still
+    faint = replace(gaussians, opacity_logits=logits)
+    after = _round(scene, faint, DensifySettings(share=0.1, cap=5000, min_opacity=0.4))
+    assert not (after.opacity_logits == -0.5).any()
+
+
+@pytest.mark.parametrize(("every", "until", "steps"), [(100, 0.7, 1000), (30, 0.5, 100), (7, 1.0, 50), (40, 0.7, 30)])
+def test_rounds_come_at_equal_distances_until_their_end_and_each_knows_how_many_are_left(every: int, until: float, steps: int) -> None:
+    settings = DensifySettings(every=every, until=until)
+    rounds = [step for step in range(1, steps + 1) if is_round(settings, step, steps)]
+    assert rounds == list(range(every, int(until * steps) + 1, every))
+    assert [rounds_left(settings, step, steps) for step in rounds] == list(range(len(rounds), 0, -1))

@@ -19,7 +19,7 @@ from trackersplat.motion.quaternions import quaternion_to_matrix
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.training.densify import STRATEGIES, DensifySettings, Fit, strategy
 from trackersplat.training.densify.gradient import RESET, SHRINK, samples, screen_gradient
-from trackersplat.training.densify.mcmc import divided, relocate, wander
+from trackersplat.training.densify.mcmc import MOST_COPIES, divided, relocate, wander
 from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews
 from trackersplat.training.points.dense import PointSettings
@@ -150,6 +150,102 @@ def test_default_keeps_to_the_cap_with_those_pulled_hardest_and_resets_opacities
         densify.after_step(fit, step, None)
         assert torch.equal(fit.optimiser.snapshot().opacities, before) == (step == 1)
     assert fit.optimiser.snapshot().opacities.max().item() == pytest.approx(RESET)
+
+
+def test_default_takes_the_mean_over_the_views_that_pull_and_forgets_it_after_a_round() -> None:
+    settings = DensifySettings(strategy="default", every=2, default_gradient=1e-3, cap=100)
+    fit, densify = _fit(_gaussians([0.5, 0.5, 0.5])), strategy(settings)
+    # Round by round the pulls of two steps: the second Gaussian is above the threshold where it is seen, and only then.
+    for step, (index, amount) in enumerate([(0, 0.4e-3), (2, 0.4e-3), (1, 1.2e-3), (0, 0.9e-3)], start=1):
+        _pull(fit, 1, index, amount)
+        densify.after_step(fit, step, None)
+        assert len(fit.optimiser) == (4 if step == 4 else 3)
+    for step, amount in enumerate((0.2e-3, 0.2e-3, 1.1e-3, 1.3e-3), start=5):
+        _pull(fit, 1, 0, amount)
+        densify.after_step(fit, step, None)
+        assert len(fit.optimiser) == (5 if step == 8 else 4)
+
+
+def test_default_removes_the_faint_however_hard_they_are_pulled_and_resets_no_opacity_at_the_end() -> None:
+    fit = _fit(_gaussians([0.5, 0.001, 0.6]), steps=6)
+    densify = strategy(DensifySettings(strategy="default", every=2, default_gradient=1e-3, min_opacity=0.005, default_reset=5, until=0.7))
+    for step in range(1, 7):
+        _pull(fit, 1, 1 if step <= 2 else 0, 1.0 if step <= 2 else 1e-6)
+        before = fit.optimiser.snapshot()
+        densify.after_step(fit, step, None)
+        assert len(fit.optimiser) == (3 if step < 2 else 2)
+        if step == 5:
+            assert torch.equal(fit.optimiser.snapshot().opacities, before.opacities)
+
+
+def test_large_is_a_part_of_the_scene_extent() -> None:
+    """The same Gaussian is split in a small scene and doubled in a large one."""
+    for extent, split in ((1.0, True), (1e3, False)):
+        fit = replace(_fit(_gaussians([0.5, 0.5])), extent=extent)
+        before = fit.optimiser.snapshot()
+        densify = strategy(DensifySettings(strategy="default", every=1, default_gradient=1e-3, cap=9))
+        _pull(fit, 1, 0, 1.0)
+        densify.after_step(fit, 1, None)
+        after = fit.optimiser.snapshot().log_scales
+        assert len(after) == 3
+        assert torch.allclose(after[-1], before.log_scales[0] - (math.log(SHRINK) if split else 0.0), atol=1e-6)
+
+
+def test_the_screen_gradient_is_that_of_the_view_that_was_drawn_and_none_behind_it() -> None:
+    fit = _fit(_gaussians([0.5, 0.5]))
+    densify = strategy(DensifySettings(strategy="default", every=1, default_gradient=1e-3, cap=9))
+    # A pull across view 2 that is just strong enough there; seen by the first view it would be another.
+    _pull(fit, 2, 0, 0.99e-3)
+    densify.after_step(fit, 1, None)
+    assert len(fit.optimiser) == 2
+    _pull(fit, 2, 0, 1.01e-3)
+    densify.after_step(fit, 2, None)
+    assert len(fit.optimiser) == 3
+    camera = fit.views.cameras[0]
+    behind = torch.tensor(camera.center - 2.0 * camera.rotation[2]).float()[None]
+    assert (screen_gradient(behind, torch.ones(1, 3), camera) == 0).all()
+
+
+def test_copies_of_mcmc_follow_the_opacity_and_are_bounded() -> None:
+    opacities = [0.8] * 40 + [0.2] * 40 + [0.001] * 400
+    gaussians = _gaussians(opacities)
+    fit = _fit(gaussians)
+    relocate(fit, DensifySettings(strategy="mcmc", min_opacity=0.005, share=0.0, cap=480), rounds=1)
+    after = fit.optimiser.snapshot()
+    strong = (after.means[:, None] == gaussians.means[None, :40]).all(-1).any(1).sum().item()
+    assert len(after) == 480
+    assert strong == pytest.approx(40 + 320, abs=4 * math.sqrt(400 * 0.8 * 0.2))
+    fit = _fit(_gaussians([0.8] + [0.001] * 200))
+    relocate(fit, DensifySettings(strategy="mcmc", min_opacity=0.005, share=0.0, cap=201), rounds=1)
+    assert len(fit.optimiser) == MOST_COPIES
+
+
+def test_where_mcmc_must_give_up_some_the_most_opaque_stay_in_their_order() -> None:
+    gaussians = _gaussians([0.3, 0.9, 0.001, 0.5, 0.7])
+    fit = _fit(gaussians)
+    relocate(fit, DensifySettings(strategy="mcmc", min_opacity=0.005, share=0.0, cap=2), rounds=1)
+    assert torch.equal(fit.optimiser.snapshot().means, gaussians.means[[1, 4]])
+
+
+def test_mcmc_shakes_with_the_rate_of_the_means_and_anew_in_every_step() -> None:
+    """The noise is proportional to its strength and the learning rate, which falls; and no two steps have the same."""
+    gaussians = _gaussians([0.001] * 50)
+    shifts = []
+    for strength in (1e4, 2e4, 0.0):
+        fit, densify = _fit(gaussians), strategy(DensifySettings(strategy="mcmc", every=1000, mcmc_noise=strength))
+        own = []
+        for step in (1, 2):
+            before = fit.optimiser.snapshot().means
+            densify.after_step(fit, step, None)
+            own.append(fit.optimiser.snapshot().means - before)
+        shifts.append(own)
+    rate = fit.optimiser.means_rate
+    expected = wander(gaussians, 1e4 * rate, torch.Generator().manual_seed(3))
+    assert torch.allclose(shifts[0][0], expected, atol=1e-6)
+    assert torch.allclose(shifts[1][0], 2 * shifts[0][0], atol=2e-6)
+    assert shifts[0][0].abs().max() > 1e-4
+    assert not torch.allclose(shifts[0][0], shifts[0][1], atol=1e-5)
+    assert (shifts[2][0] == 0).all()
 
 
 def test_samples_of_a_gaussian_are_distributed_as_it_is() -> None:

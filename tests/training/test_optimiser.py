@@ -71,6 +71,17 @@ def test_rebuilding_keeps_the_moments_of_those_that_stay() -> None:
     assert torch.equal(rebuilt.snapshot().means[:3], whole.snapshot().means[keep])
 
 
+def test_what_is_overwritten_has_no_momentum_and_the_rest_keeps_its_own() -> None:
+    optimiser = Optimiser(_gaussians(), LearningRates(), 1.0, steps=100)
+    optimiser.step(_loss(optimiser.gaussians()))
+    optimiser.overwrite("opacity_logits", torch.full((8,), -4.0))
+    before = optimiser.snapshot()
+    assert (before.opacity_logits == -4.0).all()
+    optimiser.step(sum((0.0 * tensor).sum() for tensor in optimiser.gaussians().tensors().values()))  # type: ignore[arg-type]
+    assert torch.equal(optimiser.snapshot().opacity_logits, before.opacity_logits)
+    assert not torch.equal(optimiser.snapshot().log_scales, before.log_scales)
+
+
 def test_every_view_is_drawn_once_before_any_is_drawn_again_and_held_out_ones_never() -> None:
     capture = quad_capture(forbid_held_out=True)
     views = TrainingViews(capture, 0, torch.device("cpu"), seed=4)

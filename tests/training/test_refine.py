@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from quad_scene import quad_capture
@@ -12,7 +14,8 @@ from trackersplat.rendering.choose import choose_rasterizer
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.training.densify import DensifySettings
 from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
-from trackersplat.training.optimiser import LearningRates
+from trackersplat.training.losses import photometric_loss
+from trackersplat.training.optimiser import LearningRates, TrainingViews
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.refine import RefineSettings, refine_frame
 from trackersplat.training.stiffness import Stiffness
@@ -56,6 +59,31 @@ def test_stiffness_keeps_neighbours_together_and_the_images_matched(first: Gauss
         scores.append(held_out_psnr(capture, 0, rasterizer, last.gaussians) or 0.0)
     assert strains[1] < 0.5 * strains[0]
     assert scores[1] > scores[0] - 0.3
+
+
+def test_what_is_frozen_is_part_of_the_picture_that_is_compared(first: Gaussians) -> None:
+    """The loss of the first step is that of all Gaussians together."""
+    capture, rasterizer = quad_capture(forbid_held_out=True), PortableRasterizer()
+    settings = replace(RefineSettings(steps=1), seed=5)
+    static = first.means[:, 0] > 0.1
+    *_, last = refine_frame(first, static, capture, 0, rasterizer, settings)
+    views = TrainingViews(capture, 0, torch.device("cpu"), 5)
+    view = views.draw()
+    expected = photometric_loss(rasterizer.render(first, [views.cameras[view]]).color, views.image(view))
+    assert last.loss == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_neighbour_that_is_frozen_holds_what_is_refined_beside_it(first: Gaussians) -> None:
+    """One Gaussian alone is refined, in a frame in which all have moved: stiffness keeps it with those that stay."""
+    capture, rasterizer = quad_capture(forbid_held_out=True), PortableRasterizer()
+    chosen = int((first.means - first.means.new_tensor((0.0, 0.0, 2.6))).norm(dim=1).argmin())
+    static = torch.ones(len(first), dtype=torch.bool)
+    static[chosen] = False
+    strays = []
+    for stiffness in (0.0, 1e3):
+        *_, last = refine_frame(first, static, capture, 2, rasterizer, RefineSettings(steps=40, stiffness=stiffness))
+        strays.append(float((last.gaussians.means - first.means)[chosen].norm()))
+    assert strays[1] < 0.3 * strays[0]
 
 
 def test_what_was_not_moved_is_not_held_back() -> None:

@@ -137,6 +137,19 @@ def test_the_average_is_the_mean_of_the_states_of_one_number_of_gaussians() -> N
     assert mean is not None
     assert torch.allclose(mean.means, (states[0].means - 2.0) / 3, atol=1e-6)
     assert torch.allclose(mean.quats, states[0].quats)
+    kept = mean.means.clone()
+    average.add(states[2])
+    assert torch.equal(mean.means, kept)
+    assert torch.equal(states[0].means, _gaussians(6).means)
+
+
+def test_the_result_is_the_mean_over_the_last_part_of_the_steps() -> None:
+    settings = replace(SETTINGS, steps=20, report_every=1, densify=replace(SETTINGS.densify, every=1000))
+    states = [progress.gaussians.means for progress in _fit(settings) if not progress.stage]
+    assert len(states) == 20
+    averaged = _fit(replace(settings, average=0.25))[-1].gaussians.means
+    assert torch.allclose(averaged, torch.stack(states[15:]).mean(dim=0), atol=1e-6)
+    assert not torch.allclose(averaged, states[-1], atol=1e-5)
 
 
 def test_pruning_removes_the_least_weighty_up_to_their_share_in_order() -> None:
@@ -159,8 +172,17 @@ def test_the_largest_count_is_the_last_that_fits_into_its_share_of_the_memory() 
     assert bytes_needed(most, degree, pixels, 27 * pixels) <= MEMORY_SHARE * free < bytes_needed(most + 1, degree, pixels, 27 * pixels)
     # 59 floats at degree 3, in eight copies, and 1200 bytes beside
     assert bytes_needed(1000, 3, 0, 0) == 1000 * (59 * 4 * 8 + 1200)
+    # and of images 400 bytes per pixel of the largest, which is rendered, and three of each, which stay
+    assert bytes_needed(0, 3, 1000, 0) == 400_000
+    assert bytes_needed(0, 3, 0, 1000) == 3000
     assert most_gaussians(2**20, degree, pixels, pixels) == 0
     assert free_memory(torch.device("cpu")) is None
+
+
+def test_what_the_process_holds_and_does_not_use_is_free_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("memory_reserved", 700), ("memory_allocated", 500), ("mem_get_info", (3000, 9000))):
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    assert free_memory(torch.device("cuda")) == 3200
 
 
 def test_the_memory_bounds_points_and_gaussians_and_too_little_is_said() -> None:

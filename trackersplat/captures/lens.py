@@ -164,7 +164,18 @@ def _fills(lens: LensModel, K: np.ndarray, x_edges: tuple[float, float], y_edges
         x.max() - x.min() >= MIN_SHOWN * lens.width
         and min(x.min() - x_edges[0], x_edges[1] - x.max(), y.min() - y_edges[0], y_edges[1] - y.max()) >= -slack
     )  # False for NaN
-    return bool(inside) and bool((np.diff(x, axis=1) > 0).all() and (np.diff(y, axis=0) > 0).all())
+    return bool(inside) and bool((np.diff(x, axis=1) > 0).all() and (np.diff(y, axis=0) > 0).all()) and not _turned_over(x, y)
+
+
+def _turned_over(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether a grid (R, C) of pixels is anywhere: in corners a lens may fold along the diagonal while each axis keeps its order."""
+    across, down = (np.diff(np.stack([x, y]), axis=axis) for axis in (2, 1))
+    # Of each cell the two triangles, from its first corner and from its last.
+    for part in (slice(None, -1), slice(1, None)):
+        (a, b), (c, d) = across[:, part], down[:, :, part]
+        if not (a * d > b * c).all():
+            return True
+    return False
 
 
 def _edge(lens: LensModel, pixels: np.ndarray) -> np.ndarray:

@@ -125,7 +125,8 @@ class _Scene:
         means = gaussians.means.detach().double()
         colours = (0.5 + SH_C0 * gaussians.sh[:, 0]).detach().double()  # of no view in particular, in about [0, 1]
         neighbours, distances = nearest_neighbours(means, max(settings.rotation_neighbours, settings.neighbours))
-        near = torch.exp(-0.5 * (distances / distances.median(dim=1, keepdim=True).values.clamp_min(1e-12)).square())
+        usual = distances.median(dim=1, keepdim=True).values if distances.shape[1] else distances.new_ones(len(means), 1)
+        near = torch.exp(-0.5 * (distances / usual.clamp_min(1e-12)).square())
         difference = (colours[neighbours] - colours[:, None]).square().sum(-1)
         alike = torch.exp(-0.5 * difference / settings.colour_scale**2).clamp_min(1e-3)
         closest = slice(settings.neighbours)
@@ -139,7 +140,7 @@ class _Scene:
         return _Scene(
             self.means.repeat(times, 1),
             self.pixel.repeat(times),
-            (shift + self.neighbours).reshape(-1, self.neighbours.shape[1]),
+            (shift + self.neighbours).flatten(0, 1),
             self.affinity.repeat(times, 1),
             self.distances.repeat(times, 1),
             self.graph.repeated(count, times),

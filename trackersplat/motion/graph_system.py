@@ -14,6 +14,7 @@ from trackersplat.motion.symmetric import DIAGONAL, inverse, isotropic, product
 
 _COLOUR_FLOOR = 0.02  # texture is no border: a strong edge of colour alone only weakens
 _CLOSEST = 0.5  # shortest edge over the median of its end's: pairs that nearly coincide make the systems stiff, and nothing else
+_SHORTEST = 1e-2  # shortest edge over the median of all: where more coincide than there are neighbours, all medians of ends are 0
 _STIFFEST = 300.0  # largest weight of a measurement over that of its edges: as good as fixed, and the system stays well conditioned
 TOLERANCE = 1e-6  # relative residual of the conjugate gradients
 _MOST_STEPS = 500
@@ -39,11 +40,13 @@ class Graph:
 def neighbour_graph(indices: Tensor, distances: Tensor, colours: Tensor, colour_scale: float) -> Graph:
     """The symmetric graph of nearest neighbours (N, k); likeness of colours (N, 3) makes the affinity.
 
-    Its lengths are at least half the median distance of the neighbours.
+    Its lengths are at least half the median distance of the neighbours, and a hundredth of that of all that are apart; 1 where none are.
     """
     count, k = indices.shape
     if k:
-        distances = distances.maximum(_CLOSEST * distances.median(dim=1, keepdim=True).values)
+        apart = distances[distances > 0]
+        shortest = _SHORTEST * float(apart.median()) if len(apart) else 1.0
+        distances = distances.maximum(_CLOSEST * distances.median(dim=1, keepdim=True).values).clamp_min(shortest)
     first = torch.arange(count, device=indices.device).repeat_interleave(k)
     second = indices.reshape(-1)
     low, high = torch.minimum(first, second), torch.maximum(first, second)
@@ -105,7 +108,9 @@ class GraphSystem:
             pull = edges[:, None] * jump
             right.index_add_(0, i[at_i], pull[at_i]).index_add_(0, j[at_j], pull[at_j], alpha=-1.0)
         guess = torch.zeros_like(right) if start is None else start[self._reached]
-        diagonal = weight + isotropic(stiffness + fade)
+        # A node that nothing holds, on its own and told nothing of this, is to stay 0 and not 0 / 0.
+        stiffness = torch.where((stiffness > 0) | (mean > 0), stiffness + fade, 1.0)
+        diagonal = weight + isotropic(stiffness)
         result[self._reached] = _conjugate_gradients(self._steps, diagonal, edges[self._edge], right, guess, tolerance)
         return result
 

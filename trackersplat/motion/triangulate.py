@@ -148,6 +148,8 @@ def _linearised(
     error_x = (x - start_x / start_depth) * fx - displacements[..., 0].double()
     error_y = (y - start_y / start_depth) * fy - displacements[..., 1].double()
     has_say = torch.isfinite(variances) & (variances > 0) & (depth > _NEAR)
+    # A view without a say may have no number to say.
+    error_x, error_y = torch.where(has_say, error_x, 0.0), torch.where(has_say, error_y, 0.0)
     precision = torch.where(has_say, 1.0 / variances.double().clamp_min(1e-12), 0.0)
     return error_x, error_y, row_x, row_y, precision, depth / (0.5 * (fx + fy))
 

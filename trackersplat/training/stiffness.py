@@ -16,8 +16,6 @@ from trackersplat.rendering.rasterizer import Rendering
 NEIGHBOURS = 8
 COLOUR_SCALE = 0.15  # difference of colours, whose range is 1, at which neighbours are hardly taken for one surface
 
-_SHORTEST = 1e-2  # of the median distance
-
 
 class Stiffness:
     """``weight / M sum_ij a_ij |u_i - u_j|^2 / l_ij^2``, with ``u`` how far the M moving means have come from where they started.
@@ -51,9 +49,7 @@ def _laplacian(graph: Graph, moving: Tensor, count: int) -> Tensor:
     place = torch.full((count,), -1, device=moving.device)
     place[moving] = torch.arange(len(moving), device=moving.device)
     i, j = place[graph.first], place[graph.second]
-    # Where many coincide they hold together, but not without end.
-    shortest = max(_SHORTEST * float(graph.length.median()), 1e-9) if len(graph.length) else 1.0
-    weight = graph.affinity / graph.length.clamp_min(shortest).square()
+    weight = graph.affinity / graph.length.square()
     first, second = i >= 0, j >= 0
     both = first & second
     rows = torch.cat((i[first], j[second], i[both], j[both]))

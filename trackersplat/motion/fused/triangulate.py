@@ -136,6 +136,9 @@ def _triangulate(  # type: ignore[no-untyped-def]
                 ey = (y - sy * start) * fy - tl.load(displacements + 2 * at + 1, mask=there, other=0.0).to(tl.float64)
                 says = says & (depth > NEAR)
                 precision = tl.where(says, 1.0 / tl.maximum(variance.to(tl.float64), 1e-12), 0.0)
+                # A view without a say may have no number to say.
+                ex = tl.where(says, ex, 0.0)
+                ey = tl.where(says, ey, 0.0)
                 square = ex * ex + ey * ey
                 soft = 1.0 + square * precision * (1.0 / (KERNEL * KERNEL))
                 robust = 1.0 / (soft * soft)
@@ -143,9 +146,6 @@ def _triangulate(  # type: ignore[no-untyped-def]
                     weight = precision
                     if iteration >= ROBUST_FROM:
                         weight = precision * robust
-                    # A view without a say may have no number to say.
-                    ex = tl.where(says, ex, 0.0)
-                    ey = tl.where(says, ey, 0.0)
                     ux = fx * near * (r00 - x * r20)
                     uy = fx * near * (r01 - x * r21)
                     uz = fx * near * (r02 - x * r22)
