@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from trackersplat.terminal import StepBar
+from trackersplat.captures.registry import open_capture
+from trackersplat.runs.events import Stage, Started, StepDone
+from trackersplat.terminal import StepBar, TextProgress
 
 
 def _shown(*steps: tuple[str, int, int]) -> str:
@@ -43,3 +46,16 @@ def test_the_clock_goes_on_after_a_step_that_is_complete() -> None:
 
 def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
     assert _shown(("unpacking take[b].zip, MB", 1, 9)).startswith("unpacking take[b].zip, MB ")
+
+
+def test_a_stage_after_steps_does_not_keep_their_number(small_capture_folder: Path) -> None:
+    """Of a reconstruction: optimising takes 1000 steps, measuring an unknown number."""
+    progress = TextProgress(open_capture(small_capture_folder))
+    progress._console.file = io.StringIO()
+    for event in (Started((0,), "CPU", 1000, 100), Stage(0, "optimise"), StepDone(0, 1000, 1000, 0.01, 5000, None), Stage(0, "measure")):
+        progress.show(event)
+    with progress._console.capture() as capture:
+        progress._console.print(progress._bars.get_renderable())
+    assert "frame 1 measuring" in capture.get()
+    assert "0/?" in capture.get()
+    assert "1000" not in capture.get()

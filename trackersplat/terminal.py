@@ -53,21 +53,22 @@ class JsonLines:
 
 
 class StepBar(Progress):
-    """A bar of one line that says what is being done and how far it is; it shows between `start` and `stop` and leaves nothing behind.
+    """A line that says what is being done and how far it is; it shows between `start` and `stop` and leaves nothing behind.
 
-    As a context manager it starts and stops itself.
+    As a context manager it starts and stops itself. Other tasks of rich's may be added beside.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         what = TextColumn("{task.description}", markup=False)  # names of files may look like markup
-        super().__init__(what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console, transient=True)
-        self.add_task("", total=None)
+        note = TextColumn("{task.fields[note]}", markup=False)
+        super().__init__(what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), note, console=console, transient=True)
+        self._now = self.add_task("", total=None, note="")
 
-    def show(self, what: str, done: int, total: int) -> None:
+    def show(self, what: str, done: int, total: int, note: str = "") -> None:
         """``done`` of ``total`` steps; a total of 0 is one that is not known."""
-        [bar] = self.tasks
+        bar = next(task for task in self.tasks if task.id == self._now)
         bar.total, bar.finished_time = total or None, None  # `update` takes back neither a known total nor the end of an earlier step
-        self.update(bar.id, description=what, completed=done)
+        self.update(bar.id, description=what, completed=done, note=note)
 
 
 class TextProgress:
@@ -77,12 +78,8 @@ class TextProgress:
         self._console = Console(highlight=False)
         self._capture = capture
         self._stage = ""
-        self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"),
-            console=self._console, transient=True,
-        )  # fmt: skip
+        self._bars = StepBar(self._console)
         self._all: TaskID | None = None
-        self._now: TaskID | None = None
 
     def __enter__(self) -> TextProgress:
         _print_warnings(self._console, self._capture.warnings)
@@ -98,13 +95,12 @@ class TextProgress:
                 count = f"{len(frames)} frame{'' if len(frames) == 1 else 's'}"
                 self._console.print(f"{escape(self._capture.name)}: {count} to reconstruct on {escape(device)}")
                 self._all = self._bars.add_task("frames", total=len(frames), note="")
-                self._now = self._bars.add_task("", total=None, note="")
             case Stage(frame=frame, name=name, detail=detail):
                 self._stage = STAGES.get(name, name)
-                self._update(f"frame {frame + 1} {self._stage}", None, 0, detail)
+                self._bars.show(f"frame {frame + 1} {self._stage}", 0, 0, detail)
             case StepDone(frame=frame, step=step, steps=steps, loss=loss, gaussians=count, psnr=psnr):
                 note = f"loss {loss:.4f}, {count:,} Gaussians" + (f", held out {psnr:.2f} dB" if psnr is not None else "")
-                self._update(f"frame {frame + 1} {self._stage}", steps, step, note)
+                self._bars.show(f"frame {frame + 1} {self._stage}", step, steps, note)
             case FrameDone():
                 self._console.print(f"  frame {event.frame + 1:>4}  {frame_sentence(event)}")
                 if self._all is not None:
@@ -113,10 +109,6 @@ class TextProgress:
                 self._console.print(f"Finished in {seconds:.1f} s.")
             case _:
                 return
-
-    def _update(self, description: str, total: int | None, done: int, note: str) -> None:
-        if self._now is not None:
-            self._bars.update(self._now, description=description, total=total, completed=done, note=escape(note))
 
 
 def frame_sentence(done: FrameDone) -> str:

@@ -47,8 +47,10 @@ def test_the_picture_from_a_view_never_looked_at_gets_better(fitted: list[Progre
 
 
 def test_the_cap_is_respected_and_reached(fitted: list[Progress]) -> None:
-    assert max(len(p.gaussians) for p in fitted) <= 1500
-    assert len(fitted[-1].gaussians) == 1500
+    counts = [len(p.gaussians) for p in fitted]
+    assert max(counts) == 1500
+    assert counts[-2] == 1500  # and what no view shows is left out at the very end
+    assert 1400 < counts[-1] <= 1500
 
 
 def test_the_same_seed_gives_the_same_bits_and_measuring_changes_none_of_them(fitted: list[Progress]) -> None:

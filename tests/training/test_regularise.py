@@ -144,7 +144,7 @@ def test_the_average_is_the_mean_of_the_states_of_one_number_of_gaussians() -> N
 
 
 def test_the_result_is_the_mean_over_the_last_part_of_the_steps() -> None:
-    settings = replace(SETTINGS, steps=20, report_every=1, densify=replace(SETTINGS.densify, every=1000))
+    settings = replace(SETTINGS, steps=20, report_every=1, densify=replace(SETTINGS.densify, every=1000), prune=0.0)
     states = [progress.gaussians.means for progress in _fit(settings) if not progress.stage]
     assert len(states) == 20
     averaged = _fit(replace(settings, average=0.25))[-1].gaussians.means

@@ -8,13 +8,12 @@ from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from trackersplat.metrics.points import PointErrors
 from trackersplat.runs.bench_motion import METHODS, MOVED, BaseDone, DistanceDone
 from trackersplat.runs.events import FrameDone, Stage, Started, StepDone
-from trackersplat.terminal import STAGES
+from trackersplat.terminal import STAGES, StepBar
 
 _COLUMNS = ("away", " share", " ", "PSNR", "SSIM", "dyn.\nPSNR", "3D\nmedian", "3D\n90 %", "s")
 _LEFT = (" share", " ")
@@ -28,11 +27,7 @@ class MotionTable:
         self._title = title
         self._rows: list[DistanceDone] = []
         self._stage = ""
-        self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"),
-            console=self._console,
-        )  # fmt: skip
-        self._now = self._bars.add_task("", total=None, note="")
+        self._bars = StepBar(self._console)
         self._live = Live(console=self._console, get_renderable=self._picture, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> MotionTable:
@@ -50,9 +45,9 @@ class MotionTable:
                 self._live.console.print(f"frame {frames[0] + 1} is fitted first, on {escape(device)}")
             case Stage(frame=frame, name=name, detail=detail):
                 self._stage = STAGES.get(name, name)
-                self._update(f"frame {frame + 1} {self._stage}", None, 0, detail)
+                self._bars.show(f"frame {frame + 1} {self._stage}", 0, 0, detail)
             case StepDone(frame=frame, step=step, steps=steps):
-                self._update(f"frame {frame + 1} {self._stage}", steps, step, "")
+                self._bars.show(f"frame {frame + 1} {self._stage}", step, steps)
             case FrameDone(frame=frame, seconds=seconds):
                 self._live.console.print(f"frame {frame + 1} fitted in {seconds:.1f} s")
             case BaseDone(frame=frame, gaussians=count, psnr=score):
@@ -61,9 +56,6 @@ class MotionTable:
                 self._rows.append(event)
             case _:
                 return
-
-    def _update(self, description: str, total: int | None, done: int, note: str) -> None:
-        self._bars.update(self._now, description=description, total=total, completed=done, note=escape(note))
 
     def _picture(self) -> RenderableType:
         return Group(motion_table(self._title, self._rows), self._bars) if self._rows else self._bars

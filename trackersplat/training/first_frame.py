@@ -43,7 +43,7 @@ class FirstFrameSettings:
     regularisation: Regularisation = field(default_factory=Regularisation)
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
     average: float = 0.0  # the result is the mean over this last part of the steps, once Gaussians are no more exchanged; 0: the last state
-    prune: float = 0.0  # part of the blending weight that may go with the least weighty Gaussians at the end
+    prune: float = 1e-4  # part of the blending weight that may go with the least weighty Gaussians at the end: with those that none shows
     report_every: int = 10  # steps between two records
     measure_every: int = 0  # steps between two measurements on the held-out cameras; 0 never
     validate: str | None = None  # a training camera that is left out of the fit and says when to stop
