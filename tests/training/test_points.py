@@ -7,11 +7,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 from quad_scene import CARD, CARD_HALF, WALL, cast, quad_capture
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
+from trackersplat.training.points import sweep_torch
 from trackersplat.training.points.dense import PointSettings, first_points, sweep_points
 from trackersplat.training.points.fusion import fuse
 from trackersplat.training.points.semiglobal import aggregate, best_plane
@@ -82,6 +84,32 @@ def test_semi_global_aggregation_of_one_row_is_the_exact_minimum_over_all_paths(
     for x in range(5):
         both_ways = cheapest(list(range(x + 1))) + cheapest(list(range(4, x - 1, -1)))
         assert (total[0, x] == both_ways + 2 * cost[0, x].astype(np.int64)).all()  # the two vertical paths have length 1
+
+
+def test_paths_of_many_views_together_are_those_of_one_after_the_other() -> None:
+    rng = np.random.default_rng(7)
+    cost = rng.integers(0, 256, (2, 9, 13, 24)).astype(np.uint8)
+    image = rng.uniform(0, 255, (2, 9, 13)).astype(np.float32)
+    padded = torch.full((2, 9, 13, 30), sweep_torch._BEYOND, dtype=torch.int16)  # planes that these views do not have
+    padded[..., :24] = torch.from_numpy(cost)
+    together = sweep_torch.aggregate(padded, torch.from_numpy(image), 24, 240)[..., :24]
+    for view in range(2):
+        np.testing.assert_array_equal(together[view].numpy(), aggregate(cost[view], image[view], 24, 240))
+
+
+_CUDA = pytest.param("cuda", marks=(pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")))
+
+
+@pytest.mark.parametrize("device", ["cpu", _CUDA])
+def test_a_sweep_in_torch_finds_the_same_depths(device: str) -> None:
+    views = [_view(camera)[0] for camera in quad_capture(width=160, height=120).cameras]
+    jobs = [sweep_torch.Sweep(views[0], views[1:4], 1.5, 6.0), sweep_torch.Sweep(views[2], [views[1], views[3]], 2.0, 9.0)]
+    for job, got in zip(jobs, sweep_torch.depth_maps(jobs, torch.device(device)), strict=True):
+        expected = sweep(job.reference, list(job.others), job.near, job.far)
+        off = np.abs(1 / got.depth - 1 / expected.depth)
+        step = (1 / job.near - 1 / job.far) / 24
+        assert np.mean(off < 0.1 * step) > 0.97  # rounding decides where nothing matches
+        assert np.mean(np.abs(got.mismatch - expected.mismatch) < 0.05) > 0.97
 
 
 def test_fused_points_are_those_that_enough_views_agree_on_and_each_only_once() -> None:

@@ -140,14 +140,14 @@ def fit_first_frame(capture: Capture, frame: int, rasterizer: Rasterizer, settin
     settings = settings.for_pixels(sum(sizes)).for_views([capture.cameras[i] for i in cameras])
     if (free := free_memory(device)) is not None:
         settings = settings.for_memory(free, max(sizes), sum(sizes))
-    points = yield from _points(capture, frame, settings)
+    points = yield from _points(capture, frame, settings, device)
     gaussians = gaussians_from_points(points, settings.sh_degree, device)
     yield Progress(0, settings.steps, math.nan, gaussians, stage="optimise", detail=f"{len(gaussians):,} Gaussians")
     yield from _optimised(capture, frame, rasterizer, settings, points, gaussians, judge)
 
 
-def _points(capture: Capture, frame: int, settings: FirstFrameSettings) -> Generator[Progress, None, PointCloud]:
-    finding = sweep_points(capture, capture.training_cameras, frame, settings.points)
+def _points(capture: Capture, frame: int, settings: FirstFrameSettings, device: torch.device) -> Generator[Progress, None, PointCloud]:
+    finding = sweep_points(capture, capture.training_cameras, frame, settings.points, device)
     while True:
         try:
             detail = next(finding)

@@ -7,10 +7,12 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 import cv2
 import numpy as np
+import torch
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
@@ -21,6 +23,7 @@ from trackersplat.training.points.patchmatch import patchmatch
 from trackersplat.training.points.rig import surrounding_rig
 from trackersplat.training.points.surround import floating, foreground_hull, shell_points
 from trackersplat.training.points.sweep import DepthMap, View, sweep
+from trackersplat.training.points.sweep_torch import Sweep, depth_maps
 from trackersplat.training.points.views import FEW, depth_range, far_apart, neighbours, tighten
 
 DETAIL_FLOOR = 6.0  # grey levels per pixel; a flat region gets points as if it had this much detail
@@ -29,6 +32,7 @@ SHELL_SIDE = 360  # pixels, longer side of the images that find what surrounds t
 SHELL_SHARE, HULL_SHARE = 0.35, 0.25  # of the points, where the cameras surround the scene; the sweep gives the rest
 SLANTED_TOLERANCE, MISMATCH = 0.02, 0.2  # of slanted patches: as fusion.TOLERANCE, and from which on a patch is not believed
 _THREADS = 8  # at most; each holds a cost volume
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ def first_points(capture: Capture, cameras: Sequence[int], frame: int, settings:
             return cloud
 
 
-def sweep_points(capture: Capture, cameras: Sequence[int], frame: int, settings: PointSettings) -> Generator[str, None, PointCloud]:
-    """`first_points` step by step: yields what it is doing, for people, and returns the points."""
+def sweep_points(
+    capture: Capture, cameras: Sequence[int], frame: int, settings: PointSettings, device: torch.device = _CPU
+) -> Generator[str, None, PointCloud]:
+    """`first_points` step by step: yields what it is doing, for people, and returns the points. Planes are swept on the device."""
     own = capture.points if frame == 0 else None
     if own is not None and not own.sparse and len(own.xyz) >= settings.enough:
         yield f"{len(own.xyz):,} points of the capture"
@@ -73,10 +79,10 @@ def sweep_points(capture: Capture, cameras: Sequence[int], frame: int, settings:
     if not slanted:
         coarse = [_view(capture.cameras[i], images[i], _COARSE_SIDE) for i in cameras]
         yield f"depth range of {len(cameras)} views"
-        rough = fuse([v.camera for v in coarse], [m.depth for m in _depth_maps(coarse, ranges, settings)], tolerance=0.03)
+        rough = fuse([v.camera for v in coarse], [m.depth for m in _depth_maps(coarse, ranges, settings, device)], tolerance=0.03)
         ranges = [tighten(view.camera, rough.xyz, known) for view, known in zip(coarse, ranges, strict=True)]
     maps: list[DepthMap] = []
-    with closing(_depth_maps(views, ranges, settings, slanted)) as found:
+    with closing(_depth_maps(views, ranges, settings, device, slanted)) as found:
         for depth_map in found:
             maps.append(depth_map)
             yield f"depth of view {len(maps)} of {len(views)}"
@@ -117,16 +123,25 @@ def sweep_points(capture: Capture, cameras: Sequence[int], frame: int, settings:
 
 
 def _depth_maps(
-    views: list[View], ranges: list[tuple[float, float]], settings: PointSettings, slanted: bool = False
+    views: list[View], ranges: list[tuple[float, float]], settings: PointSettings, device: torch.device, slanted: bool = False
 ) -> Generator[DepthMap, None, None]:
-    """The depth map of every view, in order, computed by several threads."""
+    """The depth map of every view, in order, computed by several threads or on a GPU."""
     cameras = [view.camera for view in views]
+    helpers = [[views[i] for i in neighbours(cameras, reference, *ranges[reference])] for reference in range(len(views))]
+    if device.type != "cpu" and not slanted:
+        for _, run in groupby(range(len(views)), lambda i: (views[i].gray.shape, bool(helpers[i]))):
+            alike = list(run)
+            if helpers[alike[0]]:
+                yield from depth_maps([Sweep(views[i], helpers[i], *ranges[i]) for i in alike], device)
+            else:
+                yield from (_unknown(views[i]) for i in alike)
+        return
 
     def one(reference: int) -> DepthMap:
         near, far = ranges[reference]
-        others = [views[i] for i in neighbours(cameras, reference, near, far)]
+        others = helpers[reference]
         if not others:
-            return DepthMap(*(np.zeros_like(views[reference].gray) for _ in range(2)))
+            return _unknown(views[reference])
         if slanted:
             return patchmatch(views[reference], others, near, far, settings.seed)
         return sweep(views[reference], others, near, far)
@@ -136,6 +151,10 @@ def _depth_maps(
         yield from pool.map(one, range(len(views)))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _unknown(view: View) -> DepthMap:
+    return DepthMap(np.zeros_like(view.gray), np.zeros_like(view.gray))
 
 
 def _thin(surface: Surface, images: list[np.ndarray], count: int, seed: int) -> PointCloud:

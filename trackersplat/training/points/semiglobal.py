@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 PATHS = 4  # left, right, up, down
+EDGE = 16.0  # grey levels between neighbours that halve the price of a jump
 
 
 def aggregate(cost: np.ndarray, image: np.ndarray, step_penalty: int, jump_penalty: int) -> np.ndarray:
@@ -54,7 +55,7 @@ def _advance(cost: np.ndarray, state: np.ndarray, first: bool, edge: float, step
     lowest = state[1]
     for d in range(1, depth):
         lowest = min(lowest, state[d + 1])
-    penalty = max(step + 1, int(jump / (1.0 + abs(edge) / 16.0)))  # edges of 16 grey levels halve it
+    penalty = max(step + 1, int(jump / (1.0 + abs(edge) / EDGE)))
     limit = lowest + penalty
     before = state[0]
     for d in range(depth):

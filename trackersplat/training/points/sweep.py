@@ -41,7 +41,7 @@ def sweep(reference: View, others: list[View], near: float, far: float) -> Depth
     warped by the plane's homography and compared by zero-mean normalised correlation over a window; the two best views count, so
     that a surface hidden from the others still matches. Semi-global aggregation settles patches without texture.
     """
-    inverse = _planes(reference.camera, [v.camera for v in others], near, far)
+    inverse = planes(reference.camera, [v.camera for v in others], near, far)
     cost = _cost_volume(reference, others, inverse)
     total = aggregate(cost, reference.gray, STEP_PENALTY, JUMP_PENALTY)
     plane, matching = (np.empty(reference.gray.shape, dtype=np.float32) for _ in range(2))
@@ -57,8 +57,8 @@ def homography(reference: Camera, other: Camera) -> tuple[np.ndarray, np.ndarray
     return other.K @ motion[:3, :3] @ np.linalg.inv(reference.K), other.K @ motion[:3, 3]
 
 
-def _planes(reference: Camera, others: list[Camera], near: float, far: float) -> np.ndarray:
-    """(D,) inverse depths from far to near."""
+def planes(reference: Camera, others: list[Camera], near: float, far: float) -> np.ndarray:
+    """(D,) inverse depths from far to near, at most a pixel apart in the other views."""
     u, v = np.meshgrid(np.linspace(0, reference.width, 5), np.linspace(0, reference.height, 5))
     pixels = np.stack((u.ravel(), v.ravel(), np.ones(u.size)))
     w = np.linspace(1 / far, 1 / near, 65)
