@@ -95,7 +95,7 @@ def _estimate(
     settings: MotionSettings,
     carried: Carried | None,
 ) -> list[Motion]:
-    with ThreadPoolExecutor(1) as pool:  # the search for neighbours runs on the CPU, so beside a GPU it costs no time
+    with ThreadPoolExecutor(1) as pool:  # neither the graph nor the gathering keeps a GPU busy alone
         preparing = pool.submit(_Scene.of, gaussians, capture_cameras, settings)
         evidence = _gather(rasterizer, gaussians, capture_cameras, tracks, settings)
         scene = preparing.result()
