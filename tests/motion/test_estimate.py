@@ -112,6 +112,16 @@ def test_a_scene_at_rest_is_not_changed_in_any_bit(scene: tuple[Gaussians, list[
     assert motion.static.float().mean() > 0.95
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_hardly_any_gaussians_have_a_motion_as_well(scene: tuple[Gaussians, list[Camera]], count: int) -> None:
+    gaussians, cameras = scene
+    tracks = [exact_tracks(camera, np.eye(3), [np.array((0.05, 0.0, 0.1))] * 2) for camera in cameras]
+    for motion in estimate_motion(PortableRasterizer(), gaussians[:count], cameras, tracks):
+        assert motion.translation.shape == (count, 3)
+        assert torch.isfinite(motion.translation).all()
+        assert torch.isfinite(motion.rotation).all()
+
+
 def test_slow_motion_is_not_lost_from_batch_to_batch(scene: tuple[Gaussians, list[Camera]]) -> None:
     """A wall that creeps 0.3 px a batch: the first batch withholds it, the second lets all of it through."""
     gaussians, cameras = scene
