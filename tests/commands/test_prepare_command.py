@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from instantsplat_stand_in import installed, write_answer
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.cli import main
-from trackersplat.commands.prepare import default_folder
+from trackersplat.commands.prepare import Prepare, default_folder
 from trackersplat.sfm.initialisers import initialiser_info
+from trackersplat.sfm.prepare import Points, PrepareSettings
 
 
 def run(*arguments: str) -> int:
@@ -103,6 +105,11 @@ def test_points_of_a_network_are_reported_with_its_terms_and_a_poor_fit_is_refus
     assert said.startswith("error: VGGT's cameras do not fit the known poses")
     assert "\n" not in said
     assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["tiny"]
+
+
+def test_the_command_offers_the_points_there_are():
+    assert get_args(get_type_hints(Prepare)["points"]) == get_args(Points)
+    assert PrepareSettings().weights == Prepare("demo").weights
 
 
 @pytest.mark.parametrize(

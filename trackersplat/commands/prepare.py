@@ -20,8 +20,8 @@ class Prepare:
     """Find points, and if wanted poses, of a capture's first frame once, in a folder that then opens in place of the capture.
 
     The folder refers to the data, which are only read. Videos or images of several cameras without any calibration can be
-    prepared too: their poses are estimated. Needs pycolmap (pip install '.[sfm]' in the clone), but for points by a network with given
-    poses.
+    prepared too: their poses are estimated. Needs pycolmap (pip install '.[sfm]' in the clone), unless the points are a network's and
+    the poses given.
     """
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
