@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from instantsplat_stand_in import installed
 
 from trackersplat.cli import main
 from trackersplat.commands import machine
@@ -61,6 +62,29 @@ def test_what_is_not_installed_is_said_with_the_way_to_get_it(monkeypatch: pytes
     said = capsys.readouterr().out
     assert "prepare                    no: Finding points and poses needs pycolmap" in said
     assert "pip install '.[sfm]'" in said
+
+
+def test_initialisers_are_listed_with_their_licences_and_what_they_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "instantsplat", None)
+    _, data = as_json(capsys)
+    assert [part["name"] for part in data["initialisers"]] == ["dust3r", "mast3r", "vggt"]
+    assert all(
+        "not installed (pip install instantsplat); its weights are not there (checkpoints/" in p["problem"] for p in data["initialisers"]
+    )
+    monkeypatch.delitem(sys.modules, "instantsplat")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "DUSt3R_ViTLarge_BaseDecoder_512_dpt.pth").touch()
+    with installed(tmp_path / "site"):
+        run()
+        assert "instantsplat" not in sys.modules
+    said = capsys.readouterr().out
+    assert "prepare --points dust3r    works (instantsplat of unknown version and weights are there, not loaded) - code CC BY-NC-SA" in said
+    assert "prepare --points vggt      no: its weights are not there (checkpoints/vggt_1B_commercial.pt; its authors publish them)" in said
 
 
 def test_without_the_demo_the_exit_code_is_2_and_says_why(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

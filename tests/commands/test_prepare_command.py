@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
+import numpy as np
 import pytest
+import torch
+from instantsplat_stand_in import installed, write_answer
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.cli import main
-from trackersplat.commands.prepare import default_folder
+from trackersplat.commands.prepare import Prepare, default_folder
+from trackersplat.sfm.initialisers import initialiser_info
+from trackersplat.sfm.prepare import Points, PrepareSettings
 
 
 def run(*arguments: str) -> int:
@@ -67,6 +74,42 @@ def test_what_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run(str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")) == 2
     assert "there is no such folder" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_points_of_a_network_are_reported_with_its_terms_and_a_poor_fit_is_refused(
+    small_capture_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "pycolmap", None)  # which has nothing to do here
+    assert run(str(small_capture_folder), "--points", "vggt") == 2
+    assert (
+        "error: VGGT does not work here: the package instantsplat is not installed (pip install instantsplat); " in capsys.readouterr().err
+    )
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    capture = open_capture(small_capture_folder)
+    cameras = [capture.cameras[index] for index in capture.training_cameras]
+    xyz = np.random.default_rng(0).uniform((-0.4, -0.3, -0.2), (0.4, 0.3, 0.4), (50, 3))
+    write_answer(tmp_path / "weights", initialiser_info("vggt"), xyz, np.full(xyz.shape, 90), cameras)
+    with installed(tmp_path / "site"):
+        assert run(str(small_capture_folder), "--points", "vggt", "--weights", "weights") == 0
+    said = capsys.readouterr().out
+    assert "50 points by VGGT, median error 0.000 px, poses as given" in said
+    assert "code VGGT License; weights VGGT License (commercial use allowed, military use not)" in said
+    assert "loading" not in said
+    assert "adding" not in said
+    write_answer(tmp_path / "checkpoints", initialiser_info("vggt"), xyz, np.full(xyz.shape, 90), cameras[::-1])
+    with installed(tmp_path / "again"):
+        assert run(str(small_capture_folder), "--points", "vggt", "--out", "prepared/again") == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("error: VGGT's cameras do not fit the known poses")
+    assert "\n" not in said
+    assert [path.name for path in (tmp_path / "prepared").iterdir()] == ["tiny"]
+
+
+def test_the_command_offers_the_points_there_are():
+    assert get_args(get_type_hints(Prepare)["points"]) == get_args(Points)
+    assert PrepareSettings().weights == Prepare("demo").weights
 
 
 @pytest.mark.parametrize(

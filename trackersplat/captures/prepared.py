@@ -2,7 +2,7 @@
 
     prepared.json    where the data lie, what they were, what was done and how well it went
     capture.json     name, fps, held-out cameras, scale, as in any capture's folder; may be edited
-    points3D.ply     points of frame 1, triangulated from features; absent if none were found
+    points3D.ply     points of frame 1, triangulated from features or guessed by a network; absent if none were found
     cameras.json     poses and lenses in place of the given ones (see ``opencv_cameras``), where those were refined or estimated
 
 The data stay where they are and are only read. ``prepared.json`` names them by an absolute path, or "demo"; everything else has a fixed
@@ -156,7 +156,7 @@ def _assembled(folder: Path, record: Record, data: Capture | Footage) -> Capture
 
 
 def _points(folder: Path, record: Record, data: Capture | Footage) -> PointCloud | None:
-    """The triangulated ones; those that came with the data where they are more and the poses are still theirs."""
+    """Those that were found; those that came with the data where they are more and the poses are still theirs."""
     own = data.points if isinstance(data, Capture) and record.poses == "keep" else None
     found = replace(read_points(folder / POINTS), sparse=True) if (folder / POINTS).is_file() else None
     if found is None or (own is not None and len(own.xyz) > len(found.xyz)):

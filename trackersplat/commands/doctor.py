@@ -66,6 +66,8 @@ def print_machine(machine: Machine) -> None:
         line(part.name, works(part.problem, part.note) + escape(f" - {part.title}, {part.licence}"))
     console.print("[bold]Preparation[/bold]")
     line(machine.preparation.name, works(machine.preparation.problem, machine.preparation.note))
+    for part in machine.initialisers:
+        line(f"prepare --points {part.name}", works(part.problem, part.note) + escape(f" - {part.licence}"))
     console.print("[bold]Folders[/bold]")
     for folder in machine.folders:
         state = f"{folder.free / 2**30:.1f} GiB free"

@@ -63,6 +63,7 @@ class Machine:
     rasterisers: tuple[Part, ...]
     trackers: tuple[Part, ...]
     preparation: Part
+    initialisers: tuple[Part, ...]
     folders: tuple[Folder, ...]
     problems: tuple[str, ...]  # that keep the bundled demo from being reconstructed
 
@@ -89,6 +90,7 @@ def examine() -> Machine:
         rasterisers=rasterisers,
         trackers=trackers,
         preparation=_preparation(),
+        initialisers=_initialisers(),
         folders=folders,
         problems=tuple(_problems(rasterisers, trackers, folders)),
     )
@@ -143,6 +145,18 @@ def _preparation() -> Part:
     except InputError as error:
         problem = str(error)
     return Part("prepare", "points and poses from SIFT features (COLMAP)", "BSD-3-Clause", problem, note)
+
+
+def _initialisers() -> tuple[Part, ...]:
+    from trackersplat.sfm.initialisers import PACKAGE, WEIGHTS_FOLDER, known_initialisers, what_is_missing
+
+    parts = []
+    for info in known_initialisers():
+        problem = "; ".join(what_is_missing(info, WEIGHTS_FOLDER)) or None
+        note = "" if problem else f"{PACKAGE} {_version(PACKAGE) or 'of unknown version'} and weights are there, not loaded"
+        licence = info.licence if info.licence == info.weights_licence else f"code {info.licence}, weights {info.weights_licence}"
+        parts.append(Part(info.name, f"points by {info.title}", licence, problem, note))
+    return tuple(parts)
 
 
 def _folders() -> tuple[Folder, ...]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from trackersplat.sfm.prepare import Prepared
 
 
@@ -18,7 +20,8 @@ class Prepare:
     """Find points, and if wanted poses, of a capture's first frame once, in a folder that then opens in place of the capture.
 
     The folder refers to the data, which are only read. Videos or images of several cameras without any calibration can be
-    prepared too: their poses are estimated. Needs pycolmap (pip install '.[sfm]' in the clone).
+    prepared too: their poses are estimated. Needs pycolmap (pip install '.[sfm]' in the clone), unless the points are a network's and
+    the poses given.
     """
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
@@ -34,6 +37,11 @@ class Prepare:
     """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
     scale: float | None = None
     """Make the images this much smaller when the folder is opened, above 0 and at most 1."""
+    points: Literal["features", "dust3r", "mast3r", "vggt"] = "features"
+    """Triangulate features; or take the points of a network, run through the package instantsplat on a CUDA GPU. `trackersplat doctor`
+    says which are there and what their licences are."""
+    weights: Path = Path("checkpoints")
+    """Folder with the weights of the network, under their published names."""
 
     def run(self) -> None:
         from trackersplat.captures.settings import camera_names, positive_number
@@ -44,7 +52,7 @@ class Prepare:
         if self.hold_out is not None:
             held_out = camera_names([name.strip() for name in self.hold_out.split(",") if name.strip()], "--hold-out")
         scale = None if self.scale is None else positive_number(self.scale, 1.0, "--scale")
-        settings = PrepareSettings(self.poses, self.intrinsics, held_out, scale)
+        settings = PrepareSettings(self.poses, self.intrinsics, held_out, scale, self.points, self.weights)
         with StepBar() as bar:
             for step in prepare(self.capture, self.out or default_folder(self.capture), settings):
                 if isinstance(step, Prepared):
@@ -83,7 +91,11 @@ def print_report(prepared: Prepared) -> None:
         console.print(f"{escape(str(prepared.folder))} was prepared in this way already.")
     poses = {"keep": "poses as given", "refine": "poses refined", "estimate": "poses estimated"}[record.poses]
     error = _cell(report, "error_px", ".3f")
-    console.print(f"{_cell(report, 'points', ',')} points, mean error {error} px, {poses}, {_cell(report, 'seconds', '.1f')} s.")
+    network = report.get("initialiser")
+    by = ", mean error" if not isinstance(network, dict) else f" by {escape(str(network.get('title')))}, median error"
+    console.print(f"{_cell(report, 'points', ',')} points{by} {error} px, {poses}, {_cell(report, 'seconds', '.1f')} s.")
+    if isinstance(network, dict):
+        _print_network(console, network)
     if not report.get("points"):
         console.print("[yellow]warning:[/yellow] no point was found: the views have too little in common for features; the sweep will do.")
     for key, what in (
@@ -94,6 +106,19 @@ def print_report(prepared: Prepared) -> None:
         if isinstance(names, list) and names:
             console.print(f"[yellow]warning:[/yellow] {what}: {escape(', '.join(map(str, names)))}")
     console.print(f"Open {escape(str(prepared.folder))} in place of the capture: trackersplat-view {escape(str(prepared.folder))}")
+
+
+def _print_network(console: Console, network: dict[str, Any]) -> None:
+    """How well its cameras fit, and on what terms it may be used."""
+    from rich.markup import escape
+
+    title, licence, weights = (escape(str(network.get(key))) for key in ("title", "licence", "weights_licence"))
+    off = f"{_cell(network, 'off_deg', '.3f')}° and {_cell(network, 'off', '.4g')} units"
+    console.print(f"{title}'s cameras are {off} off the known ones (median); it found {_cell(network, 'found', ',')} points.")
+    console.print(f"{title} may be used on these terms: code {licence}; weights {weights}.")
+    names = network.get("disagreeing")
+    if isinstance(names, list) and names:
+        console.print(f"[yellow]warning:[/yellow] {title} sees these cameras elsewhere: {escape(', '.join(map(str, names)))}")
 
 
 def _cell(entry: object, key: str, form: str) -> str:

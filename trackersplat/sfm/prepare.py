@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.footage import Footage, is_footage
 from trackersplat.captures.lens import OpenCVLens
@@ -25,15 +26,20 @@ from trackersplat.captures.prepared import (
 from trackersplat.captures.registry import recognised
 from trackersplat.captures.settings import CaptureSettings, check_held_out, plain_name
 from trackersplat.captures.unpack import find_archive, unpack
+from trackersplat.captures.views import make_view
 from trackersplat.errors import InputError
 from trackersplat.files import atomic_folder
 from trackersplat.sfm.align import change
 from trackersplat.sfm.colmap import load_pycolmap
 from trackersplat.sfm.features import Intrinsics, Photo, Step, find_features
+from trackersplat.sfm.guessed_points import GuessedPoints, bring_home
+from trackersplat.sfm.initialisers import WEIGHTS_FOLDER, InitialiserInfo, check_available, initialiser_info, package_version
+from trackersplat.sfm.instantsplat import guess_scene
 from trackersplat.sfm.poses import FoundPoses, estimate_poses, refine_poses
 from trackersplat.sfm.triangulate import CameraFit, SparsePoints, triangulate
 
 Poses = Literal["keep", "refine", "estimate"]
+Points = Literal["features", "dust3r", "mast3r", "vggt"]  # triangulated, or by the initialiser of this name
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,14 @@ class PrepareSettings:
     intrinsics: Intrinsics | None = None
     held_out: tuple[str, ...] | None = None
     scale: float | None = None
+    points: Points = "features"
+    weights: Path = WEIGHTS_FOLDER  # folder with those of an initialiser
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "held_out": None if self.held_out is None else list(self.held_out)}
+        """What tells one way of preparing from another."""
+        said = {**vars(self), "held_out": None if self.held_out is None else list(self.held_out)}
+        del said["weights"]  # the same wherever they lie
+        return said
 
 
 @dataclass(frozen=True)
@@ -62,13 +73,16 @@ class Prepared:
 def prepare(source: str, out: Path, settings: PrepareSettings) -> Generator[Step | Prepared, None, None]:
     """Points, and if wanted poses, of a capture or of footage without calibration, into the folder ``out``.
 
-    Points are triangulated from the images of the training cameras alone. Poses are found from the images of all cameras, as
-    those that are held out need one too. A folder that was prepared in the same way from the same data is kept as it is. ``source`` may
-    also be a ZIP archive, or a folder with one, which is unpacked into ``<out>-data``.
+    Points are triangulated, or guessed by a network, from the images of the training cameras alone. Poses are found from the images of
+    all cameras, as those that are held out need one too. A folder that was prepared in the same way from the same data is kept as it is.
+    ``source`` may also be a ZIP archive, or a folder with one, which is unpacked into ``<out>-data``.
 
     Raises InputError if ``source`` is neither, ``out`` holds anything else or cannot be written, or the images do not fit together.
     """
-    load_pycolmap()
+    if settings.points == "features":
+        load_pycolmap()
+    else:
+        check_available(initialiser_info(settings.points), settings.weights)
     started = time.perf_counter()
     source = "demo" if source == "demo" else str(Path(source).expanduser().resolve())
     if source != "demo" and out.resolve().is_relative_to(source):
@@ -111,8 +125,9 @@ def _existing(out: Path, source: str, settings: PrepareSettings) -> Record | Non
     record = read_record(out)
     if record.source != source:
         raise InputError(f"{out} was prepared from {record.source}: choose another folder with --out.")
-    if record.settings != settings.to_json():
-        asked = ", ".join(f"{key} {value}" for key, value in settings.to_json().items() if record.settings.get(key) != value)
+    before = {"points": "features", **record.settings}  # older records do not say it, as there was nothing else
+    if before != settings.to_json():
+        asked = ", ".join(f"{key} {value}" for key, value in settings.to_json().items() if before.get(key) != value)
         raise InputError(f"{out} was prepared in another way (now asked: {asked}): choose another folder with --out, or remove that one.")
     return record
 
@@ -134,8 +149,9 @@ def _prepared(
         for name in wanted:
             yield Step("reading frame 1", len(photos), len(wanted))
             photos.append(Photo(name, data.source.read(names.index(name), 0), lenses.get(name)))
-        features = yield from find_features(Path(work) / "features", photos, intrinsics)
         found: FoundPoses | None = None
+        if poses != "keep" or settings.points == "features":
+            features = yield from find_features(Path(work) / "features", photos, intrinsics)
         if poses == "refine":
             found = yield from refine_poses(features, given, intrinsics)
         elif poses == "estimate":
@@ -144,8 +160,14 @@ def _prepared(
         training = [camera for camera in posed if camera.name not in held_out]
         if len(training) < 2:
             raise InputError(f"A pose was found of fewer than 2 training cameras of {data.name}, which points need: hold fewer out.")
-        yield Step("triangulating")
-        points = triangulate(features, training)
+        by_network: dict[str, Any] = {}
+        if settings.points == "features":
+            yield Step("triangulating")
+            points = triangulate(features, training)
+        else:
+            info = initialiser_info(settings.points)
+            guessed = yield from _guessed(info, settings.weights / info.weights, data, photos, training)
+            points, by_network = guessed.points, _network_report(info, guessed)
     held_out = tuple(name for name in held_out if name in {camera.name for camera in posed})
     record = Record(
         source=source,
@@ -157,9 +179,10 @@ def _prepared(
             "frame": 1,
             "intrinsics": intrinsics,
             "seconds": round(time.perf_counter() - started, 2),
-            "pycolmap": str(load_pycolmap().__version__),
+            "pycolmap": str(load_pycolmap().__version__) if found or not by_network else None,
             "points": len(points.cloud.xyz),
             "error_px": _rounded(points.error),
+            **by_network,
             "unrefined": list(found.unrefined) if found else [],
             "left_out": [name for name in names if name not in {camera.name for camera in posed}],
             "cameras": _camera_reports(names, points, found, given),
@@ -169,6 +192,43 @@ def _prepared(
     with atomic_folder(out) as folder:
         write_prepared(folder, record, said, points.cloud, None if found is None else found.cameras)
     yield Prepared(out, record, reused=False)
+
+
+def _guessed(
+    info: InitialiserInfo, weights: Path, data: Capture | Footage, photos: Sequence[Photo], training: Sequence[RigCamera]
+) -> Generator[Step, None, GuessedPoints]:
+    """Points by a network, from the images of the training cameras as they are once lens distortion is undone."""
+    near = {camera.name: camera.near for camera in data.cameras} if isinstance(data, Capture) else {}
+    images = {photo.camera: photo.image for photo in photos}
+    cameras: list[Camera] = []
+    shown = []
+    for camera in training:
+        view, remap = make_view(camera.name, camera.lens, camera.world_to_camera)
+        cameras.append(replace(view, near=near.get(camera.name, view.near)))
+        shown.append(images[camera.name] if remap is None else remap.apply(images[camera.name]))
+    yield Step(f"{info.title} on {len(shown)} images")
+    scene = guess_scene(info, weights, shown)
+    yield Step("aligning")
+    return bring_home(scene, cameras, info.title)
+
+
+def _network_report(info: InitialiserInfo, guessed: GuessedPoints) -> dict[str, Any]:
+    alignment = guessed.alignment
+    return {
+        "error_px": _rounded(alignment.error),
+        "initialiser": {
+            "name": info.name,
+            "title": info.title,
+            "licence": info.licence,
+            "weights": info.weights,
+            "weights_licence": info.weights_licence,
+            "instantsplat": package_version(),
+            "found": guessed.found,
+            "off_deg": round(alignment.degrees, 4),
+            "off": round(alignment.distance, 6),
+            "disagreeing": list(alignment.disagreeing),
+        },
+    }
 
 
 def _choices(data: Capture | Footage, settings: PrepareSettings) -> tuple[Poses, Intrinsics]:

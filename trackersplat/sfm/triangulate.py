@@ -20,7 +20,7 @@ class CameraFit:
     """How well a camera agrees with the points it sees."""
 
     camera: str
-    features: int
+    features: int | None  # None: none were looked for
     points: int  # seen by it
     error: float | None  # pixels of its images, mean distance between the points seen and where they project; None without points
 
