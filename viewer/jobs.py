@@ -23,7 +23,7 @@ from trackersplat.runs.events import Event, Failed, Finished, from_json
 
 LONGEST_LINE = 1 << 20  # characters; an event has a few hundred
 TAIL_LINES = 40  # of what the process said beside its events
-NICENESS = 10  # the page goes first
+NICENESS, NICEST = 10, 19  # above the page's own, which goes first
 PATIENCE = 5.0  # seconds between asking a process to stop and killing it
 
 E = TypeVar("E")  # what a job says beside Finished and Failed
@@ -105,7 +105,8 @@ class Job(Generic[E]):
         )
         if hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):  # already gone, which is reported like any other end
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
+                niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, NICEST)
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, niceness)
         self._errors = threading.Thread(target=self._collect_errors, name="job-stderr", daemon=True)
         self._errors.start()
         threading.Thread(target=self._sweep, name="job-sweep", daemon=True).start()
