@@ -37,6 +37,7 @@ class Plot:
             scales={"x": {"time": False}},
             axes=(uplot.Axis(**_AXIS), uplot.Axis(**_AXIS, size=44)),  # type: ignore[typeddict-item]
             height=height,
+            padding=(10, 10, 0, 0),  # pixels; the number at the top line needs half its height beyond it
             visible=False,
         )
 
