@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, pad
 
+from trackersplat.training.capacity import free_memory
 from trackersplat.training.points.semiglobal import EDGE
 from trackersplat.training.points.sweep import FLAT, JUMP_PENALTY, STEP_PENALTY, WINDOW, DepthMap, View, homography, planes
 
 _BEYOND = 5000  # cost of planes that a view does not have; four paths of it still fit into 16 bits
-_AT_ONCE = 2 * 2**30  # bytes of the cost volumes and their sums that are held together
+_AT_ONCE = 2 * 2**30  # bytes of the cost volumes and their sums that are held together, and no more than a quarter of what is free
 _WARPED = 512 * 2**20  # bytes of the images that are warped together
 
 
@@ -33,7 +34,9 @@ def depth_maps(sweeps: Sequence[Sweep], device: torch.device) -> Iterator[DepthM
     inverse = [planes(s.reference.camera, [v.camera for v in s.others], s.near, s.far) for s in sweeps]
     height, width = sweeps[0].reference.gray.shape
     deepest = max(len(w) for w in inverse)
-    together = max(1, _AT_ONCE // (height * width * deepest * 8))
+    free = free_memory(device)
+    at_once = _AT_ONCE if free is None else min(_AT_ONCE, free // 4)
+    together = max(1, at_once // (height * width * deepest * 8))
     for start in range(0, len(sweeps), together):
         chosen, depths = sweeps[start : start + together], inverse[start : start + together]
         cost = torch.full((len(chosen), height, width, max(len(w) for w in depths)), _BEYOND, dtype=torch.int16, device=device)
