@@ -80,12 +80,13 @@ def test_a_run_killed_in_the_middle_loses_one_frame_and_ends_the_same(
             if done == 2 and event["event"] == "StepDone":  # in the middle of the third frame
                 break
         process.send_signal(signal.SIGKILL)
-    assert Run.open(tmp_path / "run").frames() == (0, 1)
+    present = Run.open(tmp_path / "run").frames()
+    assert present in ((0, 1), (0, 1, 2))  # it goes on while its words are on their way here
 
     again = trackersplat(*arguments)
     assert again.returncode == 0, again.stderr
     events = [json.loads(line) for line in again.stdout.splitlines()]
-    assert events[0]["frames"] == [2, 3]
+    assert events[0]["frames"] == [frame for frame in (2, 3) if frame not in present]
     assert plys(tmp_path / "run") == plys(finished[0])
 
 

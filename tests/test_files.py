@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trackersplat.errors import InputError
-from trackersplat.files import atomic_file, atomic_folder, write_text
+from trackersplat.files import atomic_file, atomic_folder, remove_leftovers, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -96,3 +96,21 @@ def test_a_folder_whose_removal_is_slow_is_renamed_away_first(tmp_path: Path, mo
         (folder / "new.txt").write_text("new")
     assert seen
     assert all(found == ["new.txt"] for found in seen)
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = ("frame1", ".frame10.0123456789ab.tmp", ".frame1.notes.tmp", ".frame1.0123456789ab", "[frame]1")
+    for name in (*kept, ".frame1.0123456789ab.tmp", ".frame1.ba9876543210.tmp"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    remove_leftovers(tmp_path / "frame1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    remove_leftovers(tmp_path / "missing" / "frame1")
+
+
+def test_a_folder_that_is_being_written_has_the_name_of_a_leftover(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "frame[1]") as folder:
+        remove_leftovers(tmp_path / "frame[2]")
+        assert folder.is_dir()
+        remove_leftovers(tmp_path / "frame[1]")
+        assert not folder.is_dir()
+        folder.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -64,6 +65,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes what a killed `atomic_folder` of this path has left beside it."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 12}.tmp"):
+        remove_folder(folder)
 
 
 def unwritable(folder: Path, error: OSError) -> InputError:

@@ -31,7 +31,7 @@ from safetensors.torch import load_file, save
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.files import atomic_folder, read_json, remove_folder, unwritable, write_json, write_text
+from trackersplat.files import atomic_folder, read_json, remove_folder, remove_leftovers, unwritable, write_json, write_text
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import read_ply, write_ply
 from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
@@ -155,6 +155,7 @@ class Run:
         """Writes the frame's folder (by one rename) and then ``metrics.csv``."""
         number = result.done.frame + 1
         parent = self.path if result.done.base is None else self.path / self.pipeline
+        remove_leftovers(parent / f"frame{number}")
         with atomic_folder(parent / f"frame{number}") as folder:
             iteration = f"iteration_{result.iterations}"
             cloud, log = folder / "point_cloud" / iteration, folder / "log" / iteration
