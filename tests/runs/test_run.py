@@ -95,12 +95,13 @@ def test_metrics_are_of_the_held_out_camera_and_count_frames_from_one(run: Run) 
     ]
 
 
-def test_a_folder_left_by_a_killed_process_is_not_a_frame(run: Run, capture: Capture) -> None:
-    leftover = run.path / "refine/base-propagate-dis/.frame3.123.tmp/point_cloud/iteration_60"
-    leftover.mkdir(parents=True)
+def test_a_folder_left_by_a_killed_process_is_not_a_frame_and_goes_when_the_frame_is_written(run: Run, capture: Capture) -> None:
+    leftover = run.path / "refine/base-propagate-dis/.frame3.0123456789ab.tmp"
+    (leftover / "point_cloud/iteration_60").mkdir(parents=True)
     assert run.frames() == (0, 1)
     run.write_frame(result(2, 1), capture)
     assert run.frames() == (0, 1, 2)
+    assert not leftover.exists()
 
 
 def test_metrics_lost_by_a_kill_are_written_again(run: Run) -> None:

@@ -13,8 +13,10 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.training.densify import DensifySettings
 from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.optimiser import TrainingViews
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.progress import Progress
+from trackersplat.training.prune import blending_weights, without_least
 
 SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=1200), densify=DensifySettings(every=20, cap=1500), report_every=20)
 
@@ -47,10 +49,16 @@ def test_the_picture_from_a_view_never_looked_at_gets_better(fitted: list[Progre
 
 
 def test_the_cap_is_respected_and_reached(fitted: list[Progress]) -> None:
-    counts = [len(p.gaussians) for p in fitted]
-    assert max(counts) == 1500
-    assert counts[-2] == 1500  # and what no view shows is left out at the very end
-    assert 1400 < counts[-1] <= 1500
+    assert max(len(p.gaussians) for p in fitted) <= 1500
+    assert len(_fit(replace(SETTINGS, prune=0.0))[-1].gaussians) == 1500
+
+
+def test_what_hardly_shows_in_the_training_views_is_left_out_at_the_very_end(fitted: list[Progress]) -> None:
+    whole = _fit(replace(SETTINGS, prune=0.0))[-1].gaussians
+    views = TrainingViews(quad_capture(), 0, torch.device("cpu"), 0)
+    kept = without_least(whole, blending_weights(whole, views, PortableRasterizer()), 1e-4)
+    assert len(kept) < len(whole)
+    assert _same(fitted[-1].gaussians, kept)
 
 
 def test_the_same_seed_gives_the_same_bits_and_measuring_changes_none_of_them(fitted: list[Progress]) -> None:

@@ -100,6 +100,26 @@ def test_paths_of_many_views_together_are_those_of_one_after_the_other() -> None
 _CUDA = pytest.param("cuda", marks=(pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")))
 
 
+def test_views_that_do_not_fit_into_memory_together_are_swept_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    views = [_view(camera)[0] for camera in quad_capture(width=64, height=48).cameras]
+    jobs = [sweep_torch.Sweep(views[i], [views[i + 1], views[i + 2]], 1.5, 6.0) for i in range(3)]
+    together: list[int] = []
+    whole = sweep_torch.aggregate
+
+    def counted(cost: torch.Tensor, *rest: object) -> torch.Tensor:
+        together.append(len(cost))
+        return whole(cost, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sweep_torch, "aggregate", counted)
+    maps = []
+    for free in (None, 1):
+        monkeypatch.setattr(sweep_torch, "free_memory", lambda _, free=free: free)
+        maps.append(list(sweep_torch.depth_maps(jobs, torch.device("cpu"))))
+    assert together == [3, 1, 1, 1]
+    for one, other in zip(*maps, strict=True):
+        np.testing.assert_array_equal(one.depth, other.depth)
+
+
 @pytest.mark.parametrize("device", ["cpu", _CUDA])
 def test_a_sweep_in_torch_finds_the_same_depths(device: str) -> None:
     views = [_view(camera)[0] for camera in quad_capture(width=160, height=120).cameras]

@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-TILE = 8  # pixels a side; with 16 nearly three times as long, with 4 no shorter
+TILE = 8  # pixels a side; 16 take longer, 4 no less
 _AT_ONCE = 16  # Gaussians of a tile taken together; 32 are no faster
 _CHANNELS = 128  # per program; the pixels of a tile times these are held on chip
 

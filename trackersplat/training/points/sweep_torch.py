@@ -1,4 +1,4 @@
-"""The plane sweep of ``sweep`` in PyTorch, several views at a time: for GPUs, which do it in a tenth of a second a view."""
+"""The plane sweep of ``sweep`` in PyTorch, several views at a time: for GPUs."""
 
 from __future__ import annotations
 
