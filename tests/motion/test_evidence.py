@@ -43,7 +43,8 @@ def evidence_of(cameras: list[Camera], means: np.ndarray, moves: np.ndarray, see
     known = torch.tensor(seen)
     variance = torch.where(known, GOOD, torch.inf).expand(displacement.shape[:-1]).double()
     shown = known.expand(len(cameras), -1)
-    return _Evidence(displacement, variance, displacement.norm(dim=-1), shown, torch.zeros(len(cameras), len(means), 3))
+    rough = torch.zeros_like(variance)
+    return _Evidence(displacement, variance, rough, displacement.norm(dim=-1), shown, torch.zeros(len(cameras), len(means), 3))
 
 
 def solve(
@@ -82,9 +83,10 @@ def test_the_variance_is_that_of_a_good_track_times_what_is_wrong_with_this_one(
         values["weight"][None], values["share"][None], values["spread"][None], values["leverage"][None], nothing,
     )  # fmt: skip
     seen = Visibility(torch.ones(1, count), values["behind"] * tolerated, torch.zeros(1, count, 3))
-    variance, shown = _variance(affine, seen, gaussians, cameras[:1], SETTINGS)
+    variance, rough, shown = _variance(affine, seen, gaussians, cameras[:1], SETTINGS)
     expected = [0.09, 0.09 + 0.49, 0.09 * 2.5, 0.09 * (1 + 0.05 / 0.1), 0.09 / 0.25, 0.09 * (1 + 0.5**4)]
     assert variance[0, 0].tolist() == pytest.approx(expected, rel=1e-4)
+    assert rough[0, 0].tolist() == pytest.approx([0.0, 0.49, 0.0, 0.0, 0.0, 0.0], rel=1e-4)
     assert shown.all()
 
 
@@ -96,7 +98,8 @@ def test_a_view_has_no_say_about_what_it_hardly_tracks_and_does_not_show_what_is
     affine = AffineMotion(torch.zeros(1, 1, 6, 2), torch.eye(2).expand(1, 1, 6, 2, 2), weight, share, 0 * one, 0 * one, 0 * one)
     behind = torch.tensor([0.0, 0.0, 0.0, 1.01 * tolerated, math.nan, 0.0])
     seen = Visibility(torch.tensor([[1.0, 1.0, 1.0, 1.0, 1.0, 0.049]]), behind[None], torch.zeros(1, 6, 3))
-    variance, shown = _variance(affine, seen, gaussians, cameras[:1], SETTINGS)
+    variance, rough, shown = _variance(affine, seen, gaussians, cameras[:1], SETTINGS)
+    assert (rough == 0).all()
     assert torch.isfinite(variance[0, 0]).tolist() == [True, False, False, False, False, True]
     assert shown[0].tolist() == [True, True, True, False, False, False]
 
@@ -223,9 +226,9 @@ def test_too_few_views_bad_ones_and_those_that_look_along_one_line_measure_nothi
     variance = torch.full((6, 1, 1), GOOD).double()
     variance[:3] = 1e-4
     moved, shown = anything.norm(dim=-1), torch.ones(6, 1, dtype=torch.bool)
-    split = _Evidence(anything, variance, moved, shown, torch.zeros(6, 1, 3))
+    split = _Evidence(anything, variance, 0 * variance, moved, shown, torch.zeros(6, 1, 3))
     assert not measured(split, views=six)
-    assert measured(split.__class__(anything[:5], variance[:5], moved[:5], shown[:5], split.surface[:5]))
+    assert measured(split.__class__(anything[:5], variance[:5], split.rough[:5], moved[:5], shown[:5], split.surface[:5]))
     # All agree within what they are worth, which is little.
     rough = evidence.displacement + torch.tensor([[2.5, 0], [-2.5, 2], [0, -3], [2, 2.5], [-2.5, -2]]).double()[:, None, None]
     vague = replace(evidence, displacement=rough, variance=torch.full_like(evidence.variance, 4.0))
@@ -242,7 +245,10 @@ def test_too_few_views_bad_ones_and_those_that_look_along_one_line_measure_nothi
 
 @pytest.mark.parametrize("variance", [0.01, 0.09, 1.0])
 def test_confidence_falls_with_the_deviation_of_the_measured_position(cameras: list[Camera], variance: float) -> None:
-    """A Gaussian on its own: nothing but the fade, a fiftieth, comes between its measurement and its confidence."""
+    """A Gaussian on its own: nothing but the fade, a fiftieth, comes between its measurement and its confidence.
+
+    Its five views agree exactly, so of its noise remains what is thought of all, by 4 of 4 + 2 * 5 - 3 degrees of freedom.
+    """
     means, move = np.array([[0.1, 0.0, 0.2]]), np.array([[0.05, 0.1, -0.1]])
     evidence = evidence_of(cameras, means, move, [True])
     (motion,) = solve(cameras, means, replace(evidence, variance=torch.full_like(evidence.variance, variance)))
@@ -250,7 +256,7 @@ def test_confidence_falls_with_the_deviation_of_the_measured_position(cameras: l
     for camera in cameras:
         steps = 1e-5 * np.eye(3)
         slope = ((camera.project(means + move + steps)[0] - camera.project(means + move - steps)[0]) / 2e-5).T
-        normal += slope.T @ slope / variance
+        normal += slope.T @ slope / (variance * 4 / 11)
         size.append(camera.project(means)[1][0] / (0.5 * (camera.fx + camera.fy)))
     deviation = np.sqrt(np.trace(np.linalg.inv(normal))) / np.mean(size)
     assert float(motion.confidence[0]) == pytest.approx(1 / (1 + deviation**2) / 1.02, rel=1e-3)
@@ -291,6 +297,7 @@ def test_rotations_are_found_on_the_surface_though_gaussians_lie_below_it(camera
     evidence = _Evidence(
         tracks,
         torch.where(shown, GOOD, torch.inf)[:, None].double(),
+        torch.zeros(5, 1, 60).double(),
         tracks.norm(dim=-1),
         shown,
         torch.where(shown[..., None], torch.tensor(np.stack(surface)).float(), 0.0),
@@ -327,8 +334,8 @@ def test_solving_several_targets_at_once_is_solving_each(cameras: list[Camera]) 
     seen: Tensor = torch.tensor(rng.uniform(size=40) < 0.6)
     parts = [evidence_of(cameras, means, rng.normal(size=(40, 3)) * size, seen.tolist()) for size in (0.0, 0.02, 0.1)]
     together = _Evidence(
-        torch.cat([p.displacement for p in parts], 1), torch.cat([p.variance for p in parts], 1), torch.cat([p.moved for p in parts], 1),
-        parts[0].shown, parts[0].surface,
+        torch.cat([p.displacement for p in parts], 1), torch.cat([p.variance for p in parts], 1), torch.cat([p.rough for p in parts], 1),
+        torch.cat([p.moved for p in parts], 1), parts[0].shown, parts[0].surface,
     )  # fmt: skip
     numbers = torch.tensor(rng.normal(size=(3, 40, 3)) * 0.01).float()
     carried = Carried(*numbers, torch.tensor(rng.uniform(size=40)).float())
@@ -350,7 +357,7 @@ def test_many_gaussians_in_one_place_move_as_they_are_measured(cameras: list[Cam
         evidence = evidence_of(cameras, means, move, [True] * apart + [i % 2 == 0 for i in range(together)])
         noise = torch.tensor(rng.normal(size=evidence.displacement.shape)) * 0.1
         (motion,) = solve(cameras, means, replace(evidence, displacement=evidence.displacement + noise))
-        np.testing.assert_allclose(motion.translation, move, atol=0.012)
+        np.testing.assert_allclose(motion.translation, move, atol=0.015)
         np.testing.assert_allclose(motion.translation[apart:], motion.translation[apart:][:1].expand(together, 3), atol=0.012)
 
 

@@ -18,11 +18,12 @@ from trackersplat.motion.curve import order_along_curve
 from trackersplat.motion.graph_system import Graph, neighbour_graph
 from trackersplat.motion.motion import Carried, Motion
 from trackersplat.motion.neighbours import nearest_neighbours
+from trackersplat.motion.noise import noise_shares
 from trackersplat.motion.propagate import Field, propagate, weakened
 from trackersplat.motion.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.motion.rotate import neighbourhood_rotations
 from trackersplat.motion.static import still
-from trackersplat.motion.triangulate import triangulate
+from trackersplat.motion.triangulate import Triangulation, triangulate
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracker import DenseTracks
 
@@ -36,7 +37,7 @@ class MotionSettings:
     """Pixels are those of the images that were tracked."""
 
     core: float = 0.3  # share of a Gaussian's size whose pixels measure it
-    track_noise_px: float = 0.3  # standard deviation per axis of a good track; sets how fast trust falls with disagreement
+    track_noise_px: float = 0.3  # standard deviation per axis of a good track, at most: less where the views agree better (noise.py)
     minimum_weight: float = 0.05  # blending weight, summed over pixels, from which a view has a say about a Gaussian
     minimum_share: float = 0.05  # of the Gaussian's blending weight in a view that must carry certain tracks
     surface_tolerance: float = 0.02  # a mean further behind the rendered surface than 2 deviations + this share of its depth is hidden
@@ -152,40 +153,46 @@ class _Evidence:
 
     displacement: Tensor  # (V, F, N, 2) px, of the projected means
     variance: Tensor  # (V, F, N) px^2 per axis; inf where a view has no say
+    rough: Tensor  # (V, F, N) px^2, the part of it that the tracks' disagreement within the footprint makes; the rest is their noise
     moved: Tensor  # (V, F, N) px, of the mean or of the footprint's rim
     shown: Tensor  # (V, N) bool: seen in the base frame, whether or not its tracks reach the target
     surface: Tensor  # (V, N, 3) scene units from the mean to the point of the surface that hides it or is its own
 
     def targets(self, chosen: slice) -> _Evidence:
-        return _Evidence(self.displacement[:, chosen], self.variance[:, chosen], self.moved[:, chosen], self.shown, self.surface)
+        per_target = (values[:, chosen] for values in (self.displacement, self.variance, self.rough, self.moved))
+        return _Evidence(*per_target, self.shown, self.surface)
 
 
 def _gather(
     rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MotionSettings
 ) -> _Evidence:
-    """The evidence for every target. Memory: 17 bytes per view, target and Gaussian."""
+    """The evidence for every target. Memory: 21 bytes per view, target and Gaussian."""
     parts = []
     for views in views_at_once(gaussians, cameras, len(tracks[0].targets)):
         affine, seen = measure_views(rasterizer, gaussians, cameras[views], tracks[views], settings.core)
-        variance, shown = _variance(affine, seen, gaussians, cameras[views], settings)
+        variance, rough, shown = _variance(affine, seen, gaussians, cameras[views], settings)
         moved = affine.displacement.norm(dim=-1).maximum(affine.reach)
-        parts.append((affine.displacement, variance, moved, shown, torch.where(shown[..., None], seen.surface, 0.0)))
+        parts.append((affine.displacement, variance, rough, moved, shown, torch.where(shown[..., None], seen.surface, 0.0)))
     return _Evidence(*(torch.cat(values) for values in zip(*parts, strict=True)))
 
 
 def _variance(
     affine: AffineMotion, seen: Visibility, gaussians: Gaussians, cameras: Sequence[Camera], settings: MotionSettings
-) -> tuple[Tensor, Tensor]:
-    """(V, F, N) px^2 per axis of the displacement of the mean, inf where a view has no say; and (V, N) where it is seen at all."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(V, F, N) px^2 per axis of the displacement of the mean, inf where a view has no say; the part of it that is not the tracks'
+    noise, 0 there; and (V, N) where it is seen at all."""
     depth = (gaussians.means - gaussians.means.new_tensor(centres(cameras))[:, None]).norm(dim=-1)
     tolerance = settings.surface_tolerance * depth + gaussians.scales.amax(-1)
     hidden = (seen.behind.nan_to_num(torch.inf) / tolerance).clamp(0.0, 1e3)
-    variance = (settings.track_noise_px**2 + affine.spread.square()) * (1.0 + affine.leverage) * (1.0 + hidden**4)[:, None]
+    gain = (1.0 + affine.leverage) * (1.0 + hidden**4)[:, None]
     # Little weight means few pixels, and share those that are certain: both thin out what there is to average.
-    variance = variance * (1.0 + settings.minimum_weight / affine.weight.clamp_min(1e-9)) / affine.share.clamp_min(1e-6)
+    gain = gain * (1.0 + settings.minimum_weight / affine.weight.clamp_min(1e-9)) / affine.share.clamp_min(1e-6)
+    rough = affine.spread.square() * gain
     shown = (seen.weight >= settings.minimum_weight) & (hidden < 1.0)
     say = (affine.weight >= settings.minimum_weight) & (affine.share >= settings.minimum_share) & (hidden < 1.0)[:, None]
-    return torch.where(say, variance, torch.inf), shown
+    variance = settings.track_noise_px**2 * gain + rough
+    say &= torch.isfinite(variance)  # tracks may be off by more than can be squared
+    return torch.where(say, variance, torch.inf), torch.where(say, rough, 0.0), shown
 
 
 def _motions(
@@ -204,12 +211,7 @@ def _motions(
     variance = evidence.variance.flatten(1, 2)
     displacement = evidence.displacement.flatten(1, 2)
     solved = triangulate(cameras, scene.means, displacement, variance, evidence.surface)
-    measured = (
-        (solved.views >= settings.minimum_views)
-        & (2 * solved.views > solved.seen)
-        & (solved.residual_px <= settings.maximum_residual_px)
-        & (solved.deviation_px <= settings.maximum_deviation_px)
-    )
+    measured = _trusted(solved, settings)
     earlier = torch.zeros_like(scene.means) if carried is None else carried.withheld.double().repeat(targets, 1)
     translation = torch.where(measured[:, None], solved.translation, 0.0)
     moved_px = torch.where(measured, (translation + earlier).norm(dim=-1) / scene.pixel, torch.nan)
@@ -217,8 +219,6 @@ def _motions(
     withheld = torch.where(static[:, None], translation + earlier, 0.0)
     measured &= ~static
 
-    confidence = 1.0 / (1.0 + solved.deviation_px.square() + (solved.residual_px / settings.maximum_residual_px).square())
-    confidence = torch.where(measured, confidence, static.double())
     precision = torch.where(measured, 3.0 / solved.covariance_trace.clamp_min(1e-18), 0.0)
     information = torch.where(measured, solved.information, 0.0)
     translation = solved.translation
@@ -226,12 +226,26 @@ def _motions(
     below = evidence.surface.double().sum(0).repeat(targets, 1) / shown.sum(0).clamp_min(1)[:, None]
     turn, turn_precision = _measured_rotations(scene, scene.means + below, translation, precision, settings)
     found = measured.nonzero()[:, 0]
-    views_of_found = displacement[:, found], variance[:, found], evidence.surface[:, found % count]
+    variance, rough = variance[:, found], evidence.rough.flatten(1, 2)[:, found]
+    noise = noise_shares(solved.residual_px[found], solved.views[found], variance, rough, found, targets, count)
+    views_of_found = displacement[:, found], rough + noise.float() * (variance - rough), evidence.surface[:, found % count]
     for _ in range(_TURNS):
         rotation = rotation_vector_to_quaternion(turn)
-        translation[found] = triangulate(cameras, scene.means[found], *views_of_found, rotation[found]).translation
+        again = triangulate(cameras, scene.means[found], *views_of_found, rotation[found])
+        trusted = _trusted(again, settings)
+        translation[found] = again.translation
+        precision[found] = torch.where(trusted, 3.0 / again.covariance_trace.clamp_min(1e-18), 0.0)
+        information[:, found] = torch.where(trusted, again.information, 0.0)
         seen_to_move = translation + rotate(rotation, below) - below
         turn, turn_precision = _measured_rotations(scene, scene.means + below, seen_to_move, precision, settings)
+
+    measured[found] = trusted
+    confidence, residual_px = static.double(), torch.full_like(precision, torch.nan)
+    trust = 1.0 / (1.0 + again.deviation_px.square() + (again.residual_px / settings.maximum_residual_px).square())
+    confidence[found] = torch.where(trusted, trust, 0.0)
+    residual_px[found] = torch.where(trusted, again.residual_px, torch.nan)
+    agreeing = torch.zeros_like(solved.views)
+    agreeing[found] = torch.where(trusted, again.views, 0)
 
     # What was seen and is not static has moved, or was lost as a mover passed: what stands still beside it says little about it.
     graph = weakened(scene.graph, static, shown.any(0) & ~static, settings.static_pull)
@@ -252,8 +266,8 @@ def _motions(
         static=static,
         measured=measured,
         confidence=field.confidence.float(),
-        residual_px=torch.where(measured, solved.residual_px, torch.nan).float(),
-        views=torch.where(measured, solved.views, 0).to(torch.int32),
+        residual_px=residual_px.float(),
+        views=agreeing.to(torch.int32),
         carried=Carried(
             withheld=withheld.float(),
             # What was withheld before belongs to batches before.
@@ -263,6 +277,16 @@ def _motions(
         ),
     )
     return [flat[target * count : (target + 1) * count] for target in range(targets)]
+
+
+def _trusted(solved: Triangulation, settings: MotionSettings) -> Tensor:
+    """(N,) bool: enough views, and most of those that had a say, agree on a motion that they tell well enough."""
+    return (
+        (solved.views >= settings.minimum_views)
+        & (2 * solved.views > solved.seen)
+        & (solved.residual_px <= settings.maximum_residual_px)
+        & (solved.deviation_px <= settings.maximum_deviation_px)
+    )
 
 
 def _pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
