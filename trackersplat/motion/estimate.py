@@ -159,8 +159,8 @@ class _Evidence:
     surface: Tensor  # (V, N, 3) scene units from the mean to the point of the surface that hides it or is its own
 
     def targets(self, chosen: slice) -> _Evidence:
-        per_target = (values[:, chosen] for values in (self.displacement, self.variance, self.rough, self.moved))
-        return _Evidence(*per_target, self.shown, self.surface)
+        displacement, variance, rough, moved = (values[:, chosen] for values in (self.displacement, self.variance, self.rough, self.moved))
+        return _Evidence(displacement, variance, rough, moved, self.shown, self.surface)
 
 
 def _gather(
