@@ -74,7 +74,7 @@ def test_noise_is_at_least_a_fiftieth_of_a_pixel_and_at_most_what_was_assumed(ca
 def test_each_target_has_its_own_noise(cameras: list[Camera]) -> None:
     parts = [noisy(cameras, noise, 1000) for noise in (0.05, 0.15, 0.1)]
     residual, views = (torch.cat([getattr(solved, name) for solved, _, _ in parts]) for name in ("residual_px", "views"))
-    variances, rough = (torch.cat([part[i] for part in parts], dim=1) for i in (1, 2))
+    variances, rough = torch.cat([v for _, v, _ in parts], dim=1), torch.cat([r for _, _, r in parts], dim=1)
     found = torch.arange(3000)[torch.arange(3000) % 1000 < 900]  # not all of them move
     kept = residual[found], views[found], variances[:, found], rough[:, found], found
     assert (FIRST * usual_shares(*kept, 3, 1000).sqrt()).tolist() == pytest.approx([0.05, 0.15, 0.1], rel=0.08)
