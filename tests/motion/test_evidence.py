@@ -361,6 +361,28 @@ def test_many_gaussians_in_one_place_move_as_they_are_measured(cameras: list[Cam
         np.testing.assert_allclose(motion.translation[apart:], motion.translation[apart:][:1].expand(together, 3), atol=0.012)
 
 
+def test_the_better_the_tracks_agree_the_less_a_rough_footprint_says_against_the_others(cameras: list[Camera]) -> None:
+    """One view of each Gaussian is rough and off by half a pixel: next to exact tracks that is to be ignored, next to noisy ones not."""
+    rng = np.random.default_rng(5)
+    means = rng.uniform(-0.3, 0.3, (60, 3)).astype(np.float32).astype(np.float64)
+    moves = np.tile([0.05, 0.1, -0.1], (60, 1))
+    evidence = evidence_of(cameras, means, moves, [True] * 60)
+    one = torch.arange(60)
+    evidence.displacement[one % 5, 0, one] += 0.5
+    evidence.rough[one % 5, 0, one] = 0.09
+    evidence = replace(evidence, variance=evidence.variance + evidence.rough)
+    errors = []
+    for noise in (0.0, 0.3):
+        off = noise * torch.tensor(rng.normal(size=evidence.displacement.shape))
+        (motion,) = solve(cameras, means, replace(evidence, displacement=evidence.displacement + off))
+        assert motion.measured.sum() > 50
+        fixed = triangulate(cameras, torch.tensor(means), (evidence.displacement + off)[:, 0], evidence.variance[:, 0]).translation
+        found, plain = (np.median(np.linalg.norm(x.double().numpy() - moves, axis=1)) for x in (motion.translation, fixed))
+        errors.append(found / plain)
+    assert errors[0] < 0.25
+    assert errors[1] < 0.8
+
+
 def test_a_gaussian_on_its_own_is_moved_by_what_the_views_say(cameras: list[Camera]) -> None:
     means, move = np.array([[0.1, 0.0, 0.2]]), np.array([[0.05, 0.1, -0.1]])
     (motion,) = solve(cameras, means, evidence_of(cameras, means, move, [True]))
