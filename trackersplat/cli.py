@@ -18,7 +18,7 @@ from trackersplat import __version__
 from trackersplat.commands.bench import Bench
 from trackersplat.commands.check import Check
 from trackersplat.commands.doctor import Doctor
-from trackersplat.commands.options import check_numbers, with_held_out
+from trackersplat.commands.options import check_looks, check_numbers, with_held_out
 from trackersplat.commands.outcome import exit_code, traceback_in
 from trackersplat.commands.prepare import Prepare
 from trackersplat.tracking.registry import DEFAULT_TRACKER
@@ -54,6 +54,8 @@ class Reconstruct:
     """Run folder; output/NAME in the working folder if absent."""
     tracker: str = DEFAULT_TRACKER
     """Point tracker, or "none": refine without moving first."""
+    looks: int = 1
+    """Times that the tracks are corrected by comparing the moved scene with the images: 0 is faster, 2 may find more."""
     batch: int = 1
     """Target frames that share one base frame."""
     steps: int | None = None
@@ -113,6 +115,7 @@ class Reconstruct:
         return dataclasses.replace(
             settings,
             tracker=tracker,
+            looks=check_looks(self.looks),
             batch=self.batch,
             seed=self.seed,
             refine=dataclasses.replace(settings.refine, steps=self.steps or settings.refine.steps),

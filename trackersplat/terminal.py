@@ -23,6 +23,7 @@ STAGES = {
     "optimise": "optimising",
     "track": "tracking",
     "move": "moving",
+    "look": "looking again",
     "refine": "refining",
     "measure": "measuring",
 }

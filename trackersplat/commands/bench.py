@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from trackersplat.commands.options import check_numbers, with_held_out
+from trackersplat.commands.options import check_looks, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.errors import InputError
 from trackersplat.tracking.registry import DEFAULT_TRACKER
@@ -47,6 +47,8 @@ class Bench:
     """Frames from the base, comma-separated; 1,2,4,8,15 within the clip if absent, or with exact tracks all they reach."""
     base: int = 1
     """The frame that all others are reached from, counted from 1."""
+    looks: int = 1
+    """Times that the tracks, unless they are exact, are corrected by comparing the moved scene with the images."""
     batch_targets: Literal["all", "distances"] = "all"
     """all: estimate the motion to every frame up to the last in one batch; distances: to the measured ones only."""
     steps: int | None = None
@@ -136,6 +138,7 @@ class Bench:
             base=base,
             distances=distances,
             tracker=self.tracker,
+            looks=check_looks(self.looks),
             all_targets=self.batch_targets == "all",
             refine=dataclasses.replace(defaults.refine, steps=self.steps or defaults.refine.steps),
             seed=self.seed,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from trackersplat.captures.capture import Capture
 
 MAX_SEED = 2**62
+MAX_LOOKS = 10
 
 
 def with_held_out(capture: Capture, names: str) -> Capture:
@@ -30,3 +31,10 @@ def check_numbers(seed: int, **steps: int | None) -> None:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
     if not 0 <= seed <= MAX_SEED:
         raise InputError(f"--seed must be from 0 to {MAX_SEED}, got {seed}.")
+
+
+def check_looks(looks: int) -> int:
+    """``looks``. Raises InputError if it is out of range."""
+    if not 0 <= looks <= MAX_LOOKS:
+        raise InputError(f"--looks must be from 0 to {MAX_LOOKS}, got {looks}.")
+    return looks

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,13 +19,13 @@ from trackersplat.metrics.image import psnr, ssim
 from trackersplat.metrics.points import PointErrors, PointTruth, has_point_truth, point_errors, read_point_truth
 from trackersplat.motion.apply import move
 from trackersplat.motion.carry import carry_points_between
-from trackersplat.motion.estimate import MotionSettings, estimate_motion
+from trackersplat.motion.estimate import MotionSettings
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.runs.events import Stage, StepDone
+from trackersplat.runs.moving import clock_of, follow
 from trackersplat.tracking.registry import DEFAULT_TRACKER
 from trackersplat.tracking.sources import track_source
 from trackersplat.tracking.stored import EXACT
-from trackersplat.tracking.tracker import DenseTracks
 from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.refine import RefineSettings, refine_frame
 
@@ -44,6 +43,7 @@ class MotionBenchSettings:
     base: int = 0
     distances: tuple[int, ...] = (1, 2, 4, 8, 15)  # frames from the base, ascending
     tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks
+    looks: int = 1  # times that tracks, unless they are exact, are corrected by comparing the moved scene with the images
     all_targets: bool = True  # estimate the motion to the frames in between too, in the same call, as in a long batch
     refine: RefineSettings = field(default_factory=RefineSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
@@ -133,20 +133,23 @@ def bench_motion(
     for _ in refine_frame(base, nothing, capture, settings.base, rasterizer, few, colours):
         continue
 
-    through = frames if settings.tracker == EXACT.name else tuple(range(settings.base + 1, frames[-1] + 1))
-    yield Stage(frames[-1], "track", f"{len(capture.training_cameras)} views, {len(through)} frames")
-    clock = _clock(rasterizer)
-    found = track_source(settings.tracker, capture)(capture.training_cameras, settings.base, through)
-    pairs = sorted(found, key=lambda pair: pair[0])  # views finish in any order, sums must not depend on it
-    tracking = clock() / len(through)
-    tracks = [t if settings.all_targets else _only(t, frames) for _, t in pairs]
-
-    yield Stage(frames[-1], "move", f"{len(tracks[0].targets)} frames")
-    clock = _clock(rasterizer)
-    motions = estimate_motion(rasterizer, base, [capture.cameras[camera] for camera, _ in pairs], tracks, settings.motion)
-    moving = clock() / len(motions)
-    by_frame = dict(zip(tracks[0].targets, motions, strict=True))
-    del pairs, tracks
+    exact = settings.tracker == EXACT.name
+    followed = yield from follow(
+        capture,
+        base,
+        settings.base,
+        frames if exact else range(settings.base + 1, frames[-1] + 1),
+        track_source(settings.tracker, capture),
+        rasterizer,
+        settings.motion,
+        looks=0 if exact else settings.looks,
+        targets=None if settings.all_targets else frames,
+        colours=colours,
+    )
+    tracking = followed.tracking / len(range(settings.base, frames[-1]))
+    moving = followed.moving / len(followed.motions)
+    by_frame = dict(zip(followed.targets, followed.motions, strict=True))
+    del followed  # the tracks of all views are large
 
     for distance, frame in zip(settings.distances, frames, strict=True):
         motion = by_frame[frame]
@@ -155,7 +158,7 @@ def bench_motion(
         refine = dataclasses.replace(settings.refine, seed=settings.seed + frame)
         for name, start, frozen, how in ((REFINED, base, nothing, refine.unmoved()), (MOVED_REFINED, moved, motion.static, refine)):
             yield Stage(frame, "refine", name)
-            clock = _clock(rasterizer)
+            clock = clock_of(rasterizer)
             for progress in refine_frame(start, frozen, capture, frame, rasterizer, how, colours):
                 states[name] = progress.gaussians
                 yield StepDone(frame, progress.step, progress.steps, progress.loss, len(progress.gaussians))
@@ -275,25 +278,6 @@ def _point_scores(
         "static_all": ~truth.dynamic,
     }
     return {name: point_errors(found[chosen], truth.positions[frame][chosen]) for name, chosen in groups.items()}
-
-
-def _only(tracks: DenseTracks, frames: tuple[int, ...]) -> DenseTracks:
-    """The tracks to these targets alone."""
-    at = [tracks.targets.index(frame) for frame in frames]
-    arrays = {name: getattr(tracks, name)[at] for name in ("positions", "visibility", "confidence")}
-    return dataclasses.replace(tracks, targets=frames, **arrays)
-
-
-def _clock(rasterizer: Rasterizer) -> Callable[[], float]:
-    """Seconds since now, the GPU's queue included."""
-
-    def now() -> float:
-        if rasterizer.device.type == "cuda":
-            torch.cuda.synchronize(rasterizer.device)
-        return time.perf_counter()
-
-    started = now()
-    return lambda: now() - started
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -20,7 +20,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Stage:
-    """A frame enters a stage: "compile", "points", "optimise", "track", "move", "refine", "measure"."""
+    """A frame enters a stage: "compile", "points", "optimise", "track", "move", "look", "refine", "measure"."""
 
     frame: int
     name: str

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -17,12 +18,12 @@ from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.motion.apply import move
-from trackersplat.motion.estimate import estimate_motion
 from trackersplat.motion.motion import Motion
 from trackersplat.rendering.choose import describe, is_prepared, prepare
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.runs.events import Event, Finished, FrameDone, FrameScores, Preview, Stage, Started, StepDone
 from trackersplat.runs.measure import compare_with_camera
+from trackersplat.runs.moving import follow
 from trackersplat.runs.plan import Batch, plan_batches
 from trackersplat.runs.records import CameraScore
 from trackersplat.runs.run import FrameResult, Run
@@ -107,18 +108,15 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
     colours = run.read_colours(batch.base)
     tracks: list[tuple[int, DenseTracks]] = []
     through = batch.tracked(run.frames())
+    motions: Sequence[Motion | None] = [None] * len(through)
     if settings.tracker is not None:
-        yield Stage(batch.targets[0], "track", f"{len(capture.training_cameras)} views, frame {batch.base + 1} to {_spoken(batch.targets)}")
-        finished = track_views(create_tracker(settings.tracker), capture, capture.training_cameras, batch.base, through)
-        tracks = sorted(finished, key=lambda pair: pair[0])  # views finish in any order, sums must not depend on it
-        yield Stage(batch.targets[0], "move")
-        cameras = [capture.cameras[camera] for camera, _ in tracks]
         kept = run.read_carried(batch.base)
         carried = kept.to(base.device) if kept is not None and len(kept) == len(base) else None
-        dense = [t for _, t in tracks]
-        motions: Sequence[Motion | None] = estimate_motion(rasterizer, base, cameras, dense, settings.motion, carried=carried)
-    else:
-        motions = [None] * len(through)
+        source = partial(track_views, create_tracker(settings.tracker), capture)
+        followed = yield from follow(
+            capture, base, batch.base, through, source, rasterizer, settings.motion, looks=settings.looks, carried=carried, colours=colours
+        )
+        motions, tracks = followed.motions, followed.tracks
     shared = (time.perf_counter() - started) / len(batch.targets)
 
     for position, (frame, motion) in enumerate(zip(through, motions, strict=True)):
@@ -188,7 +186,3 @@ def _scores(
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _spoken(frames: Sequence[int]) -> str:
-    return str(frames[0] + 1) if len(frames) == 1 else f"{frames[0] + 1}-{frames[-1] + 1}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.certainty import agreement, supported
-from trackersplat.tracking.matching import Image, Tracks, certified, corrected, inside, match, residual, sample
+from trackersplat.tracking.matching import Image, Tracks, certified, corrected, inside, match, residual, sample, surer
 from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracker import DenseTracks
 
@@ -59,7 +59,7 @@ class DISTracker:
                 chained_back = step_back.flow + sample(back, base.grid + step_back.flow)
                 direct, reverse = match(base, target, [(chained.flow, chained_back)])
                 tracks.append(_judged(direct, chained))
-                carried = _surer(direct, chained)
+                carried = surer(direct, chained)
             last, back = target, reverse.flow
 
         return DenseTracks(
@@ -82,22 +82,12 @@ def _chained(previous: Tracks, step: Tracks, base: Image, target: Image) -> Trac
     return Tracks(flow, visibility.astype(np.float32), confidence.astype(np.float32))
 
 
-def _surer(first: Tracks, second: Tracks) -> Tracks:
-    """Per pixel the tracks of the higher certainty."""
-    better = second.visibility * second.confidence > first.visibility * first.confidence
-    return Tracks(
-        np.where(better[..., None], second.flow, first.flow),
-        np.where(better, second.visibility, first.visibility),
-        np.where(better, second.confidence, first.confidence),
-    )
-
-
 def _judged(first: Tracks, second: Tracks) -> Tracks:
     """The surer tracks, with a certainty that rises where the others agree, and falls where they or the surroundings do not.
 
     Not for carrying on: what is doubted for the length of one frame would stay so.
     """
-    chosen = _surer(first, second)
+    chosen = surer(first, second)
     ours, theirs = first.visibility * first.confidence, second.visibility * second.confidence
     high, low = np.maximum(ours, theirs), np.minimum(ours, theirs)
     alike = agreement(first.flow, second.flow, _ALIKE_PX)

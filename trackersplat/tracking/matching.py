@@ -15,7 +15,7 @@ from trackersplat.tracking.certainty import supported
 from trackersplat.tracking.exhaustive import displacements
 
 _SEARCHED_SIDE = 160  # pixels, longest side of the images that are searched exhaustively, at the least half of the full size
-_SEARCH_RADIUS = 1 / 6  # of their longest side
+SEARCH_REACH = 1 / 6  # of their longest side
 _SPREAD_SIDE = 400  # pixels, longest side at which displacements are spread; larger images take theirs from half their size
 _SUSPECT_PX = 1.0  # forward-backward error
 _SUSPECT_RESIDUAL = 35.0  # see ``residual``
@@ -69,12 +69,19 @@ class Image:
         return np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), axis=-1)
 
 
-def match(a: Image, b: Image, priors: Sequence[tuple[np.ndarray, np.ndarray]] = ()) -> tuple[Tracks, Tracks]:
+def match(
+    a: Image,
+    b: Image,
+    priors: Sequence[tuple[np.ndarray, np.ndarray]] = (),
+    wanted: tuple[np.ndarray, np.ndarray] | None = None,
+    reach: float = SEARCH_REACH,
+) -> tuple[Tracks, Tracks]:
     """The tracks from ``a`` to ``b`` and from ``b`` to ``a``, each checked by the other.
 
-    ``priors``: pairs of displacement fields a -> b and b -> a that may be right.
+    ``priors``: pairs of displacement fields a -> b and b -> a that may be right. ``wanted``: (H, W) bool, pixels of ``a`` and of ``b``
+    for which more than the flow shall be tried; all if absent. ``reach``: how far the search goes, of the longest side.
     """
-    forward, backward = _flows(a, b, priors)
+    forward, backward = _flows(a, b, priors, wanted, reach)
     return assess(a, b, forward, backward), assess(b, a, backward, forward)
 
 
@@ -92,6 +99,16 @@ def certified(flow: np.ndarray, visibility: np.ndarray, certainty: np.ndarray) -
     """Tracks whose visibility times confidence is ``certainty``, as far as the visibility allows."""
     confidence = np.minimum(certainty / np.maximum(visibility, 1e-6), 1.0)
     return Tracks(flow, visibility.astype(np.float32), confidence.astype(np.float32))
+
+
+def surer(first: Tracks, second: Tracks) -> Tracks:
+    """Per pixel the tracks of the higher certainty."""
+    better = second.visibility * second.confidence > first.visibility * first.confidence
+    return Tracks(
+        np.where(better[..., None], second.flow, first.flow),
+        np.where(better, second.visibility, first.visibility),
+        np.where(better, second.confidence, first.confidence),
+    )
 
 
 def flow(a: Image, b: Image, initial: np.ndarray | None = None, coarsest: int | None = None) -> np.ndarray:
@@ -142,18 +159,26 @@ def _flow(source: np.ndarray, target: np.ndarray, initial: np.ndarray | None, co
     return matcher.calc(source, target, None if initial is None else initial.copy())
 
 
-def _flows(a: Image, b: Image, priors: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def _flows(
+    a: Image,
+    b: Image,
+    priors: Sequence[tuple[np.ndarray, np.ndarray]],
+    wanted: tuple[np.ndarray, np.ndarray] | None,
+    reach: float,
+) -> tuple[np.ndarray, np.ndarray]:
     views = ((a, b), (b, a))
     direct = [flow(source, target) for source, target in views]
     suspect = [
         (round_trip(source, there, back) > _SUSPECT_PX) | (residual(source, target, there) > _SUSPECT_RESIDUAL)
         for (source, target), there, back in zip(views, direct, direct[::-1], strict=True)
     ]
+    if wanted is not None:
+        suspect = [mask & asked for mask, asked in zip(suspect, wanted, strict=True)]
     if max(mask.mean() for mask in suspect) < _SUSPECT_SHARE:
         return direct[0], direct[1]
 
     large = max(a.gray.shape) > _SPREAD_SIDE
-    proposals = _halved(a, b, priors) if large else _searched(a, b, suspect[0] | suspect[1])
+    proposals = _halved(a, b, priors, wanted, reach) if large else _searched(a, b, suspect[0] | suspect[1], reach)
     around = np.ones((2 * _SUSPECT_MARGIN + 1,) * 2, np.uint8)
     result = []
     for index, (source, target) in enumerate(views):
@@ -170,11 +195,11 @@ def _flows(a: Image, b: Image, priors: Sequence[tuple[np.ndarray, np.ndarray]]) 
     return result[0], result[1]
 
 
-def _searched(a: Image, b: Image, wanted: np.ndarray) -> list[np.ndarray]:
+def _searched(a: Image, b: Image, wanted: np.ndarray, reach: float) -> list[np.ndarray]:
     """What the exhaustive search finds in the rectangle around the ``wanted`` pixels (H, W); no motion outside."""
     height, width = a.gray.shape
     small_height, small_width = a.searched.shape[:2]
-    radius = max(1, round(max(small_width, small_height) * _SEARCH_RADIUS))
+    radius = max(1, round(max(small_width, small_height) * reach))
     factor = np.array([width / small_width, height / small_height], np.float32)
     box: list[slice] = []
     for axis, limit in ((1, small_height), (0, small_width)):
@@ -189,7 +214,13 @@ def _searched(a: Image, b: Image, wanted: np.ndarray) -> list[np.ndarray]:
     return result
 
 
-def _halved(a: Image, b: Image, priors: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+def _halved(
+    a: Image,
+    b: Image,
+    priors: Sequence[tuple[np.ndarray, np.ndarray]],
+    wanted: tuple[np.ndarray, np.ndarray] | None,
+    reach: float,
+) -> list[np.ndarray]:
     """What matching images of half the size finds."""
     height, width = a.gray.shape
     small_height, small_width = a.half.gray.shape
@@ -198,7 +229,9 @@ def _halved(a: Image, b: Image, priors: Sequence[tuple[np.ndarray, np.ndarray]])
         tuple(cv2.resize(field, (small_width, small_height), interpolation=cv2.INTER_NEAREST) / factor for field in prior)
         for prior in priors
     ]
-    found = _flows(a.half, b.half, smaller)
+    if wanted is not None:  # every second pixel, as the halves keep no more
+        wanted = wanted[0][::2, ::2], wanted[1][::2, ::2]
+    found = _flows(a.half, b.half, smaller, wanted, reach)
     return [cv2.resize(field, (width, height), interpolation=cv2.INTER_NEAREST) * factor for field in found]
 
 

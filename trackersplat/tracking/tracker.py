@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -46,6 +46,13 @@ class DenseTracks:
             if getattr(self, name).shape != self.positions.shape[:3]:
                 expected, got = tuple(self.positions.shape[:3]), tuple(getattr(self, name).shape)
                 raise ShapeError(f"Track {name} must be {expected}, got {got}.")
+
+    def only(self, targets: Sequence[int]) -> DenseTracks:
+        """The tracks to these of the targets, in this order. Raises ValueError if one is missing."""
+        at = [self.targets.index(target) for target in targets]
+        return replace(
+            self, targets=tuple(targets), positions=self.positions[at], visibility=self.visibility[at], confidence=self.confidence[at]
+        )
 
 
 def as_array(values: Array) -> np.ndarray:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
+from typing import Any, TypeVar
 
 import cv2
+import numpy as np
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.masks import distrust_crossings
+from trackersplat.tracking.second_look import Prediction, look_again
 from trackersplat.tracking.tracker import DenseTracks, Tracker
+
+T = TypeVar("T")
 
 
 def track_views(
@@ -37,22 +43,56 @@ def track_views(
     if not cameras or not targets:
         raise ShapeError(f"Tracking needs at least one camera and one target frame, got {len(cameras)} and {len(targets)}.")
     frames = (base, *targets)
-    count = max(1, min(workers or os.cpu_count() or 1, len(cameras)))
 
     def track(camera: int) -> tuple[int, DenseTracks]:
         tracks = tracker.track([capture.image(camera, frame) for frame in frames], frames)
-        base_mask, *target_masks = (capture.mask(camera, frame) for frame in frames)
-        return camera, distrust_crossings(tracks, base_mask, target_masks)
+        return camera, _within_masks(capture, camera, tracks)
 
-    remaining = iter(cameras)
+    yield from _side_by_side(track, ((camera,) for camera in cameras), len(cameras), workers)
+
+
+def look_again_at_views(
+    capture: Capture,
+    tracks: Sequence[tuple[int, DenseTracks]],
+    predict: Callable[[int], Sequence[Prediction]],
+    *,
+    workers: int | None = None,
+) -> Iterator[tuple[int, DenseTracks]]:
+    """Yields ``(camera, corrected tracks)`` for the ``(camera, tracks)`` of several views as they finish, in any order.
+
+    ``predict`` gives a view's predictions, one per target; it is called in this thread, shortly before they are needed. The rest is as
+    in `track_views`.
+    """
+
+    def look(camera: int, before: DenseTracks, predictions: Sequence[Prediction]) -> tuple[int, DenseTracks]:
+        found = [
+            look_again(before.only([target]), capture.image(camera, target), predicted)
+            for target, predicted in zip(before.targets, predictions, strict=True)
+        ]
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(one, name) for one in found]) for name in ("positions", "visibility", "confidence")
+        }
+        return camera, _within_masks(capture, camera, replace(before, **joined))
+
+    yield from _side_by_side(look, ((camera, before, predict(camera)) for camera, before in tracks), len(tracks), workers)
+
+
+def _within_masks(capture: Capture, camera: int, tracks: DenseTracks) -> DenseTracks:
+    base, *targets = (capture.mask(camera, frame) for frame in (tracks.base, *tracks.targets))
+    return distrust_crossings(tracks, base, targets)
+
+
+def _side_by_side(work: Callable[..., T], jobs: Iterator[tuple[Any, ...]], number: int, workers: int | None) -> Iterator[T]:
+    """What ``work`` makes of each job, as it is done; a job is taken when a worker is free for it."""
+    count = max(1, min(workers or os.cpu_count() or 1, number))
     with _opencv_threads(1 if count > 1 else None), ThreadPoolExecutor(count, thread_name_prefix="track") as pool:
-        running: set[Future[tuple[int, DenseTracks]]] = {pool.submit(track, camera) for camera in islice(remaining, count)}
+        running: set[Future[T]] = {pool.submit(work, *job) for job in islice(jobs, count)}
         try:
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    if (camera := next(remaining, None)) is not None:
-                        running.add(pool.submit(track, camera))
+                    if (job := next(jobs, None)) is not None:
+                        running.add(pool.submit(work, *job))
                     yield future.result()
         finally:
             for future in running:

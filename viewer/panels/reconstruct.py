@@ -28,6 +28,7 @@ STAGES = {
     "track": "tracking points",
     "lift": "lifting the tracks to the Gaussians",
     "move": "moving the Gaussians",
+    "look": "looking again at what tracks missed",
     "refine": "refining",
     "measure": "measuring on held-out cameras",
 }

@@ -1,0 +1,74 @@
+"""Tracks corrected by what they led to: the moved scene is matched with the images that it should look like.
+
+A view that lost a point may see it where the other views say that it went. There it needs to be found only nearby, as large and
+turned as it appears, and no longer among everything that has moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from trackersplat.errors import ShapeError
+from trackersplat.tracking.matching import Image, Tracks, inside, match, round_trip, sample, surer
+from trackersplat.tracking.tracker import DenseTracks, as_array
+
+_SURE = 0.5  # visibility times confidence from which a track needs no second look
+_REACH = 1 / 12  # of the longest side of an image: the scene is nearly where it should be
+_GAPS = np.ones((3, 3), np.uint8)  # what lies between pixels that move apart is found, too
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one view should see of a target frame, if the motion to it is right."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    forward: np.ndarray  # (H, W, 2) float32 px: displacement of what a pixel of the base frame shows
+    backward: np.ndarray  # (H, W, 2) float32 px: of what a pixel of ``image`` shows, back to the base frame
+
+
+def look_again(tracks: DenseTracks, target: np.ndarray, predicted: Prediction) -> DenseTracks:
+    """``tracks`` to one target, and per pixel what the match of ``predicted`` with the ``target`` (H, W, 3) uint8 says where that is surer.
+
+    Raises ShapeError if the sizes differ or the tracks have several targets.
+    """
+    if len(tracks.targets) != 1 or not target.shape == predicted.image.shape == (*tracks.positions.shape[1:3], 3):
+        raise ShapeError(
+            f"A second look needs tracks to one target and images of their size, got {tuple(tracks.positions.shape)}, "
+            f"{target.shape} and {predicted.image.shape}."
+        )
+    shown, seen = Image(predicted.image), Image(np.ascontiguousarray(target))
+    grid, forward, backward = shown.grid, predicted.forward, predicted.backward
+    positions, visibility, confidence = (as_array(values)[0] for values in (tracks.positions, tracks.visibility, tracks.confidence))
+    known = Tracks(positions - 0.5 - grid, visibility, confidence)
+    certainty = visibility * confidence
+    wanted = sample(certainty, grid + backward) * _returning(shown, backward, forward) < _SURE
+    again, _ = match(shown, seen, wanted=(wanted, ~_reached(positions, certainty >= _SURE)), reach=_REACH)
+
+    at = grid + forward
+    found = Tracks(
+        forward + sample(again.flow, at),
+        sample(again.visibility, at) * inside(at) * _returning(shown, forward, backward),
+        sample(again.confidence, at),
+    )
+    result = surer(known, found)
+    return replace(
+        tracks, positions=(result.flow + grid + 0.5)[None], visibility=result.visibility[None], confidence=result.confidence[None]
+    )
+
+
+def _returning(image: Image, there: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """(H, W) in [0, 1]: 1/2 where the way there and back ends a pixel beside its start, as it does at what the target hides."""
+    return (1.0 / (1.0 + round_trip(image, there, back) ** 4)).astype(np.float32)
+
+
+def _reached(positions: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """(H, W) bool: pixels that ``positions`` (H, W, 2) of the ``chosen`` (H, W) fall into, small gaps closed."""
+    height, width = chosen.shape
+    reached = np.zeros((height, width), np.uint8)
+    inside_image = (positions >= 0).all(-1) & (positions[..., 0] < width) & (positions[..., 1] < height)  # false for NaN
+    column, row = positions[chosen & inside_image].astype(np.intp).T
+    reached[row, column] = 1
+    return cv2.morphologyEx(reached, cv2.MORPH_CLOSE, _GAPS) > 0
