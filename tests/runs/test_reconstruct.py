@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
 from trackersplat.motion.motion import Carried
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.runs.events import FrameDone
@@ -42,6 +43,16 @@ def test_a_run_that_is_stopped_anywhere_ends_like_one_that_is_not(small_capture:
         assert (ours.velocity != 0).any()
         for name, tensor in vars(ours).items():
             assert torch.equal(tensor, vars(theirs)[name]), name
+
+
+def test_what_ends_a_first_frame_is_written_down_with_the_run(small_capture: Capture, tmp_path: Path) -> None:
+    plain = ReconstructSettings.for_device("cpu")
+    other = replace(plain, first=replace(plain.first, cull_sh=0.0))
+    for name, settings, expected in (("plain", plain, 0.02), ("other", other, 0.0)):
+        Run.create(tmp_path / name, small_capture, {"settings": settings.to_json()})
+        assert Run.open(tmp_path / name).info["settings"]["first"]["cull_sh"] == expected
+    with pytest.raises(InputError, match=r"settings\.first\.cull_sh 0\.02 there, 0\.0 asked"):
+        Run.create(tmp_path / "plain", small_capture, {"settings": other.to_json()})
 
 
 @pytest.mark.parametrize("tracked", [True, False])

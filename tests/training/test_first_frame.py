@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from trackersplat.training.first_frame import FirstFrameSettings, fit_first_fram
 from trackersplat.training.optimiser import TrainingViews
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.progress import Progress
-from trackersplat.training.prune import blending_weights, without_least
+from trackersplat.training.prune import seen_by, weighty, without_faint_bands
 
 SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=1200), densify=DensifySettings(every=20, cap=1500), report_every=20)
 
@@ -53,12 +54,25 @@ def test_the_cap_is_respected_and_reached(fitted: list[Progress]) -> None:
     assert len(_fit(replace(SETTINGS, prune=0.0))[-1].gaussians) == 1500
 
 
-def test_what_hardly_shows_in_the_training_views_is_left_out_at_the_very_end(fitted: list[Progress]) -> None:
-    whole = _fit(replace(SETTINGS, prune=0.0))[-1].gaussians
+def test_what_hardly_shows_in_the_training_views_is_left_out_at_the_very_end() -> None:
+    whole, kept = (_fit(replace(SETTINGS, prune=prune, cull_sh=0.0))[-1].gaussians for prune in (0.0, 1e-4))
     views = TrainingViews(quad_capture(), 0, torch.device("cpu"), 0)
-    kept = without_least(whole, blending_weights(whole, views, PortableRasterizer()), 1e-4)
     assert len(kept) < len(whole)
-    assert _same(fitted[-1].gaussians, kept)
+    assert _same(kept, whole[weighty(seen_by(whole, views, PortableRasterizer()).weights, 1e-4)])
+
+
+@pytest.mark.parametrize("change", [{}, {"prune": 0.02}, {"prune": 0.0}, {"average": 0.2}, {"validate": "cam1", "validate_every": 20}])
+def test_colours_that_hardly_vary_over_the_training_views_lose_their_bands_whatever_the_result_is(change: dict[str, Any]) -> None:
+    """The state that ends the steps, their mean, or the one that a validation camera liked best."""
+    fast = replace(SETTINGS, rates=replace(SETTINGS.rates, sh_rest=2e-2), **change)
+    whole, culled = (_fit(replace(fast, prune=prune, cull_sh=cull))[-1].gaussians for prune, cull in ((0.0, 0.0), (fast.prune, 0.02)))
+    capture = quad_capture()
+    if fast.validate is not None:
+        capture = replace(capture, held_out=("cam1", "cam3"))
+    seen = seen_by(whole, TrainingViews(capture, 0, torch.device("cpu"), 0), PortableRasterizer())
+    keep = weighty(seen.weights, fast.prune) if fast.prune > 0 else torch.ones(len(whole), dtype=torch.bool)
+    assert _same(culled, without_faint_bands(whole[keep], seen[keep], 0.02))
+    assert 0.05 < culled.sh[:, 1:].any(dim=2).any(dim=1).float().mean() < 0.95
 
 
 def test_the_same_seed_gives_the_same_bits_and_measuring_changes_none_of_them(fitted: list[Progress]) -> None:

@@ -23,7 +23,6 @@ from trackersplat.training.optimiser import TrainingViews
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.points.views import unproject
 from trackersplat.training.progress import Progress
-from trackersplat.training.prune import blending_weights, without_least
 from trackersplat.training.regularise import Penalties, RandomBackground, Regularisation, depth_error, seen_depths
 
 SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=800), densify=DensifySettings(every=20, cap=1000))
@@ -152,20 +151,6 @@ def test_the_result_is_the_mean_over_the_last_part_of_the_steps() -> None:
     assert not torch.allclose(averaged, states[-1], atol=1e-5)
 
 
-def test_pruning_removes_the_least_weighty_up_to_their_share_in_order() -> None:
-    gaussians = _gaussians(6)
-    weights = torch.tensor([5.0, 0.5, 90.0, 0.0, 4.0, 0.5])  # 100 in all
-    for share, kept in ((0.0, [0, 1, 2, 4, 5]), (0.005, [0, 2, 4, 5]), (0.01, [0, 2, 4]), (0.05, [0, 2]), (0.0999, [0, 2]), (0.1, [2])):
-        assert torch.equal(without_least(gaussians, weights, share).means, gaussians.means[kept])
-
-
-def test_blending_weights_sum_to_the_alpha_of_all_training_views() -> None:
-    views = TrainingViews(quad_capture(forbid_held_out=True), 0, torch.device("cpu"), 0)
-    gaussians, rasterizer = gaussians_from_points(_wall_points(), 0), PortableRasterizer()
-    alpha = sum(float(rasterizer.render(gaussians, [camera]).alpha.sum()) for camera in views.cameras)
-    assert float(blending_weights(gaussians, views, rasterizer).sum()) == pytest.approx(alpha, rel=1e-4)
-
-
 def test_the_largest_count_is_the_last_that_fits_into_its_share_of_the_memory() -> None:
     free, degree, pixels = 8 * 2**30, 1, 640 * 360
     most = most_gaussians(free, degree, pixels, 27 * pixels)
@@ -198,10 +183,10 @@ def test_bands_of_the_colours_join_one_after_the_other() -> None:
     settings = FirstFrameSettings(steps=100, sh_degree=2, sh_raise=0.25)
     assert [settings.degree(step) for step in (0, 24, 25, 49, 50, 99)] == [0, 0, 1, 1, 2, 2]
     assert replace(settings, sh_raise=0.0).degree(0) == 2
-    late = _fit(replace(SETTINGS, sh_raise=1.0))[-1].gaussians
+    late = _fit(replace(SETTINGS, sh_raise=1.0, cull_sh=0.0))[-1].gaussians
     assert late.sh_degree == 1
     assert not late.sh[:, 1:].any()
-    assert _fit(replace(SETTINGS, sh_raise=0.5))[-1].gaussians.sh[:, 1:].any()
+    assert _fit(replace(SETTINGS, sh_raise=0.5, cull_sh=0.0))[-1].gaussians.sh[:, 1:].any()
 
 
 def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Progress]:

@@ -23,7 +23,7 @@ from trackersplat.training.photometric import AffineFit, PhotometricSettings
 from trackersplat.training.points.dense import PointSettings, sweep_points
 from trackersplat.training.points.views import far_apart
 from trackersplat.training.progress import Progress
-from trackersplat.training.prune import blending_weights, without_least
+from trackersplat.training.prune import seen_by, weighty, without_faint_bands
 from trackersplat.training.regularise import Penalties, RandomBackground, Regularisation
 
 FEW_VIEWS_OPACITY = 0.03  # weight of the mean opacity where cameras are few and far apart
@@ -44,6 +44,9 @@ class FirstFrameSettings:
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
     average: float = 0.0  # the result is the mean over this last part of the steps, once Gaussians are no more exchanged; 0: the last state
     prune: float = 1e-4  # part of the blending weight that may go with the least weighty Gaussians at the end: with those that none shows
+    cull_sh: float = (
+        0.02  # at the end, colours that vary less over the training views, of [0, 1], become the same for all directions; 0: none
+    )
     report_every: int = 10  # steps between two records
     measure_every: int = 0  # steps between two measurements on the held-out cameras; 0 never
     validate: str | None = None  # a training camera that is left out of the fit and says when to stop
@@ -209,11 +212,22 @@ def _optimised(
             yield Progress(step, steps, float(torch.stack(losses).mean()), state, score, colours=colours.affines() if colours else None)
             losses = []
     state = best.gaussians or average.mean() or optimiser.snapshot()
-    if settings.prune > 0:
-        state = without_least(state, blending_weights(state, views, rasterizer), settings.prune)
+    state = _cleared(state, views, rasterizer, settings)
     score = held_out_psnr(capture, frame, rasterizer, state) if settings.measure_every > 0 else None
     loss = torch.stack(losses).mean() if losses else torch.tensor(math.nan)
     yield Progress(steps, steps, float(loss), state, score, colours=colours.affines() if colours else None)
+
+
+def _cleared(state: Gaussians, views: TrainingViews, rasterizer: Rasterizer, settings: FirstFrameSettings) -> Gaussians:
+    """Without what hardly shows and, of what shows, without bands that are hardly more than noise."""
+    culls = settings.cull_sh > 0 and state.sh_degree > 0
+    if settings.prune <= 0 and not culls:
+        return state
+    seen = seen_by(state, views, rasterizer)
+    if settings.prune > 0:
+        keep = weighty(seen.weights, settings.prune)
+        state, seen = state[keep], seen[keep]
+    return without_faint_bands(state, seen, settings.cull_sh) if culls else state
 
 
 @dataclass
