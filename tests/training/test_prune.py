@@ -12,7 +12,8 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.training.optimiser import TrainingViews
-from trackersplat.training.prune import Seen, seen_by, weighty, without_faint_bands
+from trackersplat.training.first_frame import FirstFrameSettings, _cleared
+from trackersplat.training.prune import Seen, giants, seen_by, weighty, without_faint_bands
 
 RASTERIZER = PortableRasterizer()
 VIEWS = TrainingViews(quad_capture(forbid_held_out=True), 0, torch.device("cpu"), 0)
@@ -60,6 +61,19 @@ def test_mean_and_spread_of_what_the_bands_add_are_those_over_the_rendered_views
     assert torch.allclose(seen.shift, mean, atol=2e-6)
     assert torch.allclose(seen.spread, spread, atol=5e-6)
     assert spread.min() > 1e-3
+
+
+def test_giants_are_longer_than_they_are_away_from_the_nearest_camera_and_go_at_the_end_whatever_else_stays() -> None:
+    gaussians = _gaussians(8, 0)
+    centers = torch.tensor([camera.center.tolist() for camera in VIEWS.cameras])
+    away = (gaussians.means[:, None] - centers).norm(dim=-1).amin(1)
+    factors = torch.tensor([0.3, 0.99, 1.01, 50.0, 0.5, 0.99, 1.01, 0.1])
+    longest = torch.full((8, 3), 0.01)
+    longest[torch.arange(8), torch.arange(8) % 3] = factors * away
+    gaussians = replace(gaussians, log_scales=longest.log())
+    assert giants(gaussians, VIEWS.cameras).tolist() == (factors > 1).tolist()
+    kept = _cleared(gaussians, VIEWS, RASTERIZER, FirstFrameSettings(prune=0.0, cull_sh=0.0))
+    assert torch.equal(kept.means, gaussians.means[factors < 1])
 
 
 def test_blending_weights_sum_to_the_alpha_of_all_training_views() -> None:

@@ -23,7 +23,7 @@ from trackersplat.training.photometric import AffineFit, PhotometricSettings
 from trackersplat.training.points.dense import PointSettings, sweep_points
 from trackersplat.training.points.views import far_apart
 from trackersplat.training.progress import Progress
-from trackersplat.training.prune import seen_by, weighty, without_faint_bands
+from trackersplat.training.prune import giants, seen_by, weighty, without_faint_bands
 from trackersplat.training.regularise import Penalties, RandomBackground, Regularisation
 
 FEW_VIEWS_OPACITY = 0.03  # weight of the mean opacity where cameras are few and far apart
@@ -219,7 +219,8 @@ def _optimised(
 
 
 def _cleared(state: Gaussians, views: TrainingViews, rasterizer: Rasterizer, settings: FirstFrameSettings) -> Gaussians:
-    """Without what hardly shows and, of what shows, without bands that are hardly more than noise."""
+    """Without giants, without what hardly shows and, of what shows, without bands that are hardly more than noise."""
+    state = state[~giants(state, views.cameras)]
     culls = settings.cull_sh > 0 and state.sh_degree > 0
     if settings.prune <= 0 and not culls:
         return state

@@ -1,12 +1,15 @@
-"""At the end: without the Gaussians that hardly show, and without colours that change with the direction by hardly more than noise."""
+"""What is taken from the Gaussians at the end: those that hardly show or are too large to be shown rightly, and colour bands of noise."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
@@ -44,6 +47,16 @@ def seen_by(gaussians: Gaussians, views: TrainingViews, rasterizer: Rasterizer) 
     share = 1 / total.clamp_min(1e-12)
     shift = share[:, None] * first
     return Seen(total, shift, (share * second - shift.square().sum(1)).clamp_min(0).sqrt())
+
+
+def giants(gaussians: Gaussians, cameras: Sequence[Camera]) -> Tensor:
+    """(N,) bool: longer, by their largest standard deviation, than they are away from the nearest camera.
+
+    The projection of such a Gaussian is linear only far from where cameras look, so what one view is content with may cover another
+    altogether.
+    """
+    centers = torch.as_tensor(np.stack([camera.center for camera in cameras]), dtype=torch.float32, device=gaussians.device)
+    return gaussians.scales.amax(1) > torch.cdist(gaussians.means, centers).amin(1)
 
 
 def weighty(weights: Tensor, share: float) -> Tensor:
