@@ -11,8 +11,8 @@ from quad_scene import quad_capture
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.rendering.portable import PortableRasterizer
-from trackersplat.training.optimiser import TrainingViews
 from trackersplat.training.first_frame import FirstFrameSettings, _cleared
+from trackersplat.training.optimiser import TrainingViews
 from trackersplat.training.prune import Seen, giants, seen_by, weighty, without_faint_bands
 
 RASTERIZER = PortableRasterizer()
