@@ -232,6 +232,14 @@ def _negative_seed(tmp: Path, capture: Path) -> list[str | Path]:
     return [capture, "--seed", "-1"]
 
 
+def _negative_looks(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--looks", "-1"]
+
+
+def _too_many_looks(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--looks", "11"]
+
+
 def _copy(tmp: Path, capture: Path) -> Path:
     return Path(shutil.copytree(capture, tmp / "copy"))
 
@@ -251,6 +259,8 @@ CASES = (
     _unknown_tracker,
     _unknown_camera,
     _negative_seed,
+    _negative_looks,
+    _too_many_looks,
 )
 
 
@@ -280,6 +290,17 @@ def test_bad_input_is_one_sentence_and_exit_code_two_and_nothing_is_written(
     assert list((tmp_path / "work").iterdir()) == []
     (tmp_path / "work").rmdir()
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.usefixtures("keep_signals")
+@pytest.mark.parametrize(("options", "looks"), [((), 1), (("--looks", "0"), 0), (("--looks", "10"), 10)])
+def test_how_often_tracks_are_looked_at_again_is_written_down(
+    small_capture_folder: Path, tmp_path: Path, options: tuple[str, ...], looks: int
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["reconstruct", str(small_capture_folder), "--frames", "1", "--out", str(tmp_path / "run"), "--first-steps", "1", *options])
+    assert stop.value.code == 0
+    assert Run.open(tmp_path / "run").info["settings"]["looks"] == looks
 
 
 def test_bad_input_ends_the_process_with_code_two(tmp_path: Path) -> None:

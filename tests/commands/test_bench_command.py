@@ -78,9 +78,9 @@ def test_a_second_call_takes_the_base_frame_that_is_there_and_gives_the_same(
 
 def test_the_base_frame_of_a_run_serves_another_tracker(finished: Path, folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "dis.json"
-    assert bench(folder, "--run", finished, "--distances", "1", "--steps", "2", "--json", target) == 0
+    assert bench(folder, "--run", finished, "--distances", "1", "--steps", "2", "--looks", "2", "--json", target) == 0
     data = json.loads(target.read_text())
-    assert (data["settings"]["tracker"], data["base"]["gaussians"]) == ("dis", _count(finished))
+    assert (data["settings"]["tracker"], data["settings"]["looks"], data["base"]["gaussians"]) == ("dis", 2, _count(finished))
 
 
 def _count(run: Path) -> int:
@@ -160,6 +160,14 @@ def _no_steps(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
     return [folder, "--steps", "0"]
 
 
+def _negative_looks(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
+    return [folder, "--looks", "-1"]
+
+
+def _too_many_looks(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
+    return [folder, "--looks", "11"]
+
+
 CASES = (
     _beyond,
     _no_numbers,
@@ -175,6 +183,8 @@ CASES = (
     _run_and_out,
     _json_in_no_folder,
     _no_steps,
+    _negative_looks,
+    _too_many_looks,
 )
 
 

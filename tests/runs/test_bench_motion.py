@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +38,7 @@ from trackersplat.runs.bench_motion import (
     to_json,
 )
 from trackersplat.runs.events import Stage, StepDone
+from trackersplat.runs.moving import Followed, follow
 from trackersplat.training.densify import DensifySettings
 from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
 from trackersplat.training.optimiser import LearningRates
@@ -141,6 +144,26 @@ def test_doing_nothing_is_the_base_frame_rendered_against_the_target(tiny: Captu
 def test_the_same_seed_gives_the_same_numbers(tiny: Capture, base: Gaussians, rows: list[DistanceDone]) -> None:
     again = [e for e in bench_motion(tiny, base, SETTINGS, PortableRasterizer()) if isinstance(e, DistanceDone)]
     assert [row.methods for row in again] == [row.methods for row in rows]
+
+
+@pytest.mark.parametrize("tracker", ["exact", "dis"])
+def test_only_tracks_that_are_not_exact_are_looked_at_again(tiny: Capture, base: Gaussians, tracker: str) -> None:
+    settings = replace(SETTINGS, tracker=tracker, distances=(2,), looks=2, refine=RefineSettings(steps=1))
+    stages = [event for event in bench_motion(tiny, base, settings, PortableRasterizer()) if isinstance(event, Stage)]
+    assert [stage.detail for stage in stages if stage.name == "look"] == ([] if tracker == "exact" else ["1 of 2", "2 of 2"])
+
+
+def test_seconds_are_per_frame_that_was_tracked_and_moved(tiny: Capture, base: Gaussians, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*arguments: Any, **options: Any) -> Generator[Stage, None, Followed]:
+        followed = yield from follow(*arguments, **options)
+        return replace(followed, tracking=60.0, moving=120.0)
+
+    monkeypatch.setattr("trackersplat.runs.bench_motion.follow", slow)
+    for tracker, all_targets, expected in (("exact", True, (30.0, 60.0)), ("dis", True, (12.0, 24.0)), ("dis", False, (12.0, 60.0))):
+        settings = replace(SETTINGS, tracker=tracker, all_targets=all_targets, looks=0, refine=RefineSettings(steps=1))
+        *_, row = bench_motion(tiny, base, settings, PortableRasterizer())
+        assert isinstance(row, DistanceDone)
+        assert (row.seconds.tracking, row.seconds.motion) == expected
 
 
 def test_a_tracker_that_looks_at_images_is_measured_with_and_without_the_frames_between(tiny: Capture, base: Gaussians) -> None:

@@ -13,7 +13,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.motion.motion import Carried
 from trackersplat.rendering.portable import PortableRasterizer
-from trackersplat.runs.events import FrameDone
+from trackersplat.runs.events import FrameDone, Stage
 from trackersplat.runs.reconstruct import reconstruct
 from trackersplat.runs.run import Run
 from trackersplat.runs.settings import ReconstructSettings
@@ -96,3 +96,18 @@ def test_a_frame_goes_on_with_the_motion_and_the_colours_of_the_frame_before(sma
         last.append(again.read_frame(2))
     assert not torch.equal(last[0].means, last[1].means)
     assert not torch.equal(last[0].sh, last[2].sh)
+
+
+def test_a_batch_that_goes_on_says_its_stages_of_frames_that_are_not_finished(small_capture: Capture, tmp_path: Path) -> None:
+    plain = ReconstructSettings.for_device("cpu")
+    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=1), batch=3, looks=2)
+    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
+    assert Run.open(tmp_path / "run").info["settings"]["looks"] == 2
+    list(reconstruct(small_capture, run, range(1), settings, PortableRasterizer()))
+    attempt = reconstruct(small_capture, run, range(4), settings, PortableRasterizer())
+    assert next(event for event in attempt if isinstance(event, FrameDone)).frame == 1
+    attempt.close()
+    stages = [event for event in reconstruct(small_capture, run, range(4), settings, PortableRasterizer()) if isinstance(event, Stage)]
+    assert [(stage.frame, stage.name) for stage in stages[:5]] == [(2, "track"), (2, "move"), (2, "look"), (2, "look"), (2, "refine")]
+    assert "frame 1 to 2-4" in stages[0].detail
+    assert {stage.frame for stage in stages} == {2, 3}

@@ -5,30 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+from cards import HEIGHT, WIDTH, as_bytes, shifted, texture, with_card
 
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.dis import DISTracker, _judged
 from trackersplat.tracking.matching import Tracks
-
-HEIGHT, WIDTH = 96, 128
-
-
-def texture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """Smooth random RGB texture, float32 in [0, 255]."""
-    noise = np.random.default_rng(seed).uniform(0, 255, (height, width, 3)).astype(np.float32)
-    soft = cv2.GaussianBlur(noise, (0, 0), 1.5)
-    return np.clip(128 + 3 * (soft - soft.mean()), 0, 255)
-
-
-def shifted(image: np.ndarray, x: float, y: float) -> np.ndarray:
-    """What was at (a, b) is at (a + x, b + y)."""
-    moved = cv2.warpAffine(image, np.array([[1, 0, x], [0, 1, y]], dtype=np.float32), image.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
-    return moved.round().astype(np.uint8)
-
-
-def as_bytes(image: np.ndarray) -> np.ndarray:
-    return image.round().astype(np.uint8)
-
 
 INNER = (slice(12, -12), slice(12, -12))
 
@@ -66,17 +47,6 @@ def test_what_is_covered_in_the_target_is_invisible_and_the_rest_is_not() -> Non
     untouched = np.ones((HEIGHT, WIDTH), dtype=bool)
     untouched[20:72, 8:96] = False
     assert np.median(certain[untouched]) > 0.95
-
-
-def with_card(background: np.ndarray, card: np.ndarray, x: float, y: float, degrees: float = 0.0) -> np.ndarray:
-    """The card's centre at array index (x, y), turned by an angle (positive: from x towards y)."""
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    middle = (np.array(card.shape[1::-1]) - 1) / 2
-    place = np.array([[c, -s, x - c * middle[0] + s * middle[1]], [s, c, y - s * middle[0] - c * middle[1]]])
-    size = background.shape[1::-1]
-    moved = cv2.warpAffine(card.astype(np.float32), place, size, flags=cv2.INTER_CUBIC)
-    cover = cv2.warpAffine(np.ones(card.shape[:2], np.float32), place, size)[..., None]
-    return (background * (1 - cover) + moved * cover).clip(0, 255).round().astype(np.uint8)
 
 
 def test_a_small_square_that_jumps_far_in_one_frame_is_found_to_a_fraction_of_a_pixel() -> None:

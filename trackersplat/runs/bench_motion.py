@@ -134,11 +134,12 @@ def bench_motion(
         continue
 
     exact = settings.tracker == EXACT.name
+    through = frames if exact else range(settings.base + 1, frames[-1] + 1)
     followed = yield from follow(
         capture,
         base,
         settings.base,
-        frames if exact else range(settings.base + 1, frames[-1] + 1),
+        through,
         track_source(settings.tracker, capture),
         rasterizer,
         settings.motion,
@@ -146,7 +147,7 @@ def bench_motion(
         targets=None if settings.all_targets else frames,
         colours=colours,
     )
-    tracking = followed.tracking / len(range(settings.base, frames[-1]))
+    tracking = followed.tracking / len(through)
     moving = followed.moving / len(followed.motions)
     by_frame = dict(zip(followed.targets, followed.motions, strict=True))
     del followed  # the tracks of all views are large

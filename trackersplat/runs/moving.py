@@ -33,7 +33,7 @@ class Followed:
     motions: list[Motion]  # one per target
     tracks: list[tuple[int, DenseTracks]]  # per training camera (its index) those to all targets, cameras ascending
     tracking: float  # seconds
-    moving: float
+    moving: float  # seconds, the looks included
 
 
 def follow(
@@ -49,30 +49,33 @@ def follow(
     targets: Sequence[int] | None = None,
     carried: Carried | None = None,
     colours: ColourAffines | None = None,
+    said_of: int | None = None,
 ) -> Generator[Stage, None, Followed]:
     """Tracks from ``frame``, whose Gaussians are ``base``, through the frames ``through`` and estimates the motions to the ``targets``
     among them (all if absent).
 
     ``looks`` times, the moved scene is rendered as every training camera should see it, with its ``colours``; what a match with the
-    real images is surer of than the tracks replaces them, and the motions are estimated anew.
+    real images is surer of than the tracks replaces them, and the motions are estimated anew. The stages are said of the frame
+    ``said_of``, the first target if absent.
 
     Raises what the source of the tracks raises.
     """
     wanted = tuple(through if targets is None else targets)
     cameras = capture.training_cameras
-    yield Stage(wanted[0], "track", f"{len(cameras)} views, frame {frame + 1} to {_spoken(through)}")
+    shown_frame = wanted[0] if said_of is None else said_of
+    yield Stage(shown_frame, "track", f"{len(cameras)} views, frame {frame + 1} to {_spoken(through)}")
     clock = clock_of(rasterizer)
     found = sorted(source(cameras, frame, through), key=lambda pair: pair[0])  # views finish in any order, sums must not depend on it
     tracking = clock()
     tracks = [(camera, dense if dense.targets == wanted else dense.only(wanted)) for camera, dense in found]
     del found
 
-    yield Stage(wanted[0], "move")
+    yield Stage(shown_frame, "move")
     clock = clock_of(rasterizer)
     estimate = partial(estimate_motion, rasterizer, base, [capture.cameras[camera] for camera in cameras], carried=carried)
     motions = estimate([dense for _, dense in tracks], settings)
     for number in range(looks):
-        yield Stage(wanted[0], "look", "" if looks == 1 else f"{number + 1} of {looks}")
+        yield Stage(shown_frame, "look", "" if looks == 1 else f"{number + 1} of {looks}")
         states = [move(base, motion) for motion in motions]
 
         def predictions(camera: int, states: Sequence[Gaussians] = states) -> list[Prediction]:

@@ -114,7 +114,17 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         carried = kept.to(base.device) if kept is not None and len(kept) == len(base) else None
         source = partial(track_views, create_tracker(settings.tracker), capture)
         followed = yield from follow(
-            capture, base, batch.base, through, source, rasterizer, settings.motion, looks=settings.looks, carried=carried, colours=colours
+            capture,
+            base,
+            batch.base,
+            through,
+            source,
+            rasterizer,
+            settings.motion,
+            looks=settings.looks,
+            carried=carried,
+            colours=colours,
+            said_of=batch.targets[0],  # those before it may be finished
         )
         motions, tracks = followed.motions, followed.tracks
     shared = (time.perf_counter() - started) / len(batch.targets)

@@ -15,7 +15,7 @@ from trackersplat.errors import ShapeError
 from trackersplat.tracking.matching import Image, Tracks, inside, match, round_trip, sample, surer
 from trackersplat.tracking.tracker import DenseTracks, as_array
 
-_SURE = 0.5  # visibility times confidence from which a track needs no second look
+_SURE = 0.5  # visibility times confidence from which a track is not searched for again
 _REACH = 1 / 12  # of the longest side of an image: the scene is nearly where it should be
 _GAPS = np.ones((3, 3), np.uint8)  # what lies between pixels that move apart is found, too
 
@@ -34,34 +34,33 @@ def look_again(tracks: DenseTracks, target: np.ndarray, predicted: Prediction) -
 
     Raises ShapeError if the sizes differ or the tracks have several targets.
     """
-    if len(tracks.targets) != 1 or not target.shape == predicted.image.shape == (*tracks.positions.shape[1:3], 3):
+    size = tuple(tracks.positions.shape[1:3])
+    images, ways = (target, predicted.image), (predicted.forward, predicted.backward)
+    if len(tracks.targets) != 1 or any(image.shape != (*size, 3) for image in images) or any(way.shape != (*size, 2) for way in ways):
         raise ShapeError(
             f"A second look needs tracks to one target and images of their size, got {tuple(tracks.positions.shape)}, "
-            f"{target.shape} and {predicted.image.shape}."
+            f"{target.shape} and {predicted.image.shape}, {predicted.forward.shape}, {predicted.backward.shape}."
         )
     shown, seen = Image(predicted.image), Image(np.ascontiguousarray(target))
     grid, forward, backward = shown.grid, predicted.forward, predicted.backward
     positions, visibility, confidence = (as_array(values)[0] for values in (tracks.positions, tracks.visibility, tracks.confidence))
-    known = Tracks(positions - 0.5 - grid, visibility, confidence)
     certainty = visibility * confidence
     wanted = sample(certainty, grid + backward) * _returning(shown, backward, forward) < _SURE
     again, _ = match(shown, seen, wanted=(wanted, ~_reached(positions, certainty >= _SURE)), reach=_REACH)
 
     at = grid + forward
     found = Tracks(
-        forward + sample(again.flow, at),
+        at + 0.5 + sample(again.flow, at),
         sample(again.visibility, at) * inside(at) * _returning(shown, forward, backward),
         sample(again.confidence, at),
     )
-    result = surer(known, found)
-    return replace(
-        tracks, positions=(result.flow + grid + 0.5)[None], visibility=result.visibility[None], confidence=result.confidence[None]
-    )
+    result = surer(Tracks(positions, visibility, confidence), found)  # places, not displacements: what stays is not rounded
+    return replace(tracks, positions=result.flow[None], visibility=result.visibility[None], confidence=result.confidence[None])
 
 
 def _returning(image: Image, there: np.ndarray, back: np.ndarray) -> np.ndarray:
     """(H, W) in [0, 1]: 1/2 where the way there and back ends a pixel beside its start, as it does at what the target hides."""
-    return (1.0 / (1.0 + round_trip(image, there, back) ** 4)).astype(np.float32)
+    return 1.0 / (1.0 + round_trip(image, there, back) ** 4)
 
 
 def _reached(positions: np.ndarray, chosen: np.ndarray) -> np.ndarray:

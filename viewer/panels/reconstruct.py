@@ -21,12 +21,10 @@ from viewer.state import Draft, State, Store
 THIS, RANGE, ALL = "This frame", "Range", "All frames"
 
 STAGES = {
-    "decode": "reading the videos",
     "compile": "compiling kernels (once per machine)",
     "points": "finding first points",
     "optimise": "optimising",
     "track": "tracking points",
-    "lift": "lifting the tracks to the Gaussians",
     "move": "moving the Gaussians",
     "look": "looking again at what tracks missed",
     "refine": "refining",
