@@ -114,7 +114,7 @@ class _Scene:
     """What all targets share about N Gaussians."""
 
     means: Tensor  # (N, 3) float64
-    pixel: Tensor  # (N,) float64 scene units that one pixel spans there, in the camera that resolves it best
+    pixel: Tensor  # (N,) float64 scene units that one pixel spans there, see `_pixel_size`
     neighbours: Tensor  # (N, k) int64, nearest first
     affinity: Tensor  # (N, k) float64 in (0, 1]: how much a neighbour says about a rotation
     distances: Tensor  # (N, k) float64
@@ -290,10 +290,17 @@ def _trusted(solved: Triangulation, settings: MotionSettings) -> Tensor:
 
 
 def _pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
-    """(N,) scene units that one pixel spans at each mean, in the camera that resolves it best."""
-    _, depth = project(cameras, means)
-    focal = means.new_tensor([0.5 * (camera.fx + camera.fy) for camera in cameras])
-    return torch.where(depth > 0, depth / focal[:, None], torch.inf).amin(0)
+    """(N,) scene units that one pixel spans at each mean, in the camera that resolves it best of those whose image it falls into.
+
+    Where cameras stand around their scene, each is next to much that it does not see. A mean outside all images is measured by all.
+    """
+    at, depth = project(cameras, means)
+    focal, near = (means.new_tensor(values)[:, None] for values in zip(*((0.5 * (c.fx + c.fy), c.near) for c in cameras), strict=True))
+    size = means.new_tensor([(camera.width, camera.height) for camera in cameras])[:, None]
+    spanned = torch.where(depth > 0, depth / focal, torch.inf)
+    inside = ((at >= 0) & (at < size)).all(-1) & (depth >= near)
+    best = torch.where(inside, spanned, torch.inf).amin(0)
+    return torch.where(best.isfinite(), best, spanned.amin(0))
 
 
 def _measured_rotations(
