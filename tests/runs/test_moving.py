@@ -35,6 +35,7 @@ CAMERAS = tuple(
     Camera(f"cam{i}", WIDTH, HEIGHT, np.array(((90.0, 0, WIDTH / 2), (0, 91.0, HEIGHT / 2), (0, 0, 1))), look_at(place, (0.0, 0.0, 0.3)))
     for i, place in enumerate(PLACES)
 )
+LOST = moving.LOST  # as it is outside these tests
 T = TypeVar("T")
 
 
@@ -153,13 +154,47 @@ def carried_along() -> Carried:
     return Carried(torch.zeros(count, 3), velocity, torch.zeros(count, 3), PLATE_ALONE.float())
 
 
+@pytest.fixture(autouse=True)
+def every_target_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "LOST", 0.0)
+
+
+class LostOnTheWay(Tracks):
+    """The plate is lost in two cameras, but only in the frame 3."""
+
+    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
+        for (camera, lost), (_, exact) in zip(Tracks(2, 3)(cameras, base, targets), Tracks()(cameras, base, targets), strict=True):
+            yield camera, exact.replaced(lost.only([3])) if 3 in targets else exact
+
+
+def test_only_targets_to_which_tracks_were_lost_are_looked_at_again(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "LOST", LOST)
+
+    def followed(looks: int, source: Tracks, through: tuple[int, ...] = (2, 3, 4)) -> tuple[list[Stage], Followed]:
+        return run(follow(capture, scene(BASE), BASE, through, source, RASTERIZER, SETTINGS, looks=looks))
+
+    _, once = followed(0, LostOnTheWay())
+    stages, again = followed(1, LostOnTheWay())
+    assert [stage.detail for stage in stages if stage.name == "look"] == ["1 of 3 frames"]
+    assert same(again.motions[::2], once.motions[::2])
+    assert error_3d(once.motions[1], 3) > 0.05
+    assert error_3d(again.motions[1], 3) < 0.02
+    for (camera, ours), (other, theirs) in zip(again.tracks, once.tracks, strict=True):
+        assert (camera, ours.targets) == (other, theirs.targets)
+        assert np.array_equal(ours.positions[::2], theirs.positions[::2])
+        assert np.array_equal(ours.positions[1], theirs.positions[1]) == (camera == 1)  # the one that lost nothing
+    # What the first look found needs no second one; what was not lost, none at all.
+    assert [stage.name for stage in followed(3, LostOnTheWay())[0]] == ["track", "move", "look"]
+    assert [stage.name for stage in followed(1, Tracks())[0]] == ["track", "move"]
+
+
 def test_stages_are_said_in_their_order(capture: Capture) -> None:
     def stages(through: tuple[int, ...], looks: int, said_of: int | None = None) -> list[Stage]:
         return run(follow(capture, scene(BASE), BASE, through, Tracks(), RASTERIZER, SETTINGS, looks=looks, said_of=said_of))[0]
 
     assert stages((2,), 0) == [Stage(2, "track", "3 views, frame 2 to 3"), Stage(2, "move")]
-    assert stages((2, 3), 1) == [Stage(2, "track", "3 views, frame 2 to 3-4"), Stage(2, "move"), Stage(2, "look")]
-    assert stages((2, 3), 2, 3)[1:] == [Stage(3, "move"), Stage(3, "look", "1 of 2"), Stage(3, "look", "2 of 2")]
+    assert stages((2, 3), 1) == [Stage(2, "track", "3 views, frame 2 to 3-4"), Stage(2, "move"), Stage(2, "look", "2 of 2 frames")]
+    assert stages((2, 3), 2, 3)[1:] == [Stage(3, "move"), *[Stage(3, "look", "2 of 2 frames")] * 2]
     assert stages((2, 3), 0, 3)[0].frame == 3
     assert stages((2,), 0, 0)[0].frame == 0  # an index, not nothing
 

@@ -13,6 +13,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.motion.motion import Carried
 from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.runs import moving
 from trackersplat.runs.events import FrameDone, Stage
 from trackersplat.runs.reconstruct import reconstruct
 from trackersplat.runs.run import Run
@@ -98,7 +99,10 @@ def test_a_frame_goes_on_with_the_motion_and_the_colours_of_the_frame_before(sma
     assert not torch.equal(last[0].sh, last[2].sh)
 
 
-def test_a_batch_that_goes_on_says_its_stages_of_frames_that_are_not_finished(small_capture: Capture, tmp_path: Path) -> None:
+def test_a_batch_that_goes_on_says_its_stages_of_frames_that_are_not_finished(
+    small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "LOST", 0.0)  # look at every frame
     plain = ReconstructSettings.for_device("cpu")
     settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=1), batch=3, looks=2)
     run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})

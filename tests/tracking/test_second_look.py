@@ -13,7 +13,7 @@ from trackersplat.errors import ShapeError
 from trackersplat.tracking import second_look
 from trackersplat.tracking.matching import Image, Tracks, match
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.second_look import Prediction, look_again
+from trackersplat.tracking.second_look import Prediction, doubtful, look_again
 from trackersplat.tracking.tracker import DenseTracks
 
 HEIGHT, WIDTH = 96, 160
@@ -222,3 +222,12 @@ def test_what_does_not_fit_is_refused(scene: Scene, broken: str) -> None:
         predicted = replace(predicted, **cropped)
     with pytest.raises(ShapeError, match="one target"):
         look_again(tracks, target, predicted)
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_the_doubtful_share_is_that_of_pixels_less_than_half_certain(on_device: bool) -> None:
+    visibility = np.ones((2, 2, 5), np.float32)
+    confidence = np.array([[0.5, 0.6, 1, 1, 0.4], [0.9, 0.8, 0.49, 0, 1]], np.float32)[None].repeat(2, 0)
+    visibility[1, 0, 1:3] = 0.5  # 0.3 and 0.5
+    values = [torch.from_numpy(v) if on_device else v for v in (np.zeros((2, 2, 5, 2), np.float32), visibility, confidence)]
+    assert doubtful(DenseTracks(0, (3, 8), *values, tracker_info("dis"))).tolist() == pytest.approx([0.3, 0.4])

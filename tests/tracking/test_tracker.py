@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,3 +27,12 @@ def test_tracks_to_some_of_the_targets_come_in_the_order_asked_for(on_device: bo
     assert tracks.only([6]).targets == (6,)
     with pytest.raises(ValueError, match="not in"):
         tracks.only((4, 5))
+    back = replace(some, visibility=1 - some.visibility)
+    joined = tracks.replaced(back)
+    assert (joined.base, joined.targets) == (2, (4, 6, 9))
+    assert all(isinstance(values, np.ndarray) for values in (joined.positions, joined.visibility, joined.confidence))
+    np.testing.assert_array_equal(joined.visibility, [1 - fields["visibility"][0], fields["visibility"][1], 1 - fields["visibility"][2]])
+    np.testing.assert_array_equal(joined.positions, fields["positions"])
+    np.testing.assert_array_equal(np.asarray(tracks.visibility), fields["visibility"])  # a copy
+    with pytest.raises(ValueError, match="not in"):
+        tracks.only([4]).replaced(back)

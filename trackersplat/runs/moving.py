@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,11 +19,14 @@ from trackersplat.motion.motion import Carried, Motion
 from trackersplat.motion.predict import predict
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.runs.events import Stage
-from trackersplat.tracking.second_look import Prediction
+from trackersplat.tracking.second_look import Prediction, doubtful
 from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.tracker import DenseTracks
 from trackersplat.tracking.views import look_again_at_views
 from trackersplat.training.photometric import ColourAffines
+
+# Share of the pixels whose tracks to a target are in doubt, from which it is looked at again: where tracks hold, a look finds nothing.
+LOST = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,9 @@ def follow(
     """Tracks from ``frame``, whose Gaussians are ``base``, through the frames ``through`` and estimates the motions to the ``targets``
     among them (all if absent).
 
-    ``looks`` times, the moved scene is rendered as every training camera should see it, with its ``colours``; what a match with the
-    real images is surer of than the tracks replaces them, and the motions are estimated anew. The stages are said of the frame
-    ``said_of``, the first target if absent.
+    Up to ``looks`` times, for the targets to which tracks were lost (`LOST`), the moved scene is rendered as every training camera
+    should see it, with its ``colours``; what a match with the real images is surer of than the tracks replaces them, and the motions are
+    estimated anew. The stages are said of the frame ``said_of``, the first target if absent.
 
     Raises what the source of the tracks raises.
     """
@@ -74,9 +78,13 @@ def follow(
     clock = clock_of(rasterizer)
     estimate = partial(estimate_motion, rasterizer, base, [capture.cameras[camera] for camera in cameras], carried=carried)
     motions = estimate([dense for _, dense in tracks], settings)
-    for number in range(looks):
-        yield Stage(shown_frame, "look", "" if looks == 1 else f"{number + 1} of {looks}")
-        states = [move(base, motion) for motion in motions]
+    for _ in range(looks):
+        lost = np.flatnonzero(np.mean([doubtful(dense) for _, dense in tracks], axis=0) >= LOST).tolist()
+        if not lost:
+            break
+        again = [wanted[index] for index in lost]
+        yield Stage(shown_frame, "look", f"{len(again)} of {len(wanted)} frames" if len(wanted) > 1 else "")
+        states = [move(base, motions[index]) for index in lost]
 
         def predictions(camera: int, states: Sequence[Gaussians] = states) -> list[Prediction]:
             def shown(color: Tensor) -> Tensor:
@@ -84,8 +92,11 @@ def follow(
 
             return predict(rasterizer, base, states, capture.cameras[camera], shown)
 
-        tracks = sorted(look_again_at_views(capture, tracks, predictions), key=lambda pair: pair[0])
-        motions = estimate([dense for _, dense in tracks], settings)
+        parts = [(camera, dense.only(again)) for camera, dense in tracks]
+        looked = sorted(look_again_at_views(capture, parts, predictions), key=lambda pair: pair[0])
+        tracks = [(camera, dense.replaced(part)) for (camera, dense), (_, part) in zip(tracks, looked, strict=True)]
+        for index, motion in zip(lost, estimate([part for _, part in looked], settings), strict=True):
+            motions[index] = motion
     return Followed(wanted, motions, tracks, tracking, clock())
 
 

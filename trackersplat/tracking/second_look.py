@@ -58,6 +58,12 @@ def look_again(tracks: DenseTracks, target: np.ndarray, predicted: Prediction) -
     return replace(tracks, positions=result.flow[None], visibility=result.visibility[None], confidence=result.confidence[None])
 
 
+def doubtful(tracks: DenseTracks) -> np.ndarray:
+    """(F,) float64 in [0, 1]: to each target the share of the pixels whose tracks need a second look."""
+    certainty = as_array(tracks.visibility) * as_array(tracks.confidence)
+    return np.mean(certainty < _SURE, axis=(1, 2))
+
+
 def _returning(image: Image, there: np.ndarray, back: np.ndarray) -> np.ndarray:
     """(H, W) in [0, 1]: 1/2 where the way there and back ends a pixel beside its start, as it does at what the target hides."""
     return 1.0 / (1.0 + round_trip(image, there, back) ** 4)

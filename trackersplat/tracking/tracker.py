@@ -54,6 +54,22 @@ class DenseTracks:
             self, targets=tuple(targets), positions=self.positions[at], visibility=self.visibility[at], confidence=self.confidence[at]
         )
 
+    def replaced(self, part: DenseTracks) -> DenseTracks:
+        """These tracks, in NumPy, with those of ``part`` to its targets. Raises ValueError if one is not among these."""
+        at = [self.targets.index(target) for target in part.targets]
+
+        def merged(ours: Array, theirs: Array) -> np.ndarray:
+            values = as_array(ours).copy()
+            values[at] = as_array(theirs)
+            return values
+
+        return replace(
+            self,
+            positions=merged(self.positions, part.positions),
+            visibility=merged(self.visibility, part.visibility),
+            confidence=merged(self.confidence, part.confidence),
+        )
+
 
 def as_array(values: Array) -> np.ndarray:
     """The values in NumPy, of the same shape and type; only what lies on a device is copied."""
