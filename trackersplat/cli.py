@@ -55,7 +55,7 @@ class Reconstruct:
     tracker: str = DEFAULT_TRACKER
     """Point tracker, or "none": refine without moving first."""
     looks: int = 1
-    """Times that the tracks are corrected by comparing the moved scene with the images: 0 is faster, 2 may find more."""
+    """How often, at most, tracks in doubt are corrected by matching the moved scene with the images: 0 is faster, 2 may find more."""
     batch: int = 1
     """Target frames that share one base frame."""
     steps: int | None = None

@@ -48,7 +48,7 @@ class Bench:
     base: int = 1
     """The frame that all others are reached from, counted from 1."""
     looks: int = 1
-    """Times that the tracks, unless they are exact, are corrected by comparing the moved scene with the images."""
+    """How often, at most, tracks that are in doubt, and not exact, are corrected by matching the moved scene with the images."""
     batch_targets: Literal["all", "distances"] = "all"
     """all: estimate the motion to every frame up to the last in one batch; distances: to the measured ones only."""
     steps: int | None = None

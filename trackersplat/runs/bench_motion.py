@@ -43,7 +43,7 @@ class MotionBenchSettings:
     base: int = 0
     distances: tuple[int, ...] = (1, 2, 4, 8, 15)  # frames from the base, ascending
     tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks
-    looks: int = 1  # times that tracks, unless they are exact, are corrected by comparing the moved scene with the images
+    looks: int = 1  # times at most that tracks in doubt, unless exact, are corrected by matching the moved scene with the images
     all_targets: bool = True  # estimate the motion to the frames in between too, in the same call, as in a long batch
     refine: RefineSettings = field(default_factory=RefineSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)

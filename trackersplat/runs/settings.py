@@ -23,7 +23,7 @@ class ReconstructSettings:
     refine: RefineSettings = field(default_factory=RefineSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
     tracker: str | None = DEFAULT_TRACKER  # None: no motion, refinement starts from the base frame as it is
-    looks: int = 1  # times that tracks are corrected by comparing the moved scene with the images
+    looks: int = 1  # times at most that tracks in doubt are corrected by matching the moved scene with the images
     batch: int = 1  # target frames that share a base
     seed: int = 0
 
