@@ -160,6 +160,18 @@ def test_the_worker_has_its_own_process_group_and_a_low_priority(tmp_path: Path)
     assert heard[-1].message.endswith(f"True {min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)}")
 
 
+@pytest.mark.parametrize(("wish", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_the_worker_waits_without_spinning_unless_the_user_wants_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: str | None, expected: str
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if wish is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", wish)
+    _, heard = run(worker(tmp_path, "print(os.environ['OMP_WAIT_POLICY'], file=sys.stderr)\nsys.exit(1)\n"))
+    assert isinstance(heard[-1], Failed)
+    assert heard[-1].message.endswith(expected)
+
+
 def test_the_command_counts_frames_from_one() -> None:
     command = reconstruct_command("demo", (0, 5), Path("out"), ("--steps", "3"))
     assert command[0] == sys.executable
