@@ -91,7 +91,7 @@ class Job(Generic[E]):
         self._tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
         # The worker runs the very package that this process runs, wherever it was started from.
         paths = [str(Path(trackersplat.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-        # Threads that spin while they wait take the cores from the page: two such programs at once need a quarter more time.
+        # Threads that spin while they wait take the cores from the page.
         environment = {
             "OMP_WAIT_POLICY": "PASSIVE",
             **os.environ,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
-from trackersplat.motion.noise import noise_shares, usual_shares
+from trackersplat.motion.noise import _squares, noise_shares, usual_shares
 from trackersplat.motion.triangulate import Triangulation, triangulate
 
 FIRST = 0.3  # px, the noise that the variances assume
@@ -31,7 +31,8 @@ def noisy(
 
 def usual(solved: Triangulation, variances: Tensor, rough: Tensor, targets: int = 1) -> Tensor:
     found = torch.arange(len(solved.views))
-    return usual_shares(solved.residual_px, solved.views, variances, rough, found, targets, len(found) // targets)
+    known = _squares(solved.residual_px, solved.views, variances, rough)
+    return usual_shares(*known, solved.views, found, targets, len(found) // targets)
 
 
 def shares(solved: Triangulation, variances: Tensor, rough: Tensor, targets: int = 1) -> Tensor:
@@ -77,7 +78,9 @@ def test_each_target_has_its_own_noise(cameras: list[Camera]) -> None:
     variances, rough = torch.cat([v for _, v, _ in parts], dim=1), torch.cat([r for _, _, r in parts], dim=1)
     found = torch.arange(3000)[torch.arange(3000) % 1000 < 900]  # not all of them move
     kept = residual[found], views[found], variances[:, found], rough[:, found], found
-    assert (FIRST * usual_shares(*kept, 3, 1000).sqrt()).tolist() == pytest.approx([0.05, 0.15, 0.1], rel=0.08)
+    assert (FIRST * usual_shares(*_squares(*kept[:4]), views[found], found, 3, 1000).sqrt()).tolist() == pytest.approx(
+        [0.05, 0.15, 0.1], rel=0.08
+    )
     for target in range(3):
         own = found[found // 1000 == target]
         alone = noise_shares(residual[own], views[own], variances[:, own], rough[:, own], own - 1000 * target, 1, 1000)
@@ -92,7 +95,7 @@ def test_a_gaussian_whose_views_agree_less_than_others_do_has_more_noise(cameras
     residual = torch.full((41,), 0.1 * np.sqrt(9 * median / 6)).double()
     residual[7] = 0.15
     found = torch.arange(41)
-    assert float(usual_shares(residual, views, variances, rough, found, 1, 41)) == pytest.approx(1 / 9)
+    assert float(usual_shares(*_squares(residual, views, variances, rough), views, found, 1, 41)) == pytest.approx(1 / 9)
     result = noise_shares(residual, views, variances, rough, found, 1, 41)
     assert float(result[0]) == pytest.approx((4 / 9 + 9 * median / 9) / 13)
     assert float(result[7]) == pytest.approx((4 / 9 + 0.15**2 * 6 / 0.09) / 13)

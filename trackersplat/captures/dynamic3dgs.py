@@ -32,8 +32,8 @@ FILES = "train_meta.json, test_meta.json and ims/<camera>/000000.jpg"
 FPS = 30.0  # of PanopticSports; the layout does not say it
 MAX_CAMERAS = 10_000
 MAX_CAMERA_ID = 999_999
-# m. Some cameras stand within the wall that others see, and that wall comes out up to 0.45 m in front of a camera that is held out: a veil
-# over its picture. Nobody plays so near to one. The published rasteriser draws nothing nearer than 0.2 m.
+# m. Some cameras stand within the wall that others see, and seen by few it comes out in front of a held-out one: a veil over its picture.
+# Nobody plays so near to a camera. The published rasteriser draws nothing nearer than 0.2 m, which is not enough.
 NEAR = 0.5
 POINTS_FILE = "init_pt_cld.npz"
 STILL_PX, MOVES_PX = 0.01, 1.0  # how far a camera may seem to move: unnoticed below the first, refused above the second

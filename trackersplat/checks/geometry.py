@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
+from trackersplat.captures.camera import Camera, centers
 
 ROUNDS = 5  # of reweighting
 HUBER = 2.0  # pixels
@@ -87,9 +87,9 @@ def prediction(camera: Camera, points: Triangulated) -> tuple[np.ndarray, np.nda
 
 def _scene(cameras: Sequence[Camera]) -> tuple[np.ndarray, float]:
     """Centre and size of the rig, so that numbers near 1 are solved for."""
-    centers = np.stack([c.center for c in cameras])
-    center = centers.mean(axis=0)
-    return center, float(max(np.linalg.norm(centers - center, axis=1).max(), 1e-9))
+    places = centers(cameras)
+    center = places.mean(axis=0)
+    return center, float(max(np.linalg.norm(places - center, axis=1).max(), 1e-9))
 
 
 def _reproject(P: np.ndarray, uv: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

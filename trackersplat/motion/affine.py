@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trackersplat.captures.camera import Camera
+from trackersplat.captures.camera import Camera, centers
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.fused import available
@@ -117,7 +117,7 @@ def measure_views(
         # Where the depth of something further away leaks in, the Gaussian's own front is the surface.
         # Where something nearer does, it is not this Gaussian's surface either.
         share = torch.minimum(rendered[..., 1], front).maximum(depth - _DEEPEST * deviation) / depth
-        ray = gaussians.means.double() - gaussians.means.new_tensor(centres(cameras), dtype=torch.float64)[:, None]
+        ray = gaussians.means.double() - gaussians.means.new_tensor(centers(cameras), dtype=torch.float64)[:, None]
         surface = torch.where(((share > 0) & (share < 1))[..., None], (share - 1)[..., None] * ray, 0.0)
     return _joined(parts), Visibility(weight, (depth - rendered[..., 0]).float(), surface.float())
 
@@ -130,15 +130,10 @@ def _joined(parts: Sequence[AffineMotion]) -> AffineMotion:
 
 def deviation_towards(cameras: Sequence[Camera], gaussians: Gaussians) -> Tensor:
     """(V, N) scene units: standard deviation of each Gaussian along the ray from each camera's centre."""
-    ray = torch.nn.functional.normalize(gaussians.means - gaussians.means.new_tensor(centres(cameras))[:, None], dim=-1)
+    ray = torch.nn.functional.normalize(gaussians.means - gaussians.means.new_tensor(centers(cameras))[:, None], dim=-1)
     conjugate = gaussians.quats * gaussians.quats.new_tensor((1.0, -1.0, -1.0, -1.0))
     local = rotate(torch.nn.functional.normalize(conjugate, dim=-1).expand(len(cameras), -1, -1), ray)
     return (local * gaussians.scales).norm(dim=-1)
-
-
-def centres(cameras: Sequence[Camera]) -> np.ndarray:
-    """(V, 3) float64 scene units."""
-    return np.stack([camera.center for camera in cameras])
 
 
 def surface_features(alpha: Tensor, depth: Tensor) -> Tensor:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trackersplat.captures.camera import Camera
+from trackersplat.captures.camera import Camera, centers
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
-from trackersplat.motion.affine import AffineMotion, Visibility, centres, measure_views, project, views_at_once
+from trackersplat.motion.affine import AffineMotion, Visibility, measure_views, project, views_at_once
 from trackersplat.motion.coast import coast
 from trackersplat.motion.curve import order_along_curve
 from trackersplat.motion.graph_system import Graph, neighbour_graph
@@ -181,7 +181,7 @@ def _variance(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(V, F, N) px^2 per axis of the displacement of the mean, inf where a view has no say; the part of it that is not the tracks'
     noise, 0 there; and (V, N) where it is seen at all."""
-    depth = (gaussians.means - gaussians.means.new_tensor(centres(cameras))[:, None]).norm(dim=-1)
+    depth = (gaussians.means - gaussians.means.new_tensor(centers(cameras))[:, None]).norm(dim=-1)
     tolerance = settings.surface_tolerance * depth + gaussians.scales.amax(-1)
     hidden = (seen.behind.nan_to_num(torch.inf) / tolerance).clamp(0.0, 1e3)
     gain = (1.0 + affine.leverage) * (1.0 + hidden**4)[:, None]

@@ -32,23 +32,22 @@ def noise_shares(
     if not len(found):
         return residual_px.new_ones(0)
     squares, freedom, known = _squares(residual_px, views, variances, rough)
-    usual = usual_shares(residual_px, views, variances, rough, found, targets, count)[found // count]
+    usual = usual_shares(squares, freedom, known, views, found, targets, count)[found // count]
     own = squares / (1.0 - known) / freedom
     return ((_PRIOR * usual + freedom * own) / (_PRIOR + freedom)).clamp(_LEAST, 1.0)
 
 
 def usual_shares(
-    residual_px: Tensor, views: Tensor, variances: Tensor, rough: Tensor, found: Tensor, targets: int, count: int
+    squares: Tensor, freedom: Tensor, known: Tensor, views: Tensor, found: Tensor, targets: int, count: int
 ) -> Tensor:  # (targets,) float64 in [0.005, 1]
-    """The same for all tracks to a target, 1 where too few Gaussians are seen by enough views.
+    """The same for all tracks to a target, 1 where too few Gaussians are seen by enough views. The first three are those of `_squares`.
 
     Weighted by the right variances, the squares of the residuals of m views follow chi^2 of 2 m - 3 degrees of freedom. So
     half of the Gaussians lie above its median, and the median over them of the noise that puts each there is the noise: a
     few wrong tracks do not matter.
     """
-    squares, freedom, known = _squares(residual_px, views, variances, rough)
     median = freedom * (1.0 - 2.0 / (9.0 * freedom)) ** 3  # of chi^2, Wilson and Hilferty (1931)
-    said = residual_px.new_full((targets * count,), torch.nan)
+    said = squares.new_full((targets * count,), torch.nan)
     said[found] = torch.where(views >= _SUPPORTED, (squares / median - known) / (1.0 - known), torch.nan)
     said = said.reshape(targets, count)[:, :: max(1, -(-count // _SAMPLE))]
     enough = said.isfinite().sum(1) >= _ENOUGH

@@ -44,9 +44,7 @@ class FirstFrameSettings:
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
     average: float = 0.0  # the result is the mean over this last part of the steps, once Gaussians are no more exchanged; 0: the last state
     prune: float = 1e-4  # part of the blending weight that may go with the least weighty Gaussians at the end: with those that none shows
-    cull_sh: float = (
-        0.02  # at the end, colours that vary less over the training views, of [0, 1], become the same for all directions; 0: none
-    )
+    cull_sh: float = 0.02  # at the end, colours that vary by less (of [0, 1]) over the training views lose their bands above 0; 0: none
     report_every: int = 10  # steps between two records
     measure_every: int = 0  # steps between two measurements on the held-out cameras; 0 never
     validate: str | None = None  # a training camera that is left out of the fit and says when to stop

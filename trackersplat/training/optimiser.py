@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trackersplat.captures.camera import Camera
+from trackersplat.captures.camera import Camera, centers
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.rendering.rasterizer import Rasterizer, Rendering
@@ -146,8 +146,8 @@ class TrainingViews:
 
 def scene_extent(cameras: Sequence[Camera]) -> float:
     """The radius of the rig in scene units, as 3DGS defines it: 1.1 times the largest distance of a camera from their mean."""
-    centers = np.stack([camera.center for camera in cameras])
-    radius = 1.1 * float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())
+    places = centers(cameras)
+    radius = 1.1 * float(np.linalg.norm(places - places.mean(axis=0), axis=1).max())
     return radius if radius > 0 else 1.0
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from trackersplat.captures.camera import Camera
+from trackersplat.captures.camera import Camera, centers
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
@@ -55,8 +54,8 @@ def giants(gaussians: Gaussians, cameras: Sequence[Camera]) -> Tensor:
     The projection of such a Gaussian is linear only far from where cameras look, so what one view is content with may cover another
     altogether.
     """
-    centers = torch.as_tensor(np.stack([camera.center for camera in cameras]), dtype=torch.float32, device=gaussians.device)
-    return gaussians.scales.amax(1) > torch.cdist(gaussians.means, centers).amin(1)
+    places = torch.as_tensor(centers(cameras), dtype=torch.float32, device=gaussians.device)
+    return gaussians.scales.amax(1) > torch.cdist(gaussians.means, places).amin(1)
 
 
 def weighty(weights: Tensor, share: float) -> Tensor:
@@ -72,10 +71,8 @@ def without_faint_bands(gaussians: Gaussians, seen: Seen, threshold: float) -> G
     """Sets bands above 0 to zero where their ``seen.spread`` is below ``threshold``, and adds their mean colour to band 0.
 
     Few views say little about how a colour changes with the direction: bands that hardly change it there fit noise, exposure and
-    small errors of the geometry, and carry them on to every other view. Without them, held-out views of a real first frame gained
-    a quarter of a dB, and those of clean rendered ones lost 0.03 dB at most (threshold 0.02). The pictures of the training views change
-    little: summed over all their pixels, the squared change (of the three channels together) is less than the squared threshold times
-    the alpha.
+    small errors of the geometry, and carry them on to every other view. The pictures of the training views change little: summed over
+    all their pixels, the squared change (of the three channels together) is less than the squared threshold times the alpha.
 
     After the variable bands of Reduced-3DGS (Papantonakis et al. 2024). All other Gaussians keep their bits.
     """

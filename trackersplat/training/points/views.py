@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
+from trackersplat.captures.camera import Camera, centers
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 
@@ -74,8 +74,8 @@ def depth_range(capture: Capture, cameras: Sequence[int], index: int) -> tuple[f
         depth = _seen_depths(camera, capture.points.xyz.astype(np.float64))
         if len(depth) >= 20:
             return 0.6 * float(np.percentile(depth, 1)), 1.6 * float(np.percentile(depth, 99))
-    centers = np.stack([capture.cameras[i].center for i in cameras])
-    size = float(np.linalg.norm(centers[:, None] - centers, axis=2).max())
+    places = centers(capture.cameras[i] for i in cameras)
+    size = float(np.linalg.norm(places[:, None] - places, axis=2).max())
     if size <= 0:
         raise InputError(f"{capture.name}: all cameras stand at one point, so no depth can be measured; give the capture points.")
     focus = common_focus([capture.cameras[i] for i in cameras])
