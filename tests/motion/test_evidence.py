@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
+from trackersplat.motion import estimate
 from trackersplat.motion.affine import AffineMotion, Visibility
 from trackersplat.motion.estimate import MotionSettings, _Evidence, _measured_rotations, _motions, _Scene, _variance
 from trackersplat.motion.motion import Carried, Motion
+from trackersplat.motion.propagate import Field, propagate
 from trackersplat.motion.quaternions import quaternion_to_rotation_vector
+from trackersplat.motion.symmetric import DIAGONAL
 from trackersplat.motion.triangulate import triangulate
 
 SETTINGS = MotionSettings()
@@ -244,13 +248,23 @@ def test_too_few_views_bad_ones_and_those_that_look_along_one_line_measure_nothi
 
 
 @pytest.mark.parametrize("variance", [0.01, 0.09, 1.0])
-def test_confidence_falls_with_the_deviation_of_the_measured_position(cameras: list[Camera], variance: float) -> None:
+def test_confidence_falls_with_the_deviation_of_the_measured_position(
+    cameras: list[Camera], variance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A Gaussian on its own: nothing but the fade, a fiftieth, comes between its measurement and its confidence.
 
-    Its five views agree exactly, so of its noise remains what is thought of all, by 4 of 4 + 2 * 5 - 3 degrees of freedom.
+    Its neighbours, had it any, would be told as much. Its five views agree exactly, so of its noise remains what is thought of all, by
+    4 of 4 + 2 * 5 - 3 degrees of freedom.
     """
     means, move = np.array([[0.1, 0.0, 0.2]]), np.array([[0.05, 0.1, -0.1]])
     evidence = evidence_of(cameras, means, move, [True])
+    told: list[torch.Tensor] = []
+
+    def listening(points: torch.Tensor, known: Field, information: torch.Tensor, *others: Any, **options: Any) -> Field:
+        told.append(information)
+        return propagate(points, known, information, *others, **options)
+
+    monkeypatch.setattr(estimate, "propagate", listening)
     (motion,) = solve(cameras, means, replace(evidence, variance=torch.full_like(evidence.variance, variance)))
     normal, size = np.zeros((3, 3)), []
     for camera in cameras:
@@ -260,6 +274,7 @@ def test_confidence_falls_with_the_deviation_of_the_measured_position(cameras: l
         size.append(camera.project(means)[1][0] / (0.5 * (camera.fx + camera.fy)))
     deviation = np.sqrt(np.trace(np.linalg.inv(normal))) / np.mean(size)
     assert float(motion.confidence[0]) == pytest.approx(1 / (1 + deviation**2) / 1.02, rel=1e-3)
+    assert float(told[0][DIAGONAL, 0].sum()) == pytest.approx(np.trace(normal), rel=1e-3)
 
 
 def test_the_past_of_a_lost_gaussian_is_known_to_half_a_pixel_at_best(cameras: list[Camera]) -> None:
@@ -358,6 +373,7 @@ def test_many_gaussians_in_one_place_move_as_they_are_measured(cameras: list[Cam
         noise = torch.tensor(rng.normal(size=evidence.displacement.shape)) * 0.1
         (motion,) = solve(cameras, means, replace(evidence, displacement=evidence.displacement + noise))
         np.testing.assert_allclose(motion.translation, move, atol=0.015)
+        assert np.sqrt(np.square(motion.translation.numpy() - move).mean()) < 0.004
         np.testing.assert_allclose(motion.translation[apart:], motion.translation[apart:][:1].expand(together, 3), atol=0.012)
 
 
