@@ -15,10 +15,11 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
-from trackersplat.motion.estimate import MotionSettings, estimate_motion
+from trackersplat.motion.estimate import estimate_motion
 from trackersplat.motion.motion import Carried
 from trackersplat.motion.quaternions import quaternion_to_matrix
 from trackersplat.motion.quaternions import quaternion_to_rotation_vector as rotation_vector
+from trackersplat.motion.settings import MotionSettings
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracker import DenseTracks

@@ -16,10 +16,12 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.motion import estimate
 from trackersplat.motion.affine import AffineMotion, Visibility
-from trackersplat.motion.estimate import MotionSettings, _Evidence, _measured_rotations, _motions, _Scene, _variance
+from trackersplat.motion.estimate import _measured_rotations, _motions, _Scene
+from trackersplat.motion.evidence import Evidence, _variance
 from trackersplat.motion.motion import Carried, Motion
 from trackersplat.motion.propagate import Field, propagate
 from trackersplat.motion.quaternions import quaternion_to_rotation_vector
+from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.symmetric import DIAGONAL
 from trackersplat.motion.triangulate import triangulate
 
@@ -39,7 +41,7 @@ def gaussians_at(means: np.ndarray, colours: np.ndarray | None = None, scale: fl
     )
 
 
-def evidence_of(cameras: list[Camera], means: np.ndarray, moves: np.ndarray, seen: list[bool], frames: int = 1) -> _Evidence:
+def evidence_of(cameras: list[Camera], means: np.ndarray, moves: np.ndarray, seen: list[bool], frames: int = 1) -> Evidence:
     """Exact tracks of the means in all views, of those that are ``seen``; the same for every target."""
     means = means.astype(np.float32).astype(np.float64)
     exact = np.stack([camera.project(means + moves)[0] - camera.project(means)[0] for camera in cameras])
@@ -48,13 +50,13 @@ def evidence_of(cameras: list[Camera], means: np.ndarray, moves: np.ndarray, see
     variance = torch.where(known, GOOD, torch.inf).expand(displacement.shape[:-1]).double()
     shown = known.expand(len(cameras), -1)
     rough = torch.zeros_like(variance)
-    return _Evidence(displacement, variance, rough, displacement.norm(dim=-1), shown, torch.zeros(len(cameras), len(means), 3))
+    return Evidence(displacement, variance, rough, displacement.norm(dim=-1), shown, torch.zeros(len(cameras), len(means), 3))
 
 
 def solve(
     cameras: list[Camera],
     means: np.ndarray,
-    evidence: _Evidence,
+    evidence: Evidence,
     carried: Carried | None = None,
     settings: MotionSettings = SETTINGS,
     ahead: tuple[int, ...] = (1,),
@@ -164,7 +166,7 @@ def test_a_gaussian_that_turns_in_its_place_is_not_put_to_rest(cameras: list[Cam
     torch.testing.assert_close(turned, torch.tensor([[0, 0, 0.4]]).double().expand(13, 3), atol=5e-3, rtol=0)
 
 
-def _row(cameras: list[Camera], pixels: float, lost: bool) -> tuple[np.ndarray, np.ndarray, _Evidence]:
+def _row(cameras: list[Camera], pixels: float, lost: bool) -> tuple[np.ndarray, np.ndarray, Evidence]:
     """A wall that stands, one that no track finds, and one that moves by ``pixels``, in a row with equal gaps."""
     means = np.array([[0.0, -0.2, 0.0], [0.0, 0.0, 0.0], [0.0, 0.2, 0.0]])
     moves = np.zeros((3, 3))
@@ -215,7 +217,7 @@ def test_too_few_views_bad_ones_and_those_that_look_along_one_line_measure_nothi
     means = np.array([[0.05, -0.1, 0.1]])
     evidence = evidence_of(cameras, means, np.array([[0.0, 0.2, 0.1]]), [True])
 
-    def measured(evidence: _Evidence, settings: MotionSettings = SETTINGS, views: list[Camera] = cameras) -> bool:
+    def measured(evidence: Evidence, settings: MotionSettings = SETTINGS, views: list[Camera] = cameras) -> bool:
         return bool(solve(views, means, evidence, settings=settings)[0].measured[0])
 
     assert measured(evidence)
@@ -230,7 +232,7 @@ def test_too_few_views_bad_ones_and_those_that_look_along_one_line_measure_nothi
     variance = torch.full((6, 1, 1), GOOD).double()
     variance[:3] = 1e-4
     moved, shown = anything.norm(dim=-1), torch.ones(6, 1, dtype=torch.bool)
-    split = _Evidence(anything, variance, 0 * variance, moved, shown, torch.zeros(6, 1, 3))
+    split = Evidence(anything, variance, 0 * variance, moved, shown, torch.zeros(6, 1, 3))
     assert not measured(split, views=six)
     assert measured(split.__class__(anything[:5], variance[:5], split.rough[:5], moved[:5], shown[:5], split.surface[:5]))
     # All agree within what they are worth, which is little.
@@ -309,7 +311,7 @@ def test_rotations_are_found_on_the_surface_though_gaussians_lie_below_it(camera
     shown = torch.ones(5, 60, dtype=torch.bool)
     shown[torch.arange(60) % 5, torch.arange(60)] = False  # each is hidden from one view
     shown[torch.arange(0, 60, 2) % 5 - 1, torch.arange(0, 60, 2)] = False  # and every second from two
-    evidence = _Evidence(
+    evidence = Evidence(
         tracks,
         torch.where(shown, GOOD, torch.inf)[:, None].double(),
         torch.zeros(5, 1, 60).double(),
@@ -348,7 +350,7 @@ def test_solving_several_targets_at_once_is_solving_each(cameras: list[Camera]) 
     means = rng.uniform(-0.3, 0.3, (40, 3)).astype(np.float32).astype(np.float64)
     seen: Tensor = torch.tensor(rng.uniform(size=40) < 0.6)
     parts = [evidence_of(cameras, means, rng.normal(size=(40, 3)) * size, seen.tolist()) for size in (0.0, 0.02, 0.1)]
-    together = _Evidence(
+    together = Evidence(
         torch.cat([p.displacement for p in parts], 1), torch.cat([p.variance for p in parts], 1), torch.cat([p.rough for p in parts], 1),
         torch.cat([p.moved for p in parts], 1), parts[0].shown, parts[0].surface,
     )  # fmt: skip

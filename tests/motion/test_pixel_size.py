@@ -11,7 +11,8 @@ import torch
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.motion.estimate import _pixel_size, estimate_motion
+from trackersplat.motion.estimate import estimate_motion
+from trackersplat.motion.evidence import pixel_size
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracker import DenseTracks
@@ -31,7 +32,7 @@ def camera_at(place: tuple[float, float, float], near: float = 0.01, forward: tu
 
 
 def pixels_at(points: Sequence[tuple[float, float, float]], cameras: Sequence[Camera]) -> list[float]:
-    return _pixel_size(torch.tensor(points, dtype=torch.float64), cameras).tolist()
+    return pixel_size(torch.tensor(points, dtype=torch.float64), cameras).tolist()
 
 
 def in_a_loop(point: np.ndarray, cameras: Sequence[Camera]) -> tuple[float, str]:
@@ -60,7 +61,7 @@ def test_a_pixel_is_that_of_the_sharpest_camera_that_sees_the_point() -> None:
         cameras.append(Camera(f"{i}", width, height, matrix, pose, near=(0.01, 2.0)[i % 2]))
     points = rng.uniform(-5, 5, (8000, 3))
     expected = [in_a_loop(point, cameras) for point in points]
-    assert _pixel_size(torch.tensor(points), cameras).tolist() == pytest.approx([size for size, _ in expected], rel=1e-12)
+    assert pixel_size(torch.tensor(points), cameras).tolist() == pytest.approx([size for size, _ in expected], rel=1e-12)
     who = [kind for _, kind in expected]
     assert min(who.count(kind) for kind in ("seen by one", "seen by several", "in front", "behind")) > 50
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ from trackersplat.runs.bench_motion import (
     finite,
     to_json,
 )
+from trackersplat.runs.chain import Reached, follow_in_legs
 from trackersplat.runs.events import Stage, StepDone
-from trackersplat.runs.moving import Followed, follow
 from trackersplat.training.densify import DensifySettings
 from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
 from trackersplat.training.optimiser import LearningRates
@@ -154,29 +154,20 @@ def test_only_tracks_that_are_not_exact_are_looked_at_again(
     monkeypatch.setattr(moving, "LOST", 0.0)  # every frame that may be
     settings = replace(SETTINGS, tracker=tracker, distances=(2,), looks=2, refine=RefineSettings(steps=1))
     stages = [event for event in bench_motion(tiny, base, settings, PortableRasterizer()) if isinstance(event, Stage)]
-    assert [stage.detail for stage in stages if stage.name == "look"] == ([] if tracker == "exact" else ["2 of 2 frames"] * 2)
+    assert [stage.detail for stage in stages if stage.name == "look"] == ([] if tracker == "exact" else [""] * 4)
 
 
-def test_seconds_are_per_frame_that_was_tracked_and_moved(tiny: Capture, base: Gaussians, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(*arguments: Any, **options: Any) -> Generator[Stage, None, Followed]:
-        followed = yield from follow(*arguments, **options)
-        return replace(followed, tracking=60.0, moving=120.0)
+def test_seconds_are_per_frame_on_the_way(tiny: Capture, base: Gaussians, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*arguments: Any, **options: Any) -> Iterator[Stage | Reached]:
+        for event in follow_in_legs(*arguments, **options):
+            yield event if isinstance(event, Stage) else replace(event, tracking=float(event.frame), moving=10.0 * event.frame)
 
-    monkeypatch.setattr("trackersplat.runs.bench_motion.follow", slow)
-    for tracker, all_targets, expected in (("exact", True, (30.0, 60.0)), ("dis", True, (12.0, 24.0)), ("dis", False, (12.0, 60.0))):
-        settings = replace(SETTINGS, tracker=tracker, all_targets=all_targets, looks=0, refine=RefineSettings(steps=1))
+    monkeypatch.setattr("trackersplat.runs.bench_motion.follow_in_legs", slow)
+    for tracker, expected in (("exact", (7 / 2, 70 / 2)), ("dis", (15 / 5, 150 / 5))):  # frames 2 and 5, or 1 to 5
+        settings = replace(SETTINGS, tracker=tracker, looks=0, refine=RefineSettings(steps=1))
         *_, row = bench_motion(tiny, base, settings, PortableRasterizer())
         assert isinstance(row, DistanceDone)
-        assert (row.seconds.tracking, row.seconds.motion) == expected
-
-
-def test_a_tracker_that_looks_at_images_is_measured_with_and_without_the_frames_between(tiny: Capture, base: Gaussians) -> None:
-    settings = replace(SETTINGS, tracker="dis", distances=(3,), refine=RefineSettings(steps=2))
-    for all_targets in (True, False):
-        *_, row = bench_motion(tiny, base, replace(settings, all_targets=all_targets), PortableRasterizer())
-        assert isinstance(row, DistanceDone)
-        assert row.frame == 3
-        assert row.methods[MOVED].points["dynamic"].count > 20
+        assert (row.seconds.tracking, row.seconds.motion) == pytest.approx(expected)
 
 
 def test_without_truth_there_are_no_points(small_capture: Capture, base: Gaussians) -> None:

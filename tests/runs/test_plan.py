@@ -53,20 +53,16 @@ def test_nothing_is_planned_for_frames_that_are_there() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 4])
-def test_a_batch_that_goes_on_is_tracked_through_the_frames_it_was_tracked_through_before(batch: int) -> None:
-    def tracked(present: list[int]) -> dict[int, tuple[int, ...]]:
-        found: dict[int, tuple[int, ...]] = {}
-        available = list(present)
-        for b in plan_batches(range(11), present, batch):
-            found |= {frame: b.tracked(available) for frame in b.targets}
-            available += b.targets
-        return found
+def test_a_batch_that_goes_on_goes_through_the_frames_that_it_went_through_before(batch: int) -> None:
+    def through(present: list[int]) -> dict[int, range]:
+        return {frame: b.through for b in plan_batches(range(11), present, batch) for frame in b.targets}
 
-    whole = tracked([])
+    whole = through([])
     for done in range(1, 11):
-        assert tracked(list(range(done))) == {frame: whole[frame] for frame in range(done, 11)}
+        assert through(list(range(done))) == {frame: whole[frame] for frame in range(done, 11)}
 
 
-def test_only_frames_between_base_and_target_are_tracked() -> None:
-    assert Batch(3, (5,)).tracked([0, 3, 4, 6]) == (4, 5)
-    assert Batch(3, (4, 6)).tracked([0, 3, 5, 7]) == (4, 5, 6)
+def test_all_frames_between_base_and_target_are_gone_through() -> None:
+    assert Batch(3, (5,)).through == range(4, 6)
+    assert Batch(3, (4, 7)).through == range(4, 8)
+    assert Batch(None, (9,)).through == range(9, 10)

@@ -93,6 +93,32 @@ def test_sure_tracks_stay_bit_identical(scene: Scene) -> None:
         np.testing.assert_array_equal(getattr(found, name)[0][~LOST], getattr(scene.tracks, name)[0][~LOST])
 
 
+def test_a_drifting_base_is_corrected_where_a_sure_track_moved_and_a_match_is_sure(scene: Scene) -> None:
+    """Tracks keep the 3 pixels by which the card was off in the base frame, and are sure of it."""
+    off = np.array((3, -2), np.float32)
+    tracks = replace(scene.tracks, positions=(TRUTH + CARD[..., None] * off)[None], confidence=np.ones((1, HEIGHT, WIDTH), np.float32))
+    plain, corrected = (look_again(tracks, scene.target, scene.predicted(*off), drifting=drifting) for drifting in (False, True))
+    np.testing.assert_array_equal(plain.positions, tracks.positions)
+    error = np.linalg.norm(corrected.positions[0] - TRUTH, axis=-1)
+    assert np.percentile(error[inner(CARD)], 90) < 0.2
+    np.testing.assert_array_equal(corrected.positions[0][~CARD], tracks.positions[0][~CARD])  # what stayed
+
+
+def test_what_moved_by_less_than_half_a_pixel_stays_where_a_sure_track_says_though_the_base_drifts(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways, size = np.array(((0.49, 0.0), (0.0, -0.49), (0.51, 0.0), (0.4, 0.4)), np.float32), (16, 24)
+    again = Tracks(
+        np.full((*size, 2), 2.0, np.float32), np.ones(size, np.float32), np.where(np.arange(24) < 12, 0.49, 0.51)[None].repeat(16, 0)
+    )
+    monkeypatch.setattr(second_look, "match", lambda *images, **options: (again, again))
+    nothing, image = np.zeros((*size, 2), np.float32), np.zeros((*size, 3), np.uint8)
+    tracks = tracks_to(CENTRES[:16, :24] + ways[np.arange(16) // 4][:, None], np.ones(size))
+    found = look_again(tracks, image, Prediction(image, nothing, nothing), drifting=True)
+    replaced = np.zeros(size, bool)
+    replaced[8:, 12:] = True
+    np.testing.assert_array_equal((found.positions[0] == CENTRES[:16, :24] + 2).all(-1), replaced)
+    np.testing.assert_array_equal(found.positions[0][~replaced], tracks.positions[0][~replaced])
+
+
 def test_half_sure_tracks_give_way_to_a_surer_match(scene: Scene) -> None:
     doubtful = replace(scene.tracks, confidence=np.full((1, HEIGHT, WIDTH), 0.7, np.float32))
     found = look_again(doubtful, scene.target, scene.predicted(0.0, 0.0))

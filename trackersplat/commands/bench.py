@@ -49,8 +49,6 @@ class Bench:
     """The frame that all others are reached from, counted from 1."""
     looks: int = 1
     """How often, at most, tracks that are in doubt, and not exact, are corrected by matching the moved scene with the images."""
-    batch_targets: Literal["all", "distances"] = "all"
-    """all: estimate the motion to every frame up to the last in one batch; distances: to the measured ones only."""
     steps: int | None = None
     """Optimisation steps of both refinements; 100 on a CPU, 200 on a GPU if absent."""
     first_steps: int | None = None
@@ -139,7 +137,6 @@ class Bench:
             distances=distances,
             tracker=self.tracker,
             looks=check_looks(self.looks),
-            all_targets=self.batch_targets == "all",
             refine=dataclasses.replace(defaults.refine, steps=self.steps or defaults.refine.steps),
             seed=self.seed,
         )

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trackersplat.captures.camera import Camera, centers
+from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
-from trackersplat.motion.affine import AffineMotion, Visibility, measure_views, project, views_at_once
 from trackersplat.motion.coast import coast
 from trackersplat.motion.curve import order_along_curve
+from trackersplat.motion.evidence import Evidence, gather, pixel_size
 from trackersplat.motion.graph_system import Graph, neighbour_graph
 from trackersplat.motion.motion import Carried, Motion
 from trackersplat.motion.neighbours import nearest_neighbours
@@ -22,37 +22,15 @@ from trackersplat.motion.noise import noise_shares
 from trackersplat.motion.propagate import Field, propagate, weakened
 from trackersplat.motion.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.motion.rotate import neighbourhood_rotations
-from trackersplat.motion.static import still
-from trackersplat.motion.triangulate import Triangulation, triangulate
+from trackersplat.motion.settings import MotionSettings
+from trackersplat.motion.static import still_and_trusted
+from trackersplat.motion.triangulate import triangulate, trusted
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracker import DenseTracks
 
 _MOTIONS_AT_ONCE = 4_000_000  # Gaussians times targets that a GPU solves together; about 1.5 kB each
 _TURNS = 2  # times the rotations are found again with the surface turned by those found so far
 _ROTATIONS_AT_ONCE = 500_000  # about 4 kB each
-
-
-@dataclass(frozen=True)
-class MotionSettings:
-    """Pixels are those of the images that were tracked."""
-
-    core: float = 0.3  # share of a Gaussian's size whose pixels measure it
-    track_noise_px: float = 0.3  # standard deviation per axis of a good track, at most: less where the views agree better (noise.py)
-    minimum_weight: float = 0.05  # blending weight, summed over pixels, from which a view has a say about a Gaussian
-    minimum_share: float = 0.05  # of the Gaussian's blending weight in a view that must carry certain tracks
-    surface_tolerance: float = 0.02  # a mean further behind the rendered surface than 2 deviations + this share of its depth is hidden
-    minimum_views: int = 2  # that must agree on a triangulated motion
-    maximum_residual_px: float = 1.5  # RMS reprojection error of a motion that counts as measured
-    maximum_deviation_px: float = 5.0  # standard deviation of a measured position: rejects views that look along one line
-    static_px: float = 0.5  # motion below this is withheld and carried to the next batch
-    neighbours: int = 8  # of the graph that carries motion
-    rotation_neighbours: int = 16  # of which the measured ones decide a rotation
-    rotation_prior: float = 3.0  # radians, expected size of a rotation
-    strain: float = 0.2  # expected departure from rigid motion between neighbours, over their distance
-    bend: float = 0.1  # radians, expected difference of neighbours' rotations
-    unsteadiness: float = 4.0  # expected change of a velocity from batch to batch, over the velocity
-    static_pull: float = 0.002  # strength of an edge between a static Gaussian and one that was seen not to be
-    colour_scale: float = 0.15  # difference of colour in [0, 1] at which two neighbours start to count as two surfaces
 
 
 def estimate_motion(
@@ -73,10 +51,7 @@ def estimate_motion(
     Raises ShapeError if cameras and tracks, or Gaussians and what is carried, do not fit each other.
     """
     settings = settings or MotionSettings()
-    if not tracks or len(tracks) != len(capture_cameras):
-        raise ShapeError(f"Motion needs tracks of every camera, got {len(tracks)} for {len(capture_cameras)} cameras.")
-    if any((t.base, t.targets) != (tracks[0].base, tracks[0].targets) for t in tracks):
-        raise ShapeError("Tracks of all cameras must have the same base and target frames.")
+    _check(capture_cameras, tracks)
     if carried is not None and len(carried) != len(gaussians):
         raise ShapeError(f"What is carried is of {len(carried)} Gaussians, there are {len(gaussians)}.")
     order = order_along_curve(gaussians.means.detach())
@@ -85,6 +60,13 @@ def estimate_motion(
     carried = None if carried is None else carried[order]
     motions = _estimate(rasterizer, gaussians.detach()[order], capture_cameras, tracks, settings, carried)
     return [motion[place] for motion in motions]
+
+
+def _check(cameras: Sequence[Camera], tracks: Sequence[DenseTracks]) -> None:
+    if not tracks or len(tracks) != len(cameras):
+        raise ShapeError(f"Motion needs tracks of every camera, got {len(tracks)} for {len(cameras)} cameras.")
+    if any((t.base, t.targets) != (tracks[0].base, tracks[0].targets) for t in tracks):
+        raise ShapeError("Tracks of all cameras must have the same base and target frames.")
 
 
 def _estimate(
@@ -97,7 +79,7 @@ def _estimate(
 ) -> list[Motion]:
     with ThreadPoolExecutor(1) as pool:  # neither the graph nor the gathering keeps a GPU busy alone
         preparing = pool.submit(_Scene.of, gaussians, capture_cameras, settings)
-        evidence = _gather(rasterizer, gaussians, capture_cameras, tracks, settings)
+        evidence = gather(rasterizer, gaussians, capture_cameras, tracks, settings)
         scene = preparing.result()
     # Small problems leave a GPU idle. A CPU is faster with one at a time, each stopping when it is solved, whatever the others need.
     at_once = max(1, _MOTIONS_AT_ONCE // max(len(gaussians), 1)) if gaussians.means.is_cuda else 1
@@ -114,7 +96,7 @@ class _Scene:
     """What all targets share about N Gaussians."""
 
     means: Tensor  # (N, 3) float64
-    pixel: Tensor  # (N,) float64 scene units that one pixel spans there, see `_pixel_size`
+    pixel: Tensor  # (N,) float64 scene units that one pixel spans there, see `pixel_size`
     neighbours: Tensor  # (N, k) int64, nearest first
     affinity: Tensor  # (N, k) float64 in (0, 1]: how much a neighbour says about a rotation
     distances: Tensor  # (N, k) float64
@@ -131,7 +113,7 @@ class _Scene:
         alike = torch.exp(-0.5 * difference / settings.colour_scale**2).clamp_min(1e-3)
         closest = slice(settings.neighbours)
         graph = neighbour_graph(neighbours[:, closest], distances[:, closest], colours, settings.colour_scale)
-        return _Scene(means, _pixel_size(means, cameras), neighbours, near * alike, distances, graph)
+        return _Scene(means, pixel_size(means, cameras), neighbours, near * alike, distances, graph)
 
     def repeated(self, times: int) -> _Scene:
         """The scene ``times`` times over, so that all targets are solved as one."""
@@ -147,58 +129,10 @@ class _Scene:
         )
 
 
-@dataclass(frozen=True)
-class _Evidence:
-    """What V views say about N Gaussians for F targets."""
-
-    displacement: Tensor  # (V, F, N, 2) px, of the projected means
-    variance: Tensor  # (V, F, N) px^2 per axis; inf where a view has no say
-    rough: Tensor  # (V, F, N) px^2, the part of it that the tracks' disagreement within the footprint makes; the rest is their noise
-    moved: Tensor  # (V, F, N) px, of the mean or of the footprint's rim
-    shown: Tensor  # (V, N) bool: seen in the base frame, whether or not its tracks reach the target
-    surface: Tensor  # (V, N, 3) scene units from the mean to the point of the surface that hides it or is its own
-
-    def targets(self, chosen: slice) -> _Evidence:
-        displacement, variance, rough, moved = (values[:, chosen] for values in (self.displacement, self.variance, self.rough, self.moved))
-        return _Evidence(displacement, variance, rough, moved, self.shown, self.surface)
-
-
-def _gather(
-    rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MotionSettings
-) -> _Evidence:
-    """The evidence for every target. Memory: 21 bytes per view, target and Gaussian."""
-    parts = []
-    for views in views_at_once(gaussians, cameras, len(tracks[0].targets)):
-        affine, seen = measure_views(rasterizer, gaussians, cameras[views], tracks[views], settings.core)
-        variance, rough, shown = _variance(affine, seen, gaussians, cameras[views], settings)
-        moved = affine.displacement.norm(dim=-1).maximum(affine.reach)
-        parts.append((affine.displacement, variance, rough, moved, shown, torch.where(shown[..., None], seen.surface, 0.0)))
-    return _Evidence(*(torch.cat(values) for values in zip(*parts, strict=True)))
-
-
-def _variance(
-    affine: AffineMotion, seen: Visibility, gaussians: Gaussians, cameras: Sequence[Camera], settings: MotionSettings
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(V, F, N) px^2 per axis of the displacement of the mean, inf where a view has no say; the part of it that is not the tracks'
-    noise, 0 there; and (V, N) where it is seen at all."""
-    depth = (gaussians.means - gaussians.means.new_tensor(centers(cameras))[:, None]).norm(dim=-1)
-    tolerance = settings.surface_tolerance * depth + gaussians.scales.amax(-1)
-    hidden = (seen.behind.nan_to_num(torch.inf) / tolerance).clamp(0.0, 1e3)
-    gain = (1.0 + affine.leverage) * (1.0 + hidden**4)[:, None]
-    # Little weight means few pixels, and share those that are certain: both thin out what there is to average.
-    gain = gain * (1.0 + settings.minimum_weight / affine.weight.clamp_min(1e-9)) / affine.share.clamp_min(1e-6)
-    rough = affine.spread.square() * gain
-    shown = (seen.weight >= settings.minimum_weight) & (hidden < 1.0)
-    say = (affine.weight >= settings.minimum_weight) & (affine.share >= settings.minimum_share) & (hidden < 1.0)[:, None]
-    variance = settings.track_noise_px**2 * gain + rough
-    say &= torch.isfinite(variance)  # tracks may be off by more than can be squared
-    return torch.where(say, variance, torch.inf), torch.where(say, rough, 0.0), shown
-
-
 def _motions(
     one: _Scene,
     cameras: Sequence[Camera],
-    evidence: _Evidence,
+    evidence: Evidence,
     ahead: Sequence[int],  # frames from the base to each target
     carried: Carried | None,
     settings: MotionSettings,
@@ -211,12 +145,9 @@ def _motions(
     variance = evidence.variance.flatten(1, 2)
     displacement = evidence.displacement.flatten(1, 2)
     solved = triangulate(cameras, scene.means, displacement, variance, evidence.surface)
-    measured = _trusted(solved, settings)
     earlier = torch.zeros_like(scene.means) if carried is None else carried.withheld.double().repeat(targets, 1)
-    translation = torch.where(measured[:, None], solved.translation, 0.0)
-    moved_px = torch.where(measured, (translation + earlier).norm(dim=-1) / scene.pixel, torch.nan)
-    static = still(evidence.moved.flatten(1, 2), variance, shown, moved_px, settings.static_px, settings.minimum_views)
-    withheld = torch.where(static[:, None], translation + earlier, 0.0)
+    static, measured = still_and_trusted(solved, evidence.moved.flatten(1, 2), variance, shown, earlier, scene.pixel, settings)
+    withheld = torch.where(static[:, None], torch.where(measured[:, None], solved.translation, 0.0) + earlier, 0.0)
     measured &= ~static
 
     precision = torch.where(measured, 3.0 / solved.covariance_trace.clamp_min(1e-18), 0.0)
@@ -232,20 +163,20 @@ def _motions(
     for _ in range(_TURNS):
         rotation = rotation_vector_to_quaternion(turn)
         again = triangulate(cameras, scene.means[found], *views_of_found, rotation[found])
-        trusted = _trusted(again, settings)
+        trusted_again = trusted(again, settings)
         translation[found] = again.translation
-        precision[found] = torch.where(trusted, 3.0 / again.covariance_trace.clamp_min(1e-18), 0.0)
-        information[:, found] = torch.where(trusted, again.information, 0.0)
+        precision[found] = torch.where(trusted_again, 3.0 / again.covariance_trace.clamp_min(1e-18), 0.0)
+        information[:, found] = torch.where(trusted_again, again.information, 0.0)
         seen_to_move = translation + rotate(rotation, below) - below
         turn, turn_precision = _measured_rotations(scene, scene.means + below, seen_to_move, precision, settings)
 
-    measured[found] = trusted
+    measured[found] = trusted_again
     confidence, residual_px = static.double(), torch.full_like(precision, torch.nan)
     trust = 1.0 / (1.0 + again.deviation_px.square() + (again.residual_px / settings.maximum_residual_px).square())
-    confidence[found] = torch.where(trusted, trust, 0.0)
-    residual_px[found] = torch.where(trusted, again.residual_px, torch.nan)
+    confidence[found] = torch.where(trusted_again, trust, 0.0)
+    residual_px[found] = torch.where(trusted_again, again.residual_px, torch.nan)
     agreeing = torch.zeros_like(solved.views)
-    agreeing[found] = torch.where(trusted, again.views, 0)
+    agreeing[found] = torch.where(trusted_again, again.views, 0)
 
     # What was seen and is not static has moved, or was lost as a mover passed: what stands still beside it says little about it.
     graph = weakened(scene.graph, static, shown.any(0) & ~static, settings.static_pull)
@@ -277,30 +208,6 @@ def _motions(
         ),
     )
     return [flat[target * count : (target + 1) * count] for target in range(targets)]
-
-
-def _trusted(solved: Triangulation, settings: MotionSettings) -> Tensor:
-    """(N,) bool: enough views, and most of those that had a say, agree on a motion that they tell well enough."""
-    return (
-        (solved.views >= settings.minimum_views)
-        & (2 * solved.views > solved.seen)
-        & (solved.residual_px <= settings.maximum_residual_px)
-        & (solved.deviation_px <= settings.maximum_deviation_px)
-    )
-
-
-def _pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
-    """(N,) scene units that one pixel spans at each mean, in the camera that resolves it best of those whose image it falls into.
-
-    Where cameras stand around their scene, each is next to much that it does not see. A mean outside all images is measured by all.
-    """
-    at, depth = project(cameras, means)
-    focal, near = (means.new_tensor(values)[:, None] for values in zip(*((0.5 * (c.fx + c.fy), c.near) for c in cameras), strict=True))
-    size = means.new_tensor([(camera.width, camera.height) for camera in cameras])[:, None]
-    spanned = torch.where(depth > 0, depth / focal, torch.inf)
-    inside = ((at >= 0) & (at < size)).all(-1) & (depth >= near)
-    best = torch.where(inside, spanned, torch.inf).amin(0)
-    return torch.where(best.isfinite(), best, spanned.amin(0))
 
 
 def _measured_rotations(

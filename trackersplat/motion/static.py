@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trackersplat.motion.settings import MotionSettings
+from trackersplat.motion.triangulate import Triangulation, trusted
+
 _AGREEMENT = 0.8  # share of the views' say that must call a Gaussian still
 _CONFIRMED = 0.5  # the same, where the triangulated motion confirms it
 
@@ -31,3 +34,19 @@ def still(
     calm = (say * (moved_px <= threshold_px)).sum(0) >= needed * say.sum(0)
     kept = 2 * (has_say & shown).sum(0) > shown.sum(0)
     return calm & (kept | confirmed) & (has_say.sum(0) >= minimum_views) & ~(solved_px > threshold_px)
+
+
+def still_and_trusted(
+    solved: Triangulation,
+    moved_px: Tensor,  # (V, N), this and the next two as in `still`
+    variances: Tensor,
+    shown: Tensor,
+    earlier: Tensor,  # (N, 3) scene units: motion before this one that counts, too
+    pixel: Tensor,  # (N,) scene units
+    settings: MotionSettings,
+) -> tuple[Tensor, Tensor]:
+    """(N,) bool each: the Gaussians that are still by their triangulation, and those whose triangulation is to be trusted, still or not."""
+    believed = trusted(solved, settings)
+    shift = torch.where(believed[:, None], solved.translation, 0.0) + earlier
+    solved_px = torch.where(believed, shift.norm(dim=-1) / pixel, torch.nan)
+    return still(moved_px, variances, shown, solved_px, settings.static_px, settings.minimum_views), believed

@@ -11,6 +11,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.motion.fused import available
 from trackersplat.motion.quaternions import rotate
+from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.symmetric import DIAGONAL, UNIQUE, inverse, isotropic, product
 
 _ITERATIONS = 6
@@ -157,3 +158,13 @@ def _linearised(
 def _robust(square: Tensor, precision: Tensor) -> Tensor:
     """Geman-McClure weights of squared residuals: 1 at no error, 1/4 at ``_KERNEL`` standard deviations."""
     return (1.0 + square * precision / _KERNEL**2) ** -2
+
+
+def trusted(solved: Triangulation, settings: MotionSettings) -> Tensor:
+    """(N,) bool: enough views, and most of those that had a say, agree on a motion that they tell well enough."""
+    return (
+        (solved.views >= settings.minimum_views)
+        & (2 * solved.views > solved.seen)
+        & (solved.residual_px <= settings.maximum_residual_px)
+        & (solved.deviation_px <= settings.maximum_deviation_px)
+    )

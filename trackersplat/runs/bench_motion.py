@@ -19,12 +19,14 @@ from trackersplat.metrics.image import psnr, ssim
 from trackersplat.metrics.points import PointErrors, PointTruth, has_point_truth, point_errors, read_point_truth
 from trackersplat.motion.apply import move
 from trackersplat.motion.carry import carry_points_between
-from trackersplat.motion.estimate import MotionSettings
+from trackersplat.motion.motion import Motion
+from trackersplat.motion.settings import MotionSettings
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.runs.chain import follow_in_legs
 from trackersplat.runs.events import Stage, StepDone
-from trackersplat.runs.moving import clock_of, follow
+from trackersplat.runs.moving import clock_of
 from trackersplat.tracking.registry import DEFAULT_TRACKER
-from trackersplat.tracking.sources import track_source
+from trackersplat.tracking.sources import source_info, track_source
 from trackersplat.tracking.stored import EXACT
 from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.refine import RefineSettings, refine_frame
@@ -44,7 +46,6 @@ class MotionBenchSettings:
     distances: tuple[int, ...] = (1, 2, 4, 8, 15)  # frames from the base, ascending
     tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks
     looks: int = 1  # times at most that tracks in doubt, unless exact, are corrected by matching the moved scene with the images
-    all_targets: bool = True  # estimate the motion to the frames in between too, in the same call, as in a long batch
     refine: RefineSettings = field(default_factory=RefineSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
     dynamic: DynamicSettings = field(default_factory=DynamicSettings)
@@ -135,7 +136,9 @@ def bench_motion(
 
     exact = settings.tracker == EXACT.name
     through = frames if exact else range(settings.base + 1, frames[-1] + 1)
-    followed = yield from follow(
+    motions: dict[int, Motion] = {}
+    tracking = moving = 0.0
+    for event in follow_in_legs(
         capture,
         base,
         settings.base,
@@ -143,17 +146,19 @@ def bench_motion(
         track_source(settings.tracker, capture),
         rasterizer,
         settings.motion,
+        leg=source_info(settings.tracker).leg,
         looks=0 if exact else settings.looks,
-        targets=None if settings.all_targets else frames,
         colours=colours,
-    )
-    tracking = followed.tracking / len(through)
-    moving = followed.moving / len(followed.motions)
-    by_frame = dict(zip(followed.targets, followed.motions, strict=True))
-    del followed  # the tracks of all views are large
+    ):
+        if isinstance(event, Stage):
+            yield event
+            continue
+        tracking, moving = tracking + event.tracking / len(through), moving + event.moving / len(through)
+        if event.frame in frames:
+            motions[event.frame] = event.motion
 
     for distance, frame in zip(settings.distances, frames, strict=True):
-        motion = by_frame[frame]
+        motion = motions[frame]
         moved = move(base, motion)
         states, seconds = {STILL: base, MOVED: moved}, {}
         refine = dataclasses.replace(settings.refine, seed=settings.seed + frame)

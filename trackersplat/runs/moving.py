@@ -14,9 +14,10 @@ from torch import Tensor
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
-from trackersplat.motion.estimate import MotionSettings, estimate_motion
+from trackersplat.motion.estimate import estimate_motion
 from trackersplat.motion.motion import Carried, Motion
 from trackersplat.motion.predict import predict
+from trackersplat.motion.settings import MotionSettings
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.runs.events import Stage
 from trackersplat.tracking.second_look import Prediction, doubtful
@@ -44,46 +45,43 @@ def follow(
     capture: Capture,
     base: Gaussians,
     frame: int,
-    through: Sequence[int],
+    targets: Sequence[int],
     source: TrackSource,
     rasterizer: Rasterizer,
     settings: MotionSettings,
     *,
     looks: int,
-    targets: Sequence[int] | None = None,
+    drifting: bool = False,
     carried: Carried | None = None,
     colours: ColourAffines | None = None,
-    said_of: int | None = None,
 ) -> Generator[Stage, None, Followed]:
-    """Tracks from ``frame``, whose Gaussians are ``base``, through the frames ``through`` and estimates the motions to the ``targets``
-    among them (all if absent).
+    """Tracks from ``frame``, whose Gaussians are ``base``, to the ``targets`` and estimates the motions to them.
 
     Up to ``looks`` times, for the targets to which tracks were lost (`LOST`), the moved scene is rendered as every training camera
     should see it, with its ``colours``; what a match with the real images is surer of than the tracks replaces them, and the motions are
-    estimated anew. The stages are said of the frame ``said_of``, the first target if absent.
+    estimated anew. If the Gaussians of ``frame`` are ``drifting``, moved there themselves and not corrected by its images, all targets are
+    looked at, because no track tells by how much they are off. The stages are said of the first target.
 
     Raises what the source of the tracks raises.
     """
-    wanted = tuple(through if targets is None else targets)
+    targets = tuple(targets)
     cameras = capture.training_cameras
-    shown_frame = wanted[0] if said_of is None else said_of
-    yield Stage(shown_frame, "track", f"{len(cameras)} views, frame {frame + 1} to {_spoken(through)}")
+    yield Stage(targets[0], "track", f"{len(cameras)} views, frame {frame + 1} to {_spoken(targets)}")
     clock = clock_of(rasterizer)
-    found = sorted(source(cameras, frame, through), key=lambda pair: pair[0])  # views finish in any order, sums must not depend on it
+    tracks = sorted(source(cameras, frame, targets), key=lambda pair: pair[0])  # views finish in any order, sums must not depend on it
     tracking = clock()
-    tracks = [(camera, dense if dense.targets == wanted else dense.only(wanted)) for camera, dense in found]
-    del found
 
-    yield Stage(shown_frame, "move")
+    yield Stage(targets[0], "move")
     clock = clock_of(rasterizer)
     estimate = partial(estimate_motion, rasterizer, base, [capture.cameras[camera] for camera in cameras], carried=carried)
     motions = estimate([dense for _, dense in tracks], settings)
     for _ in range(looks):
-        lost = np.flatnonzero(np.mean([doubtful(dense) for _, dense in tracks], axis=0) >= LOST).tolist()
+        doubt = np.mean([doubtful(dense) for _, dense in tracks], axis=0)
+        lost = np.flatnonzero(drifting | (doubt >= LOST)).tolist()
         if not lost:
             break
-        again = [wanted[index] for index in lost]
-        yield Stage(shown_frame, "look", f"{len(again)} of {len(wanted)} frames" if len(wanted) > 1 else "")
+        again = [targets[index] for index in lost]
+        yield Stage(targets[0], "look", f"{len(again)} of {len(targets)} frames" if len(targets) > 1 else "")
         states = [move(base, motions[index]) for index in lost]
 
         def predictions(camera: int, states: Sequence[Gaussians] = states) -> list[Prediction]:
@@ -93,11 +91,11 @@ def follow(
             return predict(rasterizer, base, states, capture.cameras[camera], shown)
 
         parts = [(camera, dense.only(again)) for camera, dense in tracks]
-        looked = sorted(look_again_at_views(capture, parts, predictions), key=lambda pair: pair[0])
+        looked = sorted(look_again_at_views(capture, parts, predictions, drifting=drifting), key=lambda pair: pair[0])
         tracks = [(camera, dense.replaced(part)) for (camera, dense), (_, part) in zip(tracks, looked, strict=True)]
         for index, motion in zip(lost, estimate([part for _, part in looked], settings), strict=True):
             motions[index] = motion
-    return Followed(wanted, motions, tracks, tracking, clock())
+    return Followed(targets, motions, tracks, tracking, clock())
 
 
 def clock_of(rasterizer: Rasterizer) -> Callable[[], float]:

@@ -18,14 +18,14 @@ class Batch:
     base: int | None
     targets: tuple[int, ...]
 
-    def tracked(self, present: Iterable[int]) -> tuple[int, ...]:
-        """The frames to track through: the targets and what is ``present`` between them and the base.
+    @property
+    def through(self) -> range:
+        """The frames to go through: from the base to the last target, also where only some of them are wanted or missing.
 
-        A tracker follows points from frame to frame, so a batch that was stopped in its middle must be tracked through its
-        finished frames again to end the same.
+        What moves is followed from frame to frame, and so a batch that was stopped in its middle ends the same.
         """
         first = self.targets[0] if self.base is None else self.base + 1
-        return tuple(sorted({*self.targets, *(f for f in present if first <= f < self.targets[-1])}))
+        return range(first, self.targets[-1] + 1)
 
 
 def parse_frames(text: str, frame_count: int) -> range:

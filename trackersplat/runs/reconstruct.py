@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 import torch
 
@@ -18,20 +17,17 @@ from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.motion.apply import move
-from trackersplat.motion.motion import Motion
 from trackersplat.rendering.choose import describe, is_prepared, prepare
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.runs.chain import Reached, follow_in_legs
 from trackersplat.runs.events import Event, Finished, FrameDone, FrameScores, Preview, Stage, Started, StepDone
 from trackersplat.runs.measure import compare_with_camera
-from trackersplat.runs.moving import follow
 from trackersplat.runs.plan import Batch, plan_batches
 from trackersplat.runs.records import CameraScore
 from trackersplat.runs.run import FrameResult, Run
 from trackersplat.runs.settings import ReconstructSettings
 from trackersplat.tracking.point_tracks import sample_grid
-from trackersplat.tracking.registry import create_tracker
-from trackersplat.tracking.tracker import DenseTracks
-from trackersplat.tracking.views import track_views
+from trackersplat.tracking.sources import source_info, track_source
 from trackersplat.training.first_frame import fit_first_frame
 from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.progress import Progress
@@ -58,8 +54,8 @@ def reconstruct(
         yield from _prepare(rasterizer, planned[0])
     try:
         for index, batch in enumerate(batches):
-            following = batches[index + 1].targets if index + 1 < len(batches) else ()
-            capture.prefetch(range(len(capture.cameras)), [*batch.targets, *following])
+            following = batches[index + 1].through if index + 1 < len(batches) else ()
+            capture.prefetch(range(len(capture.cameras)), [*batch.through, *following])
             if batch.base is None:
                 yield from _first(capture, run, batch.targets[0], settings, rasterizer)
             else:
@@ -106,43 +102,22 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
     started = time.perf_counter()
     base = run.read_frame(batch.base).to(rasterizer.device)
     colours = run.read_colours(batch.base)
-    tracks: list[tuple[int, DenseTracks]] = []
-    through = batch.tracked(run.frames())
-    motions: Sequence[Motion | None] = [None] * len(through)
-    if settings.tracker is not None:
-        kept = run.read_carried(batch.base)
-        carried = kept.to(base.device) if kept is not None and len(kept) == len(base) else None
-        source = partial(track_views, create_tracker(settings.tracker), capture)
-        followed = yield from follow(
-            capture,
-            base,
-            batch.base,
-            through,
-            source,
-            rasterizer,
-            settings.motion,
-            looks=settings.looks,
-            carried=carried,
-            colours=colours,
-            said_of=batch.targets[0],  # those before it may be finished
-        )
-        motions, tracks = followed.motions, followed.tracks
-    shared = (time.perf_counter() - started) / len(batch.targets)
-
-    for position, (frame, motion) in enumerate(zip(through, motions, strict=True)):
-        if frame not in batch.targets:
+    for event in _targets(capture, run, batch, base, colours, settings, rasterizer):
+        if isinstance(event, Stage):
+            yield event
             continue
-        started = time.perf_counter()
+        frame, reached = event
+        motion = None if reached is None else reached.motion
         moved = base if motion is None else move(base, motion)
         static = torch.zeros(len(base), dtype=torch.bool, device=base.device) if motion is None else motion.static
         yield Stage(frame, "refine")
         refine = replace(settings.refine if motion is not None else settings.refine.unmoved(), seed=settings.seed + frame)
         result = moved
-        for event in _steps(run, frame, refine_frame(moved, static, capture, frame, rasterizer, refine, colours), preview=False):
-            if isinstance(event, Progress):
-                result = event.gaussians.detach()
+        for step in _steps(run, frame, refine_frame(moved, static, capture, frame, rasterizer, refine, colours), preview=False):
+            if isinstance(step, Progress):
+                result = step.gaussians.detach()
             else:
-                yield event
+                yield step
         yield Stage(frame, "measure")
         stages = {"still": base, "moved": moved, "": result}
         held_out, training = _scores(rasterizer, capture, frame, stages if motion is not None else {"still": base, "": result}, colours)
@@ -153,12 +128,49 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
             _mean([s.ssim for s in held_out]),
         )
         measured = 0.0 if motion is None else motion.measured.float().mean().item()
-        seconds = shared + time.perf_counter() - started
+        seconds = time.perf_counter() - started
         done = FrameDone(frame, batch.base, scores, len(result), measured, static.float().mean().item(), seconds)
-        sample = {capture.cameras[camera].name: sample_grid(dense, position, TRACK_GRID_PX) for camera, dense in tracks}
+        tracks = () if reached is None else reached.tracks
+        sample = {capture.cameras[camera].name: sample_grid(dense, dense.targets.index(frame), TRACK_GRID_PX) for camera, dense in tracks}
         handed_on = None if motion is None else motion.carried
         run.write_frame(FrameResult(done, result, settings.refine.steps, held_out, training, sample, handed_on, colours), capture)
         yield done
+        started = time.perf_counter()
+
+
+def _targets(
+    capture: Capture,
+    run: Run,
+    batch: Batch,
+    base: Gaussians,
+    colours: ColourAffines | None,
+    settings: ReconstructSettings,
+    rasterizer: Rasterizer,
+) -> Iterator[Stage | tuple[int, Reached | None]]:
+    """The targets of the batch, each as soon as the motion to it is known; None where nothing is moved by tracks."""
+    if settings.tracker is None:
+        yield from ((frame, None) for frame in batch.targets)
+        return
+    assert batch.base is not None
+    kept = run.read_carried(batch.base)
+    carried = kept.to(base.device) if kept is not None and len(kept) == len(base) else None
+    for event in follow_in_legs(
+        capture,
+        base,
+        batch.base,
+        batch.through,
+        track_source(settings.tracker, capture),
+        rasterizer,
+        settings.motion,
+        leg=source_info(settings.tracker).leg,
+        looks=settings.looks,
+        carried=carried,
+        colours=colours,
+    ):
+        if isinstance(event, Stage):  # said of a frame that is to be done: those on the way may be finished
+            yield replace(event, frame=min(frame for frame in batch.targets if frame >= event.frame))
+        elif event.frame in batch.targets:
+            yield event.frame, event
 
 
 def _steps(run: Run, frame: int, progress: Iterator[Progress], *, preview: bool) -> Iterator[StepDone | Preview | Stage | Progress]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from trackersplat.motion.estimate import MotionSettings
+from trackersplat.motion.settings import MotionSettings
 from trackersplat.tracking.registry import DEFAULT_TRACKER
 from trackersplat.training.first_frame import FirstFrameSettings
 from trackersplat.training.refine import RefineSettings

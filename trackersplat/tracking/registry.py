@@ -32,6 +32,7 @@ _ENTRIES = {
                 title="DIS optical flow and exhaustive search with forward-backward check",
                 licence="Apache-2.0 (OpenCV)",
                 needs="",
+                leg=1,
             ),
             _dis,
         ),

@@ -1,7 +1,8 @@
 """Tracks corrected by what they led to: the moved scene is matched with the images that it should look like.
 
 A view that lost a point may see it where the other views say that it went. There it needs to be found only nearby, as large and
-turned as it appears, and no longer among everything that has moved.
+turned as it appears, and no longer among everything that has moved. And where the scene that tracks start from was itself moved there,
+they keep what it is off by, while the match tells where things are.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import cv2
 import numpy as np
 
 from trackersplat.errors import ShapeError
-from trackersplat.tracking.matching import Image, Tracks, inside, match, round_trip, sample, surer
+from trackersplat.tracking.matching import Image, Tracks, inside, match, round_trip, sample
 from trackersplat.tracking.tracker import DenseTracks, as_array
 
 _SURE = 0.5  # visibility times confidence from which a track is not searched for again
+_MOVED_PX = 0.5  # motion of a track from which a drifting base frame is corrected
 _REACH = 1 / 12  # of the longest side of an image: the scene is nearly where it should be
 _GAPS = np.ones((3, 3), np.uint8)  # what lies between pixels that move apart is found, too
 
@@ -29,8 +31,11 @@ class Prediction:
     backward: np.ndarray  # (H, W, 2) float32 px: of what a pixel of ``image`` shows, back to the base frame
 
 
-def look_again(tracks: DenseTracks, target: np.ndarray, predicted: Prediction) -> DenseTracks:
+def look_again(tracks: DenseTracks, target: np.ndarray, predicted: Prediction, *, drifting: bool = False) -> DenseTracks:
     """``tracks`` to one target, and per pixel what the match of ``predicted`` with the ``target`` (H, W, 3) uint8 says where that is surer.
+
+    With ``drifting``, for a base frame whose Gaussians may be off, it counts wherever it is sure. But what a sure track says stayed has
+    stayed, because a rendering lies a little beside its image everywhere.
 
     Raises ShapeError if the sizes differ or the tracks have several targets.
     """
@@ -54,8 +59,16 @@ def look_again(tracks: DenseTracks, target: np.ndarray, predicted: Prediction) -
         sample(again.visibility, at) * inside(at) * _returning(shown, forward, backward),
         sample(again.confidence, at),
     )
-    result = surer(Tracks(positions, visibility, confidence), found)  # places, not displacements: what stays is not rounded
-    return replace(tracks, positions=result.flow[None], visibility=result.visibility[None], confidence=result.confidence[None])
+    sure = found.visibility * found.confidence
+    replaced = sure > certainty
+    if drifting:
+        replaced |= (sure >= _SURE) & (np.linalg.norm(positions - 0.5 - grid, axis=-1) >= _MOVED_PX)
+    return replace(  # places, not displacements: what stays is not rounded
+        tracks,
+        positions=np.where(replaced[..., None], found.flow, positions)[None],
+        visibility=np.where(replaced, found.visibility, visibility)[None],
+        confidence=np.where(replaced, found.confidence, confidence)[None],
+    )
 
 
 def doubtful(tracks: DenseTracks) -> np.ndarray:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from trackersplat.captures.capture import Capture
-from trackersplat.tracking.registry import create_tracker
+from trackersplat.tracking.registry import create_tracker, tracker_info
 from trackersplat.tracking.stored import EXACT, stored_tracks
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracker import DenseTracks, TrackerInfo
 from trackersplat.tracking.views import track_views
 
 # (cameras, base frame, target frames) -> (camera, tracks from the base to every target), in any order
@@ -20,3 +20,8 @@ def track_source(name: str, capture: Capture) -> TrackSource:
     if name == EXACT.name:
         return partial(stored_tracks, capture)
     return partial(track_views, create_tracker(name), capture)
+
+
+def source_info(name: str) -> TrackerInfo:
+    """Facts about the source of that name. Raises InputError if it is unknown."""
+    return EXACT if name == EXACT.name else tracker_info(name)

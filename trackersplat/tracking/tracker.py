@@ -22,6 +22,7 @@ class TrackerInfo:
     title: str
     licence: str
     needs: str  # what must be installed, "" if nothing
+    leg: int | None = None  # frames that it is best asked for from one base, in the order of time; None: as many as there are
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
+from trackersplat.tracking.direct import direct_tracks
 from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.second_look import Prediction, look_again
 from trackersplat.tracking.tracker import DenseTracks, Tracker
@@ -56,17 +57,18 @@ def look_again_at_views(
     tracks: Sequence[tuple[int, DenseTracks]],
     predict: Callable[[int], Sequence[Prediction]],
     *,
+    drifting: bool = False,
     workers: int | None = None,
 ) -> Iterator[tuple[int, DenseTracks]]:
     """Yields ``(camera, corrected tracks)`` for the ``(camera, tracks)`` of several views as they finish, in any order.
 
-    ``predict`` gives a view's predictions, one per target; it is called in this thread, shortly before they are needed. The rest is as
-    in `track_views`.
+    ``predict`` gives a view's predictions, one per target; it is called in this thread, shortly before they are needed. ``drifting``
+    is told to `look_again`; the rest is as in `track_views`.
     """
 
     def look(camera: int, before: DenseTracks, predictions: Sequence[Prediction]) -> tuple[int, DenseTracks]:
         found = [
-            look_again(before.only([target]), capture.image(camera, target), predicted)
+            look_again(before.only([target]), capture.image(camera, target), predicted, drifting=drifting)
             for target, predicted in zip(before.targets, predictions, strict=True)
         ]
         joined: dict[str, Any] = {
@@ -75,6 +77,19 @@ def look_again_at_views(
         return camera, _within_masks(capture, camera, replace(before, **joined))
 
     yield from _side_by_side(look, ((camera, before, predict(camera)) for camera, before in tracks), len(tracks), workers)
+
+
+def direct_views(
+    capture: Capture, cameras: Sequence[int], base: int, target: int, *, workers: int | None = None
+) -> Iterator[tuple[int, DenseTracks]]:
+    """Yields ``(camera, tracks from frame base to the target)`` by `direct_tracks` as views finish, in any order; the rest is as in
+    `track_views`."""
+
+    def track(camera: int) -> tuple[int, DenseTracks]:
+        images = capture.image(camera, base), capture.image(camera, target)
+        return camera, _within_masks(capture, camera, direct_tracks(*images, (base, target)))
+
+    yield from _side_by_side(track, ((camera,) for camera in cameras), len(cameras), workers)
 
 
 def _within_masks(capture: Capture, camera: int, tracks: DenseTracks) -> DenseTracks:

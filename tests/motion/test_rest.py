@@ -1,0 +1,73 @@
+"""What is back where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from trackersplat.captures.camera import Camera
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion.evidence import pixel_size
+from trackersplat.motion.motion import Carried, Motion
+from trackersplat.motion.rest import put_back, rest_again
+from trackersplat.motion.settings import MotionSettings
+from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.tracking.registry import tracker_info
+from trackersplat.tracking.tracker import DenseTracks
+
+
+@pytest.fixture
+def cloud(make_gaussians: Callable[..., Gaussians]) -> Gaussians:
+    means = np.random.default_rng(7).uniform(-0.7, 0.7, (60, 3))
+    return make_gaussians(means, scale=0.06)
+
+
+def tracks(cameras: Sequence[Camera], shift: tuple[float, float]) -> list[DenseTracks]:
+    found = []
+    for camera in cameras:
+        centres = np.stack(np.meshgrid(np.arange(camera.width), np.arange(camera.height)), -1).astype(np.float32) + np.float32(0.5)
+        ones = np.ones((1, camera.height, camera.width), np.float32)
+        found.append(DenseTracks(0, (5,), centres[None] + np.array(shift, np.float32), ones, ones, tracker_info("dis")))
+    return found
+
+
+def moved_by(gaussians: Gaussians, cameras: Sequence[Camera], pixels: float) -> Motion:
+    count = len(gaussians)
+    way = torch.tensor((0.6, 0.0, 0.8)) * (pixels * pixel_size(gaussians.means.double(), cameras))[:, None].float()
+    turn = torch.tensor((0.8, 0.6, 0.0, 0.0)).repeat(count, 1)
+    no, some = torch.zeros(count, dtype=torch.bool), torch.full((count, 3), 0.5)
+    return Motion(way, turn, no, ~no, torch.ones(count), torch.ones(count), torch.full((count,), 3), Carried(some, some, some, some[:, 0]))
+
+
+def test_what_the_first_frame_still_shows_in_its_place_is_put_back_unless_it_went_far(cloud: Gaussians, cameras: list[Camera]) -> None:
+    for pixels, expected in ((5.9, True), (6.1, False)):
+        motion = moved_by(cloud, cameras, pixels)
+        found = rest_again(PortableRasterizer(), cloud, cameras, tracks(cameras, (0, 0)), motion, MotionSettings())
+        back = (found.translation == 0).all(1)
+        assert (back.float().mean() > 0.5) if expected else not back.any()
+        assert torch.equal(found.translation[~back], motion.translation[~back])
+        assert not found.static.any()
+
+
+@pytest.mark.parametrize("shift", [(3.0, 0.0), (0.0, -1.0)])
+def test_what_is_seen_beside_its_place_is_not_put_back(cloud: Gaussians, cameras: list[Camera], shift: tuple[float, float]) -> None:
+    motion = moved_by(cloud, cameras, 2.0)
+    found = rest_again(PortableRasterizer(), cloud, cameras, tracks(cameras, shift), motion, MotionSettings())
+    assert torch.equal(found.translation, motion.translation)
+
+
+def test_what_is_put_back_is_not_turned_and_carries_nothing_on(cloud: Gaussians, cameras: list[Camera]) -> None:
+    motion = moved_by(cloud, cameras, 2.0)
+    resting = torch.arange(len(cloud)) % 3 == 0
+    found = put_back(motion, resting)
+    assert found.carried is not None
+    assert motion.carried is not None
+    assert (found.translation[resting] == 0).all()
+    assert torch.equal(found.rotation[resting], torch.eye(1, 4).repeat(int(resting.sum()), 1))
+    for name in ("withheld", "velocity", "spin", "trust"):
+        assert (getattr(found.carried, name)[resting] == 0).all()
+        assert torch.equal(getattr(found.carried, name)[~resting], getattr(motion.carried, name)[~resting])
+    assert torch.equal(found.rotation[~resting], motion.rotation[~resting])

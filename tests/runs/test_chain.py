@@ -1,0 +1,104 @@
+"""Legs on the way to far frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from flying_plate import BASE, PLATE_ALONE, RASTERIZER, SETTINGS, Tracks, error_3d, film, scene
+
+from trackersplat.captures.capture import Capture
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion.apply import move
+from trackersplat.motion.estimate import estimate_motion
+from trackersplat.runs import chain, moving
+from trackersplat.runs.chain import Reached, follow_in_legs
+from trackersplat.runs.events import Stage
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Capture:
+    return film(tmp_path, frames=7)
+
+
+def go(
+    capture: Capture, source: Tracks, targets: tuple[int, ...], leg: int | None, looks: int = 0, base: Gaussians | None = None
+) -> tuple[list[Stage], list[Reached]]:
+    start = scene(BASE) if base is None else base
+    events = list(follow_in_legs(capture, start, BASE, targets, source, RASTERIZER, SETTINGS, leg=leg, looks=looks))
+    return [e for e in events if isinstance(e, Stage)], [e for e in events if isinstance(e, Reached)]
+
+
+@pytest.mark.parametrize(
+    ("leg", "asked"),
+    [
+        (1, [(1, (2,)), (2, (3,)), (3, (4,)), (4, (5,)), (5, (6,))]),
+        (2, [(1, (2, 3)), (3, (4, 5)), (5, (6,))]),
+        (9, [(1, (2, 3, 4, 5, 6))]),
+        (None, [(1, (2, 3, 4, 5, 6))]),
+    ],
+)
+def test_every_leg_starts_where_the_last_one_ended(capture: Capture, leg: int | None, asked: list[tuple[int, tuple[int, ...]]]) -> None:
+    source = Tracks()
+    _, reached = go(capture, source, (2, 3, 4, 5, 6), leg)
+    assert [(base, targets) for _, base, targets in source.asked] == asked
+    assert [event.frame for event in reached] == [2, 3, 4, 5, 6]
+    for event in reached:
+        assert error_3d(event.motion, event.frame) < 0.02  # of up to 0.67
+        assert all(event.frame in dense.targets for _, dense in event.tracks)
+        assert [camera for camera, _ in event.tracks] == [1, 2, 3]
+
+
+def test_one_leg_is_exactly_the_motion_of_its_tracks(capture: Capture) -> None:
+    _, (reached,) = go(capture, Tracks(), (3,), None)
+    cameras, tracks = [capture.cameras[camera] for camera, _ in reached.tracks], [dense for _, dense in reached.tracks]
+    (expected,) = estimate_motion(RASTERIZER, scene(BASE), cameras, tracks, SETTINGS)
+    assert torch.equal(reached.motion.translation, expected.translation)
+    assert torch.equal(reached.motion.static, expected.static)
+
+
+def test_only_later_legs_are_looked_at_for_drift(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "LOST", 2.0)  # no track is ever lost
+    stages, _ = go(capture, Tracks(), (2, 3, 4), 1, looks=1)
+    assert [(stage.frame, stage.name) for stage in stages] == [
+        (2, "track"), (2, "move"), (3, "track"), (3, "move"), (3, "look"), (4, "track"), (4, "move"), (4, "look"),
+    ]  # fmt: skip
+
+
+class LostBetween(Tracks):
+    """The plate is lost in all cameras where a leg starts from the base frame or leads over more than one frame."""
+
+    def __call__(self, cameras, base, targets):  # type: ignore[no-untyped-def]
+        self.without = () if max(targets) - base == 1 else tuple(cameras)
+        return super().__call__(cameras, base, targets)
+
+
+def test_what_tracks_lose_over_many_frames_is_followed_in_legs(capture: Capture) -> None:
+    _, (*_, far) = go(capture, LostBetween(), (2, 3, 4, 5, 6), None)
+    _, (*_, near) = go(capture, LostBetween(), (2, 3, 4, 5, 6), 1)
+    assert error_3d(far.motion, 6) > 0.5
+    assert error_3d(near.motion, 6) < 0.02
+
+
+class Sliding(Tracks):
+    """The wall creeps by 0.7 pixels per leg in every view, which is not so."""
+
+    def __call__(self, cameras, base, targets):  # type: ignore[no-untyped-def]
+        for camera, dense in super().__call__(cameras, base, targets):
+            still = np.linalg.norm(dense.positions - self.pixels(), axis=-1) < 0.3
+            yield camera, replace(dense, positions=dense.positions + np.float32(0.7) * still[..., None] * np.array((1, 0), np.float32))
+
+
+def test_what_rests_where_it_was_is_put_back_after_every_leg(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wall(event: Reached) -> float:
+        return (move(scene(BASE), event.motion).means - scene(BASE).means)[~PLATE_ALONE].norm(dim=1).median().item()
+
+    _, resting = go(capture, Sliding(), (2, 3, 4), 1)
+    monkeypatch.setattr(chain, "rest_again", lambda *arguments: arguments[4])
+    _, creeping = go(capture, Sliding(), (2, 3, 4), 1)
+    assert wall(creeping[-1]) > 0.05
+    assert wall(resting[-1]) == 0
+    assert error_3d(resting[-1].motion, 4) < 0.02

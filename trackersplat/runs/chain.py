@@ -1,0 +1,90 @@
+"""Motions to frames ever further from a base frame, each leg of the way starting from the scene as the last one moved it.
+
+Tracks of one view end where something passes in front of what they follow, or where it turns away from the camera. The Gaussians go on,
+as other views see them, and when the view sees them again they are where it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from trackersplat.captures.capture import Capture
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion.apply import move
+from trackersplat.motion.compose import compose
+from trackersplat.motion.motion import Carried, Motion
+from trackersplat.motion.rest import rest_again
+from trackersplat.motion.settings import MotionSettings
+from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.runs.events import Stage
+from trackersplat.runs.moving import clock_of, follow
+from trackersplat.tracking.sources import TrackSource
+from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.views import direct_views
+from trackersplat.training.photometric import ColourAffines
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A frame and the motion to it from the base frame."""
+
+    frame: int
+    motion: Motion
+    tracks: list[tuple[int, DenseTracks]]  # per training camera (its index) those of the last leg, this frame among their targets
+    tracking: float  # seconds
+    moving: float  # seconds, the looks included
+
+
+def follow_in_legs(
+    capture: Capture,
+    base: Gaussians,
+    frame: int,
+    targets: Sequence[int],
+    source: TrackSource,
+    rasterizer: Rasterizer,
+    settings: MotionSettings,
+    *,
+    leg: int | None,
+    looks: int,
+    carried: Carried | None = None,
+    colours: ColourAffines | None = None,
+) -> Iterator[Stage | Reached]:
+    """Yields `Reached` for every one of the ascending ``targets``, and before them what is done.
+
+    ``leg``: how many targets are tracked from one frame; None: all from ``frame``, whose Gaussians are ``base``. The rest is as in
+    `follow`, which raises what this raises.
+    """
+    cameras = capture.training_cameras
+
+    def rested(motion: Motion, target: int) -> Motion:
+        direct = sorted(direct_views(capture, cameras, frame, target), key=lambda pair: pair[0])
+        return rest_again(
+            rasterizer, base, [capture.cameras[camera] for camera in cameras], [tracks for _, tracks in direct], motion, settings
+        )
+
+    length = leg or len(targets)
+    state, start, so_far = base, frame, None
+    for first in range(0, len(targets), length):
+        part = targets[first : first + length]
+        followed = yield from follow(
+            capture,
+            state,
+            start,
+            part,
+            source,
+            rasterizer,
+            settings,
+            looks=looks,
+            drifting=so_far is not None,
+            carried=carried,
+            colours=colours,
+        )
+        motions, clock = followed.motions, clock_of(rasterizer)
+        if so_far is not None:
+            motions = [rested(compose(so_far, motion), target) for target, motion in zip(part, motions, strict=True)]
+        seconds = followed.tracking / len(part), (followed.moving + clock()) / len(part)
+        for target, motion in zip(part, motions, strict=True):
+            yield Reached(target, motion, followed.tracks, *seconds)
+        so_far = motions[-1]
+        state, start, carried = move(base, so_far), part[-1], so_far.carried
