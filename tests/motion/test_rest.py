@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,29 @@ def test_what_is_seen_beside_its_place_is_not_put_back(cloud: Gaussians, cameras
     motion = moved_by(cloud, cameras, 2.0)
     found = rest_again(PortableRasterizer(), cloud, cameras, tracks(cameras, shift), motion, MotionSettings())
     assert torch.equal(found.translation, motion.translation)
+
+
+def test_what_is_slow_is_put_back_only_until_it_adds_up_to_half_a_pixel(cloud: Gaussians, cameras: list[Camera]) -> None:
+    motion = moved_by(cloud, cameras, 0.6)
+    back = []
+    for pixels in (0.45, 0.55):
+        withheld = moved_by(cloud, cameras, pixels).translation
+        carried = Carried(withheld, torch.zeros_like(withheld), torch.zeros_like(withheld), torch.zeros(len(cloud)))
+        found = rest_again(PortableRasterizer(), cloud, cameras, tracks(cameras, (0, 0)), motion, MotionSettings(), carried)
+        back.append((found.translation == 0).all(1).float().mean().item())
+    assert back[0] > 0.5
+    assert back[1] < 0.1
+
+
+def test_what_is_static_keeps_what_it_carries(cloud: Gaussians, cameras: list[Camera]) -> None:
+    motion = moved_by(cloud, cameras, 2.0)
+    still = torch.arange(len(cloud)) % 2 == 0
+    motion = replace(motion, static=still, translation=torch.where(still[:, None], 0.0, motion.translation))
+    found = rest_again(PortableRasterizer(), cloud, cameras, tracks(cameras, (0, 0)), motion, MotionSettings())
+    assert found.carried is not None
+    assert (found.carried.withheld[still] == 0.5).all()
+    assert torch.equal(found.static, still)
+    assert (found.translation == 0).all(1).float().mean() > 0.7
 
 
 def test_what_is_put_back_is_not_turned_and_carries_nothing_on(cloud: Gaussians, cameras: list[Camera]) -> None:

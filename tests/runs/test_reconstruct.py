@@ -116,3 +116,20 @@ def test_a_batch_that_goes_on_says_its_stages_of_frames_that_are_not_finished(
     assert [(stage.frame, stage.name) for stage in stages[:9]] == [(2, n) for n in ("track", "move", "look", "look") * 2 + ("refine",)]
     assert [stage.detail.split(", ")[1] for stage in stages if stage.name == "track"] == ["frame 1 to 2", "frame 2 to 3", "frame 3 to 4"]
     assert {stage.frame for stage in stages} == {2, 3}
+
+
+def test_a_frame_far_from_its_base_is_reached_through_those_between(small_capture: Capture, tmp_path: Path) -> None:
+    plain = ReconstructSettings.for_device("cpu")
+    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=1), looks=0)
+    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
+    list(reconstruct(small_capture, run, [0], settings, PortableRasterizer()))
+    events = list(reconstruct(small_capture, run, [3], settings, PortableRasterizer()))
+    assert [event.frame for event in events if isinstance(event, FrameDone)] == [3]
+    assert {event.frame for event in events if isinstance(event, Stage)} == {3}
+    assert [event.detail.split(", ")[1] for event in events if isinstance(event, Stage) and event.name == "track"] == [
+        "frame 1 to 2",
+        "frame 2 to 3",
+        "frame 3 to 4",
+    ]
+    assert run.frames() == (0, 3)
+    assert {(track.base, track.target) for track in run.read_tracks(3).values()} == {(2, 3)}

@@ -51,7 +51,6 @@ def estimate_motion(
     Raises ShapeError if cameras and tracks, or Gaussians and what is carried, do not fit each other.
     """
     settings = settings or MotionSettings()
-    _check(capture_cameras, tracks)
     if carried is not None and len(carried) != len(gaussians):
         raise ShapeError(f"What is carried is of {len(carried)} Gaussians, there are {len(gaussians)}.")
     order = order_along_curve(gaussians.means.detach())
@@ -60,13 +59,6 @@ def estimate_motion(
     carried = None if carried is None else carried[order]
     motions = _estimate(rasterizer, gaussians.detach()[order], capture_cameras, tracks, settings, carried)
     return [motion[place] for motion in motions]
-
-
-def _check(cameras: Sequence[Camera], tracks: Sequence[DenseTracks]) -> None:
-    if not tracks or len(tracks) != len(cameras):
-        raise ShapeError(f"Motion needs tracks of every camera, got {len(tracks)} for {len(cameras)} cameras.")
-    if any((t.base, t.targets) != (tracks[0].base, tracks[0].targets) for t in tracks):
-        raise ShapeError("Tracks of all cameras must have the same base and target frames.")
 
 
 def _estimate(

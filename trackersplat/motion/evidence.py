@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera, centers
+from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.affine import AffineMotion, Visibility, measure_views, project, views_at_once
 from trackersplat.motion.settings import MotionSettings
@@ -32,10 +33,19 @@ class Evidence:
         return Evidence(displacement, variance, rough, moved, self.shown, self.surface)
 
 
+def _check(cameras: Sequence[Camera], tracks: Sequence[DenseTracks]) -> None:
+    """Raises ShapeError unless there is one track per camera, and all are of one base and the same targets."""
+    if not tracks or len(tracks) != len(cameras):
+        raise ShapeError(f"Motion needs tracks of every camera, got {len(tracks)} for {len(cameras)} cameras.")
+    if any((t.base, t.targets) != (tracks[0].base, tracks[0].targets) for t in tracks):
+        raise ShapeError("Tracks of all cameras must have the same base and target frames.")
+
+
 def gather(
     rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MotionSettings
 ) -> Evidence:
     """The evidence of one track per camera, all of one base, for every target. Memory: 21 bytes per view, target and Gaussian."""
+    _check(cameras, tracks)
     parts = []
     for views in views_at_once(gaussians, cameras, len(tracks[0].targets)):
         affine, seen = measure_views(rasterizer, gaussians, cameras[views], tracks[views], settings.core)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Carried:
-    """What one batch hands to the next: the motion that led to its base frame, as far as it still matters there."""
+    """What one leg or batch hands to the next: the motion that led to its base frame, as far as it still matters there."""
 
     withheld: Tensor  # (N, 3) scene units: measured motion of static Gaussians, too small to be shown yet
-    velocity: Tensor  # (N, 3) scene units per frame, of the mean, over the whole batch; 0 for static Gaussians, as are the next two
+    velocity: Tensor  # (N, 3) scene units per frame, of the mean, over the last leg; 0 for static Gaussians, as are the next two
     spin: Tensor  # (N, 3) radians per frame: rotation vector about the mean
     trust: Tensor  # (N,) in [0, 1]: confidence in velocity and spin, less from batch to batch in which no track confirms them
 
@@ -39,7 +39,7 @@ class Motion:
     confidence: Tensor  # (N,) in [0, 1]
     residual_px: Tensor  # (N,) RMS reprojection error of the triangulation in pixels, nan where not measured
     views: Tensor  # (N,) int32 number of views that measured it
-    carried: Carried | None = None  # for the batch whose base frame is this motion's target
+    carried: Carried | None = None  # for what starts from this motion's target
 
     def __getitem__(self, chosen: Tensor | slice) -> Motion:
         values = {field.name: getattr(self, field.name) for field in fields(self)}

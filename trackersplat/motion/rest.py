@@ -32,19 +32,22 @@ def rest_again(
     tracks: Sequence[DenseTracks],  # one per camera, over nothing in between, to one target
     motion: Motion,
     settings: MotionSettings,
+    carried: Carried | None = None,  # of the motion that led to the base frame of the tracks
 ) -> Motion:
-    """``motion``, from the base frame of the tracks to their target, with those of the ``gaussians`` put back that the tracks call still.
+    """``motion``, from the base frame of the tracks to their target, with those of the ``gaussians`` put back that it moves and the
+    tracks call still.
 
-    They are moved nowhere and carry nothing on; static are only those that were, as the others may have changed their look. Exact
-    where it puts nothing back.
+    They are moved nowhere and carry nothing on; static are only those that were, as the others may have changed their look. What was
+    ``carried`` there as withheld counts as motion, so that what is slow is not put back as often as it is let through.
     """
     evidence = gather(rasterizer, gaussians.detach(), capture_cameras, tracks, settings)
     displacement, variance, moved = (values[:, 0] for values in (evidence.displacement, evidence.variance, evidence.moved))
     means = gaussians.means.detach().double()
     pixel = pixel_size(means, capture_cameras)
     solved = triangulate(capture_cameras, means, displacement, variance, evidence.surface)
-    resting, _ = still_and_trusted(solved, moved, variance, evidence.shown, torch.zeros_like(means), pixel, settings)
-    return put_back(motion, resting & (motion.translation.norm(dim=-1) <= _NEAR_PX * pixel))
+    earlier = torch.zeros_like(means) if carried is None else carried.withheld.double()
+    resting, _ = still_and_trusted(solved, moved, variance, evidence.shown, earlier, pixel, settings)
+    return put_back(motion, resting & ~motion.static & (motion.translation.norm(dim=-1) <= _NEAR_PX * pixel))
 
 
 def put_back(motion: Motion, resting: Tensor) -> Motion:

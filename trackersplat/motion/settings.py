@@ -17,12 +17,12 @@ class MotionSettings:
     minimum_views: int = 2  # that must agree on a triangulated motion
     maximum_residual_px: float = 1.5  # RMS reprojection error of a motion that counts as measured
     maximum_deviation_px: float = 5.0  # standard deviation of a measured position: rejects views that look along one line
-    static_px: float = 0.5  # motion below this is withheld and carried to the next batch
+    static_px: float = 0.5  # motion below this is withheld and carried to the next leg or batch
     neighbours: int = 8  # of the graph that carries motion
     rotation_neighbours: int = 16  # of which the measured ones decide a rotation
     rotation_prior: float = 3.0  # radians, expected size of a rotation
     strain: float = 0.2  # expected departure from rigid motion between neighbours, over their distance
     bend: float = 0.1  # radians, expected difference of neighbours' rotations
-    unsteadiness: float = 4.0  # expected change of a velocity from batch to batch, over the velocity
+    unsteadiness: float = 4.0  # expected change of a velocity from leg to leg, over the velocity
     static_pull: float = 0.002  # strength of an edge between a static Gaussian and one that was seen not to be
     colour_scale: float = 0.15  # difference of colour in [0, 1] at which two neighbours start to count as two surfaces

@@ -77,7 +77,7 @@ class BaseDone:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Wall time for one target frame; tracking and motion serve several at once and are divided among them."""
+    """Wall time for one target frame; of tracking and motion the mean over all frames on the way."""
 
     tracking: float
     motion: float
@@ -85,7 +85,7 @@ class Seconds:
     refinement_moved: float
 
     def of(self, method: str) -> float:
-        """What the method takes in all."""
+        """What the method takes for one frame, if all on the way are wanted."""
         moving = self.tracking + self.motion
         return {STILL: 0.0, MOVED: moving, REFINED: self.refinement_alone, MOVED_REFINED: moving + self.refinement_moved}[method]
 
@@ -156,6 +156,7 @@ def bench_motion(
         tracking, moving = tracking + event.tracking / len(through), moving + event.moving / len(through)
         if event.frame in frames:
             motions[event.frame] = event.motion
+        del event  # the tracks of all views are large
 
     for distance, frame in zip(settings.distances, frames, strict=True):
         motion = motions[frame]

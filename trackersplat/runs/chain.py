@@ -59,17 +59,16 @@ def follow_in_legs(
 
     def rested(motion: Motion, target: int) -> Motion:
         direct = sorted(direct_views(capture, cameras, frame, target), key=lambda pair: pair[0])
-        return rest_again(
-            rasterizer, base, [capture.cameras[camera] for camera in cameras], [tracks for _, tracks in direct], motion, settings
-        )
+        views = [capture.cameras[camera] for camera in cameras]
+        return rest_again(rasterizer, base, views, [tracks for _, tracks in direct], motion, settings, carried)
 
     length = leg or len(targets)
-    state, start, so_far = base, frame, None
+    start, so_far = frame, None
     for first in range(0, len(targets), length):
         part = targets[first : first + length]
         followed = yield from follow(
             capture,
-            state,
+            base if so_far is None else move(base, so_far),
             start,
             part,
             source,
@@ -77,7 +76,7 @@ def follow_in_legs(
             settings,
             looks=looks,
             drifting=so_far is not None,
-            carried=carried,
+            carried=carried if so_far is None else so_far.carried,
             colours=colours,
         )
         motions, clock = followed.motions, clock_of(rasterizer)
@@ -86,5 +85,5 @@ def follow_in_legs(
         seconds = followed.tracking / len(part), (followed.moving + clock()) / len(part)
         for target, motion in zip(part, motions, strict=True):
             yield Reached(target, motion, followed.tracks, *seconds)
-        so_far = motions[-1]
-        state, start, carried = move(base, so_far), part[-1], so_far.carried
+        start, so_far = part[-1], motions[-1]
+        del followed  # the tracks of all views are large

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -17,17 +18,19 @@ from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.motion.apply import move
+from trackersplat.motion.motion import Motion
 from trackersplat.rendering.choose import describe, is_prepared, prepare
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.runs.chain import Reached, follow_in_legs
+from trackersplat.runs.chain import follow_in_legs
 from trackersplat.runs.events import Event, Finished, FrameDone, FrameScores, Preview, Stage, Started, StepDone
 from trackersplat.runs.measure import compare_with_camera
 from trackersplat.runs.plan import Batch, plan_batches
 from trackersplat.runs.records import CameraScore
 from trackersplat.runs.run import FrameResult, Run
 from trackersplat.runs.settings import ReconstructSettings
-from trackersplat.tracking.point_tracks import sample_grid
-from trackersplat.tracking.sources import source_info, track_source
+from trackersplat.tracking.point_tracks import PointTracks, sample_grid
+from trackersplat.tracking.registry import create_tracker, tracker_info
+from trackersplat.tracking.views import track_views
 from trackersplat.training.first_frame import fit_first_frame
 from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.progress import Progress
@@ -54,8 +57,9 @@ def reconstruct(
         yield from _prepare(rasterizer, planned[0])
     try:
         for index, batch in enumerate(batches):
-            following = batches[index + 1].through if index + 1 < len(batches) else ()
-            capture.prefetch(range(len(capture.cameras)), [*batch.through, *following])
+            ahead = batches[index : index + 2]
+            frames_ahead = [frame for batch in ahead for frame in (batch.targets if settings.tracker is None else batch.through)]
+            capture.prefetch(range(len(capture.cameras)), frames_ahead)
             if batch.base is None:
                 yield from _first(capture, run, batch.targets[0], settings, rasterizer)
             else:
@@ -106,8 +110,7 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         if isinstance(event, Stage):
             yield event
             continue
-        frame, reached = event
-        motion = None if reached is None else reached.motion
+        frame, motion, sample = event
         moved = base if motion is None else move(base, motion)
         static = torch.zeros(len(base), dtype=torch.bool, device=base.device) if motion is None else motion.static
         yield Stage(frame, "refine")
@@ -130,8 +133,6 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         measured = 0.0 if motion is None else motion.measured.float().mean().item()
         seconds = time.perf_counter() - started
         done = FrameDone(frame, batch.base, scores, len(result), measured, static.float().mean().item(), seconds)
-        tracks = () if reached is None else reached.tracks
-        sample = {capture.cameras[camera].name: sample_grid(dense, dense.targets.index(frame), TRACK_GRID_PX) for camera, dense in tracks}
         handed_on = None if motion is None else motion.carried
         run.write_frame(FrameResult(done, result, settings.refine.steps, held_out, training, sample, handed_on, colours), capture)
         yield done
@@ -146,10 +147,11 @@ def _targets(
     colours: ColourAffines | None,
     settings: ReconstructSettings,
     rasterizer: Rasterizer,
-) -> Iterator[Stage | tuple[int, Reached | None]]:
-    """The targets of the batch, each as soon as the motion to it is known; None where nothing is moved by tracks."""
+) -> Iterator[Stage | tuple[int, Motion | None, dict[str, PointTracks]]]:
+    """The targets of the batch, each as soon as the motion to it is known, and a sample of the tracks that it comes from; None and
+    nothing where nothing is moved by tracks."""
     if settings.tracker is None:
-        yield from ((frame, None) for frame in batch.targets)
+        yield from ((frame, None, {}) for frame in batch.targets)
         return
     assert batch.base is not None
     kept = run.read_carried(batch.base)
@@ -159,10 +161,10 @@ def _targets(
         base,
         batch.base,
         batch.through,
-        track_source(settings.tracker, capture),
+        partial(track_views, create_tracker(settings.tracker), capture),
         rasterizer,
         settings.motion,
-        leg=source_info(settings.tracker).leg,
+        leg=tracker_info(settings.tracker).leg,
         looks=settings.looks,
         carried=carried,
         colours=colours,
@@ -170,7 +172,13 @@ def _targets(
         if isinstance(event, Stage):  # said of a frame that is to be done: those on the way may be finished
             yield replace(event, frame=min(frame for frame in batch.targets if frame >= event.frame))
         elif event.frame in batch.targets:
-            yield event.frame, event
+            grids = {
+                capture.cameras[camera].name: sample_grid(dense, dense.targets.index(event.frame), TRACK_GRID_PX)
+                for camera, dense in event.tracks
+            }
+            frame, motion = event.frame, event.motion
+            del event  # the tracks of all views are large
+            yield frame, motion, grids
 
 
 def _steps(run: Run, frame: int, progress: Iterator[Progress], *, preview: bool) -> Iterator[StepDone | Preview | Stage | Progress]:

@@ -17,7 +17,7 @@ MEASURE_EVERY = 50  # steps of a first frame between two held-out measurements, 
 
 @dataclass(frozen=True)
 class ReconstructSettings:
-    """Frames of a batch share one base frame; the last frame of a batch is the base of the next one."""
+    """Frames of a batch share one base frame, from which all are refined; the last of them is the base of the next batch."""
 
     first: FirstFrameSettings = field(default_factory=FirstFrameSettings)
     refine: RefineSettings = field(default_factory=RefineSettings)

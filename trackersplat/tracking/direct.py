@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from trackersplat.tracking.matching import Image, assess, flow
@@ -11,7 +9,7 @@ from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracker import DenseTracks
 
 
-def direct_tracks(base: np.ndarray, target: np.ndarray, frames: Sequence[int]) -> DenseTracks:
+def direct_tracks(base: np.ndarray, target: np.ndarray, frames: tuple[int, int]) -> DenseTracks:
     """Tracks from the ``base`` to the ``target``, (H, W, 3) uint8 RGB images of the two ``frames``, by plain flow.
 
     They hold for what is still there, and are sure of that alone: what moved far is not searched for.

@@ -1,4 +1,4 @@
-"""2D tracks over a camera's image: from where a point was in the base frame to where it was found in this one."""
+"""2D tracks over a camera's image: from where a point was in the frame it was tracked from to where it was found in this one."""
 
 from __future__ import annotations
 
