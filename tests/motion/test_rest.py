@@ -83,15 +83,15 @@ def test_what_is_static_keeps_what_it_carries(cloud: Gaussians, cameras: list[Ca
     assert (found.translation == 0).all(1).float().mean() > 0.7
 
 
-def test_what_is_put_back_is_not_turned_and_carries_nothing_on(cloud: Gaussians, cameras: list[Camera]) -> None:
+def test_what_is_put_back_is_not_turned_and_carries_on_what_is_withheld_alone(cloud: Gaussians, cameras: list[Camera]) -> None:
     motion = moved_by(cloud, cameras, 2.0)
     resting = torch.arange(len(cloud)) % 3 == 0
-    found = put_back(motion, resting)
+    found = put_back(motion, resting, torch.full((len(cloud), 3), 0.125))
     assert found.carried is not None
     assert motion.carried is not None
     assert (found.translation[resting] == 0).all()
     assert torch.equal(found.rotation[resting], torch.eye(1, 4).repeat(int(resting.sum()), 1))
     for name in ("withheld", "velocity", "spin", "trust"):
-        assert (getattr(found.carried, name)[resting] == 0).all()
+        assert (getattr(found.carried, name)[resting] == (0.125 if name == "withheld" else 0)).all()
         assert torch.equal(getattr(found.carried, name)[~resting], getattr(motion.carried, name)[~resting])
     assert torch.equal(found.rotation[~resting], motion.rotation[~resting])

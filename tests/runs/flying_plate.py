@@ -52,7 +52,7 @@ WALL, PLATE = sheet(4.4, 3.4, 1.2, 60, 46, 0), sheet(0.8, 0.7, 0.0, 16, 14, 1)
 PLATE_ALONE = torch.arange(len(WALL) + len(PLATE)) >= len(WALL)
 
 
-def scene(frame: int) -> Gaussians:
+def scene(frame: float) -> Gaussians:
     shift = torch.tensor((0.12, -0.05, 0.03)) * (frame - BASE)
     parts = WALL.tensors(), replace(PLATE, means=PLATE.means + shift).tensors()
     return Gaussians(**{name: torch.cat([part[name] for part in parts]) for name in parts[0]})
@@ -64,7 +64,7 @@ class Film:
     def __init__(self, colours: ColourAffines | None = None) -> None:
         self.colours = colours
 
-    def read(self, camera: int, frame: int) -> np.ndarray:
+    def read(self, camera: int, frame: float) -> np.ndarray:
         with torch.no_grad():
             color = RASTERIZER.render(scene(frame), [CAMERAS[camera]]).color[0]
         if self.colours is not None:

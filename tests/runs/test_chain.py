@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from flying_plate import BASE, PLATE_ALONE, RASTERIZER, SETTINGS, Tracks, error_3d, film, scene
+from flying_plate import BASE, CAMERAS, PLATE_ALONE, RASTERIZER, SETTINGS, Film, Tracks, error_3d, film, scene
 
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.estimate import estimate_motion
+from trackersplat.motion.predict import predict
 from trackersplat.runs import chain, moving
 from trackersplat.runs.chain import Reached, follow_in_legs
 from trackersplat.runs.events import Stage
+from trackersplat.tracking.registry import tracker_info
+from trackersplat.tracking.tracker import DenseTracks
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def test_only_later_legs_are_looked_at_for_drift(capture: Capture, monkeypatch: 
 class LostBetween(Tracks):
     """The plate is lost in all cameras where a leg starts from the base frame or leads over more than one frame."""
 
-    def __call__(self, cameras, base, targets):  # type: ignore[no-untyped-def]
+    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
         self.without = () if max(targets) - base == 1 else tuple(cameras)
         return super().__call__(cameras, base, targets)
 
@@ -86,7 +90,7 @@ def test_what_tracks_lose_over_many_frames_is_followed_in_legs(capture: Capture)
 class Sliding(Tracks):
     """The wall creeps by 0.7 pixels per leg in every view, which is not so."""
 
-    def __call__(self, cameras, base, targets):  # type: ignore[no-untyped-def]
+    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
         for camera, dense in super().__call__(cameras, base, targets):
             still = np.linalg.norm(dense.positions - self.pixels(), axis=-1) < 0.3
             yield camera, replace(dense, positions=dense.positions + np.float32(0.7) * still[..., None] * np.array((1, 0), np.float32))
@@ -102,3 +106,38 @@ def test_what_rests_where_it_was_is_put_back_after_every_leg(capture: Capture, m
     assert wall(creeping[-1]) > 0.05
     assert wall(resting[-1]) == 0
     assert error_3d(resting[-1].motion, 4) < 0.02
+
+
+def slow(frame: int) -> float:
+    """The plate goes on by an eighth of a pixel a frame."""
+    return BASE + (frame - BASE) / 30
+
+
+class SlowFilm(Film):
+    def read(self, camera: int, frame: int) -> np.ndarray:
+        return super().read(camera, slow(frame))
+
+
+class SlowTracks(Tracks):
+    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
+        for camera in cameras:
+            ways = predict(RASTERIZER, scene(slow(base)), [scene(slow(target)) for target in targets], CAMERAS[camera])
+            positions = np.stack([way.forward for way in ways]) + self.pixels()
+            ones = np.ones(positions.shape[:3], np.float32)
+            yield camera, DenseTracks(base, tuple(targets), positions, ones, ones, tracker_info("dis"))
+
+
+def test_slow_motion_goes_on_from_batch_to_batch(tmp_path: Path) -> None:
+    capture = replace(film(tmp_path, frames=18), source=SlowFilm())
+    base, carried = scene(BASE), None
+    for start in range(BASE, BASE + 16, 4):
+        events = list(
+            follow_in_legs(
+                capture, base, start, range(start + 1, start + 5), SlowTracks(), RASTERIZER, SETTINGS, leg=1, looks=0, carried=carried
+            )
+        )
+        motion = events[-1].motion
+        base, carried = move(base, motion), motion.carried
+    moved = (base.means - scene(BASE).means)[PLATE_ALONE].norm(dim=1).median().item()
+    truth = (scene(slow(BASE + 16)).means - scene(BASE).means)[PLATE_ALONE].norm(dim=1).median().item()
+    assert 0.7 < moved / truth < 1.1  # half a pixel of two may be withheld

@@ -37,8 +37,8 @@ def rest_again(
     """``motion``, from the base frame of the tracks to their target, with those of the ``gaussians`` put back that it moves and the
     tracks call still.
 
-    They are moved nowhere and carry nothing on; static are only those that were, as the others may have changed their look. What was
-    ``carried`` there as withheld counts as motion, so that what is slow is not put back as often as it is let through.
+    They are moved nowhere; static are only those that were, as the others may have changed their look. So that what is slow is not put
+    back as often as it is let through, what was ``carried`` there as withheld counts as motion, and what the tracks measure is withheld.
     """
     evidence = gather(rasterizer, gaussians.detach(), capture_cameras, tracks, settings)
     displacement, variance, moved = (values[:, 0] for values in (evidence.displacement, evidence.variance, evidence.moved))
@@ -46,12 +46,13 @@ def rest_again(
     pixel = pixel_size(means, capture_cameras)
     solved = triangulate(capture_cameras, means, displacement, variance, evidence.surface)
     earlier = torch.zeros_like(means) if carried is None else carried.withheld.double()
-    resting, _ = still_and_trusted(solved, moved, variance, evidence.shown, earlier, pixel, settings)
-    return put_back(motion, resting & ~motion.static & (motion.translation.norm(dim=-1) <= _NEAR_PX * pixel))
+    resting, trusted = still_and_trusted(solved, moved, variance, evidence.shown, earlier, pixel, settings)
+    withheld = (torch.where(trusted[:, None], solved.translation, 0.0) + earlier).float()
+    return put_back(motion, resting & ~motion.static & (motion.translation.norm(dim=-1) <= _NEAR_PX * pixel), withheld)
 
 
-def put_back(motion: Motion, resting: Tensor) -> Motion:
-    """The same motion, but the ``resting`` (N,) bool Gaussians are where they were and carry nothing on."""
+def put_back(motion: Motion, resting: Tensor, withheld: Tensor) -> Motion:
+    """The same motion, but the ``resting`` (N,) bool Gaussians are where they were and carry nothing on but the ``withheld`` (N, 3)."""
 
     def without(values: Tensor) -> Tensor:
         return torch.where(resting if values.ndim == 1 else resting[:, None], 0.0, values)
@@ -63,5 +64,10 @@ def put_back(motion: Motion, resting: Tensor) -> Motion:
         rotation=torch.where(resting[:, None], motion.rotation.new_tensor((1.0, 0.0, 0.0, 0.0)), motion.rotation),
         carried=None
         if carried is None
-        else Carried(without(carried.withheld), without(carried.velocity), without(carried.spin), without(carried.trust)),
+        else Carried(
+            torch.where(resting[:, None], withheld, carried.withheld),
+            without(carried.velocity),
+            without(carried.spin),
+            without(carried.trust),
+        ),
     )
