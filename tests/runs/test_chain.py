@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.estimate import estimate_motion
+from trackersplat.motion.motion import Carried
 from trackersplat.motion.predict import predict
 from trackersplat.runs import chain, moving
 from trackersplat.runs.chain import Reached, follow_in_legs
 from trackersplat.runs.events import Stage
+from trackersplat.runs.moving import Followed, follow
 from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracker import DenseTracks
 
@@ -54,6 +57,19 @@ def test_every_leg_starts_where_the_last_one_ended(capture: Capture, leg: int | 
         assert error_3d(event.motion, event.frame) < 0.02  # of up to 0.67
         assert all(event.frame in dense.targets for _, dense in event.tracks)
         assert [camera for camera, _ in event.tracks] == [1, 2, 3]
+
+
+def test_every_leg_gets_what_the_last_one_carries(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Carried | None] = []
+
+    def watched(*arguments: Any, **options: Any) -> Generator[Stage, None, Followed]:
+        given.append(options["carried"])
+        return (yield from follow(*arguments, **options))
+
+    monkeypatch.setattr(chain, "follow", watched)
+    _, reached = go(capture, Tracks(), (2, 3, 4), 1)
+    assert given == [None, reached[0].motion.carried, reached[1].motion.carried]
+    assert None not in given[1:]
 
 
 def test_one_leg_is_exactly_the_motion_of_its_tracks(capture: Capture) -> None:
