@@ -14,10 +14,11 @@ from cards import shifted, texture
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError, ShapeError
+from trackersplat.tracking.direct import direct_tracks
 from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.second_look import Prediction, look_again
 from trackersplat.tracking.tracker import DenseTracks
-from trackersplat.tracking.views import look_again_at_views, track_views
+from trackersplat.tracking.views import direct_views, look_again_at_views, track_views
 
 THREADS = cv2.getNumThreads()
 
@@ -261,3 +262,20 @@ def test_what_a_second_look_finds_across_the_border_of_a_mask_is_not_trusted(shi
     np.testing.assert_array_equal(masked[0].confidence[0], np.where(inside & ~agree, 0, plain[0].confidence[0]))
     np.testing.assert_array_equal(masked[1].confidence, plain[1].confidence)
     assert plain[1].confidence.max() > 0.9
+
+
+@pytest.mark.parametrize("workers", [1, None])
+def test_direct_tracks_are_those_of_every_view_and_of_no_use_across_the_border_of_a_mask(shifts: Capture, workers: int | None) -> None:
+    plain, masked = (
+        dict(direct_views(capture, [2, 0, 1], 0, 1, workers=workers)) for capture in (shifts, replace(shifts, masks=WideMasks()))
+    )
+    for camera in range(3):
+        alone = direct_tracks(shifts.image(camera, 0), shifts.image(camera, 1), (0, 1))
+        np.testing.assert_array_equal(plain[camera].positions, alone.positions)
+        np.testing.assert_array_equal(plain[camera].confidence, alone.confidence)
+        np.testing.assert_allclose(alone.positions[0, 12, 16], (18.0, 11.5), atol=0.1)
+    at = plain[0].positions[0]
+    agree = (at[..., 0] >= 16) == (np.arange(32) < 16)
+    assert (masked[0].confidence[0][~agree & (at >= 0).all(-1) & (at < (32, 24)).all(-1)] == 0).all()
+    assert plain[0].confidence[0][~agree].max() > 0.5
+    np.testing.assert_array_equal(masked[1].confidence, plain[1].confidence)
