@@ -19,7 +19,7 @@ from trackersplat.motion.estimate import estimate_motion
 from trackersplat.motion.motion import Carried
 from trackersplat.motion.predict import predict
 from trackersplat.runs import chain, moving
-from trackersplat.runs.chain import Reached, follow_in_legs
+from trackersplat.runs.chain import Origin, Reached, follow_in_legs
 from trackersplat.runs.events import Stage
 from trackersplat.runs.moving import Followed, follow
 from trackersplat.tracking.registry import tracker_info
@@ -117,11 +117,23 @@ def test_what_rests_where_it_was_is_put_back_after_every_leg(capture: Capture, m
         return (move(scene(BASE), event.motion).means - scene(BASE).means)[~PLATE_ALONE].norm(dim=1).median().item()
 
     _, resting = go(capture, Sliding(), (2, 3, 4), 1)
-    monkeypatch.setattr(chain, "rest_again", lambda *arguments: arguments[4])
+    monkeypatch.setattr(chain, "rest_again", lambda *arguments: arguments[5])
     _, creeping = go(capture, Sliding(), (2, 3, 4), 1)
     assert wall(creeping[-1]) > 0.05
     assert wall(resting[-1]) == 0
     assert error_3d(resting[-1].motion, 4) < 0.02
+
+
+def test_what_rests_where_its_origin_has_it_is_put_back_there_also_after_the_first_leg(capture: Capture) -> None:
+    wall = ~PLATE_ALONE[:, None]
+    away = replace(scene(2), means=scene(2).means + torch.tensor((0.07, 0.0, 0.0)) * wall)  # by more than a pixel
+    options: dict[str, Any] = {"leg": 1, "looks": 0}
+    for origin, expected in ((Origin(BASE, scene(BASE)), 0.0), (None, 0.07)):
+        *_, last = follow_in_legs(capture, away, 2, (3,), Tracks(), RASTERIZER, SETTINGS, **options, origin=origin)
+        assert isinstance(last, Reached)
+        moved = move(away, last.motion).means
+        assert (moved - scene(BASE).means)[wall[:, 0]].norm(dim=1).median().item() == pytest.approx(expected, abs=1e-6)
+        assert (moved - scene(3).means)[PLATE_ALONE].norm(dim=1).median() < 0.02
 
 
 def slow(frame: int) -> float:
@@ -143,13 +155,24 @@ class SlowTracks(Tracks):
             yield camera, DenseTracks(base, tuple(targets), positions, ones, ones, tracker_info("dis"))
 
 
-def test_slow_motion_goes_on_from_batch_to_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("origin", [Origin(BASE, scene(BASE)), None], ids=["origin", "base"])
+def test_slow_motion_goes_on_from_batch_to_batch(tmp_path: Path, origin: Origin | None) -> None:
     capture = replace(film(tmp_path, frames=18), source=SlowFilm())
     base, carried = scene(BASE), None
     for start in range(BASE, BASE + 16, 4):
         events = list(
             follow_in_legs(
-                capture, base, start, range(start + 1, start + 5), SlowTracks(), RASTERIZER, SETTINGS, leg=1, looks=0, carried=carried
+                capture,
+                base,
+                start,
+                range(start + 1, start + 5),
+                SlowTracks(),
+                RASTERIZER,
+                SETTINGS,
+                leg=1,
+                looks=0,
+                carried=carried,
+                origin=origin,
             )
         )
         motion = events[-1].motion

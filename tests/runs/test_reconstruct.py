@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from trackersplat.errors import InputError
 from trackersplat.motion.motion import Carried
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.runs import moving
+from trackersplat.runs.chain import Origin, Reached, follow_in_legs
 from trackersplat.runs.events import FrameDone, Stage
 from trackersplat.runs.reconstruct import reconstruct
 from trackersplat.runs.run import Run
@@ -133,3 +136,25 @@ def test_a_frame_far_from_its_base_is_reached_through_those_between(small_captur
     ]
     assert run.frames() == (0, 3)
     assert {(track.base, track.target) for track in run.read_tracks(3).values()} == {(2, 3)}
+
+
+def test_a_frame_tells_the_fitted_frame_that_it_descends_from(
+    small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every frame is the base of the next, and the first one the origin of all."""
+    plain = ReconstructSettings.for_device("cpu")
+    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=3), batch=1)
+    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
+    given: list[tuple[int, Origin | None]] = []
+
+    def watched(*arguments: Any, **options: Any) -> Iterator[Stage | Reached]:
+        given.append((arguments[2], options["origin"]))
+        return follow_in_legs(*arguments, **options)
+
+    monkeypatch.setattr("trackersplat.runs.reconstruct.follow_in_legs", watched)
+    list(reconstruct(small_capture, run, range(3), settings, PortableRasterizer()))
+    assert [base for base, _ in given] == [0, 1]
+    for _, origin in given:
+        assert origin is not None
+        assert origin.frame == 0
+        assert torch.equal(origin.gaussians.means, run.read_frame(0).means)

@@ -1,7 +1,7 @@
 """Gaussians that are where they were long ago, whatever led there.
 
 Motions that follow one another err by a little each: what a shadow or a passer-by pushed a pixel aside would stay there. The frame in
-which it rested tells that it rests again.
+which it rested, its origin, tells that it rests again.
 """
 
 from __future__ import annotations
@@ -11,63 +11,71 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.evidence import gather, pixel_size
 from trackersplat.motion.motion import Carried, Motion
+from trackersplat.motion.quaternions import multiply
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.static import still_and_trusted
 from trackersplat.motion.triangulate import triangulate
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracker import DenseTracks
 
-_NEAR_PX = 6.0  # what went further than this is not put back: inside of what has one colour, tracks may call everything still
+_NEAR_PX = 6.0  # what is further than this from where it was is not put back: inside of what has one colour, tracks may call all still
 
 
 def rest_again(
     rasterizer: Rasterizer,
-    gaussians: Gaussians,
+    origin: Gaussians,
     capture_cameras: Sequence[Camera],
-    tracks: Sequence[DenseTracks],  # one per camera, over nothing in between, to one target
+    tracks: Sequence[DenseTracks],  # one per camera, from the origin's frame, over nothing in between, to one target
+    base: Gaussians,  # the same ones, in the frame that the motion starts from; may be the origin
     motion: Motion,
     settings: MotionSettings,
-    carried: Carried | None = None,  # of the motion that led to the base frame of the tracks
+    carried: Carried | None = None,  # of the motion that led to the origin's frame
 ) -> Motion:
-    """``motion``, from the base frame of the tracks to their target, with those of the ``gaussians`` put back that it moves and the
-    tracks call still.
+    """``motion``, from the ``base`` to the target of the tracks, with what these call still put back to where the ``origin`` has it.
 
-    They are moved nowhere; static are only those that were, as the others may have changed their look. So that what is slow is not put
-    back as often as it is let through, what was ``carried`` there as withheld counts as motion, and what the tracks measure is withheld.
+    What is put back is not static: it may have changed its look. So that what is slow is not put back as often as it is let through, what
+    was ``carried`` to the origin as withheld counts as motion, and what the tracks measure is withheld.
     """
-    evidence = gather(rasterizer, gaussians.detach(), capture_cameras, tracks, settings)
+    evidence = gather(rasterizer, origin.detach(), capture_cameras, tracks, settings)
     displacement, variance, moved = (values[:, 0] for values in (evidence.displacement, evidence.variance, evidence.moved))
-    means = gaussians.means.detach().double()
+    means = origin.means.detach().double()
     pixel = pixel_size(means, capture_cameras)
     solved = triangulate(capture_cameras, means, displacement, variance, evidence.surface)
     earlier = torch.zeros_like(means) if carried is None else carried.withheld.double()
     resting, trusted = still_and_trusted(solved, moved, variance, evidence.shown, earlier, pixel, settings)
     withheld = (torch.where(trusted[:, None], solved.translation, 0.0) + earlier).float()
-    return put_back(motion, resting & ~motion.static & (motion.translation.norm(dim=-1) <= _NEAR_PX * pixel), withheld)
+    way = (origin.means - base.means).detach()
+    turn = multiply(origin.quats.detach(), base.quats.detach() * base.quats.new_tensor((1.0, -1.0, -1.0, -1.0)))
+    elsewhere = (motion.translation - way).norm(dim=-1) / pixel  # pixels; what is less is no mistake, refinement may have found it better
+    back = resting & (elsewhere > settings.static_px) & (elsewhere <= _NEAR_PX)
+    return put_back(motion, back, way, normalize(turn, dim=-1), withheld)
 
 
-def put_back(motion: Motion, resting: Tensor, withheld: Tensor) -> Motion:
-    """The same motion, but the ``resting`` (N,) bool Gaussians are where they were and carry nothing on but the ``withheld`` (N, 3)."""
+def put_back(motion: Motion, resting: Tensor, way: Tensor, turn: Tensor, withheld: Tensor) -> Motion:
+    """The same motion, but the ``resting`` (N,) bool Gaussians go the ``way`` (N, 3), turn by ``turn`` (N, 4) and carry nothing on but the
+    ``withheld`` (N, 3)."""
 
-    def without(values: Tensor) -> Tensor:
-        return torch.where(resting if values.ndim == 1 else resting[:, None], 0.0, values)
+    def otherwise(values: Tensor, theirs: Tensor | float) -> Tensor:
+        return torch.where(resting if values.ndim == 1 else resting[:, None], theirs, values)
 
     carried = motion.carried
     return replace(
         motion,
-        translation=without(motion.translation),
-        rotation=torch.where(resting[:, None], motion.rotation.new_tensor((1.0, 0.0, 0.0, 0.0)), motion.rotation),
+        translation=otherwise(motion.translation, way),
+        rotation=otherwise(motion.rotation, turn),
+        static=motion.static & ~resting,
         carried=None
         if carried is None
         else Carried(
-            torch.where(resting[:, None], withheld, carried.withheld),
-            without(carried.velocity),
-            without(carried.spin),
-            without(carried.trust),
+            withheld=otherwise(carried.withheld, withheld),
+            velocity=otherwise(carried.velocity, 0.0),
+            spin=otherwise(carried.spin, 0.0),
+            trust=otherwise(carried.trust, 0.0),
         ),
     )

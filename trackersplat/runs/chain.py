@@ -26,6 +26,14 @@ from trackersplat.training.photometric import ColourAffines
 
 
 @dataclass(frozen=True)
+class Origin:
+    """A frame as it was fitted to its images, and what it tells for all that descend from it: where things rest."""
+
+    frame: int
+    gaussians: Gaussians
+
+
+@dataclass(frozen=True)
 class Reached:
     """A frame and the motion to it from the base frame."""
 
@@ -49,18 +57,21 @@ def follow_in_legs(
     looks: int,
     carried: Carried | None = None,
     colours: ColourAffines | None = None,
+    origin: Origin | None = None,
 ) -> Iterator[Stage | Reached]:
     """Yields `Reached` for every one of the ascending ``targets``, and before them what is done.
 
-    ``leg``: how many targets are tracked from one frame; None: all from ``frame``, whose Gaussians are ``base``. The rest is as in
-    `follow`, which raises what this raises.
+    ``leg``: how many targets are tracked from one frame; None: all from ``frame``, whose Gaussians are ``base``. What rests where the
+    ``origin`` has it (the base itself, if absent) is put back there. The rest is as in `follow`, which raises what this raises.
     """
     cameras = capture.training_cameras
+    rests = origin or Origin(frame, base)
 
     def rested(motion: Motion, target: int) -> Motion:
-        direct = sorted(direct_views(capture, cameras, frame, target), key=lambda pair: pair[0])
+        direct = sorted(direct_views(capture, cameras, rests.frame, target), key=lambda pair: pair[0])
         views = [capture.cameras[camera] for camera in cameras]
-        return rest_again(rasterizer, base, views, [tracks for _, tracks in direct], motion, settings, carried)
+        withheld = carried if rests.frame == frame else None
+        return rest_again(rasterizer, rests.gaussians, views, [tracks for _, tracks in direct], base, motion, settings, withheld)
 
     length = leg or len(targets)
     start, so_far = frame, None
@@ -81,7 +92,9 @@ def follow_in_legs(
         )
         motions, clock = followed.motions, clock_of(rasterizer)
         if so_far is not None:
-            motions = [rested(compose(so_far, motion), target) for target, motion in zip(part, motions, strict=True)]
+            motions = [compose(so_far, motion) for motion in motions]
+        if start != rests.frame:  # else the tracks are from there
+            motions = [rested(motion, target) for target, motion in zip(part, motions, strict=True)]
         seconds = followed.tracking / len(part), (followed.moving + clock()) / len(part)
         for target, motion in zip(part, motions, strict=True):
             yield Reached(target, motion, followed.tracks, *seconds)

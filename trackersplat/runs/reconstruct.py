@@ -21,7 +21,7 @@ from trackersplat.motion.apply import move
 from trackersplat.motion.motion import Motion
 from trackersplat.rendering.choose import describe, is_prepared, prepare
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.runs.chain import follow_in_legs
+from trackersplat.runs.chain import Origin, follow_in_legs
 from trackersplat.runs.events import Event, Finished, FrameDone, FrameScores, Preview, Stage, Started, StepDone
 from trackersplat.runs.measure import compare_with_camera
 from trackersplat.runs.plan import Batch, plan_batches
@@ -168,6 +168,7 @@ def _targets(
         looks=settings.looks,
         carried=carried,
         colours=colours,
+        origin=_origin(run, batch.base, base),
     ):
         if isinstance(event, Stage):  # said of a frame that is to be done: those on the way may be finished
             yield replace(event, frame=min(frame for frame in batch.targets if frame >= event.frame))
@@ -179,6 +180,17 @@ def _targets(
             frame, motion = event.frame, event.motion
             del event  # the tracks of all views are large
             yield frame, motion, grids
+
+
+def _origin(run: Run, frame: int, gaussians: Gaussians) -> Origin | None:
+    """The fitted frame that the ``gaussians`` of this one descend from; None if they came or went since, or it is not known."""
+    records = run.records()
+    while (done := records.get(frame)) is not None and done.base is not None:
+        frame = done.base
+    if done is None:
+        return None
+    fitted = run.read_frame(frame)
+    return Origin(frame, fitted.to(gaussians.device)) if len(fitted) == len(gaussians) else None
 
 
 def _steps(run: Run, frame: int, progress: Iterator[Progress], *, preview: bool) -> Iterator[StepDone | Preview | Stage | Progress]:
