@@ -39,6 +39,16 @@ def test_the_first_step_of_adam_moves_every_parameter_by_its_rate() -> None:
     assert torch.allclose(start.sh[:, 1:] - after.sh[:, 1:], torch.tensor(rates.sh_rest), atol=1e-6)
 
 
+def test_another_optimiser_takes_its_step_down_the_same_loss_at_its_own_pace() -> None:
+    start, rates = _gaussians(), LearningRates()
+    one, other = Optimiser(start, rates, 3.0, 100), Optimiser(start, rates.slower(0.1), 3.0, 100)
+    for _ in range(2):
+        one.step(_loss(one.gaussians()) + _loss(other.gaussians()), other)
+    for name, tensor in one.snapshot().tensors().items():
+        moved = start.tensors()[name] - other.snapshot().tensors()[name]
+        assert torch.allclose(10 * moved, start.tensors()[name] - tensor, rtol=1e-2, atol=1e-5), name
+
+
 def test_the_rate_of_the_means_falls_geometrically_to_its_end() -> None:
     rates = LearningRates(means=1e-2, means_end=1e-4)
     optimiser = Optimiser(_gaussians(), rates, 1.0, steps=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -33,6 +33,10 @@ class LearningRates:
     opacity_logits: float = 1e-1
     sh_dc: float = 5e-3
     sh_rest: float = 5e-4
+
+    def slower(self, pace: float) -> LearningRates:
+        """All of them times ``pace``."""
+        return LearningRates(**{field.name: pace * getattr(self, field.name) for field in fields(self)})
 
 
 class Optimiser:
@@ -69,15 +73,18 @@ class Optimiser:
         state = self.gaussians().detach()
         return Gaussians(**{name: tensor.clone() for name, tensor in state.tensors().items()})
 
-    def step(self, loss: Tensor) -> None:
-        """One step down the gradient of ``loss``."""
-        for group in self._adam.param_groups:
-            if group["name"] == "means":
-                group["lr"] = self.means_rate
-        self._adam.zero_grad(set_to_none=True)
+    def step(self, loss: Tensor, *others: Optimiser) -> None:
+        """One step down the gradient of ``loss``, and one of each of the ``others`` whose Gaussians it depends on, too."""
+        together = (self, *others)
+        for each in together:
+            each._adam.zero_grad(set_to_none=True)
         loss.backward()
-        self._adam.step()
-        self._done += 1
+        for each in together:
+            for group in each._adam.param_groups:
+                if group["name"] == "means":
+                    group["lr"] = each.means_rate
+            each._adam.step()
+            each._done += 1
 
     def gradient(self, name: str) -> Tensor:
         """Of the last step's loss, by the raw parameter "means", "quats", "log_scales" or "opacity_logits"; zero before the first one."""
@@ -156,25 +163,26 @@ def optimise(
     views: TrainingViews,
     rasterizer: Rasterizer,
     steps: int,
-    frozen: Gaussians | None = None,
+    resting: Optimiser | None = None,
     correct: Correction | None = None,
     penalty: Penalty | None = None,
     sh_degree: Callable[[int], int] | None = None,
     background: Callable[[], Tensor] | None = None,
 ) -> Iterator[Tensor]:
-    """Runs ``steps`` steps, one view each, and yields the photometric loss of each; ``frozen`` Gaussians are rendered but not changed.
+    """Runs ``steps`` steps, one view each, and yields the photometric loss of each.
 
-    The loss compares what ``correct`` makes of the rendered colours; what it learns from has its gradient when the loss is yielded.
-    ``penalty`` adds to what is minimised, ``sh_degree`` tells how many bands a step uses (from step 0), ``background`` draws the colour
-    (3,) behind each step's picture.
+    ``resting`` Gaussians are in the picture and take steps of their own. The loss compares what ``correct`` makes of the rendered colours;
+    what it learns from has its gradient when the loss is yielded. ``penalty`` adds to what is minimised, for the Gaussians that do not
+    rest; ``sh_degree`` tells how many bands a step uses (from step 0), ``background`` draws the colour (3,) behind each step's picture.
     """
+    others = () if resting is None else (resting,)
     for step in range(steps):
         view = views.draw()
         gaussians = optimiser.gaussians()
-        shown = concatenate([gaussians, frozen]) if frozen is not None and len(frozen) else gaussians
+        shown = concatenate([gaussians, *(other.gaussians() for other in others)]) if others else gaussians
         degree, behind = None if sh_degree is None else sh_degree(step), None if background is None else background()
         rendering = rasterizer.render(shown, [views.cameras[view]], sh_degree=degree, background=behind)
         color = rendering.color if correct is None else correct(view, rendering.color)
         loss = photometric_loss(color, views.image(view))
-        optimiser.step(loss if penalty is None else loss + penalty(view, gaussians, rendering))
+        optimiser.step(loss if penalty is None else loss + penalty(view, gaussians, rendering), *others)
         yield loss.detach()

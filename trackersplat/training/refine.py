@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
-from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, optimise, scene_extent
 from trackersplat.training.photometric import ColourAffines
@@ -26,6 +26,7 @@ class RefineSettings:
     steps: int = 100
     # The motion turns Gaussians better than a few images do; their colours change more than their places.
     rates: LearningRates = field(default_factory=lambda: LearningRates(quats=6e-3, sh_dc=1e-2))
+    static_pace: float = 0.02  # of the static, whose places are known: they learn from every frame a little, and flicker less than the rest
     stiffness: float = 0.01  # weight of `Stiffness`: neighbours are corrected alike; 0 leaves it out
     report_every: int = 10  # steps between two records
     seed: int = 0
@@ -49,13 +50,12 @@ def refine_frame(
     settings: RefineSettings,
     colours: ColourAffines | None = None,
 ) -> Iterator[Progress]:
-    """Optimises the Gaussians that are not ``static`` (N,) bool against the training images of ``frame``, one view per step.
+    """Optimises the Gaussians against the training images of ``frame``, one view per step; the ``static`` (N,) bool ones at their own pace.
 
     Neighbours are corrected alike (`Stiffness`): left alone, images push each along its surface to wherever its colour fits best, and
     what the tracks knew about where points are is lost.
-    ``colours`` of the first frame are applied as they are. The result has the same Gaussians in the same order; static ones keep their
-    bits. Held-out cameras are not looked at. Ends with a record of ``step == steps`` that carries the result, also when there is nothing
-    to do.
+    ``colours`` of the first frame are applied as they are. The result has the same Gaussians in the same order. Held-out cameras are not
+    looked at. Ends with a record of ``step == steps`` that carries the result, also when there is nothing to do.
 
     Raises ShapeError if ``static`` does not fit.
     """
@@ -63,28 +63,24 @@ def refine_frame(
         raise ShapeError(f"refine_frame() needs a bool mask for {len(moved)} Gaussians, got {tuple(static.shape)} {static.dtype}.")
     moved = moved.detach().to(rasterizer.device)
     static = static.to(rasterizer.device)
-    moving = torch.nonzero(~static)[:, 0]
-    if settings.steps < 1 or not len(moving):
+    if settings.steps < 1 or not len(moved):
         yield Progress(settings.steps, settings.steps, math.nan, moved)
         return
-    frozen = moved[static]
+    moving, still = (torch.nonzero(chosen)[:, 0] for chosen in (~static, static))
+    places = torch.argsort(torch.cat((moving, still)))
     views = TrainingViews(capture, frame, rasterizer.device, settings.seed)
-    optimiser = Optimiser(moved[moving], settings.rates, scene_extent(views.cameras), settings.steps)
+    extent = scene_extent(views.cameras)
+    optimiser = Optimiser(moved[moving], settings.rates, extent, settings.steps)
+    resting = Optimiser(moved[still], settings.rates.slower(settings.static_pace), extent, settings.steps)
 
     def correct(view: int, color: Tensor) -> Tensor:
         return color if colours is None else colours.apply(views.cameras[view].name, color)
 
     penalty = Stiffness(moved, moving, settings.stiffness) if settings.stiffness > 0 else None
     losses: list[Tensor] = []
-    for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, frozen, correct, penalty), start=1):
+    for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, resting, correct, penalty), start=1):
         losses.append(loss)
         if step % settings.report_every == 0 or step == settings.steps:
-            state = _merged(moved, moving, optimiser.gaussians().detach())
+            state = concatenate([optimiser.gaussians(), resting.gaussians()]).detach()[places]
             yield Progress(step, settings.steps, float(torch.stack(losses).mean()), state)
             losses = []
-
-
-def _merged(moved: Gaussians, moving: Tensor, refined: Gaussians) -> Gaussians:
-    """A copy of ``moved`` with the refined Gaussians in their places."""
-    new = refined.tensors()
-    return Gaussians(**{name: tensor.index_copy(0, moving, new[name]) for name, tensor in moved.tensors().items()})
