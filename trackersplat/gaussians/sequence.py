@@ -3,7 +3,7 @@
     sequence/manifest.json          frames, ranges of every attribute, size and SHA-256 of every file
     sequence/frame<N>.safetensors   one frame (counted from 1): per attribute a zlib stream of codes, or of code differences
 
-A value keeps its code as long as it stays within one quantisation step of it, so what does not move costs next to nothing
+A value keeps its code as long as it stays within two thirds of a step of it, so what does not move costs next to nothing
 and does not flicker. All frames hold the same Gaussians in the same order.
 """
 
@@ -32,7 +32,9 @@ GAUSSIANS_LIMIT = 50_000_000
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 KEY_FRAME_EVERY = 15  # frames: a jump reads at most that many files
 
-# Quantisation levels over the range of each component, chosen so that the demo loses a few hundredths of a dB.
+KEPT = 0.65  # steps from its code at which a value still keeps it; 1 makes the demo a tenth smaller, for twice the loss
+
+# Quantisation levels over the range of each component, chosen so that the demo loses less than a tenth of a dB.
 LEVELS = {"means": 16383, "quats": 255, "log_scales": 127, "opacity_logits": 63, "sh_dc": 255, "sh_rest": 63}
 
 Codes = dict[str, np.ndarray]  # attribute -> (N, D) unsigned; differences wrap around
@@ -58,7 +60,7 @@ class _Range:
         codes = np.rint((values - self.low) / self.step).clip(0, self.levels).astype(self.dtype)
         if previous is None:
             return codes
-        return np.where(np.abs(values - self.decode(previous)) <= self.step, previous, codes)
+        return np.where(np.abs(values - self.decode(previous)) <= KEPT * self.step, previous, codes)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         return (self.low + codes * self.step).astype(np.float32)
