@@ -61,6 +61,18 @@ def test_static_gaussians_without_a_pace_keep_their_bits(first: Gaussians) -> No
         assert not torch.equal(tensor[~static], first.tensors()[name][~static])
 
 
+def test_the_result_is_the_mean_over_the_last_steps(first: Gaussians) -> None:
+    static = first.means[:, 0] > 0.1
+    settings = RefineSettings(steps=10, report_every=1, average=0.0)
+    capture, rasterizer = quad_capture(forbid_held_out=True), PortableRasterizer()
+    every = [progress.gaussians for progress in refine_frame(first, static, capture, 2, rasterizer, settings)]
+    *_, last = refine_frame(first, static, capture, 2, rasterizer, replace(settings, average=0.3))
+    for name, tensor in last.gaussians.tensors().items():
+        mean = torch.stack([state.tensors()[name] for state in every[-3:]]).mean(0)
+        assert torch.allclose(tensor, mean, atol=1e-5), name
+        assert not torch.equal(tensor, every[-1].tensors()[name])
+
+
 def test_stiffness_keeps_neighbours_together_and_the_images_matched(first: Gaussians) -> None:
     capture, rasterizer = quad_capture(), PortableRasterizer()
     moving = torch.arange(len(first))

@@ -13,6 +13,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.training.averaging import MovingAverage
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, optimise, scene_extent
 from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.progress import Progress
@@ -27,6 +28,7 @@ class RefineSettings:
     # The motion turns Gaussians better than a few images do; their colours change more than their places.
     rates: LearningRates = field(default_factory=lambda: LearningRates(quats=6e-3, sh_dc=1e-2))
     static_pace: float = 0.02  # of the static, whose places are known: they learn from every frame a little, and flicker less than the rest
+    average: float = 0.3  # the result is the mean over this last part of the steps: single views pull less at it, and it flickers less
     stiffness: float = 0.01  # weight of `Stiffness`: neighbours are corrected alike; 0 leaves it out
     report_every: int = 10  # steps between two records
     seed: int = 0
@@ -77,10 +79,13 @@ def refine_frame(
         return color if colours is None else colours.apply(views.cameras[view].name, color)
 
     penalty = Stiffness(moved, moving, settings.stiffness) if settings.stiffness > 0 else None
+    average = MovingAverage()
     losses: list[Tensor] = []
     for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, resting, correct, penalty), start=1):
         losses.append(loss)
+        if step > (1 - settings.average) * settings.steps:
+            average.add(concatenate([optimiser.gaussians(), resting.gaussians()]))
         if step % settings.report_every == 0 or step == settings.steps:
-            state = concatenate([optimiser.gaussians(), resting.gaussians()]).detach()[places]
-            yield Progress(step, settings.steps, float(torch.stack(losses).mean()), state)
+            state = average.mean() or concatenate([optimiser.gaussians(), resting.gaussians()]).detach()
+            yield Progress(step, settings.steps, float(torch.stack(losses).mean()), state[places])
             losses = []
