@@ -242,6 +242,14 @@ def test_what_a_motion_hands_on_comes_back_and_a_damaged_one_is_one_sentence(run
             run.read_carried(2)
 
 
+def test_compacting_keeps_what_a_next_frame_needs_while_there_can_be_one(run: Run, capture: Capture) -> None:
+    carried = Carried(torch.ones(50, 3), torch.ones(50, 3), torch.ones(50, 3), torch.ones(50))
+    for frame in range(2, capture.frame_count):
+        run.write_frame(replace(result(frame, frame - 1), carried=carried), capture)
+        run.compact()
+        assert [run.read_carried(f) is not None for f in range(frame + 1)] == [False] * frame + [frame + 1 < capture.frame_count]
+
+
 def test_compacting_leaves_the_files_of_a_linked_frame_alone(run: Run, tmp_path: Path) -> None:
     (run.path / "frame1").rename(tmp_path / "theirs")
     (run.path / "frame1").symlink_to(tmp_path / "theirs", target_is_directory=True)

@@ -229,11 +229,13 @@ class Run:
         if not frames:
             raise InputError(f"The run {self.path} has no frames to compact.")
         size = write_sequence(self.path / "sequence", frames, self.read_frame)
+        about = self.info.get("capture")
+        capture_ends = isinstance(about, dict) and about.get("frames") == frames[-1] + 1
         inside = self.path.resolve()  # a linked frame belongs to another run, which keeps its files
         ours = {frame: folder for frame, folder in self._record_folders().items() if folder.resolve().is_relative_to(inside)}
         for frame, folder in ours.items():
             remove_folder(folder / "point_cloud")
-            if frame != frames[-1]:
+            if frame != frames[-1] or capture_ends:
                 (folder / _CARRIED).unlink(missing_ok=True)
         return size
 
