@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,7 @@ from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.runs import moving
 from trackersplat.runs.chain import Origin, Reached, follow_in_legs
 from trackersplat.runs.events import FrameDone, Stage
-from trackersplat.runs.reconstruct import reconstruct
+from trackersplat.runs.reconstruct import _origin, reconstruct
 from trackersplat.runs.run import Run
 from trackersplat.runs.settings import ReconstructSettings
 from trackersplat.training.optimiser import LearningRates
@@ -158,3 +159,24 @@ def test_a_frame_tells_the_fitted_frame_that_it_descends_from(
         assert origin is not None
         assert origin.frame == 0
         assert torch.equal(origin.gaussians.means, run.read_frame(0).means)
+
+
+def test_a_frame_without_a_fitted_one_before_it_has_no_origin(small_capture: Capture, tmp_path: Path) -> None:
+    plain = ReconstructSettings.for_device("cpu")
+    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=3), batch=1)
+    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
+    list(reconstruct(small_capture, run, range(3), settings, PortableRasterizer()))
+    last = run.read_frame(2)
+    assert (origin := _origin(run, 2, last)) is not None
+    assert origin.frame == 0
+    assert _origin(run, 2, last[1:]) is None
+    (record,) = (run.path / "refine").glob("*/frame2/frame.json")
+    whole = record.read_text()
+    for base in (1, 2):  # of itself, and of the frame that descends from it
+        data = json.loads(whole)
+        data["done"]["base"] = base
+        record.write_text(json.dumps(data))
+        assert _origin(run, 2, last) is None
+    record.write_text(whole)
+    shutil.rmtree(run.path / "frame1" / "point_cloud")
+    assert _origin(run, 2, last) is None

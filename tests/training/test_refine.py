@@ -115,7 +115,7 @@ def test_a_neighbour_that_is_static_holds_what_is_refined_beside_it(first: Gauss
 
 def test_what_was_not_moved_is_not_held_back() -> None:
     settings = RefineSettings(steps=7, rates=LearningRates(means=1e-2, quats=1e-9), stiffness=0.5)
-    assert settings.unmoved() == RefineSettings(steps=7, rates=LearningRates(means=1e-2), stiffness=0.0)
+    assert settings.unmoved() == RefineSettings(steps=7, rates=LearningRates(means=1e-2), stiffness=0.0, average=0.0)
 
 
 def test_refinement_without_motion_raises_psnr_on_a_view_never_looked_at(first: Gaussians) -> None:

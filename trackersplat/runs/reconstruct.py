@@ -183,11 +183,11 @@ def _targets(
 
 
 def _origin(run: Run, frame: int, gaussians: Gaussians) -> Origin | None:
-    """The fitted frame that the ``gaussians`` of this one descend from; None if they came or went since, or it is not known."""
+    """The fitted frame that the ``gaussians`` of this one descend from; None if they came or went since, or it is not there any more."""
     records = run.records()
-    while (done := records.get(frame)) is not None and done.base is not None:
+    while (done := records.get(frame)) is not None and done.base is not None and done.base < frame:  # a record may be broken
         frame = done.base
-    if done is None:
+    if done is None or done.base is not None or frame not in run.frames():
         return None
     fitted = run.read_frame(frame)
     return Origin(frame, fitted.to(gaussians.device)) if len(fitted) == len(gaussians) else None

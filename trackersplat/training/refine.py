@@ -34,8 +34,11 @@ class RefineSettings:
     seed: int = 0
 
     def unmoved(self) -> RefineSettings:
-        """For Gaussians that no motion has moved before: images alone must bring each to its place, so it is not held back."""
-        return replace(self, stiffness=0.0, rates=replace(self.rates, quats=LearningRates.quats))
+        """For Gaussians that no motion has moved before: images alone must bring each to its place, so it is not held back.
+
+        Nor is it averaged: until the last step it is on its way.
+        """
+        return replace(self, stiffness=0.0, average=0.0, rates=replace(self.rates, quats=LearningRates.quats))
 
     @staticmethod
     def for_device(device: str) -> RefineSettings:
