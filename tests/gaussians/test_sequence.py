@@ -7,7 +7,7 @@ import torch
 
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.gaussians.sequence import KEPT, KEY_FRAME_EVERY, LEVELS, GaussianSequence, _columns, write_sequence
+from trackersplat.gaussians.sequence import KEPT, KEY_FRAME_EVERY, LEVELS, GaussianSequence, _columns, _Range, write_sequence
 
 N, MOVING, FRAMES = 400, 100, (0, 1, 2, 5)
 
@@ -31,6 +31,13 @@ def scene(frame: int, sh_coefficients: int = 4) -> Gaussians:
 def sequence(tmp_path: Path) -> GaussianSequence:
     write_sequence(tmp_path / "sequence", FRAMES, scene)
     return GaussianSequence.open(tmp_path / "sequence")
+
+
+def test_a_value_keeps_its_code_while_it_is_near_enough() -> None:
+    quantiser = _Range(np.zeros(1), np.full(1, 10.0), 10)  # steps of 1
+    before = quantiser.encode(np.array([[3.0]] * 5), None)
+    after = quantiser.encode(np.array([[3.0], [3.6], [3.7], [2.4], [2.3]]), before)
+    assert after[:, 0].tolist() == [3, 3, 4, 3, 2]
 
 
 def test_frames_come_back_within_one_quantisation_step(sequence: GaussianSequence) -> None:
