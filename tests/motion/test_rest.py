@@ -54,6 +54,23 @@ def test_what_still_shows_in_its_place_is_put_back_unless_it_is_there_or_went_fa
         assert not found.static.any()
 
 
+def test_what_another_has_taken_the_place_of_is_not_put_back(cloud: Gaussians, cameras: list[Camera]) -> None:
+    motion, gone = moved_by(cloud, cameras, 2.0), torch.tensor([0, 3, 7, 59])
+    arguments = (PortableRasterizer(), cloud, cameras, tracks(cameras, (0, 0)), cloud, motion, MotionSettings())
+    before = (rest_again(*arguments).translation == 0).all(1)
+    after = (rest_again(*arguments, gone=gone).translation == 0).all(1)
+    assert before[gone].any()
+    assert (before & ~after).nonzero()[:, 0].tolist() == [place for place in gone.tolist() if before[place]]
+
+
+def test_nothing_is_carried_for_the_places_of_others() -> None:
+    parts = torch.arange(1.0, 16.0).reshape(5, 3)
+    left = Carried(parts, 2 * parts, 3 * parts, parts[:, 0]).without(torch.tensor([1, 4]))
+    for values, whole in ((left.withheld, parts), (left.velocity, 2 * parts), (left.spin, 3 * parts), (left.trust, parts[:, 0])):
+        assert (values[[1, 4]] == 0).all()
+        assert torch.equal(values[[0, 2, 3]], whole[[0, 2, 3]])
+
+
 @pytest.mark.parametrize("shift", [(3.0, 0.0), (0.0, -1.0)])
 def test_what_is_seen_beside_its_place_is_not_put_back(cloud: Gaussians, cameras: list[Camera], shift: tuple[float, float]) -> None:
     motion = moved_by(cloud, cameras, 2.0)

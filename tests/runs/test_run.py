@@ -242,6 +242,19 @@ def test_what_a_motion_hands_on_comes_back_and_a_damaged_one_is_one_sentence(run
             run.read_carried(2)
 
 
+def test_the_places_of_others_come_back_and_damaged_ones_are_one_sentence(run: Run, capture: Capture) -> None:
+    assert run.read_born(1).tolist() == []  # as for every frame of an older run
+    run.write_frame(replace(result(2, 1), born=torch.tensor([3, 8, 41])), capture)
+    run.write_frame(replace(result(3, 2), born=torch.zeros(0, dtype=torch.long)), capture)
+    run.compact()
+    assert run.read_born(2).tolist() == [3, 8, 41]
+    assert run.read_born(3).tolist() == []
+    for wrong in (torch.tensor([3, 3]), torch.tensor([-1, 3]), torch.tensor([[1]]), torch.tensor([0.5])):
+        run.write_frame(replace(result(2, 1), born=wrong), capture)
+        with pytest.raises(InputError, match="is damaged"):
+            run.read_born(2)
+
+
 def test_compacting_keeps_what_a_next_frame_needs_while_there_can_be_one(run: Run, capture: Capture) -> None:
     carried = Carried(torch.ones(50, 3), torch.ones(50, 3), torch.ones(50, 3), torch.ones(50))
     for frame in range(2, capture.frame_count):

@@ -4,7 +4,7 @@
     sequence/frame<N>.safetensors   one frame (counted from 1): per attribute a zlib stream of codes, or of code differences
 
 A value keeps its code as long as it stays within two thirds of a step of it, so what does not move costs next to nothing
-and does not flicker. All frames hold the same Gaussians in the same order.
+and does not flicker. All frames hold equally many Gaussians, in the same order.
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ class Carried:
     def __len__(self) -> int:
         return len(self.withheld)
 
+    def without(self, places: Tensor) -> Carried:
+        """The same, with nothing for the Gaussians at these indices: others have taken their places."""
+        return Carried(**{field.name: getattr(self, field.name).index_fill(0, places, 0.0) for field in fields(self)})
+
     def to(self, device: torch.device | str) -> Carried:
         return Carried(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 

@@ -32,10 +32,11 @@ def rest_again(
     origin: Gaussians,
     capture_cameras: Sequence[Camera],
     tracks: Sequence[DenseTracks],  # one per camera, from the origin's frame, over nothing in between, to one target
-    base: Gaussians,  # the same ones, in the frame that the motion starts from; may be the origin
+    base: Gaussians,  # the same ones but for what is gone, in the frame that the motion starts from; may be the origin
     motion: Motion,
     settings: MotionSettings,
     carried: Carried | None = None,  # of the motion that led to the origin's frame
+    gone: Tensor | None = None,  # (B,) indices of those of the origin in whose places the base has others
 ) -> Motion:
     """``motion``, from the ``base`` to the target of the tracks, with what these call still put back to where the ``origin`` has it.
 
@@ -54,6 +55,8 @@ def rest_again(
     turn = multiply(origin.quats.detach(), base.quats.detach() * base.quats.new_tensor((1.0, -1.0, -1.0, -1.0)))
     elsewhere = (motion.translation - way).norm(dim=-1) / pixel  # pixels; what is less is no mistake, refinement may have found it better
     back = resting & (elsewhere > settings.static_px) & (elsewhere <= _NEAR_PX)
+    if gone is not None:
+        back[gone] = False
     return put_back(motion, back, way, normalize(turn, dim=-1), withheld)
 
 

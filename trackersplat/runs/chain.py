@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
@@ -31,6 +33,7 @@ class Origin:
 
     frame: int
     gaussians: Gaussians
+    gone: Tensor | None = None  # (B,) indices of those in whose places the base has others
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,10 @@ def follow_in_legs(
     rests = origin or Origin(frame, base)
 
     def rested(motion: Motion, target: int) -> Motion:
-        direct = sorted(direct_views(capture, cameras, rests.frame, target), key=lambda pair: pair[0])
-        views = [capture.cameras[camera] for camera in cameras]
+        pairs = sorted(direct_views(capture, cameras, rests.frame, target), key=lambda pair: pair[0])
+        views, direct = [capture.cameras[camera] for camera in cameras], [tracks for _, tracks in pairs]
         withheld = carried if rests.frame == frame else None
-        return rest_again(rasterizer, rests.gaussians, views, [tracks for _, tracks in direct], base, motion, settings, withheld)
+        return rest_again(rasterizer, rests.gaussians, views, direct, base, motion, settings, withheld, rests.gone)
 
     length = leg or len(targets)
     start, so_far = frame, None

@@ -10,6 +10,7 @@
         frame.json                                   how it was made and how good it is
         tracks.npz                                   a grid of the 2D tracks that moved it
         carried.safetensors                          of its motion, for the next frame (motion/motion.py)
+        born.safetensors                             places of the Gaussians that are not those of its base (training/exchange.py)
         colours.json                                 3x4 map per training camera, where their colours differ
     <run>/sequence/                                  the compact form (gaussians/sequence.py), beside or instead of the PLYs
 
@@ -28,6 +29,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
@@ -44,7 +46,7 @@ from trackersplat.training.photometric import ColourAffines
 FORMAT = 1
 _FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
 _ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
-_CARRIED = "carried.safetensors"
+_CARRIED, _BORN = "carried.safetensors", "born.safetensors"
 _TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -60,6 +62,7 @@ class FrameResult:
     tracks: dict[str, PointTracks] = field(default_factory=dict)  # camera name -> sample of the tracks that moved it
     carried: Carried | None = None  # of the motion that led here
     colours: ColourAffines | None = None  # of the first frame, where the cameras' colours differ
+    born: Tensor | None = None  # (B,) int64, ascending: places in which the base has other Gaussians
 
 
 class Run:
@@ -170,6 +173,8 @@ class Run:
             if result.carried is not None:
                 carried = save({name: tensor.detach().cpu().contiguous() for name, tensor in vars(result.carried).items()})
                 (folder / _CARRIED).write_bytes(carried)  # an OSError if the disk is full, unlike save_file
+            if result.born is not None and len(result.born):
+                (folder / _BORN).write_bytes(save({"places": result.born.detach().cpu().contiguous()}))
             if result.colours is not None:
                 write_json(folder / "colours.json", result.colours.to_json())
             scores = [vars(score) for score in result.held_out]
@@ -204,6 +209,20 @@ class Run:
         if any(t.shape != shapes[name] or t.dtype != torch.float32 or not t.isfinite().all() for name, t in vars(carried).items()):
             raise InputError(f"{path} is damaged (no finite motion per Gaussian); remove the folder to reconstruct the frame anew.")
         return carried
+
+    def read_born(self, frame: int) -> Tensor:
+        """(B,) int64, ascending: places in which this frame has other Gaussians than its base; none where it has the same."""
+        folder = self._record_folders().get(frame)
+        path = folder / _BORN if folder else None
+        if path is None or not path.is_file():
+            return torch.zeros(0, dtype=torch.long)
+        try:
+            places = load_file(path)["places"]
+        except (OSError, SafetensorError, KeyError) as error:
+            raise InputError(f"{path} is damaged ({error}); remove the folder to reconstruct the frame anew.") from error
+        if places.ndim != 1 or places.dtype != torch.int64 or (places < 0).any() or (places.diff() <= 0).any():
+            raise InputError(f"{path} is damaged (no ascending places); remove the folder to reconstruct the frame anew.")
+        return places
 
     def read_colours(self, frame: int) -> ColourAffines | None:
         """By what the training cameras' colours differ, as found with the first frame; None where they do not, or nobody looked."""
