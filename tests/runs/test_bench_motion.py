@@ -19,7 +19,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.metrics.points import PointErrors
+from trackersplat.metrics.points import PointErrors, read_point_truth
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.runs import moving
 from trackersplat.runs.bench_motion import (
@@ -33,6 +33,7 @@ from trackersplat.runs.bench_motion import (
     MethodScore,
     MotionBenchSettings,
     Seconds,
+    _point_scores,
     average,
     bench_motion,
     finite,
@@ -101,6 +102,16 @@ def test_exact_tracks_take_the_points_to_their_places_and_the_picture_with_them(
         assert moved.points["dynamic"].median < 0.3 * nothing.points["dynamic"].median
         assert moved.dynamic_psnr > nothing.dynamic_psnr + 1
         assert row.methods[MOVED_REFINED].dynamic_psnr > row.methods[REFINED].dynamic_psnr + 1
+
+
+def test_points_are_not_carried_by_who_took_the_place_of_another(tiny: Capture, base: Gaussians) -> None:
+    """All others stay where they are, and so do all points."""
+    truth = read_point_truth(tiny)
+    born = torch.arange(0, len(base), 3)
+    after = replace(base, means=base.means.index_add(0, born, torch.ones(len(born), 3)))
+    still = _point_scores(truth, tiny, base, base, None, 0, 5)
+    assert _point_scores(truth, tiny, base, after, born, 0, 5) == still
+    assert _point_scores(truth, tiny, base, after, None, 0, 5) != still
 
 
 def test_what_was_not_moved_is_refined_as_such(tiny: Capture, base: Gaussians, rows: list[DistanceDone]) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
+from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.motion import Carried
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.runs import moving
@@ -22,7 +23,7 @@ from trackersplat.runs.events import FrameDone, Stage
 from trackersplat.runs.reconstruct import _origin, reconstruct
 from trackersplat.runs.run import Run
 from trackersplat.runs.settings import ReconstructSettings
-from trackersplat.training.optimiser import LearningRates
+from trackersplat.training.optimiser import LearningRates, TrainingViews
 
 
 def test_a_run_that_is_stopped_anywhere_ends_like_one_that_is_not(small_capture: Capture, tmp_path: Path) -> None:
@@ -159,6 +160,49 @@ def test_a_frame_tells_the_fitted_frame_that_it_descends_from(
         assert origin is not None
         assert origin.frame == 0
         assert torch.equal(origin.gaussians.means, run.read_frame(0).means)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_who_has_taken_the_place_of_another_starts_anew_also_where_a_run_was_stopped(
+    small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """In every frame the Gaussians at its own three places are exchanged, for some that lie at its number."""
+    plain = ReconstructSettings.for_device("cpu")
+    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=3, average=0.0), batch=batch)
+
+    def places(frame: int) -> list[int]:
+        return [2 * frame, 50, 60 + frame]
+
+    def exchanged(gaussians: Gaussians, views: TrainingViews, *arguments: Any) -> tuple[torch.Tensor, Gaussians]:
+        frame = arguments[2] - settings.seed
+        born = torch.tensor(places(frame))
+        return born, replace(gaussians[born], means=torch.full((3, 3), float(frame)))
+
+    monkeypatch.setattr("trackersplat.training.refine.exchange", exchanged)
+    info, frames = {"settings": settings.to_json()}, range(4)
+    whole, stopped = (Run.create(tmp_path / name, small_capture, info) for name in ("whole", "stopped"))
+    list(reconstruct(small_capture, whole, frames, settings, PortableRasterizer()))
+    for _ in frames:
+        attempt = reconstruct(small_capture, stopped, frames, settings, PortableRasterizer())
+        next((event for event in attempt if isinstance(event, FrameDone)), None)
+        attempt.close()
+    assert whole.read_born(0).tolist() == []
+    for frame in frames[1:]:
+        assert whole.read_born(frame).tolist() == places(frame)
+        assert (whole.read_frame(frame).means[places(frame)] - frame).abs().max() < 0.1
+        assert torch.equal(whole.read_frame(frame).means, stopped.read_frame(frame).means)
+        carried = whole.read_carried(frame)
+        assert carried is not None
+        assert all((tensor[places(frame)] == 0).all() for tensor in vars(carried).values())
+        assert (carried.trust != 0).any()
+    descent = {1: [1, 2, 3], 2: [2, 3]}[batch]  # of frame 3, counted from 0: the frames that it descends from, but the fitted one
+    origin = _origin(whole, 3, whole.read_frame(3))
+    assert origin is not None
+    assert origin.gone is not None
+    assert origin.gone.tolist() == sorted({place for frame in descent for place in places(frame)})
+    first = _origin(whole, 0, whole.read_frame(0))
+    assert first is not None
+    assert first.gone is None
 
 
 def test_a_frame_without_a_fitted_one_before_it_has_no_origin(small_capture: Capture, tmp_path: Path) -> None:

@@ -13,12 +13,15 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.choose import choose_rasterizer
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.training.densify import DensifySettings
+from trackersplat.training.exchange import ExchangeSettings
 from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
 from trackersplat.training.losses import photometric_loss
 from trackersplat.training.optimiser import LearningRates, TrainingViews
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.refine import RefineSettings, refine_frame
 from trackersplat.training.stiffness import Stiffness
+
+NOTHING = ExchangeSettings(share=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,7 @@ def test_gaussians_stay_in_their_places_and_static_ones_take_a_share_of_every_st
 
 def test_static_gaussians_without_a_pace_keep_their_bits(first: Gaussians) -> None:
     static = first.means[:, 0] > 0.1
-    settings = RefineSettings(steps=20, static_pace=0.0)
+    settings = RefineSettings(steps=20, static_pace=0.0, exchange=NOTHING)
     *_, last = refine_frame(first, static, quad_capture(forbid_held_out=True), 2, PortableRasterizer(), settings)
     for name, tensor in last.gaussians.tensors().items():
         assert torch.equal(tensor[static], first.tensors()[name][static])
@@ -79,7 +82,7 @@ def test_stiffness_keeps_neighbours_together_and_the_images_matched(first: Gauss
     measure = Stiffness(first, moving, 1.0)
     strains, scores = [], []
     for stiffness in (0.0, 0.1):
-        settings = RefineSettings(steps=60, stiffness=stiffness)
+        settings = RefineSettings(steps=60, stiffness=stiffness, exchange=NOTHING)
         *_, last = refine_frame(first, torch.zeros(len(first), dtype=torch.bool), capture, 0, rasterizer, settings)
         rendering = rasterizer.render(first, [capture.cameras[0]])
         strains.append(float(measure(0, last.gaussians, rendering)))
@@ -114,8 +117,9 @@ def test_a_neighbour_that_is_static_holds_what_is_refined_beside_it(first: Gauss
 
 
 def test_what_was_not_moved_is_not_held_back() -> None:
-    settings = RefineSettings(steps=7, rates=LearningRates(means=1e-2, quats=1e-9), stiffness=0.5)
-    assert settings.unmoved() == RefineSettings(steps=7, rates=LearningRates(means=1e-2), stiffness=0.0, average=0.0)
+    settings = RefineSettings(steps=7, rates=LearningRates(means=1e-2, quats=1e-9), stiffness=0.5, exchange=ExchangeSettings(views=2))
+    expected = RefineSettings(steps=7, rates=LearningRates(means=1e-2), stiffness=0.0, average=0.0)
+    assert settings.unmoved() == replace(expected, exchange=ExchangeSettings(views=2, share=0.0))
 
 
 def test_refinement_without_motion_raises_psnr_on_a_view_never_looked_at(first: Gaussians) -> None:
@@ -145,7 +149,9 @@ def test_no_steps_give_back_what_came_in(first: Gaussians) -> None:
 
 def test_where_nothing_moves_what_is_static_is_refined_alone(first: Gaussians) -> None:
     static = torch.ones(len(first), dtype=torch.bool)
-    *_, last = refine_frame(first, static, quad_capture(forbid_held_out=True), 0, PortableRasterizer(), RefineSettings(steps=10))
+    *_, last = refine_frame(
+        first, static, quad_capture(forbid_held_out=True), 0, PortableRasterizer(), RefineSettings(steps=10, exchange=NOTHING)
+    )
     change = (last.gaussians.means - first.means).norm(dim=1)
     assert 0 < change.max() < 0.01
 
@@ -164,6 +170,6 @@ def test_on_the_gpu_a_first_frame_is_fitted_and_refined_too() -> None:
     first = last.gaussians
     assert first.device.type == "cuda"
     static = first.means[:, 0] > 0.1
-    *_, last = refine_frame(first, static, capture, 2, rasterizer, RefineSettings(steps=60, static_pace=0.0))
+    *_, last = refine_frame(first, static, capture, 2, rasterizer, RefineSettings(steps=60, static_pace=0.0, exchange=NOTHING))
     assert torch.equal(last.gaussians.means[static], first.means[static])
     assert (held_out_psnr(capture, 2, rasterizer, last.gaussians) or 0.0) > (held_out_psnr(capture, 2, rasterizer, first) or 0.0)

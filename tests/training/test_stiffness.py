@@ -91,6 +91,15 @@ def test_neighbours_of_another_colour_hold_less() -> None:
         assert _value(Stiffness(_gaussians(means, colours), every, 1.0), _gaussians(apart)) == pytest.approx(expected, rel=1e-4)
 
 
+def test_what_comes_after_the_moving_ones_is_free() -> None:
+    start = _cloud()
+    moving = torch.arange(0, 40, 2)
+    shifted = _gaussians(start.means[moving] + 0.1)
+    more = _gaussians(torch.cat((shifted.means, torch.full((3, 3), 7.0))))
+    stiffness = Stiffness(start, moving, 1.0)
+    assert _value(stiffness, more) == _value(stiffness, shifted) > 0
+
+
 def test_coincident_and_single_gaussians_have_finite_values() -> None:
     start = _gaussians(torch.zeros(20, 3))
     every = torch.arange(20)

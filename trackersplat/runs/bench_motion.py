@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
@@ -162,12 +163,15 @@ def bench_motion(
         motion = motions[frame]
         moved = move(base, motion)
         states, seconds = {STILL: base, MOVED: moved}, {}
+        born: dict[str, Tensor] = {}
         refine = dataclasses.replace(settings.refine, seed=settings.seed + frame)
         for name, start, frozen, how in ((REFINED, base, nothing, refine.unmoved()), (MOVED_REFINED, moved, motion.static, refine)):
             yield Stage(frame, "refine", name)
             clock = clock_of(rasterizer)
             for progress in refine_frame(start, frozen, capture, frame, rasterizer, how, colours):
                 states[name] = progress.gaussians
+                if progress.born is not None:
+                    born[name] = progress.born
                 yield StepDone(frame, progress.step, progress.steps, progress.loss, len(progress.gaussians))
             seconds[name] = clock()
         yield Stage(frame, "measure")
@@ -175,7 +179,8 @@ def bench_motion(
 
         methods = {
             name: MethodScore(
-                *_image_scores(rasterizer, state, capture, frame, masks), _point_scores(truth, capture, base, state, settings.base, frame)
+                *_image_scores(rasterizer, state, capture, frame, masks),
+                _point_scores(truth, capture, base, state, born.get(name), settings.base, frame),
             )
             for name, state in states.items()
         }
@@ -271,12 +276,16 @@ def _image_scores(
 
 
 def _point_scores(
-    truth: PointTruth | None, capture: Capture, before: Gaussians, after: Gaussians, base: int, frame: int
+    truth: PointTruth | None, capture: Capture, before: Gaussians, after: Gaussians, born: Tensor | None, base: int, frame: int
 ) -> dict[str, PointErrors]:
-    """Errors of the truth points, carried by the Gaussians around them; none where Gaussians came or went on the way."""
+    """Errors of the truth points, carried by the Gaussians around them, but those ``born`` (B,) on the way; none where their number is
+    another."""
     if truth is None or len(before) != len(after):
         return {}
-    found = carry_points_between(torch.from_numpy(truth.positions[base]), before, after).cpu().numpy()
+    stays = torch.ones(len(before), dtype=torch.bool, device=before.device)
+    if born is not None:
+        stays[born] = False
+    found = carry_points_between(torch.from_numpy(truth.positions[base]), before[stays], after[stays]).cpu().numpy()
     seen = truth.seen(base, capture.training_cameras)
     groups = {
         "dynamic": truth.dynamic & seen,

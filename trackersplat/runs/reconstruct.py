@@ -115,10 +115,10 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         static = torch.zeros(len(base), dtype=torch.bool, device=base.device) if motion is None else motion.static
         yield Stage(frame, "refine")
         refine = replace(settings.refine if motion is not None else settings.refine.unmoved(), seed=settings.seed + frame)
-        result = moved
+        result, born = moved, torch.zeros(0, dtype=torch.long, device=base.device)
         for step in _steps(run, frame, refine_frame(moved, static, capture, frame, rasterizer, refine, colours), preview=False):
             if isinstance(step, Progress):
-                result = step.gaussians.detach()
+                result, born = step.gaussians.detach(), born if step.born is None else step.born
             else:
                 yield step
         yield Stage(frame, "measure")
@@ -133,8 +133,8 @@ def _moved(capture: Capture, run: Run, batch: Batch, settings: ReconstructSettin
         measured = 0.0 if motion is None else motion.measured.float().mean().item()
         seconds = time.perf_counter() - started
         done = FrameDone(frame, batch.base, scores, len(result), measured, static.float().mean().item(), seconds)
-        handed_on = None if motion is None else motion.carried
-        run.write_frame(FrameResult(done, result, settings.refine.steps, held_out, training, sample, handed_on, colours), capture)
+        handed_on = None if motion is None or motion.carried is None else motion.carried.without(born)
+        run.write_frame(FrameResult(done, result, settings.refine.steps, held_out, training, sample, handed_on, colours, born), capture)
         yield done
         started = time.perf_counter()
 
@@ -183,14 +183,18 @@ def _targets(
 
 
 def _origin(run: Run, frame: int, gaussians: Gaussians) -> Origin | None:
-    """The fitted frame that the ``gaussians`` of this one descend from; None if they came or went since, or it is not there any more."""
-    records = run.records()
+    """The fitted frame that the ``gaussians`` of this one descend from; None if their number is another, or it is not there any more."""
+    records, born = run.records(), []
     while (done := records.get(frame)) is not None and done.base is not None and done.base < frame:  # a record may be broken
+        born.append(run.read_born(frame))
         frame = done.base
     if done is None or done.base is not None or frame not in run.frames():
         return None
     fitted = run.read_frame(frame)
-    return Origin(frame, fitted.to(gaussians.device)) if len(fitted) == len(gaussians) else None
+    if len(fitted) != len(gaussians):
+        return None
+    gone = torch.cat(born).unique() if born else None
+    return Origin(frame, fitted.to(gaussians.device), None if gone is None else gone[gone < len(fitted)].to(gaussians.device))
 
 
 def _steps(run: Run, frame: int, progress: Iterator[Progress], *, preview: bool) -> Iterator[StepDone | Preview | Stage | Progress]:

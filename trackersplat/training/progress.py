@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.training.photometric import ColourAffines
 
@@ -20,3 +22,4 @@ class Progress:
     stage: str = ""  # set when a stage begins ("points", "optimise"); such a record reports no step
     detail: str = ""  # of the stage, for people
     colours: ColourAffines | None = None  # by which the training cameras' colours differ, where they do
+    born: Tensor | None = None  # (B,) int64 places of Gaussians that have been exchanged for new ones, where that was looked for

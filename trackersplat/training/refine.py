@@ -12,8 +12,9 @@ from torch import Tensor
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
-from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.rendering.rasterizer import Rasterizer, Rendering
 from trackersplat.training.averaging import MovingAverage
+from trackersplat.training.exchange import ExchangeSettings, exchange
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, optimise, scene_extent
 from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.progress import Progress
@@ -30,15 +31,17 @@ class RefineSettings:
     static_pace: float = 0.02  # of the static, whose places are known: they learn from every frame a little, and flicker less than the rest
     average: float = 0.3  # the result is the mean over this last part of the steps: single views pull less at it, and it flickers less
     stiffness: float = 0.01  # weight of `Stiffness`: neighbours are corrected alike; 0 leaves it out
+    exchange: ExchangeSettings = field(default_factory=ExchangeSettings)  # of faint Gaussians for what appears
     report_every: int = 10  # steps between two records
     seed: int = 0
 
     def unmoved(self) -> RefineSettings:
         """For Gaussians that no motion has moved before: images alone must bring each to its place, so it is not held back.
 
-        Nor is it averaged: until the last step it is on its way.
+        Nor is it averaged: until the last step it is on its way. And nothing is exchanged: whatever has moved seems to appear.
         """
-        return replace(self, stiffness=0.0, average=0.0, rates=replace(self.rates, quats=LearningRates.quats))
+        rates, exchange = replace(self.rates, quats=LearningRates.quats), replace(self.exchange, share=0.0)
+        return replace(self, stiffness=0.0, average=0.0, rates=rates, exchange=exchange)
 
     @staticmethod
     def for_device(device: str) -> RefineSettings:
@@ -59,8 +62,9 @@ def refine_frame(
 
     Neighbours are corrected alike (`Stiffness`): left alone, images push each along its surface to wherever its colour fits best, and
     what the tracks knew about where points are is lost.
-    ``colours`` of the first frame are applied as they are. The result has the same Gaussians in the same order. Held-out cameras are not
-    looked at. Ends with a record of ``step == steps`` that carries the result, also when there is nothing to do.
+    ``colours`` of the first frame are applied as they are. The result has the same Gaussians in the same order, but for those that were too
+    faint to be seen and are exchanged for what appears (`exchange`): ``Progress.born``. Held-out cameras are not looked at. Ends with a
+    record of ``step == steps`` that carries the result, also when there is nothing to do.
 
     Raises ShapeError if ``static`` does not fit.
     """
@@ -81,14 +85,29 @@ def refine_frame(
     def correct(view: int, color: Tensor) -> Tensor:
         return color if colours is None else colours.apply(views.cameras[view].name, color)
 
-    penalty = Stiffness(moved, moving, settings.stiffness) if settings.stiffness > 0 else None
+    def penalty(view: int, gaussians: Gaussians, rendering: Rendering) -> Tensor:
+        return gaussians.means.new_zeros(()) if stiffness is None else stiffness(view, gaussians, rendering)
+
+    stiffness = Stiffness(moved, moving, settings.stiffness) if settings.stiffness > 0 else None
     average = MovingAverage()
+    born = moving[:0]
     losses: list[Tensor] = []
     for step, loss in enumerate(optimise(optimiser, views, rasterizer, settings.steps, resting, correct, penalty), start=1):
         losses.append(loss)
+        if step == math.ceil(settings.exchange.after * settings.steps) and step < settings.steps:
+            state = concatenate([optimiser.gaussians(), resting.gaussians()]).detach()[places]
+            born, added = exchange(state, views, rasterizer, settings.exchange, settings.seed, correct)
+            if len(born):
+                stays = [torch.nonzero(~torch.isin(those, born))[:, 0] for those in (moving, still)]
+                optimiser.rebuild(stays[0], added)
+                resting.rebuild(stays[1], added[:0])
+                moving, still = moving[stays[0]], still[stays[1]]
+                places = torch.argsort(torch.cat((moving, born, still)))
+                average = MovingAverage()  # of what was there before it knows nothing
+                stiffness = Stiffness(moved, moving, settings.stiffness) if settings.stiffness > 0 else None
         if step > (1 - settings.average) * settings.steps:
             average.add(concatenate([optimiser.gaussians(), resting.gaussians()]))
         if step % settings.report_every == 0 or step == settings.steps:
             state = average.mean() or concatenate([optimiser.gaussians(), resting.gaussians()]).detach()
-            yield Progress(step, settings.steps, float(torch.stack(losses).mean()), state[places])
+            yield Progress(step, settings.steps, float(torch.stack(losses).mean()), state[places], born=born)
             losses = []

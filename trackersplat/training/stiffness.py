@@ -26,14 +26,15 @@ class Stiffness:
     """
 
     def __init__(self, gaussians: Gaussians, moving: Tensor, weight: float) -> None:
-        """``moving`` (M,) indices of those of the ``gaussians`` that are to be optimised, in the order in which they will come."""
+        """``moving`` (M,) indices of those of the ``gaussians`` that are to be optimised, in the order in which they will come. Others that
+        come after them are free."""
         self._start = gaussians.means[moving].detach().clone()
         self._weight = weight / max(len(moving), 1)
         self._laplacian = _laplacian(surface_graph(gaussians), moving, len(gaussians))
 
     def __call__(self, view: int, gaussians: Gaussians, rendering: Rendering) -> Tensor:
         """A scalar, differentiable with respect to the means of the moving Gaussians."""
-        strain: Tensor = _QuadraticForm.apply(gaussians.means - self._start, self._laplacian)
+        strain: Tensor = _QuadraticForm.apply(gaussians.means[: len(self._start)] - self._start, self._laplacian)
         return self._weight * strain
 
 
