@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from viewer.scene.trails import Paths, choose, related, segments
+from viewer.scene.trails import Paths, births, choose, related, segments
 
 
 def test_only_visible_gaussians_that_move_get_a_trail() -> None:
@@ -20,6 +20,26 @@ def test_one_that_returns_to_its_start_moved_all_the_same() -> None:
     means = np.zeros((3, 2, 3))
     means[1, 1, 2] = 1.0
     assert choose(means, np.ones(2), extent=1.0).tolist() == [1]
+
+
+def test_one_born_later_moves_from_where_it_was_born() -> None:
+    means = np.zeros((3, 3, 3))
+    means[:, 0] = (5.0, 0.0, 0.0)
+    means[0, :2] = np.nan
+    means[1:, 1, 0] = (7.0, 8.0)
+    means[:2, 2] = np.nan
+    assert choose(means, np.ones(3), extent=1.0).tolist() == [1]
+
+
+def test_a_row_has_another_gaussian_from_a_birth_on() -> None:
+    born = {0: np.array([], int), 1: np.array([2]), 2: np.array([0, 2, 9]), 3: np.array([1])}
+    found = births((0, 1, 2, 3), {0: None, 1: 0, 2: 1, 3: 1}, born, 4)
+    assert {frame: since.tolist() for frame, since in found.items()} == {
+        0: [-1, -1, -1, -1],
+        1: [-1, -1, 1, -1],
+        2: [2, -1, 2, -1],  # nobody is in row 9
+        3: [-1, 3, 1, -1],  # moved from frame 1, too
+    }
 
 
 def test_too_many_are_thinned_evenly_in_space_and_the_fastest_of_a_place_stays() -> None:

@@ -26,24 +26,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Paths:
-    """Positions of chosen Gaussians in all frames of a run; nan where a frame is not reconstructed."""
+    """Positions of chosen Gaussians in all frames of a run; nan where a frame is not reconstructed or they are not born yet."""
 
     ids: np.ndarray  # (M,) rows of the run's Gaussians
-    positions: np.ndarray  # (F, M, 3) float32, one per frame of the capture
+    positions: np.ndarray  # (F, M, 3) float32, one per frame of the capture; nan also where another had the row before
     fastest: float  # scene units per frame that get the hottest colour
 
 
 def choose(means: np.ndarray, opacity: np.ndarray, extent: float, most: int = MOST) -> np.ndarray:
-    """Rows of the Gaussians worth a trail. ``means``: (S, N, 3) in some frames; ``opacity``: (N,).
+    """Rows of the Gaussians worth a trail. ``means``: (S, N, 3) in some frames, nan in those before a birth; ``opacity``: (N,).
 
     They moved more than STILL and can be seen. If there are too many, space decides: from every cell of a grid first the
     one that moved most, then the next, so that a large fast object does not take all.
     """
-    way = np.linalg.norm(means - means[:1], axis=2).max(axis=0)
+    start = np.take_along_axis(means, np.isfinite(means).all(axis=2).argmax(axis=0)[None, :, None], axis=0)[0]
+    way = np.nan_to_num(np.linalg.norm(means - start, axis=2)).max(axis=0)
     movers = np.flatnonzero((way > STILL * extent) & (opacity > VISIBLE_OPACITY))
     if len(movers) <= most:
         return movers
-    cells = np.unique(np.floor(means[0, movers] / (CELL * extent)).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
+    cells = np.unique(np.floor(start[movers] / (CELL * extent)).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
     order = np.lexsort((-way[movers], cells))
     starts = np.flatnonzero(np.diff(cells[order], prepend=-1))
     rank = np.empty(len(movers), np.int64)  # within the cell
@@ -65,6 +66,20 @@ def related(frames: tuple[int, ...], bases: dict[int, int | None]) -> tuple[int,
             seen.add(base)
         groups.setdefault(origin if origin in bases else None, []).append(frame)
     return max((tuple(group) for group in groups.values()), key=len, default=())
+
+
+def births(frames: tuple[int, ...], bases: dict[int, int | None], born: dict[int, np.ndarray], count: int) -> dict[int, np.ndarray]:
+    """Per frame and row (N,) the frame in which the Gaussian was born that is there: -1 for those of the first of the ``frames``.
+
+    ``born``: the rows whose Gaussians a frame does not have from its base.
+    """
+    found: dict[int, np.ndarray] = {}
+    for frame in frames:
+        base = bases.get(frame)
+        since = found[base].copy() if base in found else np.full(count, -1)
+        since[born[frame][born[frame] < count]] = frame
+        found[frame] = since
+    return found
 
 
 def segments(paths: Paths, frame: int, length: int, colour: TrailColour) -> tuple[np.ndarray, np.ndarray]:
@@ -151,22 +166,31 @@ class Trails:
             return None
         from trackersplat.runs.run import Run
 
-        records = Run.open(state.run).records()
-        frames = related(state.reconstructed, {frame: done.base for frame, done in records.items()})
+        path, run = state.run, Run.open(state.run)
+        bases = {frame: done.base for frame, done in run.records().items()}
+        frames = related(state.reconstructed, bases)
         if len(frames) < 2:
             return None
         some = sorted({frames[round(i)] for i in np.linspace(0, len(frames) - 1, SAMPLED)})
-        first = self._frame_cache.frame(state.run, some[0])
-        sampled = [self._frame_cache.frame(state.run, frame).means.numpy() for frame in some]
-        same = [means for means in sampled if len(means) == len(first)]  # runs without records: see ``related``
-        ids = choose(np.stack(same), first.opacities.numpy(), self._extent)
+        first, last = (self._frame_cache.frame(path, frame) for frame in (some[0], some[-1]))
+        since = births(frames, bases, {frame: run.read_born(frame).numpy() for frame in frames}, len(first))
+        # Of those that shared a row, the last one has the trail: the ones before were too faint to be seen.
+        there = {frame: since[frame] == since[frames[-1]] for frame in frames}
+
+        def means(frame: int) -> np.ndarray | None:
+            found = self._frame_cache.frame(path, frame).means.numpy()  # runs without records may have others: see ``related``
+            return np.where(there[frame][:, None], found, np.nan) if len(found) == len(first) else None
+
+        opacity = first.opacities.numpy()
+        if len(last) == len(first):
+            opacity = np.where(since[frames[-1]] < 0, opacity, last.opacities.numpy())
+        ids = choose(np.stack([found for frame in some if (found := means(frame)) is not None]), opacity, self._extent)
         if not len(ids):
             return None
         positions = np.full((state.frame_count, len(ids), 3), np.nan, np.float32)
         for frame in frames:
-            means = self._frame_cache.frame(state.run, frame).means.numpy()
-            if len(means) == len(first):
-                positions[frame] = means[ids]
+            if (found := means(frame)) is not None:
+                positions[frame] = found[ids]
         steps = np.linalg.norm(np.diff(positions, axis=0), axis=2)
         finite = steps[np.isfinite(steps)]
         fastest = float(np.percentile(finite, 98)) if len(finite) else 1.0
