@@ -23,7 +23,6 @@ SHARED_CHANNELS = 3  # blending weight, weighted depth of the rendered means and
 TARGET_CHANNELS = 13  # moments per target, see ``moment_features``
 _DEEPEST = 6.0  # deviations below the rendered surface at which a Gaussian can still be part of it
 _SURFACE = 1.0  # deviations in front of its mean at which a Gaussian's surface appears; fitted scenes ask for more, exact ones for 0
-_UNSEEN = 0.1  # weight of a trusted position of a point that is hidden in the target frame
 _CPU_BYTES = 256 * 2**20  # of the features and sums of one lift; more views and targets than fit go into several
 _GPU_BYTES = 2 * 2**30  # small lifts leave a GPU idle
 
@@ -105,11 +104,12 @@ def measure_views(
         step = max(1, _budget(gaussians) // per_target)
         parts = []
         weight, rendered = torch.zeros(0, device=device), torch.zeros(0, 2, device=device)
+        hidden = torch.tensor([track.tracker.hidden for track in tracks], device=device)[:, None, None, None]
         for first in range(0, len(tracks[0].targets), step):
             chosen = slice(first, first + step)
             visibility = torch.stack([torch.as_tensor(track.visibility[chosen], device=device) for track in tracks])
             confidence = torch.stack([torch.as_tensor(track.confidence[chosen], device=device) for track in tracks])
-            certainty = (_UNSEEN + (1 - _UNSEEN) * visibility) * confidence
+            certainty = (hidden + (1 - hidden) * visibility) * confidence
             positions = torch.stack([torch.as_tensor(track.positions[chosen], device=device) for track in tracks])
             sums = lift(rasterizer, cores, cameras, _all_features(shared, positions, certainty))
             weight, rendered = sums[..., 0], sums[..., 1:SHARED_CHANNELS].double() / sums[..., :1].double()

@@ -16,6 +16,8 @@ from trackersplat.motion.settings import MotionSettings
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracker import DenseTracks
 
+_LEAST_SHARE = 0.02  # of the best view's sight that any view is taken to have: its word counts next to nothing, but is a finite number
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -51,8 +53,29 @@ def gather(
         affine, seen = measure_views(rasterizer, gaussians, cameras[views], tracks[views], settings.core)
         variance, rough, shown = _variance(affine, seen, gaussians, cameras[views], settings)
         moved = affine.displacement.norm(dim=-1).maximum(affine.reach)
-        parts.append((affine.displacement, variance, rough, moved, shown, torch.where(shown[..., None], seen.surface, 0.0)))
-    return Evidence(*(torch.cat(values) for values in zip(*parts, strict=True)))
+        area = seen.weight * _pixel_area(gaussians, cameras[views])
+        parts.append((affine.displacement, variance, rough, moved, shown, torch.where(shown[..., None], seen.surface, 0.0), area))
+    displacement, variance, rough, moved, shown, surface, area = (torch.cat(values) for values in zip(*parts, strict=True))
+    oblique = obliqueness(area, settings.frontal)[:, None]
+    return Evidence(displacement, variance * oblique, rough * oblique, moved, shown, surface)
+
+
+def obliqueness(area: Tensor, power: float) -> Tensor:
+    """(V, N) from 1 on: how much larger the variance of a view's word about a Gaussian is than if it saw it as well as the best one does.
+
+    ``area`` (V, N) is what each sees of it, in squared scene units. At a grazing angle little is seen, the rest being turned away or
+    behind what is nearer, and the rays through the mean meet the surface far from it: what they show moves differently where things
+    turn. That costs more than noise, hence the ``power``.
+    """
+    share = area / area.amax(0).clamp_min(1e-30)
+    return share.clamp_min(_LEAST_SHARE) ** -power
+
+
+def _pixel_area(gaussians: Gaussians, cameras: Sequence[Camera]) -> Tensor:
+    """(V, N) squared scene units that a pixel of each camera spans across the ray to each mean."""
+    means = gaussians.means.detach()
+    distance = (means - means.new_tensor(centers(cameras))[:, None]).norm(dim=-1)
+    return (distance / means.new_tensor([0.5 * (camera.fx + camera.fy) for camera in cameras])[:, None]).square()
 
 
 def _variance(

@@ -14,6 +14,7 @@ class MotionSettings:
     minimum_weight: float = 0.05  # blending weight, summed over pixels, from which a view has a say about a Gaussian
     minimum_share: float = 0.05  # of the Gaussian's blending weight in a view that must carry certain tracks
     surface_tolerance: float = 0.02  # a mean further behind the rendered surface than 2 deviations + this share of its depth is hidden
+    frontal: float = 4.0  # power of the share of a Gaussian that a view sees, next to the view that sees most of it: by it its word counts
     minimum_views: int = 2  # that must agree on a triangulated motion
     maximum_residual_px: float = 1.5  # RMS reprojection error of a motion that counts as measured
     maximum_deviation_px: float = 5.0  # standard deviation of a measured position: rejects views that look along one line

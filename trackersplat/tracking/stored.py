@@ -13,7 +13,13 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError, ShapeError
 from trackersplat.tracking.tracker import DenseTracks, TrackerInfo
 
-EXACT = TrackerInfo(name="exact", title="Exact tracks stored with the capture", licence="that of the capture", needs="gt/flow_<camera>.npz")
+EXACT = TrackerInfo(
+    name="exact",
+    title="Exact tracks stored with the capture",
+    licence="that of the capture",
+    needs="gt/flow_<camera>.npz",
+    hidden=1.0,
+)
 STORED_BASE = 0  # the frame that stored tracks start from
 
 
@@ -23,7 +29,7 @@ def stored_tracks(capture: Capture, cameras: Sequence[int], base: int, targets: 
     Each camera has ``gt/flow_<camera>.npz`` below the capture: ``frames`` (K,) indices from 0; ``flow`` (K, H, W, 2) px, where
     every pixel of frame 0 goes, relative to itself; ``visible`` (K, H, W) whether it is seen there; ``valid`` (H, W) whether the
     pixel shows a surface at all. Visibility is ``visible``; confidence is 1 on all of ``valid``, because the position of a hidden
-    point is as exact as that of a seen one.
+    point is as exact as that of a seen one, and counts as much.
 
     Raises ShapeError if there is nothing to track; InputError if a file or a frame is missing, or a file does not fit its camera.
     """

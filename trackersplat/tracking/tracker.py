@@ -22,6 +22,7 @@ class TrackerInfo:
     title: str
     licence: str
     needs: str  # what must be installed, "" if nothing
+    hidden: float = 0.1  # how much its position of a point that is hidden counts, next to that of a seen one
     leg: int | None = None  # frames that it is best asked for from one base, in the order of time; None: as many as there are
 
 
