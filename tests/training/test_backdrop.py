@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from quad_scene import look_at
 
-from trackersplat.training.points.backdrop import BESIDE, FAR, backdrop, shown_at
+from trackersplat.training.points.backdrop import BESIDE, FAR, REACHED, backdrop, far_radius, shown_at
 from trackersplat.training.points.ground import Plane
 
 FOCUS = np.array([0.0, 0.0, 3.2])
@@ -17,8 +17,8 @@ def test_every_free_pixel_lies_on_the_ground_or_the_sphere_along_its_own_ray() -
     taken = [np.zeros((24, 32), dtype=bool), np.zeros((32, 24), dtype=bool)]
     taken[0][5:9, 3:11] = True
     ground = Plane(np.array([0.0, -1.0, 0.0]), -0.5)
-    found = backdrop(cameras, taken, ground, FOCUS)
-    radius = FAR * np.median([np.linalg.norm(camera.center - FOCUS) for camera in cameras])
+    radius = 4.5
+    found = backdrop(cameras, taken, ground, FOCUS, radius)
     assert len(found.xyz) == 24 * 32 - 32 + 32 * 24
     for view, camera in enumerate(cameras):
         mine = found.view == view
@@ -34,15 +34,25 @@ def test_every_free_pixel_lies_on_the_ground_or_the_sphere_along_its_own_ray() -
     assert 100 < grounded.sum() < len(grounded) - 100
 
 
-def test_without_a_ground_all_are_on_the_sphere_and_cameras_inside_it() -> None:
-    cameras = [
-        look_at("a", (-0.5, 0.0, 2.2), 8, 6, 8.0),
-        look_at("b", (0.5, 0.0, 2.2), 8, 6, 8.0),
-        look_at("c", (0.0, 0.0, -4.0), 8, 6, 8.0),
-    ]
-    found = backdrop(cameras, [np.zeros((6, 8), dtype=bool)] * 3, None, FOCUS)
-    assert np.linalg.norm(found.xyz - FOCUS, axis=1) == pytest.approx(1.01 * 7.2)
+def test_without_a_ground_all_are_on_the_sphere() -> None:
+    cameras = [look_at("a", (-0.5, 0.0, 2.2), 8, 6, 8.0), look_at("b", (0.5, 0.0, 2.2), 8, 6, 8.0)]
+    found = backdrop(cameras, [np.zeros((6, 8), dtype=bool)] * 2, None, FOCUS, 3.0)
+    assert np.linalg.norm(found.xyz - FOCUS, axis=1) == pytest.approx(3.0)
     assert (found.depth > 0).all()
+
+
+def test_the_scene_goes_on_as_far_as_most_points_and_behind_all_cameras() -> None:
+    cameras = [
+        look_at("a", (0.0, 0.0, 1.2), 8, 6, 8.0),
+        look_at("b", (0.1, 0.0, 1.2), 8, 6, 8.0),
+        look_at("c", (0.0, 0.0, -0.8), 8, 6, 8.0),
+    ]
+    median = np.hypot(2.0, 0.1)  # of the distances 2, 2.0025 and 4
+    assert far_radius(cameras, np.zeros((0, 3)), FOCUS) == pytest.approx(max(FAR * median, 1.01 * 4.0))
+    assert far_radius(cameras[:2], np.zeros((0, 3)), FOCUS) == pytest.approx(FAR * (2.0 + median) / 2)
+    line = FOCUS + np.linspace(0, 10, 1001)[:, None] * np.array([0.6, 0.0, 0.8])
+    assert far_radius(cameras, line, FOCUS) == pytest.approx(REACHED / 10)
+    assert far_radius(cameras, 0.1 * (line - FOCUS) + FOCUS, FOCUS) == pytest.approx(1.01 * 4.0)
 
 
 def test_a_point_takes_the_pixels_around_it() -> None:

@@ -15,17 +15,17 @@ from trackersplat.captures.camera import Camera, centers
 from trackersplat.training.points.fusion import Surface
 from trackersplat.training.points.ground import Plane
 
-FAR = 1.5  # radius of the sphere behind everything, over the median distance of the cameras from the focus
+FAR = 1.5  # radius of the sphere behind everything, over the median distance of the cameras from the focus, where no points tell
+REACHED = 90.0  # percent of the points that are within the sphere, where there are some; the rest may be wrong
+FEWEST = 100  # points that tell
 BESIDE = 4  # pixels around a point that count as taken
 
 
-def backdrop(cameras: Sequence[Camera], taken: Sequence[np.ndarray], ground: Plane | None, focus: np.ndarray) -> Surface:
+def backdrop(cameras: Sequence[Camera], taken: Sequence[np.ndarray], ground: Plane | None, focus: np.ndarray, radius: float) -> Surface:
     """The pixels that are not ``taken`` (per camera (H, W) bool at its size), each where its ray first meets the ground or the sphere.
 
-    The sphere around ``focus`` (3,) is as large as FAR says, or as it must be for all cameras to stand inside.
+    The sphere of ``radius`` around ``focus`` (3,) must hold all cameras.
     """
-    distances = np.linalg.norm(centers(cameras) - focus, axis=1)
-    radius = max(FAR * float(np.median(distances)), 1.01 * float(distances.max()))
     parts = []
     for view, (camera, mask) in enumerate(zip(cameras, taken, strict=True)):
         row, column = np.nonzero(~mask)
@@ -38,6 +38,15 @@ def backdrop(cameras: Sequence[Camera], taken: Sequence[np.ndarray], ground: Pla
         parts.append((xyz, np.full(len(row), view), np.stack((column, row), axis=1), depth))
     xyz, views, pixels, depths = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Surface(xyz, views, pixels, depths, np.zeros(len(xyz), dtype=np.int64))
+
+
+def far_radius(cameras: Sequence[Camera], xyz: np.ndarray, focus: np.ndarray) -> float:
+    """How far from the ``focus`` (3,) the scene goes on: as far as most of its points (N, 3), and behind all cameras."""
+    distances = np.linalg.norm(centers(cameras) - focus, axis=1)
+    reach = FAR * float(np.median(distances))
+    if len(xyz) >= FEWEST:
+        reach = float(np.percentile(np.linalg.norm(xyz - focus, axis=1), REACHED))
+    return max(reach, 1.01 * float(distances.max()))
 
 
 def shown_at(xyz: np.ndarray, camera: Camera) -> np.ndarray:

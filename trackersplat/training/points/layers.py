@@ -13,7 +13,7 @@ import numpy as np
 
 from trackersplat.captures.camera import centers
 from trackersplat.captures.capture import Capture, PointCloud
-from trackersplat.training.points.backdrop import backdrop, shown_at
+from trackersplat.training.points.backdrop import backdrop, far_radius, shown_at
 from trackersplat.training.points.fusion import Surface
 from trackersplat.training.points.ground import find_ground
 from trackersplat.training.points.movers import mover_mask, spread_frames
@@ -58,7 +58,7 @@ def layers(
         shown_at(surface.xyz, camera) if mask is None else shown_at(surface.xyz, camera) | mask
         for camera, mask in zip(own, moving, strict=True)
     ]
-    return surface, backdrop(own, taken, ground, focus), hull
+    return surface, backdrop(own, taken, ground, focus, far_radius(own, surface.xyz, focus)), hull
 
 
 def _mover(capture: Capture, camera: int, frame: int, image: np.ndarray) -> np.ndarray:
