@@ -14,7 +14,7 @@ from trackersplat.training.first_frame import FEW_VIEWS_OPACITY, FirstFrameSetti
 from trackersplat.training.points.dense import PointSettings, first_points
 from trackersplat.training.points.patchmatch import patchmatch
 from trackersplat.training.points.sweep import View, sweep
-from trackersplat.training.points.views import far_apart, unproject
+from trackersplat.training.points.views import common_focus, far_apart, unproject
 from trackersplat.training.regularise import Regularisation
 
 
@@ -96,7 +96,7 @@ def test_only_few_cameras_whose_neighbours_see_things_differently_are_far_apart(
     assert not far_apart(_wide_capture().cameras[:1])
 
 
-def test_points_of_far_apart_cameras_lie_on_the_surfaces() -> None:
+def test_points_of_far_apart_cameras_lie_on_the_surfaces_or_far_behind_them() -> None:
     capture = _wide_capture()
     cloud = first_points(capture, capture.training_cameras, 0, PointSettings(count=3000))
     assert 1500 < len(cloud.xyz) <= 3000
@@ -107,8 +107,14 @@ def test_points_of_far_apart_cameras_lie_on_the_surfaces() -> None:
         inside = np.flatnonzero((uv >= 0).all(axis=1) & (uv[:, 0] < 160) & (uv[:, 1] < 120))
         column, row = uv[inside].astype(int).T
         wrong[inside] = np.minimum(wrong[inside], np.abs(depth[inside] / truth[row, column] - 1))
-    assert np.median(wrong) < 0.01
-    assert (wrong < 0.05).mean() > 0.9
+    focus = common_focus(list(capture.cameras))
+    assert focus is not None
+    distance = np.linalg.norm(cloud.xyz - focus, axis=1)
+    nearest = 1.01 * max(np.linalg.norm(camera.center - focus) for camera in capture.cameras)
+    behind = np.abs(distance - nearest) < 1e-4 * nearest  # all points are nearer than the cameras, so the sphere just holds these
+    assert 0.02 < behind.mean() < 0.3  # what one camera alone sees
+    assert np.median(wrong[~behind]) < 0.01
+    assert (wrong[~behind] < 0.05).mean() > 0.9
 
 
 def test_few_views_far_apart_get_plain_colours_and_a_price_for_opacity() -> None:

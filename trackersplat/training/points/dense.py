@@ -17,8 +17,9 @@ import torch
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
 from trackersplat.errors import InputError
-from trackersplat.training.points.fusion import AGREEING, TOLERANCE, Surface, fuse
+from trackersplat.training.points.fusion import AGREEING, TOLERANCE, Surface, chance, fuse
 from trackersplat.training.points.gaps import fill_gaps
+from trackersplat.training.points.layers import layers
 from trackersplat.training.points.patchmatch import patchmatch
 from trackersplat.training.points.rig import surrounding_rig
 from trackersplat.training.points.surround import floating, foreground_hull, shell_points
@@ -73,9 +74,11 @@ def sweep_points(
         count = "one training camera" if cameras else "no training camera"
         raise InputError(f"{capture.name} has {count}; first points need at least 2: add cameras, or hold fewer out.")
     images = {i: capture.image(i, frame) for i in cameras}
+    pictures = [_resized(images[i], settings.max_side) for i in cameras]
     ranges = [depth_range(capture, list(cameras), i) for i in cameras]
     views = [_view(capture.cameras[i], images[i], settings.max_side) for i in cameras]
-    slanted = settings.matching == "patches" or (settings.matching == "auto" and far_apart([capture.cameras[i] for i in cameras]))
+    wide = far_apart([capture.cameras[i] for i in cameras])
+    slanted = settings.matching == "patches" or (settings.matching == "auto" and wide)
     if not slanted:
         coarse = [_view(capture.cameras[i], images[i], _COARSE_SIDE) for i in cameras]
         yield f"depth range of {len(cameras)} views"
@@ -86,12 +89,19 @@ def sweep_points(
         for depth_map in found:
             maps.append(depth_map)
             yield f"depth of view {len(maps)} of {len(views)}"
+    around: list[PointCloud] = []
     if slanted:
         depths = [np.where(m.mismatch < MISMATCH, m.depth, 0) for m in maps]
         surface = fuse([v.camera for v in views], depths, SLANTED_TOLERANCE, 1 if len(views) <= FEW else AGREEING)
+        if wide and len(surface.xyz):
+            yield "ground and backdrop"
+            doubt = chance([v.camera for v in views], depths, SLANTED_TOLERANCE)
+            most = round(HULL_SHARE * settings.count)
+            surface, behind, mover = layers(capture, cameras, frame, views, pictures, surface, doubt, most)
+            share = len(behind.xyz) / sum(v.gray.size for v in views)
+            around = [mover, _thin(behind, pictures, round(share * (settings.count - len(mover.xyz))), settings.seed)]
     else:
         surface = fuse([v.camera for v in views], [m.depth for m in maps], TOLERANCE)
-    around: list[PointCloud] = []
     rig = surrounding_rig([capture.cameras[i] for i in cameras])
     if rig is not None:
         yield "what surrounds the rig"
@@ -110,7 +120,7 @@ def sweep_points(
         raise InputError(
             f"{capture.name}, frame {frame + 1}: no two views agree on any surface; check the calibration, or give the capture points."
         )
-    cloud = _thin(surface, [_resized(images[i], settings.max_side) for i in cameras], settings.count - found_around, settings.seed)
+    cloud = _thin(surface, pictures, settings.count - found_around, settings.seed)
     if found_around:
         clouds = (*around, cloud)
         cloud = PointCloud(np.concatenate([c.xyz for c in clouds]), np.concatenate([c.rgb for c in clouds]))

@@ -59,6 +59,31 @@ def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: flo
     )
 
 
+def chance(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float) -> float:
+    """Which part of the pairs of pixels that agree within ``tolerance``, as `fuse` asks, would do so by chance; 1 if none agree.
+
+    Depths that are found by chance are about as likely to differ by two to four times the tolerance as by no more than half of that,
+    true ones hardly ever do: half of the pairs between (which are as many as fit twice into the tolerated range) are expected within it.
+    """
+    agreeing = beside = 0
+    for camera, depth in zip(cameras, depths, strict=True):
+        row, column = np.nonzero(depth > 0)
+        z = depth[row, column].astype(np.float64)
+        local = np.stack(((column + 0.5 - camera.cx) / camera.fx * z, (row + 0.5 - camera.cy) / camera.fy * z, z), axis=1)
+        points = (local - camera.translation) @ camera.rotation
+        for other, theirs in zip(cameras, depths, strict=True):
+            if other is camera:
+                continue
+            uv, seen = other.project(points)
+            inside = (seen > 0) & (uv >= 0).all(axis=1) & (uv[:, 0] < other.width) & (uv[:, 1] < other.height)
+            u, v = uv[inside].astype(np.intp).T
+            found = theirs[v, u]
+            error = np.abs(found[found > 0] / seen[inside][found > 0] - 1)
+            agreeing += int((error <= tolerance).sum())
+            beside += int(((error > 2 * tolerance) & (error <= 4 * tolerance)).sum())
+    return min(0.5 * beside / agreeing, 1.0) if agreeing else 1.0
+
+
 @numba.njit(cache=True)
 def _fuse_view(
     view: int,

@@ -31,10 +31,10 @@ def foreground_hull(
     cameras, images = [cameras[i] for i in own], [images[i] for i in own]
     foreground = [mask for mask in masks if mask is not None]
     if len(own) < 2 or count < 1:
-        return _no_points()
+        return no_points()
     xyz, width = hull_surface(cameras, foreground, rig)
     if not len(xyz):
-        return _no_points()
+        return no_points()
     seen = visible_from(xyz, width, cameras)
     chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(seen.any(axis=0)))[:count])
     rgb, votes = median_colours(xyz[chosen], cameras, images, foreground, seen[:, chosen])
@@ -60,7 +60,7 @@ def shell_points(
     ]
     shell = find_shell(views, small, rig) if count > 0 else None
     if shell is None:
-        return _no_points(), None
+        return no_points(), None
     background = [np.ones(image.shape[:2], dtype=bool) if mask is None else ~mask for mask, image in zip(hidden, images, strict=True)]
     _, votes = median_colours(shell.points(spread_directions(4096)), cameras, images, background)
     share = max(float((votes > 0).mean()), 0.01)  # of the sphere that any view sees
@@ -94,5 +94,6 @@ def _widened(mask: np.ndarray) -> np.ndarray:
     return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), dtype=np.uint8)) > 0
 
 
-def _no_points() -> PointCloud:
+def no_points() -> PointCloud:
+    """None at all."""
     return PointCloud(np.zeros((0, 3), dtype=np.float32), np.zeros((0, 3), dtype=np.uint8))
