@@ -27,10 +27,12 @@ from trackersplat.motion.affine import (
 )
 from trackersplat.rendering.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.stored import EXACT
+from trackersplat.tracking.tracker import DenseTracks, TrackerInfo
 
 LINEAR = np.array(((1.03, -0.08), (0.05, 0.96)))
 SHIFT = np.array((2.7, -1.3))
+DIS = tracker_info("dis")
 
 
 def affine_positions(camera: Camera, linear: np.ndarray = LINEAR, shift: np.ndarray = SHIFT) -> np.ndarray:
@@ -48,9 +50,9 @@ def of_view(result: AffineMotion, view: int) -> AffineMotion:
 
 
 def measure_view(
-    gaussians: Gaussians, camera: Camera, positions: np.ndarray, v: np.ndarray, c: np.ndarray, core: float = 1.0
+    gaussians: Gaussians, camera: Camera, positions: np.ndarray, v: np.ndarray, c: np.ndarray, core: float = 1.0, info: TrackerInfo = DIS
 ) -> tuple[AffineMotion, Visibility]:
-    tracks = DenseTracks(0, tuple(range(1, len(positions) + 1)), positions, v, c, tracker_info("dis"))
+    tracks = DenseTracks(0, tuple(range(1, len(positions) + 1)), positions, v, c, info)
     affine, seen = measure_views(PortableRasterizer(), gaussians, [camera], [tracks], core)
     return of_view(affine, 0), Visibility(seen.weight[0], seen.behind[0], seen.surface[0])
 
@@ -169,15 +171,18 @@ def test_one_pass_over_all_targets_equals_one_pass_each(cloud: Gaussians, camera
 FRONT = Camera("front", 64, 48, np.array(((60.0, 0, 32), (0, 60.0, 24), (0, 0, 1))), np.eye(4))
 
 
-def test_a_trusted_position_counts_a_tenth_where_the_point_is_hidden(cloud: Gaussians, cameras: list[Camera]) -> None:
+@pytest.mark.parametrize(("info", "counts"), [(DIS, 0.1), (EXACT, 1.0), (replace(DIS, hidden=0.4), 0.4)])
+def test_a_trusted_position_of_a_hidden_point_counts_as_the_tracker_says(
+    info: TrackerInfo, counts: float, cloud: Gaussians, cameras: list[Camera]
+) -> None:
     camera = cameras[0]
     positions = affine_positions(camera).astype(np.float32)[None]
     ones = np.ones(positions.shape[:3], dtype=np.float32)
     seen, hidden, lost = (
-        measure_view(cloud, camera, positions, v, c)[0].weight for v, c in ((ones, ones), (0 * ones, ones), (ones, 0 * ones))
+        measure_view(cloud, camera, positions, v, c, info=info)[0].weight for v, c in ((ones, ones), (0 * ones, ones), (ones, 0 * ones))
     )
     assert seen.max() > 1
-    torch.testing.assert_close(hidden, 0.1 * seen)
+    torch.testing.assert_close(hidden, counts * seen)
     assert not lost.any()
 
 

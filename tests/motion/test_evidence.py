@@ -15,15 +15,18 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.motion import estimate
-from trackersplat.motion.affine import AffineMotion, Visibility
+from trackersplat.motion.affine import AffineMotion, Visibility, measure_views
 from trackersplat.motion.estimate import _measured_rotations, _motions, _Scene
-from trackersplat.motion.evidence import Evidence, _variance
+from trackersplat.motion.evidence import Evidence, _variance, gather, obliqueness
 from trackersplat.motion.motion import Carried, Motion
 from trackersplat.motion.propagate import Field, propagate
 from trackersplat.motion.quaternions import quaternion_to_rotation_vector
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.symmetric import DIAGONAL
 from trackersplat.motion.triangulate import triangulate
+from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.tracking.registry import tracker_info
+from trackersplat.tracking.tracker import DenseTracks
 
 SETTINGS = MotionSettings()
 GOOD = 0.09  # px^2, of a good track
@@ -108,6 +111,39 @@ def test_a_view_has_no_say_about_what_it_hardly_tracks_and_does_not_show_what_is
     assert (rough == 0).all()
     assert torch.isfinite(variance[0, 0]).tolist() == [True, False, False, False, False, True]
     assert shown[0].tolist() == [True, True, True, False, False, False]
+
+
+def test_the_word_of_a_view_fades_with_its_share_of_the_best_views_sight() -> None:
+    area = torch.tensor([[4.0, 0.0, 0.3], [2.0, 0.0, 0.3], [0.0, 0.0, 0.03]])
+    expected = torch.tensor([[1.0, 0.02**-4, 1.0], [16.0, 0.02**-4, 1.0], [0.02**-4, 0.02**-4, 1e4]])
+    torch.testing.assert_close(obliqueness(area, 4.0), expected)
+    assert (obliqueness(area, 0.0) == 1).all()
+
+
+def test_a_disc_is_told_by_those_who_see_it_from_the_front_however_far_they_are() -> None:
+    """Three views in one plane with the disc's normal: from the front, twice as far, and 75 degrees aside."""
+
+    def camera(name: str, degrees: float, distance: float) -> Camera:
+        turn = Rotation.from_euler("y", degrees, degrees=True).as_matrix()
+        pose = np.eye(4)
+        pose[:3, :3], pose[2, 3] = turn, distance
+        return Camera(name, 128, 96, np.array([[400.0, 0, 64], [0, 400.0, 48], [0, 0, 1.0]]), pose)
+
+    cameras = [camera("front", 0.0, 3.0), camera("far", 0.0, 6.0), camera("aside", 75.0, 3.0)]
+    disc = replace(
+        gaussians_at(np.zeros((1, 3))), log_scales=torch.log(torch.tensor([[0.12, 0.12, 0.005]])), opacity_logits=torch.tensor([3.0])
+    )
+    rows, columns = np.mgrid[:96, :128].astype(np.float32) + np.float32(0.5)
+    ones = np.ones((1, 96, 128), np.float32)
+    tracks = [DenseTracks(0, (1,), np.stack((columns, rows), -1)[None], ones, ones, tracker_info("dis"))] * 3
+    rasterizer = PortableRasterizer()
+    alike, told = (gather(rasterizer, disc, cameras, tracks, replace(SETTINGS, frontal=power)) for power in (0.0, 4.0))
+    weight = measure_views(rasterizer, disc, cameras, tracks, SETTINGS.core)[1].weight[:, 0].double()
+    area = weight * torch.tensor([3.0, 6.0, 3.0]).double() ** 2
+    ratio = (told.variance / alike.variance)[:, 0, 0].double()
+    torch.testing.assert_close(ratio, (area.max() / area) ** 4, rtol=1e-4, atol=0)
+    assert ratio[:2].max() < 1.5
+    assert ratio[2] > 20
 
 
 def test_neighbours_count_by_distance_and_colour_and_a_pixel_is_that_of_the_sharpest_view() -> None:

@@ -34,7 +34,7 @@ MAX_CAMERAS = 10_000
 MAX_CAMERA_ID = 999_999
 # m. Some cameras stand within the wall that others see, and seen by few it comes out in front of a held-out one: a veil over its picture.
 # Nobody plays so near to a camera. The published rasteriser draws nothing nearer than 0.2 m, which is not enough.
-NEAR = 0.5
+NEAR = 0.8
 POINTS_FILE = "init_pt_cld.npz"
 STILL_PX, MOVES_PX = 0.01, 1.0  # how far a camera may seem to move: unnoticed below the first, refused above the second
 RIGID = 1e-3  # tolerance of R R^T = 1, as of Camera

@@ -38,7 +38,8 @@ class FirstFrameSettings:
     sh_raise: float = 0.0  # part of the steps after which the colours get one band more, from degree 0 on; 0: all from the start
     points: PointSettings = field(default_factory=PointSettings)
     densify: DensifySettings = field(default_factory=DensifySettings)
-    rates: LearningRates = field(default_factory=LearningRates)
+    # Means that go half as far stay nearer to the surface that the first points lie on, and the picture is as good.
+    rates: LearningRates = field(default_factory=lambda: LearningRates(means=8e-4, means_end=2e-5))
     photometric: PhotometricSettings = field(default_factory=PhotometricSettings)
     regularisation: Regularisation = field(default_factory=Regularisation)
     pixels_per_gaussian: float = 16.0  # of all training views together, at least

@@ -29,7 +29,7 @@ class RefineSettings:
     # The motion turns Gaussians better than a few images do; their colours change more than their places.
     rates: LearningRates = field(default_factory=lambda: LearningRates(quats=6e-3, sh_dc=1e-2))
     static_pace: float = 0.02  # of the static, whose places are known: they learn from every frame a little, and flicker less than the rest
-    average: float = 0.3  # the result is the mean over this last part of the steps: single views pull less at it, and it flickers less
+    average: float = 0.2  # the result is the mean over this last part of the steps: single views pull less at it, and it flickers less
     stiffness: float = 0.01  # weight of `Stiffness`: neighbours are corrected alike; 0 leaves it out
     exchange: ExchangeSettings = field(default_factory=ExchangeSettings)  # of faint Gaussians for what appears
     report_every: int = 10  # steps between two records
