@@ -136,7 +136,7 @@ def _motions(
     shown = evidence.shown.repeat(1, targets)
     variance = evidence.variance.flatten(1, 2)
     displacement = evidence.displacement.flatten(1, 2)
-    solved = triangulate(cameras, scene.means, displacement, variance, evidence.surface)
+    solved = triangulate(cameras, scene.means, displacement, evidence.oblique.repeat(1, targets) * variance, evidence.surface)
     earlier = torch.zeros_like(scene.means) if carried is None else carried.withheld.double().repeat(targets, 1)
     static, measured = still_and_trusted(solved, evidence.moved.flatten(1, 2), variance, shown, earlier, scene.pixel, settings)
     withheld = torch.where(static[:, None], torch.where(measured[:, None], solved.translation, 0.0) + earlier, 0.0)
@@ -149,7 +149,8 @@ def _motions(
     below = evidence.surface.double().sum(0).repeat(targets, 1) / shown.sum(0).clamp_min(1)[:, None]
     turn, turn_precision = _measured_rotations(scene, scene.means + below, translation, precision, settings)
     found = measured.nonzero()[:, 0]
-    variance, rough = variance[:, found], evidence.rough.flatten(1, 2)[:, found]
+    oblique = evidence.oblique[:, found % count]
+    variance, rough = oblique * variance[:, found], oblique * evidence.rough.flatten(1, 2)[:, found]
     noise = noise_shares(solved.residual_px[found], solved.views[found], variance, rough, found, targets, count)
     views_of_found = displacement[:, found], rough + noise.float() * (variance - rough), evidence.surface[:, found % count]
     for _ in range(_TURNS):

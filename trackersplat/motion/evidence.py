@@ -29,10 +29,11 @@ class Evidence:
     moved: Tensor  # (V, F, N) px, of the mean or of the footprint's rim
     shown: Tensor  # (V, N) bool: seen in the base frame, whether or not its tracks reach the target
     surface: Tensor  # (V, N, 3) scene units from the mean to the point of the surface that hides it or is its own
+    oblique: Tensor  # (V, N) from 1 on: by how much the variance is larger where things turn, see `obliqueness`
 
     def targets(self, chosen: slice) -> Evidence:
         displacement, variance, rough, moved = (values[:, chosen] for values in (self.displacement, self.variance, self.rough, self.moved))
-        return Evidence(displacement, variance, rough, moved, self.shown, self.surface)
+        return Evidence(displacement, variance, rough, moved, self.shown, self.surface, self.oblique)
 
 
 def _check(cameras: Sequence[Camera], tracks: Sequence[DenseTracks]) -> None:
@@ -56,16 +57,15 @@ def gather(
         area = seen.weight * _pixel_area(gaussians, cameras[views])
         parts.append((affine.displacement, variance, rough, moved, shown, torch.where(shown[..., None], seen.surface, 0.0), area))
     displacement, variance, rough, moved, shown, surface, area = (torch.cat(values) for values in zip(*parts, strict=True))
-    oblique = obliqueness(area, settings.frontal)[:, None]
-    return Evidence(displacement, variance * oblique, rough * oblique, moved, shown, surface)
+    return Evidence(displacement, variance, rough, moved, shown, surface, obliqueness(area, settings.frontal))
 
 
 def obliqueness(area: Tensor, power: float) -> Tensor:
-    """(V, N) from 1 on: how much larger the variance of a view's word about a Gaussian is than if it saw it as well as the best one does.
+    """(V, N) from 1 on: how much larger the variance of a view's word about a moving Gaussian is than if it saw it as well as the best one.
 
     ``area`` (V, N) is what each sees of it, in squared scene units. At a grazing angle little is seen, the rest being turned away or
     behind what is nearer, and the rays through the mean meet the surface far from it: what they show moves differently where things
-    turn. That costs more than noise, hence the ``power``.
+    turn. That costs more than noise, hence the ``power``. Whether something stands still, all can tell.
     """
     share = area / area.amax(0).clamp_min(1e-30)
     return share.clamp_min(_LEAST_SHARE) ** -power
