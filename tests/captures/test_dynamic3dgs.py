@@ -41,7 +41,7 @@ def test_an_asymmetric_point_projects_as_in_the_cameras_that_were_written(folder
         expected, depth = files.ring()[int(camera.name[3:])].project(POINT)
         np.testing.assert_allclose(camera.project(POINT)[0], expected, atol=1e-9)
         assert depth > 0
-        assert camera.near == 0.5
+        assert camera.near == 0.8
 
 
 def test_every_camera_gets_its_own_images_and_masks(folder: Path):

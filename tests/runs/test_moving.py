@@ -44,10 +44,11 @@ def estimated(tracks: Sequence[tuple[int, DenseTracks]], carried: Carried | None
 
 
 def carried_along() -> Carried:
-    """A velocity to the left of the plate, which the batch before is sure of."""
-    count, velocity = len(PLATE_ALONE), torch.zeros(len(PLATE_ALONE), 3)
+    """A velocity to the left of the plate, which the batch before is sure of, and a little way up that it withheld."""
+    withheld, velocity, spin = torch.zeros(3, len(PLATE_ALONE), 3)
+    withheld[PLATE_ALONE] = torch.tensor((0.0, -0.002, 0.0))
     velocity[PLATE_ALONE] = torch.tensor((-0.1, 0.0, 0.0))
-    return Carried(torch.zeros(count, 3), velocity, torch.zeros(count, 3), PLATE_ALONE.float())
+    return Carried(withheld, velocity, spin, PLATE_ALONE.float())
 
 
 @pytest.fixture(autouse=True)
