@@ -20,13 +20,16 @@ from trackersplat.runs.run import Run
 from trackersplat.runs.settings import ReconstructSettings
 from trackersplat.training.densify import DensifySettings
 from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
-from trackersplat.training.optimiser import TrainingViews
+from trackersplat.training.optimiser import LearningRates, TrainingViews
 from trackersplat.training.photometric import AffineFit, ColourAffines, PhotometricSettings, transform
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.progress import Progress
 from trackersplat.training.refine import RefineSettings, refine_frame
 
-SETTINGS = FirstFrameSettings(steps=150, points=PointSettings(count=1200), densify=DensifySettings(every=50, cap=1500))
+# Few steps, so the means go as far as they do in every other optimisation.
+SETTINGS = FirstFrameSettings(
+    steps=150, points=PointSettings(count=1200), densify=DensifySettings(every=50, cap=1500), rates=LearningRates()
+)
 GAINS = np.array([0.80, 1.15, 0.90, 1.0, 1.25, 0.85, 1.05])  # per camera; that of the held-out camera 3 is 1
 
 

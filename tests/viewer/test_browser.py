@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDTH, HEIGHT = 1000, 640
 PANEL = 344  # pixels of the docked panel on the right
 TOAST = (330, 180)  # pixels of the top left corner that Chromium's software-GL notice covers
-TIMELINE = 200  # pixels at the bottom
+TIMELINE = 216  # pixels at the bottom
 
 
 @pytest.fixture(scope="module")

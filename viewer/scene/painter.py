@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PREFETCHED = 4  # photographs decoded ahead while playing
 DIM = 0.4  # brightness of a frame that stands in for one that is not reconstructed
-TIMELINE_HEIGHT = 196  # pixels at the bottom of the page that the timeline covers
+TIMELINE_HEIGHT = 212  # pixels at the bottom of the page that the timeline covers
 MIN_PAGE_HEIGHT = 480  # below it the picture takes the whole page
 
 
