@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from scipy.optimize import minimize
 
 from trackersplat.captures.camera import centers
+from trackersplat.training.points.laid_upon import OUTSIDE, laid_upon
 from trackersplat.training.points.shell import spread_directions
 from trackersplat.training.points.sweep import View
 
@@ -25,13 +25,11 @@ ABOVE = 0.02  # of that distance: how far every camera stands above the ground, 
 HALF = 0.8  # half side of the compared square, over the same distance
 CELLS = 64  # along a side of it
 WINDOW = 5  # cells, side of the square over which pictures are correlated
-KNOWN = 0.7  # share of that square that a view must see
 SHARED = 0.03  # of the square, which two views must see at least
 FLAT = 3.0  # grey levels: standard deviation below which a window says nothing
 STARTS, EVALUATIONS = 16, 80  # best planes that are refined, and tries for each
 APART = 4.0, 0.06  # degrees, and part of the distance: two starts differ by one of them
 AGREED = 0.09  # agreement from which on the plane is believed; noise reaches 0.08
-_OUTSIDE = -4000.0  # marks samples that are hidden or beyond the border; far below any grey level
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +58,7 @@ def find_ground(views: Sequence[View], hidden: Sequence[np.ndarray | None], focu
         return None
     grays = []
     for view, mask in zip(views, hidden, strict=True):
-        grays.append(view.gray if mask is None else np.where(mask, np.float32(_OUTSIDE), view.gray))
+        grays.append(view.gray if mask is None else np.where(mask, np.float32(OUTSIDE), view.gray))
     directions = spread_directions(DIRECTIONS)
     directions = directions[directions @ up > np.cos(np.radians(TILT)) * np.linalg.norm(up)]
     tried = []
@@ -82,31 +80,13 @@ def agreement(
 ) -> float:
     """Sum over the pairs of views of the correlation of what they show of a plane around the foot of ``focus``, mean over the square.
 
-    With z_i the normalised pictures, the sum over all pairs of z_i z_j is ((sum z_i)^2 - sum z_i^2) / 2. What only one view sees adds 0,
-    so that a plane gains by being seen by many. 0 where hardly anything is shared.
+    What only one view sees adds 0, so that a plane gains by being seen by many. 0 where hardly anything is shared.
     """
     across, along = _tangents(normal)
     side = np.linspace(-HALF * distance, HALF * distance, CELLS)
     x, y = (grid.reshape(-1, 1) for grid in np.meshgrid(side, side))
     points = focus - (focus @ normal - offset) * normal + x * across + y * along
-    box = (WINDOW, WINDOW)
-    sums, squares, votes = (np.zeros((CELLS, CELLS), dtype=np.float32) for _ in range(3))
-    for view, gray in zip(views, grays, strict=True):
-        uv, depth = view.camera.project(points)
-        uv[depth <= view.camera.near] = _OUTSIDE
-        at = np.clip(uv - 0.5, -1e4, 1e5).astype(np.float32).reshape(CELLS, CELLS, 2)
-        sample = cv2.remap(gray, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=_OUTSIDE)
-        valid = (sample >= 0).astype(np.float32)
-        sample = sample * valid
-        share = cv2.blur(valid, box)
-        some = np.maximum(share, 1e-3)
-        mean = cv2.blur(sample, box) / some
-        variance = np.maximum(cv2.blur(sample * sample, box) / some - mean * mean, 0)
-        valid *= share > KNOWN
-        shown = valid * (sample - mean) / np.sqrt(variance + FLAT * FLAT)
-        sums += shown
-        squares += shown * shown
-        votes += valid
+    sums, squares, votes = laid_upon(views, grays, points, (CELLS, CELLS), WINDOW, FLAT)
     if float((votes > 1.5).mean()) < SHARED:
         return 0.0
     return float((sums * sums - squares).mean()) / 2

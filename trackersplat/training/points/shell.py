@@ -18,6 +18,7 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
+from trackersplat.training.points.laid_upon import OUTSIDE, laid_upon
 from trackersplat.training.points.rig import Rig
 from trackersplat.training.points.semiglobal import aggregate, best_plane
 from trackersplat.training.points.sweep import View
@@ -26,7 +27,6 @@ ROWS, COLUMNS = 160, 320  # of the panorama
 SPHERES = 80
 NEAR, FAR = 0.4, 6.0  # smallest and largest radius, relative to the rig's
 WINDOW = 7  # pixels of the panorama, side of the square over which patches are correlated
-KNOWN = 0.7  # share of that square that a view must see
 STEP_PENALTY, JUMP_PENALTY = 12, 60  # in units of the 8-bit cost
 FLAT = 1.5  # grey levels: standard deviation below which a patch says nothing
 DOUBT = 12  # ordered pairs of views without correlation that are added: two views agree by chance more easily than ten
@@ -36,7 +36,6 @@ NEIGHBOURS = 8
 ROUNDS = 14  # of reweighting
 SMOOTHNESS = 1.0  # of a bend, against the mean evidence of a node
 OUTLIER, CREASE = 1.5, 0.3  # spheres: misfit from which on evidence loses weight, bend from which on it counts as a crease
-_OUTSIDE = -4000.0  # marks samples that are hidden or beyond the border; far below any grey level
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +62,7 @@ def find_shell(views: Sequence[View], hidden: Sequence[np.ndarray | None], rig: 
     for view, mask in zip(views, hidden, strict=True):
         gray = view.gray.copy()
         if mask is not None:
-            gray[mask] = _OUTSIDE
+            gray[mask] = OUTSIDE
         grays.append(gray)
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)  # spheres in parallel are worth more than OpenCV's threads inside one
@@ -108,28 +107,9 @@ def spread_directions(count: int) -> np.ndarray:
 
 
 def _cost(views: Sequence[View], grays: Sequence[np.ndarray], points: np.ndarray) -> np.ndarray:
-    """(ROWS, COLUMNS) uint8: (1 - mean correlation of all pairs of views) / 2 around each of the points, 0 to 255.
-
-    With z_i the normalised patches, the sum over all pairs of z_i z_j is ((sum z_i)^2 - sum z_i^2) / 2: linear in the number of views.
-    """
-    sums, squares, votes = (np.zeros((ROWS, COLUMNS), dtype=np.float32) for _ in range(3))
+    """(ROWS, COLUMNS) uint8: (1 - mean correlation of all pairs of views) / 2 around each of the points, 0 to 255."""
+    sums, squares, votes = laid_upon(views, grays, points, (ROWS, COLUMNS), WINDOW, FLAT)
     box = (WINDOW, WINDOW)
-    for view, gray in zip(views, grays, strict=True):
-        uv, depth = view.camera.project(points)
-        uv[depth <= view.camera.near] = _OUTSIDE
-        at = np.clip(uv - 0.5, -1e4, 1e5).astype(np.float32).reshape(ROWS, COLUMNS, 2)
-        sample = cv2.remap(gray, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=_OUTSIDE)
-        valid = (sample >= 0).astype(np.float32)
-        sample *= valid
-        share = cv2.blur(valid, box)
-        some = np.maximum(share, 1e-3)
-        mean = cv2.blur(sample, box) / some
-        variance = np.maximum(cv2.blur(sample * sample, box) / some - mean * mean, 0)
-        valid *= share > KNOWN
-        normal = valid * (sample - mean) / np.sqrt(variance + FLAT * FLAT)
-        sums += normal
-        squares += normal * normal
-        votes += valid
     agreement = cv2.blur(sums * sums - squares, box) / (cv2.blur(votes * (votes - 1), box) + DOUBT)
     return np.clip(127.5 - 127.5 * agreement, 0, 255).astype(np.uint8)
 
