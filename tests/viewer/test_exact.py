@@ -14,7 +14,7 @@ import pytest
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
-from viewer.scene.exact import ExactView
+from viewer.scene.exact import MOST_RETURNS, SETTLING, ExactView
 from viewer.scene.painter import Picture
 from viewer.state import State, Store
 
@@ -142,23 +142,36 @@ def test_looking_through_a_camera_moves_the_page_there_and_moving_away_leaves_it
     wait_for(lambda: scene.view.rests)
     assert (page.images[-1] == 100).all()
 
-    def report(position: tuple[float, float, float]) -> None:
-        page.camera.position = np.array(position)
-        with contextlib.suppress(StopIteration):
-            page.moved[0](page.camera).send(None)
-
-    report((3.0, 0, 0))  # a message from before the page got there
+    report(page, (3.0, 0, 0))  # a message from before the page got there
     assert scene.store.state.camera == 0
-    report((0.0, 0, 0))
-    report((0.0, 0, 1e-4))  # rounding
+    report(page, (0.0, 0, 0))
+    report(page, (0.0, 0, 1e-4))  # rounding
     assert scene.store.state.camera == 0
-    report((0.0, 0, 0.5))  # the starting pose of a page that is still coming up
-    assert scene.store.state.camera == 0
-    assert np.allclose(page.camera.position, HOME.center)
-    report((0.0, 0, 0))
-    report((0.0, 0.5, 0))  # a drag
+    time.sleep(SETTLING + 0.05)
+    report(page, (0.0, 0.5, 0))  # a drag
     assert scene.store.state.camera is None
     assert np.allclose(page.camera.position, (0, 0.5, 1.3 * 0.4))  # out of the camera's frustum
+
+
+def test_a_page_that_comes_up_is_put_back_until_it_stays_or_someone_drags_on(scene: SimpleNamespace) -> None:
+    page = scene.page
+    scene.store.set(camera=0)
+    for own in ((3.2, -3, 2.7), (0.0, 0, 0.5)):  # viser's own viewpoint, the starting one
+        report(page, (0.0, 0, 0))
+        report(page, own)
+        assert scene.store.state.camera == 0
+        assert np.allclose(page.camera.position, HOME.center)
+    for _ in range(MOST_RETURNS):
+        report(page, (0.0, 0, 0))
+        report(page, (0.0, 0.5, 0))
+    assert scene.store.state.camera is None
+
+
+def report(page: FakePage, position: tuple[float, float, float]) -> None:
+    """The page tells where it is."""
+    page.camera.position = np.array(position)
+    with contextlib.suppress(StopIteration):
+        page.moved[0](page.camera).send(None)
 
 
 def test_a_closed_tab_ends_its_thread(scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,8 @@ STILL_AFTER = 0.2  # seconds without a change until the full picture is drawn
 QUALITY_MOVING, QUALITY_STILL = 60, 92  # JPEG
 MOVING_BUDGET = 1 / 15  # seconds a picture may take while things move
 SIZE_QUESTIONS = (0.4, 0.8, 2.0)  # seconds to wait before each
-SETTLING = 5.0  # seconds in which a new page may still apply its starting pose
+SETTLING = 1.0  # seconds that a new page must stay where it was put until a move is a person's
+MOST_RETURNS = 30  # times that a new page is put back; a drag that goes on for longer wins
 TRAIL_THICKNESS = 1.4  # pixels
 SMALLEST = 0.25  # of the full width and height
 MOST_PIXELS = 2_000_000  # of a still picture
@@ -57,9 +58,10 @@ class ExactView:
         self._trails = trails
         self._lines: viser.LineSegmentsHandle | None = None
         self._framing = framing
-        self._began = time.monotonic()
         self._through_camera: int | None = None  # the camera that the page was moved to
-        self._arrived = False  # the page reported the pose of the camera looked through
+        self._arrived_at: float | None = None  # since when the page reports the pose of the camera looked through
+        self._settled = False  # the page has had its picture and stays where it was put
+        self._returns = 0  # times that it was put back
         self._store = store
         self._painter = painter
         self._wake = threading.Event()
@@ -112,7 +114,7 @@ class ExactView:
 
     def _look_through(self, state: State) -> None:
         """Puts the page's own viewpoint where the camera is, so that leaving it starts from there."""
-        self._arrived = False
+        self._arrived_at = None
         page = self._client.camera
         left, self._through_camera = self._through_camera, state.camera
         if state.camera is None:
@@ -135,15 +137,22 @@ class ExactView:
         return camera.center + camera.rotation[2] * float(np.linalg.norm(self._framing.focus - camera.center))
 
     def _leave_if_moved(self, index: int) -> None:
-        """A drag, wheel or key that moves the viewpoint away from the camera's leads back to the free view."""
-        camera, page = self._painter.camera(index), self._client.camera
+        """A drag, wheel or key that moves the viewpoint away from the camera's leads back to the free view.
+
+        A page that comes up also moves by itself, to viser's own viewpoint and to the starting one, in any order with
+        ours and late on a busy machine: until it has settled it is put back instead.
+        """
+        camera, page, now = self._painter.camera(index), self._client.camera, time.monotonic()
         away = max(np.linalg.norm(page.position - camera.center), np.linalg.norm(page.look_at - self._target(camera)))
-        tolerance = 1e-3 * self._framing.extent
-        if away < tolerance:
-            self._arrived = True
-        elif time.monotonic() - self._began < SETTLING and np.linalg.norm(page.position - self._framing.start) < tolerance:
-            self._look_through(self._store.state)  # the page came up with its starting pose after ours
-        elif self._arrived:
+        if self.pictures and self._arrived_at is not None and now - self._arrived_at > SETTLING:
+            self._settled = True
+        if away < 1e-3 * self._framing.extent:
+            if self._arrived_at is None:
+                self._arrived_at = now
+        elif not self._settled and self._returns < MOST_RETURNS:
+            self._returns += 1
+            self._look_through(self._store.state)
+        elif self._arrived_at is not None:
             self._store.set(camera=None)
 
     # -- worker -------------------------------------------------------------------------------------------------------
