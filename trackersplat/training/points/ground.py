@@ -27,7 +27,7 @@ CELLS = 64  # along a side of it
 WINDOW = 5  # cells, side of the square over which pictures are correlated
 SHARED = 0.03  # of the square, which two views must see at least
 FLAT = 3.0  # grey levels: standard deviation below which a window says nothing
-STARTS, EVALUATIONS = 16, 80  # best planes that are refined, and tries for each
+STARTS, EVALUATIONS = 8, 80  # best planes that are refined, and tries for each
 APART = 4.0, 0.06  # degrees, and part of the distance: two starts differ by one of them
 AGREED = 0.09  # agreement from which on the plane is believed; noise reaches 0.08
 

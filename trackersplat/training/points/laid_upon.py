@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from trackersplat.captures.camera import Camera
 from trackersplat.training.points.sweep import View
 
 KNOWN = 0.7  # share of a window that a view must see
@@ -25,10 +26,9 @@ def laid_upon(
     sums, squares, votes = (np.zeros(shape, dtype=np.float32) for _ in range(3))
     box = (window, window)
     for view, gray in zip(views, grays, strict=True):
-        uv, depth = view.camera.project(points)
-        uv[depth <= view.camera.near] = OUTSIDE
-        at = np.clip(uv - 0.5, -1e4, 1e5).astype(np.float32).reshape(*shape, 2)
-        sample = cv2.remap(gray, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE)
+        sample = cv2.remap(
+            gray, *_places(view.camera, points, shape), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE
+        )
         valid = (sample >= 0).astype(np.float32)
         sample = sample * valid
         share = cv2.blur(valid, box)
@@ -41,3 +41,16 @@ def laid_upon(
         squares += normal * normal
         votes += valid
     return sums, squares, votes
+
+
+def _places(camera: Camera, points: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows, float32 of ``shape``, that `cv2.remap` takes the points from; OUTSIDE before the near plane.
+
+    `Camera.project` in one product over coordinates that lie together: thousands of planes are tried.
+    """
+    projection = camera.K @ camera.world_to_camera[:3]
+    x, y, depth = projection[:, :3] @ points.T + projection[:, 3:]
+    seen = depth > camera.near
+    safe = np.where(seen, depth, 1.0)
+    column, row = (np.where(seen, np.clip(value / safe - 0.5, -1e4, 1e5), OUTSIDE).astype(np.float32).reshape(shape) for value in (x, y))
+    return column, row
