@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import uuid
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,10 @@ from typing import Any
 from trackersplat.errors import InputError
 
 JSON_LIMIT = 16 << 20  # bytes; a larger "settings" file is an accident or an attack
+# What zipfile and NumPy raise on an .npz that is damaged or not ours. MemoryError: a header claims more than there can be.
+NPZ_DAMAGE = (
+    OSError, EOFError, KeyError, ValueError, TypeError, OverflowError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @contextmanager

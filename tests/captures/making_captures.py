@@ -128,6 +128,7 @@ def rh20t_cameras() -> list[Filming]:
 
 
 def save_object(path: Path, value: object) -> None:
+    """As RH20T publishes its tables: a pickled object, which we read without unpickling."""
     np.save(path, np.array(value, dtype=object), allow_pickle=True)
 
 

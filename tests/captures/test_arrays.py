@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +47,12 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is missing"):
         read_arrays(tmp_path / "a.npz", LAYOUT)
+
+
+@pytest.mark.parametrize("count", [10**6, 10**17])
+def test_an_array_that_claims_more_than_it_holds_is_refused(tmp_path: Path, count: int) -> None:
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({count},), }}".encode().ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("flow.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(InputError, match=r"a\.npz cannot be read \(\w"):
+        read_arrays(tmp_path / "a.npz", {"flow": ("f", ("N",))})

@@ -161,6 +161,19 @@ def test_an_oblique_view_has_little_say_about_where_a_gaussian_goes(cameras: lis
     np.testing.assert_allclose(told, 0.0, atol=1e-5)
 
 
+def test_oblique_views_do_not_keep_a_motion_from_being_measured_that_the_others_agree_on(cameras: list[Camera]) -> None:
+    means, move = np.array([[0.1, 0.0, 0.2]]), np.array([[0.05, 0.1, -0.1]])
+    evidence = evidence_of(cameras, means, move, [True])
+    displacement = evidence.displacement.clone()
+    displacement[:3] += torch.tensor([[3.0, -2.0], [-3.0, 1.0], [2.0, 3.0]]).double()[:, None, None]  # px
+    wrong = replace(evidence, displacement=displacement)
+    oblique = torch.tensor([1e6, 1e6, 1e6, 1.0, 1.0])[:, None]
+    (equal,), (told,) = (solve(cameras, means, replace(wrong, oblique=factors)) for factors in (torch.ones(5, 1), oblique))
+    assert not equal.measured.any()
+    assert told.measured.all()
+    np.testing.assert_allclose(told.translation.numpy(), move, atol=1e-5)
+
+
 def test_neighbours_count_by_distance_and_colour_and_a_pixel_is_that_of_the_sharpest_view() -> None:
     rng = np.random.default_rng(1)
     means, colours = rng.uniform(-1, 1, (30, 3)).astype(np.float32).astype(np.float64), rng.uniform(0.3, 0.6, (30, 3))

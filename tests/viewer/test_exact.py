@@ -167,6 +167,16 @@ def test_a_page_that_comes_up_is_put_back_until_it_stays_or_someone_drags_on(sce
     assert scene.store.state.camera is None
 
 
+def test_a_page_that_has_settled_in_the_free_view_is_left_at_once(scene: SimpleNamespace) -> None:
+    wait_for(lambda: scene.view.rests)
+    time.sleep(SETTLING + 0.05)
+    report(scene.page, (0.0, 0, 0.5))
+    scene.store.set(camera=0)
+    report(scene.page, (0.0, 0, 0))
+    report(scene.page, (0.0, 0.5, 0))  # a drag
+    assert scene.store.state.camera is None
+
+
 def report(page: FakePage, position: tuple[float, float, float]) -> None:
     """The page tells where it is."""
     page.camera.position = np.array(position)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from trackersplat.errors import InputError
+from trackersplat.files import NPZ_DAMAGE
 
 MAX_BYTES = 4 << 30  # of all arrays of one file together, unpacked
 
@@ -32,7 +32,7 @@ def read_arrays(path: Path, layout: Layout) -> dict[str, np.ndarray]:
             raise ValueError(f"it claims {size:,} bytes, more than {MAX_BYTES:,}")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in layout}
-    except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
+    except NPZ_DAMAGE as error:
         raise InputError(f"{path} cannot be read ({error}): expected an .npz with {', '.join(layout)}.") from error
     sizes: dict[str, int] = {}
     for name, (kinds, shape) in layout.items():

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from trackersplat.errors import InputError, ShapeError
-from trackersplat.files import atomic_file
+from trackersplat.files import NPZ_DAMAGE, atomic_file
 from trackersplat.tracking.tracker import DenseTracks, as_array
 
 _MAX_POINTS = 2_000_000  # per camera; a file that claims more is not ours
 _MAX_CAMERAS = 1024
 _MAX_BYTES = 1 << 30  # of all cameras, unpacked
 _SHIFT_STEP = 1 / 16  # pixels
-_DAMAGE = (  # what reading a file that is not ours can raise
-    OSError, EOFError, KeyError, ValueError, TypeError, OverflowError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 _FIELDS = ("frames", "start", "shift", "visibility")
 
 
@@ -90,7 +86,7 @@ def read_point_tracks(path: Path) -> dict[str, PointTracks]:
     """
     try:
         return _read(path)
-    except _DAMAGE as error:
+    except NPZ_DAMAGE as error:
         raise InputError(f"{path} is not a readable file of point tracks ({error}); delete it and reconstruct its frame again.") from error
 
 

@@ -59,7 +59,7 @@ class ExactView:
         self._lines: viser.LineSegmentsHandle | None = None
         self._framing = framing
         self._through_camera: int | None = None  # the camera that the page was moved to
-        self._arrived_at: float | None = None  # since when the page reports the pose of the camera looked through
+        self._arrived_at: float | None = None  # since when the page is where it was put, or free to go anywhere
         self._settled = False  # the page has had its picture and stays where it was put
         self._returns = 0  # times that it was put back
         self._store = store
@@ -88,6 +88,8 @@ class ExactView:
         return self._wish().same_picture(self._complete)
 
     async def _on_camera(self, _: viser.CameraHandle) -> None:
+        if self.pictures and self._arrived_at is not None and time.monotonic() - self._arrived_at > SETTLING:
+            self._settled = True
         if self._store.state.camera is not None:
             self._leave_if_moved(self._store.state.camera)
         self._wake.set()
@@ -114,7 +116,7 @@ class ExactView:
 
     def _look_through(self, state: State) -> None:
         """Puts the page's own viewpoint where the camera is, so that leaving it starts from there."""
-        self._arrived_at = None
+        self._arrived_at = time.monotonic() if state.camera is None else None
         page = self._client.camera
         left, self._through_camera = self._through_camera, state.camera
         if state.camera is None:
@@ -142,13 +144,11 @@ class ExactView:
         A page that comes up also moves by itself, to viser's own viewpoint and to the starting one, in any order with
         ours and late on a busy machine: until it has settled it is put back instead.
         """
-        camera, page, now = self._painter.camera(index), self._client.camera, time.monotonic()
+        camera, page = self._painter.camera(index), self._client.camera
         away = max(np.linalg.norm(page.position - camera.center), np.linalg.norm(page.look_at - self._target(camera)))
-        if self.pictures and self._arrived_at is not None and now - self._arrived_at > SETTLING:
-            self._settled = True
         if away < 1e-3 * self._framing.extent:
             if self._arrived_at is None:
-                self._arrived_at = now
+                self._arrived_at = time.monotonic()
         elif not self._settled and self._returns < MOST_RETURNS:
             self._returns += 1
             self._look_through(self._store.state)
