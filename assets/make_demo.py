@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from trackersplat.captures.decode import VideoSource, open_videos, read_image
+from trackersplat.captures.media.decode import VideoSource, open_videos, read_image
 
 WORST_PSNR = 38.5  # dB, of the worst frame of each camera
 MAX_BYTES = 8_000_000  # of the whole folder

@@ -17,7 +17,7 @@ import pytest
 from tiny_capture import encode
 
 from trackersplat.cli import main
-from trackersplat.runs.run import Run
+from trackersplat.store.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = ("--first-steps", "40", "--steps", "8")

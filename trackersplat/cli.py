@@ -24,8 +24,8 @@ from trackersplat.commands.prepare import Prepare
 from trackersplat.tracking.registry import DEFAULT_TRACKER
 
 if TYPE_CHECKING:
+    from trackersplat.pipelines.settings import ReconstructSettings
     from trackersplat.rendering.rasterizer import Rasterizer
-    from trackersplat.runs.settings import ReconstructSettings
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Info:
 
     def run(self) -> None:
         from trackersplat.captures.registry import open_capture
-        from trackersplat.terminal import print_capture
+        from trackersplat.commands.terminal import print_capture
 
         print_capture(open_capture(self.path))
 
@@ -78,12 +78,12 @@ class Reconstruct:
     def run(self) -> None:
         from trackersplat.captures.readable import require_readable
         from trackersplat.captures.registry import open_capture
+        from trackersplat.commands.terminal import JsonLines, TextProgress, print_frames
+        from trackersplat.jobs.plan import parse_frames
+        from trackersplat.jobs.reconstruct import reconstruct
+        from trackersplat.jobs.versions import versions
         from trackersplat.rendering.choose import choose_rasterizer
-        from trackersplat.runs.plan import parse_frames
-        from trackersplat.runs.reconstruct import reconstruct
-        from trackersplat.runs.run import Run, default_out
-        from trackersplat.runs.versions import versions
-        from trackersplat.terminal import JsonLines, TextProgress, print_frames
+        from trackersplat.store.run import Run, default_out
 
         capture = open_capture(self.capture)
         if self.hold_out is not None:
@@ -104,7 +104,7 @@ class Reconstruct:
             print_frames(run, frames)
 
     def _settings(self, rasterizer: Rasterizer) -> ReconstructSettings:
-        from trackersplat.runs.settings import ReconstructSettings
+        from trackersplat.pipelines.settings import ReconstructSettings
         from trackersplat.tracking.registry import create_tracker
 
         settings = ReconstructSettings.for_device(rasterizer.device.type)
@@ -131,7 +131,7 @@ class Compact:
     """A run folder made by `trackersplat reconstruct`."""
 
     def run(self) -> None:
-        from trackersplat.runs.run import Run
+        from trackersplat.store.run import Run
 
         run = Run.open(self.folder)
         size = run.compact()

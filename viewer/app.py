@@ -159,7 +159,7 @@ def _check_address(host: str, port: int) -> None:
 
 def _check_out(out: Path) -> None:
     """Raises InputError if ``out`` exists and is no run: said now, not after the first reconstruction was started."""
-    from trackersplat.runs.run import Run
+    from trackersplat.store.run import Run
 
     try:
         if out.exists() and not out.is_dir():

@@ -74,7 +74,7 @@ class FrameCache:
         with self._lock:
             if self._tracks[0] == key:
                 return self._tracks[1]
-        from trackersplat.runs.run import Run
+        from trackersplat.store.run import Run
 
         tracks = Run.open(run).read_tracks(frame)
         with self._lock:
@@ -88,7 +88,7 @@ class FrameCache:
             if key in self._colours:
                 return self._colours[key]
             forgotten = self._forgotten
-        from trackersplat.runs.run import Run
+        from trackersplat.store.run import Run
 
         colours = Run.open(run).read_colours(frame)
         with self._lock:
@@ -160,7 +160,7 @@ def _read(path: Path, frame: int) -> Gaussians:
         from trackersplat.gaussians.ply import read_ply
 
         return read_ply(path)
-    from trackersplat.runs.run import Run
+    from trackersplat.store.run import Run
 
     return Run.open(path).read_frame(frame)
 

@@ -19,7 +19,7 @@ from typing import IO, Any, Generic, Literal, TypeVar
 import trackersplat
 from trackersplat.checks.events import CheckEvent
 from trackersplat.checks.events import from_json as check_event
-from trackersplat.runs.events import Event, Failed, Finished, from_json
+from trackersplat.events import Event, Failed, Finished, from_json
 
 LONGEST_LINE = 1 << 20  # characters; an event has a few hundred
 TAIL_LINES = 40  # of what the process said beside its events

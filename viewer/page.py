@@ -12,7 +12,7 @@ import viser
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.runs.events import FrameDone
+from trackersplat.events import FrameDone
 from viewer.frame_cache import FrameCache
 from viewer.panels.capture import CapturePanel
 from viewer.panels.look import LookPanel
@@ -28,7 +28,7 @@ from viewer.server import PageServer
 from viewer.state import Store
 
 if TYPE_CHECKING:
-    from trackersplat.runs.run import Run
+    from trackersplat.store.run import Run
     from viewer.app import Arguments
 
 BRAND = (76, 155, 232)
@@ -100,7 +100,7 @@ class Page:
 
     def find_run(self) -> None:
         """Shows the first run found; without one, the photographs of one camera. Problems become messages."""
-        from trackersplat.runs.run import default_out, find_runs
+        from trackersplat.store.run import default_out, find_runs
 
         self._out = self._arguments.out if self._arguments.out is not None else default_out(self._capture)
         self._reconstruct.enable(self._out)
@@ -116,7 +116,7 @@ class Page:
 
     def show_run(self, path: Path) -> bool:
         """Shows a run from its disk. False if it has no frame yet or cannot be read (then a message says why)."""
-        from trackersplat.runs.run import Run
+        from trackersplat.store.run import Run
 
         try:
             run = Run.open(path)

@@ -17,7 +17,7 @@ from colmap_files import write_workspace
 from filmed_point import FRAMES, HEIGHT, WIDTH, Filming, rig, write_image, write_video
 
 from trackersplat.captures.camera import Camera
-from trackersplat.captures.rh20t import CALIBRATED_SIZE, IN_HAND
+from trackersplat.captures.layouts.rh20t import CALIBRATED_SIZE, IN_HAND
 
 # -- videos with poses_bounds.npy ----------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from trackersplat.captures.cache import CachedFrames, ImageCache
+from trackersplat.captures.media.cache import CachedFrames, ImageCache
 from trackersplat.errors import InputError
 
 IMAGE_BYTES = 4 * 5 * 3

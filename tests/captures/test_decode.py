@@ -10,8 +10,8 @@ import pytest
 from counting_videos import number_image, read_number, write_counting_video
 from tiny_capture import encode
 
-from trackersplat.captures.decode import ImageFileSource, VideoSource, image_size, open_videos, read_image
-from trackersplat.captures.video import VideoFile
+from trackersplat.captures.media.decode import ImageFileSource, VideoSource, image_size, open_videos, read_image
+from trackersplat.captures.media.video import VideoFile
 from trackersplat.errors import InputError
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trackersplat.captures.decode import read_image
 from trackersplat.captures.demo import demo_capture
+from trackersplat.captures.media.decode import read_image
 from trackersplat.captures.registry import open_capture
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filmed_point import FRAMES, HEIGHT, WIDTH, brightest, rig, write_image, write_video
 
-from trackersplat.captures.footage import is_footage, read_footage
+from trackersplat.captures.layouts.footage import is_footage, read_footage
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
 

@@ -6,10 +6,10 @@ from filmed_point import HEIGHT, WIDTH, Filming, brightest, point_at, rig
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trackersplat.captures.colmap_model import ColmapCamera
-from trackersplat.captures.lens import EDGE_SAMPLES, MAX_RAY, OpenCVLens, Remap, pinhole
-from trackersplat.captures.undistort import colmap_lens
-from trackersplat.captures.views import for_size, make_view
+from trackersplat.captures.layouts.colmap_model import ColmapCamera
+from trackersplat.captures.media.lens import EDGE_SAMPLES, MAX_RAY, OpenCVLens, Remap, pinhole
+from trackersplat.captures.media.undistort import colmap_lens
+from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.errors import InputError
 
 BARREL = (-0.33, 0.05, -0.004, 0.004, 0.066)

@@ -8,7 +8,7 @@ from counting_videos import write_counting_video
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackersplat.captures.mp4 import inspect
+from trackersplat.captures.media.mp4 import inspect
 from trackersplat.errors import InputError
 
 

@@ -13,9 +13,9 @@ import tiny_capture
 from colmap_files import write_text_model
 from filmed_point import FRAMES, HEIGHT, WIDTH, Filming, assert_the_point_lights_up, write_video
 
-from trackersplat.captures import n3dv
 from trackersplat.captures.camera import Camera
-from trackersplat.captures.n3dv import SceneFacts, published_scenes
+from trackersplat.captures.layouts import n3dv
+from trackersplat.captures.layouts.n3dv import SceneFacts, published_scenes
 from trackersplat.captures.registry import open_capture
 from trackersplat.cli import main
 from trackersplat.errors import InputError

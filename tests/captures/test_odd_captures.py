@@ -10,9 +10,9 @@ import pytest
 from damage import tree
 from making_captures import WHOLE
 
+from trackersplat.captures.media.video import VideoFile
 from trackersplat.captures.readable import require_readable
 from trackersplat.captures.registry import open_capture
-from trackersplat.captures.video import VideoFile
 from trackersplat.cli import main
 from trackersplat.errors import InputError
 

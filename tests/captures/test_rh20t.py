@@ -13,8 +13,8 @@ from making_captures import RH20T_SIZE as SIZE
 from making_captures import RH20T_START as START
 from making_captures import rh20t_cameras, save_object, write_rh20t
 
+from trackersplat.captures.layouts.rh20t import IN_HAND
 from trackersplat.captures.registry import open_capture
-from trackersplat.captures.rh20t import IN_HAND
 from trackersplat.errors import InputError
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackersplat.captures.synchronise import match_times, nearest_in
+from trackersplat.captures.media.synchronise import match_times, nearest_in
 
 
 @given(

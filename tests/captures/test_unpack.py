@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trackersplat.captures import unpack as unpacking
-from trackersplat.captures.unpack import find_archive, unpack
+from trackersplat.captures.archives import unpack as unpacking
+from trackersplat.captures.archives.unpack import find_archive, unpack
 from trackersplat.errors import InputError
 
 NOISE = np.random.default_rng(0).bytes(40_000)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from counting_videos import read_number, write_counting_video
 
-from trackersplat.captures.video import VideoFile
+from trackersplat.captures.media.video import VideoFile
 from trackersplat.errors import InputError
 
 COUNT = 100

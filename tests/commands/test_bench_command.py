@@ -13,8 +13,8 @@ import pytest
 from tiny_capture import write_tiny_capture
 from tiny_truth import write_tiny_truth
 
+from trackersplat.benchmarks.motion import METHODS
 from trackersplat.cli import main
-from trackersplat.runs.bench_motion import METHODS
 
 QUICK = ("--first-steps", "40", "--steps", "4")
 

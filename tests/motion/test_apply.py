@@ -9,9 +9,9 @@ import torch
 
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.quaternions import quaternion_to_matrix, rotation_vector_to_quaternion
 from trackersplat.motion.apply import move
 from trackersplat.motion.motion import Motion
-from trackersplat.motion.quaternions import quaternion_to_matrix, rotation_vector_to_quaternion
 
 
 def motion_of(count: int, static: torch.Tensor | None = None) -> Motion:

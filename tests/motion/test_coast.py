@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from trackersplat.geometry.symmetric import isotropic
 from trackersplat.motion.coast import coast
-from trackersplat.motion.graph_system import Graph
 from trackersplat.motion.motion import Carried
+from trackersplat.motion.ops.graph_system import Graph
 from trackersplat.motion.propagate import Expected, Field, propagate
-from trackersplat.motion.symmetric import isotropic
 
 STRAIN, BEND = 0.2, 0.1
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from trackersplat.captures.camera import Camera
-from trackersplat.motion import affine, graph_system, rotate, triangulate
-from trackersplat.motion.quaternions import rotation_vector_to_quaternion
-from trackersplat.motion.symmetric import inverse
+from trackersplat.geometry.quaternions import rotation_vector_to_quaternion
+from trackersplat.geometry.symmetric import inverse
+from trackersplat.motion.ops import affine, graph_system, rotate, triangulate
 
 pytestmark = pytest.mark.cuda
 close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-7)
@@ -30,7 +30,7 @@ def generator():
 
 
 def test_affine_motions_are_those_of_the_elementwise_solve(device):
-    from trackersplat.motion.fused import affine as fused
+    from trackersplat.motion.ops import affine_triton as fused
 
     g = generator()
     width, height, count, targets = 64, 48, 300, 2
@@ -54,7 +54,7 @@ def test_affine_motions_are_those_of_the_elementwise_solve(device):
 
 @pytest.mark.parametrize("with_surface", [False, True])
 def test_triangulations_are_those_of_the_elementwise_solve(device, with_surface):
-    from trackersplat.motion.fused import triangulate as fused
+    from trackersplat.motion.ops import triangulate_triton as fused
 
     g = generator()
     views, count, targets = 5, 150, 2
@@ -97,7 +97,7 @@ def test_triangulations_are_those_of_the_elementwise_solve(device, with_surface)
 
 
 def test_rotations_are_those_of_the_elementwise_solve(device):
-    from trackersplat.motion.fused import rotate as fused
+    from trackersplat.motion.ops import rotate_triton as fused
 
     g = generator()
     points = torch.rand(400, 3, generator=g, dtype=torch.float64)
@@ -121,7 +121,7 @@ def test_rotations_are_those_of_the_elementwise_solve(device):
 
 @pytest.mark.parametrize("vector", [(math.pi, 0, 0), (0, math.pi, 0), (0, 0, math.pi), (0.1, -2.9, 0.2), (1.9, -1.8, 1.5)])
 def test_rotations_by_half_a_turn_are_found_about_every_axis(device, vector):
-    from trackersplat.motion.fused import rotate as fused
+    from trackersplat.motion.ops import rotate_triton as fused
 
     g = generator()
     points = torch.rand(60, 3, generator=g, dtype=torch.float64)
@@ -138,8 +138,8 @@ def test_rotations_by_half_a_turn_are_found_about_every_axis(device, vector):
 @pytest.mark.parametrize(("block", "summed"), [(None, None), (32, 4)])
 def test_conjugate_gradients_step_as_the_elementwise_ones(device, block, summed, monkeypatch):
     """With blocks as they are, and with so small ones that there are more programs than are summed at once."""
-    from trackersplat.motion.fused import conjugate_gradients
-    from trackersplat.motion.fused.conjugate_gradients import Steps
+    from trackersplat.motion.ops import conjugate_gradients_triton as conjugate_gradients
+    from trackersplat.motion.ops.conjugate_gradients_triton import Steps
 
     if block is not None:
         monkeypatch.setattr(conjugate_gradients, "_ROWS", block)
@@ -172,7 +172,7 @@ def test_conjugate_gradients_step_as_the_elementwise_ones(device, block, summed,
 
 
 def test_conjugate_gradients_that_have_arrived_stay_there(device):
-    from trackersplat.motion.fused.conjugate_gradients import Steps
+    from trackersplat.motion.ops.conjugate_gradients_triton import Steps
 
     diagonal = torch.tensor([1.0, 0, 0, 1, 0, 1], dtype=torch.float64)[:, None].repeat(1, 5)
     coupling = torch.zeros(5, 5, dtype=torch.float64).to_sparse_csr()
@@ -184,8 +184,8 @@ def test_conjugate_gradients_that_have_arrived_stay_there(device):
 
 
 def test_neighbours_are_those_of_the_tree(device):
-    from trackersplat.motion.fused import neighbours as fused
-    from trackersplat.motion.neighbours import nearest_neighbours
+    from trackersplat.geometry import neighbours_triton as fused
+    from trackersplat.geometry.neighbours import nearest_neighbours
 
     g = generator()
     sheet = torch.rand(300, 3, generator=g) * torch.tensor([4.0, 3.0, 1e-3])
@@ -201,7 +201,7 @@ def test_neighbours_are_those_of_the_tree(device):
 
 
 def test_moments_are_those_of_the_elementwise_features(device):
-    from trackersplat.motion.fused import moments
+    from trackersplat.motion.ops import moments_triton as moments
 
     g = generator()
     positions = torch.rand(3, 2, 12, 21, 2, generator=g) * 20

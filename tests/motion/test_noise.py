@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.motion.noise import _squares, noise_shares, usual_shares
-from trackersplat.motion.triangulate import Triangulation, triangulate
+from trackersplat.motion.ops.triangulate import Triangulation, triangulate
 
 FIRST = 0.3  # px, the noise that the variances assume
 

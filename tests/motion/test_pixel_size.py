@@ -11,9 +11,9 @@ import torch
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.motion.estimate import estimate_motion
-from trackersplat.motion.evidence import pixel_size
-from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.motion.measure import pixel_size
+from trackersplat.motion.solve import estimate_motion
+from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracker import DenseTracks
 

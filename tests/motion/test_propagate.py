@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from trackersplat.motion.graph_system import Graph, neighbour_graph
-from trackersplat.motion.neighbours import nearest_neighbours
+from trackersplat.geometry.neighbours import nearest_neighbours
+from trackersplat.geometry.symmetric import isotropic
+from trackersplat.motion.ops.graph_system import Graph, neighbour_graph
 from trackersplat.motion.propagate import Field, propagate, weakened
-from trackersplat.motion.symmetric import isotropic
 
 
 class Solved(NamedTuple):

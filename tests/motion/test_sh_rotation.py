@@ -6,8 +6,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from trackersplat.errors import ShapeError
+from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.motion import sh_rotation
-from trackersplat.motion.quaternions import quaternion_to_matrix
 from trackersplat.motion.sh_rotation import rotate_sh
 from trackersplat.rendering.sh import sh_basis
 

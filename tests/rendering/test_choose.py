@@ -11,8 +11,8 @@ import torch
 
 from trackersplat.errors import InputError
 from trackersplat.rendering import choose
+from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.choose import BACKENDS, choose_rasterizer, describe, is_prepared, prepare
-from trackersplat.rendering.portable import PortableRasterizer
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def test_preparing_reports_progress_and_leaves_the_kernels_ready() -> None:
 
 
 def test_rendering_needs_no_kernel_beyond_the_prepared_ones() -> None:
-    from trackersplat.rendering.benchmark import scene_camera, surface_scene
-    from trackersplat.rendering.portable.compiling import KERNELS
+    from trackersplat.benchmarks.rendering import scene_camera, surface_scene
+    from trackersplat.rendering.backends.portable.compiling import KERNELS
 
     prepare(PortableRasterizer())
     scene = surface_scene(100, 1)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from trackersplat.benchmarks.rendering import scene_camera, surface_scene
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.rendering.benchmark import scene_camera, surface_scene
+from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.lift import lift
-from trackersplat.rendering.portable import PortableRasterizer
 
 
 def small_scene(n: int = 50) -> tuple[Gaussians, Camera]:

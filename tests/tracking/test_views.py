@@ -14,10 +14,10 @@ from cards import shifted, texture
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError, ShapeError
-from trackersplat.tracking.direct import direct_tracks
+from trackersplat.motion.render_and_match import Prediction, look_again
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.second_look import Prediction, look_again
 from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.trackers.dis.direct import direct_tracks
 from trackersplat.tracking.views import direct_views, look_again_at_views, track_views
 
 THREADS = cv2.getNumThreads()

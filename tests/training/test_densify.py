@@ -9,10 +9,10 @@ import torch
 from quad_scene import quad_capture
 
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.rendering.portable import PortableRasterizer
-from trackersplat.training.densify import DensifySettings, blended_error, densify, halves
-from trackersplat.training.densify.strategy import is_round, rounds_left
-from trackersplat.training.initialise import gaussians_from_points
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.training.first_frame.densify import DensifySettings, blended_error, densify, halves
+from trackersplat.training.first_frame.densify.strategy import is_round, rounds_left
+from trackersplat.training.first_frame.initialise import gaussians_from_points
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews
 from trackersplat.training.points.dense import PointSettings, first_points
 

@@ -15,12 +15,12 @@ from torch import Tensor
 from trackersplat.cli import Reconstruct
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.motion.quaternions import quaternion_to_matrix
-from trackersplat.rendering.portable import PortableRasterizer
-from trackersplat.training.densify import STRATEGIES, DensifySettings, Fit, strategy
-from trackersplat.training.densify.gradient import RESET, SHRINK, samples, screen_gradient
-from trackersplat.training.densify.mcmc import MOST_COPIES, divided, relocate, wander
-from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.geometry.quaternions import quaternion_to_matrix
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.training.first_frame.densify import STRATEGIES, DensifySettings, Fit, strategy
+from trackersplat.training.first_frame.densify.gradient import RESET, SHRINK, samples, screen_gradient
+from trackersplat.training.first_frame.densify.mcmc import MOST_COPIES, divided, relocate, wander
+from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame, held_out_psnr
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews
 from trackersplat.training.points.dense import PointSettings
 

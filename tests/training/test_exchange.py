@@ -14,11 +14,11 @@ from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians, concatenate
-from trackersplat.rendering.portable import PortableRasterizer
-from trackersplat.training.exchange import ExchangeSettings, appearing, exchange
-from trackersplat.training.first_frame import held_out_psnr
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.training.first_frame.fit import held_out_psnr
 from trackersplat.training.optimiser import TrainingViews
-from trackersplat.training.refine import RefineSettings, refine_frame
+from trackersplat.training.refine.refine import RefineSettings, refine_frame
+from trackersplat.training.refine.replace_faint import ExchangeSettings, appearing, exchange
 
 RASTERIZER = PortableRasterizer()
 SETTINGS = ExchangeSettings(share=0.1)

@@ -11,13 +11,13 @@ import torch
 from quad_scene import quad_capture
 
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.rendering.portable import PortableRasterizer
-from trackersplat.training.densify import DensifySettings
-from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.training.first_frame.densify import DensifySettings
+from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.prune import seen_by, weighty, without_faint_bands
 from trackersplat.training.optimiser import TrainingViews
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.progress import Progress
-from trackersplat.training.prune import seen_by, weighty, without_faint_bands
 
 SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=1200), densify=DensifySettings(every=20, cap=1500), report_every=20)
 

@@ -7,7 +7,7 @@ import pytest
 from quad_scene import look_at
 
 from trackersplat.training.points.ground import Plane, agreement, find_ground
-from trackersplat.training.points.laid_upon import OUTSIDE, _places
+from trackersplat.training.points.resample_on_plane import OUTSIDE, _places
 from trackersplat.training.points.sweep import View
 from trackersplat.training.points.views import common_focus
 

@@ -9,7 +9,7 @@ import torch
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import SH_C0
-from trackersplat.training.initialise import LARGEST, WIDTH, gaussians_from_points
+from trackersplat.training.first_frame.initialise import LARGEST, WIDTH, gaussians_from_points
 
 
 def _grid() -> PointCloud:

@@ -11,7 +11,7 @@ from quad_scene import quad_capture
 
 from trackersplat.captures.capture import PointCloud
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.training.initialise import gaussians_from_points
+from trackersplat.training.first_frame.initialise import gaussians_from_points
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, scene_extent
 
 

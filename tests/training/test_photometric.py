@@ -13,18 +13,18 @@ from quad_scene import CastFrames, quad_capture
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
-from trackersplat.rendering.portable import PortableRasterizer
-from trackersplat.runs.measure import compare_with_camera
-from trackersplat.runs.reconstruct import reconstruct
-from trackersplat.runs.run import Run
-from trackersplat.runs.settings import ReconstructSettings
-from trackersplat.training.densify import DensifySettings
-from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.jobs.reconstruct import reconstruct
+from trackersplat.pipelines.measure import compare_with_camera
+from trackersplat.pipelines.settings import ReconstructSettings
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.store.run import Run
+from trackersplat.training.first_frame.densify import DensifySettings
+from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame, held_out_psnr
 from trackersplat.training.optimiser import LearningRates, TrainingViews
 from trackersplat.training.photometric import AffineFit, ColourAffines, PhotometricSettings, transform
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.progress import Progress
-from trackersplat.training.refine import RefineSettings, refine_frame
+from trackersplat.training.refine.refine import RefineSettings, refine_frame
 
 # Few steps, so the means go as far as they do in every other optimisation.
 SETTINGS = FirstFrameSettings(

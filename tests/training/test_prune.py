@@ -10,10 +10,10 @@ from quad_scene import quad_capture
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
-from trackersplat.rendering.portable import PortableRasterizer
-from trackersplat.training.first_frame import FirstFrameSettings, _cleared
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.training.first_frame.fit import FirstFrameSettings, _cleared
+from trackersplat.training.first_frame.prune import Seen, giants, seen_by, weighty, without_faint_bands
 from trackersplat.training.optimiser import TrainingViews
-from trackersplat.training.prune import Seen, giants, seen_by, weighty, without_faint_bands
 
 RASTERIZER = PortableRasterizer()
 VIEWS = TrainingViews(quad_capture(forbid_held_out=True), 0, torch.device("cpu"), 0)

@@ -10,16 +10,16 @@ from quad_scene import quad_capture
 
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.choose import choose_rasterizer
-from trackersplat.rendering.portable import PortableRasterizer
-from trackersplat.training.densify import DensifySettings
-from trackersplat.training.exchange import ExchangeSettings
-from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.densify import DensifySettings
+from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame, held_out_psnr
 from trackersplat.training.losses import photometric_loss
 from trackersplat.training.optimiser import LearningRates, TrainingViews
 from trackersplat.training.points.dense import PointSettings
-from trackersplat.training.refine import RefineSettings, refine_frame
-from trackersplat.training.stiffness import Stiffness
+from trackersplat.training.refine.refine import RefineSettings, refine_frame
+from trackersplat.training.refine.replace_faint import ExchangeSettings
+from trackersplat.training.refine.stiffness import Stiffness
 
 NOTHING = ExchangeSettings(share=0.0)
 

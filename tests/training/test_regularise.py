@@ -12,18 +12,18 @@ from quad_scene import cast, quad_capture
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.rendering.portable import PortableRasterizer
+from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.rasterizer import Rendering
 from trackersplat.training.averaging import MovingAverage
-from trackersplat.training.capacity import MEMORY_SHARE, bytes_needed, free_memory, most_gaussians
-from trackersplat.training.densify import DensifySettings
-from trackersplat.training.first_frame import FirstFrameSettings, fit_first_frame
-from trackersplat.training.initialise import gaussians_from_points
+from trackersplat.training.first_frame.capacity import MEMORY_SHARE, bytes_needed, free_memory, most_gaussians
+from trackersplat.training.first_frame.densify import DensifySettings
+from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame
+from trackersplat.training.first_frame.initialise import gaussians_from_points
+from trackersplat.training.first_frame.regularise import Penalties, RandomBackground, Regularisation, depth_error, seen_depths
 from trackersplat.training.optimiser import TrainingViews
 from trackersplat.training.points.dense import PointSettings
 from trackersplat.training.points.views import unproject
 from trackersplat.training.progress import Progress
-from trackersplat.training.regularise import Penalties, RandomBackground, Regularisation, depth_error, seen_depths
 
 SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=800), densify=DensifySettings(every=20, cap=1000))
 

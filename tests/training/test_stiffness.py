@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.rendering.rasterizer import Rendering
-from trackersplat.training.stiffness import COLOUR_SCALE, NEIGHBOURS, Stiffness
+from trackersplat.training.refine.stiffness import COLOUR_SCALE, NEIGHBOURS, Stiffness
 
 NOTHING = Rendering(torch.zeros(1, 1, 1, 3), torch.zeros(1, 1, 1), torch.zeros(1, 1, 1))
 

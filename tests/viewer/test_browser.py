@@ -19,7 +19,7 @@ from tiny_capture import FRAMES, cameras, render, write_n3dv
 from viser.transforms import SO3
 
 from trackersplat.metrics.image import psnr
-from trackersplat.runs.run import Run
+from trackersplat.store.run import Run
 from viewer.app import App, Arguments
 from viewer.scene.painter import page_camera
 

@@ -85,7 +85,7 @@ def test_the_colours_of_a_frame_are_read_once_until_it_is_forgotten(tmp_path: Pa
             asked.append(frame)
             return None if frame == 0 else ColourAffines(("a",), torch.full((1, 3, 4), float(len(asked))))
 
-    monkeypatch.setattr("trackersplat.runs.run.Run.open", lambda path: Reader())
+    monkeypatch.setattr("trackersplat.store.run.Run.open", lambda path: Reader())
     frame_cache = FrameCache(Store(State(frame_count=5)))
     assert frame_cache.colours(tmp_path, 0) is None
     assert frame_cache.colours(tmp_path, 0) is None

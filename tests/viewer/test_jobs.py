@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trackersplat.runs.events import Event, Failed, Finished, FrameDone, FrameScores, Started, StepDone, to_json
+from trackersplat.events import Event, Failed, Finished, FrameDone, FrameScores, Started, StepDone, to_json
 from viewer.jobs import RECONSTRUCTION, Job, reconstruct_command
 
 STARTED = Started(frames=(0, 1), device="none", steps_first=10, steps_refine=5)

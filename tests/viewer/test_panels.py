@@ -11,7 +11,7 @@ import pytest
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.runs.events import FrameDone, FrameScores, Stage, Started, StepDone
+from trackersplat.events import FrameDone, FrameScores, Stage, Started, StepDone
 from viewer.panels.html import box, note, table
 from viewer.panels.reconstruct import Progress, duration
 from viewer.panels.timeline import runs_of, status, strip

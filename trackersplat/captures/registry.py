@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trackersplat.captures import (
+from trackersplat.captures.archives.advice import unpacking_advice
+from trackersplat.captures.capture import Capture
+from trackersplat.captures.demo import demo_capture
+from trackersplat.captures.layouts import (
     caliscope,
     colmap,
     dynamic3dgs,
@@ -22,10 +25,7 @@ from trackersplat.captures import (
     st_nerf,
     video_folder,
 )
-from trackersplat.captures.archives import unpacking_advice
-from trackersplat.captures.capture import Capture
-from trackersplat.captures.demo import demo_capture
-from trackersplat.captures.footage import is_footage
+from trackersplat.captures.layouts.footage import is_footage
 from trackersplat.errors import InputError
 
 MAX_INSIDE = 50  # subfolders that are looked at when a folder is no capture

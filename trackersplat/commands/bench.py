@@ -18,11 +18,11 @@ from trackersplat.errors import InputError
 from trackersplat.tracking.registry import DEFAULT_TRACKER
 
 if TYPE_CHECKING:
+    from trackersplat.benchmarks.motion import BaseDone, DistanceDone, MotionBenchSettings
     from trackersplat.captures.capture import Capture
+    from trackersplat.pipelines.settings import ReconstructSettings
     from trackersplat.rendering.rasterizer import Rasterizer
-    from trackersplat.runs.bench_motion import BaseDone, DistanceDone, MotionBenchSettings
-    from trackersplat.runs.run import Run
-    from trackersplat.runs.settings import ReconstructSettings
+    from trackersplat.store.run import Run
 
 DISTANCES = (1, 2, 4, 8, 15)
 
@@ -67,11 +67,11 @@ class Bench:
     """File for all numbers; bench-motion-TRACKER.json in the folder if absent."""
 
     def run(self) -> None:
+        from trackersplat.benchmarks.motion import BaseDone, DistanceDone, average, bench_motion
         from trackersplat.captures.registry import open_capture
         from trackersplat.commands.bench_report import MotionTable
         from trackersplat.files import write_json
         from trackersplat.rendering.choose import choose_rasterizer, describe
-        from trackersplat.runs.bench_motion import BaseDone, DistanceDone, average, bench_motion
 
         if self.run_folder is not None and (self.out is not None or self.first_steps is not None):
             raise InputError("--run takes the base frame from a run as it is: leave out --out and --first-steps.")
@@ -91,7 +91,7 @@ class Bench:
         base: BaseDone | None = None
         with traceback_in(target.parent / "run.log"), MotionTable(title) as table:
             if settings.base not in run.frames():
-                from trackersplat.runs.reconstruct import reconstruct
+                from trackersplat.jobs.reconstruct import reconstruct
 
                 for event in reconstruct(capture, run, [settings.base], first, rasterizer):
                     table.show(event)
@@ -109,10 +109,10 @@ class Bench:
         print(f"All numbers: {target}")
 
     def _settings(self, capture: Capture, rasterizer: Rasterizer) -> tuple[MotionBenchSettings, ReconstructSettings]:
-        from trackersplat.runs.bench_motion import MotionBenchSettings, check_distances
-        from trackersplat.runs.settings import ReconstructSettings
+        from trackersplat.benchmarks.motion import MotionBenchSettings, check_distances
+        from trackersplat.pipelines.settings import ReconstructSettings
         from trackersplat.tracking.sources import track_source
-        from trackersplat.tracking.stored import EXACT, STORED_BASE, stored_frames
+        from trackersplat.tracking.trackers.exact import EXACT, STORED_BASE, stored_frames
 
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, base=self.base)
         base = self.base - 1
@@ -145,8 +145,8 @@ class Bench:
 
     def _run(self, capture: Capture, first: ReconstructSettings, rasterizer: Rasterizer) -> Run:
         """The run that has the base frame, or will have it."""
-        from trackersplat.runs.run import Run, default_out
-        from trackersplat.runs.versions import versions
+        from trackersplat.jobs.versions import versions
+        from trackersplat.store.run import Run, default_out
 
         if self.run_folder is not None:
             run = Run.open(self.run_folder)
@@ -162,8 +162,8 @@ class Bench:
     def _record(
         self, capture: Capture, run: Run, settings: MotionBenchSettings, rasterizer: Rasterizer, base: BaseDone, rows: list[DistanceDone]
     ) -> dict[str, Any]:
-        from trackersplat.runs.bench_motion import finite, to_json
-        from trackersplat.runs.versions import versions
+        from trackersplat.benchmarks.motion import finite, to_json
+        from trackersplat.jobs.versions import versions
 
         held_out = [capture.cameras[index].name for index in capture.held_out_cameras]
         *distances, mean = map(to_json, rows)

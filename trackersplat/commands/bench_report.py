@@ -10,10 +10,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from trackersplat.benchmarks.motion import METHODS, MOVED, BaseDone, DistanceDone
+from trackersplat.commands.terminal import STAGES, StepBar
+from trackersplat.events import FrameDone, Stage, Started, StepDone
 from trackersplat.metrics.points import PointErrors
-from trackersplat.runs.bench_motion import METHODS, MOVED, BaseDone, DistanceDone
-from trackersplat.runs.events import FrameDone, Stage, Started, StepDone
-from trackersplat.terminal import STAGES, StepBar
 
 _COLUMNS = ("away", " share", " ", "PSNR", "SSIM", "dyn.\nPSNR", "3D\nmedian", "3D\n90 %", "s")
 _LEFT = (" share", " ")

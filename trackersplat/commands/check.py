@@ -42,7 +42,7 @@ class Check:
         from trackersplat.checks.findings import to_json
         from trackersplat.commands.check_report import JsonCheck, TextCheck
         from trackersplat.files import write_json
-        from trackersplat.runs.plan import parse_frames
+        from trackersplat.jobs.plan import parse_frames
 
         capture = open_capture(self.capture)
         count = capture.frame_count

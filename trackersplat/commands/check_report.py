@@ -16,8 +16,8 @@ from rich.table import Table
 from trackersplat.checks.events import Checked, CheckEvent, to_json
 from trackersplat.checks.findings import Report, name_frames
 from trackersplat.checks.summary import CAPTION, COLUMNS, cells
-from trackersplat.runs.events import Finished
-from trackersplat.terminal import JsonLines, StepBar
+from trackersplat.commands.terminal import JsonLines, StepBar
+from trackersplat.events import Finished
 
 COLOURS = {"problem": "red", "warning": "yellow", "note": "cyan"}
 

@@ -72,7 +72,7 @@ def examine() -> Machine:
     """Looks at everything; compiles nothing and writes nothing that stays."""
     import torch
 
-    from trackersplat.captures.cache import usable_cores
+    from trackersplat.captures.media.cache import usable_cores
 
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     rasterisers, trackers, folders = _rasterisers(), _trackers(), _folders()
@@ -116,9 +116,9 @@ def _rasterisers() -> tuple[Part, ...]:
 
 def _compiled(backend: str) -> str:
     if backend == "portable":
-        from trackersplat.rendering.portable import kernels_are_cached
+        from trackersplat.rendering.backends.portable import kernels_are_cached
     else:
-        from trackersplat.rendering.gsplat_backend import kernels_are_cached
+        from trackersplat.rendering.backends.gsplat import kernels_are_cached
     return "kernels compiled" if kernels_are_cached() else "compiles its kernels at the first use"
 
 
@@ -160,7 +160,7 @@ def _initialisers() -> tuple[Part, ...]:
 
 
 def _folders() -> tuple[Folder, ...]:
-    from trackersplat.rendering.portable.compiling import KERNELS
+    from trackersplat.rendering.backends.portable.compiling import KERNELS
 
     places = {
         "runs and prepared captures": Path.cwd(),

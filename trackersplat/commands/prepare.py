@@ -45,8 +45,8 @@ class Prepare:
 
     def run(self) -> None:
         from trackersplat.captures.settings import camera_names, positive_number
+        from trackersplat.commands.terminal import StepBar
         from trackersplat.sfm.prepare import Prepared, PrepareSettings, prepare
-        from trackersplat.terminal import StepBar
 
         held_out = None
         if self.hold_out is not None:

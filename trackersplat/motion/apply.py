@@ -7,8 +7,8 @@ from torch import Tensor
 
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.quaternions import multiply
 from trackersplat.motion.motion import Motion
-from trackersplat.motion.quaternions import multiply
 from trackersplat.motion.sh_rotation import rotate_sh
 
 

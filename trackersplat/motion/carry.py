@@ -8,8 +8,8 @@ from torch import Tensor
 
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.quaternions import multiply, quaternion_to_matrix
 from trackersplat.motion.motion import Motion
-from trackersplat.motion.quaternions import multiply, quaternion_to_matrix
 
 NEIGHBOURS = 16  # Gaussians that have a say about a point
 _SPACING_RANK = 3  # the distance to this one (the fourth) tells how densely the Gaussians lie around the point

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from trackersplat.errors import ShapeError
+from trackersplat.geometry.quaternions import multiply
 from trackersplat.motion.motion import Motion
-from trackersplat.motion.quaternions import multiply
 
 
 def compose(first: Motion, second: Motion) -> Motion:

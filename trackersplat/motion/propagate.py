@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from trackersplat.motion.graph_system import Graph, GraphSystem
-from trackersplat.motion.quaternions import rotate, rotation_vector_to_quaternion
-from trackersplat.motion.symmetric import DIAGONAL, isotropic
+from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
+from trackersplat.geometry.symmetric import DIAGONAL, isotropic
+from trackersplat.motion.ops.graph_system import Graph, GraphSystem
 
 _FLOOR = 1e-3  # no edge is ever cut for good, so motion reaches the whole connected component
 _KERNEL = 3.0  # standard deviations of disagreement at which trust has quartered

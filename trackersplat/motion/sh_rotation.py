@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
-from trackersplat.motion.quaternions import quaternion_to_matrix
+from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.rendering.sh import MAX_DEGREE, sh_basis
 
 _SAMPLES = 16  # directions on which a rotated band is read off; 7 would do for degree 3, more condition the fit better

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trackersplat.motion.ops.triangulate import Triangulation, trusted
 from trackersplat.motion.settings import MotionSettings
-from trackersplat.motion.triangulate import Triangulation, trusted
 
 _AGREEMENT = 0.8  # share of the views' say that must call a Gaussian still
 _CONFIRMED = 0.5  # the same, where the triangulated motion confirms it

@@ -68,10 +68,10 @@ def choose_rasterizer(device: str | None = None, backend: str | None = None) -> 
     if missing is not None:
         raise InputError(f"The rendering back end {backend} is not available because {missing}; it needs {info.needs}.")
     if backend == "gsplat":
-        from trackersplat.rendering.gsplat_backend import GsplatRasterizer
+        from trackersplat.rendering.backends.gsplat import GsplatRasterizer
 
         return GsplatRasterizer(device or "cuda")
-    from trackersplat.rendering.portable import PortableRasterizer
+    from trackersplat.rendering.backends.portable import PortableRasterizer
 
     return PortableRasterizer()
 
@@ -103,10 +103,10 @@ def describe(rasterizer: Rasterizer) -> str:
 def is_prepared(rasterizer: Rasterizer) -> bool:
     """Whether the kernels look compiled already, so that the first render starts at once. Cheap, a guess."""
     if rasterizer.name == "gsplat":
-        from trackersplat.rendering import gsplat_backend
+        from trackersplat.rendering.backends import gsplat as gsplat_backend
 
         return gsplat_backend.kernels_are_cached()
-    from trackersplat.rendering.portable import kernels_are_cached
+    from trackersplat.rendering.backends.portable import kernels_are_cached
 
     return kernels_are_cached()
 
@@ -114,10 +114,10 @@ def is_prepared(rasterizer: Rasterizer) -> bool:
 def prepare(rasterizer: Rasterizer, progress: Callable[[str, int, int], None] | None = None) -> None:
     """Compiles the kernels now instead of in the first render; ``progress(what, done, total)`` tells how far it is."""
     if rasterizer.name == "gsplat":
-        from trackersplat.rendering import gsplat_backend
+        from trackersplat.rendering.backends import gsplat as gsplat_backend
 
         gsplat_backend.compile_kernels(progress)
     else:
-        from trackersplat.rendering.portable import compile_kernels
+        from trackersplat.rendering.backends.portable import compile_kernels
 
         compile_kernels(progress)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from trackersplat.captures.lens import OpenCVLens
+from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.errors import InputError
 from trackersplat.sfm.colmap import load_pycolmap, stoppable, to_colmap
 

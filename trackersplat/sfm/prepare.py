@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from trackersplat.captures.archives.unpack import find_archive, unpack
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.footage import Footage, is_footage
-from trackersplat.captures.lens import OpenCVLens
-from trackersplat.captures.opencv_cameras import RigCamera
-from trackersplat.captures.prepared import (
+from trackersplat.captures.layouts.footage import Footage, is_footage
+from trackersplat.captures.layouts.opencv_cameras import RigCamera
+from trackersplat.captures.layouts.prepared import (
     RECORD,
     Record,
     SourceCamera,
@@ -23,10 +23,10 @@ from trackersplat.captures.prepared import (
     read_record,
     write_prepared,
 )
+from trackersplat.captures.media.lens import OpenCVLens
+from trackersplat.captures.media.views import make_view
 from trackersplat.captures.registry import recognised
 from trackersplat.captures.settings import CaptureSettings, check_held_out, plain_name
-from trackersplat.captures.unpack import find_archive, unpack
-from trackersplat.captures.views import make_view
 from trackersplat.errors import InputError
 from trackersplat.files import atomic_folder
 from trackersplat.sfm.align import change

@@ -18,7 +18,7 @@ class _Entry:
 
 
 def _dis() -> Tracker:
-    from trackersplat.tracking.dis import DISTracker
+    from trackersplat.tracking.trackers.dis.tracker import DISTracker
 
     return DISTracker()
 

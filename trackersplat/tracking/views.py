@@ -15,10 +15,10 @@ import numpy as np
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
-from trackersplat.tracking.direct import direct_tracks
+from trackersplat.motion.render_and_match import Prediction, look_again
 from trackersplat.tracking.masks import distrust_crossings
-from trackersplat.tracking.second_look import Prediction, look_again
 from trackersplat.tracking.tracker import DenseTracks, Tracker
+from trackersplat.tracking.trackers.dis.direct import direct_tracks
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from trackersplat.captures.summary import describe
 from trackersplat.checks.events import Checked, CheckEvent, Step
 from trackersplat.checks.findings import SEVERITIES, Finding, Report, name_frames
 from trackersplat.checks.summary import CAPTION, COLUMNS, cells
-from trackersplat.runs.events import Event, Failed, Finished
+from trackersplat.events import Event, Failed, Finished
 from viewer.jobs import CHECK, Job, check_command
 from viewer.panels.html import ACCENT, BAD, GOOD, MUTED, WARN, box, note, table, text
 from viewer.panels.widgets import assign

@@ -5,7 +5,7 @@ from __future__ import annotations
 import viser
 
 from trackersplat.captures.capture import Capture
-from trackersplat.runs.events import FrameDone
+from trackersplat.events import FrameDone
 from viewer.panels.html import note, table
 from viewer.panels.plots import Plot
 from viewer.state import State, Store

@@ -11,7 +11,7 @@ from pathlib import Path
 import viser
 
 from trackersplat.captures.capture import Capture
-from trackersplat.runs.events import Event, Failed, Finished, FrameDone, Preview, Stage, Started, StepDone
+from trackersplat.events import Event, Failed, Finished, FrameDone, Preview, Stage, Started, StepDone
 from viewer.jobs import RECONSTRUCTION, Job, reconstruct_command
 from viewer.panels.html import BAD, GOOD, MUTED, box, note, text
 from viewer.panels.plots import Plot

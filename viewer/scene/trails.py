@@ -164,7 +164,7 @@ class Trails:
         """Reads all frames once; None if nothing moves."""
         if state.run is None or len(state.reconstructed) < 2:
             return None
-        from trackersplat.runs.run import Run
+        from trackersplat.store.run import Run
 
         path, run = state.run, Run.open(state.run)
         bases = {frame: done.base for frame, done in run.records().items()}

@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
-from trackersplat.training.points.laid_upon import OUTSIDE, laid_upon
+from trackersplat.training.points.resample_on_plane import OUTSIDE, laid_upon
 from trackersplat.training.points.rig import Rig
 from trackersplat.training.points.semiglobal import aggregate, best_plane
 from trackersplat.training.points.sweep import View

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, pad
 
-from trackersplat.training.capacity import free_memory
+from trackersplat.training.first_frame.capacity import free_memory
 from trackersplat.training.points.semiglobal import EDGE
 from trackersplat.training.points.sweep import FLAT, JUMP_PENALTY, STEP_PENALTY, WINDOW, DepthMap, View, homography, planes
 

@@ -1,0 +1,125 @@
+"""gsplat and portable draw the same picture and give the same gradients. Needs a CUDA GPU and gsplat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from trackersplat.benchmarks.rendering import scene_camera, surface_scene
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.backends.gsplat import GsplatRasterizer
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.rendering.choose import why_unavailable
+from trackersplat.rendering.lift import lift
+from trackersplat.rendering.rasterizer import Rasterizer, Rendering
+
+MISSING = why_unavailable("gsplat")
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.timeout(600),  # the first use compiles gsplat's kernels
+    pytest.mark.skipif(MISSING is not None, reason=f"gsplat cannot run here: {MISSING}"),
+]
+
+RAW = ("means", "quats", "log_scales", "opacity_logits", "sh")
+# gsplat caps alpha at 0.999, portable at 0.99, and single pixels stop one Gaussian earlier or later
+MEAN, WORST = 2e-4, 2e-2
+
+
+def capped_scene(count: int = 5000, degree: int = 3) -> Gaussians:
+    """No opacity above 0.97, so that neither cap is reached."""
+    scene = surface_scene(count, degree)
+    return Gaussians(**(scene.tensors() | {"opacity_logits": scene.opacity_logits.clamp(max=3.4)}))
+
+
+def leaves(scene: Gaussians, device: torch.device) -> Gaussians:
+    return Gaussians(**{name: tensor.detach().to(device).requires_grad_() for name, tensor in scene.tensors().items()})
+
+
+def rendered(
+    rasterizer: Rasterizer, scene: Gaussians, channel_count: int, degree: int = 3, background: Tensor | None = None
+) -> tuple[Rendering, Gaussians, Tensor]:
+    camera = scene_camera(160, 120)
+    other = replace(camera, K=camera.K + np.array([[20.0, 0, 13.0], [0, 0, -9.0], [0, 0, 0]]))
+    moving = leaves(scene, rasterizer.device)
+    channels = torch.randn(len(scene), channel_count, generator=torch.Generator().manual_seed(1)).to(rasterizer.device).requires_grad_()
+    background = None if background is None else background.to(rasterizer.device)
+    result = rasterizer.render(moving, [camera, other], channels=channels, sh_degree=degree, background=background)
+    return result, moving, channels
+
+
+def assert_near(actual: Tensor, expected: Tensor, mean: float = MEAN, worst: float = WORST) -> None:
+    """Mean and largest difference, relative to the largest expected value."""
+    difference = (actual.detach().cpu() - expected.detach()).abs() / float(expected.detach().abs().max())
+    assert float(difference.mean()) < mean, f"mean difference {float(difference.mean()):.2e}"
+    assert float(difference.max()) < worst, f"largest difference {float(difference.max()):.2e}"
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+@pytest.mark.parametrize("channel_count", [1, 12, 60])
+def test_images_agree(degree: int, channel_count: int) -> None:
+    background = torch.tensor([0.3, 0.6, 0.1])
+    ours, _, _ = rendered(PortableRasterizer(), capped_scene(), channel_count, degree, background)
+    theirs, _, _ = rendered(GsplatRasterizer(), capped_scene(), channel_count, degree, background)
+    for name in ("color", "alpha", "depth", "channels"):
+        assert getattr(theirs, name).shape == getattr(ours, name).shape
+        assert_near(getattr(theirs, name), getattr(ours, name))
+
+
+@pytest.mark.parametrize("channel_count", [1, 12])
+def test_gradients_agree(channel_count: int) -> None:
+    results = []
+    for rasterizer in (PortableRasterizer(), GsplatRasterizer()):
+        rendering, moving, channels = rendered(rasterizer, capped_scene(), channel_count)
+        assert rendering.channels is not None
+        generator, loss = torch.Generator().manual_seed(2), torch.zeros((), device=rasterizer.device)
+        for output in (rendering.color, rendering.alpha, rendering.depth, rendering.channels):
+            loss = loss + (output * torch.randn(output.shape, generator=generator).to(rasterizer.device)).sum()
+        loss.backward()
+        results.append([getattr(moving, name).grad for name in RAW] + [channels.grad])
+    for ours, theirs in zip(*results, strict=True):
+        assert_near(theirs, ours, mean=1e-3, worst=5e-2)
+
+
+def test_without_channels_and_background_the_image_is_the_same() -> None:
+    scene, camera = capped_scene(), scene_camera(160, 120)
+    with torch.no_grad():
+        ours = PortableRasterizer().render(scene, [camera])
+        theirs = GsplatRasterizer().render(scene.to("cuda"), [camera])
+    assert theirs.channels is None
+    assert_near(theirs.color, ours.color)
+    assert_near(theirs.depth, ours.depth)
+
+
+def test_lift_agrees() -> None:
+    scene, camera = capped_scene(), scene_camera(160, 120)
+    pose = camera.world_to_camera.copy()
+    pose[:3, 3] += (0.2, -0.1, 0.3)
+    pair = [camera, replace(camera, world_to_camera=pose)]
+    features = torch.randn(2, 120, 160, 70, generator=torch.Generator().manual_seed(3))
+    ours = lift(PortableRasterizer(), scene, pair, features)
+    theirs = lift(GsplatRasterizer(), scene.to("cuda"), pair, features.to("cuda"))
+    assert not torch.allclose(ours[0], ours[1])
+    assert_near(theirs, ours)
+
+
+def test_nothing_renders_the_background() -> None:
+    empty = surface_scene(10)[:0].to("cuda")
+    background = torch.tensor([0.1, 0.2, 0.3], device="cuda")
+    rendering = GsplatRasterizer().render(empty, [scene_camera(32, 16)], background=background)
+    assert torch.equal(rendering.color, background.expand(1, 16, 32, 3))
+    assert not rendering.alpha.any()
+
+
+def test_the_near_plane_is_the_same() -> None:
+    scene, camera = capped_scene(), scene_camera(160, 120)
+    depth = scene.means @ torch.tensor(camera.rotation[2].tolist()) + float(camera.translation[2])
+    middle = depth.sort().values[len(depth) // 2 :][:2]
+    camera = replace(camera, near=float(middle.mean()))  # between two Gaussians, so that rounding decides nothing
+    with torch.no_grad():
+        ours = PortableRasterizer().render(scene, [camera])
+        theirs = GsplatRasterizer().render(scene.to("cuda"), [camera])
+    assert_near(theirs.color, ours.color)

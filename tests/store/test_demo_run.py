@@ -1,0 +1,44 @@
+"""The finished run that ships with the demo: complete, small, and as good as it says."""
+
+import pytest
+
+from trackersplat.captures.demo import demo_capture, demo_run
+from trackersplat.captures.registry import open_capture
+from trackersplat.pipelines.measure import compare_with_camera
+from trackersplat.rendering.choose import choose_rasterizer
+from trackersplat.store.run import Run, find_runs
+
+
+def test_it_holds_every_frame_of_the_demo_in_at_most_eight_megabytes() -> None:
+    files = [path for path in demo_run().rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 8_000_000
+    assert Run.open(demo_run()).frames() == tuple(range(30))
+
+
+def test_it_is_found_for_the_demo_alone(monkeypatch: pytest.MonkeyPatch, tmp_path, small_capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_runs(open_capture("demo")) == [demo_run()]
+    assert find_runs(small_capture) == []
+
+
+@pytest.mark.parametrize("frame", [0, 14, 29])
+def test_its_pictures_are_as_good_as_its_metrics_say(frame: int) -> None:
+    capture, run = open_capture("demo"), Run.open(demo_run())
+    measured, _ = compare_with_camera(choose_rasterizer("cpu"), run.read_frame(frame), capture, capture.camera_index("cam08"), frame)
+    recorded = run.records()[frame].scores.psnr
+    assert recorded is not None
+    assert recorded - 0.25 < measured < recorded + 0.1  # quantised
+
+
+def test_every_frame_is_better_moved_than_still_and_better_refined_than_moved() -> None:
+    records = Run.open(demo_run()).records()
+    assert len(records) == 30
+    for done in list(records.values())[1:]:
+        scores = done.scores
+        assert scores.still_psnr < scores.moved_psnr < scores.psnr
+
+
+def test_it_names_no_folder_of_the_machine_it_was_made_on() -> None:
+    for path in demo_run().rglob("*"):
+        if path.name in ("run.json", "cfg_args", "frame.json", "metrics.csv", "cameras.json"):
+            assert str(demo_capture().parents[1]) not in path.read_text()

@@ -1,0 +1,57 @@
+import json
+import math
+
+import pytest
+
+from trackersplat.events import (
+    Event,
+    Failed,
+    Finished,
+    FrameDone,
+    FrameScores,
+    Preview,
+    Stage,
+    Started,
+    StepDone,
+    from_json,
+    to_json,
+)
+
+EVENTS: list[Event] = [
+    Started((0, 1, 2), "CPU, 2 cores (portable)", 600, 60),
+    Stage(1, "track", "11 views"),
+    StepDone(1, 20, 60, 0.031, 21000, 27.5),
+    Preview(0, "output/demo/preview.ply"),
+    FrameDone(1, 0, FrameScores(24.0, 26.5, 27.25, 0.875), 21000, 0.25, 0.5, 5.5),
+    FrameDone(0, None, FrameScores(None, None, None, None), 21000, 0.0, 0.0, 60.0),
+    Finished(63.5),
+    Failed("The video cam03.mp4 cannot be decoded.", 3),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda e: type(e).__name__)
+def test_an_event_survives_a_line_of_json(event: Event) -> None:
+    assert from_json(json.loads(json.dumps(to_json(event)))) == event
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"event": "Nonsense"},
+        {"event": "Stage"},
+        {"event": "FrameDone"},
+        {"event": "FrameDone", "scores": 3},
+        {"event": "Finished", "seconds": 1, "more": 2},
+    ],
+)
+def test_what_is_no_event_is_refused(data: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="not an event"):
+        from_json(data)
+
+
+def test_a_step_without_a_loss_is_json_that_any_program_reads() -> None:
+    line = json.dumps(to_json(StepDone(1, 20, 20, math.nan, 21000)), allow_nan=False)
+    again = from_json(json.loads(line))
+    assert isinstance(again, StepDone)
+    assert math.isnan(again.loss)

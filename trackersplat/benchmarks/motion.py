@@ -1,0 +1,301 @@
+"""What moving Gaussians by tracks is worth: four ways to reach frames ever further from one base frame, measured alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
+from trackersplat.events import Stage, StepDone
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.metrics.dynamic import DynamicSettings, dynamic_pixels
+from trackersplat.metrics.image import psnr, ssim
+from trackersplat.metrics.points import PointErrors, PointTruth, has_point_truth, point_errors, read_point_truth
+from trackersplat.motion.apply import move
+from trackersplat.motion.carry import carry_points_between
+from trackersplat.motion.motion import Motion
+from trackersplat.motion.settings import MotionSettings
+from trackersplat.pipelines.chain import follow_in_legs
+from trackersplat.pipelines.moving import clock_of
+from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.registry import DEFAULT_TRACKER
+from trackersplat.tracking.sources import source_info, track_source
+from trackersplat.tracking.trackers.exact import EXACT
+from trackersplat.training.photometric import ColourAffines
+from trackersplat.training.refine.refine import RefineSettings, refine_frame
+
+STILL, MOVED, REFINED, MOVED_REFINED = "do nothing", "moved only", "refinement alone", "moved + refined"
+METHODS = (STILL, MOVED, REFINED, MOVED_REFINED)
+
+
+@dataclass(frozen=True)
+class MotionBenchSettings:
+    """``base`` is an index from 0. Both refinements have the same steps and order of views.
+
+    What was not moved is refined with `RefineSettings.unmoved`: nothing holds back what images alone must bring to its place.
+    """
+
+    base: int = 0
+    distances: tuple[int, ...] = (1, 2, 4, 8, 15)  # frames from the base, ascending
+    tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks
+    looks: int = 1  # times at most that tracks in doubt, unless exact, are corrected by matching the moved scene with the images
+    refine: RefineSettings = field(default_factory=RefineSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
+    dynamic: DynamicSettings = field(default_factory=DynamicSettings)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MethodScore:
+    """Means over the held-out cameras. PSNR in dB; dynamic: over the pixels of ``metrics.dynamic`` alone, None if there are none."""
+
+    psnr: float | None
+    ssim: float | None
+    dynamic_psnr: float | None
+    dynamic_ssim: float | None
+    # "dynamic" and "static" truth points that a training camera sees in the base frame; "dynamic_all", "static_all": all of them.
+    # Empty where the capture has no truth.
+    points: dict[str, PointErrors]
+
+
+@dataclass(frozen=True)
+class BaseDone:
+    """How good the base frame itself is: no motion can do better."""
+
+    frame: int
+    gaussians: int
+    psnr: float | None
+    ssim: float | None
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Wall time for one target frame; of tracking and motion the mean over all frames on the way."""
+
+    tracking: float
+    motion: float
+    refinement_alone: float
+    refinement_moved: float
+
+    def of(self, method: str) -> float:
+        """What the method takes for one frame, if all on the way are wanted."""
+        moving = self.tracking + self.motion
+        return {STILL: 0.0, MOVED: moving, REFINED: self.refinement_alone, MOVED_REFINED: moving + self.refinement_moved}[method]
+
+
+@dataclass(frozen=True)
+class DistanceDone:
+    """One row of the table, or the mean of all (distance and frame None)."""
+
+    distance: int | None
+    frame: int | None  # index from 0
+    dynamic_share: float  # of the held-out cameras' pixels
+    measured: float  # share of the Gaussians
+    propagated: float
+    static: float
+    methods: dict[str, MethodScore]
+    seconds: Seconds
+
+
+BenchEvent = Stage | StepDone | BaseDone | DistanceDone
+
+
+def bench_motion(
+    capture: Capture, base: Gaussians, settings: MotionBenchSettings, rasterizer: Rasterizer, colours: ColourAffines | None = None
+) -> Iterator[BenchEvent]:
+    """Yields one `DistanceDone` per distance, with what it does meanwhile, and before them one `BaseDone`.
+
+    ``base`` are the Gaussians of the base frame and ``colours`` what was found with it about the training cameras; both
+    refinements use them, held-out cameras are compared as rendered. A tracker sees every frame up to the last target, so that it can follow
+    points from frame to frame; exact tracks are read for the targets alone.
+
+    Raises InputError if no camera is held out, a distance is outside the clip, or tracks are missing.
+    """
+    check_distances(capture, settings.base, settings.distances)
+    if not capture.held_out_cameras:
+        raise InputError(f"{capture.name} has no held-out camera to measure with: name one with --hold-out.")
+    truth = read_point_truth(capture) if has_point_truth(capture) else None
+    base = base.detach().to(rasterizer.device)
+    frames = tuple(settings.base + distance for distance in settings.distances)
+    no_masks = dict.fromkeys(capture.held_out_cameras)
+    score, similarity, _, _ = _image_scores(rasterizer, base, capture, settings.base, no_masks)
+    yield BaseDone(settings.base, len(base), score, similarity)
+
+    nothing = torch.zeros(len(base), dtype=torch.bool, device=base.device)
+    # Warms up, so that the time of the first row is fair.
+    few = dataclasses.replace(settings.refine, steps=2)
+    for _ in refine_frame(base, nothing, capture, settings.base, rasterizer, few, colours):
+        continue
+
+    exact = settings.tracker == EXACT.name
+    through = frames if exact else range(settings.base + 1, frames[-1] + 1)
+    motions: dict[int, Motion] = {}
+    tracking = moving = 0.0
+    for event in follow_in_legs(
+        capture,
+        base,
+        settings.base,
+        through,
+        track_source(settings.tracker, capture),
+        rasterizer,
+        settings.motion,
+        leg=source_info(settings.tracker).leg,
+        looks=0 if exact else settings.looks,
+        colours=colours,
+    ):
+        if isinstance(event, Stage):
+            yield event
+            continue
+        tracking, moving = tracking + event.tracking / len(through), moving + event.moving / len(through)
+        if event.frame in frames:
+            motions[event.frame] = event.motion
+        del event  # the tracks of all views are large
+
+    for distance, frame in zip(settings.distances, frames, strict=True):
+        motion = motions[frame]
+        moved = move(base, motion)
+        states, seconds = {STILL: base, MOVED: moved}, {}
+        born: dict[str, Tensor] = {}
+        refine = dataclasses.replace(settings.refine, seed=settings.seed + frame)
+        for name, start, frozen, how in ((REFINED, base, nothing, refine.unmoved()), (MOVED_REFINED, moved, motion.static, refine)):
+            yield Stage(frame, "refine", name)
+            clock = clock_of(rasterizer)
+            for progress in refine_frame(start, frozen, capture, frame, rasterizer, how, colours):
+                states[name] = progress.gaussians
+                if progress.born is not None:
+                    born[name] = progress.born
+                yield StepDone(frame, progress.step, progress.steps, progress.loss, len(progress.gaussians))
+            seconds[name] = clock()
+        yield Stage(frame, "measure")
+        masks = {c: dynamic_pixels(capture.image(c, settings.base), capture.image(c, frame), settings.dynamic) for c in no_masks}
+
+        methods = {
+            name: MethodScore(
+                *_image_scores(rasterizer, state, capture, frame, masks),
+                _point_scores(truth, capture, base, state, born.get(name), settings.base, frame),
+            )
+            for name, state in states.items()
+        }
+        yield DistanceDone(
+            distance,
+            frame,
+            float(np.concatenate([mask.ravel() for mask in masks.values()]).mean()),
+            motion.measured.float().mean().item(),
+            (~motion.measured & ~motion.static).float().mean().item(),
+            motion.static.float().mean().item(),
+            methods,
+            Seconds(tracking, moving, seconds[REFINED], seconds[MOVED_REFINED]),
+        )
+
+
+def check_distances(capture: Capture, base: int, distances: Sequence[int]) -> None:
+    """Raises InputError unless the distances ascend from at least 1 and stay within the clip."""
+    if not 0 <= base < capture.frame_count:
+        raise InputError(f"Base frame {base + 1} is not in the capture: it has frames 1 to {capture.frame_count}.")
+    if not distances or list(distances) != sorted(set(distances)) or distances[0] < 1:
+        raise InputError(f"Distances must be different whole numbers from 1 on, in ascending order, got {list(distances)}.")
+    if base + distances[-1] >= capture.frame_count:
+        raise InputError(f"Distance {distances[-1]} from frame {base + 1} is beyond the last frame, {capture.frame_count}.")
+
+
+def average(rows: Sequence[DistanceDone]) -> DistanceDone:
+    """The mean of every number over the rows; what one of them lacks is the mean of the others, what all lack is None."""
+
+    def method(name: str) -> MethodScore:
+        scores = [row.methods[name] for row in rows]
+        points = {}
+        for group in scores[0].points:
+            errors = [s.points[group] for s in scores if group in s.points]
+            points[group] = PointErrors(errors[0].count, _mean([e.median for e in errors]), _mean([e.p90 for e in errors]))
+        return MethodScore(
+            psnr=_mean([s.psnr for s in scores]),
+            ssim=_mean([s.ssim for s in scores]),
+            dynamic_psnr=_mean([s.dynamic_psnr for s in scores]),
+            dynamic_ssim=_mean([s.dynamic_ssim for s in scores]),
+            points=points,
+        )
+
+    def mean(numbers: Iterable[float]) -> float:
+        return float(np.mean(list(numbers)))
+
+    return DistanceDone(
+        distance=None,
+        frame=None,
+        dynamic_share=mean(row.dynamic_share for row in rows),
+        measured=mean(row.measured for row in rows),
+        propagated=mean(row.propagated for row in rows),
+        static=mean(row.static for row in rows),
+        methods={name: method(name) for name in METHODS},
+        seconds=Seconds(
+            tracking=mean(row.seconds.tracking for row in rows),
+            motion=mean(row.seconds.motion for row in rows),
+            refinement_alone=mean(row.seconds.refinement_alone for row in rows),
+            refinement_moved=mean(row.seconds.refinement_moved for row in rows),
+        ),
+    )
+
+
+def to_json(record: BaseDone | DistanceDone) -> dict[str, Any]:
+    """A plain dictionary; frames counted from 1, numbers that are not finite as None."""
+    data: dict[str, Any] = finite(dataclasses.asdict(record))
+    data["frame"] = None if record.frame is None else record.frame + 1
+    return data
+
+
+def finite(value: Any) -> Any:
+    """The same value with every number that JSON lacks as None and tuples as lists."""
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@torch.no_grad()
+def _image_scores(
+    rasterizer: Rasterizer, gaussians: Gaussians, capture: Capture, frame: int, masks: dict[int, Any]
+) -> tuple[float | None, float | None, float | None, float | None]:
+    """PSNR, SSIM and both on the masks' pixels, as means over the masks' cameras."""
+    rows = []
+    for camera, mask in masks.items():
+        image, truth = rasterizer.render(gaussians, [capture.cameras[camera]]).color[0], capture.image(camera, frame)
+        some = mask is not None and mask.any()
+        rows.append(
+            (psnr(image, truth), ssim(image, truth), *((psnr(image, truth, mask), ssim(image, truth, mask)) if some else (None,) * 2))
+        )
+    means = [_mean(column) for column in zip(*rows, strict=True)]
+    return means[0], means[1], means[2], means[3]
+
+
+def _point_scores(
+    truth: PointTruth | None, capture: Capture, before: Gaussians, after: Gaussians, born: Tensor | None, base: int, frame: int
+) -> dict[str, PointErrors]:
+    """Errors of the truth points, carried by the Gaussians around them, but those ``born`` (B,) on the way; none where their number is
+    another."""
+    if truth is None or len(before) != len(after):
+        return {}
+    stays = torch.ones(len(before), dtype=torch.bool, device=before.device)
+    if born is not None:
+        stays[born] = False
+    found = carry_points_between(torch.from_numpy(truth.positions[base]), before[stays], after[stays]).cpu().numpy()
+    seen = truth.seen(base, capture.training_cameras)
+    groups = {
+        "dynamic": truth.dynamic & seen,
+        "static": ~truth.dynamic & seen,
+        "dynamic_all": truth.dynamic,
+        "static_all": ~truth.dynamic,
+    }
+    return {name: point_errors(found[chosen], truth.positions[frame][chosen]) for name, chosen in groups.items()}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,120 @@
+"""Folders of videos or images of several cameras without any calibration, as ``trackersplat prepare`` takes them.
+
+One video per camera, ``videos/<camera>.mp4`` or ``<camera>.mp4``; or one folder of images per camera, ``images/<camera>/<frame>.png`` or
+``<camera>/<frame>.png``, where the last number in an image's name is that of its frame.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from trackersplat.captures.capture import FrameSource
+from trackersplat.captures.media.decode import ImageFileSource, VideoSource, image_size, open_videos
+from trackersplat.captures.media.video import FALLBACK_FPS, frame_rate
+from trackersplat.captures.settings import check_held_out, plain_name, read_settings
+from trackersplat.errors import InputError
+
+FILES = "<camera>.mp4 or <camera>/<frame>.png of at least 2 cameras"
+SUFFIXES = (".png", ".jpg", ".jpeg")
+MAX_CAMERAS = 1000
+MAX_LOOKED_AT = 1000  # files of a folder, to see whether it holds images
+
+_LAST_NUMBER = re.compile(r"([0-9]{1,9})[^0-9]*$")
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """Cameras times frames, synchronised, of which nothing else is known."""
+
+    name: str
+    root: Path
+    cameras: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]  # (width, height) per camera
+    frame_count: int
+    fps: float
+    source: FrameSource
+    held_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def is_footage(folder: Path) -> bool:
+    """Whether there are videos or images of two cameras or more. Opens none of them."""
+    return len(_videos(folder)) > 1 or len(_image_folders(folder)) > 1
+
+
+def read_footage(folder: Path) -> Footage:
+    """``capture.json``, where there is one, sets name, rate and held-out cameras.
+
+    Raises InputError if there is none, a name is not plain, or the cameras do not have the same number of frames.
+    """
+    videos = _videos(folder)
+    images = _image_folders(folder)
+    found = {path.stem: path for path in videos} if len(videos) > 1 else {path.name: path for path in images}
+    if not 2 <= len(found) <= MAX_CAMERAS:
+        raise InputError(f"{folder} has videos or images of {len(found)} cameras: expected {FILES}, and at most {MAX_CAMERAS} of them.")
+    names = tuple(plain_name(name, f"{folder}: the name of a camera's video or folder") for name in found)
+    settings = read_settings(folder)
+    warnings: list[str] = []
+    source: FrameSource
+    if len(videos) > 1:
+        opened = open_videos(videos)
+        source = VideoSource(opened)
+        sizes = [(info.width, info.height) for info in source.infos]
+        frame_count = source.frame_count
+        fps, warnings = frame_rate(source.infos)
+    else:
+        paths = [_frames(path) for path in images]
+        for path, frames in zip(images, paths, strict=True):
+            if len(frames) != len(paths[0]):
+                raise InputError(
+                    f"{path} has {len(frames)} images, but {images[0]} has {len(paths[0])}: all cameras need the same number of frames."
+                )
+        sizes = [image_size(frames[0]) for frames in paths]
+        source = ImageFileSource(paths, sizes)
+        frame_count, fps = len(paths[0]), FALLBACK_FPS
+        warnings.append(f'The images have no frame rate, so {fps:g} per second are assumed; a file capture.json with "fps" would say it.')
+    return Footage(
+        name=settings.name or folder.resolve().name,
+        root=folder,
+        cameras=names,
+        sizes=tuple(sizes),
+        frame_count=frame_count,
+        fps=settings.fps or fps,
+        source=source,
+        held_out=check_held_out(settings.held_out or (), names, folder / "capture.json"),
+        warnings=() if settings.fps else tuple(warnings),
+    )
+
+
+def _videos(folder: Path) -> list[Path]:
+    place = folder / "videos" if (folder / "videos").is_dir() else folder
+    return sorted(path for path in place.iterdir() if path.suffix.lower() == ".mp4" and path.is_file())
+
+
+def _image_folders(folder: Path) -> list[Path]:
+    place = folder / "images" if (folder / "images").is_dir() else folder
+    inside = sorted(
+        path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".") and os.access(path, os.R_OK | os.X_OK)
+    )
+    return [path for path in inside if any(_is_image(file) for file in islice(path.iterdir(), MAX_LOOKED_AT))]
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _frames(folder: Path) -> list[Path]:
+    """The images in the order of the last number in their names. Raises InputError if one has none, or shares it."""
+    numbered: dict[int, Path] = {}
+    for path in sorted(file for file in folder.iterdir() if _is_image(file)):
+        match = _LAST_NUMBER.search(path.stem)
+        if match is None:
+            raise InputError(f"{path} has no number in its name: the images of a camera must be numbered, such as 0001.png.")
+        if int(match[1]) in numbered:
+            raise InputError(f"{path} has the number of {numbered[int(match[1])].name}: keep one image per frame.")
+        numbered[int(match[1])] = path
+    return [numbered[number] for number in sorted(numbered)]

@@ -1,0 +1,71 @@
+"""One video per camera, ``videos/<camera>.mp4`` or ``<camera>.mp4``, and ``cameras.json`` (see ``opencv_cameras``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trackersplat.captures.capture import Capture
+from trackersplat.captures.layouts.opencv_cameras import read_rig
+from trackersplat.captures.media.decode import VideoSource, open_videos
+from trackersplat.captures.media.video import frame_rate
+from trackersplat.captures.media.views import for_size, make_view
+from trackersplat.captures.points import read_points
+from trackersplat.captures.settings import held_out_cameras, read_settings
+from trackersplat.errors import InputError
+
+NAME = "video_folder"
+FILES = "cameras.json and videos/<camera>.mp4 or <camera>.mp4"
+
+
+def detects(folder: Path) -> bool:
+    return (folder / "cameras.json").is_file() and any(path.suffix.lower() == ".mp4" for path in _folder(folder).iterdir())
+
+
+def read(folder: Path) -> Capture:
+    """``capture.json``, where there is one, overrides name, rate and held-out cameras. Videos that no camera is named after are left out.
+
+    Raises InputError if ``cameras.json`` is not as expected, or a video is missing, damaged or of another aspect ratio than its camera.
+    """
+    rig = read_rig(folder / "cameras.json")
+    settings = read_settings(folder)
+    names = [camera.name for camera in rig.cameras]
+    held_out, warnings = held_out_cameras(settings, folder, names, rig.held_out or ())
+    found = {path.stem: path for path in sorted(_folder(folder).iterdir()) if path.suffix.lower() == ".mp4" and path.is_file()}
+    for name in names:
+        if name not in found:
+            raise InputError(f"{_folder(folder) / name}.mp4 is missing: cameras.json has a camera {name}, which needs its video.")
+    unnamed = sorted(set(found) - set(names))
+    if unnamed:
+        warnings.append(f"{len(unnamed)} of the videos have no camera in cameras.json and are left out, the first is {unnamed[0]}.mp4.")
+    videos = open_videos([found[name] for name in names])
+    views = []
+    for camera, video in zip(rig.cameras, videos, strict=True):
+        lens = for_size(camera.lens, video.info.width, video.info.height)
+        if lens is None:
+            raise InputError(
+                f"{video.path} has {video.info.width}x{video.info.height} pixels, but its camera was calibrated at "
+                f"{camera.lens.width}x{camera.lens.height}: another aspect ratio, so give it the calibration of these pixels."
+            )
+        views.append(make_view(camera.name, lens, camera.world_to_camera, settings.scale or 1.0))
+    source = VideoSource(videos, remaps=[remap for _, remap in views])
+    stated = settings.fps or rig.fps
+    fps, doubts = (stated, []) if stated else frame_rate(source.infos)
+    frame_count = source.frame_count if rig.frames is None else rig.frames
+    if frame_count > source.frame_count:
+        raise InputError(f"{folder / 'cameras.json'} promises {frame_count} frames, but the videos have {source.frame_count}.")
+    return Capture(
+        name=settings.name or folder.resolve().name,
+        root=folder,
+        layout=NAME,
+        cameras=tuple(camera for camera, _ in views),
+        frame_count=frame_count,
+        fps=fps,
+        source=source,
+        held_out=held_out,
+        points=read_points(folder / "points3D.ply") if (folder / "points3D.ply").is_file() else None,
+        warnings=(*warnings, *doubts),
+    )
+
+
+def _folder(folder: Path) -> Path:
+    return folder / "videos" if (folder / "videos").is_dir() else folder

@@ -1,0 +1,157 @@
+"""Frame sources: one video per camera, or one image file per camera and frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from trackersplat.captures.media.cache import DEFAULT_CAPACITY, CachedFrames, usable_cores
+from trackersplat.captures.media.lens import Remap
+from trackersplat.captures.media.video import MAX_SIDE, VideoFile
+from trackersplat.errors import InputError
+
+MAX_DECODER_THREADS = 4  # per video; each keeps another frame in memory
+MAX_IMAGE_BYTES = 512 * 2**20  # of an image file on disk
+
+
+def open_videos(paths: Sequence[Path]) -> list[VideoFile]:
+    """Opens every file, several at a time. Raises InputError if one is no video."""
+    cores = usable_cores()
+    # One thread per video is the most efficient where all cameras are decoded side by side. A second one makes playing a single camera
+    # real time (2704x2028: 55 instead of 32 frames/s) and costs 5 to 9 % of efficiency; more only where cores would be idle otherwise.
+    threads = min(cores, MAX_DECODER_THREADS, max(2, 2 * cores // max(1, len(paths))))
+    with ThreadPoolExecutor(max_workers=cores) as pool:
+        return list(pool.map(lambda path: VideoFile(path, threads), paths))
+
+
+class VideoSource(CachedFrames):
+    """One MP4 per camera; frames are decoded on demand, never extracted to disk.
+
+    ``frames[camera][frame]`` is the number in the file of each frame of the capture, where cameras started at different times or
+    dropped frames; without it, all videos have one length and are taken as they are. ``remaps`` scale and undistort the images.
+
+    Raises InputError if a video is shorter than the others, or than ``frames`` needs.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[VideoFile],
+        frames: Sequence[Sequence[int]] | None = None,
+        remaps: Sequence[Remap | None] = (),
+        capacity: int = DEFAULT_CAPACITY,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__(len(videos), capacity, workers)
+        self._videos = videos
+        self.infos = tuple(video.info for video in videos)
+        self._remaps = remaps or [None] * len(videos)
+        counts = [video.info.frame_count for video in videos]
+        if frames is None:
+            shortest, longest = counts.index(min(counts)), counts.index(max(counts))
+            if shortest != longest:
+                self.close()
+                raise InputError(
+                    f"{videos[shortest].path} has {counts[shortest]} frames, but the longest video ({videos[longest].path.name}) has "
+                    f"{counts[longest]}: all videos of a capture must have the same number of frames, so cut them alike."
+                )
+            frames = [range(counts[0])] * len(videos)
+        for video, numbers in zip(videos, frames, strict=True):
+            if max(numbers) >= video.info.frame_count:
+                self.close()
+                raise InputError(
+                    f"{video.path} has {video.info.frame_count} frames, but its timestamps name frame {max(numbers) + 1}: "
+                    "copy the video and its timestamps again."
+                )
+        self._frames = frames
+        self.frame_count = len(frames[0])
+
+    def decode(self, camera: int, frame: int) -> np.ndarray:
+        remap = self._remaps[camera]
+        image = self._videos[camera].read(self._frames[camera][frame], None if remap is None else remap.size)
+        return image if remap is None else remap.apply(image)
+
+    def close(self) -> None:
+        super().close()
+        for video in self._videos:
+            video.close()
+
+
+class ImageFileSource(CachedFrames):
+    """One image file per camera and frame: ``paths[camera][frame]``.
+
+    ``sizes`` (width, height) are those of the files; ``remaps`` scale and undistort the images.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Sequence[Path]],
+        sizes: Sequence[tuple[int, int]],
+        remaps: Sequence[Remap | None] = (),
+        capacity: int = DEFAULT_CAPACITY,
+        workers: int | None = None,
+    ) -> None:
+        super().__init__(len(paths), capacity, workers)
+        self._paths = paths
+        self._sizes = sizes
+        self._remaps = remaps or [None] * len(paths)
+
+    def decode(self, camera: int, frame: int) -> np.ndarray:
+        path = self._paths[camera][frame]
+        image = read_image(path)
+        width, height = self._sizes[camera]
+        if image.shape[:2] != (height, width):
+            raise InputError(
+                f"{path} has {image.shape[1]}x{image.shape[0]} pixels, but its camera has {width}x{height}: "
+                "write all images of a camera at the size it was calibrated for."
+            )
+        remap = self._remaps[camera]
+        return image if remap is None else remap.apply(image)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a still image, from the head of a PNG, else by decoding it. Raises InputError if it cannot be decoded."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(24)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
+    if len(head) == 24 and head.startswith(b"\x89PNG\r\n\x1a\n"):
+        width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+        if 1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE:
+            return width, height
+    height, width = read_image(path).shape[:2]
+    return width, height
+
+
+def read_image(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a still image; transparency is dropped. Raises InputError if it cannot be decoded."""
+    try:
+        if path.stat().st_size > MAX_IMAGE_BYTES:
+            raise InputError(f"{path} has more than {MAX_IMAGE_BYTES >> 20} MB, which is too large for an image.")
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
+    try:
+        # Orientation tags are ignored: calibration is in the pixels as stored.
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if is_whole(data) else None
+    except cv2.error:  # more pixels than OpenCV allows
+        bgr = None
+    if bgr is None or max(bgr.shape[:2]) > MAX_SIDE:
+        raise InputError(
+            f"{path} is not an image that can be decoded (a whole PNG or JPEG up to {MAX_SIDE} pixels a side): write it again."
+        )
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def is_whole(data: np.ndarray) -> bool:
+    """Whether an image file (bytes as (N,) uint8) has its end, where its format is known: decoders fill up what is cut off with grey."""
+    content = data.tobytes()
+    if content.startswith(b"\x89PNG"):
+        return b"IEND" in content
+    if content.startswith(b"\xff\xd8"):  # the end comes after the last scan; before it there may be a thumbnail with an end of its own
+        return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
+    return bool(content)

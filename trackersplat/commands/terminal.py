@@ -1,0 +1,184 @@
+"""What the command line prints: a capture, how far a job is, the progress of a reconstruction, the table at its end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from trackersplat.captures.capture import Capture
+from trackersplat.captures.summary import describe
+from trackersplat.events import Event, Failed, Finished, FrameDone, Stage, Started, StepDone, to_json
+from trackersplat.store.run import Run
+
+STAGES = {
+    "compile": "compiling kernels (once per machine)",
+    "points": "first points",
+    "optimise": "optimising",
+    "track": "tracking",
+    "move": "moving",
+    "look": "looking again",
+    "refine": "refining",
+    "measure": "measuring",
+}
+
+
+class Reporter(Protocol):
+    """Shows events to somebody."""
+
+    def __enter__(self) -> Reporter: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+    def show(self, event: Event) -> None: ...
+
+
+class JsonLines:
+    """One event a line on standard output; an exception becomes a last event, Failed."""
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            self.show(Failed(str(error) or type(error).__name__))
+
+    def show(self, event: Event) -> None:
+        print(json.dumps(to_json(event)), flush=True)
+
+
+class StepBar(Progress):
+    """A line that says what is being done and how far it is; it shows between `start` and `stop` and leaves nothing behind.
+
+    As a context manager it starts and stops itself. Other tasks of rich's may be added beside.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        what = TextColumn("{task.description}", markup=False)  # names of files may look like markup
+        note = TextColumn("{task.fields[note]}", markup=False)
+        super().__init__(what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), note, console=console, transient=True)
+        self._now = self.add_task("", total=None, note="")
+
+    def show(self, what: str, done: int, total: int, note: str = "") -> None:
+        """``done`` of ``total`` steps; a total of 0 is one that is not known."""
+        bar = next(task for task in self.tasks if task.id == self._now)
+        bar.total, bar.finished_time = total or None, None  # `update` takes back neither a known total nor the end of an earlier step
+        self.update(bar.id, description=what, completed=done, note=note)
+
+
+class TextProgress:
+    """A progress bar for people, with one line left behind per finished frame."""
+
+    def __init__(self, capture: Capture) -> None:
+        self._console = Console(highlight=False)
+        self._capture = capture
+        self._stage = ""
+        self._bars = StepBar(self._console)
+        self._all: TaskID | None = None
+
+    def __enter__(self) -> TextProgress:
+        _print_warnings(self._console, self._capture.warnings)
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Started(frames=frames, device=device):
+                count = f"{len(frames)} frame{'' if len(frames) == 1 else 's'}"
+                self._console.print(f"{escape(self._capture.name)}: {count} to reconstruct on {escape(device)}")
+                self._all = self._bars.add_task("frames", total=len(frames), note="")
+            case Stage(frame=frame, name=name, detail=detail):
+                self._stage = STAGES.get(name, name)
+                self._bars.show(f"frame {frame + 1} {self._stage}", 0, 0, detail)
+            case StepDone(frame=frame, step=step, steps=steps, loss=loss, gaussians=count, psnr=psnr):
+                note = f"loss {loss:.4f}, {count:,} Gaussians" + (f", held out {psnr:.2f} dB" if psnr is not None else "")
+                self._bars.show(f"frame {frame + 1} {self._stage}", step, steps, note)
+            case FrameDone():
+                self._console.print(f"  frame {event.frame + 1:>4}  {frame_sentence(event)}")
+                if self._all is not None:
+                    self._bars.advance(self._all)
+            case Finished(seconds=seconds):
+                self._console.print(f"Finished in {seconds:.1f} s.")
+            case _:
+                return
+
+
+def frame_sentence(done: FrameDone) -> str:
+    """One line about a finished frame."""
+    scores = done.scores
+    if scores.psnr is None:
+        quality = f"{done.gaussians:,} Gaussians" + ("" if done.base is None else f", {done.static:.0%} static")
+    elif done.base is None:
+        quality = f"held out {scores.psnr:.2f} dB, {done.gaussians:,} Gaussians"
+    else:
+        quality = f"still {_cell(scores.still_psnr, 2)}  moved {_cell(scores.moved_psnr, 2)}  refined {_cell(scores.psnr, 2)} dB"
+    return f"{done.seconds:6.1f} s  {quality}"
+
+
+def print_frames(run: Run, frames: Iterable[int]) -> None:
+    """The table at the end: do nothing, moved only and refined, PSNR on the held-out cameras."""
+    frames = list(frames)
+    records = run.records()
+    if any(records[frame].scores.psnr is not None for frame in frames if frame in records):
+        title = "PSNR on the held-out cameras, dB"
+    else:
+        title = "No camera is held out, so quality is not measured: --hold-out keeps one back, in a new run"
+    table = Table(title=f"{title} ({escape(str(run.path))})", title_justify="left")
+    for column in ("frame", "from", "do\nnothing", "moved\nonly", "refined", "SSIM", "tracked", "static", "s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for frame in frames:
+        done = records.get(frame)
+        if done is None:
+            continue
+        s = done.scores
+        base = "-" if done.base is None else str(done.base + 1)
+        cells = [_cell(s.still_psnr, 2), _cell(s.moved_psnr, 2), _cell(s.psnr, 2), _cell(s.ssim, 3)]
+        shares = ["-", "-"] if done.base is None else [f"{done.measured:.0%}", f"{done.static:.0%}"]
+        table.add_row(str(frame + 1), base, *cells, *shares, f"{done.seconds:.1f}")
+    Console(highlight=False).print(table)
+
+
+def print_capture(capture: Capture) -> None:
+    """What `trackersplat info` says."""
+    facts = describe(capture)
+    console = Console(highlight=False, soft_wrap=True)
+    sizes = ", ".join(f"{width}x{height}" for width, height in facts.sizes)
+    lines = {
+        "layout": facts.layout,
+        "folder": facts.path,
+        "cameras": str(len(facts.cameras)),
+        "frames": f"{facts.frame_count}, {facts.seconds:.2f} s at {facts.fps:g} fps",
+        "size": sizes,
+        "held out": ", ".join(facts.held_out) or "none",
+        "points": "none" if facts.point_count is None else f"{facts.point_count:,}",
+    }
+    console.print(f"[bold]{escape(facts.name)}[/bold]")
+    for label, value in lines.items():
+        console.print(f"  {label:<9} {escape(value)}")
+    table = Table(title="Cameras (pixels; positions in scene units)", title_justify="left")
+    for column in ("name", "size", "fx", "fy", "x", "y", "z", ""):
+        table.add_column(column, justify="left" if column in ("name", "") else "right")
+    for camera in facts.cameras:
+        position = [f"{value:.3f}" for value in camera.position]
+        size = f"{camera.width}x{camera.height}"
+        table.add_row(escape(camera.name), size, f"{camera.fx:.1f}", f"{camera.fy:.1f}", *position, "held out" if camera.held_out else "")
+    console.print(table)
+    _print_warnings(console, facts.warnings)
+
+
+def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,217 @@
+"""The steps of the conjugate gradients of ``motion.graph_system``, in three passes over the nodes each, without a word to the host."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from trackersplat.geometry.quaternions_triton import symmetric_product
+
+_ROWS = 256  # nodes that a program multiplies
+_BLOCK = 512  # nodes that a program of the other passes takes
+_WARPS = 8
+_SUMMED = 1024  # partial sums taken together
+
+
+class Steps:
+    """Solves ``(diagonal - coupling) x = right`` a step at a time; ``x`` and ``energy`` are those after the last.
+
+    Solution and residual are float64, one component after the other. Directions and the preconditioner need no more than float32:
+    whichever way a step goes, the residual stays the true one. Their vectors have a fourth component, so that fetching one is one access.
+    """
+
+    def __init__(
+        self,
+        starts: Tensor,  # (N + 1,) int64, of the rows of the coupling (CSR)
+        columns: Tensor,  # (I,) int64
+    ) -> None:
+        device = starts.device
+        self._count = len(starts) - 1
+        self._programs, self._multiplied = triton.cdiv(self._count, _BLOCK), triton.cdiv(self._count, _ROWS)
+        self._degrees, self._starts, self._place, self._columns = _sliced(starts, columns)
+        self._values = torch.zeros(len(self._columns), device=device)
+        # Each program leaves its part of a scalar product; who needs the sum adds them up.
+        self._energy, self._before = torch.zeros(2, self._programs, dtype=torch.float64, device=device)
+        self._curvature = torch.zeros(self._multiplied, dtype=torch.float64, device=device)
+        self._one = torch.zeros(self._multiplied, dtype=torch.float64, device=device)
+        self._one[0] = 1.0
+        self._diagonal = torch.empty(6, self._count, dtype=torch.float64, device=device)
+        self._inverted = torch.empty(6, self._count, device=device)
+        self._solution, self._residual, self._image = torch.empty(3, 3, self._count, dtype=torch.float64, device=device)
+        self._direction, self._preconditioned = torch.zeros(2, self._count, 4, device=device)
+        self._warm = False  # kernels are compiled
+        self._recorded: tuple[int, torch.cuda.CUDAGraph] | None = None
+
+    def begin(
+        self,
+        diagonal: Tensor,  # (6, N) float64 symmetric blocks
+        inverted: Tensor,  # (6, N) their inverses, the preconditioner
+        values: Tensor,  # (I,) of the coupling, which float32 can hold
+        right: Tensor,  # (N, 3)
+        x: Tensor,  # (N, 3) a guess
+    ) -> None:
+        """Another system of the same pattern."""
+        self._diagonal.copy_(diagonal)
+        self._inverted.copy_(inverted)
+        self._values[self._place] = values.float()
+        # From nothing to the guess, as far as float32 holds it, is a step of length 1 along it.
+        self._solution.zero_()
+        self._residual.copy_(right.T)
+        self._direction[:, :3] = x
+        self._multiply()
+        self._advance(self._one, self._one, self._energy)
+        self._direction.zero_()
+        self._before.zero_()
+
+    @property
+    def x(self) -> Tensor:
+        return self._solution.T
+
+    @property
+    def energy(self) -> Tensor:
+        return self._energy.sum()
+
+    def go(self, steps: int) -> None:
+        """Takes an even number of steps. From the second time on as one recorded graph, because launching takes longer than running."""
+        if self._warm and self._recorded is None and self._solution.is_cuda:
+            self._recorded = (steps, self._record(steps))
+        if self._recorded is not None and self._recorded[0] == steps:
+            self._recorded[1].replay()
+        else:
+            for _ in range(steps):
+                self._step()
+        self._warm = True
+
+    def _record(self, steps: int) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            graph.capture_begin(capture_error_mode="thread_local")  # other threads may use the GPU meanwhile
+            for _ in range(steps):
+                self._step()
+            graph.capture_end()
+        torch.cuda.current_stream().wait_stream(stream)
+        return graph
+
+    def _step(self) -> None:
+        _turn[(self._programs,)](
+            self._direction, self._preconditioned, self._energy, self._before, self._programs, 4 * self._count,
+            BLOCK=4 * _BLOCK, SUMMED=_SUMMED, num_warps=_WARPS,
+        )  # fmt: skip
+        self._multiply()
+        self._energy, self._before = self._before, self._energy
+        self._advance(self._before, self._curvature, self._energy)
+
+    def _multiply(self) -> None:
+        _multiply[(self._multiplied,)](
+            self._degrees, self._starts, self._columns, self._values, self._diagonal, self._direction, self._image, self._curvature,
+            self._count, BLOCK=_ROWS, num_warps=_WARPS,
+        )  # fmt: skip
+
+    def _advance(self, energy: Tensor, curvature: Tensor, new_energy: Tensor) -> None:
+        _advance[(self._programs,)](
+            self._inverted, self._direction, self._image, self._solution, self._residual, self._preconditioned,
+            energy, curvature, new_energy, self._programs, self._multiplied, self._count, BLOCK=_BLOCK, SUMMED=_SUMMED, num_warps=_WARPS,
+        )  # fmt: skip
+
+
+def _sliced(starts: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The pattern in slices of ``_ROWS`` rows, as wide as their longest, by columns: neighbouring threads then read side by side.
+
+    The number of entries (N,) of each row, the place (N / rows,) of the first of each slice; the place (I,) of every entry of the
+    CSR matrix, and the columns there.
+    """
+    degrees = starts[1:] - starts[:-1]
+    count = len(degrees)
+    slices = triton.cdiv(count, _ROWS)
+    widths = torch.nn.functional.pad(degrees, (0, slices * _ROWS - count)).reshape(slices, _ROWS).amax(1)
+    ends = (_ROWS * widths).cumsum(0)
+    row = torch.repeat_interleave(torch.arange(count, device=starts.device), degrees, output_size=len(columns))
+    rank = torch.arange(len(row), device=row.device) - starts[row]
+    place = (ends - _ROWS * widths)[row // _ROWS] + rank * _ROWS + row % _ROWS
+    sliced = torch.zeros(int(ends[-1]), dtype=torch.int32, device=row.device)
+    sliced[place] = columns.to(torch.int32)
+    return degrees.to(torch.int32), ends - _ROWS * widths, place, sliced
+
+
+@triton.jit
+def _total(partial, count, SUMMED: tl.constexpr):  # type: ignore[no-untyped-def]
+    sums = tl.zeros((SUMMED,), tl.float64)
+    for start in range(0, count, SUMMED):
+        at = start + tl.arange(0, SUMMED)
+        sums += tl.load(partial + at, mask=at < count, other=0.0)
+    return tl.sum(sums)
+
+
+@triton.jit
+def _turn(  # type: ignore[no-untyped-def]
+    direction, preconditioned, energy, before, programs, numbers, BLOCK: tl.constexpr, SUMMED: tl.constexpr
+):
+    """The new direction, conjugate to the last."""
+    last = _total(before, programs, SUMMED)
+    kept = tl.where(last > 0.0, _total(energy, programs, SUMMED) / last, 0.0)
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = at < numbers
+    turned = tl.load(preconditioned + at, mask=there, other=0.0) + kept * tl.load(direction + at, mask=there, other=0.0)
+    tl.store(direction + at, turned.to(tl.float32), mask=there)
+
+
+@triton.jit
+def _multiply(  # type: ignore[no-untyped-def]
+    degrees, starts, columns, values, diagonal, direction, image, partial, count, BLOCK: tl.constexpr
+):
+    """The image of the direction, and the parts of their product."""
+    n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = n < count
+    degree = tl.load(degrees + n, mask=there, other=0)
+    x = tl.load(direction + 4 * n, mask=there, other=0.0).to(tl.float64)
+    y = tl.load(direction + 4 * n + 1, mask=there, other=0.0).to(tl.float64)
+    z = tl.load(direction + 4 * n + 2, mask=there, other=0.0).to(tl.float64)
+    u, v, w = symmetric_product(diagonal, n, count, there, x, y, z)
+    at = tl.load(starts + tl.program_id(0)) + tl.arange(0, BLOCK)
+    for k in range(tl.max(degree)):
+        more = k < degree
+        column = tl.load(columns + at, mask=more, other=0)
+        value = tl.load(values + at, mask=more, other=0.0).to(tl.float64)
+        u -= value * tl.load(direction + 4 * column, mask=more, other=0.0)
+        v -= value * tl.load(direction + 4 * column + 1, mask=more, other=0.0)
+        w -= value * tl.load(direction + 4 * column + 2, mask=more, other=0.0)
+        at += BLOCK
+    tl.store(image + n, u, mask=there)
+    tl.store(image + count + n, v, mask=there)
+    tl.store(image + 2 * count + n, w, mask=there)
+    tl.store(partial + tl.program_id(0), tl.sum(x * u + y * v + z * w))
+
+
+@triton.jit
+def _advance(  # type: ignore[no-untyped-def]
+    inverted, direction, image, position, residual, preconditioned, energy, curvature, new_energy, programs, multiplied, count,
+    BLOCK: tl.constexpr, SUMMED: tl.constexpr,
+):  # fmt: skip
+    """Goes along the direction by energy / curvature, and leaves the parts of the energy there."""
+    n = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = n < count
+    bent = _total(curvature, multiplied, SUMMED)
+    length = tl.where(bent > 0.0, _total(energy, programs, SUMMED) / bent, 0.0)
+    for axis in tl.static_range(3):
+        at = axis * count + n
+        x = tl.load(position + at, mask=there, other=0.0) + length * tl.load(direction + 4 * n + axis, mask=there, other=0.0)
+        tl.store(position + at, x, mask=there)
+    first, second, third = n, count + n, 2 * count + n
+    x = tl.load(residual + first, mask=there, other=0.0) - length * tl.load(image + first, mask=there, other=0.0)
+    y = tl.load(residual + second, mask=there, other=0.0) - length * tl.load(image + second, mask=there, other=0.0)
+    z = tl.load(residual + third, mask=there, other=0.0) - length * tl.load(image + third, mask=there, other=0.0)
+    tl.store(residual + first, x, mask=there)
+    tl.store(residual + second, y, mask=there)
+    tl.store(residual + third, z, mask=there)
+    u, v, w = symmetric_product(inverted, n, count, there, x, y, z)
+    u = u.to(tl.float32)
+    v = v.to(tl.float32)
+    w = w.to(tl.float32)
+    tl.store(preconditioned + 4 * n, u, mask=there)
+    tl.store(preconditioned + 4 * n + 1, v, mask=there)
+    tl.store(preconditioned + 4 * n + 2, w, mask=there)
+    tl.store(new_energy + tl.program_id(0), tl.sum(x * u + y * v + z * w))

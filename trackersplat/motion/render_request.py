@@ -1,0 +1,46 @@
+"""What a view should see of moved Gaussians."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trackersplat.captures.camera import Camera
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.motion.ops.affine import project
+from trackersplat.motion.render_and_match import Prediction
+from trackersplat.rendering.rasterizer import Rasterizer, Rendering
+
+
+@torch.no_grad()
+def predict(
+    rasterizer: Rasterizer,
+    before: Gaussians,
+    after: Sequence[Gaussians],
+    camera: Camera,
+    correct: Callable[[Tensor], Tensor] = lambda color: color,
+) -> list[Prediction]:
+    """One prediction per state in ``after``, each of the same Gaussians as ``before``, in the same order.
+
+    A pixel moves as the Gaussians that it shows do, in the mean over their blending weights. ``correct`` makes of the rendered colours
+    those that the camera shows.
+    """
+    start = project([camera], before.means.double())[0][0]
+    # Behind a camera a projection may be anything, and is not rendered; but not even nothing times infinity is nothing.
+    ways = [(project([camera], state.means.double())[0][0] - start).float().nan_to_num(0.0, 0.0, 0.0) for state in after]
+    forward = _mean(rasterizer.render(before, [camera], channels=torch.cat(ways, dim=-1), sh_degree=0))
+    predictions = []
+    for index, (state, way) in enumerate(zip(after, ways, strict=True)):
+        rendering = rasterizer.render(state, [camera], channels=-way)
+        image = (correct(rendering.color[0]).clamp(0, 1) * 255).round().byte().cpu().numpy()
+        predictions.append(Prediction(np.ascontiguousarray(image), forward[..., 2 * index : 2 * index + 2].copy(), _mean(rendering)))
+    return predictions
+
+
+def _mean(rendering: Rendering) -> np.ndarray:
+    """(H, W, F) float32: the channels per blending weight, near 0 where nothing is seen."""
+    assert rendering.channels is not None  # the interface returns what was asked for
+    return (rendering.channels[0] / rendering.alpha[0].clamp_min(1e-3)[..., None]).float().cpu().numpy()

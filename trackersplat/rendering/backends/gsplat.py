@@ -1,0 +1,163 @@
+"""Rendering on CUDA with gsplat (Apache-2.0)."""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trackersplat.captures.camera import Camera
+from trackersplat.errors import InputError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.inputs import check_inputs
+from trackersplat.rendering.rasterizer import Rendering
+
+CHANNELS_AT_ONCE = 32  # gsplat's kernels slow down beyond; colour, depth and 28 channels are one pass
+
+
+class GsplatRasterizer:
+    """gsplat's ``rasterization``; its kernels are compiled at first use, which takes about a minute (compile_kernels).
+
+    Same rules as 3DGS (see Rasterizer) except that alpha is capped at 0.999.
+    """
+
+    name = "gsplat"
+
+    def __init__(self, device: str | torch.device = "cuda") -> None:
+        self.device = torch.device(device)
+        if self.device.type == "cuda" and self.device.index is None:
+            self.device = torch.device("cuda", torch.cuda.current_device())
+
+    def render(
+        self,
+        gaussians: Gaussians,
+        cameras: Sequence[Camera],
+        *,
+        channels: Tensor | None = None,
+        sh_degree: int | None = None,
+        background: Tensor | None = None,
+    ) -> Rendering:
+        """See Rasterizer. Colour, depth and up to 28 channels are blended in one pass, more in passes of 32.
+
+        Raises ShapeError as PortableRasterizer.render does, and InputError if gsplat cannot run here.
+        """
+        degree = check_inputs(gaussians, cameras, channels, sh_degree, background, self.device)
+        width, height, views = cameras[0].width, cameras[0].height, len(cameras)
+        if len(gaussians) == 0:  # gsplat's kernels need at least one
+            return _nothing(views, height, width, channels, background, self.device)
+        rasterization, spherical_harmonics = _load()
+        poses = _stacked([camera.world_to_camera for camera in cameras], self.device)
+        intrinsics = _stacked([camera.K for camera in cameras], self.device)
+        colors = gaussians.sh
+        if channels is not None:
+            # gsplat takes coefficients or values, not both: evaluate the colours first and blend them with the channels
+            centers = _stacked([camera.center for camera in cameras], self.device)
+            directions = gaussians.means[None] - centers[:, None]
+            rgb = spherical_harmonics(degree, directions, gaussians.sh[None].expand(views, -1, -1, -1))
+            colors = torch.cat([torch.clamp_min(rgb + 0.5, 0.0), channels.expand(views, -1, -1)], 2)
+        backgrounds = None
+        if background is not None:
+            backgrounds = torch.cat([background, background.new_zeros(0 if channels is None else channels.shape[-1])]).expand(views, -1)
+        blended, alpha, _ = rasterization(
+            gaussians.means,
+            gaussians.quats,
+            gaussians.scales,
+            gaussians.opacities,
+            colors,
+            poses,
+            intrinsics,
+            width,
+            height,
+            near_plane=cameras[0].near,
+            eps2d=0.3,
+            sh_degree=degree if channels is None else None,
+            packed=False,
+            backgrounds=backgrounds,
+            render_mode="RGB+D",
+            channel_chunk=CHANNELS_AT_ONCE,
+        )
+        return Rendering(blended[..., :3], alpha[..., 0], blended[..., -1], None if channels is None else blended[..., 3:-1])
+
+    def lift(self, gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> Tensor:
+        """See ``rendering.lift.lift``; one forward pass for all channels, with gsplat's projection and sorting."""
+        from gsplat import fully_fused_projection, isect_offset_encode, isect_tiles
+
+        from trackersplat.rendering.backends.lift_triton import TILE, fused_lift
+
+        _load()
+        if len(gaussians) == 0:
+            return features.new_zeros(len(cameras), 0, features.shape[3])
+        width, height = cameras[0].width, cameras[0].height
+        with torch.no_grad():
+            radii, means2d, depths, conics, _ = fully_fused_projection(
+                gaussians.means,
+                None,
+                gaussians.quats,
+                gaussians.scales,
+                _stacked([camera.world_to_camera for camera in cameras], self.device),
+                _stacked([camera.K for camera in cameras], self.device),
+                width,
+                height,
+                eps2d=0.3,
+                near_plane=cameras[0].near,
+                opacities=gaussians.opacities,
+            )
+            columns, rows = -(-width // TILE), -(-height // TILE)
+            _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, packed=False, n_images=len(cameras))
+            offsets = isect_offset_encode(tile_ids, len(cameras), columns, rows)
+            return fused_lift(means2d, conics, gaussians.opacities, ids, offsets, features)
+
+
+def _stacked(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    return torch.as_tensor(np.stack(arrays), dtype=torch.float32, device=device)
+
+
+def _nothing(views: int, height: int, width: int, channels: Tensor | None, background: Tensor | None, device: torch.device) -> Rendering:
+    color = torch.zeros(views, height, width, 3, device=device)
+    return Rendering(
+        color if background is None else color + background,
+        torch.zeros(views, height, width, device=device),
+        torch.zeros(views, height, width, device=device),
+        None if channels is None else torch.zeros(views, height, width, channels.shape[-1], device=device),
+    )
+
+
+def _load() -> tuple[Callable[..., tuple[Tensor, Tensor, dict]], Callable[..., Tensor]]:
+    """gsplat's functions. Without a working build gsplat itself would fail much later with a misleading error."""
+    try:
+        from gsplat import rasterization, spherical_harmonics
+        from gsplat.cuda._backend import _C
+    except ImportError as error:
+        raise InputError(
+            f"The gsplat back end needs the package gsplat ({error}); install it with: pip install '.[gpu]' in the clone."
+        ) from error
+    if _C is None:
+        raise InputError(
+            "gsplat found no CUDA compiler (nvcc) to build its kernels with; install the CUDA toolkit or choose the back end 'portable'."
+        )
+    return rasterization, spherical_harmonics
+
+
+def kernels_are_cached() -> bool:
+    """Whether gsplat's kernels look compiled (a guess from the files; false before the first use ever)."""
+    if importlib.util.find_spec("gsplat") is None:
+        return False
+    if importlib.util.find_spec("gsplat.csrc") is not None:  # a wheel with kernels
+        return True
+    root = os.environ.get("TORCH_EXTENSIONS_DIR") or str(Path.home() / ".cache" / "torch_extensions")
+    return bool(glob.glob(os.path.join(glob.escape(root), "**", "gsplat_cuda", "gsplat_cuda.*"), recursive=True))
+
+
+def compile_kernels(progress: Callable[[str, int, int], None] | None = None) -> None:
+    """Builds gsplat's kernels if they are not (about a minute). ``progress(what, done, total)`` before and after."""
+    if progress is not None:
+        progress("gsplat's CUDA kernels", 0, 1)
+    _load()
+    if progress is not None:
+        progress("gsplat's CUDA kernels", 1, 1)

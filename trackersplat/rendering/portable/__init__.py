@@ -1,8 +1,0 @@
-"""The CPU back end: forward and backward rasterisation compiled by numba."""
-
-from trackersplat.rendering.portable.compiling import compile_kernels, forget_stale_kernels, kernels_are_cached
-from trackersplat.rendering.portable.rasterizer import PortableRasterizer
-
-__all__ = ["PortableRasterizer", "compile_kernels", "kernels_are_cached"]
-
-forget_stale_kernels()
