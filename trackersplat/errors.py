@@ -1,4 +1,4 @@
-"""The errors a user can cause. Everything else that is raised is a defect of ours and keeps its traceback."""
+"""The two kinds of error: what a user can cause, and what only a defect of ours can."""
 
 from __future__ import annotations
 
@@ -10,5 +10,9 @@ class InputError(Exception):
     """
 
 
-class ShapeError(InputError, ValueError):
-    """A tensor or array at a public border has the wrong shape, dtype or device."""
+class ShapeError(ValueError):
+    """A tensor or array at a border between modules has the wrong shape, dtype or device: a defect in the calling code.
+
+    Code that reads a user's file checks it and raises InputError before such an array travels on. The command line exits with
+    code 1 and keeps the traceback in a log.
+    """

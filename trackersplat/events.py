@@ -1,4 +1,9 @@
-"""What a reconstruction says while it works. Frames are indices from 0."""
+"""What long work says while it runs. Frames are indices from 0.
+
+Every long job is an iterator of `Event`; the last one carries its result (`Finished` for a whole run). Closing the iterator cancels the
+job. Events of this module can be written as JSON; those that carry tensors are defined beside the code that yields them and do not leave
+the process.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +14,24 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Started:
+class Event:
+    """The base of everything that a job says."""
+
+
+@dataclass(frozen=True)
+class Started(Event):
     """The plan: frames that will be reconstructed, in order, and where."""
 
     frames: tuple[int, ...]
     device: str  # "NVIDIA H200 (gsplat)", "CPU, 2 cores (portable)"
+    pipeline: str
     steps_first: int  # optimisation steps of a first frame
     steps_refine: int  # and of every other
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A frame enters a stage: "compile", "points", "optimise", "track", "move", "look", "refine", "measure"."""
+class Stage(Event):
+    """A frame enters a stage: "compile", "points", "optimise", "track", "move", "match", "refine", "measure", "write"."""
 
     frame: int
     name: str
@@ -28,19 +39,19 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class StepDone:
+class StepDone(Event):
     """Some optimisation steps are done (not one event per step)."""
 
     frame: int
     step: int  # steps done
     steps: int  # of so many
-    loss: float
+    loss: float  # mean since the last event of this kind; nan before the first step
     gaussians: int
     psnr: float | None = None  # held-out, dB, where it was measured at this step
 
 
 @dataclass(frozen=True)
-class Preview:
+class Preview(Event):
     """The state of the frame in work was written here (a PLY that the next preview replaces)."""
 
     frame: int
@@ -48,69 +59,60 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class FrameScores:
-    """Mean PSNR in dB and SSIM over the held-out cameras, all pixels. None where not applicable (first frame)."""
-
-    still_psnr: float | None  # the base frame, unmoved
-    moved_psnr: float | None  # moved by tracks, before any optimisation
-    psnr: float | None  # the result
-    ssim: float | None
-
-
-@dataclass(frozen=True)
-class FrameDone:
+class FrameDone(Event):
     """The frame is on disk."""
 
     frame: int
     base: int | None  # the frame it was moved from, None for a first frame
-    scores: FrameScores
+    scores: dict[str, float]  # by the names of `metrics.names`, means over the held-out cameras
+    unavailable: dict[str, str]  # metrics that were not computed, and why
     gaussians: int
     measured: float  # share of the Gaussians moved by their own tracks
     static: float  # share found static
-    seconds: float
+    seconds: dict[str, float]  # wall time per stage; the whole is `total_seconds`
+
+    @property
+    def total_seconds(self) -> float:
+        return sum(self.seconds.values())
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Event):
     """All frames of the plan are on disk."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Failed:
+class Failed(Event):
     """The run stopped. ``message`` is for people; the traceback of a defect is in the run's log."""
 
     message: str
     frame: int | None = None
 
 
-Event = Started | Stage | StepDone | Preview | FrameDone | Finished | Failed
-
-_KINDS = {cls.__name__: cls for cls in (Started, Stage, StepDone, Preview, FrameDone, Finished, Failed)}
+_KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in (Started, Stage, StepDone, Preview, FrameDone, Finished, Failed)}
 
 
 def to_json(event: Event) -> dict[str, Any]:
     """A plain dictionary with the event's class name under "event". Numbers that JSON lacks (no loss yet: NaN) become None."""
-    fields = dataclasses.asdict(event)
+    values = dataclasses.asdict(event)
     if isinstance(event, StepDone) and not math.isfinite(event.loss):
-        fields["loss"] = None
-    return {"event": type(event).__name__, **fields}
+        values["loss"] = None
+    return {"event": type(event).__name__, **values}
 
 
 def from_json(data: dict[str, Any]) -> Event:
-    """The inverse of to_json. Raises ValueError if it is no event."""
-    fields = dict(data)
-    kind = _KINDS.get(str(fields.pop("event", "")))
+    """The inverse of to_json. Raises ValueError if it is no event of this module."""
+    values = dict(data)
+    kind = _KINDS.get(str(values.pop("event", "")))
     if kind is None:
         raise ValueError(f"not an event: {data!r}")
     try:
-        if kind is FrameDone:
-            fields["scores"] = FrameScores(**fields["scores"])
         if kind is Started:
-            fields["frames"] = tuple(fields["frames"])
-        if kind is StepDone and fields["loss"] is None:
-            fields["loss"] = math.nan
-        return kind(**fields)
+            values["frames"] = tuple(values["frames"])
+        if kind is StepDone and values["loss"] is None:
+            values["loss"] = math.nan
+        return kind(**values)
     except (TypeError, KeyError) as error:
         raise ValueError(f"not an event: {data!r}") from error

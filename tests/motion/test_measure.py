@@ -26,7 +26,7 @@ from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import _measured_rotations, _motions, _Scene
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 SETTINGS = MotionSettings()
 GOOD = 0.09  # px^2, of a good track

@@ -15,7 +15,7 @@ from trackersplat.motion.measure import pixel_size
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 FOCAL = 64.0  # px, and all places below are sums of powers of two: what is expected is exact
 HALL, HUNG = 2.0, 2.125  # m from the middle to either wall, and to the cameras that hang in it

@@ -13,8 +13,8 @@ from trackersplat.errors import ShapeError
 from trackersplat.motion import render_and_match as second_look
 from trackersplat.motion.render_and_match import Prediction, doubtful, look_again
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
 from trackersplat.tracking.trackers.dis.matching import Image, Tracks, match
+from trackersplat.tracking.tracks import DenseTracks
 
 HEIGHT, WIDTH = 96, 160
 START, END = (40, 40), (100, 55)  # of the card's centre, array indices

@@ -18,7 +18,7 @@ from trackersplat.motion.reset_static import put_back, rest_again
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 RADIUS, WALL = 0.45, -0.8  # ball at the origin, wall at x = WALL
 BALL, PLANE = 500, 1500

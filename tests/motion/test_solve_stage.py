@@ -18,7 +18,7 @@ from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 TARGET, COUNT = 4, 20_000
 

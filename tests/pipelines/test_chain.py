@@ -23,7 +23,7 @@ from trackersplat.pipelines import chain, moving
 from trackersplat.pipelines.chain import Origin, Reached, follow_in_legs
 from trackersplat.pipelines.moving import Followed, follow
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 
 @pytest.fixture

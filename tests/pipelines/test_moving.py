@@ -19,7 +19,7 @@ from trackersplat.motion.render_request import predict
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.pipelines import moving
 from trackersplat.pipelines.moving import Followed, follow
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.training.photometric import ColourAffines
 
 LOST = moving.LOST  # as it is outside these tests

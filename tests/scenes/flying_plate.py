@@ -21,7 +21,7 @@ from trackersplat.motion.render_request import predict
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.training.photometric import ColourAffines
 
 WIDTH, HEIGHT, FRAMES, BASE = 96, 72, 5, 1

@@ -9,7 +9,7 @@ import torch
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 
 def tracks(shifts: list[float], height: int = 3, width: int = 6) -> DenseTracks:

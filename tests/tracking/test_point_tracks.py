@@ -10,7 +10,7 @@ import torch
 from trackersplat.errors import InputError, ShapeError
 from trackersplat.tracking.point_tracks import PointTracks, read_point_tracks, sample_grid, write_point_tracks
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 
 def dense() -> DenseTracks:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 
 @pytest.mark.parametrize("on_device", [False, True])

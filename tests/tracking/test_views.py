@@ -16,8 +16,8 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError, ShapeError
 from trackersplat.motion.render_and_match import Prediction, look_again
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
 from trackersplat.tracking.trackers.dis.direct import direct_tracks
+from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.tracking.views import direct_views, look_again_at_views, track_views
 
 THREADS = cv2.getNumThreads()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from quad_scene import look_at
 
+from trackersplat.geometry.projection import common_focus
 from trackersplat.training.points.ground import Plane, agreement, find_ground
 from trackersplat.training.points.resample_on_plane import OUTSIDE, _places
 from trackersplat.training.points.sweep import View
-from trackersplat.training.points.views import common_focus
 
 UP, OFFSET = np.array([0.0, -1.0, 0.0]), -0.5  # a floor 0.5 below the cameras' focus, 1.5 below the cameras (y points down)
 PLACES = [(-2.4, -1.0, 0.8), (0.2, -1.1, 0.0), (2.3, -0.9, 1.0)]

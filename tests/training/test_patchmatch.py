@@ -10,12 +10,13 @@ from dome_scene import dome_capture
 from quad_scene import CastFrames, cast, look_at, quad_capture
 
 from trackersplat.captures.capture import Capture
+from trackersplat.geometry.projection import common_focus
 from trackersplat.training.first_frame.fit import FEW_VIEWS_OPACITY, FirstFrameSettings
 from trackersplat.training.first_frame.regularise import Regularisation
 from trackersplat.training.points.dense import PointSettings, first_points
 from trackersplat.training.points.patchmatch import patchmatch
 from trackersplat.training.points.sweep import View, sweep
-from trackersplat.training.points.views import common_focus, far_apart, unproject
+from trackersplat.training.points.views import far_apart, unproject
 
 
 def _wide_capture() -> Capture:

@@ -21,7 +21,7 @@ from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quatern
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.rendering.choose import choose_rasterizer
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.tracker import DenseTracks, TrackerInfo
+from trackersplat.tracking.tracks import DenseTracks, TrackerInfo
 
 BALLS = 12
 MADE = TrackerInfo(name="made", title="tracks of a made scene", licence="", needs="")

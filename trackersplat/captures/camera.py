@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -96,8 +95,3 @@ class Camera:
         """The same view sampled with another number of pixels (field of view kept on each axis)."""
         sx, sy = width / self.width, height / self.height
         return replace(self, width=width, height=height, K=np.diag((sx, sy, 1.0)) @ self.K)
-
-
-def centers(cameras: Iterable[Camera]) -> np.ndarray:
-    """(C, 3) float64 optical centres in world coordinates, of one camera or more."""
-    return np.stack([camera.center for camera in cameras])

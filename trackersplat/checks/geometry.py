@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera, centers
+from trackersplat.captures.camera import Camera
+from trackersplat.geometry.projection import centers
 
 ROUNDS = 5  # of reweighting
 HUBER = 2.0  # pixels

@@ -49,6 +49,11 @@ def quaternion_to_rotation_vector(quaternions: Tensor) -> Tensor:
     return shortest[..., 1:] * factor
 
 
+def conjugate(quaternions: Tensor) -> Tensor:
+    """(..., 4) the opposite rotations of unit quaternions."""
+    return quaternions * quaternions.new_tensor((1.0, -1.0, -1.0, -1.0))
+
+
 def rotate(quaternions: Tensor, vectors: Tensor) -> Tensor:
     """Vectors (..., 3) turned by unit quaternions (..., 4); the identity returns them unchanged."""
     scalar, vector = quaternions[..., :1], quaternions[..., 1:]

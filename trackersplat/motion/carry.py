@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.geometry.quaternions import multiply, quaternion_to_matrix
+from trackersplat.geometry.quaternions import conjugate, multiply, quaternion_to_matrix
 from trackersplat.motion.motion import Motion
 
 NEIGHBOURS = 16  # Gaussians that have a say about a point
@@ -38,8 +38,7 @@ def carry_points_between(points: Tensor, before: Gaussians, after: Gaussians) ->
     if len(before) != len(after):
         raise ShapeError(f"Points can be carried between the same Gaussians at two instants only, got {len(before)} and {len(after)}.")
     start, end = before.quats.detach().double(), after.quats.detach().double()
-    opposite = start * start.new_tensor((1.0, -1.0, -1.0, -1.0))
-    return _carry_all(points, before, (after.means.double() - before.means.double()).detach(), multiply(end, opposite))
+    return _carry_all(points, before, (after.means.double() - before.means.double()).detach(), multiply(end, conjugate(start)))
 
 
 def _carry_all(points: Tensor, gaussians: Gaussians, translation: Tensor, rotation: Tensor) -> Tensor:

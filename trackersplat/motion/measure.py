@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trackersplat.captures.camera import Camera, centers
+from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.motion.ops.affine import AffineMotion, Visibility, measure_views, project, views_at_once
+from trackersplat.geometry.projection import centers, inside_image, project
+from trackersplat.motion.ops.affine import AffineMotion, Visibility, measure_views, views_at_once
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 _LEAST_SHARE = 0.02  # of the best view's sight that any view is taken to have: its word counts next to nothing, but is a finite number
 
@@ -104,8 +105,8 @@ def pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
     """
     at, depth = project(cameras, means)
     focal, near = (means.new_tensor(values)[:, None] for values in zip(*((0.5 * (c.fx + c.fy), c.near) for c in cameras), strict=True))
-    size = means.new_tensor([(camera.width, camera.height) for camera in cameras])[:, None]
+    size = means.new_tensor([(camera.width, camera.height) for camera in cameras]).T[..., None]
     spanned = torch.where(depth > 0, depth / focal, torch.inf)
-    inside = ((at >= 0) & (at < size)).all(-1) & (depth >= near)
+    inside = inside_image(at, *size) & (depth >= near)
     best = torch.where(inside, spanned, torch.inf).amin(0)
     return torch.where(best.isfinite(), best, spanned.amin(0))

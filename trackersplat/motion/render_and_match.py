@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from trackersplat.errors import ShapeError
-from trackersplat.tracking.tracker import DenseTracks, as_array
+from trackersplat.geometry.projection import inside_image
 from trackersplat.tracking.trackers.dis.matching import Image, Tracks, inside, match, round_trip, sample
+from trackersplat.tracking.tracks import DenseTracks, as_array
 
 _SURE = 0.5  # visibility times confidence from which a track is not searched for again
 _MOVED_PX = 0.5  # motion of a track from which a drifting base frame is corrected
@@ -86,7 +87,7 @@ def _reached(positions: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """(H, W) bool: pixels that ``positions`` (H, W, 2) of the ``chosen`` (H, W) fall into, small gaps closed."""
     height, width = chosen.shape
     reached = np.zeros((height, width), np.uint8)
-    inside_image = (positions >= 0).all(-1) & (positions[..., 0] < width) & (positions[..., 1] < height)  # false for NaN
-    column, row = positions[chosen & inside_image].astype(np.intp).T
+    inside = inside_image(positions, width, height)  # false for NaN
+    column, row = positions[chosen & inside].astype(np.intp).T
     reached[row, column] = 1
     return cv2.morphologyEx(reached, cv2.MORPH_CLOSE, _GAPS) > 0

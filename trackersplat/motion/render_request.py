@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.motion.ops.affine import project
+from trackersplat.geometry.projection import project
 from trackersplat.motion.render_and_match import Prediction
 from trackersplat.rendering.rasterizer import Rasterizer, Rendering
 

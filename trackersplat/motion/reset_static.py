@@ -15,14 +15,14 @@ from torch.nn.functional import normalize
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.geometry.quaternions import multiply
+from trackersplat.geometry.quaternions import conjugate, multiply
 from trackersplat.motion.measure import gather, pixel_size
 from trackersplat.motion.motion import Carried, Motion
 from trackersplat.motion.ops.triangulate import triangulate
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.static import still_and_trusted
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 _NEAR_PX = 6.0  # what is further than this from where it was is not put back: inside of what has one colour, tracks may call all still
 
@@ -52,7 +52,7 @@ def rest_again(
     resting, trusted = still_and_trusted(solved, moved, variance, evidence.shown, earlier, pixel, settings)
     withheld = (torch.where(trusted[:, None], solved.translation, 0.0) + earlier).float()
     way = (origin.means - base.means).detach()
-    turn = multiply(origin.quats.detach(), base.quats.detach() * base.quats.new_tensor((1.0, -1.0, -1.0, -1.0)))
+    turn = multiply(origin.quats.detach(), conjugate(base.quats.detach()))
     elsewhere = (motion.translation - way).norm(dim=-1) / pixel  # pixels; what is less is no mistake, refinement may have found it better
     back = resting & (elsewhere > settings.static_px) & (elsewhere <= _NEAR_PX)
     if gone is not None:

@@ -26,7 +26,7 @@ from trackersplat.motion.propagate import Field, propagate, weakened
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.static import still_and_trusted
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 _MOTIONS_AT_ONCE = 4_000_000  # Gaussians times targets that a GPU solves together; about 1.5 kB each
 _TURNS = 2  # times the rotations are found again with the surface turned by those found so far

@@ -22,7 +22,7 @@ from trackersplat.motion.settings import MotionSettings
 from trackersplat.pipelines.moving import clock_of, follow
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.sources import TrackSource
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.tracking.views import direct_views
 from trackersplat.training.photometric import ColourAffines
 

@@ -22,7 +22,7 @@ from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.sources import TrackSource
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.tracking.views import look_again_at_views
 from trackersplat.training.photometric import ColourAffines
 

@@ -10,6 +10,7 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
+from trackersplat.geometry.projection import inside_image
 from trackersplat.sfm.align import align_poses, change
 from trackersplat.sfm.instantsplat import GuessedScene
 from trackersplat.sfm.triangulate import CameraFit, SparsePoints
@@ -84,4 +85,4 @@ def _error(guessed: np.ndarray, own: Camera, xyz: np.ndarray, known: Camera) -> 
 
 def _inside(camera: Camera, uv: np.ndarray, depth: np.ndarray, near: float) -> np.ndarray:
     """(N,) whether points lie in the image and beyond ``near``."""
-    return np.asarray((depth > near) & (uv >= 0).all(axis=1) & (uv < (camera.width, camera.height)).all(axis=1))
+    return np.asarray((depth > near) & inside_image(uv, camera.width, camera.height))

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from trackersplat.errors import ShapeError
-from trackersplat.tracking.tracker import DenseTracks, as_array
+from trackersplat.geometry.projection import inside_image
+from trackersplat.tracking.tracks import DenseTracks, as_array
 
 
 def distrust_crossings(tracks: DenseTracks, base: np.ndarray | None, targets: Sequence[np.ndarray | None]) -> DenseTracks:
@@ -29,7 +30,7 @@ def distrust_crossings(tracks: DenseTracks, base: np.ndarray | None, targets: Se
         if mask is None:
             continue
         # The pixel a position falls into; a lost track may be anywhere or nowhere (NaN).
-        inside = (positions >= 0).all(axis=-1) & (positions[..., 0] < width) & (positions[..., 1] < height)
+        inside = inside_image(positions, width, height)
         column, row = np.where(inside[..., None], positions, 0).astype(np.intp).transpose(2, 0, 1)
         trust[inside & (mask[row, column] != base)] = 0.0
     return replace(tracks, confidence=confidence)

@@ -10,7 +10,7 @@ import numpy as np
 
 from trackersplat.errors import InputError, ShapeError
 from trackersplat.files import NPZ_DAMAGE, atomic_file
-from trackersplat.tracking.tracker import DenseTracks, as_array
+from trackersplat.tracking.tracks import DenseTracks, as_array
 
 _MAX_POINTS = 2_000_000  # per camera; a file that claims more is not ours
 _MAX_CAMERAS = 1024

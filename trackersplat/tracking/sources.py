@@ -7,8 +7,8 @@ from functools import partial
 
 from trackersplat.captures.capture import Capture
 from trackersplat.tracking.registry import create_tracker, tracker_info
-from trackersplat.tracking.tracker import DenseTracks, TrackerInfo
 from trackersplat.tracking.trackers.exact import EXACT, stored_tracks
+from trackersplat.tracking.tracks import DenseTracks, TrackerInfo
 from trackersplat.tracking.views import track_views
 
 # (cameras, base frame, target frames) -> (camera, tracks from the base to every target), in any order

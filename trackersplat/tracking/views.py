@@ -17,8 +17,8 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
 from trackersplat.motion.render_and_match import Prediction, look_again
 from trackersplat.tracking.masks import distrust_crossings
-from trackersplat.tracking.tracker import DenseTracks, Tracker
 from trackersplat.tracking.trackers.dis.direct import direct_tracks
+from trackersplat.tracking.tracks import DenseTracks, Tracker
 
 T = TypeVar("T")
 

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trackersplat.captures.camera import Camera, centers
+from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
+from trackersplat.geometry.projection import centers
 from trackersplat.rendering.rasterizer import Rasterizer, Rendering
 from trackersplat.training.losses import photometric_loss
 

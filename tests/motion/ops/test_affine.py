@@ -27,8 +27,8 @@ from trackersplat.motion.ops.affine import (
 )
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks, TrackerInfo
 from trackersplat.tracking.trackers.exact import EXACT
+from trackersplat.tracking.tracks import DenseTracks, TrackerInfo
 
 LINEAR = np.array(((1.03, -0.08), (0.05, 0.96)))
 SHIFT = np.array((2.7, -1.3))

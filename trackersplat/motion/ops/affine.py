@@ -6,18 +6,18 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from trackersplat.captures.camera import Camera, centers
+from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.devices import available
-from trackersplat.geometry.quaternions import rotate
+from trackersplat.geometry.projection import centers, project
+from trackersplat.geometry.quaternions import conjugate, rotate
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.tracker import DenseTracks
+from trackersplat.tracking.tracks import DenseTracks
 
 SHARED_CHANNELS = 3  # blending weight, weighted depth of the rendered means and of the rendered surface
 TARGET_CHANNELS = 13  # moments per target, see ``moment_features``
@@ -131,8 +131,7 @@ def _joined(parts: Sequence[AffineMotion]) -> AffineMotion:
 def deviation_towards(cameras: Sequence[Camera], gaussians: Gaussians) -> Tensor:
     """(V, N) scene units: standard deviation of each Gaussian along the ray from each camera's centre."""
     ray = torch.nn.functional.normalize(gaussians.means - gaussians.means.new_tensor(centers(cameras))[:, None], dim=-1)
-    conjugate = gaussians.quats * gaussians.quats.new_tensor((1.0, -1.0, -1.0, -1.0))
-    local = rotate(torch.nn.functional.normalize(conjugate, dim=-1).expand(len(cameras), -1, -1), ray)
+    local = rotate(torch.nn.functional.normalize(conjugate(gaussians.quats), dim=-1).expand(len(cameras), -1, -1), ray)
     return (local * gaussians.scales).norm(dim=-1)
 
 
@@ -233,18 +232,6 @@ def _affine(sums: Tensor, mean: Tensor, width: int, height: int, scale: float, r
         keep(leverage),
         keep(reach),
     )
-
-
-def project(cameras: Sequence[Camera], points: Tensor) -> tuple[Tensor, Tensor]:
-    """World points (N, 3) to pixels (V, N, 2) and depths (V, N), in the points' precision; not meaningful behind a camera."""
-    rotation = points.new_tensor(np.stack([camera.rotation for camera in cameras]))
-    translation = points.new_tensor(np.stack([camera.translation for camera in cameras]))
-    local = points @ rotation.mT + translation[:, None]
-    depth = local[..., 2]
-    safe = torch.where(depth.abs() < 1e-9, 1e-9, depth)
-    focal = points.new_tensor([(camera.fx, camera.fy) for camera in cameras])[:, None]
-    middle = points.new_tensor([(camera.cx, camera.cy) for camera in cameras])[:, None]
-    return local[..., :2] / safe[..., None] * focal + middle, depth
 
 
 def _half_size(width: int, height: int) -> float:

@@ -11,7 +11,7 @@ from trackersplat.captures.arrays import read_arrays
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError, ShapeError
-from trackersplat.tracking.tracker import DenseTracks, TrackerInfo
+from trackersplat.tracking.tracks import DenseTracks, TrackerInfo
 
 EXACT = TrackerInfo(
     name="exact",

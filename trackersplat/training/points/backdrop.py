@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from trackersplat.captures.camera import Camera, centers
+from trackersplat.captures.camera import Camera
+from trackersplat.geometry.projection import centers, inside_image
 from trackersplat.training.points.fusion import Surface
 from trackersplat.training.points.ground import Plane
 
@@ -53,7 +54,7 @@ def shown_at(xyz: np.ndarray, camera: Camera) -> np.ndarray:
     """(H, W) bool at the camera's size: within BESIDE pixels of where one of the points (N, 3) would be seen."""
     shown = np.zeros((camera.height, camera.width), dtype=np.uint8)
     uv, depth = camera.project(xyz)
-    inside = (depth > 0) & (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height)
+    inside = (depth > 0) & inside_image(uv, camera.width, camera.height)
     column, row = uv[inside].astype(np.intp).T
     shown[row, column] = 1
     return cv2.dilate(shown, np.ones((2 * BESIDE + 1, 2 * BESIDE + 1), dtype=np.uint8)) > 0

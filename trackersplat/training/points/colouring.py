@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from trackersplat.captures.camera import Camera
+from trackersplat.geometry.projection import inside_image
 
 MOST_POINTS = 20_000  # at once; bounds the memory
 _SPLAT_LIMIT = 8  # pixels, largest half width of a point in the depth buffer
@@ -62,7 +63,7 @@ def visible_from(points: np.ndarray, width: float, cameras: Sequence[Camera]) ->
 def _pixels(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of the points within the image: their numbers, columns, rows and depths."""
     uv, depth = camera.project(points)
-    inside = (depth > camera.near) & (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height)
+    inside = (depth > camera.near) & inside_image(uv, camera.width, camera.height)
     index = np.flatnonzero(inside)
     column, row = uv[index].astype(np.intp).T
     return index, column, row, depth[index]

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from trackersplat.captures.camera import Camera
+from trackersplat.geometry.projection import inside_image
 
 TOLERANCE = 0.01  # relative depth difference up to which two views mean the same surface
 AGREEING = 2  # views, beside the one that proposes the point
@@ -75,7 +76,7 @@ def chance(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: f
             if other is camera:
                 continue
             uv, seen = other.project(points)
-            inside = (seen > 0) & (uv >= 0).all(axis=1) & (uv[:, 0] < other.width) & (uv[:, 1] < other.height)
+            inside = (seen > 0) & inside_image(uv, other.width, other.height)
             u, v = uv[inside].astype(np.intp).T
             found = theirs[v, u]
             error = np.abs(found[found > 0] / seen[inside][found > 0] - 1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from trackersplat.captures.camera import centers
+from trackersplat.geometry.projection import centers
 from trackersplat.training.points.resample_on_plane import OUTSIDE, laid_upon
 from trackersplat.training.points.shell import spread_directions
 from trackersplat.training.points.sweep import View

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from trackersplat.captures.camera import Camera
+from trackersplat.geometry.projection import inside_image
 from trackersplat.training.points.rig import Rig
 
 COARSE = 64  # voxels along a side of the first grid
@@ -55,7 +56,7 @@ def _inside(centers: np.ndarray, width: float, cameras: Sequence[Camera], distan
     missed = np.zeros(len(centers), dtype=np.int32)
     for camera, distance in zip(cameras, distances, strict=True):
         uv, depth = camera.project(centers)
-        index = np.flatnonzero((depth > width) & (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height))
+        index = np.flatnonzero((depth > width) & inside_image(uv, camera.width, camera.height))
         column, row = uv[index].astype(np.intp).T
         reach = max(camera.fx, camera.fy) * 0.5 * np.sqrt(3) * width / depth[index] + 0.5
         seen[index] += 1

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from trackersplat.captures.camera import centers
 from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.geometry.projection import centers, common_focus
 from trackersplat.training.points.backdrop import backdrop, far_radius, shown_at
 from trackersplat.training.points.fusion import Surface
 from trackersplat.training.points.ground import find_ground
@@ -20,7 +20,6 @@ from trackersplat.training.points.movers import mover_mask, spread_frames
 from trackersplat.training.points.rig import Rig
 from trackersplat.training.points.surround import foreground_hull, no_points
 from trackersplat.training.points.sweep import View
-from trackersplat.training.points.views import common_focus
 
 DOUBTED = 0.25  # part of the matches that are chance, from which on none is believed
 REACH = 0.45  # of the cameras' distance from the focus: radius of the rig that the hull is carved in, which leaves the cameras outside

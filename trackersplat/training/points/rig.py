@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trackersplat.captures.camera import Camera
-from trackersplat.training.points.views import common_focus
+from trackersplat.geometry.projection import common_focus, inside_image
 
 MIN_CAMERAS = 8
 ONE_SIDED = 0.6  # length of the mean direction from the focus to the cameras: 0 all around, 0.5 a half dome, 1 all on one spot
@@ -35,5 +35,5 @@ def surrounding_rig(cameras: Sequence[Camera]) -> Rig | None:
     seeing = 0
     for camera in cameras:
         uv, depth = camera.project(focus[None])
-        seeing += bool(depth[0] > 0 and (uv[0] >= 0).all() and uv[0, 0] < camera.width and uv[0, 1] < camera.height)
+        seeing += bool(depth[0] > 0 and inside_image(uv[0], camera.width, camera.height))
     return Rig(focus, float(np.median(distance))) if seeing >= SEEING * len(cameras) else None

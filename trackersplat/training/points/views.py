@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera, centers
+from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
+from trackersplat.geometry.projection import centers, common_focus, inside_image
 
 NEIGHBOURS = 6
 ANGLE, NARROW, WIDE = 10.0, 6.0, 15.0  # degrees: the best parallax, and how fast a narrower or wider one loses
@@ -38,7 +39,7 @@ def neighbours(cameras: list[Camera], reference: int, near: float, far: float, c
         if i == reference:
             continue
         uv, depth = camera.project(points)
-        seen = (depth > 0) & (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height)
+        seen = (depth > 0) & inside_image(uv, camera.width, camera.height)
         if not seen.any():
             continue
         one, two = cameras[reference].center - points[seen], camera.center - points[seen]
@@ -94,17 +95,5 @@ def tighten(camera: Camera, xyz: np.ndarray, known: tuple[float, float]) -> tupl
 
 def _seen_depths(camera: Camera, xyz: np.ndarray) -> np.ndarray:
     uv, depth = camera.project(xyz)
-    inside = (depth > 0) & (uv >= 0).all(axis=1) & (uv[:, 0] < camera.width) & (uv[:, 1] < camera.height)
+    inside = (depth > 0) & inside_image(uv, camera.width, camera.height)
     return depth[inside]
-
-
-def common_focus(cameras: list[Camera]) -> np.ndarray | None:
-    """(3,) the point nearest to all optical axes in the least-squares sense; None if they are almost parallel."""
-    normal, right = np.zeros((3, 3)), np.zeros(3)
-    for camera in cameras:
-        across = np.eye(3) - np.outer(camera.rotation[2], camera.rotation[2])
-        normal += across
-        right += across @ camera.center
-    if np.linalg.cond(normal) > 1e4:  # axes within about half a degree of each other
-        return None
-    return np.linalg.solve(normal, right)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
-from trackersplat.motion.ops.affine import project
+from trackersplat.geometry.projection import project
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.optimiser import Correction, TrainingViews
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
 from trackersplat.tracking.trackers.dis.matching import Image, assess, flow
+from trackersplat.tracking.tracks import DenseTracks
 
 
 def direct_tracks(base: np.ndarray, target: np.ndarray, frames: tuple[int, int]) -> DenseTracks:

@@ -8,9 +8,9 @@ import numpy as np
 
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracker import DenseTracks
 from trackersplat.tracking.trackers.dis.certainty import agreement, supported
 from trackersplat.tracking.trackers.dis.matching import Image, Tracks, certified, corrected, inside, match, residual, sample, surer
+from trackersplat.tracking.tracks import DenseTracks
 
 _DRIFT_GATE_PX = 0.7  # a direct re-match may correct the chained flow by this much; further off it has found something else
 _DRIFT_RESIDUAL = 80.0  # difference from the base image at which a chained track has lost half its visibility
