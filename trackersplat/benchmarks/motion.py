@@ -14,43 +14,42 @@ from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.events import Stage, StepDone
+from trackersplat.events import Event, Stage, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.metrics.dynamic import DynamicSettings, dynamic_pixels
+from trackersplat.gaussians.lineage import Lineage
+from trackersplat.metrics.dynamic import dynamic_pixels
 from trackersplat.metrics.image import psnr, ssim
 from trackersplat.metrics.points import PointErrors, PointTruth, has_point_truth, point_errors, read_point_truth
 from trackersplat.motion.apply import move
 from trackersplat.motion.carry import carry_points_between
 from trackersplat.motion.motion import Motion
-from trackersplat.motion.settings import MotionSettings
-from trackersplat.pipelines.chain import follow_in_legs
-from trackersplat.pipelines.moving import clock_of
+from trackersplat.pipelines.chain import ChainStep, follow_chain
+from trackersplat.pipelines.clock import Clock
+from trackersplat.pipelines.motions import MotionContext
+from trackersplat.pipelines.pipeline import ChainState
+from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.registry import DEFAULT_TRACKER
-from trackersplat.tracking.sources import source_info, track_source
-from trackersplat.tracking.trackers.exact import EXACT
+from trackersplat.tracking.registry import TRACKERS, create_matcher
+from trackersplat.tracking.sources import track_source
+from trackersplat.training.fit import FitDone
 from trackersplat.training.photometric import ColourAffines
-from trackersplat.training.refine.refine import RefineSettings, refine_frame
+from trackersplat.training.refine.registry import REFINEMENTS
+from trackersplat.training.refine.task import RefineTask
 
-STILL, MOVED, REFINED, MOVED_REFINED = "do nothing", "moved only", "refinement alone", "moved + refined"
-METHODS = (STILL, MOVED, REFINED, MOVED_REFINED)
+UNMOVED, MOVED, REFINED, MOVED_REFINED = "do nothing", "moved only", "refinement alone", "moved + refined"
+METHODS = (UNMOVED, MOVED, REFINED, MOVED_REFINED)
 
 
 @dataclass(frozen=True)
 class MotionBenchSettings:
     """``base`` is an index from 0. Both refinements have the same steps and order of views.
 
-    What was not moved is refined with `RefineSettings.unmoved`: nothing holds back what images alone must bring to its place.
+    What was not moved is refined with the settings' `unmoved`: nothing holds back what images alone must bring to its place.
     """
 
     base: int = 0
     distances: tuple[int, ...] = (1, 2, 4, 8, 15)  # frames from the base, ascending
-    tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks
-    looks: int = 1  # times at most that tracks in doubt, unless exact, are corrected by matching the moved scene with the images
-    refine: RefineSettings = field(default_factory=RefineSettings)
-    motion: MotionSettings = field(default_factory=MotionSettings)
-    dynamic: DynamicSettings = field(default_factory=DynamicSettings)
-    seed: int = 0
+    reconstruct: ReconstructSettings = field(default_factory=ReconstructSettings)  # tracker, motion, refinement, seed
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class MethodScore:
 
 
 @dataclass(frozen=True)
-class BaseDone:
+class BaseDone(Event):
     """How good the base frame itself is: no motion can do better."""
 
     frame: int
@@ -88,11 +87,11 @@ class Seconds:
     def of(self, method: str) -> float:
         """What the method takes for one frame, if all on the way are wanted."""
         moving = self.tracking + self.motion
-        return {STILL: 0.0, MOVED: moving, REFINED: self.refinement_alone, MOVED_REFINED: moving + self.refinement_moved}[method]
+        return {UNMOVED: 0.0, MOVED: moving, REFINED: self.refinement_alone, MOVED_REFINED: moving + self.refinement_moved}[method]
 
 
 @dataclass(frozen=True)
-class DistanceDone:
+class DistanceDone(Event):
     """One row of the table, or the mean of all (distance and frame None)."""
 
     distance: int | None
@@ -105,13 +104,19 @@ class DistanceDone:
     seconds: Seconds
 
 
-BenchEvent = Stage | StepDone | BaseDone | DistanceDone
+@dataclass(frozen=True)
+class BenchDone(Event):
+    """The end: all rows and their mean."""
+
+    base: BaseDone
+    rows: tuple[DistanceDone, ...]
+    mean: DistanceDone
 
 
 def bench_motion(
     capture: Capture, base: Gaussians, settings: MotionBenchSettings, rasterizer: Rasterizer, colours: ColourAffines | None = None
-) -> Iterator[BenchEvent]:
-    """Yields one `DistanceDone` per distance, with what it does meanwhile, and before them one `BaseDone`.
+) -> Iterator[Event]:
+    """Yields one `BaseDone`, then one `DistanceDone` per distance, with what it does meanwhile, and last a `BenchDone`.
 
     ``base`` are the Gaussians of the base frame and ``colours`` what was found with it about the training cameras; both
     refinements use them, held-out cameras are compared as rendered. A tracker sees every frame up to the last target, so that it can follow
@@ -127,73 +132,78 @@ def bench_motion(
     frames = tuple(settings.base + distance for distance in settings.distances)
     no_masks = dict.fromkeys(capture.held_out_cameras)
     score, similarity, _, _ = _image_scores(rasterizer, base, capture, settings.base, no_masks)
-    yield BaseDone(settings.base, len(base), score, similarity)
+    base_done = BaseDone(settings.base, len(base), score, similarity)
+    yield base_done
+
+    run = settings.reconstruct
+    refinement = REFINEMENTS.load(run.refinement)
+
+    def refined(start: Gaussians, is_static: Tensor, frame: int, how: Any) -> Iterator[Event]:
+        events: Iterator[Event] = refinement(RefineTask(start, is_static, capture, frame, rasterizer, colours, how))
+        return events
 
     nothing = torch.zeros(len(base), dtype=torch.bool, device=base.device)
     # Warms up, so that the time of the first row is fair.
-    few = dataclasses.replace(settings.refine, steps=2)
-    for _ in refine_frame(base, nothing, capture, settings.base, rasterizer, few, colours):
+    for _ in refined(base, nothing, settings.base, dataclasses.replace(run.refine, steps=2)):
         continue
 
-    exact = settings.tracker == EXACT.name
-    through = frames if exact else range(settings.base + 1, frames[-1] + 1)
+    source = track_source(run.tracker, capture, rasterizer.device, run.tracking)
     motions: dict[int, Motion] = {}
     tracking = moving = 0.0
-    for event in follow_in_legs(
-        capture,
-        base,
-        settings.base,
-        through,
-        track_source(settings.tracker, capture),
-        rasterizer,
-        settings.motion,
-        leg=source_info(settings.tracker).leg,
-        looks=0 if exact else settings.looks,
-        colours=colours,
-    ):
-        if isinstance(event, Stage):
+    facts = TRACKERS.facts(run.tracker)
+    through = range(settings.base + 1, frames[-1] + 1) if facts.frames_between else frames
+    state = ChainState(settings.base, base, Lineage.of_first_frame(settings.base, len(base)), colours=colours)
+    context = MotionContext(
+        capture, rasterizer, source, facts, create_matcher(run.matcher, rasterizer.device, run.matching), run.motion, colours
+    )
+    for event in follow_chain(state, through, context):
+        if not isinstance(event, ChainStep):
             yield event
             continue
-        tracking, moving = tracking + event.tracking / len(through), moving + event.moving / len(through)
+        tracking += event.seconds["track"] / len(through)
+        moving += (event.seconds["move"] + event.seconds["match"]) / len(through)
         if event.frame in frames:
             motions[event.frame] = event.motion
-        del event  # the tracks of all views are large
 
+    rows = []
     for distance, frame in zip(settings.distances, frames, strict=True):
         motion = motions[frame]
         moved = move(base, motion)
-        states, seconds = {STILL: base, MOVED: moved}, {}
-        born: dict[str, Tensor] = {}
-        refine = dataclasses.replace(settings.refine, seed=settings.seed + frame)
-        for name, start, frozen, how in ((REFINED, base, nothing, refine.unmoved()), (MOVED_REFINED, moved, motion.static, refine)):
+        states, seconds = {UNMOVED: base, MOVED: moved}, {}
+        replaced: dict[str, Tensor] = {}
+        refine = dataclasses.replace(run.refine, seed=run.seed + frame)
+        for name, start, frozen, how in ((REFINED, base, nothing, refine.unmoved()), (MOVED_REFINED, moved, motion.is_static, refine)):
             yield Stage(frame, "refine", name)
-            clock = clock_of(rasterizer)
-            for progress in refine_frame(start, frozen, capture, frame, rasterizer, how, colours):
-                states[name] = progress.gaussians
-                if progress.born is not None:
-                    born[name] = progress.born
-                yield StepDone(frame, progress.step, progress.steps, progress.loss, len(progress.gaussians))
-            seconds[name] = clock()
+            clock = Clock(rasterizer.device)
+            for event in refined(start, frozen, frame, how):
+                if isinstance(event, FitDone):
+                    states[name], replaced[name] = event.gaussians, event.replaced
+                elif isinstance(event, StepDone):
+                    yield event
+            seconds[name] = clock.lap()
         yield Stage(frame, "measure")
-        masks = {c: dynamic_pixels(capture.image(c, settings.base), capture.image(c, frame), settings.dynamic) for c in no_masks}
+        masks = {c: dynamic_pixels(capture.image(c, settings.base), capture.image(c, frame), run.dynamic) for c in no_masks}
 
         methods = {
             name: MethodScore(
                 *_image_scores(rasterizer, state, capture, frame, masks),
-                _point_scores(truth, capture, base, state, born.get(name), settings.base, frame),
+                _point_scores(truth, capture, base, state, replaced.get(name), settings.base, frame),
             )
             for name, state in states.items()
         }
-        yield DistanceDone(
+        row = DistanceDone(
             distance,
             frame,
             float(np.concatenate([mask.ravel() for mask in masks.values()]).mean()),
             motion.measured.float().mean().item(),
-            (~motion.measured & ~motion.static).float().mean().item(),
-            motion.static.float().mean().item(),
+            (~motion.measured & ~motion.is_static).float().mean().item(),
+            motion.is_static.float().mean().item(),
             methods,
             Seconds(tracking, moving, seconds[REFINED], seconds[MOVED_REFINED]),
         )
+        rows.append(row)
+        yield row
+    yield BenchDone(base_done, tuple(rows), average(rows))
 
 
 def check_distances(capture: Capture, base: int, distances: Sequence[int]) -> None:
@@ -276,15 +286,15 @@ def _image_scores(
 
 
 def _point_scores(
-    truth: PointTruth | None, capture: Capture, before: Gaussians, after: Gaussians, born: Tensor | None, base: int, frame: int
+    truth: PointTruth | None, capture: Capture, before: Gaussians, after: Gaussians, replaced: Tensor | None, base: int, frame: int
 ) -> dict[str, PointErrors]:
-    """Errors of the truth points, carried by the Gaussians around them, but those ``born`` (B,) on the way; none where their number is
-    another."""
+    """Errors of the truth points, carried by the Gaussians around them, but those at the ``replaced`` (B,) indices; none where their number
+    is another."""
     if truth is None or len(before) != len(after):
         return {}
     stays = torch.ones(len(before), dtype=torch.bool, device=before.device)
-    if born is not None:
-        stays[born] = False
+    if replaced is not None:
+        stays[replaced] = False
     found = carry_points_between(torch.from_numpy(truth.positions[base]), before[stays], after[stays]).cpu().numpy()
     seen = truth.seen(base, capture.training_cameras)
     groups = {

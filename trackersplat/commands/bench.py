@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from trackersplat.commands.options import check_looks, check_numbers, with_held_out
+from trackersplat.commands.options import check_match_rounds, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.errors import InputError
-from trackersplat.tracking.registry import DEFAULT_TRACKER
 
 if TYPE_CHECKING:
-    from trackersplat.benchmarks.motion import BaseDone, DistanceDone, MotionBenchSettings
+    from trackersplat.benchmarks.motion import BenchDone, MotionBenchSettings
     from trackersplat.captures.capture import Capture
     from trackersplat.pipelines.settings import ReconstructSettings
     from trackersplat.rendering.rasterizer import Rasterizer
@@ -41,14 +40,14 @@ class Bench:
     """What to measure."""
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """A capture folder, or "demo"."""
-    tracker: str = DEFAULT_TRACKER
+    tracker: str = "dis"
     """Point tracker, or "exact": the capture's own tracks, gt/flow_<camera>.npz."""
     distances: str | None = None
     """Frames from the base, comma-separated; 1,2,4,8,15 within the clip if absent, or with exact tracks all they reach."""
     base: int = 1
     """The frame that all others are reached from, counted from 1."""
-    looks: int = 1
-    """How often, at most, tracks that are in doubt, and not exact, are corrected by matching the moved scene with the images."""
+    match_rounds: int = 1
+    """How often, at most, unreliable tracks, unless exact, are corrected by matching the moved scene, rendered, with the images."""
     steps: int | None = None
     """Optimisation steps of both refinements; 100 on a CPU, 200 on a GPU if absent."""
     first_steps: int | None = None
@@ -56,7 +55,9 @@ class Bench:
     hold_out: str | None = None
     """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: the GPU with gsplat where there is one, else the CPU."""
+    """auto: the GPU where a back end for it works, else the CPU."""
+    backend: str | None = None
+    """Rendering back end; the first that works here if absent."""
     seed: int = 0
     """Of all random choices, 0 or more: same seed, same machine, same result."""
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
@@ -67,11 +68,11 @@ class Bench:
     """File for all numbers; bench-motion-TRACKER.json in the folder if absent."""
 
     def run(self) -> None:
-        from trackersplat.benchmarks.motion import BaseDone, DistanceDone, average, bench_motion
+        from trackersplat.benchmarks.motion import BenchDone, bench_motion
         from trackersplat.captures.registry import open_capture
         from trackersplat.commands.bench_report import MotionTable
         from trackersplat.files import write_json
-        from trackersplat.rendering.choose import choose_rasterizer, describe
+        from trackersplat.rendering.registry import choose_rasterizer
 
         if self.run_folder is not None and (self.out is not None or self.first_steps is not None):
             raise InputError("--run takes the base frame from a run as it is: leave out --out and --first-steps.")
@@ -80,68 +81,61 @@ class Bench:
             capture = with_held_out(capture, self.hold_out)
         if not capture.held_out_cameras:
             raise InputError(f"{capture.name} has no held-out camera to measure with: name one with --hold-out.")
-        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
+        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
         settings, first = self._settings(capture, rasterizer)
         run = self._run(capture, first, rasterizer)
         target = self.json or run.path / f"bench-motion-{self.tracker}.json"
         if not os.access(target.parent, os.W_OK) or target.is_dir():  # said now and not after minutes of work
             raise InputError(f"{target} cannot be written: choose a file in a folder that is there with --json.")
-        title = f"{capture.name}, from frame {self.base}, {self.tracker} tracks, {settings.refine.steps} steps, {describe(rasterizer)}"
-        rows: list[DistanceDone] = []
-        base: BaseDone | None = None
+        steps = settings.reconstruct.refine.steps
+        title = f"{capture.name}, from frame {self.base}, {self.tracker} tracks, {steps} steps, {rasterizer.describe()}"
+        result: BenchDone | None = None
         with traceback_in(target.parent / "run.log"), MotionTable(title) as table:
             if settings.base not in run.frames():
                 from trackersplat.jobs.reconstruct import reconstruct
 
                 for event in reconstruct(capture, run, [settings.base], first, rasterizer):
                     table.show(event)
-            gaussians, colours = run.read_frame(settings.base), run.read_colours(settings.base)
-            for step in bench_motion(capture, gaussians, settings, rasterizer, colours):
-                table.show(step)
-                if isinstance(step, BaseDone):
-                    base = step
-                elif isinstance(step, DistanceDone):
-                    rows.append(step)
-            mean = average(rows)
-            table.show(mean)
-        assert base is not None, "a bench without a base"
-        write_json(target, self._record(capture, run, settings, rasterizer, base, [*rows, mean]))
+            state = run.read_state(settings.base, rasterizer.device)
+            for event in bench_motion(capture, state.gaussians, settings, rasterizer, state.colours):
+                table.show(event)
+                if isinstance(event, BenchDone):
+                    result = event
+        assert result is not None, "a bench ends with its result"
+        write_json(target, self._record(capture, run, settings, rasterizer, result))
         print(f"All numbers: {target}")
 
     def _settings(self, capture: Capture, rasterizer: Rasterizer) -> tuple[MotionBenchSettings, ReconstructSettings]:
         from trackersplat.benchmarks.motion import MotionBenchSettings, check_distances
         from trackersplat.pipelines.settings import ReconstructSettings
-        from trackersplat.tracking.sources import track_source
-        from trackersplat.tracking.trackers.exact import EXACT, STORED_BASE, stored_frames
+        from trackersplat.tracking.registry import TRACKERS
+        from trackersplat.tracking.sources import reachable_targets, track_source
 
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, base=self.base)
         base = self.base - 1
         if base >= capture.frame_count - 1:
             raise InputError(f"--base must be from 1 to {capture.frame_count - 1}, a frame with others after it, got {self.base}.")
-        track_source(self.tracker, capture)  # an unknown name is said before anything is written
-        exact = self.tracker == EXACT.name
-        if exact and base != STORED_BASE:
-            raise InputError(f"The exact tracks of {capture.name} start from frame {STORED_BASE + 1}: leave out --base, got {self.base}.")
-        reached = tuple(frame - base for frame in stored_frames(capture, capture.training_cameras)) if exact else ()
+        track_source(self.tracker, capture, rasterizer.device)  # an unknown name is said before anything is written
+        stored = TRACKERS.facts(self.tracker).stored
+        reached = tuple(frame - base for frame in reachable_targets(self.tracker, capture, capture.training_cameras, base))
         if self.distances is None:
-            distances = reached or tuple(d for d in DISTANCES if base + d < capture.frame_count)
+            distances = tuple(d for d in reached if stored or d in DISTANCES)
         else:
             distances = _parse_distances(self.distances)
             check_distances(capture, base, distances)
-            missing = [d for d in distances if exact and d not in reached]
+            missing = [d for d in distances if d not in reached]
             if missing:
-                raise InputError(f"The exact tracks of {capture.name} reach the distances {_list(reached)}, not {_list(missing)}.")
-        defaults = ReconstructSettings.for_device(rasterizer.device.type)
-        settings = MotionBenchSettings(
-            base=base,
-            distances=distances,
-            tracker=self.tracker,
-            looks=check_looks(self.looks),
+                raise InputError(f"The {self.tracker} tracks of {capture.name} reach the distances {_list(reached)}, not {_list(missing)}.")
+        defaults = ReconstructSettings.for_device(rasterizer.device.type, tracker=self.tracker)
+        matching = dataclasses.replace(defaults.motion.render_and_match, match_rounds=check_match_rounds(self.match_rounds))
+        both = dataclasses.replace(
+            defaults,
+            motion=dataclasses.replace(defaults.motion, render_and_match=matching),
             refine=dataclasses.replace(defaults.refine, steps=self.steps or defaults.refine.steps),
             seed=self.seed,
         )
         first = dataclasses.replace(defaults.first, steps=self.first_steps or defaults.first.steps)
-        return settings, dataclasses.replace(defaults, first=first, tracker=None, seed=self.seed)
+        return MotionBenchSettings(base, distances, both), dataclasses.replace(defaults, first=first, seed=self.seed)
 
     def _run(self, capture: Capture, first: ReconstructSettings, rasterizer: Rasterizer) -> Run:
         """The run that has the base frame, or will have it."""
@@ -155,18 +149,17 @@ class Bench:
         out = default_out(capture)
         suffix = "-bench" if self.base == 1 else f"-bench-{self.base}"
         # Only what decides the base frame, so that it serves every tracker and every number of refinement steps.
-        decisive = {key: value for key, value in first.to_json().items() if key in ("first", "seed")}
+        decisive = {key: value for key, value in first.to_json().items() if key in ("first", "metrics", "seed")}
         info = {"settings": {**decisive, "base": self.base}, **versions(rasterizer)}
         return Run.create(self.out or out.with_name(out.name + suffix), capture, info)
 
     def _record(
-        self, capture: Capture, run: Run, settings: MotionBenchSettings, rasterizer: Rasterizer, base: BaseDone, rows: list[DistanceDone]
+        self, capture: Capture, run: Run, settings: MotionBenchSettings, rasterizer: Rasterizer, result: BenchDone
     ) -> dict[str, Any]:
         from trackersplat.benchmarks.motion import finite, to_json
         from trackersplat.jobs.versions import versions
 
         held_out = [capture.cameras[index].name for index in capture.held_out_cameras]
-        *distances, mean = map(to_json, rows)
         return {
             "bench": self.what,
             "capture": {
@@ -179,9 +172,9 @@ class Bench:
             "run": {"folder": str(run.path), "settings": finite(run.info.get("settings"))},
             "settings": {**finite(dataclasses.asdict(settings)), "base": self.base},
             **versions(rasterizer),
-            "base": to_json(base),
-            "distances": distances,
-            "mean": mean,
+            "base": to_json(result.base),
+            "distances": [to_json(row) for row in result.rows],
+            "mean": to_json(result.mean),
         }
 
 

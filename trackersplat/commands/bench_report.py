@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from trackersplat.benchmarks.motion import METHODS, MOVED, BaseDone, DistanceDone
+from trackersplat.benchmarks.motion import METHODS, MOVED, BaseDone, BenchDone, DistanceDone
 from trackersplat.commands.terminal import STAGES, StepBar
 from trackersplat.events import FrameDone, Stage, Started, StepDone
 from trackersplat.metrics.points import PointErrors
@@ -48,12 +48,14 @@ class MotionTable:
                 self._bars.show(f"frame {frame + 1} {self._stage}", 0, 0, detail)
             case StepDone(frame=frame, step=step, steps=steps):
                 self._bars.show(f"frame {frame + 1} {self._stage}", step, steps)
-            case FrameDone(frame=frame, seconds=seconds):
-                self._live.console.print(f"frame {frame + 1} fitted in {seconds:.1f} s")
+            case FrameDone(frame=frame):
+                self._live.console.print(f"frame {frame + 1} fitted in {event.total_seconds:.1f} s")
             case BaseDone(frame=frame, gaussians=count, psnr=score):
                 self._live.console.print(f"frame {frame + 1} itself: held out {_number(score, 2)} dB, {count:,} Gaussians")
             case DistanceDone():
                 self._rows.append(event)
+            case BenchDone(mean=mean):
+                self._rows.append(mean)
             case _:
                 return
 
@@ -96,9 +98,9 @@ def _caption(rows: list[DistanceDone], points: bool) -> str:
     text = "On the held-out cameras; dyn.: on the pixels that changed. "
     text += f"Seconds are per target frame: tracking {seconds.tracking:.2f}, motion {seconds.motion:.2f}, and refinement."
     if points:
-        moving, still = (rows[-1].methods[MOVED].points[group] for group in ("dynamic", "static"))
+        moving, static = (rows[-1].methods[MOVED].points[group] for group in ("dynamic", "static"))
         text += f" 3D: errors, in scene units, of {moving.count:,} moving truth points that a training camera sees in the base frame; "
-        text += f"of {still.count:,} still ones, moved only, 90 % are within {_number(still.p90, 4)}."
+        text += f"of {static.count:,} static ones, moved only, 90 % are within {_number(static.p90, 4)}."
     return escape(text)
 
 

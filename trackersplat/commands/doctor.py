@@ -64,6 +64,9 @@ def print_machine(machine: Machine) -> None:
     console.print("[bold]Trackers[/bold]")
     for part in machine.trackers:
         line(part.name, works(part.problem, part.note) + escape(f" - {part.title}, {part.licence}"))
+    console.print("[bold]Metrics[/bold]")
+    for part in machine.metrics:
+        line(part.name, works(part.problem, part.note) + escape(f" - {part.title}, {part.licence}"))
     console.print("[bold]Preparation[/bold]")
     line(machine.preparation.name, works(machine.preparation.problem, machine.preparation.note))
     for part in machine.initialisers:

@@ -62,6 +62,7 @@ class Machine:
     packages: tuple[Package, ...]
     rasterisers: tuple[Part, ...]
     trackers: tuple[Part, ...]
+    metrics: tuple[Part, ...]
     preparation: Part
     initialisers: tuple[Part, ...]
     folders: tuple[Folder, ...]
@@ -89,6 +90,7 @@ def examine() -> Machine:
         ),
         rasterisers=rasterisers,
         trackers=trackers,
+        metrics=_metrics(),
         preparation=_preparation(),
         initialisers=_initialisers(),
         folders=folders,
@@ -104,36 +106,36 @@ def _version(distribution: str) -> str | None:
 
 
 def _rasterisers() -> tuple[Part, ...]:
-    from trackersplat.rendering.choose import BACKENDS, why_unavailable
+    from trackersplat.rendering.registry import BACKENDS, choose_rasterizer
 
     parts = []
-    for name, info in BACKENDS.items():
-        reason = why_unavailable(name)
-        problem = None if reason is None else f"{reason}; it needs {info.needs}"
-        parts.append(Part(name, info.title, info.licence, problem, "" if problem else _compiled(name)))
+    for facts in BACKENDS:
+        problem = BACKENDS.why_unavailable(facts.name)
+        note = ""
+        if problem is None:
+            compiled = choose_rasterizer(backend=facts.name).is_prepared()
+            note = "kernels compiled" if compiled else "compiles its kernels at the first use"
+        parts.append(Part(facts.name, facts.title, facts.licence, problem, note))
     return tuple(parts)
-
-
-def _compiled(backend: str) -> str:
-    if backend == "portable":
-        from trackersplat.rendering.backends.portable import kernels_are_cached
-    else:
-        from trackersplat.rendering.backends.gsplat import kernels_are_cached
-    return "kernels compiled" if kernels_are_cached() else "compiles its kernels at the first use"
 
 
 def _trackers() -> tuple[Part, ...]:
-    from trackersplat.tracking.registry import DEFAULT_TRACKER, create_tracker, known_trackers
+    from trackersplat.tracking.registry import DEFAULT_TRACKER, TRACKERS
 
-    parts = []
-    for info in known_trackers():
-        problem = None
-        try:
-            create_tracker(info.name)
-        except InputError as error:
-            problem = str(error)
-        parts.append(Part(info.name, info.title, info.licence, problem, "default" if info.name == DEFAULT_TRACKER else ""))
-    return tuple(parts)
+    return tuple(
+        Part(
+            facts.name, facts.title, facts.licence, TRACKERS.why_unavailable(facts.name), "default" if facts.name == DEFAULT_TRACKER else ""
+        )
+        for facts in TRACKERS
+    )
+
+
+def _metrics() -> tuple[Part, ...]:
+    from trackersplat.metrics.measure import unavailable
+    from trackersplat.metrics.registry import METRICS
+
+    missing = unavailable()
+    return tuple(Part(facts.name, facts.title, facts.licence, missing.get(facts.name), "") for facts in METRICS)
 
 
 def _preparation() -> Part:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from trackersplat.captures.capture import Capture
 
 MAX_SEED = 2**62
-MAX_LOOKS = 10
+MAX_MATCH_ROUNDS = 10
 
 
 def with_held_out(capture: Capture, names: str) -> Capture:
@@ -33,8 +33,8 @@ def check_numbers(seed: int, **steps: int | None) -> None:
         raise InputError(f"--seed must be from 0 to {MAX_SEED}, got {seed}.")
 
 
-def check_looks(looks: int) -> int:
-    """``looks``. Raises InputError if it is out of range."""
-    if not 0 <= looks <= MAX_LOOKS:
-        raise InputError(f"--looks must be from 0 to {MAX_LOOKS}, got {looks}.")
-    return looks
+def check_match_rounds(rounds: int) -> int:
+    """``rounds``. Raises InputError if it is out of range."""
+    if not 0 <= rounds <= MAX_MATCH_ROUNDS:
+        raise InputError(f"--match-rounds must be from 0 to {MAX_MATCH_ROUNDS}, got {rounds}.")
+    return rounds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from trackersplat.errors import InputError
 
 
 def exit_code(work: Callable[[], None]) -> int:
-    """Runs ``work`` and says what went wrong, if anything, in the way a person can use."""
+    """Runs ``work`` and says what went wrong, if anything, in the way a person can use. A defect's traceback goes into `default_log`."""
     try:
-        work()
+        with traceback_in(default_log()):
+            work()
     except InputError as error:
         print(f"error: {_one_line(str(error))}", file=sys.stderr)
         return 2
@@ -22,9 +24,15 @@ def exit_code(work: Callable[[], None]) -> int:
         print("Stopped. Finished frames are kept; the same command goes on from there.", file=sys.stderr)
         return 130
     except DefectError as error:
-        print(f"internal error: {error}", file=sys.stderr)
+        print(f"internal error: {_one_line(str(error))}", file=sys.stderr)
         return 1
     return 0
+
+
+def default_log() -> Path:
+    """Where the traceback of a defect goes if there is no run to keep it: in the user's folder for the state of programs."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "trackersplat" / "trackersplat.log"
 
 
 def _one_line(sentence: str) -> str:
@@ -41,13 +49,14 @@ def traceback_in(log: Path) -> Iterator[None]:
     """Keeps the traceback of a defect in a file and replaces it by one sentence."""
     try:
         yield
-    except InputError:
+    except (InputError, DefectError):
         raise
     except Exception as error:
         try:
+            log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as file:
                 traceback.print_exc(file=file)
-            where = f"traceback in {log}"
+            where = f"its traceback is in {log}"
         except OSError as unwritten:
             where = f"{log} cannot be written ({unwritten.strerror}), so there is no traceback"
-        raise DefectError(f"{type(error).__name__}: {error} ({where})") from error
+        raise DefectError(f"{type(error).__name__}: {error} This is a defect of trackersplat; {where}.") from error

@@ -15,6 +15,7 @@ from rich.table import Table
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.summary import describe
 from trackersplat.events import Event, Failed, Finished, FrameDone, Stage, Started, StepDone, to_json
+from trackersplat.metrics.registry import METRICS
 from trackersplat.store.run import Run
 
 STAGES = {
@@ -23,7 +24,7 @@ STAGES = {
     "optimise": "optimising",
     "track": "tracking",
     "move": "moving",
-    "look": "looking again",
+    "match": "rendering and matching",
     "refine": "refining",
     "measure": "measuring",
 }
@@ -115,36 +116,38 @@ class TextProgress:
 def frame_sentence(done: FrameDone) -> str:
     """One line about a finished frame."""
     scores = done.scores
-    if scores.psnr is None:
+    if "psnr" not in scores:
         quality = f"{done.gaussians:,} Gaussians" + ("" if done.base is None else f", {done.static:.0%} static")
     elif done.base is None:
-        quality = f"held out {scores.psnr:.2f} dB, {done.gaussians:,} Gaussians"
+        quality = f"held out {scores['psnr']:.2f} dB, {done.gaussians:,} Gaussians"
     else:
-        quality = f"still {_cell(scores.still_psnr, 2)}  moved {_cell(scores.moved_psnr, 2)}  refined {_cell(scores.psnr, 2)} dB"
-    return f"{done.seconds:6.1f} s  {quality}"
+        parts = (("do nothing", "unmoved_psnr"), ("moved", "moved_psnr"), ("refined", "psnr"))
+        quality = "  ".join(f"{label} {_cell(scores.get(name), 2)}" for label, name in parts) + " dB"
+    return f"{done.total_seconds:6.1f} s  {quality}"
 
 
 def print_frames(run: Run, frames: Iterable[int]) -> None:
-    """The table at the end: do nothing, moved only and refined, PSNR on the held-out cameras."""
-    frames = list(frames)
-    records = run.records()
-    if any(records[frame].scores.psnr is not None for frame in frames if frame in records):
-        title = "PSNR on the held-out cameras, dB"
-    else:
+    """The table at the end: PSNR of doing nothing and of moving alone, then every metric of the result, on the held-out cameras."""
+    records = {frame: done for frame, done in run.records().items() if frame in set(frames)}
+    metrics = [facts for facts in METRICS if any(facts.name in done.scores for done in records.values())]
+    console = Console(highlight=False)
+    title = "On the held-out cameras, all pixels"
+    if not metrics:
         title = "No camera is held out, so quality is not measured: --hold-out keeps one back, in a new run"
     table = Table(title=f"{title} ({escape(str(run.path))})", title_justify="left")
-    for column in ("frame", "from", "do\nnothing", "moved\nonly", "refined", "SSIM", "tracked", "static", "s"):
+    units = [f"{facts.label}\n{facts.unit}" for facts in metrics]
+    for column in ("frame", "from", "do\nnothing", "moved\nonly", *units, "tracked", "static", "s"):
         table.add_column(column, justify="right", no_wrap=True)
-    for frame in frames:
-        done = records.get(frame)
-        if done is None:
-            continue
-        s = done.scores
+    for frame, done in records.items():
         base = "-" if done.base is None else str(done.base + 1)
-        cells = [_cell(s.still_psnr, 2), _cell(s.moved_psnr, 2), _cell(s.psnr, 2), _cell(s.ssim, 3)]
+        cells = [_cell(done.scores.get(name), 2) for name in ("unmoved_psnr", "moved_psnr")]
+        cells += [_cell(done.scores.get(facts.name), facts.digits) for facts in metrics]
         shares = ["-", "-"] if done.base is None else [f"{done.measured:.0%}", f"{done.static:.0%}"]
-        table.add_row(str(frame + 1), base, *cells, *shares, f"{done.seconds:.1f}")
-    Console(highlight=False).print(table)
+        table.add_row(str(frame + 1), base, *cells, *shares, f"{done.total_seconds:.1f}")
+    console.print(table)
+    missing = {name: why for done in records.values() for name, why in done.unavailable.items()}
+    for name, why in missing.items():
+        console.print(f"{METRICS.facts(name).label if name in METRICS else escape(name)} not available: {escape(why)}")
 
 
 def print_capture(capture: Capture) -> None:

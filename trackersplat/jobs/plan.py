@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from trackersplat.errors import InputError
+from trackersplat.pipelines.pipeline import Batch
 
 _RANGE = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Frames that are moved from one base; ``base`` is None for a frame that is fitted from scratch."""
-
-    base: int | None
-    targets: tuple[int, ...]
-
-    @property
-    def through(self) -> range:
-        """The frames to go through: from the base to the last target, also where only some of them are wanted or missing.
-
-        What moves is followed from frame to frame, and so a batch that was stopped in its middle ends the same.
-        """
-        first = self.targets[0] if self.base is None else self.base + 1
-        return range(first, self.targets[-1] + 1)
 
 
 def parse_frames(text: str, frame_count: int) -> range:

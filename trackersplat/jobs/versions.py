@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from trackersplat import __version__
-from trackersplat.rendering.choose import describe
 from trackersplat.rendering.rasterizer import Rasterizer
 
 _PACKAGES = ("torch", "numpy", "numba", "opencv-python-headless", "gsplat")
@@ -22,5 +21,5 @@ def versions(rasterizer: Rasterizer) -> dict[str, Any]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    hardware = {"device": describe(rasterizer), "machine": platform.machine(), "cores": os.cpu_count()}
+    hardware = {"device": rasterizer.describe(), "machine": platform.machine(), "cores": os.cpu_count()}
     return {"trackersplat": __version__, "python": platform.python_version(), "packages": found, "hardware": hardware}

@@ -1,4 +1,4 @@
-"""Motions to frames ever further from a base frame, each leg of the way starting from the scene as the last one moved it.
+"""Motions to frames ever further from a base frame, in strides: each starts from the scene as the last one moved it.
 
 Tracks of one view end where something passes in front of what they follow, or where it turns away from the camera. The Gaussians go on,
 as other views see them, and when the view sees them again they are where it does.
@@ -9,97 +9,85 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from trackersplat.captures.capture import Capture
-from trackersplat.events import Stage
-from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.events import Event
 from trackersplat.motion.apply import move
 from trackersplat.motion.compose import compose
-from trackersplat.motion.motion import Carried, Motion
-from trackersplat.motion.reset_static import rest_again
-from trackersplat.motion.settings import MotionSettings
-from trackersplat.pipelines.moving import clock_of, follow
-from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.sources import TrackSource
-from trackersplat.tracking.tracks import DenseTracks
-from trackersplat.tracking.views import direct_views
-from trackersplat.training.photometric import ColourAffines
+from trackersplat.motion.follow_tracks import FollowedTracks, FollowSettings, follow_tracks, start_tracks
+from trackersplat.motion.motion import Motion
+from trackersplat.motion.reset_static import reset_static
+from trackersplat.pipelines.clock import Clock
+from trackersplat.pipelines.motions import MotionContext, MotionsFound, find_motions
+from trackersplat.pipelines.pipeline import ChainState
+from trackersplat.tracking.tracks import Provenance
+from trackersplat.tracking.views import match_views
 
 
-@dataclass(frozen=True)
-class Origin:
-    """A frame as it was fitted to its images, and what it tells for all that descend from it: where things rest."""
-
-    frame: int
-    gaussians: Gaussians
-    gone: Tensor | None = None  # (B,) indices of those in whose places the base has others
-
-
-@dataclass(frozen=True)
-class Reached:
+@dataclass(frozen=True, eq=False)
+class ChainStep(Event):
     """A frame and the motion to it from the base frame."""
 
     frame: int
     motion: Motion
-    tracks: list[tuple[int, DenseTracks]]  # per training camera (its index) those of the last leg, this frame among their targets
-    tracking: float  # seconds
-    moving: float  # seconds, the looks included
+    tracks: FollowedTracks | None  # the sparse tracks, where they are in this frame
+    seconds: dict[str, float]  # of this frame: track, move, match
 
 
-def follow_in_legs(
-    capture: Capture,
-    base: Gaussians,
-    frame: int,
-    targets: Sequence[int],
-    source: TrackSource,
-    rasterizer: Rasterizer,
-    settings: MotionSettings,
-    *,
-    leg: int | None,
-    looks: int,
-    carried: Carried | None = None,
-    colours: ColourAffines | None = None,
-    origin: Origin | None = None,
-) -> Iterator[Stage | Reached]:
-    """Yields `Reached` for every one of the ascending ``targets``, and before them what is done.
+def follow_chain(state: ChainState, targets: Sequence[int], context: MotionContext, follow: FollowSettings | None = None) -> Iterator[Event]:
+    """Yields a `ChainStep` for every one of the ascending ``targets``, and before them what is done.
 
-    ``leg``: how many targets are tracked from one frame; None: all from ``frame``, whose Gaussians are ``base``. What rests where the
-    ``origin`` has it (the base itself, if absent) is put back there. The rest is as in `follow`, which raises what this raises.
+    Static content is reset to the state's origin (the state itself where it has none). With ``follow``, the sparse tracks of the state go
+    on, or start in its frame. Raises what the source of the tracks raises.
     """
-    cameras = capture.training_cameras
-    rests = origin or Origin(frame, base)
+    base, stride = state.gaussians, context.tracker.stride or len(targets)
+    names = [camera.name for camera in context.cameras]
+    start, so_far = state.frame, None
+    tracks = state.tracks
+    if follow is not None and tracks is None:
+        tracks = start_tracks(context.cameras, base, context.rasterizer, state.frame, follow, Provenance(context.tracker.name))
+    for first in range(0, len(targets), stride):
+        part = targets[first : first + stride]
+        here = base if so_far is None else move(base, so_far)
+        found: MotionsFound | None = None
+        carried = state.carried if so_far is None else so_far.carried
+        for event in find_motions(context, here, start, part, drifting=so_far is not None, carried=carried):
+            if isinstance(event, MotionsFound):
+                found = event
+            else:
+                yield event
+        assert found is not None, "motions end with what was found"
+        clock = Clock(context.rasterizer.device)
+        motions = list(found.motions)
+        at_start = tracks
+        steps = []
+        for index, target in enumerate(part):
+            motion = motions[index]
+            if at_start is not None and follow is not None:
+                dense = dict(zip(names, (each for _, each in found.tracks), strict=True))
+                tracks = follow_tracks(
+                    at_start, here, motion, move(here, motion), dense, target, context.cameras, context.rasterizer, follow
+                )
+            if so_far is not None:
+                motion = compose(so_far, motion)
+            if start != (state.origin.frame if state.origin else state.frame):  # else the tracks are from there
+                motion = _reset(state, motion, target, context)
+            steps.append((target, motion, tracks))
+        seconds = {stage: value / len(part) for stage, value in found.seconds.items()}
+        seconds["move"] += clock.lap() / len(part)
+        for target, motion, at_target in steps:
+            yield ChainStep(target, motion, at_target, seconds)
+        start, so_far = part[-1], steps[-1][1]
+        del found  # the tracks of all views are large
 
-    def rested(motion: Motion, target: int) -> Motion:
-        pairs = sorted(direct_views(capture, cameras, rests.frame, target), key=lambda pair: pair[0])
-        views, direct = [capture.cameras[camera] for camera in cameras], [tracks for _, tracks in pairs]
-        withheld = carried if rests.frame == frame else None
-        return rest_again(rasterizer, rests.gaussians, views, direct, base, motion, settings, withheld, rests.gone)
 
-    length = leg or len(targets)
-    start, so_far = frame, None
-    for first in range(0, len(targets), length):
-        part = targets[first : first + length]
-        followed = yield from follow(
-            capture,
-            base if so_far is None else move(base, so_far),
-            start,
-            part,
-            source,
-            rasterizer,
-            settings,
-            looks=looks,
-            drifting=so_far is not None,
-            carried=carried if so_far is None else so_far.carried,
-            colours=colours,
-        )
-        motions, clock = followed.motions, clock_of(rasterizer)
-        if so_far is not None:
-            motions = [compose(so_far, motion) for motion in motions]
-        if start != rests.frame:  # else the tracks are from there
-            motions = [rested(motion, target) for target, motion in zip(part, motions, strict=True)]
-        seconds = followed.tracking / len(part), (followed.moving + clock()) / len(part)
-        for target, motion in zip(part, motions, strict=True):
-            yield Reached(target, motion, followed.tracks, *seconds)
-        start, so_far = part[-1], motions[-1]
-        del followed  # the tracks of all views are large
+def _reset(state: ChainState, motion: Motion, target: int, context: MotionContext) -> Motion:
+    """The motion with static content reset to where the origin has it, as tracks from the origin's frame directly tell."""
+    frame, gaussians = (state.origin.frame, state.origin.gaussians) if state.origin else (state.frame, state.gaussians)
+    pairs = match_views(context.matcher, context.capture, context.capture.training_cameras, frame, target)
+    direct = [dense for _, dense in sorted(pairs, key=lambda pair: pair[0])]
+    carried = state.carried if frame == state.frame else None
+    replaced = None
+    if state.lineage is not None and frame != state.frame:
+        replaced = state.lineage.replaced.to(gaussians.device)
+    return reset_static(
+        context.rasterizer, gaussians, context.cameras, direct, state.gaussians, motion, context.settings, carried, replaced
+    )

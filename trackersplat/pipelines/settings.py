@@ -1,4 +1,4 @@
-"""Every choice of a reconstruction, with its defaults."""
+"""Every choice of a reconstruction, with its defaults. All of it is in ``run.json``: whatever changes a number is here."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from trackersplat.metrics.dynamic import DynamicSettings
+from trackersplat.motion.follow_tracks import FollowSettings
 from trackersplat.motion.settings import MotionSettings
-from trackersplat.tracking.registry import DEFAULT_TRACKER
-from trackersplat.training.first_frame.fit import FirstFrameSettings
-from trackersplat.training.refine.refine import RefineSettings
+from trackersplat.tracking.registry import DEFAULT_MATCHER, DEFAULT_TRACKER, matcher_settings, tracker_settings
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.refine.registry import DEFAULT_REFINEMENT, refinement_settings
 
+DEFAULT_PIPELINE = "base-propagate"
 MEASURE_EVERY = 50  # steps of a first frame between two held-out measurements, for whoever watches
 
 
@@ -19,20 +22,37 @@ MEASURE_EVERY = 50  # steps of a first frame between two held-out measurements, 
 class ReconstructSettings:
     """Frames of a batch share one base frame, from which all are refined; the last of them is the base of the next batch."""
 
+    pipeline: str = DEFAULT_PIPELINE
     first: FirstFrameSettings = field(default_factory=FirstFrameSettings)
-    refine: RefineSettings = field(default_factory=RefineSettings)
+    tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks; unused by pipelines that ask no tracker
+    tracking: Any = field(default_factory=lambda: tracker_settings(DEFAULT_TRACKER))  # the tracker's own settings
+    matcher: str = DEFAULT_MATCHER  # compares renderings with photographs, and the origin's photographs with later ones
+    matching: Any = field(default_factory=lambda: matcher_settings(DEFAULT_MATCHER))  # the matcher's own settings
     motion: MotionSettings = field(default_factory=MotionSettings)
-    tracker: str | None = DEFAULT_TRACKER  # None: no motion, refinement starts from the base frame as it is
-    looks: int = 1  # times at most that tracks in doubt are corrected by matching the moved scene with the images
+    follow: FollowSettings = field(default_factory=FollowSettings)  # of the sparse tracks that are kept
+    refinement: str = DEFAULT_REFINEMENT
+    refine: Any = field(default_factory=lambda: refinement_settings(DEFAULT_REFINEMENT))  # the refinement's own settings
+    metrics: tuple[str, ...] = ("psnr", "ssim", "lpips")
+    dynamic: DynamicSettings = field(default_factory=DynamicSettings)  # which pixels count as dynamic
     batch: int = 1  # target frames that share a base
     seed: int = 0
 
     @staticmethod
-    def for_device(device: str) -> ReconstructSettings:
-        """Defaults that suit a "cpu" or a "cuda" device."""
+    def for_device(
+        device: str, *, tracker: str = DEFAULT_TRACKER, refinement: str = DEFAULT_REFINEMENT, pipeline: str = DEFAULT_PIPELINE
+    ) -> ReconstructSettings:
+        """Defaults that suit a "cpu" or a "cuda" device. Raises InputError if a name is unknown."""
         first = dataclasses.replace(FirstFrameSettings.for_device(device), measure_every=MEASURE_EVERY)
-        return ReconstructSettings(first=first, refine=RefineSettings.for_device(device))
+        return ReconstructSettings(
+            pipeline=pipeline,
+            first=first,
+            tracker=tracker,
+            tracking=tracker_settings(tracker),
+            refinement=refinement,
+            refine=refinement_settings(refinement, device),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As it reads back from a file (lists for tuples), so that settings can be compared with those of a run."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return values

@@ -2,16 +2,8 @@
 
     <run>/run.json                                   settings, versions, hardware, what was captured
     <run>/metrics.csv                                held-out cameras, one row per frame and camera
-    <run>/frame1/...                                 a frame fitted from scratch
+    <run>/frame1/...                                 a frame fitted from scratch (its files: store/frame_files.py)
     <run>/refine/base-propagate-<tracker>/frame<N>/  frames moved from another and refined
-        point_cloud/iteration_<I>/point_cloud.ply    3DGS PLY
-        log/iteration_<I>/log.csv                    training cameras, the published columns
-        cameras.json, cfg_args                       as other 3DGS tools expect
-        frame.json                                   how it was made and how good it is
-        tracks.npz                                   a grid of the 2D tracks that moved it
-        carried.safetensors                          of its motion, for the next frame (motion/motion.py)
-        born.safetensors                             places of the Gaussians that are not those of its base (training/exchange.py)
-        colours.json                                 3x4 map per training camera, where their colours differ
     <run>/sequence/                                  the compact form (gaussians/sequence.py), beside or instead of the PLYs
 
 The layout is that of the published system, so older results open too. A frame's folder appears by one rename: it is
@@ -21,56 +13,45 @@ complete or absent. Folders and files count frames from 1, this module's functio
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.events import FrameDone, from_json, to_json
+from trackersplat.events import FrameDone
 from trackersplat.files import atomic_folder, read_json, remove_folder, remove_leftovers, unwritable, write_json, write_text
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.gaussians.ply import read_ply, write_ply
+from trackersplat.gaussians.ply import read_ply
 from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
-from trackersplat.motion.motion import Carried
-from trackersplat.store.tables import CameraScore, camera_entries, log_csv, metrics_csv
-from trackersplat.tracking.point_tracks import PointTracks, read_point_tracks, write_point_tracks
-from trackersplat.training.photometric import ColourAffines
+from trackersplat.motion.evidence import Evidence
+from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
+from trackersplat.pipelines.registry import PIPELINES
+from trackersplat.store import frame_files
+from trackersplat.store.evidence_files import read_evidence
+from trackersplat.store.index import FRAME_FOLDER, RunIndex
+from trackersplat.store.lineage import RunLineage
+from trackersplat.store.record import FrameRecord
+from trackersplat.store.tables import metrics_header, metrics_rows
+from trackersplat.store.track_files import read_state, read_tracks
+from trackersplat.tracking.tracks import Tracks
 
-FORMAT = 1
-_FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
-_ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
-_CARRIED, _BORN = "carried.safetensors", "born.safetensors"
+FORMAT = 2
 _TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-@dataclass(frozen=True)
-class FrameResult:
-    """All that is kept of one reconstructed frame."""
-
-    done: FrameDone
-    gaussians: Gaussians
-    iterations: int
-    held_out: tuple[CameraScore, ...]
-    training: tuple[CameraScore, ...]
-    tracks: dict[str, PointTracks] = field(default_factory=dict)  # camera name -> sample of the tracks that moved it
-    carried: Carried | None = None  # of the motion that led here
-    colours: ColourAffines | None = None  # of the first frame, where the cameras' colours differ
-    born: Tensor | None = None  # (B,) int64, ascending: places in which the base has other Gaussians
-
-
 class Run:
-    """Reads and writes one run directory. Holds no state but the path and the contents of ``run.json``."""
+    """Reads and writes one run directory. What is on disk is listed when the run is opened, and again by `refresh`."""
 
     def __init__(self, path: Path, info: dict[str, Any]) -> None:
         self.path = path
         self.info = info
+        self._index = RunIndex(path, path / self.pipeline_folder)
+        self._sequence: GaussianSequence | None = None
+        self.refresh()
 
     @staticmethod
     def open(path: Path) -> Run:
@@ -81,11 +62,14 @@ class Run:
         if not path.is_dir():
             raise InputError(f"There is no run at {path}: expected a folder made by `trackersplat reconstruct`.")
         info = path / "run.json"
-        run = Run(path, read_json(info) if info.is_file() else {})
+        data = read_json(info) if info.is_file() else {}
+        if data.get("format", FORMAT) != FORMAT:
+            raise InputError(
+                f"{info} has format {data['format']!r}, this version reads {FORMAT}: open it with the version that made it, or reconstruct anew."
+            )
+        run = Run(path, data)
         if not info.is_file() and not run.frames():
             raise InputError(f"{path} is not a run: expected run.json or frame<N>/point_cloud folders in it.")
-        if run.info.get("format", FORMAT) != FORMAT:
-            raise InputError(f"{info} has format {run.info['format']!r}, this version reads {FORMAT}; update trackersplat.")
         return run
 
     @staticmethod
@@ -124,120 +108,125 @@ class Run:
         return self.path.name
 
     @property
-    def pipeline(self) -> str:
-        """The folder of the frames that follow another, by the published names: "refine/base-propagate-dis", "train/base"."""
+    def settings(self) -> Mapping[str, Any]:
+        """As ``run.json`` has them; empty for runs of the published system."""
         settings = self.info.get("settings")
-        tracker = settings.get("tracker") if isinstance(settings, dict) else None
-        is_name = isinstance(tracker, str) and _TRACKER_NAME.fullmatch(tracker)  # run.json may come from anywhere: no way out of the run
-        return f"refine/base-propagate-{tracker}" if is_name else "train/base"
+        return settings if isinstance(settings, dict) else {}
 
-    # -- frames ---------------------------------------------------------------------------------------------------
+    @property
+    def pipeline_folder(self) -> str:
+        """The folder of the frames that follow another, by the published names: "refine/base-propagate-dis", "train/base"."""
+        pipeline, tracker = self.settings.get("pipeline"), self.settings.get("tracker")
+        known = pipeline if isinstance(pipeline, str) and pipeline in PIPELINES else "base-propagate"
+        named = isinstance(tracker, str) and _TRACKER_NAME.fullmatch(tracker)  # a folder below this run's
+        return PIPELINES.facts(known).folder_for(tracker if named else "unknown")
+
+    # -- frames -------------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Finds frames that another process wrote since the run was opened. Raises InputError if the compact sequence is damaged."""
+        self._index.refresh()
+        path = self.path / "sequence"
+        self._sequence = GaussianSequence.open(path) if path.is_dir() else None
 
     def frames(self) -> tuple[int, ...]:
-        """Indices of the frames on disk, ascending. Scans the folder names anew."""
-        found = set(self._frame_folders())
-        sequence = self._sequence()
-        if sequence is not None:
-            found.update(sequence.frames)
-        return tuple(sorted(found))
+        """Indices of the frames on disk, ascending."""
+        found = {frame for frame, entry in self._index.entries.items() if entry.has_cloud}
+        return tuple(sorted(found | set(self._sequence.frames if self._sequence else ())))
 
     def read_frame(self, frame: int) -> Gaussians:
         """The Gaussians of a frame, on the CPU: the PLY where there is one, the compact form otherwise.
 
         Raises InputError if the frame is not there or its file is broken.
         """
-        folder = self._frame_folders().get(frame)
-        if folder is not None:
-            return read_ply(_last_iteration(folder / "point_cloud") / "point_cloud.ply")
-        sequence = self._sequence()
-        if sequence is None or frame not in sequence.frames:
+        entry = self._index.entries.get(frame)
+        if entry is not None and entry.has_cloud:
+            return read_ply(frame_files.cloud_path(entry.folder))
+        if self._sequence is None or frame not in self._sequence.frames:
             raise InputError(f"Frame {frame + 1} of the run {self.path} is not reconstructed yet.")
-        return sequence.read(frame)
+        return self._sequence.read(frame)
 
-    def write_frame(self, result: FrameResult, capture: Capture) -> None:
-        """Writes the frame's folder (by one rename) and then ``metrics.csv``."""
-        number = result.done.frame + 1
-        parent = self.path if result.done.base is None else self.path / self.pipeline
-        remove_leftovers(parent / f"frame{number}")
-        with atomic_folder(parent / f"frame{number}") as folder:
-            iteration = f"iteration_{result.iterations}"
-            cloud, log = folder / "point_cloud" / iteration, folder / "log" / iteration
-            cloud.mkdir(parents=True)
-            log.mkdir(parents=True)
-            write_ply(cloud / "point_cloud.ply", result.gaussians)
-            write_text(log / "log.csv", log_csv(result.training))
-            write_json(folder / "cameras.json", camera_entries(capture))
-            write_text(folder / "cfg_args", f"Namespace(sh_degree={result.gaussians.sh_degree}, source_path={_short(capture.root)!r})")
-            if result.tracks:
-                write_point_tracks(folder / "tracks.npz", result.tracks)
-            if result.carried is not None:
-                carried = save({name: tensor.detach().cpu().contiguous() for name, tensor in vars(result.carried).items()})
-                (folder / _CARRIED).write_bytes(carried)  # an OSError if the disk is full, unlike save_file
-            if result.born is not None and len(result.born):
-                (folder / _BORN).write_bytes(save({"places": result.born.detach().cpu().contiguous()}))
-            if result.colours is not None:
-                write_json(folder / "colours.json", result.colours.to_json())
-            scores = [vars(score) for score in result.held_out]
-            write_json(folder / "frame.json", {"done": to_json(result.done), "iterations": result.iterations, "held_out": scores})
-        self.write_metrics()
+    def read_state(self, frame: int, device: torch.device) -> ChainState:
+        """All that a pipeline goes on from, as if the process that wrote the frame had gone on. Raises InputError if a file is broken."""
+        gaussians = self.read_frame(frame).to(device)
+        folder = self._folder(frame)
+        lineages = self.lineage()
+        lineage, origin = lineages.of(frame), None
+        if lineage is not None and len(lineage.born) != len(gaussians):
+            lineage = None
+        if lineage is not None and lineage.origin in self.frames():
+            fitted = gaussians if lineage.origin == frame else self.read_frame(lineage.origin).to(device)
+            origin = Origin(lineage.origin, fitted) if len(fitted) == len(gaussians) else None
+        carried = frame_files.read_carried(folder) if folder else None
+        colours = frame_files.read_colours(folder) if folder else None
+        tracks = folder / frame_files.TRACKS if folder else None
+        return ChainState(
+            frame=frame,
+            gaussians=gaussians,
+            lineage=None if lineage is None else lineage.to(device),
+            origin=origin,
+            carried=carried.to(device) if carried is not None and len(carried) == len(gaussians) else None,
+            colours=colours,
+            tracks=read_state(tracks).to(device) if tracks is not None and tracks.is_file() else None,
+        )
+
+    def write_frame(self, result: FrameResult, done: FrameDone, capture: Capture) -> None:
+        """Writes the frame's folder (by one rename) and then its rows of ``metrics.csv``."""
+        parent = self.path if result.base is None else self.path / self.pipeline_folder
+        folder = parent / f"frame{result.frame + 1}"
+        record = FrameRecord(done, result.iterations, {name: dict(values) for name, values in result.scores.items()})
+        remove_leftovers(folder)
+        with atomic_folder(folder) as temporary:
+            frame_files.write_files(temporary, result, record, capture)
+        self._index.add(result.frame, folder, record)
+        try:
+            with (self.path / "metrics.csv").open("a", encoding="utf-8") as file:
+                file.write(metrics_rows(record, self._metrics(), self._held_out()))
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     # -- what is known about frames ---------------------------------------------------------------------------------
 
     def records(self) -> dict[int, FrameDone]:
-        """What was reported when each frame was done; frames of older runs without such a record are left out."""
-        return {frame: done for frame, done, _ in self._records()}
+        """What was reported when each frame was done; frames of runs without such a record are left out."""
+        return {frame: record.done for frame, record in self._index.records().items()}
 
-    def read_tracks(self, frame: int) -> dict[str, PointTracks]:
-        """Camera name -> a grid of the 2D tracks that moved this frame; empty where none were kept."""
-        folder = self._record_folders().get(frame)
-        path = folder / "tracks.npz" if folder else None
-        return read_point_tracks(path) if path and path.is_file() else {}
+    def record(self, frame: int) -> FrameRecord | None:
+        """All numbers of a frame, or None if the run has no record of it. Raises InputError if it is damaged."""
+        return self._index.record(frame)
 
-    def read_carried(self, frame: int) -> Carried | None:
-        """What the motion to this frame hands to the next, on the CPU; None where nothing was kept."""
-        folder = self._record_folders().get(frame)
-        path = folder / _CARRIED if folder else None
-        if path is None or not path.is_file():
-            return None
-        try:
-            tensors = load_file(path)
-            carried = Carried(**{part.name: tensors[part.name] for part in fields(Carried)})
-        except (OSError, SafetensorError, KeyError) as error:
-            raise InputError(f"{path} is damaged ({error}); remove the folder to reconstruct the frame anew.") from error
-        count = carried.trust.numel()
-        shapes = {"withheld": (count, 3), "velocity": (count, 3), "spin": (count, 3), "trust": (count,)}
-        if any(t.shape != shapes[name] or t.dtype != torch.float32 or not t.isfinite().all() for name, t in vars(carried).items()):
-            raise InputError(f"{path} is damaged (no finite motion per Gaussian); remove the folder to reconstruct the frame anew.")
-        return carried
+    def lineage(self) -> RunLineage:
+        """Which frames hold the same Gaussians, and since when each is there."""
+        records = self.records()
+        return RunLineage(
+            self.frames(),
+            {frame: done.base for frame, done in records.items()},
+            {frame: done.gaussians for frame, done in records.items()},
+            self.read_replaced,
+        )
 
-    def read_born(self, frame: int) -> Tensor:
-        """(B,) int64, ascending: places in which this frame has other Gaussians than its base; none where it has the same."""
-        folder = self._record_folders().get(frame)
-        path = folder / _BORN if folder else None
-        if path is None or not path.is_file():
-            return torch.zeros(0, dtype=torch.long)
-        try:
-            places = load_file(path)["places"]
-        except (OSError, SafetensorError, KeyError) as error:
-            raise InputError(f"{path} is damaged ({error}); remove the folder to reconstruct the frame anew.") from error
-        if places.ndim != 1 or places.dtype != torch.int64 or (places < 0).any() or (places.diff() <= 0).any():
-            raise InputError(f"{path} is damaged (no ascending places); remove the folder to reconstruct the frame anew.")
-        return places
+    def read_tracks(self, frame: int) -> dict[str, Tracks]:
+        """Camera name -> the sparse 2D tracks, where they are in this frame; empty where none were kept."""
+        folder = self._folder(frame)
+        path = folder / frame_files.TRACKS if folder else None
+        return read_tracks(path) if path is not None and path.is_file() else {}
 
-    def read_colours(self, frame: int) -> ColourAffines | None:
-        """By what the training cameras' colours differ, as found with the first frame; None where they do not, or nobody looked."""
-        folder = self._record_folders().get(frame)
-        path = folder / "colours.json" if folder else None
-        if path is None or not path.is_file():
-            return None
-        try:
-            return ColourAffines.from_json(read_json(path))
-        except ValueError as error:
-            raise InputError(f"{path} is damaged ({error}); remove the folder to reconstruct the frame anew.") from error
+    def read_evidence(self, frame: int) -> Evidence | None:
+        """What every view says about the motion to this frame; None where nothing was kept."""
+        folder = self._folder(frame)
+        path = folder / frame_files.EVIDENCE if folder else None
+        return read_evidence(path) if path is not None and path.is_file() else None
+
+    def read_replaced(self, frame: int) -> Tensor:
+        """(B,) int64, ascending: indices that hold other Gaussians than the frame's base; none where it has the same."""
+        folder = self._folder(frame)
+        return frame_files.read_replaced(folder) if folder else torch.zeros(0, dtype=torch.long)
 
     def write_metrics(self) -> None:
-        """Writes ``metrics.csv`` anew from the frames' records."""
-        write_text(self.path / "metrics.csv", metrics_csv(self._records()))
+        """Writes ``metrics.csv`` anew from the frames' records: a process that was killed may have left half a row."""
+        metrics, held_out = self._metrics(), self._held_out()
+        rows = (metrics_rows(record, metrics, held_out) for record in self._index.records().values())
+        write_text(self.path / "metrics.csv", metrics_header(metrics) + "".join(rows))
 
     def compact(self) -> int:
         """Turns the PLYs into the compact sequence (lossy: quantised); returns its size in bytes.
@@ -250,52 +239,33 @@ class Run:
         size = write_sequence(self.path / "sequence", frames, self.read_frame)
         about = self.info.get("capture")
         capture_ends = isinstance(about, dict) and about.get("frames") == frames[-1] + 1
-        inside = self.path.resolve()  # a linked frame belongs to another run, which keeps its files
-        ours = {frame: folder for frame, folder in self._record_folders().items() if folder.resolve().is_relative_to(inside)}
-        for frame, folder in ours.items():
+        for frame, folder in self._own_folders():
             remove_folder(folder / "point_cloud")
             if frame != frames[-1] or capture_ends:
-                (folder / _CARRIED).unlink(missing_ok=True)
+                (folder / frame_files.CARRIED).unlink(missing_ok=True)
+        self.refresh()
         return size
 
-    # -- folders ------------------------------------------------------------------------------------------------------
+    # -- private ------------------------------------------------------------------------------------------------------
 
-    def _record_folders(self) -> dict[int, Path]:
-        """Frame -> folder, from every pipeline; a frame moved by our pipeline wins over others."""
-        folders: dict[int, Path] = {}
-        parents = [p for p in (self.path, *sorted(self.path.glob("*/*"))) if p.is_dir() and p != self.path / self.pipeline]
-        for parent in (*parents, self.path / self.pipeline):
-            if parent.is_dir():
-                for child in parent.iterdir():
-                    match = _FRAME_FOLDER.fullmatch(child.name)
-                    if match and child.is_dir():
-                        folders[int(match[1]) - 1] = child
-        return folders
+    def _folder(self, frame: int) -> Path | None:
+        entry = self._index.entries.get(frame)
+        return None if entry is None else entry.folder
 
-    def _frame_folders(self) -> dict[int, Path]:
-        return {frame: folder for frame, folder in self._record_folders().items() if (folder / "point_cloud").is_dir()}
+    def _own_folders(self) -> Iterator[tuple[int, Path]]:
+        """A linked frame belongs to another run, which keeps its files."""
+        inside = self.path.resolve()
+        for frame, entry in self._index.entries.items():
+            if entry.folder.resolve().is_relative_to(inside):
+                yield frame, entry.folder
 
-    def _sequence(self) -> GaussianSequence | None:
-        path = self.path / "sequence"
-        return GaussianSequence.open(path) if path.is_dir() else None
+    def _metrics(self) -> tuple[str, ...]:
+        metrics = self.settings.get("metrics")
+        return tuple(str(name) for name in metrics) if isinstance(metrics, list) else ()
 
-    def _records(self) -> Iterator[tuple[int, FrameDone, list[CameraScore]]]:
-        for frame, folder in sorted(self._record_folders().items()):
-            path = folder / "frame.json"
-            if not path.is_file():
-                continue
-            data = read_json(path)
-            try:
-                done = from_json(data["done"])
-                scores = [CameraScore(**score) for score in data["held_out"]]
-                if isinstance(done, FrameDone):
-                    _check_numbers(done, scores)
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"{path} is not a frame record of ours ({error}); remove its folder to reconstruct the frame anew."
-                ) from error
-            if isinstance(done, FrameDone):
-                yield frame, done, scores
+    def _held_out(self) -> tuple[str, ...]:
+        names = self.info.get("held_out")
+        return tuple(str(name) for name in names) if isinstance(names, list) else ()
 
 
 def default_out(capture: Capture) -> Path:
@@ -316,31 +286,9 @@ def find_runs(capture: Capture, out: Path | None = None) -> list[Path]:
         candidates.append(demo_run())
     found = []
     for path in candidates:
-        if path.is_dir() and ((path / "run.json").is_file() or any(_FRAME_FOLDER.fullmatch(child.name) for child in path.iterdir())):
+        if path.is_dir() and ((path / "run.json").is_file() or any(FRAME_FOLDER.fullmatch(child.name) for child in path.iterdir())):
             found.append(path)
     return found
-
-
-def _short(path: Path) -> str:
-    """The path as a person in the working folder would write it."""
-    path = path.resolve()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _check_numbers(done: FrameDone, scores: list[CameraScore]) -> None:
-    """Raises ValueError if a record holds something else where a number belongs."""
-    needed = [done.gaussians, done.measured, done.static, done.seconds, *(value for s in scores for value in (s.psnr, s.ssim))]
-    optional = [done.base, *vars(done.scores).values(), *(value for s in scores for value in (s.still_psnr, s.moved_psnr))]
-    for value in (*needed, *(value for value in optional if value is not None)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or (isinstance(value, int) and abs(value) > 2**53):
-            raise ValueError(f"{str(value)[:20]!r} where a number belongs")
-
-
-def _last_iteration(folder: Path) -> Path:
-    numbered = [(int(match[1]), child) for child in folder.iterdir() if (match := _ITERATION_FOLDER.fullmatch(child.name))]
-    if not numbered:
-        raise InputError(f"{folder} holds no iteration_<I> folder; remove it to reconstruct the frame anew.")
-    return max(numbered)[1]
 
 
 def _same_or_raise(path: Path, what: str, there: Any, asked: Any) -> None:

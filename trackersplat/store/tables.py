@@ -1,63 +1,52 @@
-"""The tables of a run: scores per camera, ``log.csv`` in the published columns, ``metrics.csv``, ``cameras.json``."""
+"""The tables of a run: ``log.csv`` in the published columns, ``metrics.csv``, ``cameras.json``."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trackersplat.captures.capture import Capture
-from trackersplat.events import FrameDone
+from trackersplat.metrics.names import REGIONS, STAGES, ScoreName
+from trackersplat.store.record import FrameRecord
 
 LOG_COLUMNS = ("epoch", "camera", "psnr", "ssim", "lpips", "masked_psnr", "masked_ssim", "masked_lpips")
-METRICS_COLUMNS = (
-    "frame",
-    "camera",
-    "base",
-    "still_psnr",
-    "moved_psnr",
-    "psnr",
-    "ssim",
-    "gaussians",
-    "measured",
-    "static",
-    "seconds",
-)
+_TAIL = ("gaussians", "measured", "static", "seconds")
 
 
-@dataclass(frozen=True)
-class CameraScore:
-    """How one camera's image of one frame is reproduced, over all its pixels."""
-
-    camera: str
-    psnr: float  # dB
-    ssim: float
-    still_psnr: float | None = None  # of the unmoved base frame
-    moved_psnr: float | None = None  # moved by tracks, before optimisation
+def score_names(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The scores of these metrics that a run keeps: of the unmoved, the moved and the finished frame, and of the regions of the last."""
+    found = []
+    for metric in metrics:
+        found += [ScoreName(metric, stage=stage) for stage in (*STAGES, "")] + [ScoreName(metric, region=region) for region in REGIONS]
+    return tuple(map(str, found))
 
 
-def log_csv(scores: Iterable[CameraScore]) -> str:
-    """The training cameras in the columns of the published system.
+def log_csv(scores: Mapping[str, Mapping[str, float]], cameras: Iterable[str]) -> str:
+    """These cameras in the columns of the published system.
 
-    Measured once, on the finished frame (epoch 1); what was not measured (LPIPS, masks) stays empty.
+    Measured once, on the finished frame (epoch 1); what was not measured stays empty.
     """
-    return _table(LOG_COLUMNS, (["1", s.camera, _number(s.psnr), _number(s.ssim), "", "", "", ""] for s in scores))
+    rows = (["1", camera, *(_number(scores.get(name, {}).get(camera)) for name in LOG_COLUMNS[2:])] for camera in cameras)
+    return _table([LOG_COLUMNS, *rows])
 
 
-def metrics_csv(frames: Iterable[tuple[int, FrameDone, Sequence[CameraScore]]]) -> str:
-    """The held-out cameras, one row per frame and camera; frames counted from 1. A frame without any has one row."""
+def metrics_header(metrics: Sequence[str]) -> str:
+    """The first line of ``metrics.csv``: every score of these metrics has a column."""
+    return _table([("frame", "camera", "base", *score_names(metrics), *_TAIL)])
+
+
+def metrics_rows(record: FrameRecord, metrics: Sequence[str], held_out: Sequence[str]) -> str:
+    """The lines of one frame: one per held-out camera, or one without a camera if none is held out. Frames are counted from 1."""
+    done = record.done
+    base = "" if done.base is None else str(done.base + 1)
+    tail = (str(done.gaussians), _number(done.measured), _number(done.static), f"{done.total_seconds:.2f}")
     rows = []
-    for frame, done, scores in frames:
-        base = "" if done.base is None else str(done.base + 1)
-        tail = [str(done.gaussians), _number(done.measured), _number(done.static), f"{done.seconds:.2f}"]
-        if not scores:
-            rows.append([str(frame + 1), "", base, "", "", "", "", *tail])
-        for score in scores:
-            values = [_number(v) for v in (score.still_psnr, score.moved_psnr, score.psnr, score.ssim)]
-            rows.append([str(frame + 1), score.camera, base, *values, *tail])
-    return _table(METRICS_COLUMNS, rows)
+    for camera in held_out or ("",):
+        values = (_number(record.scores.get(name, {}).get(camera)) for name in score_names(metrics))
+        rows.append((str(done.frame + 1), camera, base, *values, *tail))
+    return _table(rows)
 
 
 def camera_entries(capture: Capture) -> list[dict[str, Any]]:
@@ -83,9 +72,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -1,0 +1,24 @@
+"""``trackersplat compact``: a run's PLY files as one quantised sequence, in their place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Compact:
+    """Turn the PLY files of a run into one compact sequence (quantised; what never changes is stored once)."""
+
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """A run folder made by `trackersplat reconstruct`."""
+
+    def run(self) -> None:
+        from trackersplat.store.run import Run
+
+        run = Run.open(self.folder)
+        size = run.compact()
+        print(f"{run.path}: {len(run.frames())} frames, {size / 1e6:.2f} MB")

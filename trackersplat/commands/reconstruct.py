@@ -1,0 +1,118 @@
+"""``trackersplat reconstruct``: frames of a capture into a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from trackersplat.commands.options import check_match_rounds, check_numbers, with_held_out
+from trackersplat.commands.outcome import traceback_in
+
+if TYPE_CHECKING:
+    from trackersplat.pipelines.settings import ReconstructSettings
+    from trackersplat.rendering.rasterizer import Rasterizer
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Reconstruct frames of a capture into a run folder; frames that are there already are kept."""
+
+    capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
+    """A capture folder, or "demo"."""
+    frames: str = "all"
+    """A:B (frames A to B, counted from 1, both included), one number, or all."""
+    out: Path | None = None
+    """Run folder; output/NAME in the working folder if absent."""
+    pipeline: str = "base-propagate"
+    """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
+    tracker: str = "dis"
+    """Point tracker; `trackersplat doctor` lists them."""
+    match_rounds: int = 1
+    """How often, at most, unreliable tracks are corrected by matching the moved scene, rendered, with the images: 0 is faster."""
+    batch: int = 1
+    """Target frames that share one base frame."""
+    steps: int | None = None
+    """Optimisation steps of a moved frame; 100 on a CPU, 200 on a GPU if absent."""
+    first_steps: int | None = None
+    """Optimisation steps of a frame that is fitted from scratch; 1000 if absent."""
+    points: str = "auto"
+    """How first points are found; auto chooses by the rig."""
+    densify: str = "error"
+    """How a first frame gets more Gaussians: error (where the picture is wrong), mcmc, or default (by gradients, as 3DGS)."""
+    refinement: str = "adam"
+    """How moved frames are refined."""
+    hold_out: str | None = None
+    """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
+    seed: int = 0
+    """Of all random choices, 0 or more: same seed, same machine, same result."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where a back end for it works, else the CPU."""
+    backend: str | None = None
+    """Rendering back end; the first that works here if absent. `trackersplat doctor` lists them."""
+    weights: Path | None = None
+    """Folder with the networks' weights of LPIPS; torch's own cache if absent. Nothing is downloaded."""
+    compact: bool = False
+    """At the end, turn the PLY files into one compact, quantised sequence."""
+    events: Literal["text", "json"] = "text"
+    """json: one event a line on standard output, for programs."""
+
+    def run(self) -> None:
+        from trackersplat.captures.readable import require_readable
+        from trackersplat.captures.registry import open_capture
+        from trackersplat.commands.terminal import JsonLines, TextProgress, print_frames
+        from trackersplat.jobs.plan import parse_frames
+        from trackersplat.jobs.reconstruct import reconstruct
+        from trackersplat.jobs.versions import versions
+        from trackersplat.rendering.registry import choose_rasterizer
+        from trackersplat.store.run import Run, default_out
+
+        capture = open_capture(self.capture)
+        if self.hold_out is not None:
+            capture = with_held_out(capture, self.hold_out)
+        frames = parse_frames(self.frames, capture.frame_count)
+        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
+        settings = self._settings(rasterizer)
+        info = {"settings": settings.to_json(), **versions(rasterizer)}
+        require_readable(capture, frames[0])  # before anything is written
+        run = Run.create(self.out or default_out(capture), capture, info)
+        reporter = JsonLines() if self.events == "json" else TextProgress(capture)
+        with traceback_in(run.path / "run.log"), reporter:
+            for event in reconstruct(capture, run, frames, settings, rasterizer, weights=self.weights):
+                reporter.show(event)
+        if self.compact:
+            run.compact()
+        if self.events == "text":
+            print_frames(run, frames)
+
+    def _settings(self, rasterizer: Rasterizer) -> ReconstructSettings:
+        """Raises InputError if a name is unknown or a number out of range: before anything is written."""
+        from trackersplat.pipelines.registry import PIPELINES
+        from trackersplat.pipelines.settings import ReconstructSettings
+        from trackersplat.tracking.registry import create_tracker
+        from trackersplat.training.points.registry import POINT_STRATEGIES
+
+        if PIPELINES.facts(self.pipeline).tracks:
+            create_tracker(self.tracker, rasterizer.device)
+        if self.points != "auto":
+            POINT_STRATEGIES.facts(self.points)
+        check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, batch=self.batch)
+        settings = ReconstructSettings.for_device(
+            rasterizer.device.type, tracker=self.tracker, refinement=self.refinement, pipeline=self.pipeline
+        )
+        first = settings.first.with_strategy(self.densify)
+        first = dataclasses.replace(
+            first, steps=self.first_steps or first.steps, points=dataclasses.replace(first.points, strategy=self.points)
+        )
+        matching = dataclasses.replace(settings.motion.render_and_match, match_rounds=check_match_rounds(self.match_rounds))
+        return dataclasses.replace(
+            settings,
+            motion=dataclasses.replace(settings.motion, render_and_match=matching),
+            batch=self.batch,
+            seed=self.seed,
+            refine=dataclasses.replace(settings.refine, steps=self.steps or settings.refine.steps),
+            first=first,
+        )

@@ -1,0 +1,106 @@
+"""The parts that pipelines share: fitting a first frame, and refining and measuring a moved one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trackersplat.events import Event, Stage
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.lineage import Lineage
+from trackersplat.motion.follow_tracks import FollowedTracks, without_replaced
+from trackersplat.motion.motion import Motion
+from trackersplat.pipelines.clock import Clock
+from trackersplat.pipelines.measure import Stages, measure
+from trackersplat.pipelines.pipeline import ChainState, Context, FrameResult, Origin
+from trackersplat.training.first_frame.fit import fit_first_frame
+from trackersplat.training.fit import FitDone
+from trackersplat.training.refine.registry import REFINEMENTS
+from trackersplat.training.refine.task import RefineTask
+
+
+class FirstFrame:
+    """How every pipeline starts."""
+
+    def first_frame(self, frame: int, context: Context) -> Iterator[Event]:
+        """See `Pipeline.first_frame`."""
+        settings, clock = context.settings, Clock(context.rasterizer.device)
+        fit = dataclasses.replace(settings.first, seed=settings.seed + frame)
+        done: FitDone | None = None
+        for event in fit_first_frame(context.capture, frame, context.rasterizer, fit):
+            if isinstance(event, FitDone):
+                done = event
+            else:
+                yield event
+        assert done is not None, "a fit ends with its result"
+        seconds = {"optimise": clock.lap()}
+        yield Stage(frame, "measure")
+        scores = measure(context, frame, Stages(done.gaussians), done.colours, None)
+        seconds["measure"] = clock.lap()
+        lineage = Lineage.of_first_frame(frame, len(done.gaussians)).to(done.gaussians.device)
+        state = ChainState(frame, done.gaussians, lineage, Origin(frame, done.gaussians), colours=done.colours)
+        none = torch.zeros(0, dtype=torch.long, device=done.gaussians.device)
+        yield FrameResult(state, None, None, none, fit.steps, scores, context.unavailable_metrics, seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """A frame before its refinement."""
+
+    frame: int
+    gaussians: Gaussians
+    motion: Motion | None  # None where nothing was moved by tracks
+    tracks: FollowedTracks | None  # where they are in this frame
+    seconds: dict[str, float]
+
+    @property
+    def is_static(self) -> Tensor:
+        """(N,) bool."""
+        means = self.gaussians.means
+        return torch.zeros(len(means), dtype=torch.bool, device=means.device) if self.motion is None else self.motion.is_static
+
+
+def refine_and_measure(state: ChainState, moved: Moved, context: Context) -> Iterator[Event]:
+    """Refines a frame that was reached from ``state`` and measures it; ends with its `FrameResult`."""
+    settings, clock, frame = context.settings, Clock(context.rasterizer.device), moved.frame
+    yield Stage(frame, "refine")
+    refine = settings.refine if moved.motion is not None else settings.refine.unmoved()
+    task = RefineTask(
+        moved=moved.gaussians,
+        is_static=moved.is_static,
+        capture=context.capture,
+        frame=frame,
+        rasterizer=context.rasterizer,
+        colours=state.colours,
+        settings=dataclasses.replace(refine, seed=settings.seed + frame),
+    )
+    done: FitDone | None = None
+    for event in REFINEMENTS.load(settings.refinement)(task):
+        if isinstance(event, FitDone):
+            done = event
+        else:
+            yield event
+    assert done is not None, "a refinement ends with its result"
+    seconds = {**moved.seconds, "refine": clock.lap()}
+    yield Stage(frame, "measure")
+    before = moved.gaussians if moved.motion is not None else None
+    origin = state.lineage.origin if state.lineage is not None else state.frame
+    scores = measure(context, frame, Stages(done.gaussians, state.gaussians, before), state.colours, origin)
+    seconds["measure"] = clock.lap()
+    carried = moved.motion.carried if moved.motion is not None else None
+    next_state = ChainState(
+        frame=frame,
+        gaussians=done.gaussians,
+        lineage=None if state.lineage is None else state.lineage.with_replaced(done.replaced, frame),
+        origin=state.origin,
+        carried=None if carried is None else carried.without(done.replaced),
+        colours=state.colours,
+        tracks=None if moved.tracks is None else without_replaced(moved.tracks, done.replaced),
+    )
+    yield FrameResult(
+        next_state, state.frame, moved.motion, done.replaced, task.settings.steps, scores, context.unavailable_metrics, seconds
+    )

@@ -1,0 +1,129 @@
+"""The files of one frame's folder.
+
+    point_cloud/iteration_<I>/point_cloud.ply    3DGS PLY
+    log/iteration_<I>/log.csv                    training cameras, the published columns
+    cameras.json, cfg_args                       as other 3DGS tools expect
+    frame.json                                   how it was made and how good it is
+    tracks.npz                                   the sparse 2D tracks, where they are in this frame
+    evidence.npz                                 what every view says about the motion that led here
+    carried.safetensors                          of that motion, for the next frame (motion/motion.py)
+    replaced.safetensors                         indices of the Gaussians that are not those of the base
+    colours.json                                 3x4 map per training camera, where their colours differ
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
+from trackersplat.files import read_json, write_json, write_text
+from trackersplat.gaussians.ply import write_ply
+from trackersplat.motion.motion import CarriedMotion
+from trackersplat.pipelines.pipeline import FrameResult
+from trackersplat.store.evidence_files import write_evidence
+from trackersplat.store.record import FrameRecord, write_record
+from trackersplat.store.tables import camera_entries, log_csv
+from trackersplat.store.track_files import write_tracks
+from trackersplat.training.photometric import ColourAffines
+
+CARRIED, REPLACED, COLOURS = "carried.safetensors", "replaced.safetensors", "colours.json"
+TRACKS, EVIDENCE = "tracks.npz", "evidence.npz"
+_ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
+_AGAIN = "remove the folder to reconstruct the frame anew"
+
+
+def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture: Capture) -> None:
+    """Everything that is kept of a frame, into a folder that is there and empty."""
+    iteration = f"iteration_{result.iterations}"
+    cloud, log = folder / "point_cloud" / iteration, folder / "log" / iteration
+    cloud.mkdir(parents=True)
+    log.mkdir(parents=True)
+    gaussians = result.state.gaussians
+    write_ply(cloud / "point_cloud.ply", gaussians)
+    write_text(log / "log.csv", log_csv(result.scores, [capture.cameras[index].name for index in capture.training_cameras]))
+    write_json(folder / "cameras.json", camera_entries(capture))
+    write_text(folder / "cfg_args", f"Namespace(sh_degree={gaussians.sh_degree}, source_path={_short(capture.root)!r})")
+    if result.state.tracks is not None:
+        write_tracks(folder / TRACKS, result.state.tracks)
+    if result.motion is not None and result.motion.evidence is not None:
+        write_evidence(folder / EVIDENCE, result.motion.evidence)
+    carried = result.state.carried
+    if carried is not None:
+        tensors = {part.name: getattr(carried, part.name).detach().cpu().contiguous() for part in fields(carried)}
+        (folder / CARRIED).write_bytes(save(tensors))  # an OSError if the disk is full, unlike save_file
+    if len(result.replaced):
+        (folder / REPLACED).write_bytes(save({"indices": result.replaced.detach().cpu().contiguous()}))
+    if result.state.colours is not None:
+        write_json(folder / COLOURS, result.state.colours.to_json())
+    write_record(folder / "frame.json", record)
+
+
+def cloud_path(folder: Path) -> Path:
+    """The PLY of the last iteration. Raises InputError if there is none."""
+    clouds = folder / "point_cloud"
+    numbered = [(int(match[1]), child) for child in clouds.iterdir() if (match := _ITERATION_FOLDER.fullmatch(child.name))]
+    if not numbered:
+        raise InputError(f"{clouds} holds no iteration_<I> folder; {_AGAIN}.")
+    return max(numbered)[1] / "point_cloud.ply"
+
+
+def read_carried(folder: Path) -> CarriedMotion | None:
+    """What the motion to a frame hands to the next, on the CPU; None where nothing was kept. Raises InputError if the file is damaged."""
+    path = folder / CARRIED
+    if not path.is_file():
+        return None
+    tensors = _load(path)
+    try:
+        carried = CarriedMotion(**{part.name: tensors[part.name] for part in fields(CarriedMotion)})
+    except KeyError as error:
+        raise InputError(f"{path} is damaged ({error} is missing); {_AGAIN}.") from error
+    count = carried.trust.numel()
+    shapes = {part.name: (count,) if part.name == "trust" else (count, 3) for part in fields(CarriedMotion)}
+    values = {name: getattr(carried, name) for name in shapes}
+    if any(t.shape != shapes[name] or t.dtype != torch.float32 or not t.isfinite().all() for name, t in values.items()):
+        raise InputError(f"{path} is damaged (no finite motion per Gaussian); {_AGAIN}.")
+    return carried
+
+
+def read_replaced(folder: Path) -> Tensor:
+    """(B,) int64, ascending: indices that hold other Gaussians than the frame's base. Raises InputError if the file is damaged."""
+    path = folder / REPLACED
+    if not path.is_file():
+        return torch.zeros(0, dtype=torch.long)
+    indices = _load(path).get("indices")
+    if indices is None or indices.ndim != 1 or indices.dtype != torch.int64 or (indices < 0).any() or (indices.diff() <= 0).any():
+        raise InputError(f"{path} is damaged (no ascending indices); {_AGAIN}.")
+    return indices
+
+
+def read_colours(folder: Path) -> ColourAffines | None:
+    """By what the training cameras' colours differ; None where they do not. Raises InputError if the file is damaged."""
+    path = folder / COLOURS
+    if not path.is_file():
+        return None
+    try:
+        return ColourAffines.from_json(read_json(path))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); {_AGAIN}.") from error
+
+
+def _load(path: Path) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged ({error}); {_AGAIN}.") from error
+    return tensors
+
+
+def _short(path: Path) -> str:
+    """The path as a person in the working folder would write it."""
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

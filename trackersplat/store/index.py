@@ -1,0 +1,81 @@
+"""Which frames a run has, in which folders, and what is known about them: read once, then kept up to date."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trackersplat.store.record import FrameRecord, read_record
+
+FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
+
+
+@dataclass(frozen=True)
+class FrameEntry:
+    """A frame's folder as it was found. ``inode`` tells whether another one has taken its place."""
+
+    folder: Path
+    inode: int
+    has_cloud: bool
+
+
+@dataclass
+class RunIndex:
+    """The frames of a run folder. `refresh` lists folder names and reads the records of new frames alone."""
+
+    root: Path
+    own: Path  # folder of the pipeline that this run writes with; a frame there wins over others of the same number
+    entries: dict[int, FrameEntry] = field(default_factory=dict)
+    _records: dict[int, FrameRecord | None] = field(default_factory=dict)
+
+    def refresh(self) -> None:
+        """Finds frames that appeared, changed or went since the last time."""
+        found: dict[int, FrameEntry] = {}
+        for parent in self._parents():
+            for number, entry in _frames_in(parent):
+                found[number] = entry
+        for frame, entry in found.items():
+            before = self.entries.get(frame)
+            if before is None or (before.folder, before.inode) != (entry.folder, entry.inode):
+                self._records.pop(frame, None)
+        for frame in set(self._records) - set(found):
+            del self._records[frame]
+        self.entries = dict(sorted(found.items()))
+
+    def add(self, frame: int, folder: Path, record: FrameRecord) -> None:
+        """A frame that has just been written."""
+        self.entries[frame] = FrameEntry(folder, folder.stat().st_ino, True)
+        self.entries = dict(sorted(self.entries.items()))
+        self._records[frame] = record
+
+    def record(self, frame: int) -> FrameRecord | None:
+        """Read at the first call. None for a frame of the published system or an old run. Raises InputError if the file is damaged."""
+        if frame not in self._records:
+            entry = self.entries.get(frame)
+            path = entry.folder / "frame.json" if entry is not None else None
+            self._records[frame] = read_record(path) if path is not None and path.is_file() else None
+        return self._records[frame]
+
+    def records(self) -> dict[int, FrameRecord]:
+        """By frame, ascending; frames without a record are left out."""
+        known = ((frame, self.record(frame)) for frame in self.entries)
+        return {frame: record for frame, record in known if record is not None}
+
+    def _parents(self) -> list[Path]:
+        parents = [path for path in (self.root, *sorted(self.root.glob("*/*"))) if path.is_dir() and path != self.own]
+        return [*parents, self.own] if self.own.is_dir() and self.own != self.root else parents
+
+
+def _frames_in(parent: Path) -> list[tuple[int, FrameEntry]]:
+    if FRAME_FOLDER.fullmatch(parent.parent.name):  # inside a frame: log/, point_cloud/
+        return []
+    found = []
+    with os.scandir(parent) as children:
+        for child in children:
+            match = FRAME_FOLDER.fullmatch(child.name)
+            if match and child.is_dir():
+                folder = Path(child.path)
+                found.append((int(match[1]) - 1, FrameEntry(folder, child.stat().st_ino, (folder / "point_cloud").is_dir())))
+    return found
