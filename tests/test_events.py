@@ -8,7 +8,6 @@ from trackersplat.events import (
     Failed,
     Finished,
     FrameDone,
-    FrameScores,
     Preview,
     Stage,
     Started,
@@ -18,12 +17,12 @@ from trackersplat.events import (
 )
 
 EVENTS: list[Event] = [
-    Started((0, 1, 2), "CPU, 2 cores (portable)", 600, 60),
+    Started((0, 1, 2), "CPU, 2 cores (portable)", "base-propagate", 600, 60),
     Stage(1, "track", "11 views"),
     StepDone(1, 20, 60, 0.031, 21000, 27.5),
     Preview(0, "output/demo/preview.ply"),
-    FrameDone(1, 0, FrameScores(24.0, 26.5, 27.25, 0.875), 21000, 0.25, 0.5, 5.5),
-    FrameDone(0, None, FrameScores(None, None, None, None), 21000, 0.0, 0.0, 60.0),
+    FrameDone(1, 0, {"psnr": 27.25, "unmoved_psnr": 24.0}, {"lpips": "no weights"}, 21000, 0.25, 0.5, {"track": 1.5, "refine": 4.0}),
+    FrameDone(0, None, {}, {}, 21000, 0.0, 0.0, {"optimise": 60.0}),
     Finished(63.5),
     Failed("The video cam03.mp4 cannot be decoded.", 3),
 ]
@@ -41,7 +40,7 @@ def test_an_event_survives_a_line_of_json(event: Event) -> None:
         {"event": "Nonsense"},
         {"event": "Stage"},
         {"event": "FrameDone"},
-        {"event": "FrameDone", "scores": 3},
+        {"event": "FitDone"},
         {"event": "Finished", "seconds": 1, "more": 2},
     ],
 )
@@ -55,3 +54,7 @@ def test_a_step_without_a_loss_is_json_that_any_program_reads() -> None:
     again = from_json(json.loads(line))
     assert isinstance(again, StepDone)
     assert math.isnan(again.loss)
+
+
+def test_the_seconds_of_a_frame_are_those_of_its_stages() -> None:
+    assert FrameDone(1, 0, {}, {}, 5, 0.0, 0.0, {"track": 1.5, "refine": 4.0}).total_seconds == 5.5

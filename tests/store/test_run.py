@@ -1,8 +1,10 @@
 import csv
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +13,20 @@ import torch
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.events import FrameDone, FrameScores
+from trackersplat.events import FrameDone
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.lineage import Lineage
 from trackersplat.gaussians.ply import write_ply
-from trackersplat.motion.motion import Carried
-from trackersplat.store.run import FrameResult, Run, default_out, find_runs
-from trackersplat.store.tables import CameraScore
-from trackersplat.tracking.point_tracks import PointTracks
+from trackersplat.motion.evidence import Evidence, ViewState
+from trackersplat.motion.motion import CarriedMotion, Motion
+from trackersplat.pipelines.pipeline import ChainState, FrameResult
+from trackersplat.store import index
+from trackersplat.store.run import Run, default_out, find_runs
 from trackersplat.training.photometric import ColourAffines
 
-INFO = {"settings": {"tracker": "dis", "refine": {"steps": 60}}}
+INFO = {"settings": {"pipeline": "base-propagate", "tracker": "dis", "metrics": ["psnr", "ssim"], "refine": {"steps": 60}}}
+CPU = torch.device("cpu")
+NONE = torch.zeros(0, dtype=torch.long)
 
 
 class NoFrames:
@@ -46,20 +52,29 @@ def gaussians(seed: int, count: int = 50) -> Gaussians:
     return Gaussians(**{name: torch.randn(shape, generator=random) for name, shape in shapes.items()})
 
 
-def result(frame: int, base: int | None, seed: int = 0) -> FrameResult:
-    scores = FrameScores(None if base is None else 24.0, None if base is None else 26.0, 27.5, 0.9)
-    done = FrameDone(frame, base, scores, 50, 0.25, 0.5, 3.25)
-    grid = np.array([[4.5, 4.5], [12.5, 4.5]], np.float32)
-    tracks = {} if base is None else {"a": PointTracks(base, frame, grid, grid + 1, np.array([1.0, 0.5], np.float32))}
-    held_out = (CameraScore("c", 27.5, 0.9, scores.still_psnr, scores.moved_psnr),)
-    return FrameResult(done, gaussians(seed), 60, held_out, (CameraScore("a", 30.0, 0.95), CameraScore("b", 31.0, 0.96)), tracks)
+def result(frame: int, base: int | None, seed: int = 0, **state: Any) -> FrameResult:
+    scores = {"psnr": {"a": 30.0, "b": 31.0, "c": 27.5}, "ssim": {"a": 0.95, "b": 0.96, "c": 0.9}, "masked_psnr": {"a": 33.0}}
+    if base is not None:
+        scores |= {"unmoved_psnr": {"c": 24.0}, "moved_psnr": {"c": 26.0}}
+    lineage = Lineage.of_first_frame(0, 50)
+    seconds = {"optimise": 3.25} if base is None else {"track": 1.25, "refine": 2.0}
+    return FrameResult(ChainState(frame, gaussians(seed), lineage, **state), base, None, NONE, 60, scores, {"lpips": "no weights"}, seconds)
+
+
+def done(result: FrameResult) -> FrameDone:
+    means = {name: by_camera["c"] for name, by_camera in result.scores.items() if "c" in by_camera}
+    return FrameDone(result.frame, result.base, means, dict(result.unavailable), 50, 0.25, 0.5, dict(result.seconds))
+
+
+def write(run: Run, result: FrameResult, capture: Capture) -> None:
+    run.write_frame(result, done(result), capture)
 
 
 @pytest.fixture
 def run(tmp_path: Path, capture: Capture) -> Run:
     run = Run.create(tmp_path / "run", capture, INFO)
-    run.write_frame(result(0, None, 1), capture)
-    run.write_frame(result(1, 0, 2), capture)
+    write(run, result(0, None, 1), capture)
+    write(run, result(1, 0, 2), capture)
     return run
 
 
@@ -69,10 +84,9 @@ def test_frames_come_back_bit_for_bit_with_their_records_and_tracks(run: Run) ->
     for frame, seed in ((0, 1), (1, 2)):
         for name, tensor in again.read_frame(frame).tensors().items():
             assert torch.equal(tensor, gaussians(seed).tensors()[name])
-    assert again.records()[1] == result(1, 0).done
+    assert again.records()[1] == done(result(1, 0))
     assert again.read_tracks(0) == {}
-    tracks = again.read_tracks(1)["a"]
-    assert np.allclose(tracks.end - tracks.start, 1, atol=1e-2)
+    assert again.read_evidence(1) is None
 
 
 def test_the_layout_is_the_published_one(run: Run) -> None:
@@ -81,7 +95,10 @@ def test_the_layout_is_the_published_one(run: Run) -> None:
     assert (moved / "point_cloud/iteration_60/point_cloud.ply").is_file()
     log = list(csv.DictReader((moved / "log/iteration_60/log.csv").open()))
     assert list(log[0]) == ["epoch", "camera", "psnr", "ssim", "lpips", "masked_psnr", "masked_ssim", "masked_lpips"]
-    assert [(row["camera"], row["psnr"], row["lpips"]) for row in log] == [("a", "30.0000", ""), ("b", "31.0000", "")]
+    assert [tuple(row.values())[1:] for row in log] == [
+        ("a", "30.0000", "0.9500", "", "33.0000", "", ""),
+        ("b", "31.0000", "0.9600", "", "", "", ""),
+    ]
     camera = json.loads((moved / "cameras.json").read_text())[0]
     assert camera["position"] == [-0.5, 0.25, -2.0]
     assert (camera["fx"], camera["width"], camera["img_name"]) == (50.0, 64, "a")
@@ -89,7 +106,7 @@ def test_the_layout_is_the_published_one(run: Run) -> None:
 
 def test_metrics_are_of_the_held_out_camera_and_count_frames_from_one(run: Run) -> None:
     rows = list(csv.DictReader((run.path / "metrics.csv").open()))
-    assert [(r["frame"], r["camera"], r["base"], r["still_psnr"], r["moved_psnr"], r["psnr"]) for r in rows] == [
+    assert [(r["frame"], r["camera"], r["base"], r["unmoved_psnr"], r["moved_psnr"], r["psnr"]) for r in rows] == [
         ("1", "c", "", "", "", "27.5000"),
         ("2", "c", "1", "24.0000", "26.0000", "27.5000"),
     ]
@@ -98,8 +115,8 @@ def test_metrics_are_of_the_held_out_camera_and_count_frames_from_one(run: Run) 
 def test_a_folder_left_by_a_killed_process_is_not_a_frame_and_goes_when_the_frame_is_written(run: Run, capture: Capture) -> None:
     leftover = run.path / "refine/base-propagate-dis/.frame3.0123456789ab.tmp"
     (leftover / "point_cloud/iteration_60").mkdir(parents=True)
-    assert run.frames() == (0, 1)
-    run.write_frame(result(2, 1), capture)
+    assert Run.open(run.path).frames() == (0, 1)
+    write(run, result(2, 1), capture)
     assert run.frames() == (0, 1, 2)
     assert not leftover.exists()
 
@@ -114,7 +131,7 @@ def test_metrics_lost_by_a_kill_are_written_again(run: Run) -> None:
 def test_the_same_settings_go_on_and_others_are_refused_with_the_difference(run: Run, capture: Capture) -> None:
     assert Run.create(run.path, capture, INFO).frames() == (0, 1)
     with pytest.raises(InputError, match=r"settings\.refine\.steps 60 there, 90 asked"):
-        Run.create(run.path, capture, {"settings": {"tracker": "dis", "refine": {"steps": 90}}})
+        Run.create(run.path, capture, {"settings": {**INFO["settings"], "refine": {"steps": 90}}})
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path, capture: Capture) -> None:
@@ -167,13 +184,12 @@ def test_compacting_keeps_frames_records_and_tracks_and_drops_the_plys(run: Run)
     again = Run.open(run.path)
     assert again.frames() == (0, 1)
     assert torch.allclose(again.read_frame(1).means, gaussians(2).means, atol=1e-3)
-    assert again.records()[1] == result(1, 0).done
-    assert "a" in again.read_tracks(1)
+    assert again.records()[1] == done(result(1, 0))
 
 
 def test_compacting_again_after_more_frames_keeps_all(run: Run, capture: Capture) -> None:
     run.compact()
-    run.write_frame(result(2, 1, 5), capture)
+    write(run, result(2, 1, 5), capture)
     run.compact()
     assert run.frames() == (0, 1, 2)
     assert torch.allclose(run.read_frame(2).means, gaussians(5).means, atol=1e-3)
@@ -200,67 +216,140 @@ def test_a_run_killed_before_its_first_file_was_complete_starts_again(tmp_path: 
     assert Run.create(tmp_path / "run", capture, INFO).frames() == ()
 
 
-@pytest.mark.parametrize("settings", [None, [], "dis", {"tracker": "../../../elsewhere"}, {"tracker": ["dis"]}])
+@pytest.mark.parametrize("settings", [None, [], "dis", {"tracker": "../../../elsewhere"}, {"tracker": ["dis"]}, {"pipeline": "../x"}])
 def test_strange_settings_of_a_foreign_run_lead_nowhere(run: Run, settings: object) -> None:
-    (run.path / "run.json").write_text(json.dumps({"format": 1, "settings": settings}))
+    (run.path / "run.json").write_text(json.dumps({"format": 2, "settings": settings}))
     again = Run.open(run.path)
-    assert again.pipeline == "train/base"
+    assert again.pipeline_folder == "refine/base-propagate-unknown"
     assert again.frames() == (0, 1)
 
 
-@pytest.mark.parametrize(
-    "record", ['{"done": {"event": "FrameDone"}, "held_out": []}', '{"done": {"event": "FrameDone", "scores": 3}}', "{}"]
-)
+def test_the_folder_of_a_pipeline_is_the_published_one(run: Run, tmp_path: Path, capture: Capture) -> None:
+    assert run.pipeline_folder == "refine/base-propagate-dis"
+    other = Run.create(tmp_path / "other", capture, {"settings": {**INFO["settings"], "pipeline": "train-base"}})
+    assert other.pipeline_folder == "train/base"
+
+
+@pytest.mark.parametrize("record", ['{"done": {"event": "FrameDone"}, "scores": {}}', '{"done": {"event": "FrameDone", "scores": 3}}', "{}"])
 def test_a_damaged_record_is_one_sentence(run: Run, record: str) -> None:
     (run.path / "frame1" / "frame.json").write_text(record)
     with pytest.raises(InputError, match=r"frame1/frame\.json is not a frame record of ours"):
-        run.records()
+        Run.open(run.path).records()
 
 
 @pytest.mark.parametrize("value", ["12", [1], None, True, 10**400])
 def test_a_record_with_something_else_than_numbers_is_one_sentence(run: Run, value: object) -> None:
     path = run.path / "frame1" / "frame.json"
     record = json.loads(path.read_text())
-    record["done"]["seconds"] = value
+    record["done"]["gaussians"] = value
     path.write_text(json.dumps(record))
     with pytest.raises(InputError, match="where a number belongs"):
-        run.records()
+        Run.open(run.path).records()
 
 
-def test_what_a_motion_hands_on_comes_back_and_a_damaged_one_is_one_sentence(run: Run, capture: Capture) -> None:
-    random = torch.Generator().manual_seed(1)
-    carried = Carried(*(torch.randn(shape, generator=random) for shape in ((50, 3), (50, 3), (50, 3), (50,))))
-    run.write_frame(replace(result(2, 1), carried=carried), capture)
-    again = run.read_carried(2)
+def carried(seed: int = 1) -> CarriedMotion:
+    random = torch.Generator().manual_seed(seed)
+    return CarriedMotion(*(torch.randn(shape, generator=random) for shape in ((50, 3), (50, 3), (50, 3), (50,))))
+
+
+def test_what_a_motion_carries_on_comes_back_and_a_damaged_one_is_one_sentence(run: Run, capture: Capture) -> None:
+    write(run, result(2, 1, carried=carried()), capture)
+    again = run.read_state(2, CPU).carried
     assert again is not None
-    for name, tensor in vars(carried).items():
+    for name, tensor in vars(carried()).items():
         assert torch.equal(tensor, vars(again)[name]), name
-    wrong = (carried.withheld * torch.nan, carried.velocity[:49], carried.spin.double(), carried.trust[:, None])
-    for name, tensor in zip(vars(carried), wrong, strict=True):
-        run.write_frame(replace(result(2, 1), carried=replace(carried, **{name: tensor})), capture)
+    good = carried()
+    wrong = {
+        "pending_translation": good.pending_translation * torch.nan,
+        "velocity": good.velocity[:49],
+        "angular_velocity": good.angular_velocity.double(),
+        "trust": good.trust[:, None],
+    }
+    for name, tensor in wrong.items():
+        write(run, result(2, 1, carried=replace(good, **{name: tensor})), capture)
         with pytest.raises(InputError, match="is damaged"):
-            run.read_carried(2)
+            run.read_state(2, CPU)
 
 
-def test_the_places_of_others_come_back_and_damaged_ones_are_one_sentence(run: Run, capture: Capture) -> None:
-    assert run.read_born(1).tolist() == []  # as for every frame of an older run
-    run.write_frame(replace(result(2, 1), born=torch.tensor([3, 8, 41])), capture)
-    run.write_frame(replace(result(3, 2), born=torch.zeros(0, dtype=torch.long)), capture)
+def test_replaced_indices_come_back_and_damaged_ones_are_one_sentence(run: Run, capture: Capture) -> None:
+    assert run.read_replaced(1).tolist() == []
+    write(run, replace(result(2, 1), replaced=torch.tensor([3, 8, 41])), capture)
+    write(run, result(3, 2), capture)
     run.compact()
-    assert run.read_born(2).tolist() == [3, 8, 41]
-    assert run.read_born(3).tolist() == []
+    assert run.read_replaced(2).tolist() == [3, 8, 41]
+    assert run.read_replaced(3).tolist() == []
     for wrong in (torch.tensor([3, 3]), torch.tensor([-1, 3]), torch.tensor([[1]]), torch.tensor([0.5])):
-        run.write_frame(replace(result(2, 1), born=wrong), capture)
+        write(run, replace(result(2, 1), replaced=wrong), capture)
         with pytest.raises(InputError, match="is damaged"):
-            run.read_born(2)
+            run.read_replaced(2)
+
+
+def test_a_frame_descends_from_the_fitted_one_over_those_between(run: Run, capture: Capture) -> None:
+    write(run, replace(result(2, 1, 3), replaced=torch.tensor([3, 8, 41])), capture)
+    write(run, replace(result(3, 2, 4), replaced=torch.tensor([8])), capture)
+    state = Run.open(run.path).read_state(3, CPU)
+    assert state.origin is not None
+    assert state.lineage is not None
+    assert state.origin.frame == 0
+    assert torch.equal(state.origin.gaussians.means, gaussians(1).means)
+    assert {i: int(state.lineage.born[i]) for i in (0, 3, 8, 41)} == {0: 0, 3: 2, 8: 3, 41: 2}
+    assert state.lineage.replaced.tolist() == [3, 8, 41]
+    assert run.read_state(0, CPU).lineage.replaced.tolist() == []
+
+
+def test_a_frame_without_a_fitted_one_before_it_has_no_origin(run: Run, capture: Capture) -> None:
+    write(run, result(2, 1, 3), capture)
+    assert run.read_state(2, CPU).origin is not None
+    record = run.path / run.pipeline_folder / "frame3/frame.json"
+    whole = json.loads(record.read_text())
+    for base in (2, 3):  # of itself, and of a frame after it
+        record.write_text(json.dumps({**whole, "done": {**whole["done"], "base": base}}))
+        assert Run.open(run.path).read_state(2, CPU).origin is None
+    record.write_text(json.dumps(whole))
+    shutil.rmtree(run.path / "frame1" / "point_cloud")
+    assert Run.open(run.path).read_state(2, CPU).origin is None
 
 
 def test_compacting_keeps_what_a_next_frame_needs_while_there_can_be_one(run: Run, capture: Capture) -> None:
-    carried = Carried(torch.ones(50, 3), torch.ones(50, 3), torch.ones(50, 3), torch.ones(50))
     for frame in range(2, capture.frame_count):
-        run.write_frame(replace(result(frame, frame - 1), carried=carried), capture)
+        write(run, result(frame, frame - 1, carried=carried()), capture)
         run.compact()
-        assert [run.read_carried(f) is not None for f in range(frame + 1)] == [False] * frame + [frame + 1 < capture.frame_count]
+        kept = [run.read_state(f, CPU).carried is not None for f in range(frame + 1)]
+        assert kept == [False] * frame + [frame + 1 < capture.frame_count]
+
+
+def test_evidence_comes_back_with_its_frame(run: Run, capture: Capture) -> None:
+    state = torch.full((2, 50), int(ViewState.INLIER), dtype=torch.uint8)
+    state[1, 7] = int(ViewState.REJECTED)
+    evidence = Evidence(("a", "b"), torch.ones(2, 50), torch.ones(2, 50), torch.ones(2, 50), state)
+    still = torch.zeros(50, 3)
+    turn = torch.tensor([1.0, 0, 0, 0]).repeat(50, 1)
+    no = torch.zeros(50, dtype=torch.bool)
+    motion = Motion(still, turn, no, ~no, torch.ones(50), torch.ones(50), torch.ones(50, dtype=torch.int32), evidence=evidence)
+    write(run, replace(result(2, 1), motion=motion), capture)
+    again = run.read_evidence(2)
+    assert again is not None
+    assert again.cameras == ("a", "b")
+    assert torch.equal(again.state, state)
+
+
+def test_a_run_that_another_process_writes_is_followed_without_reading_it_all_again(
+    run: Run, capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Run.open(run.path)
+    assert set(reader.records()) == {0, 1}
+    write(run, result(2, 1), capture)
+    assert reader.frames() == (0, 1)
+    read: list[Path] = []
+    real = index.read_record
+    monkeypatch.setattr(index, "read_record", lambda path: (read.append(path), real(path))[1])
+    reader.refresh()
+    assert set(reader.records()) == {0, 1, 2}
+    assert [path.parent.name for path in read] == ["frame3"]
+    write(run, replace(result(1, 0), iterations=61), capture)  # made anew
+    reader.refresh()
+    assert reader.record(1).iterations == 61
+    assert [path.parent.name for path in read] == ["frame3", "frame2"]
 
 
 def test_compacting_leaves_the_files_of_a_linked_frame_alone(run: Run, tmp_path: Path) -> None:
@@ -268,7 +357,7 @@ def test_compacting_leaves_the_files_of_a_linked_frame_alone(run: Run, tmp_path:
     (run.path / "frame1").symlink_to(tmp_path / "theirs", target_is_directory=True)
     run.compact()
     assert (tmp_path / "theirs/point_cloud/iteration_60/point_cloud.ply").is_file()
-    assert not (run.path / run.pipeline / "frame2" / "point_cloud").exists()
+    assert not (run.path / run.pipeline_folder / "frame2" / "point_cloud").exists()
 
 
 @pytest.mark.parametrize(
@@ -280,19 +369,19 @@ def test_a_run_stays_below_the_output_folder_whatever_the_capture_is_called(capt
 
 
 def test_the_cameras_colours_come_back_for_the_next_frames(run: Run, capture: Capture) -> None:
-    assert run.read_colours(0) is None
+    assert run.read_state(0, CPU).colours is None
     colours = ColourAffines(("a", "b"), torch.eye(3, 4) + torch.tensor([0.125, -0.125])[:, None, None])
-    run.write_frame(replace(result(2, 1), colours=colours), capture)
-    again = run.read_colours(2)
+    write(run, result(2, 1, colours=colours), capture)
+    again = run.read_state(2, CPU).colours
     assert again is not None
     assert again.cameras == ("a", "b")
     assert torch.equal(again.matrices, colours.matrices)
     run.compact()
-    assert run.read_colours(2) is not None
+    assert run.read_state(2, CPU).colours is not None
 
 
 @pytest.mark.parametrize("text", ['{"a": [[1, 0], [0, 1]]}', "[]", "{", '{"a": [[1e999, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]}'])
 def test_damaged_colours_are_said_in_one_sentence(run: Run, text: str) -> None:
     (run.path / "frame1" / "colours.json").write_text(text)
     with pytest.raises(InputError, match=r"colours\.json"):
-        run.read_colours(0)
+        run.read_state(0, CPU)
