@@ -91,10 +91,10 @@ def matcher_settings(name: str) -> Any:
     return _defaults(MATCHERS.facts(name).settings)
 
 
-def _defaults(place: str) -> Any:
-    if not place:
+def _defaults(settings: str) -> Any:
+    if not settings:
         return NoSettings()
-    module, _, attribute = place.partition(":")
+    module, _, attribute = settings.partition(":")
     return getattr(importlib.import_module(module), attribute)()
 
 

@@ -33,8 +33,8 @@ def sample_tracks(tracks: DenseTracks, at: Tensor) -> SampledTracks:
         raise ShapeError(f"Points to sample tracks at must be (P, 2) floating point, got {at.dtype} {tuple(at.shape)}.")
     height, width = tracks.positions.shape[1:3]
     inside = inside_image(at, width, height)
-    place = torch.where(inside[:, None], at, 0.5) - 0.5  # array indices
-    x, y = (place[:, axis].clamp(0, size - 1) for axis, size in ((0, width), (1, height)))
+    index = torch.where(inside[:, None], at, 0.5) - 0.5
+    x, y = (index[:, axis].clamp(0, size - 1) for axis, size in ((0, width), (1, height)))
     left, top = x.floor(), y.floor()
     positions = visibility = confidence = torch.zeros((), dtype=torch.float32, device=at.device)
     for row, wy in ((top, 1 - (y - top)), (top + 1, y - top)):

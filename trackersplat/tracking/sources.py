@@ -1,4 +1,4 @@
-"""Where tracks come from: a tracker that looks at the images, or tracks that lie with the capture."""
+"""Where tracks come from: a tracker of the images, or tracks stored with the capture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TrackSource = Callable[[Sequence[int], int, Sequence[int]], Iterator[tuple[int, 
 
 
 class StoredSource(Protocol):
-    """A `TrackSource` that reads what lies with a capture."""
+    """A `TrackSource` that reads tracks stored with a capture."""
 
     def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]: ...
 

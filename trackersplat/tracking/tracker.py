@@ -30,7 +30,7 @@ class TrackerFacts(Facts):
     hidden_weight: float = 0.1  # how much its position of a hidden point counts, next to that of a seen one
     stride: int | None = None  # frames it is best asked for from one base, in the order of time; None: as many as there are
     weights: str = ""  # what it needs to download, for people; "" if nothing
-    stored: bool = False  # its tracks lie with the capture; nothing is tracked
+    stored: bool = False  # its tracks are stored with the capture; nothing is tracked
     frames_between: bool = True  # it follows points through the frames between the base and a target, so it should be given them
     render_and_match: bool = True  # matching renderings with the images can improve its tracks
 

@@ -69,7 +69,7 @@ def match_views(
 ) -> Iterator[tuple[int, DenseTracks]]:
     """Yields ``(camera, tracks from frame base to the target)`` by plain flow, over nothing in between, on the matcher's device.
 
-    They hold for what is still there, and are certain of that alone: what moved far is not searched for. Masks, threads and errors are
+    They hold for what has not moved far, and only there are they certain: nothing is searched for. Masks, threads and errors are
     as in `track_views`.
     """
 

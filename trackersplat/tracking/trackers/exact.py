@@ -1,4 +1,4 @@
-"""Exact tracks that lie with a capture, for measuring what is lost behind the tracker."""
+"""Exact tracks stored with a capture, for measuring what is lost after tracking."""
 
 from __future__ import annotations
 

@@ -165,7 +165,8 @@ def _searched(a: Image, b: Image, wanted: np.ndarray, reach: float, settings: Se
         box.append(slice(max(0, int(hits[0]) - margin_px), min(limit, int(hits[-1]) + 1 + margin_px)))
     rectangle = (box[0], box[1])
     result = []
-    for found in displacements(*(np.ascontiguousarray(image[rectangle]) for image in reduced), radius, settings):
+    first, second = (np.ascontiguousarray(image[rectangle]) for image in reduced)
+    for found in displacements(first, second, radius, settings):
         field = np.zeros((small_height, small_width, 2), np.float32)
         field[rectangle] = found
         result.append(cv2.resize(field, (width, height), interpolation=cv2.INTER_NEAREST) * factor)

@@ -1,7 +1,7 @@
 """Comparing small patches of two images at half-pixel displacements, and spreading the good displacements.
 
 The spreading is that of PatchMatch (Barnes et al. 2009), without its random search. The weights of a patch fall with the
-difference in colour from its centre, so that a patch at the border of a moving thing does not look at what lies behind it.
+difference in colour from its centre, so that a patch at the border of a moving object does not compare what lies behind it.
 """
 
 from __future__ import annotations

@@ -61,15 +61,15 @@ class DISTracker:
         for pixels in images[1:]:
             target = Image(pixels)
             if not tracks:
-                carried, reverse = match(base, target, Search(reach), settings.match)
-                tracks.append(carried)
+                best, reverse = match(base, target, Search(reach), settings.match)
+                tracks.append(best)
             else:
                 step, step_back = match(last, target, Search(reach), settings.match)
-                chained = _chained(carried, step, base, target, settings)
+                chained = _chained(best, step, base, target, settings)
                 chained_back = step_back.flow + sample(back, base.grid + step_back.flow)
                 direct, reverse = match(base, target, Search(reach, priors=[(chained.flow, chained_back)]), settings.match)
                 tracks.append(_joined(direct, chained, settings))
-                carried = more_certain(direct, chained)
+                best = more_certain(direct, chained)
             last, back = target, reverse.flow
         return tracks
 
