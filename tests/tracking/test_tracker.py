@@ -1,38 +1,44 @@
+"""What a clip and an answer must look like."""
+
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+import subprocess
+import sys
 
-import numpy as np
 import pytest
 import torch
 
-from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracks import DenseTracks
+from trackersplat.errors import ShapeError
+from trackersplat.tracking.tracker import Clip, PointMotion
 
 
-@pytest.mark.parametrize("on_device", [False, True])
-def test_tracks_to_some_of_the_targets_come_in_the_order_asked_for(on_device: bool) -> None:
-    rng = np.random.default_rng(0)
-    fields: dict[str, Any] = {
-        name: rng.uniform(size=shape).astype(np.float32)
-        for name, shape in (("positions", (3, 4, 5, 2)), ("visibility", (3, 4, 5)), ("confidence", (3, 4, 5)))
-    }
-    given = {name: torch.from_numpy(values) for name, values in fields.items()} if on_device else fields
-    tracks = DenseTracks(2, (4, 6, 9), **given, tracker=tracker_info("dis"))
-    some = tracks.only((9, 4))
-    assert (some.base, some.targets, some.tracker) == (2, (9, 4), tracks.tracker)
-    for name, values in fields.items():
-        np.testing.assert_array_equal(getattr(some, name), values[[2, 0]])
-    assert tracks.only([6]).targets == (6,)
-    with pytest.raises(ValueError, match="not in"):
-        tracks.only((4, 5))
-    back = replace(some, visibility=1 - some.visibility)
-    joined = tracks.replaced(back)
-    assert (joined.base, joined.targets) == (2, (4, 6, 9))
-    assert all(isinstance(values, np.ndarray) for values in (joined.positions, joined.visibility, joined.confidence))
-    np.testing.assert_array_equal(joined.visibility, [1 - fields["visibility"][0], fields["visibility"][1], 1 - fields["visibility"][2]])
-    np.testing.assert_array_equal(joined.positions, fields["positions"])
-    np.testing.assert_array_equal(np.asarray(tracks.visibility), fields["visibility"])  # a copy
-    with pytest.raises(ValueError, match="not in"):
-        tracks.only([4]).replaced(back)
+@pytest.mark.parametrize(
+    ("shape", "dtype", "frames"),
+    [
+        ((1, 1, 8, 9, 3), torch.uint8, (0,)),  # no target
+        ((1, 2, 8, 9, 3), torch.uint8, (0,)),
+        ((0, 2, 8, 9, 3), torch.uint8, (0, 1)),
+        ((2, 8, 9, 3), torch.uint8, (0, 1)),
+        ((1, 2, 3, 8, 9), torch.uint8, (0, 1)),  # channels first
+        ((1, 2, 8, 9, 3), torch.float32, (0, 1)),
+    ],
+)
+def test_a_clip_holds_uint8_images_of_a_base_and_its_targets(shape: tuple[int, ...], dtype: torch.dtype, frames: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match="clip"):
+        Clip(torch.zeros(shape, dtype=dtype), frames)
+
+
+def test_the_motion_of_points_has_one_probability_of_each_kind_per_position() -> None:
+    positions, ones = torch.zeros(1, 2, 7, 2), torch.ones(1, 2, 7)
+    PointMotion(positions, ones, ones)
+    with pytest.raises(ShapeError, match="visibility"):
+        PointMotion(positions, ones[:, :1], ones)
+    with pytest.raises(ShapeError, match="positions"):
+        PointMotion(positions[..., :1], ones, ones)
+    with pytest.raises(ShapeError, match="confidence of points must be float32"):
+        PointMotion(positions, ones, ones.double())
+
+
+def test_the_contract_is_imported_without_pytorch() -> None:
+    code = "import sys; import trackersplat.tracking.tracker; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -1,27 +1,58 @@
-"""Where tracks come from: a tracker that looks at the images, or exact tracks that lie with the capture."""
+"""Where tracks come from: a tracker of the images, or tracks stored with the capture."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any, Protocol
+
+import torch
 
 from trackersplat.captures.capture import Capture
-from trackersplat.tracking.registry import create_tracker, tracker_info
-from trackersplat.tracking.trackers.exact import EXACT, stored_tracks
-from trackersplat.tracking.tracks import DenseTracks, TrackerInfo
+from trackersplat.tracking.registry import TRACKERS, create_tracker
+from trackersplat.tracking.settings import GridSettings
+from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.tracking.views import track_views
 
-# (cameras, base frame, target frames) -> (camera, tracks from the base to every target), in any order
+# (cameras, base frame, target frames) -> (camera, tracks from the base to every target), in any order.
+# What else callers need to know (stride, whether to render and match) are facts: ``TRACKERS.facts(name)``.
 TrackSource = Callable[[Sequence[int], int, Sequence[int]], Iterator[tuple[int, DenseTracks]]]
 
 
-def track_source(name: str, capture: Capture) -> TrackSource:
-    """The tracker of that name, or with "exact" the capture's own tracks. Raises InputError if the name is unknown."""
-    if name == EXACT.name:
-        return partial(stored_tracks, capture)
-    return partial(track_views, create_tracker(name), capture)
+class StoredSource(Protocol):
+    """A `TrackSource` that reads tracks stored with a capture."""
+
+    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]: ...
+
+    def targets(self, cameras: Sequence[int], base: int) -> tuple[int, ...]:
+        """The frames (ascending) to which all these cameras have tracks from ``base``. Raises InputError if there are none."""
+        ...
 
 
-def source_info(name: str) -> TrackerInfo:
-    """Facts about the source of that name. Raises InputError if it is unknown."""
-    return EXACT if name == EXACT.name else tracker_info(name)
+def track_source(
+    name: str, capture: Capture, device: torch.device | str, settings: Any = None, *, grid: GridSettings | None = None
+) -> TrackSource:
+    """The source of that name, on the device; ``settings`` are those of the tracker, its defaults if None.
+
+    ``grid`` is that of the queries, for a tracker that follows chosen points only (default `GridSettings`).
+
+    Raises InputError if the name is unknown or the tracker cannot be used.
+    """
+    if TRACKERS.facts(name).stored:
+        return _stored(name, capture, device)
+    return partial(track_views, create_tracker(name, device, settings), capture, grid=grid or GridSettings())
+
+
+def reachable_targets(name: str, capture: Capture, cameras: Sequence[int], base: int) -> tuple[int, ...]:
+    """The frames (indices, ascending) to which the source of that name has tracks from frame ``base``, in all these cameras.
+
+    Raises InputError if the name is unknown, or tracks are stored but not from there, or damaged, or without a common frame.
+    """
+    if TRACKERS.facts(name).stored:
+        return _stored(name, capture, "cpu").targets(cameras, base)
+    return tuple(range(base + 1, capture.frame_count))
+
+
+def _stored(name: str, capture: Capture, device: torch.device | str) -> StoredSource:
+    source: StoredSource = TRACKERS.load(name)(capture, torch.device(device))
+    return source

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import torch
-from torch import Tensor
-
+from trackersplat.errors import ShapeError
 from trackersplat.registry import Facts
-from trackersplat.tracking.tracks import Provenance
+
+if TYPE_CHECKING:  # facts are listed without PyTorch
+    import torch
+    from torch import Tensor
+
+    from trackersplat.tracking.tracks import Provenance
 
 
 @dataclass(frozen=True)
 class TrackerFacts(Facts):
-    """Facts about a tracker, and how it wants to be asked. ``load`` names a class or function ``(device, settings) -> Tracker``."""
+    """Facts about a tracker, and how it wants to be asked.
+
+    ``load`` names a class or function ``(device, settings) -> Tracker``; with ``stored`` it is ``(capture, device) -> StoredSource``.
+    """
 
     settings: str = ""  # "package.module:Class" of its settings, a frozen dataclass; "" if it has none
     devices: tuple[str, ...] = ("cpu",)  # torch device types it runs on, best first
@@ -24,6 +30,18 @@ class TrackerFacts(Facts):
     hidden_weight: float = 0.1  # how much its position of a hidden point counts, next to that of a seen one
     stride: int | None = None  # frames it is best asked for from one base, in the order of time; None: as many as there are
     weights: str = ""  # what it needs to download, for people; "" if nothing
+    stored: bool = False  # its tracks are stored with the capture; nothing is tracked
+    frames_between: bool = True  # it follows points through the frames between the base and a target, so it should be given them
+    render_and_match: bool = True  # matching renderings with the images can improve its tracks
+
+
+@dataclass(frozen=True)
+class MatcherFacts(Facts):
+    """Facts about a matcher of two images. ``load`` names a class or function ``(device, settings) -> Matcher``."""
+
+    settings: str = ""  # "package.module:Class" of its settings, a frozen dataclass; "" if it has none
+    devices: tuple[str, ...] = ("cpu",)  # torch device types it runs on, best first
+    hidden_weight: float = 0.1  # how much its position of a hidden point counts, next to that of a seen one
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +51,36 @@ class Clip:
     images: Tensor  # (V, 1 + F, H, W, 3) uint8 RGB
     frames: tuple[int, ...]  # 1 + F frame indices
 
+    def __post_init__(self) -> None:
+        import torch
+
+        shape = tuple(self.images.shape)
+        if len(shape) != 5 or shape[0] < 1 or shape[1] != len(self.frames) or shape[1] < 2 or shape[4] != 3:
+            raise ShapeError(f"A clip needs a base, at least one target and images (V, {len(self.frames)}, H, W, 3), got {shape}.")
+        if self.images.dtype != torch.uint8:
+            raise ShapeError(f"The images of a clip must be uint8, got {self.images.dtype}.")
+
 
 @dataclass(frozen=True, eq=False)
 class PointMotion:
-    """Where points of the base frame are in the F target frames. Pixels, centres at +0.5."""
+    """Where points of the base frame are in the F target frames. Pixels, centres at +0.5; nan where a point has no position."""
 
     positions: Tensor  # (V, F, ..., 2) float32
     visibility: Tensor  # (V, F, ...) float32 in [0, 1]
     confidence: Tensor  # (V, F, ...) float32 in [0, 1]
+
+    def __post_init__(self) -> None:
+        import torch
+
+        shape = tuple(self.positions.shape)
+        if len(shape) < 4 or shape[-1] != 2:
+            raise ShapeError(f"The positions of points must be (V, F, ..., 2), got {shape}.")
+        for name in ("visibility", "confidence"):
+            if tuple(getattr(self, name).shape) != shape[:-1]:
+                raise ShapeError(f"The {name} of points must be {shape[:-1]}, got {tuple(getattr(self, name).shape)}.")
+        for name in ("positions", "visibility", "confidence"):
+            if getattr(self, name).dtype != torch.float32:
+                raise ShapeError(f"The {name} of points must be float32, got {getattr(self, name).dtype}.")
 
 
 class Tracker(Protocol):
@@ -48,14 +88,14 @@ class Tracker(Protocol):
 
     facts: TrackerFacts
     device: torch.device
-    provenance: Provenance
+    provenance: Provenance  # without a size, the images are tracked at their own
 
 
 class DenseTracker(Tracker, Protocol):
     """Tracks every pixel of the base frame."""
 
     def track_dense(self, clip: Clip) -> PointMotion:
-        """Positions (V, F, H, W, 2). Raises ShapeError if the clip has no target or is too small."""
+        """Positions (V, F, H, W, 2). Raises ShapeError if the images are too small."""
         ...
 
 
@@ -70,7 +110,9 @@ class QueryTracker(Tracker, Protocol):
 class Matcher(Protocol):
     """Matches two pictures densely: used where a rendering is compared with a photograph, and between far-apart frames."""
 
+    facts: MatcherFacts
     device: torch.device
+    provenance: Provenance
 
     def match(
         self,

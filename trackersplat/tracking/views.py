@@ -8,19 +8,23 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
-from trackersplat.motion.render_and_match import Prediction, look_again
+from trackersplat.tracking.grid import interpolate_grid, query_grid
 from trackersplat.tracking.masks import distrust_crossings
-from trackersplat.tracking.trackers.dis.direct import direct_tracks
-from trackersplat.tracking.tracks import DenseTracks, Tracker
+from trackersplat.tracking.settings import GridSettings
+from trackersplat.tracking.tracker import Clip, DenseTracker, Matcher, PointMotion, QueryTracker, Tracker
+from trackersplat.tracking.tracks import DenseTracks
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 
 def track_views(
@@ -31,70 +35,147 @@ def track_views(
     targets: Sequence[int],
     *,
     workers: int | None = None,
+    grid: GridSettings | None = None,
 ) -> Iterator[tuple[int, DenseTracks]]:
-    """Yields ``(camera, tracks from frame base to every target)`` as views finish, in any order.
+    """Yields ``(camera, tracks from frame base to every target)`` as views finish, in any order, on the tracker's device.
 
-    Where the capture has masks, tracks that cross their border get confidence 0 (`masks.distrust_crossings`). Decoding and
-    tracking run in ``workers`` threads (default: one per processor; OpenCV and NumPy let go of the interpreter). At most
-    ``workers`` views are held beside the one being yielded. Closing the iterator early drops what has not started and waits
-    for the rest.
+    A tracker that follows chosen points only is asked for a ``grid`` of them, and its tracks are interpolated between. Where the capture
+    has masks, tracks that cross their border get confidence 0 (`masks.distrust_crossings`).
 
-    Raises ShapeError if there is nothing to track; InputError if an image cannot be decoded.
+    Images are decoded, and single views tracked, in ``workers`` threads (default: one per processor; OpenCV and NumPy let go of the
+    interpreter). A tracker of single views holds at most ``workers`` views beside the one being yielded; a tracker of several gets all
+    views of one size at once. Closing the iterator early drops what has not started and waits for the rest.
+
+    Raises ShapeError if there is nothing to track, or the tracker's answer is not as its contract says; InputError if an image cannot be
+    decoded.
     """
     if not cameras or not targets:
         raise ShapeError(f"Tracking needs at least one camera and one target frame, got {len(cameras)} and {len(targets)}.")
     frames = (base, *targets)
+    spacing = grid or GridSettings()
+    if tracker.facts.batch == "views":
+        yield from _track_together(tracker, capture, cameras, frames, spacing, workers)
+        return
 
     def track(camera: int) -> tuple[int, DenseTracks]:
-        tracks = tracker.track([capture.image(camera, frame) for frame in frames], frames)
-        return camera, _within_masks(capture, camera, tracks)
+        images = np.stack([capture.image(camera, frame) for frame in frames])[None]
+        return _answers(tracker, capture, [camera], images, frames, spacing)[0]
 
     yield from _side_by_side(track, ((camera,) for camera in cameras), len(cameras), workers)
 
 
-def look_again_at_views(
+def match_views(
+    matcher: Matcher, capture: Capture, cameras: Sequence[int], base: int, target: int, *, workers: int | None = None
+) -> Iterator[tuple[int, DenseTracks]]:
+    """Yields ``(camera, tracks from frame base to the target)`` by plain flow, over nothing in between, on the matcher's device.
+
+    They hold for what has not moved far, and only there are they certain: nothing is searched for. Masks, threads and errors are
+    as in `track_views`.
+    """
+
+    def track(camera: int) -> tuple[int, DenseTracks]:
+        source, sink = (_image(capture, camera, frame, matcher.device) for frame in (base, target))
+        motion = matcher.match(source, sink)
+        return camera, _tracks(motion, 0, (base, target), capture, camera, matcher)
+
+    yield from _side_by_side(track, ((camera,) for camera in cameras), len(cameras), workers)
+
+
+def correct_views(
     capture: Capture,
     tracks: Sequence[tuple[int, DenseTracks]],
-    predict: Callable[[int], Sequence[Prediction]],
+    predict: Callable[[int], Sequence[P]],
+    correct: Callable[[DenseTracks, Tensor, P], DenseTracks],
+    device: torch.device,
     *,
-    drifting: bool = False,
     workers: int | None = None,
 ) -> Iterator[tuple[int, DenseTracks]]:
     """Yields ``(camera, corrected tracks)`` for the ``(camera, tracks)`` of several views as they finish, in any order.
 
-    ``predict`` gives a view's predictions, one per target; it is called in this thread, shortly before they are needed. ``drifting``
-    is told to `look_again`; the rest is as in `track_views`.
+    ``predict`` gives what the camera should see, one prediction per target; it is called in this thread, shortly before it is needed.
+    ``correct(tracks to one target, its image, its prediction)`` is called in other threads; the image is (H, W, 3) uint8 on the
+    ``device``. Masks, threads and errors are as in `track_views`.
     """
 
-    def look(camera: int, before: DenseTracks, predictions: Sequence[Prediction]) -> tuple[int, DenseTracks]:
-        found = [
-            look_again(before.only([target]), capture.image(camera, target), predicted, drifting=drifting)
+    def work(camera: int, before: DenseTracks, predictions: Sequence[P]) -> tuple[int, DenseTracks]:
+        parts = [
+            correct(before.only([target]), _image(capture, camera, target, device), predicted)
             for target, predicted in zip(before.targets, predictions, strict=True)
         ]
-        joined: dict[str, Any] = {
-            name: np.concatenate([getattr(one, name) for one in found]) for name in ("positions", "visibility", "confidence")
-        }
-        return camera, _within_masks(capture, camera, replace(before, **joined))
+        after = replace(
+            before,
+            positions=torch.cat([part.positions for part in parts]),
+            visibility=torch.cat([part.visibility for part in parts]),
+            confidence=torch.cat([part.confidence for part in parts]),
+        )
+        return camera, _within_masks(capture, camera, after)
 
-    yield from _side_by_side(look, ((camera, before, predict(camera)) for camera, before in tracks), len(tracks), workers)
+    yield from _side_by_side(work, ((camera, before, predict(camera)) for camera, before in tracks), len(tracks), workers)
 
 
-def direct_views(
-    capture: Capture, cameras: Sequence[int], base: int, target: int, *, workers: int | None = None
+def _track_together(
+    tracker: Tracker, capture: Capture, cameras: Sequence[int], frames: tuple[int, ...], grid: GridSettings, workers: int | None
 ) -> Iterator[tuple[int, DenseTracks]]:
-    """Yields ``(camera, tracks from frame base to the target)`` by `direct_tracks` as views finish, in any order; the rest is as in
-    `track_views`."""
+    """All views of one size in one call."""
+    sizes: dict[tuple[int, int], list[int]] = {}
+    for camera in cameras:
+        sizes.setdefault((capture.cameras[camera].height, capture.cameras[camera].width), []).append(camera)
+    for size, group in sizes.items():
+        images = np.empty((len(group), len(frames), *size, 3), np.uint8)
 
-    def track(camera: int) -> tuple[int, DenseTracks]:
-        images = capture.image(camera, base), capture.image(camera, target)
-        return camera, _within_masks(capture, camera, direct_tracks(*images, (base, target)))
+        def decode(view: int, group: list[int] = group, images: np.ndarray = images) -> None:
+            for index, frame in enumerate(frames):
+                images[view, index] = capture.image(group[view], frame)
 
-    yield from _side_by_side(track, ((camera,) for camera in cameras), len(cameras), workers)
+        for _ in _side_by_side(decode, ((view,) for view in range(len(group))), len(group), workers):
+            continue
+        yield from _answers(tracker, capture, group, images, frames, grid)
+
+
+def _answers(
+    tracker: Tracker, capture: Capture, cameras: Sequence[int], images: np.ndarray, frames: tuple[int, ...], grid: GridSettings
+) -> list[tuple[int, DenseTracks]]:
+    """The tracks of these cameras from one call; ``images`` (V, 1 + F, H, W, 3)."""
+    clip = Clip(torch.from_numpy(images).to(tracker.device), frames)
+    height, width = images.shape[2:4]
+    if tracker.facts.dense:
+        motion = cast(DenseTracker, tracker).track_dense(clip)
+        return [(camera, _tracks(motion, view, frames, capture, camera, tracker)) for view, camera in enumerate(cameras)]
+    points = query_grid(width, height, grid, tracker.device)
+    motions = cast(QueryTracker, tracker).track_queries(clip, [points.reshape(-1, 2)] * len(cameras))
+    return [
+        (camera, _tracks(interpolate_grid(motion, points, width, height), 0, frames, capture, camera, tracker))
+        for camera, motion in zip(cameras, motions, strict=True)
+    ]
+
+
+def _tracks(
+    motion: PointMotion, view: int, frames: tuple[int, ...], capture: Capture, camera: int, maker: Tracker | Matcher
+) -> DenseTracks:
+    """The dense tracks of one view of the ``motion``, within its masks."""
+    height, width = motion.positions.shape[2:4]
+    tracks = DenseTracks(
+        base=frames[0],
+        targets=frames[1:],
+        positions=motion.positions[view],
+        visibility=motion.visibility[view],
+        confidence=motion.confidence[view],
+        hidden_weight=maker.facts.hidden_weight,
+        provenance=replace(maker.provenance, size=maker.provenance.size or (width, height)),
+    )
+    return _within_masks(capture, camera, tracks)
 
 
 def _within_masks(capture: Capture, camera: int, tracks: DenseTracks) -> DenseTracks:
-    base, *targets = (capture.mask(camera, frame) for frame in (tracks.base, *tracks.targets))
+    if not capture.has_masks(camera):
+        return tracks
+    masks = [capture.mask(camera, frame) for frame in (tracks.base, *tracks.targets)]
+    base, *targets = (None if mask is None else torch.tensor(mask, device=tracks.positions.device) for mask in masks)
     return distrust_crossings(tracks, base, targets)
+
+
+def _image(capture: Capture, camera: int, frame: int, device: torch.device) -> Tensor:
+    return torch.tensor(capture.image(camera, frame), device=device)
 
 
 def _side_by_side(work: Callable[..., T], jobs: Iterator[tuple[Any, ...]], number: int, workers: int | None) -> Iterator[T]:

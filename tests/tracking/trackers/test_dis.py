@@ -1,23 +1,45 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from cards import HEIGHT, WIDTH, as_bytes, shifted, texture, with_card
 
 from trackersplat.errors import ShapeError
-from trackersplat.tracking.trackers.dis.matching import Tracks
-from trackersplat.tracking.trackers.dis.tracker import DISTracker, _judged
+from trackersplat.tracking.registry import create_tracker, tracker_settings
+from trackersplat.tracking.tracker import Clip
+from trackersplat.tracking.trackers.dis.matching import Match
+from trackersplat.tracking.trackers.dis.tracker import DISTracker, _joined
 
 INNER = (slice(12, -12), slice(12, -12))
+TRACKER: DISTracker = create_tracker("dis", "cpu")  # type: ignore[assignment]
+
+
+class Found(NamedTuple):
+    positions: np.ndarray  # (F, H, W, 2)
+    visibility: np.ndarray  # (F, H, W)
+    confidence: np.ndarray  # (F, H, W)
+
+
+def track(images: Sequence[np.ndarray]) -> Found:
+    """The answer for one view."""
+    found = TRACKER.track_dense(clip(images))
+    return Found(found.positions[0].numpy(), found.visibility[0].numpy(), found.confidence[0].numpy())
+
+
+def clip(*views: Sequence[np.ndarray]) -> Clip:
+    return Clip(torch.from_numpy(np.stack([np.stack(images) for images in views])), tuple(range(len(views[0]))))
 
 
 def test_a_subpixel_shift_is_found_with_pixel_centres_at_a_half() -> None:
     image = texture(0)
-    tracks = DISTracker().track([as_bytes(image), shifted(image, 2.3, -1.6)], [4, 7])
-    assert (tracks.base, tracks.targets) == (4, (7,))
+    tracks = track([as_bytes(image), shifted(image, 2.3, -1.6)])
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     expected = np.stack((columns + 0.5 + 2.3, rows + 0.5 - 1.6), axis=-1)
     error = np.linalg.norm(tracks.positions[0] - expected, axis=-1)[INNER]
@@ -29,7 +51,7 @@ def test_a_subpixel_shift_is_found_with_pixel_centres_at_a_half() -> None:
 
 def test_targets_far_away_are_reached_over_those_between() -> None:
     image = texture(1)
-    tracks = DISTracker().track([as_bytes(image), *(shifted(image, 4.25 * step, 0) for step in range(1, 6))], range(6))
+    tracks = track([as_bytes(image), *(shifted(image, 4.25 * step, 0) for step in range(1, 6))])
     for index in range(5):
         moved = tracks.positions[index, :, :, 0] - np.arange(WIDTH) - 0.5
         error = np.abs(moved - 4.25 * (index + 1))[12:-12, 12:-40]
@@ -41,7 +63,7 @@ def test_what_is_covered_in_the_target_is_invisible_and_the_rest_is_not() -> Non
     base, target = background.copy(), background.copy()
     base[30:62, 20:44] = card
     target[30:62, 60:84] = card  # far enough to cover other background
-    tracks = DISTracker().track([base, target], [0, 1])
+    tracks = track([base, target])
     certain = tracks.visibility[0] * tracks.confidence[0]
     assert np.median(certain[34:58, 64:80]) < 0.3  # background that the card now hides
     untouched = np.ones((HEIGHT, WIDTH), dtype=bool)
@@ -52,7 +74,7 @@ def test_what_is_covered_in_the_target_is_invisible_and_the_rest_is_not() -> Non
 def test_a_small_square_that_jumps_far_in_one_frame_is_found_to_a_fraction_of_a_pixel() -> None:
     background, card = texture(10, 144, 256), texture(11, 26, 26)
     base, target = with_card(background, card, 70.0, 60.0), with_card(background, card, 110.0, 66.5)
-    tracks = DISTracker().track([base, target], [0, 1])
+    tracks = track([base, target])
     inner = (slice(51, 70), slice(61, 80))
     moved = tracks.positions[0][inner] - np.stack(np.meshgrid(np.arange(61, 80), np.arange(51, 70)), -1) - 0.5
     assert np.percentile(np.linalg.norm(moved - (40.0, 6.5), axis=-1), 90) < 0.3
@@ -62,7 +84,7 @@ def test_a_small_square_that_jumps_far_in_one_frame_is_found_to_a_fraction_of_a_
 def test_a_square_that_turns_and_moves_over_several_frames_is_followed() -> None:
     background, card = texture(12, 144, 192), texture(13, 40, 40)
     images = [with_card(background, card, 50 + 14 * t, 60 + 3 * t, 9 * t) for t in range(6)]
-    tracks = DISTracker().track(images, range(6))
+    tracks = track(images)
     rows, columns = np.mgrid[46:75, 36:65]
     offset = np.stack((columns - 50, rows - 60), -1)
     for t in range(1, 6):
@@ -78,7 +100,7 @@ def test_a_square_that_turns_and_moves_over_several_frames_is_followed() -> None
 def test_what_is_covered_for_a_frame_is_found_again() -> None:
     background, card = texture(14), texture(15, 48, 30)
     images = [with_card(background, card, x, 48) for x in (-40, 40, 100)]  # over the middle in the second image only
-    tracks = DISTracker().track(images, range(3))
+    tracks = track(images)
     hidden = (slice(34, 62), slice(32, 48))
     certain = tracks.visibility * tracks.confidence
     assert np.median(certain[0][hidden]) < 0.1
@@ -90,19 +112,19 @@ def test_what_is_covered_for_a_frame_is_found_again() -> None:
 def test_nothing_moves_where_the_images_are_the_same_up_to_noise() -> None:
     image = texture(16)
     noise = np.random.default_rng(17).normal(0, 2, (2, *image.shape))
-    tracks = DISTracker().track([as_bytes(image)] * 2, range(2))
+    tracks = track([as_bytes(image)] * 2)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    still = np.stack((columns, rows), -1) + 0.5
-    assert np.abs(tracks.positions - still).max() < 0.01
-    tracks = DISTracker().track([as_bytes(np.clip(image + n, 0, 255)) for n in noise], range(2))
-    assert np.percentile(np.linalg.norm(tracks.positions[0] - still, axis=-1), 99) < 0.2
+    unmoved = np.stack((columns, rows), -1) + 0.5
+    assert np.abs(tracks.positions - unmoved).max() < 0.01
+    tracks = track([as_bytes(np.clip(image + n, 0, 255)) for n in noise])
+    assert np.percentile(np.linalg.norm(tracks.positions[0] - unmoved, axis=-1), 99) < 0.2
 
 
 def test_large_images_are_tracked_like_small_ones() -> None:
     background, card = texture(18, 500, 640), texture(19, 70, 70)
     background = cv2.resize(background[:250, :320], (640, 500), interpolation=cv2.INTER_CUBIC)
     base, target = with_card(background, card, 200.0, 200.0), with_card(background, card, 283.0, 220.0)
-    tracks = DISTracker().track([base, target], [0, 1])
+    tracks = track([base, target])
     inner = (slice(175, 226), slice(175, 226))
     moved = tracks.positions[0][inner] - np.stack(np.meshgrid(np.arange(175, 226), np.arange(175, 226)), -1) - 0.5
     assert np.percentile(np.linalg.norm(moved - (83.0, 20.0), axis=-1), 90) < 0.3
@@ -110,47 +132,49 @@ def test_large_images_are_tracked_like_small_ones() -> None:
 
 def test_points_that_leave_the_image_are_invisible() -> None:
     image = texture(4)
-    tracks = DISTracker().track([as_bytes(image), shifted(image, 10, 0)], [0, 1])
+    tracks = track([as_bytes(image), shifted(image, 10, 0)])
     outside = tracks.positions[0, :, :, 0] > WIDTH
     assert outside[10:-10, -6:].mean() > 0.9
     assert (tracks.visibility[0][outside] == 0).all()
 
 
-def test_two_ways_that_contradict_each_other_are_trusted_less_and_two_that_agree_more() -> None:
-    def tracks(x: float, certainty: float) -> Tracks:
+def test_two_matches_that_contradict_each_other_are_trusted_less_and_two_that_agree_more() -> None:
+    def found(x: float, certainty: float) -> Match:
         one = np.ones((HEIGHT, WIDTH), np.float32)
-        return Tracks(np.stack((x * one, 0 * one), -1), one, certainty * one)
+        return Match(np.stack((x * one, 0 * one), -1), one, certainty * one)
 
-    alone = _judged(tracks(4, 0.8), tracks(4, 0.0))
-    agreed = _judged(tracks(4, 0.8), tracks(4.2, 0.7))
-    disputed = _judged(tracks(4, 0.8), tracks(9, 0.7))
-    for judged in (alone, agreed, disputed):
-        assert (judged.flow == (4, 0)).all()
+    settings = tracker_settings("dis")
+    alone = _joined(found(4, 0.8), found(4, 0.0), settings)
+    agreed = _joined(found(4, 0.8), found(4.2, 0.7), settings)
+    disputed = _joined(found(4, 0.8), found(9, 0.7), settings)
+    for joined in (alone, agreed, disputed):
+        assert (joined.flow == (4, 0)).all()
     assert agreed.confidence.min() > 0.95
     assert disputed.confidence.max() < 0.6
     assert disputed.confidence.max() < alone.confidence.min() < agreed.confidence.min()
+    mild = _joined(found(4, 0.8), found(9, 0.7), replace(settings, contradicted=1.0, disputed=0.0))
+    assert mild.confidence.min() > 0.79
 
 
 def test_the_same_images_give_the_same_tracks_in_any_number_of_threads() -> None:
     images = [shifted(texture(5), 1.5 * step, 0.5 * step) for step in range(3)]
-    tracker = DISTracker()
-    alone = tracker.track(images, range(3))
+    alone = track(images)
     with ThreadPoolExecutor(4) as pool:
-        for other in pool.map(lambda _: tracker.track(images, range(3)), range(6)):
+        for other in pool.map(lambda _: track(images), range(6)):
             np.testing.assert_array_equal(other.positions, alone.positions)
             np.testing.assert_array_equal(other.visibility, alone.visibility)
 
 
-@pytest.mark.parametrize(
-    ("images", "frames"),
-    [
-        ([np.zeros((32, 32, 3), np.uint8)], [0]),
-        ([np.zeros((32, 32, 3), np.uint8)] * 2, [0]),
-        ([np.zeros((32, 32, 3), np.uint8), np.zeros((32, 31, 3), np.uint8)], [0, 1]),
-        ([np.zeros((32, 32, 3), np.float32)] * 2, [0, 1]),
-        ([np.zeros((8, 8, 3), np.uint8)] * 2, [0, 1]),
-    ],
-)
-def test_images_that_do_not_fit_are_refused(images: list[np.ndarray], frames: list[int]) -> None:
-    with pytest.raises(ShapeError):
-        DISTracker().track(images, frames)
+def test_several_views_in_one_call_are_tracked_as_each_alone() -> None:
+    views = [[shifted(texture(seed, 40, 56), x * step, step) for step in range(3)] for seed, x in ((6, 2.5), (7, -1))]
+    together = TRACKER.track_dense(clip(*views))
+    for view, images in enumerate(views):
+        alone = track(images)
+        np.testing.assert_array_equal(together.positions[view], alone.positions)
+        np.testing.assert_array_equal(together.visibility[view], alone.visibility)
+        np.testing.assert_array_equal(together.confidence[view], alone.confidence)
+
+
+def test_images_that_are_too_small_for_its_patches_are_refused() -> None:
+    with pytest.raises(ShapeError, match="at least 16 pixels a side on the CPU, got 32x15"):
+        track([np.zeros((15, 32, 3), np.uint8)] * 2)

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from trackersplat.tracking.trackers.dis.exhaustive import displacements
+from trackersplat.tracking.trackers.dis.settings import SearchSettings
 
 HEIGHT, WIDTH = 40, 56
+SETTINGS = SearchSettings()
 
 
 def texture(seed: int, height: int, width: int) -> np.ndarray:
@@ -44,7 +46,7 @@ def brute_force(a: np.ndarray, b: np.ndarray, radius: int) -> np.ndarray:
 def test_both_directions_find_what_a_brute_force_search_finds() -> None:
     first, second = texture(0, 20, 26), texture(1, 20, 26)
     second[6:16, 8:20] = first[3:13, 4:16]
-    forward, backward = displacements(first, second, 4)
+    forward, backward = displacements(first, second, 4, SETTINGS)
     np.testing.assert_array_equal(forward, brute_force(first, second, 4))
     # Backwards, ties go to the displacement that comes first forwards; random colours have none.
     np.testing.assert_array_equal(backward, brute_force(second, first, 4))
@@ -57,7 +59,7 @@ def test_a_small_square_is_found_far_away_in_both_directions(dx: int, dy: int) -
     card = texture(3, 10, 10)
     first[15:25, 20:30] = card
     second[15 + dy : 25 + dy, 20 + dx : 30 + dx] = card
-    forward, backward = displacements(first, second, 14)
+    forward, backward = displacements(first, second, 14, SETTINGS)
     assert (forward[17:23, 22:28] == (dx, dy)).all()
     assert (backward[17 + dy : 23 + dy, 22 + dx : 28 + dx] == (-dx, -dy)).all()
 
@@ -65,6 +67,12 @@ def test_a_small_square_is_found_far_away_in_both_directions(dx: int, dy: int) -
 def test_the_same_image_twice_does_not_move_even_where_it_is_flat() -> None:
     image = texture(4, HEIGHT, WIDTH)
     image[10:30, 10:40] = 90
-    forward, backward = displacements(image, image, 6)
+    forward, backward = displacements(image, image, 6, SETTINGS)
     assert not forward.any()
     assert not backward.any()
+
+
+def test_a_penalty_on_long_ways_can_outweigh_the_picture() -> None:
+    first, second = texture(0, 20, 26), texture(1, 20, 26)
+    forward, _ = displacements(first, second, 4, SearchSettings(step_penalty=1e6))
+    assert not forward.any()

@@ -1,4 +1,4 @@
-"""What is asked of a match: for which pixels it shall try more than the flow, and how far it shall go."""
+"""What is asked of a match: for which pixels it tries more than the flow, and how far it goes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ import pytest
 from cards import texture, with_card
 
 from trackersplat.tracking.trackers.dis import matching
-from trackersplat.tracking.trackers.dis.matching import Image, assess, flow, match
+from trackersplat.tracking.trackers.dis.matching import Image, Match, Search, assess
+from trackersplat.tracking.trackers.dis.settings import MatchSettings
 
 # Of two cards: the centre in the first image, and the way to the second. No flow follows them.
 UPPER, LOWER = ((40, 40), (32, 6)), ((110, 104), (-32, -6))
 BETWEEN = 75  # a row that no card touches in either image
 LARGE = 3  # times, of images that take their displacements from half their size
 SIZE = (144, 192)
+SETTINGS = MatchSettings()
+REACH = 1 / 6
+
+
+def match(a: Image, b: Image, masks: tuple[np.ndarray, np.ndarray] | None = None, reach: float = REACH) -> tuple[Match, Match]:
+    return matching.match(a, b, Search(reach, masks), SETTINGS)
+
+
+def flow(a: Image, b: Image) -> np.ndarray:
+    return matching.flow(a, b, SETTINGS.flow)
 
 
 def two_cards(scale: int) -> tuple[Image, Image]:
@@ -49,7 +60,7 @@ def back(card: tuple[tuple[int, int], tuple[int, int]]) -> tuple[tuple[int, int]
     return (x + u, y + v), (-u, -v)
 
 
-def test_without_a_wish_both_cards_are_found_in_both_directions(pair: tuple[int, Image, Image]) -> None:
+def test_without_masks_both_cards_are_found_in_both_directions(pair: tuple[int, Image, Image]) -> None:
     scale, a, b = pair
     there, back_again = match(a, b)
     for card in (UPPER, LOWER):
@@ -58,21 +69,21 @@ def test_without_a_wish_both_cards_are_found_in_both_directions(pair: tuple[int,
         assert not is_found(flow(a, b), card, scale)
 
 
-def test_where_nothing_is_wanted_there_is_the_flow_alone(pair: tuple[int, Image, Image]) -> None:
+def test_where_nothing_is_searched_there_is_the_flow_alone(pair: tuple[int, Image, Image]) -> None:
     _, a, b = pair
     nothing = np.zeros(a.gray.shape, bool)
-    found = match(a, b, wanted=(nothing, nothing))
+    found = match(a, b, masks=(nothing, nothing))
     forward, backward = flow(a, b), flow(b, a)
-    for tracks, expected in zip(found, (assess(a, b, forward, backward), assess(b, a, backward, forward)), strict=True):
+    for tracks, expected in zip(found, (assess(a, b, forward, backward, SETTINGS), assess(b, a, backward, forward, SETTINGS)), strict=True):
         for ours, theirs in zip(tracks, expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_only_what_is_wanted_is_more_than_the_flow(pair: tuple[int, Image, Image]) -> None:
+def test_only_what_is_in_the_mask_is_more_than_the_flow(pair: tuple[int, Image, Image]) -> None:
     scale, a, b = pair
     rows = np.arange(a.gray.shape[0])
     upper = np.broadcast_to((rows < BETWEEN * scale)[:, None], a.gray.shape)
-    there, back_again = match(a, b, wanted=(upper, upper))
+    there, back_again = match(a, b, masks=(upper, upper))
     assert is_found(there.flow, UPPER, scale)
     assert is_found(back_again.flow, back(UPPER), scale)
     outside = rows >= BETWEEN * scale + 3  # the margin that is matched with it
@@ -80,13 +91,13 @@ def test_only_what_is_wanted_is_more_than_the_flow(pair: tuple[int, Image, Image
     np.testing.assert_array_equal(back_again.flow[outside], flow(b, a)[outside])
 
 
-def test_each_image_has_its_own_wish(pair: tuple[int, Image, Image]) -> None:
+def test_each_image_has_its_own_mask(pair: tuple[int, Image, Image]) -> None:
     scale, a, b = pair
     everything, nothing = np.ones(a.gray.shape, bool), np.zeros(a.gray.shape, bool)
-    there, back_again = match(a, b, wanted=(everything, nothing))
+    there, back_again = match(a, b, masks=(everything, nothing))
     np.testing.assert_array_equal(back_again.flow, flow(b, a))
     assert is_found(there.flow, UPPER, scale)
-    there, back_again = match(a, b, wanted=(nothing, everything))
+    there, back_again = match(a, b, masks=(nothing, everything))
     np.testing.assert_array_equal(there.flow, flow(a, b))
     assert is_found(back_again.flow, back(UPPER), scale)
 
@@ -103,13 +114,12 @@ def test_the_search_itself_finds_nothing_beyond_its_reach() -> None:
     a, b = two_cards(1)
     everything = np.ones(a.gray.shape, bool)
     for reach, radius in ((1 / 6, 16), (1 / 12, 8), (0.001, 1)):  # of the 96 pixels that are searched
-        for found in matching._searched(a, b, everything, reach):
+        for found in matching._searched(a, b, everything, reach, SETTINGS.search, SETTINGS.choice.margin_px):
             assert np.abs(found).max() == 2 * radius
 
 
-def test_large_images_hand_the_wish_and_the_reach_to_their_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_images_hand_the_search_to_their_halves(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = two_cards(LARGE)
-    wanted = np.ones(a.gray.shape, bool), np.zeros(a.gray.shape, bool)
     halved, asked = matching._halved, []
 
     def watch(*arguments: Any) -> list[np.ndarray]:
@@ -117,13 +127,12 @@ def test_large_images_hand_the_wish_and_the_reach_to_their_halves(monkeypatch: p
         return halved(*arguments)
 
     monkeypatch.setattr(matching, "_halved", watch)
-    match(a, b, wanted=wanted, reach=1 / 9)
-    ((priors, given, reach),) = asked
-    assert (priors, reach) == ((), 1 / 9)
-    assert given is wanted
+    search = Search(1 / 9, (np.ones(a.gray.shape, bool), np.zeros(a.gray.shape, bool)))
+    matching.match(a, b, search, SETTINGS)
+    assert asked == [(search, SETTINGS)]
 
 
-def test_half_the_images_are_matched_where_it_is_wanted_in_the_whole_ones() -> None:
+def test_halves_are_searched_in_the_masks_of_the_whole_images() -> None:
     a, b = (Image(np.ascontiguousarray(image.rgb[:-1, :-1])) for image in two_cards(LARGE))  # of an odd size
     height, width = a.gray.shape
     nothing = np.zeros((height, width), bool)
@@ -133,11 +142,11 @@ def test_half_the_images_are_matched_where_it_is_wanted_in_the_whole_ones() -> N
         return cv2.resize(field, (width, height), interpolation=cv2.INTER_NEAREST) * factor
 
     direct = whole(flow(a.half, b.half)), whole(flow(b.half, a.half))
-    for ours, theirs in zip(matching._halved(a, b, (), (nothing, nothing), 1 / 6), direct, strict=True):
+    for ours, theirs in zip(matching._halved(a, b, Search(REACH, (nothing, nothing)), SETTINGS), direct, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     upper = nothing.copy()
     upper[: BETWEEN * LARGE] = True
-    there, back_again = matching._halved(a, b, (), (upper, nothing), 1 / 6)
+    there, back_again = matching._halved(a, b, Search(REACH, (upper, nothing)), SETTINGS)
     np.testing.assert_array_equal(back_again, direct[1])
     below = slice(BETWEEN * LARGE + 2 * 4, None)  # a margin of pixels of the half
     np.testing.assert_array_equal(there[below], direct[0][below])

@@ -6,20 +6,20 @@ import cv2
 import numba
 import numpy as np
 
-_WINDOW = 3  # pixels around the matched one; 2 misses flat areas, 4 swallows thin things
-_COLOUR_LIMIT = 120.0  # of the summed difference of three channels: what is covered costs no more than this
-_GRADIENT_LIMIT = 60.0
-_STEP_PENALTY = 1.0  # per pixel of displacement, for the whole window: decides only where nothing else does
+from trackersplat.tracking.trackers.dis.settings import SearchSettings
+
+_WINDOW = 3  # pixels around the matched one, written out in `_keep`; 2 misses flat areas, 4 swallows thin things
 
 
-def displacements(source: np.ndarray, target: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
+def displacements(source: np.ndarray, target: np.ndarray, radius: int, settings: SearchSettings) -> tuple[np.ndarray, np.ndarray]:
     """The best whole-pixel displacement of every pixel of ``source`` into ``target``, and of ``target`` into ``source``.
 
     Images are (H, W, 3) uint8 RGB of one size; displacements (H, W, 2) float32, x and y, each within ``radius``. The cost is
     the difference of colours and gradients, both cut off, over a 7x7 window; the winner takes all. Time grows with
     ``H * W * radius**2``, memory does not: a displacement is compared with the best so far, and both directions share its costs.
     """
-    return _search(_features(source), _features(target), radius, _WINDOW, _COLOUR_LIMIT, _GRADIENT_LIMIT, _STEP_PENALTY)
+    limits = settings.colour_limit, settings.gradient_limit, settings.step_penalty
+    return _search(_features(source), _features(target), radius, _WINDOW, *limits)
 
 
 def _features(image: np.ndarray) -> np.ndarray:

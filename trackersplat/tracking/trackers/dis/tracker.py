@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
+import torch
 
 from trackersplat.errors import ShapeError
-from trackersplat.tracking.registry import tracker_info
+from trackersplat.tracking.registry import TRACKERS
+from trackersplat.tracking.tracker import Clip, PointMotion
 from trackersplat.tracking.trackers.dis.certainty import agreement, supported
-from trackersplat.tracking.trackers.dis.matching import Image, Tracks, certified, corrected, inside, match, residual, sample, surer
-from trackersplat.tracking.tracks import DenseTracks
+from trackersplat.tracking.trackers.dis.matching import Image, Match, Search, dis_flow, match, more_certain, residual, with_certainty
+from trackersplat.tracking.trackers.dis.settings import DISSettings
+from trackersplat.tracking.tracks import Provenance
+from trackersplat.tracking.warp import inside, pixel_grid, sample
 
-_DRIFT_GATE_PX = 0.7  # a direct re-match may correct the chained flow by this much; further off it has found something else
-_DRIFT_RESIDUAL = 80.0  # difference from the base image at which a chained track has lost half its visibility
-_ALIKE_PX = 1.5  # difference at which two tracks of a pixel contradict each other more than they agree
-_ALONE = 0.6  # certainty left to a track that another contradicts
-_MINIMUM_SIDE = 16  # pixels; DIS matches 8-pixel patches
+_MINIMUM_SIDE = 16  # pixels; OpenCV's DIS matches 8-pixel patches
 
 
 class DISTracker:
@@ -24,74 +25,91 @@ class DISTracker:
 
     Every target is reached in two ways, from the base directly and over the previous target, which keeps what turns or
     changes its light. The second is registered anew against the base, and also proposed to the direct match. Each pixel takes the
-    way that is surer of it. Targets are therefore best given in the order of time, without gaps.
+    way of the higher certainty. Targets are therefore best given in the order of time, without gaps.
     """
 
-    info = tracker_info("dis")
+    facts = TRACKERS.facts("dis")
 
-    def track(self, images: Sequence[np.ndarray], frames: Sequence[int]) -> DenseTracks:
-        """``images``: (H, W, 3) uint8 RGB of one size >= 16 px, the base first; ``frames``: their indices. Thread-safe.
+    def __init__(self, device: torch.device, settings: DISSettings) -> None:
+        self.device = device
+        self.settings = settings
+        self.provenance = Provenance(self.facts.name, version=f"OpenCV {cv2.__version__}", licence=self.facts.licence)
 
-        Raises ShapeError if there are no targets, or images and frames do not fit each other.
+    def track_dense(self, clip: Clip) -> PointMotion:
+        """Positions (V, F, H, W, 2), one view after the other. Thread-safe.
+
+        Raises ShapeError if the images are smaller than 16 pixels a side, or not on the CPU.
         """
-        if len(images) < 2 or len(images) != len(frames):
-            raise ShapeError(
-                f"Tracking needs a base image, at least one target and one frame index each, got {len(images)} and {len(frames)}."
-            )
-        for image in images:
-            if image.dtype != np.uint8 or image.shape != images[0].shape or image.ndim != 3 or image.shape[2] != 3:
-                raise ShapeError(f"Images to track must be uint8 (H, W, 3) of one size, got {image.dtype} {image.shape}.")
-        height, width = images[0].shape[:2]
-        if min(height, width) < _MINIMUM_SIDE:
-            raise ShapeError(f"DIS tracking needs images of at least {_MINIMUM_SIDE} pixels a side, got {width}x{height}.")
-
-        base = last = Image(np.ascontiguousarray(images[0]))
-        tracks: list[Tracks] = []
-        back = np.zeros((height, width, 2), np.float32)  # from the last target to the base
-        for pixels in images[1:]:
-            target = Image(np.ascontiguousarray(pixels))
-            if not tracks:
-                carried, reverse = match(base, target)
-                tracks.append(carried)
-            else:
-                step, step_back = match(last, target)
-                chained = _chained(carried, step, base, target)
-                chained_back = step_back.flow + sample(back, base.grid + step_back.flow)
-                direct, reverse = match(base, target, [(chained.flow, chained_back)])
-                tracks.append(_judged(direct, chained))
-                carried = surer(direct, chained)
-            last, back = target, reverse.flow
-
-        return DenseTracks(
-            base=frames[0],
-            targets=tuple(frames[1:]),
-            positions=np.stack([base.grid + 0.5 + track.flow for track in tracks]),
-            visibility=np.stack([track.visibility for track in tracks]),
-            confidence=np.stack([track.confidence for track in tracks]),
-            tracker=self.info,
+        height, width = clip.images.shape[2:4]
+        if min(height, width) < _MINIMUM_SIDE or clip.images.device.type != "cpu":
+            size = f"{width}x{height} on {clip.images.device}"
+            raise ShapeError(f"DIS tracking needs images of at least {_MINIMUM_SIDE} pixels a side on the CPU, got {size}.")
+        views = [self._track(np.ascontiguousarray(view)) for view in clip.images.numpy()]
+        grid = pixel_grid(height, width) + 0.5
+        return PointMotion(
+            positions=_stacked([[grid + match.flow for match in view] for view in views]),
+            visibility=_stacked([[match.visibility for match in view] for view in views]),
+            confidence=_stacked([[match.confidence for match in view] for view in views]),
         )
 
+    def _track(self, images: np.ndarray) -> list[Match]:
+        """The matches of the first of the images (1 + F, H, W, 3) with each of the others."""
+        settings, reach = self.settings, self.settings.reach
+        base = last = Image(images[0])
+        tracks: list[Match] = []
+        back = np.zeros_like(base.grid)  # from the last target to the base
+        for pixels in images[1:]:
+            target = Image(pixels)
+            if not tracks:
+                best, reverse = match(base, target, Search(reach), settings.match)
+                tracks.append(best)
+            else:
+                step, step_back = match(last, target, Search(reach), settings.match)
+                chained = _chained(best, step, base, target, settings)
+                chained_back = step_back.flow + sample(back, base.grid + step_back.flow)
+                direct, reverse = match(base, target, Search(reach, priors=[(chained.flow, chained_back)]), settings.match)
+                tracks.append(_joined(direct, chained, settings))
+                best = more_certain(direct, chained)
+            last, back = target, reverse.flow
+        return tracks
 
-def _chained(previous: Tracks, step: Tracks, base: Image, target: Image) -> Tracks:
-    """The tracks from the base to the target, over those to the last target and the ``step`` from there."""
+
+def _chained(previous: Match, step: Match, base: Image, target: Image, settings: DISSettings) -> Match:
+    """The match of the base with the target, over that with the last target and the ``step`` from there."""
     at = base.grid + previous.flow
-    flow = corrected(base, target, previous.flow + sample(step.flow, at), _DRIFT_GATE_PX)
+    flow = _corrected(base, target, previous.flow + sample(step.flow, at), settings)
     visibility = np.minimum(previous.visibility, sample(step.visibility, at)) * inside(base.grid + flow)
-    visibility /= 1.0 + (residual(base, target, flow) / _DRIFT_RESIDUAL) ** 4
+    visibility /= 1.0 + (residual(base, target, flow, settings.match.trust) / settings.drift_residual) ** 4
     confidence = np.minimum(previous.confidence, sample(step.confidence, at))
-    return Tracks(flow, visibility.astype(np.float32), confidence.astype(np.float32))
+    return Match(flow, visibility.astype(np.float32), confidence.astype(np.float32))
 
 
-def _judged(first: Tracks, second: Tracks) -> Tracks:
-    """The surer tracks, with a certainty that rises where the others agree, and falls where they or the surroundings do not.
+def _corrected(a: Image, b: Image, forward: np.ndarray, settings: DISSettings) -> np.ndarray:
+    """``forward`` registered anew, by less than a limit, where ``b``, warped by it, then differs no more from ``a``."""
+    trust = settings.match.trust
+    warped = cv2.remap(b.gray, a.grid + forward, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    change = dis_flow(a.gray, warped, settings.match.flow, None, settings.drift_scale)
+    moved = change + sample(forward, a.grid + change)
+    alike = residual(a, b, moved, trust) <= residual(a, b, forward, trust) + settings.drift_residual_slack
+    better = (np.linalg.norm(change, axis=-1) < settings.drift_px) & alike
+    return np.where(better[..., None], moved, forward)
 
-    Not for carrying on: what is doubted for the length of one frame would stay so.
+
+def _joined(first: Match, second: Match, settings: DISSettings) -> Match:
+    """The match of the higher certainty, raised where the other agrees, and lowered where it or the surroundings do not.
+
+    Not for chaining on: what is unreliable in one frame would stay so.
     """
-    chosen = surer(first, second)
+    chosen = more_certain(first, second)
     ours, theirs = first.visibility * first.confidence, second.visibility * second.confidence
     high, low = np.maximum(ours, theirs), np.minimum(ours, theirs)
-    alike = agreement(first.flow, second.flow, _ALIKE_PX)
+    alike = agreement(first.flow, second.flow, settings.alike_px)
     both = 1.0 - (1.0 - high) * (1.0 - low * alike)
-    disputed = high * (1.0 - 0.5 * low / np.maximum(high, 1e-6))
-    certainty = np.where(alike > 0.5, both, disputed) * (_ALONE + (1.0 - _ALONE) * alike)
-    return certified(chosen.flow, chosen.visibility, supported(chosen.flow, certainty.astype(np.float32)))
+    disputed = high * (1.0 - settings.disputed * low / np.maximum(high, 1e-6))
+    certainty = np.where(alike > 0.5, both, disputed) * (settings.contradicted + (1.0 - settings.contradicted) * alike)
+    return with_certainty(chosen.flow, chosen.visibility, supported(chosen.flow, certainty.astype(np.float32), settings.match.support))
+
+
+def _stacked(views: Sequence[Sequence[np.ndarray]]) -> torch.Tensor:
+    """(V, F, ...) of the arrays of every view and target."""
+    return torch.from_numpy(np.stack([array for view in views for array in view]).reshape(len(views), len(views[0]), *views[0][0].shape))
