@@ -150,7 +150,7 @@ def test_default_doubles_the_small_splits_the_large_and_removes_the_faint() -> N
             assert torch.equal(after.log_scales[0], after.log_scales[3])
             assert torch.equal(after.means[0], after.means[3])
         if pulled == 1:
-            assert after.log_scales[2:].max().item() == pytest.approx(math.log(0.5 / SHRINK), abs=1e-4)
+            assert after.log_scales[2:].max().item() == pytest.approx(math.log(0.5 / GradientSettings().shrink), abs=1e-4)
 
 
 def test_default_keeps_to_the_cap_with_those_pulled_hardest_and_resets_opacities_when_due() -> None:

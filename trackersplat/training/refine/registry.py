@@ -25,7 +25,7 @@ REFINEMENTS: Registry[RefinementFacts] = Registry(
 )
 
 
-def refinement_settings(name: str, device: str) -> Any:
+def refinement_settings(name: str, device: str = "cpu") -> Any:
     """Its default settings for a "cpu" or a "cuda" device. Raises InputError if there is no refinement of that name."""
     module, _, attribute = REFINEMENTS.facts(name).settings.partition(":")
     return getattr(importlib.import_module(module), attribute).for_device(device)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trackersplat.registry import Facts, Registry
 from trackersplat.training.first_frame.densify.settings import DensifySettings
-from trackersplat.training.first_frame.densify.strategy import DensifyStrategy
+
+if TYPE_CHECKING:
+    from trackersplat.training.first_frame.densify.strategy import DensifyStrategy
 
 _PACKAGE = "trackersplat.training.first_frame.densify"
 
