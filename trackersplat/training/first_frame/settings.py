@@ -43,7 +43,7 @@ class FirstFrameSettings:
     cull_sh: float = 0.02  # at the end, colours that vary by less (of [0, 1]) over the training views lose their bands above 0; 0: none
     report_every: int = 10  # steps between two events
     measure_every: int = 0  # steps between two measurements on the held-out cameras; 0 never
-    validate: str | None = None  # a training camera that is left out of the fit and says when to stop
+    validate: str | None = None  # a training camera that is left out of the fit and decides when to stop
     patience: int = 3  # measurements on it without a new best one, after which the fit stops
     validate_every: int = 50  # steps between two of them
     seed: int = 0

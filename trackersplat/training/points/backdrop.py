@@ -1,7 +1,7 @@
-"""A place for every pixel that matching has left without one: on the ground, or else far behind what all cameras look at.
+"""A point for every pixel that matching has left without one: on the ground, or else far behind what all cameras look at.
 
-Without it, the fit stretches what is near over the empty pixels, each camera before its own picture, and from everywhere else these hang
-in front of the scene.
+Without these, the fit fills the empty pixels of each camera with Gaussians close to it, which hang in front of the scene in all other
+views.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Surface:
 
 
 def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float, agreeing: int) -> Surface:
-    """One point per visible surface pixel, the mean of what the agreeing views say.
+    """One point per visible surface pixel, the mean of the agreeing views' points.
 
     A pixel's point is confirmed by another view if that view's own depth where the point projects is within ``tolerance``
     (relative) of the point's. A pixel that confirmed an accepted point proposes none of its own, so a surface that k views see is not

@@ -2,7 +2,7 @@
 
 After Bleyer et al. 2011 and Schönberger et al. 2016: every pixel has a plane of its own, neighbours try each other's planes, random
 changes refine them. A plane is an inverse depth that is affine in the pixel (which is what a plane in space is for a pinhole camera), so
-that the patch is compared as another view really sees it, however oblique.
+that the patch is compared as another view really sees it, even from the side.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class Window:
 
     side: int  # points
     known: float  # share of them that a view must see
-    flat: float  # grey levels: standard deviation below which a window says nothing
+    flat: float  # grey levels: standard deviation below which a window counts as flat
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ class SweepSettings:
     step_penalty: int = 24  # in units of the 8-bit cost
     jump_penalty: int = 240
     edge: float = 16.0  # grey levels between neighbours that halve the price of a jump
-    flat: float = 2.0  # grey levels: standard deviation below which a patch says nothing
+    flat: float = 2.0  # grey levels: standard deviation below which a patch counts as flat
     coarse_side: int = 96  # pixels, longer side of the images that find the depth range
     coarse_tolerance: float = 0.03  # as FusionSettings.tolerance, of those images
 
@@ -71,7 +71,7 @@ class PatchMatchSettings:
     rounds: tuple[int, ...] = (6, 3, 2)  # of propagation and refinement, per level
     tries: int = 24  # random planes per pixel at the start
     similar: float = 24.0  # grey levels by which a sample may differ from the middle until it counts less (1/e)
-    flat: float = 2.0  # grey levels: standard deviation below which a patch says nothing
+    flat: float = 2.0  # grey levels: standard deviation below which a patch counts as flat
     steepest: float = 1.2  # largest slope: relative change of depth per pixel, over the window's half side of the image's width
     few: int = 3  # with so many other views or fewer, the best one counts alone
     mismatch: float = 0.2  # from which on a patch is dropped
@@ -93,7 +93,7 @@ class GroundSettings:
     window: int = 5  # cells, side of the square over which pictures are correlated
     known: float = 0.7  # share of a window that a view must see
     shared: float = 0.03  # of the square, which two views must see at least
-    flat: float = 3.0  # grey levels: standard deviation below which a window says nothing
+    flat: float = 3.0  # grey levels: standard deviation below which a window counts as flat
     starts: int = 8  # best planes that are refined
     evaluations: int = 80  # tries for each
     apart_angle: float = 4.0  # degrees; two starts differ by so much,
@@ -160,9 +160,9 @@ class ShellSettings:
     known: float = 0.7  # share of a window that a view must see
     step_penalty: int = 12  # in units of the 8-bit cost
     jump_penalty: int = 60
-    flat: float = 1.5  # grey levels: standard deviation below which a patch says nothing
+    flat: float = 1.5  # grey levels: standard deviation below which a patch counts as flat
     uncorrelated: int = 12  # ordered pairs of views without correlation that are added: two agree by chance more easily than ten
-    silent: float = 0.47  # mismatch from which on a direction says nothing; 0.5 is chance
+    silent: float = 0.47  # mismatch from which on a direction is ignored; 0.5 is chance
     nodes: int = 3000  # of the fitted surface
     neighbours: int = 8
     rounds: int = 14  # of reweighting

@@ -76,7 +76,7 @@ def floating(
 ) -> np.ndarray:
     """(N,) bool: points (N, 3) that belong to nothing: well in front of the shell, yet before the background in a view with a mask.
 
-    What textureless walls make a sweep believe hangs in the room, large, and fogs every view. None without masks.
+    A sweep finds such points where walls have no texture; they hang in the room and fog every view. None without masks.
     """
     offset = xyz - shell.center
     distance = np.linalg.norm(offset, axis=1)

@@ -28,7 +28,7 @@ class DepthMap:
     """Depth along the optical axis of every pixel and how badly its patch matched there."""
 
     depth: np.ndarray  # (H, W) float32, scene units
-    mismatch: np.ndarray  # (H, W) float32, 0 (equal patches) to 1 (opposite), 0.5 says nothing
+    mismatch: np.ndarray  # (H, W) float32, 0 (equal patches) to 1 (opposite), 0.5 is chance
 
 
 def sweep(reference: View, others: list[View], near: float, far: float, settings: SweepSettings) -> DepthMap:
@@ -36,7 +36,7 @@ def sweep(reference: View, others: list[View], near: float, far: float, settings
 
     The planes lie at most a pixel apart in every other view (as far as ``most_planes`` allows). At each plane the other images are
     warped by the plane's homography and compared by zero-mean normalised correlation over a window; the two best views count, so
-    that a surface hidden from the others still matches. Semi-global aggregation settles patches without texture.
+    that a surface hidden from the others still matches. Semi-global aggregation gives patches without texture the depth of their neighbours.
     """
     inverse = planes(reference.camera, [v.camera for v in others], near, far, settings)
     cost = _cost_volume(reference, others, inverse, settings)

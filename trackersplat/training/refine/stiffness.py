@@ -1,4 +1,4 @@
-"""Neighbours on one surface are corrected alike: images say little about where along itself a surface lies, tracks do."""
+"""Neighbours on one surface are corrected alike: tracks know how a surface has moved along itself, images hardly do."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What few cameras far apart see where matching fails: what moves, the ground, and what is far behind.
 
-Patches of surfaces that cameras see from more than about 50 degrees apart match anywhere. Where that is so, the outlines of what moves and
-the ground as a whole still say where things are.
+Patches of surfaces that cameras see from more than about 50 degrees apart match anywhere. There, the outlines of what moves and the
+ground as a whole still give positions.
 """
 
 from __future__ import annotations
