@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from quad_scene import look_at
 
-from trackersplat.training.points.backdrop import BESIDE, FAR, REACHED, backdrop, far_radius, shown_at
+from trackersplat.training.points.backdrop import backdrop, far_radius, shown_at
 from trackersplat.training.points.ground import Plane
+from trackersplat.training.points.settings import BackdropSettings
 
+SETTINGS = BackdropSettings()
 FOCUS = np.array([0.0, 0.0, 3.2])
 
 
@@ -48,17 +50,17 @@ def test_the_scene_goes_on_as_far_as_most_points_and_behind_all_cameras() -> Non
         look_at("c", (0.0, 0.0, -0.8), 8, 6, 8.0),
     ]
     median = np.hypot(2.0, 0.1)  # of the distances 2, 2.0025 and 4
-    assert far_radius(cameras, np.zeros((0, 3)), FOCUS) == pytest.approx(max(FAR * median, 1.01 * 4.0))
-    assert far_radius(cameras[:2], np.zeros((0, 3)), FOCUS) == pytest.approx(FAR * (2.0 + median) / 2)
+    assert far_radius(cameras, np.zeros((0, 3)), FOCUS, SETTINGS) == pytest.approx(max(SETTINGS.far * median, 1.01 * 4.0))
+    assert far_radius(cameras[:2], np.zeros((0, 3)), FOCUS, SETTINGS) == pytest.approx(SETTINGS.far * (2.0 + median) / 2)
     line = FOCUS + np.linspace(0, 10, 1001)[:, None] * np.array([0.6, 0.0, 0.8])
-    assert far_radius(cameras, line, FOCUS) == pytest.approx(REACHED / 10)
-    assert far_radius(cameras, 0.1 * (line - FOCUS) + FOCUS, FOCUS) == pytest.approx(1.01 * 4.0)
+    assert far_radius(cameras, line, FOCUS, SETTINGS) == pytest.approx(SETTINGS.reached / 10)
+    assert far_radius(cameras, 0.1 * (line - FOCUS) + FOCUS, FOCUS, SETTINGS) == pytest.approx(1.01 * 4.0)
 
 
 def test_a_point_takes_the_pixels_around_it() -> None:
     camera = look_at("a", (0.0, 0.0, 0.0), 60, 40, 50.0)
     at = (np.array([[30.5, 20.5]]) - (camera.cx, camera.cy)) / 50.0 * 2.0
-    shown = shown_at(np.array([(at[0, 0], at[0, 1], 2.0), (0.0, 0.0, -2.0), (9.0, 0.0, 2.0)]), camera)
+    shown = shown_at(np.array([(at[0, 0], at[0, 1], 2.0), (0.0, 0.0, -2.0), (9.0, 0.0, 2.0)]), camera, 3)
     expected = np.zeros((40, 60), dtype=bool)
-    expected[20 - BESIDE : 21 + BESIDE, 30 - BESIDE : 31 + BESIDE] = True
+    expected[17:24, 27:34] = True
     assert np.array_equal(shown, expected)

@@ -10,23 +10,25 @@ from quad_scene import quad_capture
 
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.training.first_frame.densify import DensifySettings, blended_error, densify, halves
-from trackersplat.training.first_frame.densify.strategy import is_round, rounds_left
-from trackersplat.training.first_frame.initialise import gaussians_from_points
+from trackersplat.training.first_frame.densify.error import blended_error, densify, halves
+from trackersplat.training.first_frame.densify.settings import DensifySettings, ErrorSettings
+from trackersplat.training.first_frame.densify.strategy import Fit, is_round, rounds_left
+from trackersplat.training.first_frame.initialise import InitialiseSettings, gaussians_from_points
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews
-from trackersplat.training.points.dense import PointSettings, first_points
+from trackersplat.training.points.find import first_points
+from trackersplat.training.points.settings import PointSettings
 
 
 @pytest.fixture(scope="module")
 def scene() -> tuple[Gaussians, TrainingViews, PortableRasterizer]:
     capture = quad_capture(forbid_held_out=True)
     points = first_points(capture, capture.training_cameras, 0, PointSettings(count=500))
-    return gaussians_from_points(points, 0), TrainingViews(capture, 0, torch.device("cpu"), 0), PortableRasterizer()
+    return gaussians_from_points(points, 0, InitialiseSettings()), TrainingViews(capture, 0, torch.device("cpu"), 0), PortableRasterizer()
 
 
 def _round(scene: tuple[Gaussians, TrainingViews, PortableRasterizer], gaussians: Gaussians, settings: DensifySettings) -> Gaussians:
     optimiser = Optimiser(gaussians, LearningRates(), 1.0, 10)
-    densify(optimiser, scene[1], scene[2], settings, 100, torch.Generator().manual_seed(0))
+    densify(Fit(optimiser, scene[1], scene[2], 1.0, 10, torch.Generator().manual_seed(0)), settings, 100)
     return optimiser.snapshot()
 
 
@@ -64,7 +66,7 @@ def test_the_two_halves_lie_around_the_mean_of_the_whole_along_its_longest_axis(
     whole = Gaussians(
         torch.zeros(400, 3), quats, torch.log(torch.tensor([[0.1, 0.5, 0.2]])).repeat(400, 1), torch.zeros(400), torch.zeros(400, 1, 3)
     )
-    parts = halves(whole, torch.Generator().manual_seed(0))
+    parts = halves(whole, ErrorSettings(), torch.Generator().manual_seed(0))
     assert len(parts) == 800
     assert parts.means.mean(dim=0).abs().max() < 0.01
     w, x, y, z = quats[0].double().tolist()

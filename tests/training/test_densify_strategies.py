@@ -14,15 +14,22 @@ from torch import Tensor
 
 from trackersplat.cli import Reconstruct
 from trackersplat.errors import InputError
+from trackersplat.events import Event
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.training.first_frame.densify import STRATEGIES, DensifySettings, Fit, strategy
-from trackersplat.training.first_frame.densify.gradient import RESET, SHRINK, samples, screen_gradient
-from trackersplat.training.first_frame.densify.mcmc import MOST_COPIES, divided, relocate, wander
-from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.densify.gradient import samples, screen_gradient
+from trackersplat.training.first_frame.densify.mcmc import divided, relocate, wander
+from trackersplat.training.first_frame.densify.registry import DENSIFICATIONS, create_densification
+from trackersplat.training.first_frame.densify.settings import DensifySettings, GradientSettings, McmcSettings
+from trackersplat.training.first_frame.densify.strategy import Fit
+from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.initialise import gaussians_from_points
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews
-from trackersplat.training.points.dense import PointSettings
+from trackersplat.training.points.find import first_points
+from trackersplat.training.points.settings import PointSettings
 
 
 def _gaussians(opacities: list[float], seed: int = 0) -> Gaussians:
@@ -41,11 +48,16 @@ def _fit(gaussians: Gaussians, steps: int = 1000) -> Fit:
     return Fit(optimiser, views, PortableRasterizer(), 1.0, steps, torch.Generator().manual_seed(3))
 
 
+def _result(events: list[Event]) -> Gaussians:
+    assert isinstance(events[-1], FitDone)
+    return events[-1].gaussians
+
+
 @pytest.mark.parametrize(("opacity", "count"), [(0.3, 2), (0.9, 2), (0.6, 7), (0.99, 5), (0.8, 50), (0.5, 1)])
 def test_copies_blend_to_the_integral_and_the_peak_of_the_one_they_replace(opacity: float, count: int) -> None:
     """Along a line through the centre, by a plain sum over a fine grid."""
     whole = _gaussians([opacity])
-    part = divided(whole, torch.tensor([count]))
+    part = divided(whole, torch.tensor([count]), McmcSettings())
     x = np.linspace(-12, 12, 200_001)
     old_scale, new_scale = 1.0, float(torch.exp(part.log_scales - whole.log_scales)[0, 0])
     new = float(part.opacities[0])
@@ -82,7 +94,7 @@ def test_mcmc_grows_by_its_share_and_never_past_the_cap() -> None:
 def test_only_faint_gaussians_wander_and_along_their_own_covariance() -> None:
     gaussians = _gaussians([0.0001] * 4000)
     one = gaussians[torch.zeros(4000, dtype=torch.long)]
-    shift = wander(one, 2.0, torch.Generator().manual_seed(0))
+    shift = wander(one, McmcSettings(noise=20.0), 0.1, torch.Generator().manual_seed(0))
     axes = quaternion_to_matrix(one.quats[:1])[0]
     covariance = axes @ torch.diag(one.scales[0] ** 2) @ axes.T
     strength = 2.0 / (1 + math.exp(100 * (0.0001 - 0.005)))
@@ -94,7 +106,7 @@ def test_only_faint_gaussians_wander_and_along_their_own_covariance() -> None:
         atol=0.15 * float(strength**2 * (covariance @ covariance).max()),
     )
     opaque = replace(one, opacity_logits=torch.full((4000,), 2.0))
-    assert wander(opaque, 2.0, torch.Generator().manual_seed(0)).abs().max() < 1e-12
+    assert wander(opaque, McmcSettings(noise=20.0), 0.1, torch.Generator().manual_seed(0)).abs().max() < 1e-12
 
 
 def test_the_screen_gradient_is_that_of_the_projected_position() -> None:
@@ -124,10 +136,10 @@ def test_default_doubles_the_small_splits_the_large_and_removes_the_faint() -> N
     gaussians = _gaussians([0.5, 0.5, 0.5, 0.001])
     log_scales = gaussians.log_scales.clone()
     log_scales[0], log_scales[1] = math.log(0.001), math.log(0.5)
-    settings = DensifySettings(strategy="default", every=2, default_gradient=1e-3, min_opacity=0.005, cap=100)
+    settings = DensifySettings(strategy="default", every=2, gradient=GradientSettings(threshold=1e-3), min_opacity=0.005, cap=100)
     for pulled, expected in ((0, 4), (1, 4), (2, 3)):
         fit = _fit(replace(gaussians, log_scales=log_scales))
-        densify = strategy(settings)
+        densify = create_densification(settings)
         amount = 0.9e-3 if pulled == 2 else 1.1e-3
         for step in (1, 2):
             _pull(fit, 1, pulled, amount)
@@ -138,23 +150,23 @@ def test_default_doubles_the_small_splits_the_large_and_removes_the_faint() -> N
             assert torch.equal(after.log_scales[0], after.log_scales[3])
             assert torch.equal(after.means[0], after.means[3])
         if pulled == 1:
-            assert after.log_scales[2:].max().item() == pytest.approx(math.log(0.5 / SHRINK), abs=1e-4)
+            assert after.log_scales[2:].max().item() == pytest.approx(math.log(0.5 / GradientSettings().shrink), abs=1e-4)
 
 
 def test_default_keeps_to_the_cap_with_those_pulled_hardest_and_resets_opacities_when_due() -> None:
     fit = _fit(_gaussians([0.5, 0.6, 0.7]))
-    densify = strategy(DensifySettings(strategy="default", every=1000, default_reset=2, cap=3))
+    densify = create_densification(DensifySettings(strategy="default", every=1000, gradient=GradientSettings(reset_every=2), cap=3))
     for step in (1, 2):
         before = fit.optimiser.snapshot().opacities
         _pull(fit, 0, 0, 1.0)
         densify.after_step(fit, step, None)
         assert torch.equal(fit.optimiser.snapshot().opacities, before) == (step == 1)
-    assert fit.optimiser.snapshot().opacities.max().item() == pytest.approx(RESET)
+    assert fit.optimiser.snapshot().opacities.max().item() == pytest.approx(GradientSettings().reset_opacity)
 
 
 def test_default_takes_the_mean_over_the_views_that_pull_and_forgets_it_after_a_round() -> None:
-    settings = DensifySettings(strategy="default", every=2, default_gradient=1e-3, cap=100)
-    fit, densify = _fit(_gaussians([0.5, 0.5, 0.5])), strategy(settings)
+    settings = DensifySettings(strategy="default", every=2, gradient=GradientSettings(threshold=1e-3), cap=100)
+    fit, densify = _fit(_gaussians([0.5, 0.5, 0.5])), create_densification(settings)
     # Round by round the pulls of two steps: the second Gaussian is above the threshold where it is seen, and only then.
     for step, (index, amount) in enumerate([(0, 0.4e-3), (2, 0.4e-3), (1, 1.2e-3), (0, 0.9e-3)], start=1):
         _pull(fit, 1, index, amount)
@@ -168,7 +180,8 @@ def test_default_takes_the_mean_over_the_views_that_pull_and_forgets_it_after_a_
 
 def test_default_removes_the_faint_however_hard_they_are_pulled_and_resets_no_opacity_at_the_end() -> None:
     fit = _fit(_gaussians([0.5, 0.001, 0.6]), steps=6)
-    densify = strategy(DensifySettings(strategy="default", every=2, default_gradient=1e-3, min_opacity=0.005, default_reset=5, until=0.7))
+    gradient = GradientSettings(threshold=1e-3, reset_every=5)
+    densify = create_densification(DensifySettings(strategy="default", every=2, gradient=gradient, min_opacity=0.005, until=0.7))
     for step in range(1, 7):
         _pull(fit, 1, 1 if step <= 2 else 0, 1.0 if step <= 2 else 1e-6)
         before = fit.optimiser.snapshot()
@@ -183,17 +196,17 @@ def test_large_is_a_part_of_the_scene_extent() -> None:
     for extent, split in ((1.0, True), (1e3, False)):
         fit = replace(_fit(_gaussians([0.5, 0.5])), extent=extent)
         before = fit.optimiser.snapshot()
-        densify = strategy(DensifySettings(strategy="default", every=1, default_gradient=1e-3, cap=9))
+        densify = create_densification(DensifySettings(strategy="default", every=1, gradient=GradientSettings(threshold=1e-3), cap=9))
         _pull(fit, 1, 0, 1.0)
         densify.after_step(fit, 1, None)
         after = fit.optimiser.snapshot().log_scales
         assert len(after) == 3
-        assert torch.allclose(after[-1], before.log_scales[0] - (math.log(SHRINK) if split else 0.0), atol=1e-6)
+        assert torch.allclose(after[-1], before.log_scales[0] - (math.log(GradientSettings().shrink) if split else 0.0), atol=1e-6)
 
 
 def test_the_screen_gradient_is_that_of_the_view_that_was_drawn_and_none_behind_it() -> None:
     fit = _fit(_gaussians([0.5, 0.5]))
-    densify = strategy(DensifySettings(strategy="default", every=1, default_gradient=1e-3, cap=9))
+    densify = create_densification(DensifySettings(strategy="default", every=1, gradient=GradientSettings(threshold=1e-3), cap=9))
     # A pull across view 2 that is just strong enough there; seen by the first view it would be another.
     _pull(fit, 2, 0, 0.99e-3)
     densify.after_step(fit, 1, None)
@@ -217,7 +230,7 @@ def test_copies_of_mcmc_follow_the_opacity_and_are_bounded() -> None:
     assert strong == pytest.approx(40 + 320, abs=4 * math.sqrt(400 * 0.8 * 0.2))
     fit = _fit(_gaussians([0.8] + [0.001] * 200))
     relocate(fit, DensifySettings(strategy="mcmc", min_opacity=0.005, share=0.0, cap=201), rounds=1)
-    assert len(fit.optimiser) == MOST_COPIES
+    assert len(fit.optimiser) == McmcSettings().most_copies
 
 
 def test_where_mcmc_must_give_up_some_the_most_opaque_stay_in_their_order() -> None:
@@ -232,7 +245,10 @@ def test_mcmc_shakes_with_the_rate_of_the_means_and_anew_in_every_step() -> None
     gaussians = _gaussians([0.001] * 50)
     shifts = []
     for strength in (1e4, 2e4, 0.0):
-        fit, densify = _fit(gaussians), strategy(DensifySettings(strategy="mcmc", every=1000, mcmc_noise=strength))
+        fit, densify = (
+            _fit(gaussians),
+            create_densification(DensifySettings(strategy="mcmc", every=1000, mcmc=McmcSettings(noise=strength))),
+        )
         own = []
         for step in (1, 2):
             before = fit.optimiser.snapshot().means
@@ -240,7 +256,7 @@ def test_mcmc_shakes_with_the_rate_of_the_means_and_anew_in_every_step() -> None
             own.append(fit.optimiser.snapshot().means - before)
         shifts.append(own)
     rate = fit.optimiser.means_rate
-    expected = wander(gaussians, 1e4 * rate, torch.Generator().manual_seed(3))
+    expected = wander(gaussians, McmcSettings(noise=1e4), rate, torch.Generator().manual_seed(3))
     assert torch.allclose(shifts[0][0], expected, atol=1e-6)
     assert torch.allclose(shifts[1][0], 2 * shifts[0][0], atol=2e-6)
     assert shifts[0][0].abs().max() > 1e-4
@@ -250,32 +266,33 @@ def test_mcmc_shakes_with_the_rate_of_the_means_and_anew_in_every_step() -> None
 
 def test_samples_of_a_gaussian_are_distributed_as_it_is() -> None:
     one = _gaussians([0.5])[torch.zeros(4000, dtype=torch.long)]
-    parts = samples(one, torch.Generator().manual_seed(0))
+    parts = samples(one, 1.6, torch.Generator().manual_seed(0))
     axes = quaternion_to_matrix(one.quats[:1])[0]
     local = (parts.means - one.means[0]) @ axes
     assert torch.allclose(local.std(dim=0), one.scales[0], rtol=0.03)
-    assert torch.allclose(parts.scales[0] * SHRINK, one.scales[0])
+    assert torch.allclose(parts.scales[0] * 1.6, one.scales[0])
 
 
-@pytest.mark.parametrize("name", list(STRATEGIES))
+@pytest.mark.parametrize("name", DENSIFICATIONS.names())
 def test_every_strategy_improves_a_view_never_looked_at_within_its_cap_and_repeats_itself(name: str) -> None:
     settings = FirstFrameSettings(
         steps=60,
         points=PointSettings(count=800),
-        densify=DensifySettings(strategy=name, every=20, cap=1200, default_gradient=1e-5),  # type: ignore[arg-type]
+        densify=DensifySettings(strategy=name, every=20, cap=1200, gradient=GradientSettings(threshold=1e-5)),
     )
-    first, second = (list(fit_first_frame(quad_capture(forbid_held_out=True), 0, PortableRasterizer(), settings)) for _ in range(2))
-    start = next(p.gaussians for p in first if p.stage == "optimise")
-    scores = [held_out_psnr(quad_capture(), 0, PortableRasterizer(), g) or 0.0 for g in (start, first[-1].gaussians)]
+    capture = quad_capture(forbid_held_out=True)
+    first, second = (list(fit_first_frame(capture, 0, PortableRasterizer(), settings)) for _ in range(2))
+    start = gaussians_from_points(first_points(capture, capture.training_cameras, 0, settings.points), 1, settings.initialise)
+    scores = [held_out_psnr(quad_capture(), 0, PortableRasterizer(), g) or 0.0 for g in (start, _result(first))]
     assert scores[1] > scores[0] + 2
-    assert max(len(p.gaussians) for p in first) == 1200
-    for a, b in zip(first[-1].gaussians.tensors().values(), second[-1].gaussians.tensors().values(), strict=True):
+    assert max(len(event.gaussians) for event in first if isinstance(event, FitState)) == 1200
+    for a, b in zip(_result(first).tensors().values(), _result(second).tensors().values(), strict=True):
         assert torch.equal(a, b)
 
 
 def test_an_unknown_strategy_is_named() -> None:
-    with pytest.raises(InputError, match="no densification 'best'; choose one of error, mcmc, default"):
-        strategy(DensifySettings(strategy="best"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no densification named 'best'; choose one of error, mcmc, default"):
+        create_densification(DensifySettings(strategy="best"))
 
 
 def test_the_command_line_chooses_the_strategy_with_what_belongs_to_it() -> None:

@@ -10,20 +10,29 @@ import pytest
 import torch
 from quad_scene import quad_capture
 
+from trackersplat.events import Event, Stage, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.training.first_frame.densify import DensifySettings
-from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.densify.settings import DensifySettings
+from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.initialise import gaussians_from_points
 from trackersplat.training.first_frame.prune import seen_by, weighty, without_faint_bands
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.optimiser import TrainingViews
-from trackersplat.training.points.dense import PointSettings
-from trackersplat.training.progress import Progress
+from trackersplat.training.points.find import first_points
+from trackersplat.training.points.settings import PointSettings
 
 SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=1200), densify=DensifySettings(every=20, cap=1500), report_every=20)
 
 
-def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Progress]:
+def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Event]:
     return list(fit_first_frame(quad_capture(forbid_held_out), 0, PortableRasterizer(), settings))
+
+
+def _result(events: list[Event]) -> Gaussians:
+    assert isinstance(events[-1], FitDone)
+    return events[-1].gaussians
 
 
 def _same(one: Gaussians, two: Gaussians) -> bool:
@@ -31,31 +40,41 @@ def _same(one: Gaussians, two: Gaussians) -> bool:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> list[Progress]:
+def fitted() -> list[Event]:
     return _fit(SETTINGS)
 
 
-def test_the_records_tell_the_stages_then_the_steps_and_end_with_the_result(fitted: list[Progress]) -> None:
-    stages = [p.stage for p in fitted if p.stage]
+def test_the_events_tell_the_stages_then_the_steps_and_end_with_the_result(fitted: list[Event]) -> None:
+    stages = [event.name for event in fitted if isinstance(event, Stage)]
     assert stages[0] == "points"
     assert stages[-1] == "optimise"
-    steps = [p for p in fitted if not p.stage]
-    assert [p.step for p in steps] == [20, 40, 60]
-    assert all(p.steps == 60 and math.isfinite(p.loss) and p.psnr is None for p in steps)
+    steps = [event for event in fitted if isinstance(event, StepDone)]
+    assert [event.step for event in steps] == [20, 40, 60]
+    assert all(event.steps == 60 and math.isfinite(event.loss) and event.psnr is None for event in steps)
+    after = fitted[fitted.index(steps[0]) :]
+    assert [type(event) for event in after if not isinstance(event, Stage)] == [StepDone, FitState, StepDone, FitState, StepDone, FitDone]
+    states = [event for event in fitted if isinstance(event, FitState)]
+    assert [(event.step, len(event.gaussians)) for event in states] == [(event.step, event.gaussians) for event in steps[:-1]]
+    assert steps[-1].gaussians == len(_result(fitted))
+    assert isinstance(fitted[-1], FitDone)
+    assert fitted[-1].replaced.shape == (0,)
 
 
-def test_the_picture_from_a_view_never_looked_at_gets_better(fitted: list[Progress]) -> None:
-    scores = [held_out_psnr(quad_capture(), 0, PortableRasterizer(), p.gaussians) or 0.0 for p in fitted if p.stage != "points"]
-    assert scores[-1] > scores[0] + 3
+def test_the_picture_from_a_view_never_looked_at_gets_better(fitted: list[Event]) -> None:
+    capture = quad_capture(forbid_held_out=True)
+    points = first_points(capture, capture.training_cameras, 0, SETTINGS.points)
+    start = gaussians_from_points(points, SETTINGS.sh_degree, SETTINGS.initialise)
+    before, after = (held_out_psnr(quad_capture(), 0, PortableRasterizer(), gaussians) or 0.0 for gaussians in (start, _result(fitted)))
+    assert after > before + 3
 
 
-def test_the_cap_is_respected_and_reached(fitted: list[Progress]) -> None:
-    assert max(len(p.gaussians) for p in fitted) <= 1500
-    assert len(_fit(replace(SETTINGS, prune=0.0))[-1].gaussians) == 1500
+def test_the_cap_is_respected_and_reached(fitted: list[Event]) -> None:
+    assert max(event.gaussians for event in fitted if isinstance(event, StepDone)) <= 1500
+    assert len(_result(_fit(replace(SETTINGS, prune=0.0)))) == 1500
 
 
 def test_what_hardly_shows_in_the_training_views_is_left_out_at_the_very_end() -> None:
-    whole, kept = (_fit(replace(SETTINGS, prune=prune, cull_sh=0.0))[-1].gaussians for prune in (0.0, 1e-4))
+    whole, kept = (_result(_fit(replace(SETTINGS, prune=prune, cull_sh=0.0))) for prune in (0.0, 1e-4))
     views = TrainingViews(quad_capture(), 0, torch.device("cpu"), 0)
     assert len(kept) < len(whole)
     assert _same(kept, whole[weighty(seen_by(whole, views, PortableRasterizer()).weights, 1e-4)])
@@ -65,7 +84,7 @@ def test_what_hardly_shows_in_the_training_views_is_left_out_at_the_very_end() -
 def test_colours_that_hardly_vary_over_the_training_views_lose_their_bands_whatever_the_result_is(change: dict[str, Any]) -> None:
     """The state that ends the steps, their mean, or the one that a validation camera liked best."""
     fast = replace(SETTINGS, rates=replace(SETTINGS.rates, sh_rest=2e-2), **change)
-    whole, culled = (_fit(replace(fast, prune=prune, cull_sh=cull))[-1].gaussians for prune, cull in ((0.0, 0.0), (fast.prune, 0.02)))
+    whole, culled = (_result(_fit(replace(fast, prune=prune, cull_sh=cull))) for prune, cull in ((0.0, 0.0), (fast.prune, 0.02)))
     capture = quad_capture()
     if fast.validate is not None:
         capture = replace(capture, held_out=("cam1", "cam3"))
@@ -75,19 +94,21 @@ def test_colours_that_hardly_vary_over_the_training_views_lose_their_bands_whate
     assert 0.05 < culled.sh[:, 1:].any(dim=2).any(dim=1).float().mean() < 0.95
 
 
-def test_the_same_seed_gives_the_same_bits_and_measuring_changes_none_of_them(fitted: list[Progress]) -> None:
-    assert _same(fitted[-1].gaussians, _fit(SETTINGS)[-1].gaussians)
+def test_the_same_seed_gives_the_same_bits_and_measuring_changes_none_of_them(fitted: list[Event]) -> None:
+    assert _same(_result(fitted), _result(_fit(SETTINGS)))
     measured = _fit(replace(SETTINGS, measure_every=30), forbid_held_out=False)
-    assert [p.step for p in measured if p.psnr is not None] == [30, 60]
-    assert _same(fitted[-1].gaussians, measured[-1].gaussians)
+    assert [event.step for event in measured if isinstance(event, StepDone) and event.psnr is not None] == [30, 60]
+    assert _same(_result(fitted), _result(measured))
 
 
-def test_another_seed_gives_another_result(fitted: list[Progress]) -> None:
-    assert not _same(fitted[-1].gaussians, _fit(replace(SETTINGS, seed=1))[-1].gaussians)
+def test_another_seed_gives_another_result(fitted: list[Event]) -> None:
+    assert not _same(_result(fitted), _result(_fit(replace(SETTINGS, seed=1))))
 
 
 def test_closing_the_iterator_stops_the_fit_at_once() -> None:
-    progress = fit_first_frame(quad_capture(), 0, PortableRasterizer(), SETTINGS)
-    assert next(iter(progress)).stage == "points"
-    progress.close()  # type: ignore[attr-defined]
-    assert list(progress) == []
+    events = fit_first_frame(quad_capture(), 0, PortableRasterizer(), SETTINGS)
+    first = next(iter(events))
+    assert isinstance(first, Stage)
+    assert first.name == "points"
+    events.close()  # type: ignore[attr-defined]
+    assert list(events) == []

@@ -8,8 +8,9 @@ import numpy as np
 from quad_scene import quad_capture
 
 from trackersplat.captures.capture import PointCloud
-from trackersplat.training.points.dense import PointSettings, first_points
-from trackersplat.training.points.gaps import LARGEST_SHARE, fill_gaps
+from trackersplat.training.points.find import first_points
+from trackersplat.training.points.gaps import fill_gaps
+from trackersplat.training.points.settings import GapSettings, PointSettings
 
 
 def _cloud(xyz: np.ndarray, grey: int) -> PointCloud:
@@ -21,15 +22,15 @@ GRID = np.stack(np.meshgrid(np.arange(10.0), np.arange(10.0), [0.0], indexing="i
 
 def test_features_nearer_than_the_points_are_apart_are_dropped_and_others_added() -> None:
     features = _cloud(np.array([[2.5, 2.5, 0.0], [3, 3, 0.9], [3, 3, 1.1], [20, 20, 20]]), 7)
-    filled = fill_gaps(_cloud(GRID, 200), features, seed=0)
+    filled = fill_gaps(_cloud(GRID, 200), features, GapSettings(), seed=0)
     np.testing.assert_array_equal(filled.xyz, np.concatenate([GRID, [[3, 3, 1.1], [20, 20, 20]]]).astype(np.float32))
     np.testing.assert_array_equal(filled.rgb[-3:, 0], [200, 7, 7])
 
 
 def test_features_in_great_number_are_thinned_alike_for_one_seed() -> None:
     features = _cloud(np.random.default_rng(0).uniform(20, 30, (500, 3)), 7)
-    one, two, other = (fill_gaps(_cloud(GRID, 200), features, seed) for seed in (3, 3, 4))
-    assert len(one.xyz) == 100 + int(LARGEST_SHARE * 100)
+    one, two, other = (fill_gaps(_cloud(GRID, 200), features, GapSettings(largest_share=0.4), seed) for seed in (3, 3, 4))
+    assert len(one.xyz) == 140
     np.testing.assert_array_equal(one.xyz, two.xyz)
     assert not np.array_equal(one.xyz, other.xyz)
 

@@ -7,11 +7,13 @@ import pytest
 from quad_scene import look_at
 
 from trackersplat.geometry.projection import common_focus
-from trackersplat.training.points.ground import Plane, agreement, find_ground
+from trackersplat.training.points.ground import Plane, PlaneScene, agreement, find_ground
 from trackersplat.training.points.resample_on_plane import OUTSIDE, _places
+from trackersplat.training.points.settings import GroundSettings
 from trackersplat.training.points.sweep import View
 
 UP, OFFSET = np.array([0.0, -1.0, 0.0]), -0.5  # a floor 0.5 below the cameras' focus, 1.5 below the cameras (y points down)
+SETTINGS = GroundSettings()
 PLACES = [(-2.4, -1.0, 0.8), (0.2, -1.1, 0.0), (2.3, -0.9, 1.0)]
 
 
@@ -35,6 +37,10 @@ def _focus(views: list[View]) -> np.ndarray:
     return focus
 
 
+def _scene(views: list[View], focus: np.ndarray) -> PlaneScene:
+    return PlaneScene(views, [view.gray for view in views], focus, 3.0, SETTINGS)
+
+
 def test_rays_meet_a_plane_where_they_should() -> None:
     plane = Plane(np.array([0.0, 0.0, 1.0]), 0.5)
     rays = np.array([(0.0, 0.0, -1.0), (1.0, 0.0, -0.5), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)])
@@ -54,7 +60,7 @@ def test_pictures_are_taken_from_where_the_camera_sees_the_points() -> None:
 
 def test_the_floor_is_found_by_cameras_that_see_it_from_far_apart() -> None:
     views = _floor_views()
-    ground = find_ground(views, [None] * 3, _focus(views))
+    ground = find_ground(views, [None] * 3, _focus(views), SETTINGS)
     assert ground is not None
     assert np.degrees(np.arccos(ground.normal @ UP)) < 1.0
     assert ground.offset == pytest.approx(OFFSET, abs=0.03)
@@ -63,27 +69,27 @@ def test_the_floor_is_found_by_cameras_that_see_it_from_far_apart() -> None:
 def test_pictures_of_nothing_in_common_have_no_ground() -> None:
     random = np.random.default_rng(0)
     views = [View(v.camera, random.uniform(0, 255, v.gray.shape).astype(np.float32)) for v in _floor_views()]
-    assert find_ground(views, [None] * 3, _focus(views)) is None
+    assert find_ground(views, [None] * 3, _focus(views), SETTINGS) is None
 
 
 def test_the_agreement_is_the_sum_over_all_pairs_of_views() -> None:
     views = _floor_views()
-    focus, grays = _focus(views), [view.gray for view in views]
+    focus = _focus(views)
 
     def of(*chosen: int) -> float:
-        return agreement([views[i] for i in chosen], [grays[i] for i in chosen], UP, OFFSET, focus, 3.0)
+        return agreement(_scene([views[i] for i in chosen], focus), UP, OFFSET)
 
     assert of(0, 1, 2) == pytest.approx(of(0, 1) + of(0, 2) + of(1, 2), rel=1e-4)
     assert of(0, 1) > 0.05
     assert of(0) == 0.0
-    raised = agreement(views, grays, UP, OFFSET + 0.3, focus, 3.0)
+    raised = agreement(_scene(views, focus), UP, OFFSET + 0.3)
     assert raised < 0.5 * of(0, 1, 2)
 
 
-def test_what_is_hidden_has_no_say() -> None:
+def test_hidden_pixels_do_not_count() -> None:
     views = _floor_views()
     focus = _focus(views)
     spoilt = [*views[:2], View(views[2].camera, np.random.default_rng(1).uniform(0, 255, views[2].gray.shape).astype(np.float32))]
-    found = find_ground(spoilt, [None, None, np.ones(views[2].gray.shape, dtype=bool)], focus)
+    found = find_ground(spoilt, [None, None, np.ones(views[2].gray.shape, dtype=bool)], focus, SETTINGS)
     assert found is not None
     assert np.degrees(np.arccos(found.normal @ UP)) < 2.0

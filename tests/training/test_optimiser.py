@@ -11,14 +11,14 @@ from quad_scene import quad_capture
 
 from trackersplat.captures.capture import PointCloud
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.training.first_frame.initialise import gaussians_from_points
+from trackersplat.training.first_frame.initialise import InitialiseSettings, gaussians_from_points
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, scene_extent
 
 
 def _gaussians(n: int = 8) -> Gaussians:
     random = np.random.default_rng(0)
     cloud = PointCloud(random.random((n, 3)).astype(np.float32), random.integers(0, 256, (n, 3)).astype(np.uint8))
-    return gaussians_from_points(cloud, 1)
+    return gaussians_from_points(cloud, 1, InitialiseSettings())
 
 
 def _loss(gaussians: Gaussians) -> torch.Tensor:

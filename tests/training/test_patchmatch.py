@@ -11,12 +11,15 @@ from quad_scene import CastFrames, cast, look_at, quad_capture
 
 from trackersplat.captures.capture import Capture
 from trackersplat.geometry.projection import common_focus
-from trackersplat.training.first_frame.fit import FEW_VIEWS_OPACITY, FirstFrameSettings
 from trackersplat.training.first_frame.regularise import Regularisation
-from trackersplat.training.points.dense import PointSettings, first_points
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.points.find import first_points
 from trackersplat.training.points.patchmatch import patchmatch
+from trackersplat.training.points.settings import FarApartSettings, PatchMatchSettings, PointSettings, SweepSettings
 from trackersplat.training.points.sweep import View, sweep
 from trackersplat.training.points.views import far_apart, unproject
+
+PATCHES, FEW = PatchMatchSettings(), FarApartSettings()
 
 
 def _wide_capture() -> Capture:
@@ -48,7 +51,7 @@ def _floor_view(name: str, x: float) -> tuple[View, np.ndarray]:
 
 def test_slanted_patches_find_the_floor_that_planes_facing_the_camera_miss() -> None:
     (left, truth), (right, _) = _floor_view("left", -1.0), _floor_view("right", 1.0)
-    found, facing = patchmatch(left, [right], 1.5, 12.0, seed=0), sweep(left, [right], 1.5, 12.0)
+    found, facing = patchmatch(left, [right], 1.5, 12.0, PATCHES, seed=0), sweep(left, [right], 1.5, 12.0, SweepSettings())
     uv, _ = right.camera.project(_unprojected(left, np.minimum(truth, 50.0)))
     both = (truth < 7) & ((uv > 6) & (uv < (154, 114))).all(axis=1).reshape(truth.shape)
     assert both.sum() > 4000
@@ -61,7 +64,7 @@ def test_slanted_patches_find_the_floor_that_planes_facing_the_camera_miss() -> 
 def test_a_low_mismatch_is_to_be_believed() -> None:
     views = _views(_wide_capture())
     truth = cast(views[0].camera)[1]
-    found = patchmatch(views[0], [views[1]], 1.5, 7.0, seed=0)
+    found = patchmatch(views[0], [views[1]], 1.5, 7.0, PATCHES, seed=0)
     both = _in_sight(views[1], views[0], truth)
     assert _good(found.depth[both], truth[both]) > 0.8
     believed = both & (found.mismatch < 0.05)
@@ -85,16 +88,16 @@ def _in_sight(other: View, reference: View, truth: np.ndarray) -> np.ndarray:
 
 def test_the_same_seed_finds_the_same_depths() -> None:
     views = [View(v.camera.resized(48, 36), cv2.resize(v.gray, (48, 36), interpolation=cv2.INTER_AREA)) for v in _views(_wide_capture())]
-    one, two, three = (patchmatch(views[1], [views[0], views[2]], 1.5, 7.0, seed) for seed in (3, 3, 4))
+    one, two, three = (patchmatch(views[1], [views[0], views[2]], 1.5, 7.0, PATCHES, seed) for seed in (3, 3, 4))
     assert np.array_equal(one.depth, two.depth)
     assert not np.array_equal(one.depth, three.depth)
 
 
 def test_only_few_cameras_whose_neighbours_see_things_differently_are_far_apart() -> None:
-    assert far_apart(_wide_capture().cameras)
-    assert not far_apart(quad_capture().cameras[:4])  # close together
-    assert not far_apart(dome_capture().cameras)  # many
-    assert not far_apart(_wide_capture().cameras[:1])
+    assert far_apart(_wide_capture().cameras, FEW)
+    assert not far_apart(quad_capture().cameras[:4], FEW)  # close together
+    assert not far_apart(dome_capture().cameras, FEW)  # many
+    assert not far_apart(_wide_capture().cameras[:1], FEW)
 
 
 def test_points_of_far_apart_cameras_lie_on_the_surfaces_or_far_behind_them() -> None:
@@ -120,7 +123,7 @@ def test_points_of_far_apart_cameras_lie_on_the_surfaces_or_far_behind_them() ->
 
 def test_few_views_far_apart_get_plain_colours_and_a_price_for_opacity() -> None:
     settings = FirstFrameSettings().for_views(_wide_capture().cameras)
-    assert (settings.sh_degree, settings.regularisation.opacity) == (0, FEW_VIEWS_OPACITY)
+    assert (settings.sh_degree, settings.regularisation.opacity) == (0, FirstFrameSettings().few_views_opacity)
     assert FirstFrameSettings().for_views(quad_capture().cameras) == FirstFrameSettings()
     stronger = replace(FirstFrameSettings(), regularisation=Regularisation(opacity=0.5))
     assert stronger.for_views(_wide_capture().cameras).regularisation.opacity == 0.5

@@ -13,18 +13,22 @@ from quad_scene import CastFrames, quad_capture
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
+from trackersplat.events import Stage, StepDone
 from trackersplat.jobs.reconstruct import reconstruct
 from trackersplat.pipelines.measure import compare_with_camera
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.store.run import Run
-from trackersplat.training.first_frame.densify import DensifySettings
-from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.densify.settings import DensifySettings
+from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.fit import FitDone
 from trackersplat.training.optimiser import LearningRates, TrainingViews
 from trackersplat.training.photometric import AffineFit, ColourAffines, PhotometricSettings, transform
-from trackersplat.training.points.dense import PointSettings
-from trackersplat.training.progress import Progress
-from trackersplat.training.refine.refine import RefineSettings, refine_frame
+from trackersplat.training.points.settings import PointSettings
+from trackersplat.training.refine.adam import refine
+from trackersplat.training.refine.settings import RefineSettings
+from trackersplat.training.refine.task import RefineTask
 
 # Few steps, so the means go as far as they do in every other optimisation.
 SETTINGS = FirstFrameSettings(
@@ -54,13 +58,15 @@ def random_maps(count: int) -> torch.Tensor:
     return torch.eye(3, 4) + maps - maps.mean(dim=0)
 
 
-def last_of(capture: Capture, mode: str) -> Progress:
+def last_of(capture: Capture, mode: str) -> FitDone:
     settings = replace(SETTINGS, photometric=PhotometricSettings(mode=mode, rate=5e-3))  # type: ignore[arg-type]
-    return list(fit_first_frame(capture, 0, PortableRasterizer(), settings))[-1]
+    *_, last = fit_first_frame(capture, 0, PortableRasterizer(), settings)
+    assert isinstance(last, FitDone)
+    return last
 
 
 @pytest.fixture(scope="module")
-def corrected() -> Progress:
+def corrected() -> FitDone:
     return last_of(gain_capture((3,)), "auto")
 
 
@@ -96,7 +102,7 @@ def test_disagreement_is_the_change_of_the_images_in_grey_levels() -> None:
     assert fit.disagreement() == pytest.approx(3.0, rel=1e-5)
 
 
-def test_cameras_of_different_exposure_are_matched_and_the_held_out_one_gains(corrected: Progress) -> None:
+def test_cameras_of_different_exposure_are_matched_and_the_held_out_one_gains(corrected: FitDone) -> None:
     found = dict(zip(corrected.colours.cameras, corrected.colours.matrices, strict=True))  # type: ignore[union-attr]
     assert list(found) == ["cam0", "cam1", "cam2", "cam4", "cam5", "cam6"]
     mean = np.mean(np.delete(GAINS, 3))
@@ -112,18 +118,22 @@ def test_cameras_of_different_exposure_are_matched_and_the_held_out_one_gains(co
 
 
 def test_cameras_that_agree_are_left_as_they_are() -> None:
-    records = list(fit_first_frame(quad_capture(forbid_held_out=True), 0, PortableRasterizer(), SETTINGS))
-    assert records[-1].colours is None
-    assert any("left as they are" in record.detail for record in records)
+    *events, last = fit_first_frame(quad_capture(forbid_held_out=True), 0, PortableRasterizer(), SETTINGS)
+    assert isinstance(last, FitDone)
+    assert last.colours is None
+    assert any("left as they are" in event.detail for event in events if isinstance(event, Stage))
 
 
-def test_a_moved_frame_is_refined_with_the_maps_as_they_are(corrected: Progress) -> None:
+def test_a_moved_frame_is_refined_with_the_maps_as_they_are(corrected: FitDone) -> None:
     capture, g = gain_capture(), corrected.gaussians
     moving = torch.zeros(len(g), dtype=torch.bool)
     loss = {}
     for name, colours in (("with", corrected.colours), ("without", None)):
-        steps = list(refine_frame(g, moving, capture, 0, PortableRasterizer(), RefineSettings(steps=6, report_every=6), colours))
-        loss[name] = steps[-1].loss
+        step, last = refine(RefineTask(g, moving, capture, 0, PortableRasterizer(), colours, RefineSettings(steps=6, report_every=6)))
+        assert isinstance(step, StepDone)
+        assert isinstance(last, FitDone)
+        assert last.colours is colours
+        loss[name] = step.loss
     assert loss["with"] < 0.9 * loss["without"]
 
 

@@ -13,14 +13,17 @@ from quad_scene import CARD, CARD_HALF, WALL, cast, quad_capture
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
+from trackersplat.events import Stage
 from trackersplat.training.points import sweep_torch
-from trackersplat.training.points.dense import PointSettings, first_points, sweep_points
+from trackersplat.training.points.find import find_points, first_points
 from trackersplat.training.points.fusion import fuse
 from trackersplat.training.points.semiglobal import aggregate, best_plane
+from trackersplat.training.points.settings import DepthRangeSettings, FusionSettings, NeighbourSettings, PointSettings, SweepSettings
 from trackersplat.training.points.sweep import View, homography, sweep
+from trackersplat.training.points.task import PointsFound, PointTask
 from trackersplat.training.points.views import depth_range, neighbours, unproject
 
-SETTINGS = PointSettings(count=4000)
+SETTINGS, SWEEP, FUSION = PointSettings(count=4000), SweepSettings(), FusionSettings()
 
 
 def _view(camera: Camera) -> tuple[View, np.ndarray]:
@@ -48,8 +51,8 @@ def test_the_homography_takes_a_pixel_of_a_plane_to_where_the_other_camera_sees_
 def test_a_sweep_measures_a_slanted_wall_and_a_card_in_front_of_it() -> None:
     cameras = list(quad_capture(width=160, height=120).cameras)
     views = [_view(camera) for camera in cameras]
-    others = [views[i][0] for i in neighbours(cameras, 2, 2.0, 6.0)]
-    found = sweep(views[2][0], others, 2.0, 6.0)
+    others = [views[i][0] for i in neighbours(cameras, 2, 2.0, 6.0, NeighbourSettings())]
+    found = sweep(views[2][0], others, 2.0, 6.0, SWEEP)
     error = np.abs(found.depth - views[2][1]) / views[2][1]
     assert np.median(error) < 0.002
     assert (error < 0.01).mean() > 0.9
@@ -60,7 +63,7 @@ def test_semi_global_aggregation_gives_a_pixel_without_evidence_its_neighbours_p
     cost[:, :, 6] = 20
     cost[2, 3] = 50  # says nothing
     plane, matching = np.empty((5, 7), dtype=np.float32), np.empty((5, 7), dtype=np.float32)
-    best_plane(aggregate(cost, np.zeros((5, 7), dtype=np.float32), 8, 60), cost, plane, matching)
+    best_plane(aggregate(cost, np.zeros((5, 7), dtype=np.float32), 8, 60, 16.0), cost, plane, matching)
     assert np.allclose(plane, 6.0)
     assert matching[2, 3] == 50
     assert matching[0, 0] == 20
@@ -70,7 +73,7 @@ def test_semi_global_aggregation_of_one_row_is_the_exact_minimum_over_all_paths(
     random = np.random.default_rng(0)
     cost = random.integers(0, 200, size=(1, 5, 4)).astype(np.uint8)
     step, jump = 10, 35
-    total = aggregate(cost, np.zeros((1, 5), dtype=np.float32), step, jump).astype(np.int64)
+    total = aggregate(cost, np.zeros((1, 5), dtype=np.float32), step, jump, 16.0).astype(np.int64)
 
     def cheapest(columns: list[int]) -> np.ndarray:
         """Per plane of the last column, the best path to it, less the best of the column before, as the recursion keeps it small."""
@@ -92,9 +95,9 @@ def test_paths_of_many_views_together_are_those_of_one_after_the_other() -> None
     image = rng.uniform(0, 255, (2, 9, 13)).astype(np.float32)
     padded = torch.full((2, 9, 13, 30), sweep_torch._BEYOND, dtype=torch.int16)  # planes that these views do not have
     padded[..., :24] = torch.from_numpy(cost)
-    together = sweep_torch.aggregate(padded, torch.from_numpy(image), 24, 240)[..., :24]
+    together = sweep_torch.aggregate(padded, torch.from_numpy(image), 24, 240, 16.0)[..., :24]
     for view in range(2):
-        np.testing.assert_array_equal(together[view].numpy(), aggregate(cost[view], image[view], 24, 240))
+        np.testing.assert_array_equal(together[view].numpy(), aggregate(cost[view], image[view], 24, 240, 16.0))
 
 
 _CUDA = pytest.param("cuda", marks=(pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")))
@@ -114,7 +117,7 @@ def test_views_that_do_not_fit_into_memory_together_are_swept_one_by_one(monkeyp
     maps = []
     for free in (None, 1):
         monkeypatch.setattr(sweep_torch, "free_memory", lambda _, free=free: free)
-        maps.append(list(sweep_torch.depth_maps(jobs, torch.device("cpu"))))
+        maps.append(list(sweep_torch.depth_maps(jobs, torch.device("cpu"), SWEEP)))
     assert together == [3, 1, 1, 1]
     for one, other in zip(*maps, strict=True):
         np.testing.assert_array_equal(one.depth, other.depth)
@@ -124,8 +127,8 @@ def test_views_that_do_not_fit_into_memory_together_are_swept_one_by_one(monkeyp
 def test_a_sweep_in_torch_finds_the_same_depths(device: str) -> None:
     views = [_view(camera)[0] for camera in quad_capture(width=160, height=120).cameras]
     jobs = [sweep_torch.Sweep(views[0], views[1:4], 1.5, 6.0), sweep_torch.Sweep(views[2], [views[1], views[3]], 2.0, 9.0)]
-    for job, got in zip(jobs, sweep_torch.depth_maps(jobs, torch.device(device)), strict=True):
-        expected = sweep(job.reference, list(job.others), job.near, job.far)
+    for job, got in zip(jobs, sweep_torch.depth_maps(jobs, torch.device(device), SWEEP), strict=True):
+        expected = sweep(job.reference, list(job.others), job.near, job.far, SWEEP)
         off = np.abs(1 / got.depth - 1 / expected.depth)
         step = (1 / job.near - 1 / job.far) / 24
         assert np.mean(off < 0.1 * step) > 0.97  # rounding decides where nothing matches
@@ -149,7 +152,7 @@ def test_fused_points_are_those_that_enough_views_agree_on_and_each_only_once() 
 def test_a_surface_only_two_views_agree_on_is_not_fused() -> None:
     cameras = list(quad_capture().cameras[:3])
     depths = [cast(camera)[1] for camera in cameras]
-    assert len(fuse(cameras, [*depths[:2], np.zeros_like(depths[2])]).xyz) == 0
+    assert len(fuse(cameras, [*depths[:2], np.zeros_like(depths[2])], FUSION.tolerance, FUSION.agreeing).xyz) == 0
 
 
 def test_two_cameras_confirm_each_other() -> None:
@@ -197,8 +200,12 @@ def test_the_capture_s_points_are_of_frame_0_and_serve_no_other_frame() -> None:
 
 def test_the_search_for_points_says_what_it_does_view_by_view() -> None:
     capture = quad_capture()
-    said = list(sweep_points(capture, capture.training_cameras, 0, SETTINGS))
-    assert sum(message.startswith("depth of view") for message in said) == 6
+    *stages, last = find_points(PointTask.of(capture, capture.training_cameras, 0, SETTINGS))
+    assert isinstance(last, PointsFound)
+    assert all(isinstance(stage, Stage) and (stage.frame, stage.name) == (0, "points") for stage in stages)
+    said = [stage.detail for stage in stages if isinstance(stage, Stage)]
+    assert sum(detail.startswith("depth of view") for detail in said) == 6
+    assert said[-1] == f"{len(last.points.xyz):,} points from 6 views"
 
 
 def test_one_camera_is_not_enough() -> None:
@@ -214,6 +221,6 @@ def test_the_depth_range_contains_the_scene_whatever_it_is_taken_from() -> None:
     xyz = unproject(camera, np.random.default_rng(0).uniform((0, 0), (80, 60), (200, 2)), np.random.default_rng(1).uniform(2.3, 4.5, 200))
     with_points = replace(without, points=PointCloud(xyz.astype(np.float32), np.zeros((200, 3), dtype=np.uint8)))
     for capture in (with_bounds, without, with_points):
-        near, far = depth_range(capture, list(capture.training_cameras), 1)
+        near, far = depth_range(capture, list(capture.training_cameras), 1, DepthRangeSettings())
         assert 0 < near < depth.min()
         assert far > depth.max()

@@ -11,8 +11,9 @@ from quad_scene import quad_capture
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.training.first_frame.fit import FirstFrameSettings, _cleared
+from trackersplat.training.first_frame.fit import _cleared
 from trackersplat.training.first_frame.prune import Seen, giants, seen_by, weighty, without_faint_bands
+from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.optimiser import TrainingViews
 
 RASTERIZER = PortableRasterizer()

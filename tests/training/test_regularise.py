@@ -11,19 +11,22 @@ from quad_scene import cast, quad_capture
 
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
+from trackersplat.events import Event, Stage, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.rasterizer import Rendering
 from trackersplat.training.averaging import MovingAverage
-from trackersplat.training.first_frame.capacity import MEMORY_SHARE, bytes_needed, free_memory, most_gaussians
-from trackersplat.training.first_frame.densify import DensifySettings
-from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame
-from trackersplat.training.first_frame.initialise import gaussians_from_points
+from trackersplat.training.first_frame.capacity import MEMORY_SHARE, bytes_needed, most_gaussians
+from trackersplat.training.first_frame.densify.settings import DensifySettings
+from trackersplat.training.first_frame.fit import fit_first_frame
+from trackersplat.training.first_frame.initialise import InitialiseSettings, gaussians_from_points
 from trackersplat.training.first_frame.regularise import Penalties, RandomBackground, Regularisation, depth_error, seen_depths
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.fit import FitDone, FitState
+from trackersplat.training.memory import free_memory
 from trackersplat.training.optimiser import TrainingViews
-from trackersplat.training.points.dense import PointSettings
+from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.points.views import unproject
-from trackersplat.training.progress import Progress
 
 SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=800), densify=DensifySettings(every=20, cap=1000))
 
@@ -65,7 +68,7 @@ def test_every_term_has_a_gradient_that_lowers_it() -> None:
     camera = quad_capture().cameras[0]
     for regularisation in (Regularisation(opacity=1.0), Regularisation(scale=1.0), Regularisation(depth=1.0)):
         points = _wall_points()
-        start = gaussians_from_points(points, 0)
+        start = gaussians_from_points(points, 0, InitialiseSettings())
         start = replace(start, means=start.means * 1.03)
         parameters = {name: tensor.clone().requires_grad_() for name, tensor in start.tensors().items()}
         gaussians, penalties = Gaussians(**parameters), Penalties(regularisation, 1.0, points, [camera], torch.device("cpu"))
@@ -81,7 +84,7 @@ def test_every_term_has_a_gradient_that_lowers_it() -> None:
 
 def test_depths_of_first_points_are_those_of_the_surfaces_that_a_camera_sees() -> None:
     capture = quad_capture()
-    for camera, (pixels, depths) in zip(capture.cameras, seen_depths(_wall_points(), capture.cameras, torch.device("cpu")), strict=True):
+    for camera, (pixels, depths) in zip(capture.cameras, seen_depths(_wall_points(), capture.cameras, torch.device("cpu"), 8), strict=True):
         _, truth = cast(camera)
         assert len(pixels) > 400
         # a point lies anywhere in its pixel, so edges of the card and the slope of the wall make small differences
@@ -102,7 +105,7 @@ def test_a_random_background_makes_the_dark_opaque() -> None:
     """The scene fills every image; with a black background its dark parts may stay transparent, with a changing one nothing may."""
     alpha = []
     for changing in (False, True):
-        gaussians = _fit(replace(SETTINGS, steps=150, regularisation=Regularisation(random_background=changing)))[-1].gaussians
+        gaussians = _result(_fit(replace(SETTINGS, steps=150, regularisation=Regularisation(random_background=changing))))
         views = TrainingViews(quad_capture(forbid_held_out=True), 0, torch.device("cpu"), 0)
         alpha.append(np.mean([float(PortableRasterizer().render(gaussians, [camera]).alpha.mean()) for camera in views.cameras]))
     assert alpha[1] > alpha[0] + 0.01
@@ -144,9 +147,9 @@ def test_the_average_is_the_mean_of_the_states_of_one_number_of_gaussians() -> N
 
 def test_the_result_is_the_mean_over_the_last_part_of_the_steps() -> None:
     settings = replace(SETTINGS, steps=20, report_every=1, densify=replace(SETTINGS.densify, every=1000), prune=0.0)
-    states = [progress.gaussians.means for progress in _fit(settings) if not progress.stage]
+    states = [event.gaussians.means for event in _fit(settings) if isinstance(event, (FitState, FitDone))]
     assert len(states) == 20
-    averaged = _fit(replace(settings, average=0.25))[-1].gaussians.means
+    averaged = _result(_fit(replace(settings, average=0.25))).means
     assert torch.allclose(averaged, torch.stack(states[15:]).mean(dim=0), atol=1e-6)
     assert not torch.allclose(averaged, states[-1], atol=1e-5)
 
@@ -183,38 +186,43 @@ def test_bands_of_the_colours_join_one_after_the_other() -> None:
     settings = FirstFrameSettings(steps=100, sh_degree=2, sh_raise=0.25)
     assert [settings.degree(step) for step in (0, 24, 25, 49, 50, 99)] == [0, 0, 1, 1, 2, 2]
     assert replace(settings, sh_raise=0.0).degree(0) == 2
-    late = _fit(replace(SETTINGS, sh_raise=1.0, cull_sh=0.0))[-1].gaussians
+    late = _result(_fit(replace(SETTINGS, sh_raise=1.0, cull_sh=0.0)))
     assert late.sh_degree == 1
     assert not late.sh[:, 1:].any()
-    assert _fit(replace(SETTINGS, sh_raise=0.5, cull_sh=0.0))[-1].gaussians.sh[:, 1:].any()
+    assert _result(_fit(replace(SETTINGS, sh_raise=0.5, cull_sh=0.0))).sh[:, 1:].any()
 
 
-def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Progress]:
+def _result(events: list[Event]) -> Gaussians:
+    assert isinstance(events[-1], FitDone)
+    return events[-1].gaussians
+
+
+def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Event]:
     return list(fit_first_frame(quad_capture(forbid_held_out), 0, PortableRasterizer(), settings))
 
 
 def test_a_fit_with_every_switch_on_ends_as_it_should() -> None:
     every = Regularisation(opacity=0.01, scale=0.01, depth=0.01, random_background=True)
     settings = replace(SETTINGS, regularisation=every, average=0.2, prune=0.02, sh_raise=0.2)
-    one, two = _fit(settings)[-1], _fit(settings)[-1]
-    assert one.step == one.steps == 60
-    assert 500 < len(one.gaussians) < 1000
-    assert all(torch.equal(a, b) for a, b in zip(one.gaussians.tensors().values(), two.gaussians.tensors().values(), strict=True))
+    one, two = _result(_fit(settings)), _result(_fit(settings))
+    assert 500 < len(one) < 1000
+    assert all(torch.equal(a, b) for a, b in zip(one.tensors().values(), two.tensors().values(), strict=True))
 
 
 def test_the_validation_camera_stops_the_fit_and_is_not_fitted() -> None:
     """With a rate at which everything flies apart, the state after the first measurement is the best one."""
     wild = replace(SETTINGS, rates=replace(SETTINGS.rates, means=0.05, means_end=0.5), validate="cam1", validate_every=5, patience=2)
-    records = _fit(wild)
-    said = [p for p in records if "looks best after" in p.detail]
-    assert len(said) == 1
-    best = int(said[0].detail.split("after ")[1].split()[0])
-    assert said[0].step == best + 10 < 60
-    assert records[-1].step == records[-1].steps == 60
-    fixed = [p for p in _fit(replace(wild, patience=1000)) if not p.stage]
-    assert all(
-        torch.equal(a, b) for a, b in zip(records[-1].gaussians.tensors().values(), fixed[-1].gaussians.tensors().values(), strict=True)
-    )
+    events = _fit(replace(wild, report_every=1))
+    index, said = next((i, e) for i, e in enumerate(events) if isinstance(e, Stage) and "looks best after" in e.detail)
+    best = int(said.detail.split("after ")[1].split()[0])
+    stopped, end = events[index - 2], events[index + 1]
+    assert isinstance(stopped, StepDone)
+    assert isinstance(end, StepDone)
+    assert stopped.step == best + 9 < 60  # the step that decides has no event of its own
+    assert end.step == end.steps == 60
+    assert len(events) == index + 3
+    fixed = _result(_fit(replace(wild, patience=1000)))
+    assert all(torch.equal(a, b) for a, b in zip(_result(events).tensors().values(), fixed.tensors().values(), strict=True))
 
 
 def test_only_a_training_camera_can_validate() -> None:

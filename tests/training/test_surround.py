@@ -12,11 +12,12 @@ from quad_scene import quad_capture
 
 from trackersplat.captures.camera import Camera
 from trackersplat.training.points.colouring import median_colours, visible_from
-from trackersplat.training.points.dense import PointSettings, first_points
+from trackersplat.training.points.find import first_points
 from trackersplat.training.points.hull import hull_surface
 from trackersplat.training.points.rig import Rig, surrounding_rig
+from trackersplat.training.points.settings import HullSettings, PointSettings, RigSettings, ShellSettings
 from trackersplat.training.points.shell import Shell, find_shell, panorama, spread_directions
-from trackersplat.training.points.surround import floating, foreground_hull
+from trackersplat.training.points.surround import Pictures, floating, foreground_hull
 from trackersplat.training.points.sweep import View
 
 
@@ -28,7 +29,7 @@ def distance_to_room(points: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def rig() -> Rig:
-    found = surrounding_rig(cameras())
+    found = surrounding_rig(cameras(), RigSettings())
     assert found is not None
     return found
 
@@ -41,7 +42,7 @@ def shell(rig: Rig) -> Shell:
         for camera, (image, _) in zip(cameras(), pictures, strict=True)
     ]
     hidden = [cv2.dilate(ball.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0 for _, ball in pictures]
-    found = find_shell(views, hidden, rig)
+    found = find_shell(views, hidden, rig, ShellSettings())
     assert found is not None
     return found
 
@@ -49,10 +50,10 @@ def shell(rig: Rig) -> Shell:
 def test_a_dome_surrounds_its_scene_and_an_arc_of_cameras_does_not(rig: Rig) -> None:
     assert np.linalg.norm(rig.focus - CENTER) < 0.3
     assert rig.radius == pytest.approx(RADIUS, rel=0.1)
-    assert surrounding_rig(quad_capture().cameras) is None
-    assert surrounding_rig(cameras()[:5]) is None
+    assert surrounding_rig(quad_capture().cameras, RigSettings()) is None
+    assert surrounding_rig(cameras()[:5], RigSettings()) is None
     outwards = [replace(camera, world_to_camera=np.diag((-1.0, 1, -1, 1)) @ camera.world_to_camera) for camera in cameras()]
-    assert surrounding_rig(outwards) is None
+    assert surrounding_rig(outwards, RigSettings()) is None
 
 
 def test_the_shell_lies_on_wall_and_floor(shell: Shell) -> None:
@@ -82,7 +83,7 @@ def test_a_shell_of_constant_inverse_radius_is_a_sphere_around_its_centre() -> N
 
 def test_the_hull_of_a_ball_encloses_it_tightly(rig: Rig) -> None:
     views = cameras()
-    surface, width = hull_surface(views, [cast(camera)[1] for camera in views], rig)
+    surface, width = hull_surface(views, [cast(camera)[1] for camera in views], rig, HullSettings())
     distance = np.linalg.norm(surface - BALL, axis=1) - BALL_RADIUS
     assert len(surface) > 500
     assert distance.min() > -2 * width - 0.03  # about the width of a pixel
@@ -95,22 +96,22 @@ def test_one_mask_that_misses_the_object_does_not_carve_it_away(rig: Rig) -> Non
     views = cameras()
     masks = [cast(camera)[1] for camera in views]
     masks[4] = np.zeros_like(masks[4])
-    surface, _ = hull_surface(views, masks, rig)
+    surface, _ = hull_surface(views, masks, rig, HullSettings())
     assert np.linalg.norm(surface - BALL, axis=1).max() > BALL_RADIUS
 
 
 def test_no_foreground_gives_no_hull(rig: Rig) -> None:
     views = cameras()
     empty = [np.zeros((camera.height, camera.width), dtype=bool) for camera in views]
-    assert hull_surface(views, empty, rig)[0].shape == (0, 3)
+    assert hull_surface(views, empty, rig, HullSettings())[0].shape == (0, 3)
     images = [cast(camera)[0] for camera in views]
-    assert len(foreground_hull(views, images, empty, rig, 100, 0).xyz) == 0
-    assert len(foreground_hull(views, images, [None] * len(views), rig, 100, 0).xyz) == 0
+    for masks in (empty, [None] * len(views)):
+        assert len(foreground_hull(Pictures(views, images, masks), rig, 100, HullSettings(), 0).xyz) == 0
 
 
 def test_only_what_hangs_before_the_background_of_a_mask_floats() -> None:
     """A camera at the centre of a sphere of radius 3 that sees the foreground in the right half of its image."""
-    nodes = panorama().reshape(-1, 3)
+    nodes = panorama(160, 320).reshape(-1, 3)
     sphere = Shell(np.zeros(3), nodes, np.full(len(nodes), 1 / 3))
     camera = Camera("centre", 100, 80, np.array(((50.0, 0, 50), (0, 50, 40), (0, 0, 1))), np.eye(4))
     mask = np.zeros((80, 100), dtype=bool)
@@ -118,8 +119,13 @@ def test_only_what_hangs_before_the_background_of_a_mask_floats() -> None:
     left, right = np.array((-0.5, 0.0, 1.0)), np.array((0.5, 0.0, 1.0))
     length = np.linalg.norm(left)
     points = np.stack((1.5 * left / length, 1.5 * right / length, 2.95 * left / length, (0.0, 0.0, -1.5)))
-    assert floating(points, [camera], [mask], sphere).tolist() == [True, False, False, False]  # the last is behind the camera
-    assert not floating(points, [camera], [None], sphere).any()
+    assert floating(points, [camera], [mask], sphere, ShellSettings()).tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]  # the last is behind the camera
+    assert not floating(points, [camera], [None], sphere, ShellSettings()).any()
 
 
 def test_points_take_the_median_colour_of_the_views_that_may_colour_them() -> None:
@@ -139,7 +145,7 @@ def test_points_take_the_median_colour_of_the_views_that_may_colour_them() -> No
 def test_a_point_behind_another_is_not_visible() -> None:
     camera = Camera("one", 40, 40, np.array([[40.0, 0, 20], [0, 40, 20], [0, 0, 1]]), np.eye(4))
     points = np.array([[0.0, 0.0, 2.0], [0.01, 0.0, 4.0], [1.0, 0.0, 4.0], [0.0, 0.0, 2.1]])
-    np.testing.assert_array_equal(visible_from(points, 0.1, [camera]), [[True, False, True, True]])
+    np.testing.assert_array_equal(visible_from(points, 0.1, [camera], 8), [[True, False, True, True]])
 
 
 def test_first_points_of_a_dome_show_its_walls_and_what_is_in_it() -> None:

@@ -1,4 +1,4 @@
-"""The mean over the last steps: single views pull the Gaussians to and fro, their mean stands still."""
+"""The mean over the last steps, which varies less from view to view than any single state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def add(self, gaussians: Gaussians) -> None:
-        """Another number of Gaussians than before starts anew."""
+        """Counts one state; one of another number of Gaussians than before is the first of a new mean."""
         state = gaussians.detach()
         self._count = self._count + 1 if self._mean is not None and len(self._mean) == len(state) else 1
         if self._count == 1:

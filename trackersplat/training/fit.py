@@ -1,4 +1,4 @@
-"""What an optimisation says beside `events.Stage` and `events.StepDone`: its state on the way, and its result."""
+"""What an optimisation yields beside `events.Stage` and `events.StepDone`: its state on the way, and its result."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numba
@@ -13,10 +14,15 @@ from torch import Tensor
 from trackersplat.errors import ShapeError
 from trackersplat.metrics.image import C1, C2, SIGMA, WINDOW, blur
 
-SSIM_WEIGHT = 0.2
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What the photometric loss is made of."""
+
+    ssim_weight: float = 0.2  # of 1 - SSIM; the mean absolute difference has the rest
 
 
-def photometric_loss(images: Tensor, references: Tensor, ssim_weight: float = SSIM_WEIGHT) -> Tensor:
+def photometric_loss(images: Tensor, references: Tensor, settings: LossSettings) -> Tensor:
     """``(1 - w) mean|x - y| + w (1 - mean SSIM(x, y))``, a scalar, differentiable with respect to ``images``.
 
     Both (C, H, W, 3) float32 on one device; values are not clamped, so that a too bright pixel keeps its gradient. On the CPU the
@@ -27,6 +33,7 @@ def photometric_loss(images: Tensor, references: Tensor, ssim_weight: float = SS
     """
     if images.shape != references.shape or images.ndim != 4:
         raise ShapeError(f"The loss compares two (C, H, W, 3) tensors, got {tuple(images.shape)} and {tuple(references.shape)}.")
+    ssim_weight = settings.ssim_weight
     if images.device.type == "cpu":
         loss: Tensor = _PhotometricLoss.apply(images, references, ssim_weight)
         return loss
@@ -76,7 +83,8 @@ def _value_and_gradient(x: np.ndarray, y: np.ndarray, weight: float, gradient: n
     moments = (blur(x), blur(y), blur(squares), blur(y * y), blur(product))
     # derivatives of the summed SSIM with respect to the blurred x, x^2 and x y; the blur is its own adjoint
     by_mean, by_square, by_product = np.empty_like(x), np.empty_like(x), np.empty_like(x)
-    similarity = _ssim_derivatives(*(m.ravel() for m in (*moments, by_mean, by_square, by_product)))
+    constants = np.float32(C1), np.float32(C2)
+    similarity = _ssim_derivatives(*(m.ravel() for m in moments), *constants, *(d.ravel() for d in (by_mean, by_square, by_product)))
     blurred = [blur(d).ravel() for d in (by_mean, by_square, by_product)]
     l1 = _gradient(x.ravel(), y.ravel(), *blurred, np.float32(weight / x.size), np.float32((1 - weight) / x.size), gradient.reshape(-1))
     return float((1 - weight) * l1 / x.size + weight * (1 - similarity / x.size))
@@ -84,9 +92,18 @@ def _value_and_gradient(x: np.ndarray, y: np.ndarray, weight: float, gradient: n
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
 def _ssim_derivatives(
-    mx: np.ndarray, my: np.ndarray, xx: np.ndarray, yy: np.ndarray, xy: np.ndarray, d_mx: np.ndarray, d_xx: np.ndarray, d_xy: np.ndarray
+    mx: np.ndarray,
+    my: np.ndarray,
+    xx: np.ndarray,
+    yy: np.ndarray,
+    xy: np.ndarray,
+    c1: float,
+    c2: float,
+    d_mx: np.ndarray,
+    d_xx: np.ndarray,
+    d_xy: np.ndarray,
 ) -> float:
-    c1, c2, one, two = np.float32(C1), np.float32(C2), np.float32(1), np.float32(2)
+    one, two = np.float32(1), np.float32(2)
     total = 0.0
     for i in range(mx.size):
         a, b = mx[i], my[i]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.geometry.projection import centers
 from trackersplat.rendering.rasterizer import Rasterizer, Rendering
-from trackersplat.training.losses import photometric_loss
+from trackersplat.training.losses import LossSettings, photometric_loss
 
 Correction = Callable[[int, Tensor], Tensor]  # (view, rendered colours) -> the colours as that view's camera shows them
 Penalty = Callable[[int, Gaussians, Rendering], Tensor]  # (view, what was rendered, the rendering) -> what is added to the loss
@@ -159,24 +159,32 @@ def scene_extent(cameras: Sequence[Camera]) -> float:
     return radius if radius > 0 else 1.0
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What a step minimises beside, and how it renders. None leaves a part out."""
+
+    loss: LossSettings = field(default_factory=LossSettings)
+    correct: Correction | None = None  # the photometric loss compares what this makes of the rendered colours
+    penalty: Penalty | None = None  # added to what is minimised
+    sh_degree: Callable[[int], int] | None = None  # (step, from 0) -> bands of the spherical harmonics that it uses; None: all
+    background: Callable[[], Tensor] | None = None  # draws the colour (3,) behind each step's picture; None: black
+
+
 def optimise(
     optimiser: Optimiser,
     views: TrainingViews,
     rasterizer: Rasterizer,
     steps: int,
-    resting: Optimiser | None = None,
-    correct: Correction | None = None,
-    penalty: Penalty | None = None,
-    sh_degree: Callable[[int], int] | None = None,
-    background: Callable[[], Tensor] | None = None,
+    objective: Objective,
+    static: Optimiser | None = None,
 ) -> Iterator[Tensor]:
     """Runs ``steps`` steps, one view each, and yields the photometric loss of each.
 
-    ``resting`` Gaussians are in the picture and take steps of their own. The loss compares what ``correct`` makes of the rendered colours;
-    what it learns from has its gradient when the loss is yielded. ``penalty`` adds to what is minimised, for the Gaussians that do not
-    rest; ``sh_degree`` tells how many bands a step uses (from step 0), ``background`` draws the colour (3,) behind each step's picture.
+    ``static`` Gaussians are rendered too and take steps of their own; the penalty does not see them. Whatever ``correct`` learns from has
+    its gradient when the loss is yielded.
     """
-    others = () if resting is None else (resting,)
+    others = () if static is None else (static,)
+    correct, penalty, sh_degree, background = objective.correct, objective.penalty, objective.sh_degree, objective.background
     for step in range(steps):
         view = views.draw()
         gaussians = optimiser.gaussians()
@@ -184,6 +192,6 @@ def optimise(
         degree, behind = None if sh_degree is None else sh_degree(step), None if background is None else background()
         rendering = rasterizer.render(shown, [views.cameras[view]], sh_degree=degree, background=behind)
         color = rendering.color if correct is None else correct(view, rendering.color)
-        loss = photometric_loss(color, views.image(view))
+        loss = photometric_loss(color, views.image(view), objective.loss)
         optimiser.step(loss if penalty is None else loss + penalty(view, gaussians, rendering), *others)
         yield loss.detach()

@@ -15,8 +15,8 @@ from torch import Tensor
 from trackersplat.errors import ShapeError
 from trackersplat.training.optimiser import TrainingViews
 
-MOST_CAMERAS = 10_000
-LARGEST = 100.0  # of a number in a stored map; whatever is larger is no colour correction
+MOST_CAMERAS = 10_000  # of a file; more are no colour maps
+LARGEST = 100.0  # of a number in a file; whatever is larger is no colour correction
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class PhotometricSettings:
 
     mode: Literal["auto", "on", "off"] = "auto"  # auto: only if the cameras turn out to differ
     rate: float = 2e-3  # Adam step size
+    rate_end: float = 0.05  # part of it that is left at the last step
     decay: float = 0.1  # pull towards the identity
     trial: float = 0.3  # part of the steps after which "auto" decides
     threshold: float = 3.0  # grey levels (of 255) by which cameras differ on average, from which on "auto" keeps the correction
@@ -77,7 +78,7 @@ class AffineFit:
         self._identity = torch.eye(3, 4, device=device)
         self._raw = torch.zeros((len(views), 3, 4), device=device, requires_grad=True)
         self._adam = torch.optim.AdamW([self._raw], lr=settings.rate, weight_decay=settings.decay)
-        self._schedule = torch.optim.lr_scheduler.LinearLR(self._adam, 1.0, 0.05, max(steps, 1))
+        self._schedule = torch.optim.lr_scheduler.LinearLR(self._adam, 1.0, settings.rate_end, max(steps, 1))
 
     def matrices(self) -> Tensor:
         """(C, 3, 4), differentiable."""

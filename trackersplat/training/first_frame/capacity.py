@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
+# Memory budgets
 MEMORY_SHARE = 0.7  # of what is free; the rest is for what others take meanwhile
 COPIES = 8  # of the parameters: themselves, their gradients, two moments, and all of these but gradients again while they are rebuilt
 PER_GAUSSIAN = 1200  # bytes beside: the splat, its gradient, and its entries in the sorted lists of tiles
@@ -24,11 +23,3 @@ def most_gaussians(free: int, sh_degree: int, image_pixels: int, training_pixels
     fixed = bytes_needed(0, sh_degree, image_pixels, training_pixels)
     each = bytes_needed(1, sh_degree, 0, 0)
     return max(int(MEMORY_SHARE * free - fixed) // each, 0)
-
-
-def free_memory(device: torch.device) -> int | None:
-    """Bytes that this process can still take on a CUDA device, its own cache included; None on a CPU."""
-    if device.type != "cuda":
-        return None
-    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(torch.cuda.mem_get_info(device)[0]) + int(cached)

@@ -1,4 +1,4 @@
-"""What is taken from the Gaussians at the end: those that hardly show or are too large to be shown rightly, and colour bands of noise."""
+"""What is removed at the end: Gaussians that hardly show or are too large for their projection, and colour bands of noise."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def seen_by(gaussians: Gaussians, views: TrainingViews, rasterizer: Rasterizer) 
 def giants(gaussians: Gaussians, cameras: Sequence[Camera]) -> Tensor:
     """(N,) bool: longer, by their largest standard deviation, than they are away from the nearest camera.
 
-    The projection of such a Gaussian is linear only far from where cameras look, so what one view is content with may cover another
-    altogether.
+    The projection is linearised at the centre. For such a Gaussian that is wrong nearly everywhere: what looks right in one view may
+    cover another altogether.
     """
     places = torch.as_tensor(centers(cameras), dtype=torch.float32, device=gaussians.device)
     return gaussians.scales.amax(1) > torch.cdist(gaussians.means, places).amin(1)

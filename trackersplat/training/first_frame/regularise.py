@@ -24,7 +24,7 @@ class Regularisation:
     opacity: float = 0.0  # times the mean opacity
     scale: float = 0.0  # times the mean standard deviation over the scene extent
     depth: float = 0.0  # times the mean relative error of the rendered depth where first points are seen
-
+    splat: int = 8  # pixels, largest half width of a first point in the depth buffer that tells which views see it
     random_background: bool = False  # another colour behind every step's picture, so that nothing dark can be left transparent
 
     @property
@@ -39,7 +39,7 @@ class Penalties:
         self, settings: Regularisation, extent: float, points: PointCloud, cameras: Sequence[Camera], device: torch.device
     ) -> None:
         self._settings, self._extent = settings, extent
-        self._depths = seen_depths(points, cameras, device) if settings.depth > 0 else []
+        self._depths = seen_depths(points, cameras, device, settings.splat) if settings.depth > 0 else []
 
     def __call__(self, view: int, gaussians: Gaussians, rendering: Rendering) -> Tensor:
         """A scalar, differentiable with respect to the Gaussians; ``rendering`` is that of one camera."""
@@ -54,12 +54,12 @@ class Penalties:
         return total
 
 
-def seen_depths(points: PointCloud, cameras: Sequence[Camera], device: torch.device) -> list[tuple[Tensor, Tensor]]:
+def seen_depths(points: PointCloud, cameras: Sequence[Camera], device: torch.device, splat: int) -> list[tuple[Tensor, Tensor]]:
     """Per camera the pixels (M,) int64, row by row, in which first points are seen and not hidden by others, and their depths (M,)."""
     xyz = points.xyz.astype(np.float64)
     width = float(np.median(cKDTree(xyz).query(xyz, k=2)[0][:, 1])) if len(xyz) > 1 else 0.0
     found = []
-    for camera, visible in zip(cameras, visible_from(xyz, width, cameras), strict=True):
+    for camera, visible in zip(cameras, visible_from(xyz, width, cameras, splat), strict=True):
         uv, depth = camera.project(xyz[visible])
         column, row = np.floor(uv).astype(np.int64).T
         found.append((torch.from_numpy(row * camera.width + column).to(device), torch.from_numpy(depth.astype(np.float32)).to(device)))
@@ -67,7 +67,7 @@ def seen_depths(points: PointCloud, cameras: Sequence[Camera], device: torch.dev
 
 
 def depth_error(rendering: Rendering, pixels: Tensor, depths: Tensor) -> Tensor:
-    """Mean of ``|sum w (z - d)| / d`` over pixels (M,) with depths d (M,): nothing is asked where nothing is blended."""
+    """Mean of ``|sum w (z - d)| / d`` over pixels (M,) with depths d (M,): pixels where nothing is blended count as right."""
     blended, alpha = rendering.depth[0].reshape(-1)[pixels], rendering.alpha[0].reshape(-1)[pixels]
     return ((blended - alpha * depths).abs() / depths).mean()
 

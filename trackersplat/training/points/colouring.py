@@ -11,7 +11,6 @@ from trackersplat.captures.camera import Camera
 from trackersplat.geometry.projection import inside_image
 
 MOST_POINTS = 20_000  # at once; bounds the memory
-_SPLAT_LIMIT = 8  # pixels, largest half width of a point in the depth buffer
 
 
 def median_colours(
@@ -44,14 +43,17 @@ def median_colours(
     return rgb, count
 
 
-def visible_from(points: np.ndarray, width: float, cameras: Sequence[Camera]) -> np.ndarray:
-    """(C, N) bool: no other point hides this one, each taken as a square of ``width`` scene units that faces the camera."""
+def visible_from(points: np.ndarray, width: float, cameras: Sequence[Camera], splat: int) -> np.ndarray:
+    """(C, N) bool: no other point hides this one, each taken as a square of ``width`` scene units that faces the camera.
+
+    ``splat``: pixels, half width of such a square at most.
+    """
     visible = np.zeros((len(cameras), len(points)), dtype=bool)
     for view, camera in enumerate(cameras):
         index, column, row, depth = _pixels(camera, points)
         if not len(index):
             continue
-        half = int(np.clip(np.ceil(0.5 * camera.fx * width / np.median(depth)), 0, _SPLAT_LIMIT))
+        half = int(np.clip(np.ceil(0.5 * camera.fx * width / np.median(depth)), 0, splat))
         nearest = np.full((camera.height, camera.width), np.float32(np.inf))
         np.minimum.at(nearest, (row, column), depth.astype(np.float32))
         square = np.ones((2 * half + 1, 2 * half + 1), dtype=np.uint8)

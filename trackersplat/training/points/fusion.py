@@ -11,9 +11,6 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.geometry.projection import inside_image
 
-TOLERANCE = 0.01  # relative depth difference up to which two views mean the same surface
-AGREEING = 2  # views, beside the one that proposes the point
-
 
 @dataclass(frozen=True)
 class Surface:
@@ -31,8 +28,8 @@ class Surface:
         return Surface(self.xyz[keep], self.view[keep], self.pixel[keep], self.depth[keep], self.agreeing[keep])
 
 
-def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float = TOLERANCE, agreeing: int = AGREEING) -> Surface:
-    """One point per visible surface pixel, the mean of what the agreeing views say.
+def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float, agreeing: int) -> Surface:
+    """One point per visible surface pixel, the mean of the agreeing views' points.
 
     A pixel's point is confirmed by another view if that view's own depth where the point projects is within ``tolerance``
     (relative) of the point's. A pixel that confirmed an accepted point proposes none of its own, so a surface that k views see is not
@@ -58,6 +55,12 @@ def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: flo
         depth=np.concatenate([p[3] for p in parts]),
         agreeing=np.concatenate([p[4] for p in parts]),
     )
+
+
+def no_surface() -> Surface:
+    """Without points."""
+    none = np.zeros(0, dtype=np.int64)
+    return Surface(xyz=np.zeros((0, 3)), view=none, pixel=np.zeros((0, 2), dtype=np.int64), depth=np.zeros(0), agreeing=none)
 
 
 def chance(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float) -> float:

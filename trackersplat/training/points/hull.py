@@ -10,32 +10,28 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.geometry.projection import inside_image
 from trackersplat.training.points.rig import Rig
+from trackersplat.training.points.settings import HullSettings
 
-COARSE = 64  # voxels along a side of the first grid
-TOLERATED = 0.1  # share of the views whose mask may miss a voxel, because masks lose fingers and hair
-MIN_VIEWS = 3  # that see a voxel
-MARGIN = 1.1  # half width of the carved cube over the rig's radius
-PIXELS, MAX_HALVINGS = 1.5, 5  # wanted width of a voxel at the focus
-MAX_VOXELS = 4_000_000  # of one level; the last halving is left out where it would give more
+MAX_VOXELS = 4_000_000  # of one level, for the memory; the last halving is left out where it would give more
 _FACES = np.array([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)])
 
 
-def hull_surface(cameras: Sequence[Camera], masks: Sequence[np.ndarray], rig: Rig) -> tuple[np.ndarray, float]:
+def hull_surface(cameras: Sequence[Camera], masks: Sequence[np.ndarray], rig: Rig, settings: HullSettings) -> tuple[np.ndarray, float]:
     """(N, 3) centres of the voxels on the hull's surface and the voxels' width, in scene units.
 
     ``masks``: (H, W) bool per camera at its size, True = foreground. Carves the cube around the rig, coarse to fine, until a voxel is
-    about a pixel wide: it stays while at most `TOLERATED` of the views that see it show only background over its whole extent.
+    about a pixel wide: it stays while at most ``tolerated`` of the views that see it show only background over its whole extent.
     """
-    center, radius = rig.focus, MARGIN * rig.radius
-    finest = PIXELS * rig.radius / float(np.median([camera.fx for camera in cameras]))
-    halvings = int(np.clip(np.round(np.log2(2 * radius / COARSE / finest)), 0, MAX_HALVINGS))
+    center, radius, coarse = rig.focus, settings.margin * rig.radius, settings.coarse
+    finest = settings.pixels * rig.radius / float(np.median([camera.fx for camera in cameras]))
+    halvings = int(np.clip(np.round(np.log2(2 * radius / coarse / finest)), 0, settings.most_halvings))
     distances = [_distance_to_foreground(mask) for mask in masks]
-    width = 2 * radius / COARSE
-    cells = np.stack(np.meshgrid(*[np.arange(COARSE)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    width = 2 * radius / coarse
+    cells = np.stack(np.meshgrid(*[np.arange(coarse)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     corner = center - radius
     for level in range(halvings + 1):
         last = level == halvings
-        cells = cells[_inside(corner + (cells + 0.5) * width, 0.0 if last else width, cameras, distances)]
+        cells = cells[_inside(corner + (cells + 0.5) * width, 0.0 if last else width, cameras, distances, settings)]
         if last or 8 * len(cells) > MAX_VOXELS:
             break
         children = np.stack(np.meshgrid(*[np.arange(2)] * 3, indexing="ij"), axis=-1).reshape(1, 8, 3)
@@ -50,7 +46,9 @@ def _distance_to_foreground(mask: np.ndarray) -> np.ndarray:
     return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 3)
 
 
-def _inside(centers: np.ndarray, width: float, cameras: Sequence[Camera], distances: Sequence[np.ndarray]) -> np.ndarray:
+def _inside(
+    centers: np.ndarray, width: float, cameras: Sequence[Camera], distances: Sequence[np.ndarray], settings: HullSettings
+) -> np.ndarray:
     """(N,) bool: few enough views see nothing but background within the sphere around a voxel of this width."""
     seen = np.zeros(len(centers), dtype=np.int32)
     missed = np.zeros(len(centers), dtype=np.int32)
@@ -62,7 +60,7 @@ def _inside(centers: np.ndarray, width: float, cameras: Sequence[Camera], distan
         seen[index] += 1
         missed[index] += distance[row, column] > reach
     # While voxels are large, their parts may be seen by fewer views than their centres are: one miss more is tolerated.
-    return (missed <= np.floor(TOLERATED * seen) + (width > 0)) & (seen >= min(MIN_VIEWS, len(cameras)))
+    return (missed <= np.floor(settings.tolerated * seen) + (width > 0)) & (seen >= min(settings.fewest_views, len(cameras)))
 
 
 def _on_surface(cells: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 After Bleyer et al. 2011 and Schönberger et al. 2016: every pixel has a plane of its own, neighbours try each other's planes, random
 changes refine them. A plane is an inverse depth that is affine in the pixel (which is what a plane in space is for a pinhole camera), so
-that the patch is compared as another view really sees it, however oblique.
+that the patch is compared as another view really sees it, even from the side.
 """
 
 from __future__ import annotations
@@ -13,26 +13,22 @@ import cv2
 import numba
 import numpy as np
 
+from trackersplat.training.points.settings import PatchMatchSettings
 from trackersplat.training.points.sweep import DepthMap, View, homography
 
-LEVELS = 3  # each twice as fine as the one before
-ROUNDS = (6, 3, 2)  # of propagation and refinement, per level
-TRIES = 24  # random planes per pixel at the start
-HALF, STRIDE = 4, 2  # pixels: half side of the window and distance of its samples
-SIMILAR = 24.0  # grey levels by which a sample may differ from the middle until it counts less (1/e)
-FLAT = 2.0  # grey levels: standard deviation below which a patch says nothing
-STEEPEST = 1.2  # largest slope: relative change of depth per pixel, over the window's half side of the image's width
-_FEW = 3  # with so many other views or fewer, the best one counts alone
+HALF, STRIDE = 4, 2  # pixels: half side of the window and distance of its samples; they fix the loops of the kernels
 
 
-def patchmatch(reference: View, others: Sequence[View], near: float, far: float, seed: int) -> DepthMap:
+def patchmatch(reference: View, others: Sequence[View], near: float, far: float, settings: PatchMatchSettings, seed: int) -> DepthMap:
     """The depth map of ``reference`` between ``near`` and ``far``, and the mismatch (1 - correlation) / 2 of its patches."""
+    floor = settings.flat * settings.flat
+    rules = (settings.similar, floor, settings.steepest, settings.few)
     random = np.random.default_rng(seed)
     lowest, highest = 1 / far, 1 / near
     planes = np.zeros((0, 0, 3))
     cost = np.zeros((0, 0), dtype=np.float32)
-    for level in range(LEVELS):
-        scale = 0.5 ** (LEVELS - 1 - level)
+    for level in range(settings.levels):
+        scale = 0.5 ** (settings.levels - 1 - level)
         ref, rest = _resized(reference, scale), [_resized(other, scale) for other in others]
         h, w = ref.gray.shape
         maps = [homography(ref.camera, other.camera) for other in rest]
@@ -41,17 +37,17 @@ def patchmatch(reference: View, others: Sequence[View], near: float, far: float,
         grays = np.zeros((len(rest), *size.max(axis=0)), dtype=np.float32)
         for i, other in enumerate(rest):
             grays[i, : size[i, 0], : size[i, 1]] = other.gray
-        args = (ref.gray, grays, size, a, b, lowest, highest)
+        args = (ref.gray, grays, size, a, b, lowest, highest, *rules)
         if level == 0:
             planes = np.zeros((h, w, 3))
             cost = np.full((h, w), np.float32(np.inf))
-            for _ in range(TRIES):
+            for _ in range(settings.tries):
                 _try_random(*args, random.uniform(lowest, highest, (h, w)), random.normal(size=(h, w, 2)), planes, cost)
         else:
             planes = np.stack([cv2.resize(planes[..., i], (w, h), interpolation=cv2.INTER_NEAREST) for i in range(3)], axis=-1)
             planes[..., 1:] *= 0.5
             cost = np.full((h, w), np.float32(np.inf))
-        for turn in range(ROUNDS[level]):
+        for turn in range(settings.rounds[level]):
             amount = 0.5 ** (turn + 1 + 2 * level)
             _improve(*args, random.normal(size=(h, w, 3)), amount, turn % 2 == 1, turn == 0, planes, cost)
     depth = 1 / np.clip(planes[..., 0], lowest, highest)
@@ -66,26 +62,28 @@ def _resized(view: View, scale: float) -> View:
 
 
 @numba.njit(cache=True, nogil=True)
-def _try_random(gray, others, size, a, b, lowest, highest, inverse, slope, planes, cost):  # type: ignore[no-untyped-def]
+def _try_random(gray, others, size, a, b, lowest, highest, similar, floor, steepest, few, inverse, slope, planes, cost):  # type: ignore[no-untyped-def]
     h, w = gray.shape
     weight, patch = np.empty(256), np.empty(256)
     for y in range(h):
         for x in range(w):
-            count = _prepare(gray, x, y, weight, patch)
+            count = _prepare(gray, x, y, similar, floor, weight, patch)
             if count == 0:
                 cost[y, x] = 1.0
                 planes[y, x, 0] = inverse[y, x]
                 continue
             p = inverse[y, x]
-            steep = p / w * STEEPEST
-            value = _cost(others, size, a, b, x, y, p, slope[y, x, 0] * steep, slope[y, x, 1] * steep, lowest, highest, weight, patch, gray)
+            steep = p / w * steepest
+            value = _cost(
+                others, size, a, b, x, y, p, slope[y, x, 0] * steep, slope[y, x, 1] * steep, lowest, highest, floor, few, weight, patch
+            )
             if value < cost[y, x]:
                 cost[y, x] = value
                 planes[y, x, 0], planes[y, x, 1], planes[y, x, 2] = p, slope[y, x, 0] * steep, slope[y, x, 1] * steep
 
 
 @numba.njit(cache=True, nogil=True)
-def _improve(gray, others, size, a, b, lowest, highest, noise, amount, backwards, anew, planes, cost):  # type: ignore[no-untyped-def]
+def _improve(gray, others, size, a, b, lowest, highest, similar, floor, steepest, few, noise, amount, backwards, anew, planes, cost):  # type: ignore[no-untyped-def]
     """One pass over the image: planes of the two neighbours before, then two random changes, each kept where it matches better."""
     h, w = gray.shape
     weight, patch = np.empty(256), np.empty(256)
@@ -94,16 +92,16 @@ def _improve(gray, others, size, a, b, lowest, highest, noise, amount, backwards
         y = h - 1 - row if backwards else row
         for column in range(w):
             x = w - 1 - column if backwards else column
-            if _prepare(gray, x, y, weight, patch) == 0:
+            if _prepare(gray, x, y, similar, floor, weight, patch) == 0:
                 cost[y, x] = 1.0
-                # a flat patch takes over what its neighbour believes
+                # a flat patch takes over its neighbour's plane
                 if 0 <= x - step < w:
                     planes[y, x] = planes[y, x - step]
                     planes[y, x, 0] += step * planes[y, x, 1]
                 continue
             if anew:
                 cost[y, x] = _cost(
-                    others, size, a, b, x, y, planes[y, x, 0], planes[y, x, 1], planes[y, x, 2], lowest, highest, weight, patch, gray
+                    others, size, a, b, x, y, planes[y, x, 0], planes[y, x, 1], planes[y, x, 2], lowest, highest, floor, few, weight, patch
                 )
             for k in range(4):
                 if k == 0:
@@ -119,18 +117,18 @@ def _improve(gray, others, size, a, b, lowest, highest, noise, amount, backwards
                 else:
                     change = amount * (1.0 if k == 2 else 0.25)
                     own = planes[y, x]
-                    steep = own[0] / w * STEEPEST * change
+                    steep = own[0] / w * steepest * change
                     p0 = own[0] + noise[y, x, 0] * change * 0.5 * (highest - lowest) * (1.0 if k == 2 else 0.2)
                     p1 = own[1] + noise[y, x, 1] * steep * (1.0 if k == 2 else -1.0)
                     p2 = own[2] + noise[y, x, 2] * steep
-                value = _cost(others, size, a, b, x, y, p0, p1, p2, lowest, highest, weight, patch, gray)
+                value = _cost(others, size, a, b, x, y, p0, p1, p2, lowest, highest, floor, few, weight, patch)
                 if value < cost[y, x]:
                     cost[y, x] = value
                     planes[y, x, 0], planes[y, x, 1], planes[y, x, 2] = p0, p1, p2
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _prepare(gray, x, y, weight, patch):  # type: ignore[no-untyped-def]
+def _prepare(gray, x, y, similar, floor, weight, patch):  # type: ignore[no-untyped-def]
     """Bilateral weights of the samples around a pixel and its weighted, centred, normalised patch; 0 where that is flat."""
     h, w = gray.shape
     middle = gray[y, x]
@@ -139,7 +137,7 @@ def _prepare(gray, x, y, weight, patch):  # type: ignore[no-untyped-def]
         for dx in range(-HALF, HALF + 1, STRIDE):
             v, u = min(max(y + dy, 0), h - 1), min(max(x + dx, 0), w - 1)
             value = gray[v, u]
-            k = np.exp(-abs(value - middle) / SIMILAR - (dx * dx + dy * dy) / (2.0 * HALF * HALF))
+            k = np.exp(-abs(value - middle) / similar - (dx * dx + dy * dy) / (2.0 * HALF * HALF))
             weight[i], patch[i] = k, value
             total += k
             mean += k * value
@@ -150,7 +148,7 @@ def _prepare(gray, x, y, weight, patch):  # type: ignore[no-untyped-def]
         weight[j] /= total
         patch[j] -= mean
         variance += weight[j] * patch[j] * patch[j]
-    if variance < FLAT * FLAT:
+    if variance < floor:
         return 0
     scale = 1 / np.sqrt(variance)
     for j in range(i):
@@ -159,7 +157,7 @@ def _prepare(gray, x, y, weight, patch):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-def _cost(others, size, a, b, x, y, p0, p1, p2, lowest, highest, weight, patch, gray):  # type: ignore[no-untyped-def]
+def _cost(others, size, a, b, x, y, p0, p1, p2, lowest, highest, floor, few, weight, patch):  # type: ignore[no-untyped-def]
     """1 - weighted correlation with the view, or the two views, that agree best; 1 where none sees the patch."""
     if not lowest <= p0 <= highest:
         return 2.0
@@ -194,10 +192,10 @@ def _cost(others, size, a, b, x, y, p0, p1, p2, lowest, highest, weight, patch, 
                 break
         if not seen:
             continue
-        variance = max(square - mean * mean, FLAT * FLAT)
+        variance = max(square - mean * mean, floor)
         mismatch = 1.0 - product / np.sqrt(variance)
         if mismatch < best:
             best, second = mismatch, best
         elif mismatch < second:
             second = mismatch
-    return best if others.shape[0] <= _FEW else 0.5 * (best + second)
+    return best if others.shape[0] <= few else 0.5 * (best + second)

@@ -1,8 +1,9 @@
-"""Pictures laid upon a grid of points in space and normalised there, so that products of them are correlations."""
+"""Images resampled at a grid of points in space, of a plane or a sphere, and normalised there: their products are correlations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,21 +11,36 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.training.points.sweep import View
 
-KNOWN = 0.7  # share of a window that a view must see
 OUTSIDE = -4000.0  # marks samples that are hidden or beyond the border; far below any grey level
 
 
-def laid_upon(
-    views: Sequence[View], grays: Sequence[np.ndarray], points: np.ndarray, shape: tuple[int, int], window: int, flat: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sum of the normalised pictures, of their squares, and how many views see each of the ``points`` (R C, 3), all of ``shape`` (R, C).
+@dataclass(frozen=True)
+class Window:
+    """Over what an image is normalised."""
 
-    A picture is normalised by mean and deviation of a square of ``window`` points; deviations below ``flat`` grey levels say nothing.
-    ``grays`` (H, W) float32 are OUTSIDE where a view is to have no say. With z_i the normalised pictures, the sum over all pairs of
-    z_i z_j is ((sum z_i)^2 - sum z_i^2) / 2: linear in the number of views.
+    side: int  # points
+    known: float  # share of them that a view must see
+    flat: float  # grey levels: standard deviation below which a window counts as flat
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Images z_i of all views at a grid of points, each normalised; the sum over all pairs of z_i z_j is (sums^2 - squares) / 2."""
+
+    sums: np.ndarray  # (R, C) float32, of z_i
+    squares: np.ndarray  # (R, C) float32, of z_i^2
+    votes: np.ndarray  # (R, C) float32, views that see the point
+
+
+def resample_on_plane(
+    views: Sequence[View], grays: Sequence[np.ndarray], points: np.ndarray, shape: tuple[int, int], window: Window
+) -> Resampled:
+    """The images of all views at the ``points`` (R C, 3), which form a grid of ``shape`` (R, C); time and memory linear in the views.
+
+    ``grays``: (H, W) float32 per view, OUTSIDE where the view is not to count.
     """
     sums, squares, votes = (np.zeros(shape, dtype=np.float32) for _ in range(3))
-    box = (window, window)
+    box = (window.side, window.side)
     for view, gray in zip(views, grays, strict=True):
         sample = cv2.remap(
             gray, *_places(view.camera, points, shape), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE
@@ -35,12 +51,12 @@ def laid_upon(
         some = np.maximum(share, 1e-3)
         mean = cv2.blur(sample, box) / some
         variance = np.maximum(cv2.blur(sample * sample, box) / some - mean * mean, 0)
-        valid *= share > KNOWN
-        normal = valid * (sample - mean) / np.sqrt(variance + flat * flat)
+        valid *= share > window.known
+        normal = valid * (sample - mean) / np.sqrt(variance + window.flat * window.flat)
         sums += normal
         squares += normal * normal
         votes += valid
-    return sums, squares, votes
+    return Resampled(sums=sums, squares=squares, votes=votes)
 
 
 def _places(camera: Camera, points: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

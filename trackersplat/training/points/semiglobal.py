@@ -5,26 +5,26 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-PATHS = 4  # left, right, up, down
-EDGE = 16.0  # grey levels between neighbours that halve the price of a jump
+PATHS = 4  # left, right, up, down; fixed by the loops below
 
 
-def aggregate(cost: np.ndarray, image: np.ndarray, step_penalty: int, jump_penalty: int) -> np.ndarray:
+def aggregate(cost: np.ndarray, image: np.ndarray, step_penalty: int, jump_penalty: int, edge: float) -> np.ndarray:
     """Costs summed along four straight paths: the best plane of a pixel then agrees with its neighbours' where its own cost is flat.
 
     ``cost`` (H, W, D) uint8; ``image`` (H, W) float32, 0 to 255. A change of one plane between neighbours on a path costs
-    ``step_penalty``; a larger one ``jump_penalty``, less across an image edge, but always more than a step. Returns (H, W, D) uint16.
+    ``step_penalty``; a larger one ``jump_penalty``, less across an image edge (half where the
+    grey levels differ by ``edge``), but always more than a step. Returns (H, W, D) uint16.
     """
     if PATHS * (255 + jump_penalty) > 65535:
         raise ValueError(f"jump_penalty {jump_penalty} overflows the sums")
     total = np.zeros(cost.shape, dtype=np.uint16)
     for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-        _add_path(cost, image, step_penalty, jump_penalty, dy, dx, total)
+        _add_path(cost, image, step_penalty, jump_penalty, edge, dy, dx, total)
     return total
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_path(cost: np.ndarray, image: np.ndarray, step: int, jump: int, dy: int, dx: int, total: np.ndarray) -> None:
+def _add_path(cost: np.ndarray, image: np.ndarray, step: int, jump: int, halving: float, dy: int, dx: int, total: np.ndarray) -> None:
     """One direction: along rows if dx, along columns if dy; -1 runs backwards. Columns advance together, row by row, for the cache."""
     h, w, depth = cost.shape
     lines, length = (h, w) if dx != 0 else (w, h)
@@ -33,17 +33,21 @@ def _add_path(cost: np.ndarray, image: np.ndarray, step: int, jump: int, dy: int
         for y in range(h):
             for i in range(w):
                 x = i if dx > 0 else w - 1 - i
-                _advance(cost[y, x], state[0], i == 0, 0.0 if i == 0 else image[y, x] - image[y, x - dx], step, jump, total[y, x])
+                edge = 0.0 if i == 0 else image[y, x] - image[y, x - dx]
+                _advance(cost[y, x], state[0], i == 0, edge, step, jump, halving, total[y, x])
     else:
         state = np.empty((lines, depth + 2), dtype=np.int32)
         for i in range(length):
             y = i if dy > 0 else h - 1 - i
             for x in range(w):
-                _advance(cost[y, x], state[x], i == 0, 0.0 if i == 0 else image[y, x] - image[y - dy, x], step, jump, total[y, x])
+                edge = 0.0 if i == 0 else image[y, x] - image[y - dy, x]
+                _advance(cost[y, x], state[x], i == 0, edge, step, jump, halving, total[y, x])
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def _advance(cost: np.ndarray, state: np.ndarray, first: bool, edge: float, step: int, jump: int, total: np.ndarray) -> None:
+def _advance(
+    cost: np.ndarray, state: np.ndarray, first: bool, edge: float, step: int, jump: int, halving: float, total: np.ndarray
+) -> None:
     """``state`` holds the path costs of the previous pixel between two sentinels and is replaced by this pixel's."""
     depth = cost.size
     if first:
@@ -55,7 +59,7 @@ def _advance(cost: np.ndarray, state: np.ndarray, first: bool, edge: float, step
     lowest = state[1]
     for d in range(1, depth):
         lowest = min(lowest, state[d + 1])
-    penalty = max(step + 1, int(jump / (1.0 + abs(edge) / EDGE)))
+    penalty = max(step + 1, int(jump / (1.0 + abs(edge) / halving)))
     limit = lowest + penalty
     before = state[0]
     for d in range(depth):

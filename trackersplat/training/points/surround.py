@@ -3,62 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import PointCloud
+from trackersplat.geometry.projection import inside_image
+from trackersplat.training.points.clouds import no_points
 from trackersplat.training.points.colouring import median_colours, visible_from
 from trackersplat.training.points.hull import hull_surface
 from trackersplat.training.points.rig import Rig
+from trackersplat.training.points.settings import HullSettings, ShellSettings
 from trackersplat.training.points.shell import Shell, find_shell, spread_directions
 from trackersplat.training.points.sweep import View
 
-MOST_CANDIDATES = 2_000_000  # directions tried
-_SHELL_THICKNESS = 0.05  # of its radius; nearer than that in front of it, a point may belong to it
-_BORDER = 0.01  # of the image's width: masks are widened by so much before the background is looked at
+MOST_CANDIDATES = 2_000_000  # directions tried, for the memory
 
 
-def foreground_hull(
-    cameras: Sequence[Camera], images: Sequence[np.ndarray], masks: Sequence[np.ndarray | None], rig: Rig, count: int, seed: int
-) -> PointCloud:
-    """At most ``count`` points on the visual hull of the masks, coloured by the views that see them; none where there are no masks.
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The views of one frame at full size."""
 
-    ``images`` (H, W, 3) uint8 and ``masks`` (H, W) bool at the cameras' sizes.
-    """
-    own = [i for i, mask in enumerate(masks) if mask is not None]
-    cameras, images = [cameras[i] for i in own], [images[i] for i in own]
-    foreground = [mask for mask in masks if mask is not None]
+    cameras: Sequence[Camera]
+    images: Sequence[np.ndarray]  # (H, W, 3) uint8 at the cameras' sizes
+    masks: Sequence[np.ndarray | None]  # (H, W) bool, True = foreground
+
+
+def foreground_hull(pictures: Pictures, rig: Rig, count: int, settings: HullSettings, seed: int) -> PointCloud:
+    """At most ``count`` points on the visual hull of the masks, coloured by the views that see them; none where there are no masks."""
+    own = [i for i, mask in enumerate(pictures.masks) if mask is not None]
+    cameras, images = [pictures.cameras[i] for i in own], [pictures.images[i] for i in own]
+    foreground = [mask for mask in pictures.masks if mask is not None]
     if len(own) < 2 or count < 1:
         return no_points()
-    xyz, width = hull_surface(cameras, foreground, rig)
+    xyz, width = hull_surface(cameras, foreground, rig, settings)
     if not len(xyz):
         return no_points()
-    seen = visible_from(xyz, width, cameras)
+    seen = visible_from(xyz, width, cameras, settings.splat)
     chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(seen.any(axis=0)))[:count])
     rgb, votes = median_colours(xyz[chosen], cameras, images, foreground, seen[:, chosen])
     return PointCloud(xyz[chosen][votes > 0].astype(np.float32), rgb[votes > 0])
 
 
 def shell_points(
-    views: Sequence[View],
-    cameras: Sequence[Camera],
-    images: Sequence[np.ndarray],
-    masks: Sequence[np.ndarray | None],
-    rig: Rig,
-    count: int,
+    views: Sequence[View], pictures: Pictures, rig: Rig, count: int, settings: ShellSettings
 ) -> tuple[PointCloud, Shell | None]:
-    """The shell, and about ``count`` points, evenly spread over what the views see of the shell; none where they agree nowhere.
+    """About ``count`` points, evenly spread over what the views see of the shell, and the shell; none where they agree nowhere.
 
-    ``views`` are those that the shell is found with, at any size; ``images`` and ``masks`` at the sizes of ``cameras`` give the colours.
+    ``views`` are those that the shell is found with, at any size; the ``pictures`` of the same cameras give the colours.
     """
-    hidden = [None if mask is None else _widened(mask) for mask in masks]
+    cameras, images = pictures.cameras, pictures.images
+    hidden = [None if mask is None else _widened(mask, settings.border) for mask in pictures.masks]
     small = [
         None if mask is None else cv2.resize(mask.astype(np.uint8), view.gray.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
         for mask, view in zip(hidden, views, strict=True)
     ]
-    shell = find_shell(views, small, rig) if count > 0 else None
+    shell = find_shell(views, small, rig, settings) if count > 0 else None
     if shell is None:
         return no_points(), None
     background = [np.ones(image.shape[:2], dtype=bool) if mask is None else ~mask for mask, image in zip(hidden, images, strict=True)]
@@ -69,10 +71,12 @@ def shell_points(
     return PointCloud(xyz[votes > 0].astype(np.float32), rgb[votes > 0]), shell
 
 
-def floating(xyz: np.ndarray, cameras: Sequence[Camera], masks: Sequence[np.ndarray | None], shell: Shell) -> np.ndarray:
-    """(N,) bool: points (N, 3) that can be nothing: well in front of the shell, yet before the background in a view with a mask.
+def floating(
+    xyz: np.ndarray, cameras: Sequence[Camera], masks: Sequence[np.ndarray | None], shell: Shell, settings: ShellSettings
+) -> np.ndarray:
+    """(N,) bool: points (N, 3) that belong to nothing: well in front of the shell, yet before the background in a view with a mask.
 
-    What textureless walls make a sweep believe hangs in the room, large, and fogs every view. None without masks.
+    A sweep finds such points where walls have no texture; they hang in the room and fog every view. None without masks.
     """
     offset = xyz - shell.center
     distance = np.linalg.norm(offset, axis=1)
@@ -83,17 +87,12 @@ def floating(xyz: np.ndarray, cameras: Sequence[Camera], masks: Sequence[np.ndar
             continue
         pixel, depth = camera.project(xyz)
         column, row = np.floor(np.nan_to_num(pixel, nan=-1.0).clip(-1, 1e6)).astype(np.int64).T
-        inside = (depth > camera.near) & (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
-        wide = _widened(mask)
+        inside = (depth > camera.near) & inside_image(pixel, camera.width, camera.height)
+        wide = _widened(mask, settings.border)
         contradicted[inside] |= ~wide[row[inside], column[inside]]
-    return contradicted & (distance < (1.0 - _SHELL_THICKNESS) * radius)
+    return contradicted & (distance < (1.0 - settings.thickness) * radius)
 
 
-def _widened(mask: np.ndarray) -> np.ndarray:
-    side = 2 * max(1, round(_BORDER * mask.shape[1] / 2)) + 1
+def _widened(mask: np.ndarray, border: float) -> np.ndarray:
+    side = 2 * max(1, round(border * mask.shape[1] / 2)) + 1
     return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), dtype=np.uint8)) > 0
-
-
-def no_points() -> PointCloud:
-    """None at all."""
-    return PointCloud(np.zeros((0, 3), dtype=np.float32), np.zeros((0, 3), dtype=np.uint8))

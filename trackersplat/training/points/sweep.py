@@ -10,11 +10,8 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.training.points.semiglobal import aggregate, best_plane
+from trackersplat.training.points.settings import SweepSettings
 
-WINDOW = 5  # pixels, side of the square over which patches are correlated
-MIN_PLANES, MAX_PLANES = 24, 256
-STEP_PENALTY, JUMP_PENALTY = 24, 240  # in units of the 8-bit cost
-FLAT = 2.0  # grey levels: standard deviation below which a patch says nothing
 _OUTSIDE = -4000.0  # marks samples beyond the border; far below any grey level
 
 
@@ -31,19 +28,19 @@ class DepthMap:
     """Depth along the optical axis of every pixel and how badly its patch matched there."""
 
     depth: np.ndarray  # (H, W) float32, scene units
-    mismatch: np.ndarray  # (H, W) float32, 0 (equal patches) to 1 (opposite), 0.5 says nothing
+    mismatch: np.ndarray  # (H, W) float32, 0 (equal patches) to 1 (opposite), 0.5 is chance
 
 
-def sweep(reference: View, others: list[View], near: float, far: float) -> DepthMap:
+def sweep(reference: View, others: list[View], near: float, far: float, settings: SweepSettings) -> DepthMap:
     """The depth map of ``reference`` between ``near`` and ``far`` by planes parallel to its image, uniform in inverse depth.
 
-    The planes lie at most a pixel apart in every other view (as far as MAX_PLANES allows). At each plane the other images are
+    The planes lie at most a pixel apart in every other view (as far as ``most_planes`` allows). At each plane the other images are
     warped by the plane's homography and compared by zero-mean normalised correlation over a window; the two best views count, so
-    that a surface hidden from the others still matches. Semi-global aggregation settles patches without texture.
+    that a surface hidden from the others still matches. Semi-global aggregation gives patches without texture the depth of their neighbours.
     """
-    inverse = planes(reference.camera, [v.camera for v in others], near, far)
-    cost = _cost_volume(reference, others, inverse)
-    total = aggregate(cost, reference.gray, STEP_PENALTY, JUMP_PENALTY)
+    inverse = planes(reference.camera, [v.camera for v in others], near, far, settings)
+    cost = _cost_volume(reference, others, inverse, settings)
+    total = aggregate(cost, reference.gray, settings.step_penalty, settings.jump_penalty, settings.edge)
     plane, matching = (np.empty(reference.gray.shape, dtype=np.float32) for _ in range(2))
     best_plane(total, cost, plane, matching)
     step = inverse[1] - inverse[0]
@@ -57,7 +54,7 @@ def homography(reference: Camera, other: Camera) -> tuple[np.ndarray, np.ndarray
     return other.K @ motion[:3, :3] @ np.linalg.inv(reference.K), other.K @ motion[:3, 3]
 
 
-def planes(reference: Camera, others: list[Camera], near: float, far: float) -> np.ndarray:
+def planes(reference: Camera, others: list[Camera], near: float, far: float, settings: SweepSettings) -> np.ndarray:
     """(D,) inverse depths from far to near, at most a pixel apart in the other views."""
     u, v = np.meshgrid(np.linspace(0, reference.width, 5), np.linspace(0, reference.height, 5))
     pixels = np.stack((u.ravel(), v.ravel(), np.ones(u.size)))
@@ -72,13 +69,15 @@ def planes(reference: Camera, others: list[Camera], near: float, far: float) -> 
         speed = np.linalg.norm(np.diff(uv, axis=-1), axis=0) * (inside[:, 1:] & inside[:, :-1])
         if speed.any():
             longest = max(longest, float(np.percentile(speed[speed > 0], 75)) * (w.size - 1))
-    return np.linspace(1 / far, 1 / near, int(np.clip(np.ceil(longest), MIN_PLANES, MAX_PLANES)))
+    count = int(np.clip(np.ceil(longest), settings.fewest_planes, settings.most_planes))
+    return np.linspace(1 / far, 1 / near, count)
 
 
-def _cost_volume(reference: View, others: list[View], inverse: np.ndarray) -> np.ndarray:
+def _cost_volume(reference: View, others: list[View], inverse: np.ndarray, settings: SweepSettings) -> np.ndarray:
     """(H, W, D) uint8."""
     h, w = reference.gray.shape
-    box = (WINDOW, WINDOW)
+    box = (settings.window, settings.window)
+    floor = np.float32(settings.flat * settings.flat)
     mean = cv2.blur(reference.gray, box)
     variance = cv2.blur(reference.gray * reference.gray, box) - mean * mean
     shift, unshift = np.eye(3), np.eye(3)
@@ -103,7 +102,7 @@ def _cost_volume(reference: View, others: list[View], inverse: np.ndarray) -> np
             outside = cv2.compare(warped, -0.5, cv2.CMP_LT)
             np.maximum(warped, 0, out=warped)
             sums = cv2.blur(warped, box), cv2.blur(warped * warped, box), cv2.blur(warped * reference.gray, box)
-            _two_best(mean.ravel(), variance.ravel(), *(s.ravel() for s in sums), outside.ravel(), best.ravel(), second.ravel())
+            _two_best(mean.ravel(), variance.ravel(), *(s.ravel() for s in sums), outside.ravel(), floor, best.ravel(), second.ravel())
         np.multiply(best + second, 127.5, out=best)
         cost[d] = best.astype(np.uint8)
     return np.ascontiguousarray(cost.transpose(1, 2, 0))
@@ -117,11 +116,11 @@ def _two_best(
     other_square: np.ndarray,
     product: np.ndarray,
     outside: np.ndarray,
+    floor: float,
     best: np.ndarray,
     second: np.ndarray,
 ) -> None:
-    """Mismatch (1 - correlation) / 2 of one view; keeps the two lowest."""
-    floor = np.float32(FLAT * FLAT)
+    """Mismatch (1 - correlation) / 2 of one view; keeps the two lowest. ``floor``: float32, least variance of a patch."""
     for i in range(mean.size):
         m = other_mean[i]
         covariance = product[i] - mean[i] * m

@@ -10,28 +10,22 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.geometry.projection import centers, common_focus, inside_image
-
-NEIGHBOURS = 6
-ANGLE, NARROW, WIDE = 10.0, 6.0, 15.0  # degrees: the best parallax, and how fast a narrower or wider one loses
+from trackersplat.training.points.settings import DepthRangeSettings, FarApartSettings, NeighbourSettings
 
 
-FEW = 5  # cameras
-FAR_APART = 18.0  # degrees between two neighbouring cameras, seen from what they look at
-
-
-def far_apart(cameras: Sequence[Camera]) -> bool:
+def far_apart(cameras: Sequence[Camera], settings: FarApartSettings) -> bool:
     """Whether these are few cameras whose neighbours see surfaces so differently that planes facing one of them match nothing."""
-    focus = common_focus(list(cameras)) if 2 <= len(cameras) <= FEW else None
+    focus = common_focus(list(cameras)) if 2 <= len(cameras) <= settings.most else None
     if focus is None:
         return False
     directions = np.stack([camera.center - focus for camera in cameras])
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
     angles = np.degrees(np.arccos(np.clip(directions @ directions.T, -1, 1)))
     np.fill_diagonal(angles, np.inf)
-    return float(np.median(angles.min(axis=1))) > FAR_APART
+    return float(np.median(angles.min(axis=1))) > settings.angle
 
 
-def neighbours(cameras: list[Camera], reference: int, near: float, far: float, count: int = NEIGHBOURS) -> list[int]:
+def neighbours(cameras: list[Camera], reference: int, near: float, far: float, settings: NeighbourSettings) -> list[int]:
     """Indices of the views to compare ``reference`` with, best first: they see the same volume under a moderate parallax."""
     points = frustum_points(cameras[reference], near, far)
     scores = []
@@ -45,9 +39,9 @@ def neighbours(cameras: list[Camera], reference: int, near: float, far: float, c
         one, two = cameras[reference].center - points[seen], camera.center - points[seen]
         cosine = (one * two).sum(1) / (np.linalg.norm(one, axis=1) * np.linalg.norm(two, axis=1))
         angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-        worth = np.exp(-0.5 * ((angle - ANGLE) / np.where(angle < ANGLE, NARROW, WIDE)) ** 2)
+        worth = np.exp(-0.5 * ((angle - settings.angle) / np.where(angle < settings.angle, settings.narrow, settings.wide)) ** 2)
         scores.append((float(worth.sum()), -i))
-    return [-i for _, i in sorted(scores, reverse=True)[:count]]
+    return [-i for _, i in sorted(scores, reverse=True)[: settings.count]]
 
 
 def frustum_points(camera: Camera, near: float, far: float) -> np.ndarray:
@@ -64,33 +58,39 @@ def unproject(camera: Camera, uv: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return (local - camera.translation) @ camera.rotation
 
 
-def depth_range(capture: Capture, cameras: Sequence[int], index: int) -> tuple[float, float]:
-    """A generous near and far of one camera in scene units: from the capture's bounds, its points, or else the rig's size."""
+def depth_range(capture: Capture, cameras: Sequence[int], index: int, settings: DepthRangeSettings) -> tuple[float, float]:
+    """A generous near and far of one camera in scene units: from the capture's bounds, its points, or else the rig's size.
+
+    Raises InputError if all cameras stand at one point and nothing else tells the depth.
+    """
     camera = capture.cameras[index]
     if capture.depth_bounds is not None:
         near, far = (float(v) for v in capture.depth_bounds[index])
         if 0 < near < far < np.inf:
-            return 0.8 * near, 1.3 * far
-    if capture.points is not None and len(capture.points.xyz) >= 50:
+            return settings.bounds[0] * near, settings.bounds[1] * far
+    if capture.points is not None and len(capture.points.xyz) >= settings.fewest_points:
         depth = _seen_depths(camera, capture.points.xyz.astype(np.float64))
-        if len(depth) >= 20:
-            return 0.6 * float(np.percentile(depth, 1)), 1.6 * float(np.percentile(depth, 99))
+        if len(depth) >= settings.fewest_seen:
+            near, far = (float(np.percentile(depth, percent)) for percent in settings.percentiles)
+            return settings.points[0] * near, settings.points[1] * far
     places = centers(capture.cameras[i] for i in cameras)
     size = float(np.linalg.norm(places[:, None] - places, axis=2).max())
     if size <= 0:
         raise InputError(f"{capture.name}: all cameras stand at one point, so no depth can be measured; give the capture points.")
     focus = common_focus([capture.cameras[i] for i in cameras])
     ahead = size if focus is None else float((camera.rotation @ focus + camera.translation)[2])
-    return (0.15 * ahead, 5 * ahead) if focus is not None and ahead > 0.2 * size else (0.2 * size, 30 * size)
+    if focus is not None and ahead > settings.nearest_focus * size:
+        return settings.focus[0] * ahead, settings.focus[1] * ahead
+    return settings.rig[0] * size, settings.rig[1] * size
 
 
-def tighten(camera: Camera, xyz: np.ndarray, known: tuple[float, float]) -> tuple[float, float]:
+def tighten(camera: Camera, xyz: np.ndarray, known: tuple[float, float], settings: DepthRangeSettings) -> tuple[float, float]:
     """Near and far from points found at a coarse scale, with a margin, within what was known; unchanged if too few are seen."""
     depth = _seen_depths(camera, xyz)
-    if len(depth) < 100:
+    if len(depth) < settings.fewest_swept:
         return known
-    near, far = np.percentile(depth, (0.5, 99.5))
-    return max(known[0], 0.85 * float(near)), min(known[1], 1.2 * float(far))
+    near, far = np.percentile(depth, settings.swept_percentiles)
+    return max(known[0], settings.swept[0] * float(near)), min(known[1], settings.swept[1] * float(far))
 
 
 def _seen_depths(camera: Camera, xyz: np.ndarray) -> np.ndarray:

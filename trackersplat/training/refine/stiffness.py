@@ -1,4 +1,4 @@
-"""Neighbours on one surface are corrected alike: images say little about where along itself a surface lies, tracks do."""
+"""Neighbours on one surface are corrected alike: tracks know how a surface has moved along itself, images hardly do."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.motion.ops.graph_system import Graph, neighbour_graph
 from trackersplat.rendering.rasterizer import Rendering
-
-NEIGHBOURS = 8
-COLOUR_SCALE = 0.15  # difference of colours, whose range is 1, at which neighbours are hardly taken for one surface
+from trackersplat.training.refine.settings import StiffnessSettings
 
 
 class Stiffness:
@@ -25,12 +23,12 @@ class Stiffness:
     An `optimiser.Penalty`.
     """
 
-    def __init__(self, gaussians: Gaussians, moving: Tensor, weight: float) -> None:
+    def __init__(self, gaussians: Gaussians, moving: Tensor, settings: StiffnessSettings) -> None:
         """``moving`` (M,) indices of those of the ``gaussians`` that are to be optimised, in the order in which they will come. Others that
         come after them are free."""
         self._start = gaussians.means[moving].detach().clone()
-        self._weight = weight / max(len(moving), 1)
-        self._laplacian = _laplacian(surface_graph(gaussians), moving, len(gaussians))
+        self._weight = settings.weight / max(len(moving), 1)
+        self._laplacian = _laplacian(surface_graph(gaussians, settings), moving, len(gaussians))
 
     def __call__(self, view: int, gaussians: Gaussians, rendering: Rendering) -> Tensor:
         """A scalar, differentiable with respect to the means of the moving Gaussians."""
@@ -38,11 +36,11 @@ class Stiffness:
         return self._weight * strain
 
 
-def surface_graph(gaussians: Gaussians) -> Graph:
+def surface_graph(gaussians: Gaussians, settings: StiffnessSettings) -> Graph:
     """Pairs of nearest Gaussians, and how likely both belong to one surface by their colours."""
-    indices, distances = nearest_neighbours(gaussians.means, NEIGHBOURS)
+    indices, distances = nearest_neighbours(gaussians.means, settings.neighbours)
     colours = (0.5 + SH_C0 * gaussians.sh[:, 0]).detach().double()
-    return neighbour_graph(indices, distances, colours, COLOUR_SCALE)
+    return neighbour_graph(indices, distances, colours, settings.colour_scale)
 
 
 def _laplacian(graph: Graph, moving: Tensor, count: int) -> Tensor:

@@ -9,8 +9,9 @@ from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.training.first_frame.densify.strategy import DensifySettings, Fit, is_round, rounds_left
-from trackersplat.training.optimiser import Correction, Optimiser, TrainingViews
+from trackersplat.training.first_frame.densify.settings import DensifySettings, ErrorSettings
+from trackersplat.training.first_frame.densify.strategy import Fit, is_round, rounds_left
+from trackersplat.training.optimiser import Correction, TrainingViews
 
 
 class ErrorStrategy:
@@ -21,36 +22,28 @@ class ErrorStrategy:
 
     def after_step(self, fit: Fit, step: int, correct: Correction | None) -> None:
         if is_round(self._settings, step, fit.steps):
-            left = rounds_left(self._settings, step, fit.steps)
-            densify(fit.optimiser, fit.views, fit.rasterizer, self._settings, left, fit.generator, correct)
+            densify(fit, self._settings, rounds_left(self._settings, step, fit.steps), correct)
 
 
 @torch.no_grad()
-def densify(
-    optimiser: Optimiser,
-    views: TrainingViews,
-    rasterizer: Rasterizer,
-    settings: DensifySettings,
-    rounds_left: int,  # this one included
-    generator: torch.Generator,
-    correct: Correction | None = None,
-) -> None:
+def densify(fit: Fit, settings: DensifySettings, rounds: int, correct: Correction | None = None) -> None:
     """One round: removes faint and unseen Gaussians and splits those that blend into the largest errors, up to the cap.
 
-    Splitting by error does better on held-out views than splitting at random or by visibility.
+    ``rounds`` are those left, this one included. Splitting by error does better on held-out views than splitting at random or by
+    visibility.
     """
-    gaussians = optimiser.gaussians().detach()
-    error, seen = blended_error(gaussians, views, rasterizer, correct)
+    gaussians = fit.optimiser.gaussians().detach()
+    error, seen = blended_error(gaussians, fit.views, fit.rasterizer, correct)
     keep = (gaussians.opacities > settings.min_opacity) & (seen > 0)
     left = int(keep.sum())
     room = max(settings.cap - left, 0)
-    count = min(max(int(settings.share * left), room // max(rounds_left, 1)), room, left)
+    count = min(max(int(settings.share * left), room // max(rounds, 1)), room, left)
     score = torch.where(keep, error, torch.full_like(error, -1.0))
     split = torch.topk(score, count).indices
     stays = keep.clone()
     stays[split] = False
     kept = torch.nonzero(stays)[:, 0]
-    optimiser.rebuild(kept, halves(gaussians[split], generator))
+    fit.optimiser.rebuild(kept, halves(gaussians[split], settings.error, fit.generator))
 
 
 def blended_error(
@@ -68,19 +61,17 @@ def blended_error(
     return total[:, 0], total[:, 1]
 
 
-def halves(gaussians: Gaussians, generator: torch.Generator) -> Gaussians:
-    """Two for each: moved apart along its longest axis, by 0.6 standard deviations each, and shorter along it."""
+def halves(gaussians: Gaussians, settings: ErrorSettings, generator: torch.Generator) -> Gaussians:
+    """Two for each: moved apart along its longest axis, and shorter along it."""
     longest = gaussians.log_scales.argmax(dim=1)
     axis = quaternion_to_matrix(gaussians.quats)[torch.arange(len(gaussians), device=gaussians.device), :, longest]
     length = gaussians.scales.gather(1, longest[:, None])
-    offset = axis * length * 0.6
+    offset = axis * length * settings.apart
     log_scales = gaussians.log_scales.clone()
-    log_scales.scatter_add_(
-        1, longest[:, None], torch.full_like(length, -0.47)
-    )  # to 5/8; 4/5 would keep the spread, but measured no better
+    log_scales.scatter_add_(1, longest[:, None], torch.full_like(length, -settings.shorter))
     parts = []
     for sign in (1.0, -1.0):
         jitter = torch.randn(gaussians.means.shape, generator=generator).to(gaussians.device)
-        moved = gaussians.means + sign * offset + 0.05 * length * jitter
+        moved = gaussians.means + sign * offset + settings.jitter * length * jitter
         parts.append(Gaussians(moved, gaussians.quats, log_scales, gaussians.opacity_logits, gaussians.sh))
     return concatenate(parts)

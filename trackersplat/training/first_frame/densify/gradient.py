@@ -10,11 +10,9 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.geometry.quaternions import quaternion_to_matrix
-from trackersplat.training.first_frame.densify.strategy import DensifySettings, Fit, is_round
+from trackersplat.training.first_frame.densify.settings import DensifySettings
+from trackersplat.training.first_frame.densify.strategy import Fit, is_round
 from trackersplat.training.optimiser import Correction
-
-SHRINK = 1.6  # of the two that a split leaves
-RESET = 0.01  # opacity after a reset, at most
 
 
 class GradientStrategy:
@@ -40,9 +38,9 @@ class GradientStrategy:
         if is_round(settings, step, fit.steps):
             refine(fit, settings, self._sum / self._views.clamp(min=1))
             self._sum = self._views = torch.zeros(0)
-        if step % settings.default_reset == 0 and step <= settings.until * fit.steps:
-            logits = fit.optimiser.gaussians().opacity_logits
-            fit.optimiser.overwrite("opacity_logits", logits.clamp(max=math.log(RESET / (1 - RESET))))
+        if step % settings.gradient.reset_every == 0 and step <= settings.until * fit.steps:
+            logits, most = fit.optimiser.gaussians().opacity_logits, settings.gradient.reset_opacity
+            fit.optimiser.overwrite("opacity_logits", logits.clamp(max=math.log(most / (1 - most))))
 
 
 def screen_gradient(means: Tensor, gradient: Tensor, camera: Camera) -> Tensor:
@@ -62,22 +60,24 @@ def refine(fit: Fit, settings: DensifySettings, gradient: Tensor) -> None:
     gaussians = fit.optimiser.gaussians().detach()
     alive = gaussians.opacities > settings.min_opacity
     room = max(settings.cap - int(alive.sum()), 0)
-    score = torch.where(alive & (gradient > settings.default_gradient), gradient, torch.zeros_like(gradient))
+    score = torch.where(alive & (gradient > settings.gradient.threshold), gradient, torch.zeros_like(gradient))
     grown = torch.topk(score, min(int((score > 0).sum()), room)).indices
-    large = gaussians.scales.amax(dim=1)[grown] > settings.default_size * fit.extent
+    large = gaussians.scales.amax(dim=1)[grown] > settings.gradient.size * fit.extent
     split, doubled = grown[large], grown[~large]
     keep = alive.clone()
     keep[split] = False
-    fit.optimiser.rebuild(torch.nonzero(keep)[:, 0], concatenate([gaussians[doubled], samples(gaussians[split], fit.generator)]))
+    fit.optimiser.rebuild(
+        torch.nonzero(keep)[:, 0], concatenate([gaussians[doubled], samples(gaussians[split], settings.gradient.shrink, fit.generator)])
+    )
 
 
-def samples(gaussians: Gaussians, generator: torch.Generator) -> Gaussians:
-    """Two for each, drawn from its own distribution and smaller by SHRINK."""
+def samples(gaussians: Gaussians, shrink: float, generator: torch.Generator) -> Gaussians:
+    """Two for each, drawn from its own distribution and smaller by the factor ``shrink``."""
     axes = quaternion_to_matrix(gaussians.quats)
     parts = []
     for _ in range(2):
         noise = torch.randn(gaussians.means.shape, generator=generator).to(gaussians.device)
         means = gaussians.means + torch.einsum("nij,nj->ni", axes, gaussians.scales * noise)
-        log_scales = gaussians.log_scales - math.log(SHRINK)
+        log_scales = gaussians.log_scales - math.log(shrink)
         parts.append(Gaussians(means, gaussians.quats, log_scales, gaussians.opacity_logits, gaussians.sh))
     return concatenate(parts)

@@ -9,12 +9,9 @@ from torch import Tensor
 
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import quaternion_to_matrix
-from trackersplat.training.first_frame.densify.strategy import DensifySettings, Fit, is_round, rounds_left
+from trackersplat.training.first_frame.densify.settings import DensifySettings, McmcSettings
+from trackersplat.training.first_frame.densify.strategy import Fit, is_round, rounds_left
 from trackersplat.training.optimiser import Correction
-
-MOST_COPIES = 50  # of one Gaussian in one round; the alternating sum loses its digits beyond
-_STEEP, _FAINT = 100.0, 0.005  # of the logistic function of the opacity that lets only faint Gaussians wander
-_MOST_OPAQUE = 1 - 1e-4
 
 
 class McmcStrategy:
@@ -33,11 +30,11 @@ class McmcStrategy:
         settings = self._settings
         if is_round(settings, step, fit.steps):
             relocate(fit, settings, rounds_left(settings, step, fit.steps))
-        if settings.mcmc_noise > 0:
+        if settings.mcmc.noise > 0:
             gaussians = fit.optimiser.gaussians().detach()
             if self._noise is None:
                 self._noise = torch.Generator(gaussians.device).manual_seed(fit.generator.initial_seed())
-            fit.optimiser.shift_means(wander(gaussians, settings.mcmc_noise * fit.optimiser.means_rate, self._noise))
+            fit.optimiser.shift_means(wander(gaussians, settings.mcmc, fit.optimiser.means_rate, self._noise))
 
 
 def relocate(fit: Fit, settings: DensifySettings, rounds: int) -> None:
@@ -58,21 +55,21 @@ def relocate(fit: Fit, settings: DensifySettings, rounds: int) -> None:
         fit.optimiser.rebuild(keep, gaussians[alive[:0]])
         return
     drawn = torch.multinomial(opacities[alive].cpu(), missing, replacement=True, generator=fit.generator)
-    copies = torch.bincount(drawn, minlength=len(alive)).clamp(max=MOST_COPIES - 1).to(alive.device)
+    copies = torch.bincount(drawn, minlength=len(alive)).clamp(max=settings.mcmc.most_copies - 1).to(alive.device)
     source = copies > 0
-    shared = divided(gaussians[alive[source]], copies[source] + 1)
+    shared = divided(gaussians[alive[source]], copies[source] + 1, settings.mcmc)
     fit.optimiser.rebuild(
         alive[~source], shared[torch.repeat_interleave(torch.arange(len(shared), device=alive.device), copies[source] + 1)]
     )
 
 
-def divided(gaussians: Gaussians, counts: Tensor) -> Gaussians:
+def divided(gaussians: Gaussians, counts: Tensor, settings: McmcSettings) -> Gaussians:
     """What each of ``counts`` (N,) copies at one place must be to look like the one Gaussian they replace (equation 9).
 
     The opacities satisfy ``(1 - o_new)^n = 1 - o``. The sizes keep the integral of the blended alpha along a line through the centre:
     ``s_new = s o / sum_{i=1..n} sum_{k=0..i-1} binom(i-1, k) (-1)^k o_new^(k+1) / sqrt(k+1)``.
     """
-    old = gaussians.opacities.double().clamp(max=_MOST_OPAQUE)
+    old = gaussians.opacities.double().clamp(max=settings.most_opaque)
     new = -torch.expm1(torch.log1p(-old) / counts)
     most = int(counts.max()) if len(counts) else 1
     # the sum over i of binom(i - 1, k) is binom(n, k + 1)
@@ -84,13 +81,16 @@ def divided(gaussians: Gaussians, counts: Tensor) -> Gaussians:
     return Gaussians(gaussians.means, gaussians.quats, log_scales, torch.logit(new).float(), gaussians.sh)
 
 
-def wander(gaussians: Gaussians, strength: float, generator: torch.Generator) -> Tensor:
-    """(N, 3) random shifts: normal noise shaped by the covariance, only of Gaussians too faint to matter (equation 8)."""
+def wander(gaussians: Gaussians, settings: McmcSettings, rate: float, generator: torch.Generator) -> Tensor:
+    """(N, 3) random shifts: normal noise shaped by the covariance, only of Gaussians too faint to matter (equation 8).
+
+    ``rate``: step size of the means in scene units.
+    """
     noise = torch.randn(gaussians.means.shape, generator=generator, device=gaussians.device)
     axes = quaternion_to_matrix(gaussians.quats)
-    faint = torch.sigmoid(-_STEEP * (gaussians.opacities - _FAINT))
+    faint = torch.sigmoid(-settings.steep * (gaussians.opacities - settings.faint))
     along = torch.einsum("nji,nj->ni", axes, noise) * gaussians.scales**2
-    return strength * faint[:, None] * torch.einsum("nij,nj->ni", axes, along)
+    return settings.noise * rate * faint[:, None] * torch.einsum("nij,nj->ni", axes, along)
 
 
 def _binomial(n: Tensor, k: int) -> Tensor:

@@ -1,24 +1,46 @@
-"""The strategies by name."""
+"""The densifications by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from trackersplat.errors import InputError
-from trackersplat.training.first_frame.densify.error import ErrorStrategy
-from trackersplat.training.first_frame.densify.gradient import GradientStrategy
-from trackersplat.training.first_frame.densify.mcmc import McmcStrategy
-from trackersplat.training.first_frame.densify.strategy import DensifySettings, DensifyStrategy
+from trackersplat.registry import Facts, Registry
+from trackersplat.training.first_frame.densify.settings import DensifySettings
 
-STRATEGIES: dict[str, Callable[[DensifySettings], DensifyStrategy]] = {
-    "error": ErrorStrategy,
-    "mcmc": McmcStrategy,
-    "default": GradientStrategy,
-}
+if TYPE_CHECKING:
+    from trackersplat.training.first_frame.densify.strategy import DensifyStrategy
+
+_PACKAGE = "trackersplat.training.first_frame.densify"
 
 
-def strategy(settings: DensifySettings) -> DensifyStrategy:
-    """A fresh strategy for one optimisation. Raises InputError if there is none of that name."""
-    if settings.strategy not in STRATEGIES:
-        raise InputError(f"There is no densification {settings.strategy!r}; choose one of {', '.join(STRATEGIES)}.")
-    return STRATEGIES[settings.strategy](settings)
+@dataclass(frozen=True)
+class DensifyFacts(Facts):
+    """``load`` names a class that is made from DensifySettings. The rest is what its authors use with it; None: any."""
+
+    min_opacity: float | None = None  # DensifySettings.min_opacity
+    opacity_weight: float | None = None  # Regularisation.opacity
+    scale_weight: float | None = None  # Regularisation.scale
+
+
+DENSIFICATIONS: Registry[DensifyFacts] = Registry(
+    "densification",
+    (
+        DensifyFacts("error", "where the picture is wrong", f"{_PACKAGE}.error:ErrorStrategy"),
+        DensifyFacts(
+            "mcmc",
+            "as samples of a Markov chain (Kheradmand et al. 2024)",
+            f"{_PACKAGE}.mcmc:McmcStrategy",
+            min_opacity=0.005,
+            opacity_weight=0.01,
+            scale_weight=1.0,
+        ),
+        DensifyFacts("default", "by screen-space gradients, as in 3DGS", f"{_PACKAGE}.gradient:GradientStrategy", min_opacity=0.005),
+    ),
+)
+
+
+def create_densification(settings: DensifySettings) -> DensifyStrategy:
+    """A fresh one for one optimisation. Raises InputError if there is none of that name."""
+    strategy: DensifyStrategy = DENSIFICATIONS.load(settings.strategy)(settings)
+    return strategy

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.training.first_frame.densify.settings import DensifySettings
 from trackersplat.training.optimiser import Correction, Optimiser, TrainingViews
-
-StrategyName = Literal["error", "mcmc", "default"]
-
-
-@dataclass(frozen=True)
-class DensifySettings:
-    """When and how much. What only one strategy reads is named after it."""
-
-    strategy: StrategyName = "error"
-    every: int = 100  # steps between two rounds
-    share: float = 0.1  # of the Gaussians that a round of "error" splits and one of "mcmc" adds, at least
-    until: float = 0.7  # no rounds after this part of the steps
-    cap: int = 30_000  # Gaussians at most
-    min_opacity: float = 0.02  # fainter ones are removed, or moved to where others are
-    mcmc_noise: float = 5e4  # strength of the noise on the means, of the learning rate of the means times the covariance
-    default_gradient: float = 2e-4  # mean gradient of the loss by the position in half image sizes, from which on a Gaussian is too coarse
-    default_size: float = 0.01  # of the scene extent: larger ones are split, smaller ones doubled
-    default_reset: int = 3000  # steps between two resets of the opacities
 
 
 @dataclass(frozen=True)

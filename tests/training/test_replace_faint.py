@@ -1,4 +1,4 @@
-"""What appears in front of a wall takes the places of Gaussians that nobody sees."""
+"""What appears in front of a wall replaces Gaussians that nobody sees."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians, concatenate
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.fit import held_out_psnr
+from trackersplat.training.fit import FitDone
 from trackersplat.training.optimiser import TrainingViews
-from trackersplat.training.refine.refine import RefineSettings, refine_frame
-from trackersplat.training.refine.replace_faint import ExchangeSettings, appearing, exchange
+from trackersplat.training.refine.adam import refine
+from trackersplat.training.refine.replace_faint import appearing, replace_faint
+from trackersplat.training.refine.settings import RefineSettings, ReplaceFaintSettings
+from trackersplat.training.refine.task import RefineTask
 
 RASTERIZER = PortableRasterizer()
-SETTINGS = ExchangeSettings(share=0.1)
+SETTINGS = ReplaceFaintSettings(share=0.1)
 BALL, RADIUS, RED = (0.1, -0.2, 3.3), 0.15, (0.8, 0.15, 0.15)
 FAINT = (3, 5, 40, 41, 500, 900)  # of the wall, the first ones faintest
 
@@ -79,6 +82,12 @@ def _views(capture: Capture) -> TrainingViews:
     return TrainingViews(capture, 0, torch.device("cpu"), 0)
 
 
+def _refined(start: Gaussians, static: Tensor, film: Capture, settings: RefineSettings) -> FitDone:
+    *_, last = refine(RefineTask(start, static, film, 0, RASTERIZER, None, settings))
+    assert isinstance(last, FitDone)
+    return last
+
+
 def _from_the_ball(means: Tensor) -> float:
     """How far nine tenths of the means are from its surface or less; a pixel spans 0.04 there."""
     return float(((means - torch.tensor(BALL)).norm(dim=1) - RADIUS).abs().quantile(0.9))
@@ -93,61 +102,59 @@ def test_what_appears_is_found_where_it_is_and_in_its_colour() -> None:
     assert (colours.median(dim=0).values - torch.tensor(RED)).abs().max() < 0.1
 
 
-def test_the_faintest_are_given_up_for_the_places_that_views_agree_on_best() -> None:
+def test_the_faintest_are_replaced_by_what_views_agree_on_best() -> None:
     views = _views(_film(concatenate([_wall(), _ball()])))
-    born, added = exchange(_wall(), views, RASTERIZER, replace(SETTINGS, share=4 / 1200), 0)
-    assert born.tolist() == list(FAINT[:4])
+    replaced, added = replace_faint(_wall(), views, RASTERIZER, replace(SETTINGS, share=4 / 1200), 0)
+    assert replaced.tolist() == list(FAINT[:4])
     assert torch.equal(added.means, appearing(_wall(), views, RASTERIZER, SETTINGS, 0).means[:4])
 
 
-def test_nothing_that_can_be_seen_is_given_up() -> None:
+def test_nothing_that_can_be_seen_is_replaced() -> None:
     views = _views(_film(concatenate([_wall(), _ball()])))
-    born, added = exchange(_wall(), views, RASTERIZER, SETTINGS, 0)
-    assert born.tolist() == list(FAINT)
+    replaced, added = replace_faint(_wall(), views, RASTERIZER, SETTINGS, 0)
+    assert replaced.tolist() == list(FAINT)
     assert len(added) == len(FAINT)
     solid = _wall()[torch.from_numpy(np.setdiff1d(np.arange(1200), FAINT))]
-    born, added = exchange(solid, views, RASTERIZER, SETTINGS, 0)
-    assert len(born) == len(added) == 0
+    replaced, added = replace_faint(solid, views, RASTERIZER, SETTINGS, 0)
+    assert len(replaced) == len(added) == 0
 
 
 @pytest.mark.parametrize("only", [(), (0, 3), (0, 2, 4)])
-def test_where_nothing_appears_or_few_views_say_so_nothing_is_exchanged(only: tuple[int, ...]) -> None:
+def test_where_nothing_appears_or_few_views_show_it_nothing_is_replaced(only: tuple[int, ...]) -> None:
     views = _views(_film(concatenate([_wall(), _ball()]), only=only))
     assert len(appearing(_wall(), views, RASTERIZER, SETTINGS, 0)) == 0
-    born, _ = exchange(_wall(), views, RASTERIZER, SETTINGS, 0)
-    assert len(born) == 0
+    replaced, _ = replace_faint(_wall(), views, RASTERIZER, SETTINGS, 0)
+    assert len(replaced) == 0
 
 
-def test_a_refinement_makes_what_appears_and_keeps_all_others_in_their_places() -> None:
+def test_a_refinement_adds_what_appears_and_keeps_the_indices_of_all_others() -> None:
     shown = concatenate([_wall(), _ball()])
     start = concatenate(
         [_wall(), _round(torch.tensor([[0.0, 0.0, 9.0]]).repeat(200, 1), 0.01, torch.full((200,), 1e-3), torch.zeros(200, 3))]
     )
     static = torch.arange(len(start)) % 3 == 0
-    settings = RefineSettings(steps=60, exchange=SETTINGS)
-    *_, last = refine_frame(start, static, _film(shown, secret=True), 0, RASTERIZER, settings)
-    *_, without = refine_frame(start, static, _film(shown), 0, RASTERIZER, replace(settings, exchange=ExchangeSettings(share=0)))
-    assert last.born is not None
-    assert without.born is not None
-    assert len(without.born) == 0
-    assert 30 < len(last.born) <= 0.1 * len(start)
-    assert (start.opacities[last.born] < 0.02).all()
+    settings = RefineSettings(steps=60, replace_faint=SETTINGS)
+    last = _refined(start, static, _film(shown, secret=True), settings)
+    without = _refined(start, static, _film(shown), replace(settings, replace_faint=ReplaceFaintSettings(share=0)))
+    assert len(without.replaced) == 0
+    assert 30 < len(last.replaced) <= 0.1 * len(start)
+    assert (start.opacities[last.replaced] < 0.02).all()
     assert len(last.gaussians) == len(start)
     others = torch.ones(len(start), dtype=torch.bool)
-    others[last.born] = False
+    others[last.replaced] = False
     assert (last.gaussians.means - start.means)[others].norm(dim=1).max() < 0.1
-    assert _from_the_ball(last.gaussians.means[last.born]) < 0.12
+    assert _from_the_ball(last.gaussians.means[last.replaced]) < 0.12
     scores = [held_out_psnr(_film(shown), 0, RASTERIZER, state) or 0.0 for state in (last.gaussians, without.gaussians)]
     assert scores[0] > scores[1] + 1
-    *_, again = refine_frame(start, static, _film(shown), 0, RASTERIZER, settings)
+    again = _refined(start, static, _film(shown), settings)
     assert torch.equal(again.gaussians.means, last.gaussians.means)
-    assert torch.equal(again.born, last.born)
+    assert torch.equal(again.replaced, last.replaced)
 
 
 def test_where_nothing_appears_a_refinement_has_the_same_bits_as_without() -> None:
     film, static = _film(_wall()), torch.zeros(1200, dtype=torch.bool)
     results = []
     for share in (0.0, 0.1):
-        *_, last = refine_frame(_wall(), static, film, 0, RASTERIZER, RefineSettings(steps=10, exchange=ExchangeSettings(share=share)))
-        results.append(last.gaussians.tensors())
+        settings = RefineSettings(steps=10, replace_faint=ReplaceFaintSettings(share=share))
+        results.append(_refined(_wall(), static, film, settings).gaussians.tensors())
     assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])

@@ -13,8 +13,10 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.training.points.backdrop import shown_at
 from trackersplat.training.points.fusion import Surface, chance
-from trackersplat.training.points.layers import DOUBTED, layers
+from trackersplat.training.points.settings import PointSettings
+from trackersplat.training.points.strategies.ground import Layers, layers
 from trackersplat.training.points.sweep import View
+from trackersplat.training.points.task import Matched, PointTask
 from trackersplat.training.points.views import unproject
 
 
@@ -38,13 +40,18 @@ class CardMasks:
         pass
 
 
-def _capture() -> tuple[Capture, list[View], list[np.ndarray]]:
+SETTINGS = PointSettings(count=2000)  # a quarter of them on the hull
+
+
+def _layers(capture: Capture, matched: Surface, chance: float) -> Layers:
+    return layers(replace(PointTask.of(capture, range(4), 0, SETTINGS), matched=Matched(matched, chance)))
+
+
+def _capture() -> tuple[Capture, list[View]]:
     places = [(-1.8, 0.1, 0.4), (0.0, -0.2, 0.0), (1.8, 0.3, 0.4), (0.3, -1.9, 0.3)]
     cameras = tuple(look_at(f"cam{i}", place, 80, 60, 80.0) for i, place in enumerate(places))
     capture = replace(quad_capture(), cameras=cameras, held_out=(), source=CastFrames(cameras), masks=CardMasks(cameras))
-    images = [capture.image(i, 0) for i in range(4)]
-    views = [View(c, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)) for c, image in zip(cameras, images, strict=True)]
-    return capture, views, images
+    return capture, [View(c, cv2.cvtColor(cast(c)[0], cv2.COLOR_RGB2GRAY).astype(np.float32)) for c in cameras]
 
 
 def _matched(views: list[View]) -> Surface:
@@ -57,40 +64,40 @@ def _matched(views: list[View]) -> Surface:
     return Surface(xyz, np.zeros(count, dtype=np.int64), np.stack((column, row), axis=1), depth, np.ones(count, dtype=np.int64))
 
 
-def test_believed_matches_are_kept_and_the_backdrop_fills_the_rest() -> None:
-    capture, views, images = _capture()
+def test_matches_are_kept_and_the_backdrop_fills_the_rest() -> None:
+    capture, views = _capture()
     matched = _matched(views)
-    kept, behind, moving = layers(capture, range(4), 0, views, images, matched, 0.5 * DOUBTED, 500)
-    assert kept is matched
-    assert len(moving.xyz) == 0
+    found = _layers(capture, matched, 0.5 * SETTINGS.layers.chance)
+    assert found.kept is matched
+    assert len(found.movers.xyz) == 0
     for view, camera in enumerate(capture.cameras):
-        column, row = behind.pixel[behind.view == view].T
+        column, row = found.behind.pixel[found.behind.view == view].T
         filled = np.zeros((60, 80), dtype=bool)
         filled[row, column] = True
-        assert np.array_equal(filled, ~shown_at(matched.xyz, camera))
+        assert np.array_equal(filled, ~shown_at(matched.xyz, camera, SETTINGS.backdrop.beside))
 
 
-def test_doubted_matches_give_way_to_the_hull_of_what_moves() -> None:
-    capture, views, images = _capture()
-    kept, behind, moving = layers(capture, range(4), 0, views, images, _matched(views), 2 * DOUBTED, 500)
-    assert len(kept.xyz) == 0
-    assert 100 < len(moving.xyz) <= 500
+def test_matches_that_are_chance_are_replaced_by_the_hull_of_what_moves() -> None:
+    capture, views = _capture()
+    found = _layers(capture, _matched(views), 2 * SETTINGS.layers.chance)
+    assert len(found.kept.xyz) == 0
+    assert 100 < len(found.movers.xyz) <= 500
     for view, camera in enumerate(capture.cameras):
         mask = capture.mask(view, 0)
         assert mask is not None
-        uv, _ = camera.project(moving.xyz.astype(np.float64))
+        uv, _ = camera.project(found.movers.xyz.astype(np.float64))
         near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), dtype=np.uint8)) > 0
         inside = (uv >= 0).all(axis=1) & (uv[:, 0] < 80) & (uv[:, 1] < 60)
         column, row = uv[inside].astype(int).T
         assert near[row, column].mean() > 0.98
-        column, row = behind.pixel[behind.view == view].T
+        column, row = found.behind.pixel[found.behind.view == view].T
         filled = np.zeros((60, 80), dtype=bool)
         filled[row, column] = True
         assert np.array_equal(filled, ~mask)
 
 
 def test_true_depths_agree_by_more_than_chance_and_random_ones_by_no_more() -> None:
-    _, views, _ = _capture()
+    _, views = _capture()
     cameras = [view.camera for view in views[:3]]
     truth = [cast(camera)[1] for camera in cameras]
     random = np.random.default_rng(0)
