@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 
 from torch import Tensor
 
@@ -16,7 +17,8 @@ from trackersplat.events import Event, Stage
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.motion import CarriedMotion, Motion
-from trackersplat.motion.render_and_match import Prediction, predict, render_and_match, unreliable_share
+from trackersplat.motion.render_and_match import correct_tracks, unreliable_share
+from trackersplat.motion.render_request import Prediction, predict
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.pipelines.clock import Clock
@@ -85,10 +87,11 @@ def find_motions(
     estimate = partial(estimate_motion, context.rasterizer, base, context.cameras, settings=context.settings, carried=carried)
     motions = estimate([dense for _, dense in tracks])
     seconds["move"] = clock.lap()
-    rounds = context.settings.render_and_match.match_rounds if context.tracker.render_and_match else 0
-    for _ in range(rounds):
-        unreliable = np.mean([unreliable_share(dense, context.settings.render_and_match) for _, dense in tracks], axis=0)
-        chosen = np.flatnonzero(drifting | (unreliable >= context.settings.render_and_match.unreliable_share)).tolist()
+    settings = context.settings.render_and_match
+    for _ in range(settings.match_rounds if context.tracker.render_and_match else 0):
+        shares = [unreliable_share(dense, settings) for _, dense in tracks]
+        unreliable = torch.stack(shares).mean(dim=0).cpu().numpy()
+        chosen = np.flatnonzero(drifting | (unreliable >= settings.unreliable_share)).tolist()
         if not chosen:
             break
         again = [targets[index] for index in chosen]
@@ -119,7 +122,7 @@ def _matched(
         return predict(context.rasterizer, base, states, capture.cameras[camera], in_colours_of_camera)
 
     def correct(dense: DenseTracks, photograph: Tensor, predicted: Prediction) -> DenseTracks:
-        return render_and_match(dense, photograph, predicted, context.matcher, settings, drifting=drifting)
+        return correct_tracks(dense, photograph, predicted, context.matcher, settings, drifting=drifting)
 
     parts = [(camera, dense.only(targets)) for camera, dense in tracks]
     found = sorted(correct_views(capture, parts, predictions, correct, context.rasterizer.device), key=lambda pair: pair[0])
