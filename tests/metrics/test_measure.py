@@ -89,7 +89,8 @@ def test_a_metric_that_lacks_its_weights_says_which_file_goes_where(tmp_path: Pa
     monkeypatch.syspath_prepend(str(tmp_path))
     found = unavailable(tmp_path)
     assert found == {
-        "lpips": f"vgg16-397923af.pth is not in {tmp_path}: download https://download.pytorch.org/models/vgg16-397923af.pth and put it there",
+        "lpips": f"vgg16-397923af.pth is not in {tmp_path}: "
+        "download https://download.pytorch.org/models/vgg16-397923af.pth and put it there",
         "lpips_alex": f"alexnet-owt-7be5be79.pth is not in {tmp_path}: "
         "download https://download.pytorch.org/models/alexnet-owt-7be5be79.pth and put it there",
     }

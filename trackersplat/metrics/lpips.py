@@ -200,6 +200,6 @@ def _tensor(path: Path, state: dict[str, Tensor], name: str, shape: tuple[int, .
     tensor = state.get(name)
     if not isinstance(tensor, Tensor) or tuple(tensor.shape) != shape or not bool(torch.isfinite(tensor).all()):
         raise InputError(
-            f"{path} lacks finite weights {name} of shape {shape}: it is another network's file or damaged; download it again."
+            f"{path} lacks finite weights {name} of shape {shape}: another network's file or a damaged one; download it again."
         )
     return tensor.detach().to(device=device, dtype=torch.float32)
