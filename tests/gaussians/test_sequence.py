@@ -7,7 +7,7 @@ import torch
 
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.gaussians.sequence import KEPT, KEY_FRAME_EVERY, LEVELS, GaussianSequence, _columns, _Range, write_sequence
+from trackersplat.gaussians.sequence import KEY_FRAME_EVERY, LEVELS, GaussianSequence, SequenceSettings, _columns, _Range, write_sequence
 
 N, MOVING, FRAMES = 400, 100, (0, 1, 2, 5)
 
@@ -35,8 +35,8 @@ def sequence(tmp_path: Path) -> GaussianSequence:
 
 def test_a_value_keeps_its_code_while_it_is_near_enough() -> None:
     quantiser = _Range(np.zeros(1), np.full(1, 10.0), 10)  # steps of 1
-    before = quantiser.encode(np.array([[3.0]] * 5), None)
-    after = quantiser.encode(np.array([[3.0], [3.6], [3.7], [2.4], [2.3]]), before)
+    before = quantiser.encode(np.array([[3.0]] * 5), None, 0.65)
+    after = quantiser.encode(np.array([[3.0], [3.6], [3.7], [2.4], [2.3]]), before, 0.65)
     assert after[:, 0].tolist() == [3, 3, 4, 3, 2]
 
 
@@ -48,7 +48,9 @@ def test_frames_come_back_within_one_quantisation_step(sequence: GaussianSequenc
         for name, levels in LEVELS.items():
             all_frames = np.concatenate([_columns(scene(f))[name] for f in FRAMES])
             step = (all_frames.max(0) - all_frames.min(0)) / levels
-            limit = 0.502 if frame == 0 else KEPT + 0.002  # a key frame is rounded, later codes are kept while they are near enough
+            limit = (
+                0.502 if frame == 0 else SequenceSettings().keep_within + 0.002
+            )  # a key frame is rounded, later codes are kept while they are near enough
             assert (np.abs(columns[name] - truth[name]) <= limit * step + 1e-6).all(), name
 
 

@@ -15,6 +15,11 @@ from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.lift import lift
+from trackersplat.rendering.registry import BACKENDS, choose_rasterizer
+from trackersplat.rendering.rules import ALPHA_MAX, GSPLAT_ALPHA_MAX
+
+GSPLAT_MISSING = BACKENDS.why_unavailable("gsplat")
+ON_CUDA = (pytest.mark.cuda, pytest.mark.timeout(600), pytest.mark.skipif(GSPLAT_MISSING is not None, reason=f"gsplat: {GSPLAT_MISSING}"))
 
 
 def small_scene(n: int = 50) -> tuple[Gaussians, Camera]:
@@ -76,3 +81,36 @@ def test_every_camera_lifts_its_own() -> None:
     for view in range(2):
         alone = lift(PortableRasterizer(), gaussians, pair[view : view + 1], features[view : view + 1])[0]
         torch.testing.assert_close(together[view], alone)
+
+
+def opaque_piles(n: int = 60) -> Gaussians:
+    """Nearly opaque Gaussians on a few lines of sight, several behind each other: opacities from 0.98 to 0.9999."""
+    generator = torch.Generator().manual_seed(1)
+    depth = 3 + 2 * torch.rand(n, generator=generator)
+    slopes = (torch.rand(12, 2, generator=generator) - 0.5)[torch.arange(n) % 12]
+    means = torch.cat([slopes * depth[:, None], depth[:, None]], 1)
+    opacities = 1 - 10 ** (-4 + 2.3 * torch.rand(n, generator=generator))
+    quats = torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(n, 1)
+    return Gaussians(means, quats, torch.full((n, 3), -1.5), torch.logit(opacities), torch.zeros(n, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("backend", "alpha_max"), [pytest.param("portable", ALPHA_MAX), pytest.param("gsplat", GSPLAT_ALPHA_MAX, marks=ON_CUDA)]
+)
+def test_nearly_opaque_gaussians_lift_as_the_gradient_of_the_same_back_ends_render(backend: str, alpha_max: float) -> None:
+    rasterizer = choose_rasterizer(backend=backend)
+    scene, camera = opaque_piles(), small_scene()[1]
+    features = torch.randn(1, camera.height, camera.width, 3, generator=torch.Generator().manual_seed(2))
+    moved = scene.to(rasterizer.device)
+    channels = torch.zeros(len(scene), 3, device=rasterizer.device, requires_grad=True)
+    blended = rasterizer.render(moved, [camera], channels=channels).channels
+    assert blended is not None
+    (gradient,) = torch.autograd.grad(blended, channels, features.to(rasterizer.device))
+    lifted = lift(rasterizer, moved, [camera], features.to(rasterizer.device))[0]
+    scale = float(gradient.abs().max())
+    np.testing.assert_allclose(lifted.cpu().numpy(), gradient.cpu().numpy(), atol=2e-4 * scale)
+    # and both blend with the cap that rules.py names for this back end, and would not pass with the other
+    for cap, fits in ((alpha_max, True), (ALPHA_MAX + GSPLAT_ALPHA_MAX - alpha_max, False)):
+        weights = brute.render(brute.double(scene), camera, alpha_cap=float(np.float32(cap))).weights.detach()
+        expected = torch.einsum("hwn,hwf->nf", weights, features[0].double())
+        assert bool((lifted.cpu() - expected).abs().max() < 1e-3 * scale) == fits

@@ -17,9 +17,9 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
-from trackersplat.rendering.choose import BACKENDS, choose_rasterizer, describe, prepare, why_unavailable
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.rendering.registry import BACKENDS, choose_rasterizer
 
 
 @dataclass(frozen=True)
@@ -116,15 +116,15 @@ def measure(rasterizer: Rasterizer, count: int, width: int, height: int, sh_degr
         torch.autograd.grad(color, list(scene.tensors().values()), color.detach() - target)
 
     return Timing(
-        rasterizer.name,
-        describe(rasterizer),
-        count,
-        width,
-        height,
-        sh_degree,
-        _median_ms(forward, rasterizer.device, repeats),
-        _median_ms(forward_backward, rasterizer.device, repeats),
-        _median_ms(lambda: lift(rasterizer, scene, [camera], features), rasterizer.device, repeats),
+        backend=rasterizer.name,
+        device=rasterizer.describe(),
+        gaussians=count,
+        width=width,
+        height=height,
+        sh_degree=sh_degree,
+        forward=_median_ms(forward, rasterizer.device, repeats),
+        forward_backward=_median_ms(forward_backward, rasterizer.device, repeats),
+        lift=_median_ms(lambda: lift(rasterizer, scene, [camera], features), rasterizer.device, repeats),
     )
 
 
@@ -153,13 +153,13 @@ def main(
     width, height = int(parts[0]), int(parts[1])
     console = Console()
     timings = []
-    for backend in BACKENDS:
-        missing = why_unavailable(backend)
+    for backend in BACKENDS.names():
+        missing = BACKENDS.why_unavailable(backend)
         if missing is not None:
             console.print(f"{backend}: left out, {missing}", highlight=False)
             continue
         rasterizer = choose_rasterizer(backend=backend)
-        prepare(rasterizer)
+        rasterizer.prepare()
         timings += [measure(rasterizer, gaussians, width, height, degree, repeats) for degree in sh_degree]
     table = Table(title=f"{gaussians:,} Gaussians at {width}x{height}, median milliseconds of {repeats}")
     for column in ("back end", "SH degree", "forward", "forward + backward", "lift 12 channels"):

@@ -3,8 +3,8 @@
     sequence/manifest.json          frames, ranges of every attribute, size and SHA-256 of every file
     sequence/frame<N>.safetensors   one frame (counted from 1): per attribute a zlib stream of codes, or of code differences
 
-A value keeps its code as long as it stays within two thirds of a step of it, so what does not move costs next to nothing
-and does not flicker. All frames hold equally many Gaussians, in the same order.
+A value keeps its code as long as it stays near it (see `SequenceSettings`), so what does not move costs next to nothing and
+does not flicker. All frames hold equally many Gaussians, in the same order.
 """
 
 from __future__ import annotations
@@ -26,18 +26,24 @@ from trackersplat.errors import InputError
 from trackersplat.files import atomic_folder, read_json, write_json
 from trackersplat.gaussians.gaussians import Gaussians
 
-FORMAT = 1
-FILE_LIMIT = 4 << 30  # bytes
-GAUSSIANS_LIMIT = 50_000_000
+FILE_LIMIT = 4 << 30  # bytes; memory budget for files of others
+GAUSSIANS_LIMIT = 50_000_000  # likewise
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+# The format, which readers rely on.
+FORMAT = 1
 KEY_FRAME_EVERY = 15  # frames: a jump reads at most that many files
-
-KEPT = 0.65  # steps from its code at which a value still keeps it; 1 makes the demo a tenth smaller, for twice the loss
-
 # Quantisation levels over the range of each component, chosen so that the demo loses less than a tenth of a dB.
 LEVELS = {"means": 16383, "quats": 255, "log_scales": 127, "opacity_logits": 63, "sh_dc": 255, "sh_rest": 63}
 
 Codes = dict[str, np.ndarray]  # attribute -> (N, D) unsigned; differences wrap around
+
+
+@dataclass(frozen=True)
+class SequenceSettings:
+    """How a sequence is written."""
+
+    keep_within: float = 0.65  # steps from its code up to which a value keeps it; 1 makes the demo a tenth smaller, for twice the loss
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,11 @@ class _Range:
     def dtype(self) -> str:
         return "<u1" if self.levels < 256 else "<u2"
 
-    def encode(self, values: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
+    def encode(self, values: np.ndarray, previous: np.ndarray | None, keep_within: float) -> np.ndarray:
         codes = np.rint((values - self.low) / self.step).clip(0, self.levels).astype(self.dtype)
         if previous is None:
             return codes
-        return np.where(np.abs(values - self.decode(previous)) <= KEPT * self.step, previous, codes)
+        return np.where(np.abs(values - self.decode(previous)) <= keep_within * self.step, previous, codes)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         return (self.low + codes * self.step).astype(np.float32)
@@ -145,20 +151,30 @@ class GaussianSequence:
             raise InputError(f"{path} is not a safetensors file ({error}); make the sequence anew.") from error
 
 
-def write_sequence(path: Path, frames: Sequence[int], read: Callable[[int], Gaussians]) -> int:
+def write_sequence(path: Path, frames: Sequence[int], read: Callable[[int], Gaussians], settings: SequenceSettings | None = None) -> int:
     """Writes the frames given by ``read`` to the folder ``path`` (replaced as a whole) and returns its bytes.
 
     Reads every frame twice. Raises InputError if the frames do not hold the same Gaussians.
     """
+    for _ in written_frames(path, frames, read, settings):
+        pass
+    return sum(file.stat().st_size for file in path.iterdir())
+
+
+def written_frames(
+    path: Path, frames: Sequence[int], read: Callable[[int], Gaussians], settings: SequenceSettings | None = None
+) -> Iterator[int]:
+    """`write_sequence`, giving each frame when it is encoded. The folder appears after the last one; closing the iterator cancels."""
     first = read(frames[0])
     ranges = _ranges(frames, read)
     files: dict[str, dict[str, Any]] = {}
     with atomic_folder(path) as folder:
-        for frame, streams in zip(frames, _streams(frames, read, ranges), strict=True):
+        for frame, streams in zip(frames, _streams(frames, read, ranges, settings or SequenceSettings()), strict=True):
             content = save(streams)
             name = f"frame{frame + 1}.safetensors"
             (folder / name).write_bytes(content)
             files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            yield frame
         manifest = {
             "format": FORMAT,
             "frames": [frame + 1 for frame in frames],
@@ -171,14 +187,15 @@ def write_sequence(path: Path, frames: Sequence[int], read: Callable[[int], Gaus
         written = GaussianSequence.open(folder)
         for frame in sorted({*frames[KEY_FRAME_EVERY - 1 :: KEY_FRAME_EVERY], frames[-1]}):  # each reads all back to its key frame
             written.read(frame)
-    return sum(file.stat().st_size for file in path.iterdir())
 
 
-def _streams(frames: Sequence[int], read: Callable[[int], Gaussians], ranges: dict[str, _Range]) -> Iterator[dict[str, np.ndarray]]:
+def _streams(
+    frames: Sequence[int], read: Callable[[int], Gaussians], ranges: dict[str, _Range], settings: SequenceSettings
+) -> Iterator[dict[str, np.ndarray]]:
     previous: Codes = {}
     for position, frame in enumerate(frames):
         columns = _columns(read(frame))
-        codes = {name: ranges[name].encode(values, previous.get(name)) for name, values in columns.items()}
+        codes = {name: ranges[name].encode(values, previous.get(name), settings.keep_within) for name, values in columns.items()}
         is_key = position % KEY_FRAME_EVERY == 0
         changes = codes if is_key else {name: codes[name] - previous[name] for name in codes}
         yield {name: np.frombuffer(_pack(change), np.uint8) for name, change in changes.items()}
@@ -230,7 +247,7 @@ def _widths(coefficients: int) -> dict[str, int]:
 
 
 def _columns(gaussians: Gaussians) -> dict[str, np.ndarray]:
-    """Attributes as (N, D) float32; quaternions normalised with w >= 0, opacities kept within what rendering can tell."""
+    """Attributes as (N, D) float32; quaternions normalised with w >= 0, logits clamped to +-7 (renders do not differ beyond)."""
 
     def flat(tensor: Tensor) -> np.ndarray:
         return tensor.detach().cpu().reshape(len(gaussians), -1).numpy()

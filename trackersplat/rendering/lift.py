@@ -1,10 +1,8 @@
-"""From pixels to Gaussians: the sums of pixel features that every Gaussian is to blame for."""
+"""From pixels to Gaussians: pixel features summed per Gaussian, weighted as in blending."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,14 +13,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.inputs import check_cameras
 from trackersplat.rendering.rasterizer import Rasterizer
 
-CHANNELS_AT_ONCE = 64  # bounds the memory: an image and a few arrays per Gaussian with so many channels
-
-
-@runtime_checkable
-class _Lifts(Protocol):
-    """A rasteriser with a way of its own."""
-
-    def lift(self, gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> Tensor: ...
+CHANNELS_AT_ONCE = 64  # memory budget: an image and a few arrays per Gaussian with so many channels
 
 
 def lift(
@@ -34,7 +25,7 @@ def lift(
     """Blending-weighted sums of pixel features per camera and Gaussian: ``sum_p w_ip f_p``.
 
     The sums are the gradient of an F-channel render with respect to the channels of the Gaussians, so one backward pass of
-    any differentiable rasteriser gives them exactly (a rasteriser with a faster way of its own takes that). A feature that is
+    any differentiable rasteriser gives them exactly; a back end with a fused lift of its own uses that instead. A feature that is
     1 everywhere gives the weight of each Gaussian in the image. Pixels to leave out have features 0.
 
     Raises ShapeError if the cameras do not fit each other, or ``features`` is not (C, H, W, F) float32 at their resolution.
@@ -46,8 +37,9 @@ def lift(
         raise ShapeError(f"lift() needs features of shape {expected}, got {tuple(features.shape)} {features.dtype}.")
     fixed = gaussians.detach()
     features = features.detach().to(gaussians.device)
-    if isinstance(rasterizer, _Lifts) and importlib.util.find_spec("triton"):
-        return rasterizer.lift(fixed, cameras, features)
+    fused = rasterizer.fused_lift()
+    if fused is not None:
+        return fused(fixed, cameras, features)
     parts = []
     with torch.enable_grad():
         for part in features.split(CHANNELS_AT_ONCE, dim=3):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,11 +23,20 @@ class Rendering:
     channels: Tensor | None = None  # (C, H, W, F) blending-weighted sums of the channels asked for, background 0
 
 
-class Rasterizer(Protocol):
-    """Renders by the rules of 3DGS: EWA projection with 0.3 px^2 dilation, alpha below 1/255 skipped and capped at
-    0.99 (gsplat: 0.999), front-to-back blending that stops below a transmittance of 1e-4, nothing nearer than the camera's ``near``."""
+PrepareProgress = Callable[[str, int, int], None]  # what is compiled next, steps done, steps in all
 
-    name: str
+# (gaussians, cameras of one size and near plane, features (C, H, W, F) float32 on the device) -> (C, N, F)
+FusedLift = Callable[[Gaussians, Sequence[Camera], Tensor], Tensor]
+
+
+class Rasterizer(Protocol):
+    """Renders by the rules of 3DGS, with the constants of `rendering.rules`.
+
+    EWA projection with a low-pass filter, alpha skipped when small and capped, front-to-back blending that stops when nearly nothing
+    is left, nothing nearer than the camera's ``near``.
+    """
+
+    name: str  # in the registry
     device: torch.device
 
     def render(
@@ -40,4 +49,20 @@ class Rasterizer(Protocol):
         background: Tensor | None = None,  # (3,), black if absent
     ) -> Rendering:
         """Raises ShapeError if sizes or near planes differ between cameras, or channels do not fit the Gaussians."""
+        ...
+
+    def fused_lift(self) -> FusedLift | None:
+        """The back end's own `rendering.lift.lift` in one pass, or None: then lift() takes the gradient of a render."""
+        ...
+
+    def describe(self) -> str:
+        """Device and back end, such as "CPU, 2 cores (portable)" or "NVIDIA H200 (gsplat)"."""
+        ...
+
+    def is_prepared(self) -> bool:
+        """Whether the kernels seem to be compiled, so that the first render starts at once. Cheap; judges by the files on disk."""
+        ...
+
+    def prepare(self, progress: PrepareProgress | None = None) -> None:
+        """Compiles the kernels now instead of in the first render. Raises InputError if the back end cannot run here."""
         ...

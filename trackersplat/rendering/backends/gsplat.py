@@ -16,15 +16,16 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.inputs import check_inputs
-from trackersplat.rendering.rasterizer import Rendering
+from trackersplat.rendering.rasterizer import FusedLift, PrepareProgress, Rendering
+from trackersplat.rendering.rules import ALPHA_MIN, EPS_2D, FAR, GSPLAT_ALPHA_MAX, TRANSMITTANCE_MIN
 
 CHANNELS_AT_ONCE = 32  # gsplat's kernels slow down beyond; colour, depth and 28 channels are one pass
 
 
 class GsplatRasterizer:
-    """gsplat's ``rasterization``; its kernels are compiled at first use, which takes about a minute (compile_kernels).
+    """gsplat's ``rasterization``; its kernels are compiled at first use, which takes about a minute (see ``prepare``).
 
-    Same rules as 3DGS (see Rasterizer) except that alpha is capped at 0.999.
+    Same rules as 3DGS (see Rasterizer) except for the cap of alpha (`rules.GSPLAT_ALPHA_MAX`).
     """
 
     name = "gsplat"
@@ -75,7 +76,8 @@ class GsplatRasterizer:
             width,
             height,
             near_plane=cameras[0].near,
-            eps2d=0.3,
+            far_plane=FAR,
+            eps2d=EPS_2D,
             sh_degree=degree if channels is None else None,
             packed=False,
             backgrounds=backgrounds,
@@ -84,11 +86,14 @@ class GsplatRasterizer:
         )
         return Rendering(blended[..., :3], alpha[..., 0], blended[..., -1], None if channels is None else blended[..., 3:-1])
 
-    def lift(self, gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> Tensor:
+    def fused_lift(self) -> FusedLift | None:
+        return self._lift if importlib.util.find_spec("triton") else None
+
+    def _lift(self, gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> Tensor:
         """See ``rendering.lift.lift``; one forward pass for all channels, with gsplat's projection and sorting."""
         from gsplat import fully_fused_projection, isect_offset_encode, isect_tiles
 
-        from trackersplat.rendering.backends.lift_triton import TILE, fused_lift
+        from trackersplat.rendering.backends.lift_triton import TILE, Blending, fused_lift
 
         _load()
         if len(gaussians) == 0:
@@ -104,14 +109,25 @@ class GsplatRasterizer:
                 _stacked([camera.K for camera in cameras], self.device),
                 width,
                 height,
-                eps2d=0.3,
+                eps2d=EPS_2D,
                 near_plane=cameras[0].near,
+                far_plane=FAR,
                 opacities=gaussians.opacities,
             )
             columns, rows = -(-width // TILE), -(-height // TILE)
             _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, packed=False, n_images=len(cameras))
             offsets = isect_offset_encode(tile_ids, len(cameras), columns, rows)
-            return fused_lift(means2d, conics, gaussians.opacities, ids, offsets, features)
+            blending = Blending(alpha_min=ALPHA_MIN, alpha_max=GSPLAT_ALPHA_MAX, transmittance_min=TRANSMITTANCE_MIN)
+            return fused_lift(means2d, conics, gaussians.opacities, ids, offsets, features, blending)
+
+    def describe(self) -> str:
+        return f"{torch.cuda.get_device_name(self.device)} ({self.name})"
+
+    def is_prepared(self) -> bool:
+        return kernels_are_cached()
+
+    def prepare(self, progress: PrepareProgress | None = None) -> None:
+        compile_kernels(progress)
 
 
 def _stacked(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor:
@@ -154,7 +170,7 @@ def kernels_are_cached() -> bool:
     return bool(glob.glob(os.path.join(glob.escape(root), "**", "gsplat_cuda", "gsplat_cuda.*"), recursive=True))
 
 
-def compile_kernels(progress: Callable[[str, int, int], None] | None = None) -> None:
+def compile_kernels(progress: PrepareProgress | None = None) -> None:
     """Builds gsplat's kernels if they are not (about a minute). ``progress(what, done, total)`` before and after."""
     if progress is not None:
         progress("gsplat's CUDA kernels", 0, 1)

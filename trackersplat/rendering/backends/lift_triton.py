@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+# Sizes that fix the kernel's layout.
 TILE = 8  # pixels a side; 16 take longer, 4 no less
 _AT_ONCE = 16  # Gaussians of a tile taken together; 32 are no faster
 _CHANNELS = 128  # per program; the pixels of a tile times these are held on chip
+
+
+@dataclass(frozen=True)
+class Blending:
+    """The constants of the rasteriser whose blending weights are wanted (see `rendering.rules`)."""
+
+    alpha_min: float
+    alpha_max: float
+    transmittance_min: float
 
 
 def fused_lift(
@@ -19,12 +31,14 @@ def fused_lift(
     ids: Tensor,  # (I,) int32 Gaussians of all tiles, front to back within each; those of camera c from c N on
     offsets: Tensor,  # (C, rows, columns) int32 first entry of each tile
     features: Tensor,  # (C, H, W, F) float32
+    blending: Blending,
 ) -> Tensor:  # (C, N, F)
     """``sum_p w_ip f_p`` with w = alpha T of front-to-back blending: the gradient of an N-channel render, without rendering it.
 
     A program takes one tile and a slice of the channels, walks through the tile's Gaussians in groups, turns each group's alphas
     into weights by a running product, and adds weights (Gaussians x pixels) times features (pixels x channels) to the sums.
-    Rules as in gsplat: alpha at least 1/255 and at most 0.999, no Gaussian that would bring the transmittance to 1e-4.
+    As in gsplat, alphas below the least are left out and larger ones capped, and a pixel is finished before the Gaussian that would
+    bring its transmittance to the least or below.
     """
     cameras, height, width, channels = features.shape
     count = len(opacities)
@@ -34,6 +48,7 @@ def fused_lift(
         _lift[(cameras * rows * columns, triton.cdiv(channels, _CHANNELS))](
             means2d.contiguous(), conics.contiguous(), opacities.contiguous(), ids, offsets.reshape(-1), features.contiguous(), sums,
             len(ids), cameras * rows * columns, rows, columns, width, height, channels, count,
+            ALPHA_MIN=blending.alpha_min, ALPHA_MAX=blending.alpha_max, TRANSMITTANCE_MIN=blending.transmittance_min,
             TILE=TILE, GROUP=_AT_ONCE, CHANNELS=_CHANNELS, num_warps=4,
         )  # fmt: skip
     return sums
@@ -43,6 +58,7 @@ def fused_lift(
 def _lift(  # type: ignore[no-untyped-def]
     means2d, conics, opacities, ids, offsets, features, sums,
     entries, tiles, rows, columns, width, height, channels, count,
+    ALPHA_MIN: tl.constexpr, ALPHA_MAX: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
     TILE: tl.constexpr, GROUP: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
@@ -62,7 +78,7 @@ def _lift(  # type: ignore[no-untyped-def]
     entry = tl.load(offsets + tile)
     last = tl.load(offsets + tile + 1, mask=tile + 1 < tiles, other=entries)
     open_pixels = 1.0
-    while (entry < last) & (open_pixels > 1e-4):
+    while (entry < last) & (open_pixels > TRANSMITTANCE_MIN):
         at = entry + tl.arange(0, GROUP)
         there = at < last
         index = tl.load(ids + at, mask=there, other=0).to(tl.int64)
@@ -73,12 +89,12 @@ def _lift(  # type: ignore[no-untyped-def]
         xy = tl.load(conics + 3 * index + 1)[None, :]
         yy = tl.load(conics + 3 * index + 2)[None, :]
         power = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-        alpha = tl.minimum(tl.load(opacities + index % count)[None, :] * tl.exp(-power), 0.999)
-        alpha = tl.where(there[None, :] & (power >= 0.0) & (alpha >= 1.0 / 255.0), alpha, 0.0)
+        alpha = tl.minimum(tl.load(opacities + index % count)[None, :] * tl.exp(-power), ALPHA_MAX)
+        alpha = tl.where(there[None, :] & (power >= 0.0) & (alpha >= ALPHA_MIN), alpha, 0.0)
         kept = tl.log(1.0 - alpha)
         through = tl.cumsum(kept, axis=1)
         after = light[:, None] * tl.exp(through)
-        weight = tl.where(after > 1e-4, alpha * light[:, None] * tl.exp(through - kept), 0.0)
+        weight = tl.where(after > TRANSMITTANCE_MIN, alpha * light[:, None] * tl.exp(through - kept), 0.0)
         total = tl.dot(tl.trans(weight), values, input_precision="tf32x3")
         tl.atomic_add(
             sums + index[:, None] * channels + channel[None, :], total, mask=there[:, None] & (channel < channels)[None, :], sem="relaxed"

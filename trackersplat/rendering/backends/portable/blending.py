@@ -49,26 +49,23 @@ from trackersplat.rendering.backends.portable.simd import (
     ten_sums,
     where,
 )
+from trackersplat.rendering.rules import ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN
 
 f4 = np.float32
 
 PIXELS = TILE * TILE
-ALPHA_MIN = 1.0 / 255.0
-ALPHA_MAX = 0.99
-EXPONENT_MIN = -7.994353436858858  # log2(1 / 255)
-TRANSMITTANCE_MIN = 1e-4
-CHECK_EVERY = 8  # splats between two looks whether the whole tile has become opaque
+CHECK_EVERY = 8  # splats between two tests whether the whole tile is opaque; changes the speed only
 
 
 @inline
 def transmit(exponent, transmittance):
     """alpha (uncapped), the weight of the splat in the blend, and the transmittance behind it.
 
-    A pixel is finished before the first splat that would bring its transmittance below 1e-4; its transmittance is
+    A pixel is finished before the first splat that would bring its transmittance below the minimum; its transmittance is
     negated then, so that nothing is added to it any more.
     """
     alpha = power_of_two(larger(exponent, splat(-16.0)))
-    capped = where(exponent >= EXPONENT_MIN, smaller(alpha, splat(ALPHA_MAX)), splat(0.0))
+    capped = where(exponent >= LOG2_ALPHA_MIN, smaller(alpha, splat(ALPHA_MAX)), splat(0.0))
     weight = capped * transmittance
     behind = transmittance - weight
     going = behind >= TRANSMITTANCE_MIN

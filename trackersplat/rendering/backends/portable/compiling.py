@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from numba import float32, int32, int64
 
+from trackersplat.rendering import rules
 from trackersplat.rendering.backends.portable import binning, blending, channels, projection, unprojection
+from trackersplat.rendering.rasterizer import PrepareProgress
 
 _F1, _F2, _F3 = float32[::1], float32[:, ::1], float32[:, :, ::1]
 _I1, _I2, _L1, _N = int32[::1], int32[:, ::1], int64[::1], int64
@@ -31,7 +32,7 @@ KERNELS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
 )
 
 
-def compile_kernels(progress: Callable[[str, int, int], None] | None = None) -> None:
+def compile_kernels(progress: PrepareProgress | None = None) -> None:
     """Compiles every kernel, or loads it from numba's cache on disk, instead of leaving that to the first render.
 
     ``progress(what, done, total)`` is called before each kernel and once at the end with done == total.
@@ -53,11 +54,12 @@ def kernels_are_cached() -> bool:
 
 
 def forget_stale_kernels() -> None:
-    """Removes cached kernels that are older than any source here.
+    """Removes cached kernels that are older than any source here or than the rules, whose constants are compiled into them.
 
     numba compares a kernel with its own file only, but the kernels are put together from several.
     """
-    changed = max(file.stat().st_mtime for file in Path(__file__).parent.glob("*.py"))
+    sources = (*Path(__file__).parent.glob("*.py"), Path(rules.__file__))
+    changed = max(file.stat().st_mtime for file in sources)
     for _, kernel, _ in KERNELS:
         for file in _index_files(kernel):
             if file.stat().st_mtime < changed:

@@ -4,8 +4,8 @@ A splat is one record of 16 float32 (one cache line). Its opacity at pixel offse
 ``2^(A dx^2 + B dx dy + D dy^2 + log2 opacity)``: the activation, the conic and the base of the exponential are folded into
 A, B, D once per splat, not once per pixel.
 
-Formulas: EWA splatting (Zwicker et al. 2001) as used by 3DGS (Kerbl et al. 2023): covariance J W R S S R^T W^T J^T + 0.3 I
-with the ray slopes in J clamped to the field of view plus 0.3 of its half on each side.
+Formulas: EWA splatting (Zwicker et al. 2001) as used by 3DGS (Kerbl et al. 2023): covariance J W R S S R^T W^T J^T + EPS_2D I
+with the ray slopes in J clamped (see rendering/rules.py).
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -37,6 +37,7 @@ from trackersplat.rendering.backends.portable.simd import (
     take_number,
     where,
 )
+from trackersplat.rendering.rules import EPS_2D, FAR, LOG2_ALPHA_MIN, SLOPE_MARGIN
 
 f4 = np.float32
 
@@ -46,11 +47,8 @@ U, V, A, B, D, LOG_OPACITY, RED, GREEN, BLUE, DEPTH, EXTENT_X, EXTENT_Y = range(
 CAMERA = 24  # floats per camera: rotation 9, translation 3, fx, fy, cx, cy, slope limits x 2, y 2, centre 3, near plane
 
 TILE = LANES  # tiles are 16 x 16 pixels: a row is one vector
-FAR = 1e10  # only to leave out what is not finite
-DILATION = 0.3  # px^2
 LOG2_E = 1.4426950408889634
 LN_2 = 0.6931471805599453
-LOG2_255 = 7.994353436858858
 EXTENT_MARGIN = 0.002  # px; the exact test is made per pixel
 BLOCKS_AT_ONCE = 16  # blocks of 16 Gaussians that a thread takes at a time
 
@@ -62,7 +60,7 @@ def pack_camera(camera: Camera) -> np.ndarray:
     """The camera as the kernels want it: float32, (CAMERA,)."""
     limits = []
     for focal, principal, size in ((camera.fx, camera.cx, camera.width), (camera.fy, camera.cy, camera.height)):
-        margin = 0.15 * size / focal
+        margin = 0.5 * SLOPE_MARGIN * size / focal
         limits += [-principal / focal - margin, (size - principal) / focal + margin]
     lens = camera.fx, camera.fy, camera.cx, camera.cy
     numbers = (*camera.rotation.ravel(), *camera.translation, *lens, *limits, *camera.center, camera.near)
@@ -157,13 +155,13 @@ def screen_axes(fx, fy, s0, s1, s2, jw, r):
 
 @inline
 def screen_covariance(p):
-    """xx, xy, yy of P P^T + 0.3 I and its determinant (by Cauchy-Binet: no cancellation, unlike xx yy - xy^2)."""
+    """xx, xy, yy of P P^T + EPS_2D I and its determinant (by Cauchy-Binet: no cancellation, unlike xx yy - xy^2)."""
     xx = p[0] * p[0] + p[1] * p[1] + p[2] * p[2]
     yy = p[3] * p[3] + p[4] * p[4] + p[5] * p[5]
     xy = p[0] * p[3] + p[1] * p[4] + p[2] * p[5]
     n0, n1, n2 = p[1] * p[5] - p[2] * p[4], p[2] * p[3] - p[0] * p[5], p[0] * p[4] - p[1] * p[3]
-    determinant = n0 * n0 + n1 * n1 + n2 * n2 + (xx + yy + DILATION) * DILATION
-    return xx + DILATION, xy, yy + DILATION, determinant
+    determinant = n0 * n0 + n1 * n1 + n2 * n2 + (xx + yy + EPS_2D) * EPS_2D
+    return xx + EPS_2D, xy, yy + EPS_2D, determinant
 
 
 @inline
@@ -195,7 +193,7 @@ def _project_block(means, quats, log_scales, logits, sh, stored, degree, camera,
     x, y, z = to_camera(camera, mx, my, mz)
     logit = load(columns, LOGIT * LANES)
     log_opacity = log_sigmoid(logit)
-    visible = (z > splat(camera[23])) & (z < FAR) & (log_opacity > -LOG2_255) & (logit > -6.0)  # NaN compares false
+    visible = (z > splat(camera[23])) & (z < FAR) & (log_opacity > LOG2_ALPHA_MIN) & (logit > -6.0)  # NaN compares false
     if not any_lane(visible):
         return False
     rz = splat(1.0) / z
@@ -212,8 +210,8 @@ def _project_block(means, quats, log_scales, logits, sh, stored, degree, camera,
     xx, xy, yy, determinant = screen_covariance(axes)
     rd = splat(LOG2_E) / determinant
 
-    # alpha >= 1/255 within this many pixels of the centre
-    reach = (log_opacity + LOG2_255) * (2.0 * LN_2)
+    # alpha >= ALPHA_MIN within this many pixels of the centre
+    reach = (log_opacity - LOG2_ALPHA_MIN) * (2.0 * LN_2)
     extent_x, extent_y = root(reach * xx) + EXTENT_MARGIN, root(reach * yy) + EXTENT_MARGIN
     left = larger(-rounded_down(extent_x - u + 0.5), splat(0.0))
     right = smaller(rounded_down(u + extent_x - 0.5), splat(width - 1.0))

@@ -15,11 +15,11 @@ from torch.autograd.function import once_differentiable
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.rendering.backends.portable import binning, blending, channels, projection, unprojection
+from trackersplat.rendering.backends.portable import binning, blending, channels, compiling, projection, unprojection
 from trackersplat.rendering.inputs import check_inputs
-from trackersplat.rendering.rasterizer import Rendering
+from trackersplat.rendering.rasterizer import FusedLift, PrepareProgress, Rendering
 
-CHANNELS_AT_ONCE = 64  # bounds the scratch memory of the channel gradient
+CHANNELS_AT_ONCE = 64  # memory budget: scratch of the channel gradient
 
 # numba's simplest threading layer aborts the process when two threads launch kernels at once
 _kernels = threading.Lock()
@@ -217,8 +217,8 @@ class PortableRasterizer:
 
     name = "portable"
 
-    def __init__(self) -> None:
-        self.device = torch.device("cpu")
+    def __init__(self, device: str | torch.device = "cpu") -> None:
+        self.device = torch.device(device)
         # Never touched, so it costs nothing; but after freeing it glibc keeps blocks up to this size instead of returning
         # them to the system, and the page faults of fresh memory would cost more than the gradient itself.
         np.empty(31 << 20, np.uint8)
@@ -257,3 +257,16 @@ class PortableRasterizer:
             degree,
         )
         return Rendering(color, alpha, depth, None if channels is None else blended)
+
+    def fused_lift(self) -> FusedLift | None:
+        return None
+
+    def describe(self) -> str:
+        cores = numba.get_num_threads()
+        return f"CPU, {cores} core{'' if cores == 1 else 's'} ({self.name})"
+
+    def is_prepared(self) -> bool:
+        return compiling.kernels_are_cached()
+
+    def prepare(self, progress: PrepareProgress | None = None) -> None:
+        compiling.compile_kernels(progress)

@@ -218,8 +218,8 @@ def _unproject_block(
         store(out, i, value * g_red)
         store(out, i + LANES, value * g_green)
         store(out, i + 2 * LANES, value * g_blue)
-        blame = g_red * load(coefficients, i) + g_green * load(coefficients, i + LANES) + g_blue * load(coefficients, i + 2 * LANES)
-        store(basis, k * LANES, blame)
+        g_value = g_red * load(coefficients, i) + g_green * load(coefficients, i + LANES) + g_blue * load(coefficients, i + 2 * LANES)
+        store(basis, k * LANES, g_value)
     _keep_seen(out, 3 * used, seen_lanes)
     add_columns(out, grad_sh, g0 * stored * 3, stored * 3, used * 3, count)
     if degree > 0:

@@ -1,18 +1,20 @@
-"""The choice of the back end and what it says when it cannot be had."""
+"""The choice of the back end and what it says when it is not available."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from trackersplat.benchmarks.rendering import scene_camera, surface_scene
 from trackersplat.errors import InputError
-from trackersplat.rendering import choose
+from trackersplat.registry import Registry
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.rendering.choose import BACKENDS, choose_rasterizer, describe, is_prepared, prepare
+from trackersplat.rendering.registry import BACKENDS, BackendFacts, choose_rasterizer
 
 
 @pytest.fixture
@@ -34,22 +36,22 @@ def test_without_cuda_the_portable_back_end_is_chosen(no_cuda: None) -> None:
 @pytest.mark.parametrize(
     ("device", "backend", "message"),
     [
-        (None, "opengl", "There is no rendering back end 'opengl'"),
+        (None, "opengl", "There is no rendering back end named 'opengl'"),
         ("tpu", None, "There is no device 'tpu'"),
         ("cuda", None, "'cuda' is not there: torch sees 0 CUDA GPUs"),
         ("cuda:3", "gsplat", "'cuda:3' is not there"),
         ("cpu", "gsplat", "gsplat runs on cuda, not on cpu"),
-        (None, "gsplat", "gsplat is not available because"),
+        (None, "gsplat", "The rendering back end gsplat cannot be used: "),
     ],
 )
-def test_what_cannot_be_had_is_said_in_one_sentence(no_cuda: None, device: str | None, backend: str | None, message: str) -> None:
+def test_what_is_not_available_is_said_in_one_sentence(no_cuda: None, device: str | None, backend: str | None, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         choose_rasterizer(device, backend)
     assert str(caught.value).count(". ") == 0
 
 
 def test_with_cuda_and_gsplat_gsplat_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choose, "why_unavailable", lambda backend: None)
+    monkeypatch.setattr(Registry, "why_unavailable", lambda self, name: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
@@ -61,33 +63,32 @@ def test_with_cuda_and_gsplat_gsplat_is_chosen(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_description_names_the_machine_and_the_back_end() -> None:
-    text = describe(PortableRasterizer())
+    text = PortableRasterizer().describe()
     assert re.fullmatch(r"CPU, \d+ cores? \(portable\)", text)
 
 
 def test_the_registry_is_read_without_importing_a_back_end() -> None:
     code = (
-        "import sys; from trackersplat.rendering.choose import BACKENDS, why_unavailable; "
-        "[why_unavailable(name) for name in BACKENDS]; "
+        "import sys; from trackersplat.rendering.registry import BACKENDS; "
+        "[BACKENDS.why_unavailable(name) for name in BACKENDS.names()]; "
         "sys.exit(any(name in sys.modules for name in ('numba', 'gsplat')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-    assert {info.licence for info in BACKENDS.values()} == {"Apache-2.0"}
+    assert {info.licence for info in BACKENDS} == {"Apache-2.0"}
 
 
 def test_preparing_reports_progress_and_leaves_the_kernels_ready() -> None:
     rasterizer, seen = PortableRasterizer(), []
-    prepare(rasterizer, lambda what, done, total: seen.append((what, done, total)))
-    assert is_prepared(rasterizer)
+    rasterizer.prepare(lambda what, done, total: seen.append((what, done, total)))
+    assert rasterizer.is_prepared()
     total = seen[-1][2]
     assert [done for _, done, _ in seen] == list(range(total + 1))
 
 
 def test_rendering_needs_no_kernel_beyond_the_prepared_ones() -> None:
-    from trackersplat.benchmarks.rendering import scene_camera, surface_scene
     from trackersplat.rendering.backends.portable.compiling import KERNELS
 
-    prepare(PortableRasterizer())
+    PortableRasterizer().prepare()
     scene = surface_scene(100, 1)
     scene.means.requires_grad_()
     channels = torch.rand(100, 3, requires_grad=True)
@@ -95,3 +96,30 @@ def test_rendering_needs_no_kernel_beyond_the_prepared_ones() -> None:
     assert rendering.channels is not None
     (rendering.color.sum() + rendering.depth.sum() + rendering.alpha.sum() + rendering.channels.sum()).backward()
     assert [len(kernel.signatures) for _, kernel, _ in KERNELS] == [1] * len(KERNELS)
+
+
+def test_without_cuda_a_request_for_the_back_end_of_a_gpu_says_what_is_missing(no_cuda: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry, "why_unavailable", lambda self, name: None)
+    with pytest.raises(InputError, match="gsplat cannot be used: torch sees no CUDA GPU"):
+        choose_rasterizer(backend="gsplat")
+
+
+def test_a_back_end_is_added_with_one_file_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dark_backend.py").write_text(
+        "from dataclasses import replace\n"
+        "from trackersplat.rendering.backends.portable import PortableRasterizer\n"
+        "class DarkRasterizer(PortableRasterizer):\n"
+        "    name = 'dark'\n"
+        "    def render(self, *args, **options):\n"
+        "        rendering = super().render(*args, **options)\n"
+        "        return replace(rendering, color=rendering.color / 2)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(BACKENDS, "_entries", dict(BACKENDS._entries))
+    BACKENDS.add(BackendFacts("dark", "half as bright", "dark_backend:DarkRasterizer", packages=("numba",)))
+    dark = choose_rasterizer(backend="dark")
+    assert dark.describe().endswith("(dark)")
+    scene, camera = surface_scene(200), scene_camera(32, 24)
+    bright = choose_rasterizer("cpu")
+    assert isinstance(bright, PortableRasterizer)  # the first of those for the CPU
+    assert torch.equal(2 * dark.render(scene, [camera]).color, bright.render(scene, [camera]).color)
