@@ -19,7 +19,8 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.layouts.opencv_cameras import lens_from_matrix, matrix
+from trackersplat.captures.formats.opencv_cameras import lens_from_matrix, matrix
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import VideoSource, open_videos
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import MAX_SIDE, VideoFile, frame_rate
@@ -33,7 +34,6 @@ else:
     import tomli as tomllib
 
 NAME = "caliscope"
-FILES = "camera_array.toml and recordings/<name>/cam_0.mp4 or calibration/extrinsic/cam_0.mp4"
 CALIBRATIONS = ("camera_array.toml", "config.toml")
 MAX_TOML_BYTES = 16 * 2**20
 MAX_CSV_BYTES = 256 * 2**20
@@ -64,7 +64,7 @@ def read(folder: Path) -> Capture:
     calibration = _calibration(folder)
     recordings = _recordings(folder)
     if calibration is None or not recordings:
-        raise InputError(f"{folder} is no caliscope session: expected {FILES}.")
+        raise InputError(f"{folder} is no caliscope session: expected camera_array.toml and videos named cam_0.mp4 and so on.")
     recording, *others = recordings
     cameras, warnings = _cameras(calibration)
     if others:
@@ -251,3 +251,6 @@ def _exposures(cameras: list[_SessionCamera]) -> list[str]:
 
 def _and_more(items: list[int]) -> str:
     return f" (and {len(items) - 1} more)" if len(items) > 1 else ""
+
+
+LAYOUT = Layout(detects, read)

@@ -17,6 +17,7 @@ import numpy as np
 from trackersplat.captures.arrays import read_arrays
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.orientation import looks_inverted
 from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.lens import Remap
@@ -28,7 +29,6 @@ from trackersplat.errors import InputError, ShapeError
 from trackersplat.files import read_json
 
 NAME = "dynamic3dgs"
-FILES = "train_meta.json, test_meta.json and ims/<camera>/000000.jpg"
 FPS = 30.0  # of PanopticSports; the layout does not say it
 MAX_CAMERAS = 10_000
 MAX_CAMERA_ID = 999_999
@@ -256,3 +256,6 @@ def _read_points(path: Path) -> PointCloud | None:
         raise InputError(f"{path} has no points, or some that are not finite numbers: write it again, or remove it.")
     rgb = data[:, 3:6] * (255.0 if data[:, 3:6].max() <= 1.0 else 1.0)
     return PointCloud(data[:, :3].astype(np.float32), np.clip(np.round(rgb), 0, 255).astype(np.uint8))
+
+
+LAYOUT = Layout(detects, read)

@@ -13,12 +13,12 @@ from tokenize import TokenError  # from a damaged header
 import numpy as np
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layouts.sparse_model import SparseModel
 from trackersplat.captures.media.decode import VideoSource, open_videos
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import VideoInfo, frame_rate
 from trackersplat.captures.media.views import make_view
-from trackersplat.captures.points import read_points
 from trackersplat.captures.settings import CaptureSettings, held_out_cameras
 from trackersplat.errors import InputError
 

@@ -16,18 +16,18 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.layouts.opencv_cameras import lens_from_matrix, matrix
+from trackersplat.captures.formats.opencv_cameras import lens_from_matrix, matrix
+from trackersplat.captures.formats.ply_points import read_points
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import ImageFileSource, image_size
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import FALLBACK_FPS, MAX_SIDE
 from trackersplat.captures.media.views import make_view
-from trackersplat.captures.points import read_points
 from trackersplat.captures.settings import MAX_FPS, held_out_cameras, plain_name, positive_integer, positive_number, read_settings
 from trackersplat.errors import InputError
 from trackersplat.files import read_json
 
 NAME = "nerfstudio"
-FILES = "transforms.json (or transforms_train.json and transforms_test.json) with a 'time' for each frame"
 ENDINGS = ("", ".png", ".jpg", ".jpeg")  # some writers leave them away
 POSE_DIGITS = 6  # frames whose poses agree to so many decimals are of one camera
 MAX_FRAMES = 1_000_000
@@ -238,3 +238,6 @@ def _inside(folder: Path, path: PurePosixPath, where: Path) -> Path:
     if found is None:
         raise InputError(f"{folder / path} is missing, although {where.name} names it: copy the images again.")
     return found
+
+
+LAYOUT = Layout(detects, read)

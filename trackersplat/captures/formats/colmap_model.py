@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from trackersplat.captures.capture import PointCloud
+from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.media.video import MAX_SIDE
-from trackersplat.captures.points import read_points
 from trackersplat.errors import InputError
 
 MAX_MODEL_BYTES = 4 * 2**30

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trackersplat.captures.layouts.colmap_model import ColmapCamera
+from trackersplat.captures.formats.colmap_model import ColmapCamera
 from trackersplat.captures.media.lens import LensModel, OpenCVLens
 from trackersplat.errors import InputError
 
