@@ -19,7 +19,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.formats.opencv_cameras import lens_from_matrix, matrix
+from trackersplat.captures.formats.calibration import check_camera, lens_from_matrix, matrix
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import VideoSource, open_videos
 from trackersplat.captures.media.lens import OpenCVLens
@@ -174,7 +174,7 @@ def _camera(number: int, section: dict[str, Any], what: str) -> _SessionCamera:
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = matrix(rotation, (3, 3), f"{what}: 'rotation'")
     world_to_camera[:3, 3] = matrix([section["translation"]], (1, 3), f"{what}: 'translation'")
-    Camera(what, width, height, K, world_to_camera)  # raises ShapeError where they make no camera
+    check_camera(width, height, K, world_to_camera, what)
     exposure = section.get("exposure")
     return _SessionCamera(number, lens, world_to_camera, float(exposure) if isinstance(exposure, (int, float)) else None)
 

@@ -1,11 +1,11 @@
-"""Image folders: ``images/<camera>/<frame>.png`` and ``cameras.json`` (see ``opencv_cameras``)."""
+"""Image folders: ``images/<camera>/<frame>.png`` and ``cameras.json`` (see `formats.cameras_json`)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.formats.opencv_cameras import read_rig
+from trackersplat.captures.formats.cameras_json import read_rig
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import ImageFileSource

@@ -13,6 +13,7 @@ from tokenize import TokenError  # from a damaged header
 import numpy as np
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.formats.calibration import check_camera
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layouts.sparse_model import SparseModel
 from trackersplat.captures.media.decode import VideoSource, open_videos
@@ -137,6 +138,7 @@ def camera_from_row(name: str, row: np.ndarray, video: VideoInfo) -> tuple[OpenC
     world_to_camera[:3, 3] = -(u @ vt).T @ position
     scale_x, scale_y = video.width / width, video.height / height
     lens = OpenCVLens(video.width, video.height, focal * scale_x, focal * scale_y, video.width / 2, video.height / 2)
+    check_camera(video.width, video.height, lens.K, world_to_camera, f"{POSES}: {name}")
     warnings = []
     if abs(scale_x / scale_y - 1) > 0.01:
         warnings.append(

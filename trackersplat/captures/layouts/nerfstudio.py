@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.formats.opencv_cameras import lens_from_matrix, matrix
+from trackersplat.captures.formats.calibration import check_camera, lens_from_matrix, matrix
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import ImageFileSource, image_size
@@ -191,7 +190,7 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> list[_Camera]:
             images[time] = _inside(folder, frame.path, path)
         lens = group[0].lens or _lens(group[0].entry, *image_size(images[min(images)]), f"{path}: camera {name}")
         world_to_camera = np.linalg.inv(_rigid(group[0].camera_to_world, f"{path}: the pose of {name}"))
-        Camera(name, lens.width, lens.height, lens.K, world_to_camera)
+        check_camera(lens.width, lens.height, lens.K, world_to_camera, f"{path}: camera {name}")
         cameras.append(_Camera(name, lens, world_to_camera, images, all(frame.testing for frame in group)))
     return sorted(cameras, key=lambda camera: camera.name)
 

@@ -3,7 +3,7 @@
     prepared.json    where the data lie, what they were, what was done and how well it went
     capture.json     name, fps, held-out cameras, scale, as in any capture's folder; may be edited
     points3D.ply     points of frame 1, triangulated from features or guessed by a network; absent if none were found
-    cameras.json     poses and lenses in place of the given ones (see ``opencv_cameras``), where those were refined or estimated
+    cameras.json     poses and lenses in place of the given ones (see `formats.cameras_json`), where those were refined or estimated
 
 The data stay where they are and are only read. ``prepared.json`` names them by an absolute path, or "demo"; everything else has a fixed
 name in the folder. Nothing in the files is trusted.
@@ -20,7 +20,7 @@ import numpy as np
 from plyfile import PlyData, PlyElement
 
 from trackersplat.captures.capture import Capture, FrameSource, MaskSource, PointCloud
-from trackersplat.captures.formats.opencv_cameras import MAX_CAMERAS, RigCamera, read_rig
+from trackersplat.captures.formats.cameras_json import MAX_CAMERAS, RigCamera, read_rig
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.footage import Footage, is_footage, read_footage

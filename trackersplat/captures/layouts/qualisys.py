@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.formats.calibration import check_camera
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import VideoSource, open_videos
 from trackersplat.captures.media.lens import OpenCVLens
@@ -156,7 +156,7 @@ def _camera(element: ElementTree.Element, path: Path) -> _Calibrated:
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = np.diag((1.0, -1.0, -1.0)) @ rotation
     world_to_camera[:3, 3] = -world_to_camera[:3, :3] @ position
-    Camera(f"{serial} of {path}", lens.width, lens.height, lens.K, world_to_camera)  # raises ShapeError where they make no camera
+    check_camera(lens.width, lens.height, lens.K, world_to_camera, f"{path}: camera {serial}")
     return _Calibrated(serial, lens, world_to_camera)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.captures.formats.calibration import check_camera
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.frame_folders import contiguous_frames, frame_folders
@@ -113,7 +114,9 @@ def _read_poses(folder: Path, images: list[Path]) -> tuple[list[LensModel], list
         world_to_camera = np.eye(4)
         world_to_camera[:3, :3] = (u @ vt).T
         world_to_camera[:3, 3] = -(u @ vt).T @ pose[:, 3]
-        lenses.append(OpenCVLens(*image_size(image), K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5))
+        lens = OpenCVLens(*image_size(image), K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5)
+        check_camera(lens.width, lens.height, lens.K, world_to_camera, f"{line} K.txt and RT_c2w.txt in {folder}")
+        lenses.append(lens)
         poses.append(world_to_camera)
     return lenses, poses
 
