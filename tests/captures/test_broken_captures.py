@@ -87,7 +87,7 @@ def flat_lens(folder: Path) -> None:
 
 
 def scaled_pose(folder: Path) -> None:
-    save_object(folder / CALIB / "extrinsics.npy", dict.fromkeys(RH20T_SERIALS, [np.diag((2.0, 2.0, 2.0, 1.0))]))
+    save_object(folder / CALIB / "extrinsics.npy", {serial: [np.diag((2.0, 2.0, 2.0, 1.0))] for serial in RH20T_SERIALS})
 
 
 def negative_camera() -> bytes:

@@ -76,7 +76,8 @@ def test_demo_is_the_bundled_capture_from_any_folder(tmp_path: Path, monkeypatch
 def test_listing_the_layouts_imports_none_of_them_and_nothing_heavy():
     script = (
         "import sys; from trackersplat.captures.registry import LAYOUTS; print(len(list(LAYOUTS)));"
-        "print([m for m in sys.modules if m in ('cv2', 'torch', 'scipy', 'trimesh', 'pycolmap') or m.startswith('trackersplat.captures.l')])"
+        "heavy = ('cv2', 'torch', 'scipy', 'trimesh', 'pycolmap');"
+        "print([name for name in sys.modules if name in heavy or name.startswith('trackersplat.captures.layout')])"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == [str(len(LAYOUTS.names())), "['trackersplat.captures.layout']"]

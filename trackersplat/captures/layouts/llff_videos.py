@@ -135,7 +135,8 @@ def camera_from_row(name: str, row: np.ndarray, video: VideoInfo) -> tuple[OpenC
     u, _, vt = np.linalg.svd(rotation)  # the nearest rotation, exact to double precision
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = (u @ vt).T
-    world_to_camera[:3, 3] = -(u @ vt).T @ position
+    with np.errstate(over="ignore", invalid="ignore"):  # `check_camera` refuses what overflows
+        world_to_camera[:3, 3] = -(u @ vt).T @ position
     scale_x, scale_y = video.width / width, video.height / height
     lens = OpenCVLens(video.width, video.height, focal * scale_x, focal * scale_y, video.width / 2, video.height / 2)
     check_camera(video.width, video.height, lens.K, world_to_camera, f"{POSES}: {name}")

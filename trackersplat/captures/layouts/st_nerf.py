@@ -113,7 +113,8 @@ def _read_poses(folder: Path, images: list[Path]) -> tuple[list[LensModel], list
         u, _, vt = np.linalg.svd(rotation)
         world_to_camera = np.eye(4)
         world_to_camera[:3, :3] = (u @ vt).T
-        world_to_camera[:3, 3] = -(u @ vt).T @ pose[:, 3]
+        with np.errstate(over="ignore", invalid="ignore"):  # `check_camera` refuses what overflows
+            world_to_camera[:3, 3] = -(u @ vt).T @ pose[:, 3]
         lens = OpenCVLens(*image_size(image), K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5)
         check_camera(lens.width, lens.height, lens.K, world_to_camera, f"{line} K.txt and RT_c2w.txt in {folder}")
         lenses.append(lens)
