@@ -165,6 +165,12 @@ def ply(head: str, body: bytes = b"") -> bytes:
     ).encode() + body
 
 
+def ply_at(point: str) -> bytes:
+    """A text PLY in double precision with this one point."""
+    axes = "".join(f"property double {axis}\n" for axis in "xyz")
+    return f"ply\nformat ascii 1.0\nelement vertex 1\n{axes}end_header\n{point}\n".encode()
+
+
 def colmap_bytes(file: str, content: bytes) -> Damage:
     """The binary file instead of the text file of frame 1's model."""
     return lambda folder: (folder / "frame1" / "sparse" / "0" / file).write_bytes(content)

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from damage import (
     malicious_pickle,
     npy_header,
     ply,
+    ply_at,
     png,
     poses,
     put,
@@ -61,6 +63,38 @@ def too_few_times(folder: Path) -> None:
     save_object(folder / f"cam_{RH20T_SERIALS[0]}" / "timestamps.npy", {"color": [1, 2]})
 
 
+def far_away(rows: np.ndarray) -> np.ndarray:
+    rows[1, [3, 8, 13]] = 1.7e308
+    return rows
+
+
+def mirrored(data: dict[str, Any]) -> None:
+    """The world of all cameras is seen in a mirror: rows of unit length at right angles, but no rotation."""
+    for poses_of_frame in data["w2c"]:
+        for pose in poses_of_frame:
+            for row in pose[:3]:
+                row[0] *= -1
+
+
+def scaled(data: dict[str, Any]) -> None:
+    for frame in data["frames"]:
+        frame["transform_matrix"] = [[2 * value for value in row] for row in frame["transform_matrix"][:3]] + [[0, 0, 0, 1]]
+
+
+def flat_lens(folder: Path) -> None:
+    K = np.array([[0.0, 0, 640, 0], [0, 900, 360, 0], [0, 0, 1, 0]])
+    save_object(folder / CALIB / "intrinsics.npy", dict.fromkeys(RH20T_SERIALS, K))
+
+
+def scaled_pose(folder: Path) -> None:
+    save_object(folder / CALIB / "extrinsics.npy", {serial: [np.diag((2.0, 2.0, 2.0, 1.0))] for serial in RH20T_SERIALS})
+
+
+def negative_camera() -> bytes:
+    """A COLMAP camera file with one PINHOLE camera whose fx is below 0."""
+    return struct.pack("<QIiQQ4d", 1, 11, 1, 64, 48, -50.0, 50.0, 32.0, 24.0)
+
+
 # -- cases ---------------------------------------------------------------------------------------------------------------
 
 
@@ -94,6 +128,8 @@ CASES = (
     Broken("a link to a device", "n3dv", linked("cam02.mp4", "/dev/zero"), r"cam02\.mp4"),
     Broken("settings with an unknown key", "n3dv", put("capture.json", '{"heldout": []}'), r"capture\.json has the unknown key"),
     Broken("every camera held out", "n3dv", put("capture.json", '{"held_out": ["cam00", "cam01", "cam02", "cam03"]}'), r"capture\.json"),
+    Broken("a position that overflows", "n3dv", poses(far_away), r"poses_bounds\.npy: cam01"),
+    Broken("points beyond single precision", "n3dv", put("points3D.ply", ply_at("1e300 0 0")), r"points3D\.ply"),
     # Meet Room
     Broken("one row too many", "meet_room", poses(lambda rows: np.concatenate([rows, rows[:1]])), r"poses_bounds\.npy has 3 rows"),
     Broken("pickled poses", "meet_room", malicious_pickle("poses_bounds.npy"), r"poses_bounds\.npy"),
@@ -101,6 +137,7 @@ CASES = (
     # ST-NeRF
     Broken("a focal length that is not a number", "st_nerf", replaced("pose/K.txt", r"^\S+", "nan"), r"K\.txt"),
     Broken("poses of two cameras for three", "st_nerf", replaced("pose/RT_c2w.txt", r"[^\n]+\n$", ""), r"RT_c2w\.txt has 2 lines"),
+    Broken("a position that overflows", "st_nerf", replaced("pose/RT_c2w.txt", r"\S+\n", "1e308\n"), r"line 1 of K\.txt and RT_c2w\.txt"),
     Broken("a frame missing in between", "st_nerf", delete("frame2"), r"frame2 is missing"),
     Broken("an image missing in a later frame", "st_nerf", delete("frame3/images/9.png"), r"frame3/images/9\.png is missing"),
     Broken("an image of no bytes at first", "st_nerf", empty("frame1/images/9.png"), r"frame1/images/9\.png"),
@@ -116,6 +153,13 @@ CASES = (
         replaced("train_meta.json", r'("w2c": \[\[\[\[)[^,]+', r"\1Infinity"),
         r"train_meta\.json: 'w2c'",
     ),
+    Broken("mirrored poses", "dynamic3dgs", edited("train_meta.json", mirrored), r"train_meta\.json: cam\d+: .* is not a rotation"),
+    Broken(
+        "a focal length of 0",
+        "dynamic3dgs",
+        edited("train_meta.json", lambda d: [k[0][0].__setitem__(0, 0) for k in d["k"]]),
+        r"train_meta\.json: cam\d+: focal lengths must be positive",
+    ),
     Broken(
         "an image of another size", "dynamic3dgs", image_of_another_size("ims/7/000000.jpg"), r"ims/7/000000\.jpg has 40x30", decoding=True
     ),
@@ -130,6 +174,17 @@ CASES = (
     Broken("a camera model from the future", "colmap", replaced(f"{CAM}/cameras.txt", "PINHOLE", "HOLOGRAM"), r"cameras\.txt"),
     Broken(
         "a translation that is not a number", "colmap", replaced(f"{CAM}/images.txt", r"(?m)^(1 .*) \S+ (\d+ cam)", r"\1 nan \2"), r"cam0"
+    ),
+    Broken("a focal length of 0", "colmap", replaced(f"{CAM}/cameras.txt", r"48 \S+", "48 0"), r"cameras\.txt has a camera with a focal"),
+    Broken("fy below 0", "colmap", replaced(f"{CAM}/cameras.txt", r"(48 \S+) \S+", r"\1 -9"), r"cameras\.txt has a camera with a focal"),
+    Broken(
+        "a binary focal length below 0", "colmap", colmap_bytes("cameras.bin", negative_camera()), r"cameras\.bin has a camera with a focal"
+    ),
+    Broken(
+        "a translation that overflows",
+        "colmap",
+        replaced(f"{CAM}/images.txt", r"(?m)^(1 .*) \S+ (\d+ cam)", r"\1 1e308 \2"),
+        r"images\.txt",
     ),
     Broken("an image that is missing", "colmap", delete("frame2/images/cam01.png"), r"frame2/images/cam01\.png is missing"),
     Broken("points that claim 10^11 vertices", "colmap", put(f"{CAM}/points3D.ply", ply("element vertex 99999999999")), r"points3D\.ply"),
@@ -149,6 +204,13 @@ CASES = (
         edited("transforms.json", lambda d: d["frames"][0].update(file_path="/etc/passwd")),
         r"transforms\.json",
     ),
+    Broken(
+        "a focal length of 0",
+        "nerfstudio",
+        edited("transforms.json", lambda d: [f.update(fl_x=0) for f in d["frames"]]),
+        r"transforms\.json",
+    ),
+    Broken("poses with a scale", "nerfstudio", edited("transforms.json", scaled), r"transforms\.json: the pose of cam"),
     Broken("an image that is not there", "nerfstudio", delete("images/cam01/0002.png"), r"images/cam01/0002"),
     Broken("a time too few", "nerfstudio", edited("transforms.json", lambda d: d["frames"].pop()), r"transforms\.json"),
     # RH20T
@@ -156,6 +218,8 @@ CASES = (
     Broken("code in the times", "rh20t", malicious_pickle(f"cam_{RH20T_SERIALS[0]}/timestamps.npy"), r"timestamps\.npy"),
     Broken("a calibration that is gone", "rh20t", delete("../calib"), r"calib.1689000000000 is missing"),
     Broken("a calibration cut off", "rh20t", cut(f"{CALIB}/extrinsics.npy"), r"extrinsics\.npy"),
+    Broken("a calibration with a focal length of 0", "rh20t", flat_lens, r"1689000000000: camera \w+: focal lengths must be positive"),
+    Broken("a calibration with a scaled pose", "rh20t", scaled_pose, r"1689000000000: camera \w+: .* is not a rotation"),
     Broken("metadata in another encoding", "rh20t", put("metadata.json", '{"calib": "\xe9"}'.encode("latin1")), r"metadata\.json"),
     # Folders of images
     Broken("an image number missing", "image_folder", delete("images/cam01/0002.png"), r"cam01 has no image number 0002"),
@@ -181,6 +245,12 @@ CASES = (
         r"cameras\.json: cam01",
     ),
     Broken(
+        "a pose that is no rotation",
+        "image_folder",
+        edited("cameras.json", lambda d: d["cameras"][1]["w2c"][0].__setitem__(0, 2)),
+        r"cameras\.json: cam01: .* is not a rotation",
+    ),
+    Broken(
         "a camera of 10^9 pixels a side", "image_folder", edited("cameras.json", lambda d: d.update(width=10**9)), r"cameras\.json: 'width'"
     ),
     Broken(
@@ -191,6 +261,12 @@ CASES = (
     ),
     # Folders of videos
     Broken("a video that is missing", "video_folder", delete("videos/cam01.mp4"), r"cam01\.mp4 is missing"),
+    Broken(
+        "a number that overflows",
+        "video_folder",
+        edited("cameras.json", lambda d: d["cameras"][1]["w2c"][0].__setitem__(3, 1e308)),
+        r"cameras\.json: cam01: a number is larger",
+    ),
     Broken("a video of another shape", "video_folder", video_of("videos/cam01.mp4", 4, 120, 120), r"cam01\.mp4 has 120x120"),
     Broken(
         "more frames promised than there are",
@@ -204,6 +280,12 @@ CASES = (
     Broken("TOML cut off", "caliscope", cut("camera_array.toml", 0.6), r"camera_array\.toml"),
     Broken("TOML that is binary", "caliscope", put("camera_array.toml", bytes(range(256))), r"camera_array\.toml"),
     Broken("a matrix with inf", "caliscope", replaced(TOML, r"matrix = \[\[[^,]+", "matrix = [[inf"), r"camera_array\.toml"),
+    Broken(
+        "a rotation of zeros",
+        "caliscope",
+        replaced(TOML, r"rotation = .*", "rotation = " + str([[0, 0, 0]] * 3)),
+        r"camera_array\.toml: camera 0",
+    ),
     Broken("a time that is not a number", "caliscope", replaced(CSV, r",3[\d.]+", ",nan"), r"timestamps\.csv"),
     Broken("no video of a calibrated camera", "caliscope", renumbered, r"extrinsic has no video"),
     # Qualisys
@@ -220,6 +302,12 @@ CASES = (
         "qualisys",
         replaced("Walk.qca.txt", r'focalLengthU="[^"]*"', 'focalLengthU="nan"'),
         r"Walk\.qca\.txt: camera 21001",
+    ),
+    Broken(
+        "a matrix that is no rotation",
+        "qualisys",
+        replaced("Walk.qca.txt", r'r11="[^"]*"', 'r11="5"'),
+        r"Walk\.qca\.txt: camera 21001: .* is not a rotation",
     ),
     Broken("a video of no bytes there", "qualisys", empty("Walk_Miqus_1_21002.mp4"), r"21002\.mp4 is empty"),
 )

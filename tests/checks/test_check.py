@@ -13,9 +13,10 @@ from spoilt import ArraySource, made, noise, shifted, turned, with_images
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.registry import open_capture
-from trackersplat.checks.check import MOST_FRAMES, check_capture, default_frames
+from trackersplat.checks.check import check_capture, default_frames
 from trackersplat.checks.events import Checked, Step
 from trackersplat.checks.findings import Report
+from trackersplat.checks.settings import CheckSettings
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +107,15 @@ def test_closing_the_stream_stops_the_reading() -> None:
     assert {frame for _, frame in capture.source.asked} == {0}
 
 
-def test_of_a_long_clip_three_stretches_are_looked_at() -> None:
-    assert default_frames(MOST_FRAMES) == tuple(range(MOST_FRAMES))
+def test_of_a_long_clip_three_stretches_are_checked() -> None:
+    assert default_frames(150) == tuple(range(150))
     chosen = default_frames(1000)
-    assert len(chosen) == MOST_FRAMES
+    assert len(chosen) == 150
     assert (chosen[0], chosen[-1]) == (0, 999)
     assert sum(b - a > 1 for a, b in itertools.pairwise(chosen)) == 2
-    barely = default_frames(MOST_FRAMES + 1)
+    barely = default_frames(151)
     assert list(barely) == sorted(set(barely))
+    assert default_frames(100, CheckSettings(max_frames=6)) == (0, 1, 49, 50, 98, 99)
 
 
 def test_the_same_capture_gives_the_same_report_twice(demo: Capture) -> None:

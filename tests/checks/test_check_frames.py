@@ -8,14 +8,18 @@ import numpy as np
 from spoilt import ArraySource, made, noise
 
 from trackersplat.captures.capture import Capture
+from trackersplat.checks.events import Step
 from trackersplat.checks.findings import Finding
-from trackersplat.checks.frames import GIVE_UP, Signals, check_frames, read_signals
+from trackersplat.checks.frames import Signals, SignalsRead, check_frames, read_signals
+from trackersplat.checks.settings import FrameSettings
 
 
 def signals_of(capture: Capture, frames: Sequence[int] | None = None) -> Signals:
-    signals = Signals.empty(capture, range(capture.frame_count) if frames is None else frames)
-    assert list(read_signals(capture, signals)) == list(range(1, len(signals.frames) + 1))
-    return signals
+    chosen = range(capture.frame_count) if frames is None else frames
+    *steps, last = read_signals(capture, chosen)
+    assert steps == [Step("reading frames", done, len(chosen)) for done in range(1, len(chosen) + 1)]
+    assert isinstance(last, SignalsRead)
+    return last.signals
 
 
 def found(capture: Capture, frames: Sequence[int] | None = None) -> list[Finding]:
@@ -82,13 +86,13 @@ def test_what_cannot_be_decoded_is_a_finding_and_the_rest_is_read() -> None:
     assert np.flatnonzero(np.isnan(signals.change[1])).tolist() == [0, 3, 4, 7, 8]
 
 
-def test_a_camera_that_fails_again_and_again_is_not_read_on() -> None:
+def test_a_camera_that_fails_again_and_again_is_not_read_any_further() -> None:
     capture = made(noise(2, 40), frozenset((0, frame) for frame in range(40)))
     (finding,) = found(capture)
-    assert finding.frames == tuple(range(GIVE_UP))
-    assert "was not read on" in finding.what
+    assert finding.frames == tuple(range(FrameSettings().give_up_after))
+    assert "was not read any further" in finding.what
     assert isinstance(capture.source, ArraySource)
-    assert sum(camera == 0 for camera, _ in capture.source.asked) == GIVE_UP
+    assert sum(camera == 0 for camera, _ in capture.source.asked) == FrameSettings().give_up_after
 
 
 def test_only_the_chosen_frames_are_read_and_a_gap_is_no_change() -> None:

@@ -8,8 +8,6 @@ from tiny_capture import look_at
 
 from trackersplat.captures.camera import Camera
 from trackersplat.checks.matches import (
-    FEWEST,
-    RATIO,
     Features,
     PairMatches,
     choose_pairs,
@@ -18,6 +16,7 @@ from trackersplat.checks.matches import (
     match_descriptors,
     match_pair,
 )
+from trackersplat.checks.settings import MatchSettings
 
 
 def blob(width: int, height: int, u: float, v: float, sigma: float) -> np.ndarray:
@@ -56,7 +55,7 @@ def test_matches_are_those_of_a_brute_force_search() -> None:
     expected = []
     for i in range(len(a)):
         j = int(d[i].argmin())
-        clear = d[i, j] < RATIO * np.delete(d[i], j).min() and d[i, j] < RATIO * np.delete(d[:, j], i).min()
+        clear = d[i, j] < MatchSettings().ratio * np.delete(d[i], j).min() and d[i, j] < MatchSettings().ratio * np.delete(d[:, j], i).min()
         if d[:, j].argmin() == i and clear:
             expected.append((i, j))
     found = match_descriptors(a, b)
@@ -83,7 +82,7 @@ def test_only_matches_that_share_one_epipolar_geometry_are_kept() -> None:
     # Chance alone is no match, and neither are too few.
     random = features_at(rng.uniform((0, 0), (640, 480), (80, 2)), descriptors)
     assert match_pair(0, 1, [features_at(uv[0], descriptors), random]) is None
-    few = [features_at(u[: FEWEST - 1], descriptors[: FEWEST - 1]) for u in uv]
+    few = [features_at(u[: MatchSettings().min_matches - 1], descriptors[: MatchSettings().min_matches - 1]) for u in uv]
     assert match_pair(0, 1, few) is None
 
 

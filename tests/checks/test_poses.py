@@ -12,7 +12,8 @@ from tiny_capture import look_at
 from trackersplat.captures.camera import Camera
 from trackersplat.checks.findings import Finding
 from trackersplat.checks.geometry import epipolar_distances
-from trackersplat.checks.poses import FEWEST, PairDistances, PoseFit, check_poses, measure_poses, tolerance
+from trackersplat.checks.poses import PairDistances, PoseFit, check_poses, measure_poses, tolerance
+from trackersplat.checks.settings import PoseSettings
 
 K = np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]])
 
@@ -206,10 +207,10 @@ def test_a_pose_needs_points_in_two_frames_where_there_are_two() -> None:
     cameras = rig(7)
     moving = images(cameras)
     moving[:, 3] += (0, 9)
-    for later in (FEWEST - 1, len(moving)):
+    for later in (PoseSettings().min_points - 1, len(moving)):
         uv = np.concatenate([moving, moving[np.isfinite(moving[:, 3, 0])][:later]])
         fits = measure_poses(cameras, [], uv, np.repeat((4, 12), (len(moving), len(uv) - len(moving))))
-        assert (fits[3].reprojection is None) == (later < FEWEST)
+        assert (fits[3].reprojection is None) == (later < PoseSettings().min_points)
 
 
 def test_one_pair_that_contradicts_is_no_doubt_about_either_camera_and_of_three_the_one_they_share_is_doubted() -> None:

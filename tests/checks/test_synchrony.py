@@ -9,7 +9,7 @@ import pytest
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.registry import open_capture
-from trackersplat.checks.frames import Signals, read_signals
+from trackersplat.checks.frames import Signals, SignalsRead, read_signals
 from trackersplat.checks.synchrony import Offset, _solve, _stretches, check_synchrony, is_off, measure_offsets
 
 
@@ -22,10 +22,9 @@ def demo() -> Iterator[Capture]:
 
 @pytest.fixture(scope="module")
 def signals(demo: Capture) -> Signals:
-    signals = Signals.empty(demo, range(demo.frame_count))
-    for _ in read_signals(demo, signals):
-        pass
-    return signals
+    *_, last = read_signals(demo, range(demo.frame_count))
+    assert isinstance(last, SignalsRead)
+    return last.signals
 
 
 def offsets_with(
@@ -107,15 +106,15 @@ def test_of_two_cameras_one_is_measured_against_the_other(demo: Capture, signals
 
 
 @pytest.mark.parametrize(
-    ("frames", "likeness", "gain", "partners", "off"),
+    ("frames", "correlation", "gain", "partners", "off"),
     [
         (0.76, 0.9, 0.021, 5, True), (-0.76, 0.9, 0.021, 5, True), (0.74, 0.9, 0.5, 5, False), (3.0, 0.9, 0.019, 5, False),
         (1.6, 0.9, 0.041, 4, True), (-1.6, 0.9, 0.041, 4, True), (1.4, 0.9, 0.5, 4, False), (3.0, 0.9, 0.039, 4, False),
         (3.0, 0.26, 0.1, 5, True), (3.0, 0.24, 0.1, 5, False),
     ],
 )  # fmt: skip
-def test_few_partners_must_agree_on_more_than_many(frames: float, likeness: float, gain: float, partners: int, off: bool) -> None:
-    assert is_off(Offset(frames, round(frames), likeness, likeness - gain, partners)) == off
+def test_few_partners_must_agree_on_more_than_many(frames: float, correlation: float, gain: float, partners: int, off: bool) -> None:
+    assert is_off(Offset(frames, round(frames), correlation, correlation - gain, partners)) == off
 
 
 def test_a_finding_says_how_sure_it_is_and_how_long_it_takes() -> None:
@@ -153,7 +152,7 @@ def test_cameras_are_measured_against_those_alone_that_are_in_step() -> None:
         assert offset is not None
         assert offset.whole == frames
         assert offset.frames == pytest.approx(frames, abs=1e-6)
-        assert offset.likeness == pytest.approx(0.8)
+        assert offset.correlation == pytest.approx(0.8)
         assert offset.partners == (4 if frames == 0 else 5)
 
 
@@ -168,7 +167,7 @@ def test_no_more_than_half_of_the_cameras_are_taken_out_where_no_two_agree() -> 
     assert all(offset is not None and offset.partners >= 1 for offset in offsets)
 
 
-def test_a_likeness_that_is_too_small_is_no_offset() -> None:
+def test_a_correlation_that_is_too_small_is_no_offset() -> None:
     offsets = _solve(3, curves_of({(0, 1): (0, 0.9), (0, 2): (2, 0.2), (1, 2): (2, 0.2)}), REACH)
     assert offsets[0] is not None
     assert offsets[1] is not None
@@ -195,4 +194,4 @@ def test_frames_that_are_not_usable_and_the_usual_change_of_pixels_make_no_diffe
     for found, offset in zip(measure_offsets(cameras, frames, noisy, np.ones((4, 20), dtype=bool)), expected, strict=True):
         assert found is not None
         assert offset is not None
-        assert found.likeness == pytest.approx(offset.likeness, abs=0.01)
+        assert found.correlation == pytest.approx(offset.correlation, abs=0.01)

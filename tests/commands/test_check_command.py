@@ -34,7 +34,7 @@ def check(*arguments: str | Path) -> int:
 def test_the_table_names_the_camera_the_finding_and_what_to_do(black: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(black) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "cam02 is black in every frame looked at." in printed
+    assert "cam02 is black in every frame checked." in printed
     assert "Leave the camera out, or record or copy it again." in printed
     assert "1 problem" in printed
     for name in ("cam00", "cam01", "cam02", "cam03"):

@@ -1,73 +1,117 @@
-"""The layouts a capture can have on disk, and opening one whatever its layout."""
+"""The layouts that a capture can have on disk, and how a folder of any of them is opened.
+
+A layout is one module in `layouts` and one entry of ``LAYOUTS``. Its module is imported when a folder is opened.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from trackersplat.captures.archives.advice import unpacking_advice
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import demo_capture
-from trackersplat.captures.layouts import (
-    caliscope,
-    colmap,
-    dynamic3dgs,
-    image_folder,
-    meet_room,
-    n3dv,
-    nerfstudio,
-    prepared,
-    qualisys,
-    rh20t,
-    st_nerf,
-    video_folder,
-)
-from trackersplat.captures.layouts.footage import is_footage
+from trackersplat.captures.layout import Layout
 from trackersplat.errors import InputError
+from trackersplat.registry import Facts, Registry
 
-MAX_INSIDE = 50  # subfolders that are looked at when a folder is no capture
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One layout on disk and its reader."""
-
-    name: str
-    description: str  # one line
-    files: str  # what the reader looks for
-    detects: Callable[[Path], bool]
-    read: Callable[[Path], Capture]
+MAX_INSIDE = 50  # subfolders that are searched for captures when a folder is none itself
+_MODULES = "trackersplat.captures.layouts"
 
 
-LAYOUTS: tuple[Layout, ...] = (
-    Layout(n3dv.NAME, "Neural 3D Video: one video per camera", n3dv.FILES, n3dv.detects, n3dv.read),
-    Layout(meet_room.NAME, "Meet Room: one video per camera", meet_room.FILES, meet_room.detects, meet_room.read),
-    Layout(
-        dynamic3dgs.NAME,
-        "Dynamic 3D Gaussians / PanopticSports, the published split",
-        dynamic3dgs.FILES,
-        dynamic3dgs.detects,
-        dynamic3dgs.read,
+@dataclass(frozen=True, kw_only=True)
+class LayoutFacts(Facts):
+    """What is known about a layout. ``load`` names a `Layout`."""
+
+    files: str  # by which a folder of this layout is recognised, in words
+
+
+# In the order in which a folder is compared with them: the first that fits is taken.
+LAYOUTS: Registry[LayoutFacts] = Registry(
+    "layout of a capture",
+    (
+        LayoutFacts(
+            name="n3dv",
+            title="Neural 3D Video: one video per camera",
+            files="camNN.mp4 videos and poses_bounds.npy",
+            load=f"{_MODULES}.n3dv:LAYOUT",
+        ),
+        LayoutFacts(
+            name="meet_room",
+            title="Meet Room: one video per camera",
+            files="cam_0.mp4, cam_1.mp4 and so on, and poses_bounds.npy",
+            load=f"{_MODULES}.meet_room:LAYOUT",
+        ),
+        LayoutFacts(
+            name="dynamic3dgs",
+            title="Dynamic 3D Gaussians / PanopticSports, the published split",
+            files="train_meta.json, test_meta.json and ims/<camera>/000000.jpg",
+            load=f"{_MODULES}.dynamic3dgs:LAYOUT",
+        ),
+        LayoutFacts(
+            name="st_nerf",
+            title="ST-NeRF: images per frame and camera",
+            files="pose/K.txt, pose/RT_c2w.txt and frame1/images/1.png and so on",
+            load=f"{_MODULES}.st_nerf:LAYOUT",
+        ),
+        LayoutFacts(
+            name="rh20t",
+            title="RH20T: videos of a robot, matched by time",
+            files="cam_<serial>/color.mp4 and cam_<serial>/timestamps.npy",
+            load=f"{_MODULES}.rh20t:LAYOUT",
+        ),
+        LayoutFacts(
+            name="image_folder",
+            title="one folder of images per camera",
+            files="cameras.json and images/<camera>/0000.png",
+            load=f"{_MODULES}.image_folder:LAYOUT",
+        ),
+        LayoutFacts(
+            name="video_folder",
+            title="one video per camera",
+            files="cameras.json and videos/<camera>.mp4 or <camera>.mp4",
+            load=f"{_MODULES}.video_folder:LAYOUT",
+        ),
+        LayoutFacts(
+            name="nerfstudio",
+            title="nerfstudio, several cameras per time",
+            files="transforms.json (or transforms_train.json and transforms_test.json) with a 'time' for each frame",
+            load=f"{_MODULES}.nerfstudio:LAYOUT",
+        ),
+        LayoutFacts(
+            name="caliscope",
+            title="caliscope sessions",
+            files="camera_array.toml and recordings/<name>/cam_0.mp4 or calibration/extrinsic/cam_0.mp4",
+            load=f"{_MODULES}.caliscope:LAYOUT",
+        ),
+        LayoutFacts(
+            name="qualisys",
+            title="Qualisys sessions",
+            files="a *.qca.txt calibration and <serial>.mp4 videos",
+            load=f"{_MODULES}.qualisys:LAYOUT",
+        ),
+        LayoutFacts(
+            name="colmap",
+            title="COLMAP workspaces, one per frame or a single one",
+            files="frame1/images, frame1/sparse/0 and so on, or images and sparse/0",
+            load=f"{_MODULES}.colmap:LAYOUT",
+        ),
+        LayoutFacts(
+            name="prepared",
+            title="made by trackersplat prepare",
+            files="prepared.json, as `trackersplat prepare` writes it",
+            load=f"{_MODULES}.prepared:LAYOUT",
+        ),
     ),
-    Layout(st_nerf.NAME, "ST-NeRF: images per frame and camera", st_nerf.FILES, st_nerf.detects, st_nerf.read),
-    Layout(rh20t.NAME, "RH20T: videos of a robot, matched by time", rh20t.FILES, rh20t.detects, rh20t.read),
-    Layout(image_folder.NAME, "one folder of images per camera", image_folder.FILES, image_folder.detects, image_folder.read),
-    Layout(video_folder.NAME, "one video per camera", video_folder.FILES, video_folder.detects, video_folder.read),
-    Layout(nerfstudio.NAME, "nerfstudio, several cameras per time", nerfstudio.FILES, nerfstudio.detects, nerfstudio.read),
-    Layout(caliscope.NAME, "caliscope sessions", caliscope.FILES, caliscope.detects, caliscope.read),
-    Layout(qualisys.NAME, "Qualisys sessions", qualisys.FILES, qualisys.detects, qualisys.read),
-    Layout(colmap.NAME, "COLMAP workspaces, one per frame or a single one", colmap.FILES, colmap.detects, colmap.read),
-    Layout(prepared.NAME, "made by trackersplat prepare", prepared.FILES, prepared.detects, prepared.read),
 )
 
 
 def open_capture(path: str | Path) -> Capture:
     """Opens the capture in a folder, in the first layout of ``LAYOUTS`` that recognises it; "demo" is the bundled one.
 
-    Raises InputError if the folder is missing, empty or of no known layout, or if its reader finds something wrong.
+    Raises InputError if the folder is missing, empty or of no known layout, or if one of its files is missing or damaged.
     """
     folder = demo_capture() if str(path) == "demo" else Path(path).expanduser()
     try:
@@ -79,34 +123,46 @@ def open_capture(path: str | Path) -> Capture:
             raise InputError(f"{folder} {state}: give the folder of a capture, or 'demo' for the bundled one.")
         if next(folder.iterdir(), None) is None:
             raise InputError(f"{folder} is empty: give a folder with {_expected()}.")
-        layout = recognised(folder)
-        if layout is not None:
-            return layout.read(folder)
-        advice = unpacking_advice(folder)
-        if advice is not None:
-            raise InputError(advice)
-        inner = _captures_inside(folder)
-        uncalibrated = is_footage(folder)
+        facts = recognised(folder)
+        if facts is not None:
+            return _layout(facts).read(folder)
+        raise _unrecognised(folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror}): check the folder and its permissions.") from error
+
+
+def recognised(folder: Path) -> LayoutFacts | None:
+    """The first layout of ``LAYOUTS`` that the folder has."""
+    return next((facts for facts in LAYOUTS if _layout(facts).detects(folder)), None)
+
+
+def _layout(facts: LayoutFacts) -> Layout:
+    layout: Layout = LAYOUTS.load(facts.name)
+    return layout
+
+
+def _unrecognised(folder: Path) -> InputError:
+    """What to do with a folder that has none of the layouts."""
+    from trackersplat.captures.layouts.footage import is_footage  # imports OpenCV
+
+    advice = unpacking_advice(folder)
+    if advice is not None:
+        return InputError(advice)
+    inner = _captures_inside(folder)
+    uncalibrated = is_footage(folder)
     if inner:
-        raise InputError(f"{folder} is no capture itself, but {inner[0].name} inside it is: open {inner[0]}.")
+        return InputError(f"{folder} is no capture itself, but {inner[0].name} inside it is: open {inner[0]}.")
     if uncalibrated:
         command = f"trackersplat prepare {shlex.quote(str(folder))}"
-        raise InputError(f"{folder} shows several cameras without any calibration: `{command}` finds their poses, or add cameras.json.")
-    raise InputError(f"{folder} is no capture of a known layout: expected {_expected()}.")
-
-
-def recognised(folder: Path) -> Layout | None:
-    """The first layout of ``LAYOUTS`` that the folder is of."""
-    return next((layout for layout in LAYOUTS if layout.detects(folder)), None)
+        return InputError(f"{folder} shows several cameras without any calibration: `{command}` finds their poses, or add cameras.json.")
+    return InputError(f"{folder} is no capture of a known layout: expected {_expected()}.")
 
 
 def _captures_inside(folder: Path) -> list[Path]:
-    """The first subfolders that are captures: archives often have a folder of their own."""
+    """The subfolders that are captures, of the first ``MAX_INSIDE``: archives often hold a folder of their own."""
     places = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))[:MAX_INSIDE]
     return [place for place in places if os.access(place, os.R_OK | os.X_OK) and recognised(place) is not None]
 
 
 def _expected() -> str:
-    return "; or ".join(f"{layout.files} ({layout.name})" for layout in LAYOUTS)
+    return "; or ".join(f"{facts.files} ({facts.name})" for facts in LAYOUTS)

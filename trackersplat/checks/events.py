@@ -1,4 +1,4 @@
-"""What a check says while it works."""
+"""The events of a check, and their form in JSON."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 from trackersplat.checks import findings
 from trackersplat.checks.findings import Report
+from trackersplat.events import Event
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Event):
     """How far one part of the check is."""
 
     name: str  # "reading frames", "matching points", "measuring"
@@ -21,22 +22,25 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """The end: everything that was found."""
+class Checked(Event):
+    """The last event of a check."""
 
     report: Report
 
 
-CheckEvent = Step | Checked
-
-
-def to_json(event: CheckEvent) -> dict[str, Any]:
-    """A plain dictionary with the event's class name under "event"."""
-    fields = {"report": findings.to_json(event.report)} if isinstance(event, Checked) else dataclasses.asdict(event)
+def to_json(event: Event) -> dict[str, Any]:
+    """A plain dictionary with the event's class name under "event". Raises ValueError if it is no event of a check."""
+    match event:
+        case Step():
+            fields = dataclasses.asdict(event)
+        case Checked(report):
+            fields = {"report": findings.to_json(report)}
+        case _:
+            raise ValueError(f"not an event of a check: {event!r}")
     return {"event": type(event).__name__, **fields}
 
 
-def from_json(data: Mapping[str, Any]) -> CheckEvent:
+def from_json(data: Mapping[str, Any]) -> Event:
     """The inverse of to_json. Raises ValueError if it is no event of a check."""
     try:
         if data["event"] == "Step":

@@ -1,4 +1,4 @@
-"""What a check says: findings for people, measures per camera, and the report that holds both."""
+"""What a check finds: findings in words, measures per camera, and the report that holds both."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class CameraMeasures:
     frames_read: int = 0
     unreadable: int = 0  # frames
     blank: int = 0  # frames that are black or of one colour
-    repeated: int = 0  # frames that are the one before again
+    repeated: int = 0  # frames that repeat the one before
     blur: float | None = None  # 0 sharp .. 1 blurred (Crete et al. 2007)
-    matches: int = 0  # with other cameras, of static and moving points
+    matches: int = 0  # with other cameras
     epipolar: float | None = None  # pixels, median over those matches
-    reprojection: float | None = None  # pixels, median, of points that other cameras alone place
+    reprojection: float | None = None  # pixels, median over points that are triangulated from other cameras
     gain: tuple[float, float, float] | None = None  # red, green, blue of the camera over those of the others
-    offset: float | None = None  # frames by which it is behind the others (negative: ahead)
+    offset: float | None = None  # frames behind the others (negative: ahead)
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,11 @@ class Report:
 
     capture: str
     layout: str
-    frames: tuple[int, ...]  # indices from 0 of the frames that were looked at
+    frames: tuple[int, ...]  # indices from 0 of the frames that were checked
     cameras: tuple[CameraMeasures, ...]
     findings: tuple[Finding, ...]  # the worst first
     seconds: float
+    settings: Mapping[str, Any] = field(default_factory=dict)  # `CheckSettings` as plain values
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity == severity for finding in self.findings)
@@ -66,7 +67,7 @@ class Report:
 
 
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The worst first; alike ones in the order given."""
+    """The worst first; those of one severity in the order given."""
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
@@ -90,7 +91,7 @@ def from_json(data: Mapping[str, Any]) -> Report:
             numbers = {str(key): math.nan if value is None else float(value) for key, value in entry["numbers"].items()}
             findings.append(Finding(**{**entry, "frames": _indices(entry["frames"]), "numbers": numbers}))
         cameras = [CameraMeasures(**{**entry, "gain": entry["gain"] and tuple(entry["gain"])}) for entry in data["cameras"]]
-        rest = {key: data[key] for key in ("capture", "layout", "seconds")}
+        rest = {key: data[key] for key in ("capture", "layout", "seconds", "settings")}
         return Report(frames=_indices(data["frames"]), cameras=tuple(cameras), findings=tuple(findings), **rest)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the report of a check: {error}") from error

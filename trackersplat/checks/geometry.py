@@ -1,4 +1,4 @@
-"""What calibrated cameras say about points that they see: epipolar distances, triangulation, reprojection."""
+"""Points that calibrated cameras see: epipolar distances, triangulation, reprojection."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from trackersplat.captures.camera import Camera
+from trackersplat.checks.settings import DEFAULTS, PoseSettings
 from trackersplat.geometry.projection import centers
-
-ROUNDS = 5  # of reweighting
-HUBER = 2.0  # pixels
 
 
 def fundamental(a: Camera, b: Camera) -> np.ndarray:
@@ -41,7 +39,7 @@ class Triangulated:
     error: np.ndarray  # (T,) pixels: root mean square reprojection error of the views used; inf behind a camera or if undetermined
 
 
-def triangulate(cameras: Sequence[Camera], uv: np.ndarray, used: np.ndarray) -> Triangulated:
+def triangulate(cameras: Sequence[Camera], uv: np.ndarray, used: np.ndarray, settings: PoseSettings = DEFAULTS.poses) -> Triangulated:
     """Robust least squares of reprojection errors: reweighted linear triangulation (Hartley and Sturm 1997) with Huber's weights.
 
     ``uv`` (T, C, 2) pixels, ``used`` (T, C) bool: the views of each point that count, two or more.
@@ -54,7 +52,7 @@ def triangulate(cameras: Sequence[Camera], uv: np.ndarray, used: np.ndarray) -> 
     weight = used / np.array([c.fx for c in cameras])
     X = np.zeros((len(uv), 3))
     eye = 1e-12 * np.eye(3)
-    for _ in range(ROUNDS):
+    for _ in range(settings.triangulation_rounds):
         weighted = rows * weight[..., None, None]
         normal = np.einsum("tcri,tcrj->tij", weighted[..., :3], weighted[..., :3])
         right = -np.einsum("tcri,tcr->ti", weighted[..., :3], weighted[..., 3])
@@ -62,7 +60,7 @@ def triangulate(cameras: Sequence[Camera], uv: np.ndarray, used: np.ndarray) -> 
         X = np.linalg.solve(normal + eye * np.maximum(trace, 1e-12), right[..., None])[..., 0]
         depth, error = _reproject(P, safe, X)
         with np.errstate(divide="ignore", invalid="ignore"):
-            robust = np.minimum(1.0, np.sqrt(HUBER / np.maximum(error, 1e-9)))
+            robust = np.minimum(1.0, np.sqrt(settings.huber_px / np.maximum(error, 1e-9)))
             weight = np.where(used, robust / np.maximum(np.abs(depth), 1e-6), 0.0)
     valid = ~np.any(used & (depth <= 1e-6), axis=1)
     count = np.maximum(used.sum(axis=1), 1)
@@ -71,7 +69,7 @@ def triangulate(cameras: Sequence[Camera], uv: np.ndarray, used: np.ndarray) -> 
 
 
 def prediction(camera: Camera, points: Triangulated) -> tuple[np.ndarray, np.ndarray]:
-    """(T, 2) pixels where the camera should see the points, and (T,) how far off that may be if each view is 1 pixel wrong."""
+    """Where the camera should see the points: (T, 2) pixels, and (T,) pixels of uncertainty if each view is 1 pixel off."""
     uv, depth = camera.project(points.points)
     local = points.points @ camera.rotation.T + camera.translation
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -87,7 +85,7 @@ def prediction(camera: Camera, points: Triangulated) -> tuple[np.ndarray, np.nda
 
 
 def _scene(cameras: Sequence[Camera]) -> tuple[np.ndarray, float]:
-    """Centre and size of the rig, so that numbers near 1 are solved for."""
+    """Centre and size of the rig, by which the equations are scaled."""
     places = centers(cameras)
     center = places.mean(axis=0)
     return center, float(max(np.linalg.norm(places - center, axis=1).max(), 1e-9))

@@ -1,4 +1,4 @@
-"""Points that several cameras see at one time: SIFT features, matched between images without a look at the poses under test."""
+"""Points that several cameras see in one frame: SIFT features, matched without use of the poses, which are to be checked."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-FEATURES = 1500  # per image
-LONGEST_SIDE = 1280  # pixels of the image in which features are looked for
-RATIO = 0.85  # a match is this much nearer than the second best (Lowe 2004), as a ratio of distances
-COARSE = 400  # strongest features of each image, which tell which images show the same
-PARTNERS = 5  # cameras that each is matched with
-FEWEST = 16  # matches of a pair that agree on one epipolar geometry
-SHARE = 0.4  # of a pair's matches that must agree; chance alone makes a third of a few dozen agree
-AGREE = 1.5  # pixels, of the image in which features are looked for
-SEED = 1  # of OpenCV's random choices
+from trackersplat.checks.settings import DEFAULTS, MatchSettings
 
 
 @dataclass(frozen=True)
@@ -29,7 +21,7 @@ class Features:
 
     @classmethod
     def none(cls) -> Features:
-        """Of an image that is not there."""
+        """Of a missing image."""
         return cls(np.empty((0, 2)), np.empty(0), np.empty((0, 128), np.float32), 1.0)
 
 
@@ -41,7 +33,7 @@ class PairMatches:
     b: int
     index_a: np.ndarray  # (M,) into the features of a
     index_b: np.ndarray  # (M,)
-    share: float  # of the matches that were found: so many agree on one epipolar geometry
+    share: float  # of the matches found, that agree on one epipolar geometry
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,7 @@ class Tracks:
         return np.isfinite(self.uv[..., 0])
 
     def look_up(self, values: list[np.ndarray]) -> np.ndarray:
-        """(T, C, K) of what is known of each camera's keypoints, ``values[camera]`` (N, K); NaN where not seen."""
+        """(T, C, K) values of the points from those of each camera's keypoints, ``values[camera]`` (N, K); NaN where not seen."""
         found = np.full((*self.keypoints.shape, values[0].shape[1]), np.nan)
         for camera, known in enumerate(values):
             seen = self.keypoints[:, camera] >= 0
@@ -65,13 +57,13 @@ class Tracks:
         return found
 
 
-def find_features(image: np.ndarray) -> Features:
+def find_features(image: np.ndarray, settings: MatchSettings = DEFAULTS.matches) -> Features:
     """SIFT (Lowe 2004) of an (H, W, 3) RGB image, with descriptors as RootSIFT (Arandjelovic and Zisserman 2012)."""
-    scale = max(max(image.shape[:2]) / LONGEST_SIDE, 1.0)
+    scale = max(max(image.shape[:2]) / settings.longest_side, 1.0)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     if scale > 1:
         grey = cv2.resize(grey, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
-    sift = cv2.SIFT.create(nfeatures=FEATURES, contrastThreshold=0.02, enable_precise_upscale=True)
+    sift = cv2.SIFT.create(nfeatures=settings.features, contrastThreshold=0.02, enable_precise_upscale=True)
     keypoints, descriptors = sift.detectAndCompute(grey, None)
     if descriptors is None or not len(keypoints):
         return Features.none()
@@ -82,19 +74,19 @@ def find_features(image: np.ndarray) -> Features:
     return Features((uv + 0.5) * scale, size * scale, root, scale)
 
 
-def match_descriptors(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def match_descriptors(a: np.ndarray, b: np.ndarray, ratio: float = DEFAULTS.matches.ratio) -> tuple[np.ndarray, np.ndarray]:
     """Indices (M,) and (M,) of descriptors (N, 128) of length 1 that are mutually nearest and pass the ratio test both ways."""
     if min(len(a), len(b)) < 2:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     similarity = a @ b.T
-    forward, clear = _nearest(similarity)
-    backward, clear_back = _nearest(similarity.T)
+    forward, clear = _nearest(similarity, ratio)
+    backward, clear_back = _nearest(similarity.T, ratio)
     own = np.arange(len(a))
     kept = (backward[forward] == own) & clear & clear_back[forward]
     return own[kept], forward[kept]
 
 
-def _nearest(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(similarity: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
     """Of each row (N, M) the column of the most similar, and whether it is much nearer than the second."""
     rows = np.arange(len(similarity))
     best = similarity.argmax(axis=1)
@@ -103,44 +95,45 @@ def _nearest(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rest[rows, best] = -np.inf
     second = rest.max(axis=1)
     # Squared distances of vectors of length 1 are 2 - 2 times their similarity.
-    return best, (1 - first) < RATIO**2 * (1 - second)
+    return best, (1 - first) < ratio**2 * (1 - second)
 
 
-def choose_pairs(features: list[Features]) -> list[tuple[int, int]]:
-    """Each camera with those whose images resemble its own most: a pose under test must not choose who tests it."""
+def choose_pairs(features: list[Features], settings: MatchSettings = DEFAULTS.matches) -> list[tuple[int, int]]:
+    """Each camera with those whose images resemble its own most. Poses are not used: a wrong one would choose the wrong partners."""
     count = len(features)
     resemblance = np.zeros((count, count), dtype=np.int64)
     for a in range(count):
         for b in range(a + 1, count):
-            found, _ = match_descriptors(features[a].descriptors[:COARSE], features[b].descriptors[:COARSE])
+            first, second = (features[camera].descriptors[: settings.coarse_features] for camera in (a, b))
+            found, _ = match_descriptors(first, second, settings.ratio)
             resemblance[a, b] = resemblance[b, a] = len(found)
     pairs = set()
     for a in range(count):
-        partners = np.argsort(-resemblance[a], kind="stable")[:PARTNERS]
+        partners = np.argsort(-resemblance[a], kind="stable")[: settings.partners]
         pairs |= {(min(a, int(b)), max(a, int(b))) for b in partners if int(b) != a}
     return sorted(pairs)
 
 
-def match_pair(a: int, b: int, features: list[Features]) -> PairMatches | None:
-    """The matches that agree on one epipolar geometry, whichever it is; None if they are too few to tell."""
-    index_a, index_b = match_descriptors(features[a].descriptors, features[b].descriptors)
-    if len(index_a) < FEWEST:
+def match_pair(a: int, b: int, features: list[Features], settings: MatchSettings = DEFAULTS.matches) -> PairMatches | None:
+    """The matches that agree on one epipolar geometry, whatever the poses say; None if too few do."""
+    index_a, index_b = match_descriptors(features[a].descriptors, features[b].descriptors, settings.ratio)
+    if len(index_a) < settings.min_matches:
         return None
     scale_a, scale_b = features[a].scale, features[b].scale
-    cv2.setRNGSeed(SEED)
+    cv2.setRNGSeed(settings.seed)
     _, inside = cv2.findFundamentalMat(
-        features[a].uv[index_a] / scale_a, features[b].uv[index_b] / scale_b, cv2.USAC_MAGSAC, AGREE, 0.999, 5000
+        features[a].uv[index_a] / scale_a, features[b].uv[index_b] / scale_b, cv2.USAC_MAGSAC, settings.epipolar_px, 0.999, 5000
     )
     if inside is None:
         return None
     kept = inside.ravel() > 0
-    if kept.sum() < max(FEWEST, SHARE * len(kept)):
+    if kept.sum() < max(settings.min_matches, settings.min_share * len(kept)):
         return None
     return PairMatches(a, b, index_a[kept], index_b[kept], float(kept.mean()))
 
 
 def link(pairs: list[PairMatches], features: list[Features]) -> Tracks:
-    """Joins matches into tracks; a track with two points in one image is dropped, since one of them is wrong."""
+    """Joins matches into tracks; a track with two points in one image is dropped, as one of them is wrong."""
     starts = np.cumsum([0, *(len(f.uv) for f in features)])
     parent = np.arange(starts[-1])
 

@@ -1,4 +1,4 @@
-"""Cameras whose pose does not fit what they see, by the epipolar lines of matched points and by points that other cameras place."""
+"""Cameras whose pose does not fit their image: by the epipolar lines of matches, and by points triangulated from other cameras."""
 
 from __future__ import annotations
 
@@ -12,16 +12,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.checks.findings import Finding, name_some
 from trackersplat.checks.geometry import epipolar_distances, prediction, triangulate
 from trackersplat.checks.matches import Features, PairMatches
-
-LARGE = 2.0  # pixels; a smaller residual does no harm
-LARGE_SHARE = 0.002  # the same, of the longer side of a large image
-UNUSUAL = 4.0  # times the median of the other cameras
-FAR = 3.0  # times that: the poses as a whole are wrong rather than coarse
-MOST_TRIED = 6  # cameras that may be the wrong one, in each round
-FEWEST = 8  # points that other cameras place
-SURE_MATCHES = 20  # of a pair, and
-SURE_SHARE = 0.5  # so many of them agree: what they say against a pose counts
-SHARP = 2.0  # pixels: a point is placed well enough if it may be so far off for errors of one pixel in each view
+from trackersplat.checks.settings import DEFAULTS, PoseSettings
 
 
 @dataclass(frozen=True)
@@ -40,11 +31,11 @@ class PoseFit:
 
     matches: int = 0
     epipolar: float | None = None  # pixels, median over the matches
-    points: int = 0  # placed by other cameras
+    points: int = 0  # triangulated from other cameras
     reprojection: float | None = None  # pixels, median over those points, of the best frame
     wrong: bool = False  # other cameras agree with each other and not with this one
     doubtful: bool = False  # its matches with several cameras contradict its pose, but no third camera confirms them
-    turned: float | None = None  # degrees from the given pose to one that fits the points
+    turned: float | None = None  # degrees between the given pose and one that fits the points
     moved: float | None = None  # scene units
 
 
@@ -61,31 +52,38 @@ def distances(cameras: Sequence[Camera], features: Sequence[Features], pairs: Se
     ]
 
 
-def tolerance(camera: Camera) -> float:
-    """Pixels."""
-    return max(LARGE, LARGE_SHARE * max(camera.width, camera.height))
+def tolerance(camera: Camera, settings: PoseSettings = DEFAULTS.poses) -> float:
+    """Pixels: the largest residual that does no harm."""
+    return max(settings.tolerance_px, settings.tolerance_share * max(camera.width, camera.height))
 
 
-def measure_poses(cameras: Sequence[Camera], pairs: Sequence[PairDistances], uv: np.ndarray, frames: np.ndarray) -> list[PoseFit]:
-    """One fit per camera. Cameras that are found wrong, the worst first, take no part in placing points for the others.
+def measure_poses(
+    cameras: Sequence[Camera],
+    pairs: Sequence[PairDistances],
+    uv: np.ndarray,
+    frames: np.ndarray,
+    settings: PoseSettings = DEFAULTS.poses,
+) -> list[PoseFit]:
+    """One fit per camera. Cameras that are found wrong, the worst first, are not used to triangulate points for the others.
 
-    ``uv`` (T, C, 2): where cameras see the same points, NaN where they do not; ``frames`` (T,): when.
+    ``uv`` (T, C, 2) are pixels where cameras see the same points, NaN where they do not; ``frames`` (T,) are their frames.
     """
+    views = _Views(cameras, uv, frames, settings)
     wrong: set[int] = set()
-    judged = _judge(cameras, uv, frames, wrong)
-    while suspects := _suspects(cameras, judged, wrong):
-        worst = _culprit(suspects, judged, cameras, uv, frames, wrong)
+    judged = _judge(views, wrong)
+    while suspects := _suspects(views, judged, wrong):
+        worst = _culprit(suspects, judged, views, wrong)
         wrong.add(worst)
-        judged = _judge(cameras, uv, frames, wrong)
+        judged = _judge(views, wrong)
     usual = [j.median for c, j in enumerate(judged) if j.median is not None and c not in wrong]
-    if usual:  # a camera that is hardly worse than the rest shares the fault of the calibration as a whole
-        wrong = {c for c in wrong if (judged[c].median or 0.0) > UNUSUAL * float(np.median(usual))}
-    doubtful = _doubtful(cameras, pairs)
+    if usual:  # a camera that is hardly worse than the others has no fault of its own: the whole calibration is coarse
+        wrong = {c for c in wrong if (judged[c].median or 0.0) > settings.unusual * float(np.median(usual))}
+    doubtful = _doubtful(cameras, pairs, settings)
     fits = []
     for camera in range(len(cameras)):
         own = [p.distances for p in pairs if camera in (p.a, p.b)]
         matched = np.concatenate(own) if own else np.empty(0)
-        turned, moved = _find_again(camera, cameras, uv, wrong) if camera in wrong else (None, None)
+        turned, moved = _fitting_pose(camera, views, wrong) if camera in wrong else (None, None)
         fits.append(
             PoseFit(
                 matches=len(matched),
@@ -101,25 +99,34 @@ def measure_poses(cameras: Sequence[Camera], pairs: Sequence[PairDistances], uv:
     return fits
 
 
-def contradicted(cameras: Sequence[Camera], pairs: Sequence[PairDistances]) -> float | None:
-    """The share of the matches that can be relied on whose pair contradicts the poses; None if there are too few."""
-    sure = [p for p in pairs if _is_sure(p)]
-    total = sum(len(p.distances) for p in sure)
-    return sum(len(p.distances) for p in sure if _is_bad(p, cameras)) / total if total >= 2 * SURE_MATCHES else None
+def contradicted(cameras: Sequence[Camera], pairs: Sequence[PairDistances], settings: PoseSettings = DEFAULTS.poses) -> float | None:
+    """The share of the matches of certain pairs that belong to pairs which contradict the poses; None if there are too few matches."""
+    certain = [p for p in pairs if _is_certain(p, settings)]
+    total = sum(len(p.distances) for p in certain)
+    if total < 2 * settings.certain_matches:
+        return None
+    return sum(len(p.distances) for p in certain if _is_bad(p, cameras, settings)) / total
 
 
 def check_poses(
-    cameras: Sequence[Camera], fits: Sequence[PoseFit], pairs: Sequence[PairDistances], explained: Collection[str | None] = ()
+    cameras: Sequence[Camera],
+    fits: Sequence[PoseFit],
+    pairs: Sequence[PairDistances],
+    explained: Collection[str | None] = (),
+    settings: PoseSettings = DEFAULTS.poses,
 ) -> list[Finding]:
-    """Findings about poses that do not fit, or could not be checked unless another problem of the camera is ``explained`` already."""
-    share = contradicted(cameras, pairs)
+    """Findings about poses that do not fit, or that could not be checked.
+
+    The latter are left out for the cameras in ``explained`` (None: all of them), which have another problem already.
+    """
+    share = contradicted(cameras, pairs, settings)
     count = sum(fit.wrong for fit in fits)
     if count > len(fits) / 2 or (share is not None and share > 0.5 and count == 0):
         residuals = np.concatenate([p.distances for p in pairs]) if count == 0 else [f.reprojection for f in fits if f.wrong]
         median = float(np.median(np.asarray(residuals, dtype=np.float64)))
         return [
             Finding(
-                "poses", "problem" if median > FAR * LARGE else "warning", None,
+                "poses", "problem" if median > settings.contradiction * settings.tolerance_px else "warning", None,
                 f"The poses do not fit the images: shared points lie {median:.1f} pixels (median) from where the poses put them.",
                 "Check that poses, camera names and image sizes belong together and which way the axes point, or calibrate again.",
                 (), {"residual": median},
@@ -146,9 +153,9 @@ def check_poses(
             findings.append(
                 Finding(
                     "poses", "warning", camera.name,
-                    f"The pose of {camera.name} is doubtful: what it shares with other cameras lies {fit.epipolar:.1f} pixels (median) "
-                    "from where the poses put it.",
-                    "Look whether repeated patterns explain it; else calibrate the camera again or leave it out.",
+                    f"The pose of {camera.name} is doubtful: its matches with other cameras lie {fit.epipolar:.1f} pixels (median) "
+                    "from their epipolar lines.",
+                    "Repeated patterns may explain it; otherwise calibrate the camera again or leave it out.",
                     (), numbers,
                 )
             )  # fmt: skip
@@ -164,7 +171,7 @@ def check_poses(
             Finding(
                 "poses", "note", unknown[0] if len(unknown) == 1 else None,
                 f"{whose} {could} be checked: too few points are seen by three cameras.",
-                "Nothing need be wrong; cameras that stand far apart, or images without texture, share few points.",
+                "This need not be an error: cameras that are far apart, and images without texture, share few points.",
                 (), {"cameras": float(len(unknown))},
             )
         )  # fmt: skip
@@ -172,92 +179,108 @@ def check_poses(
 
 
 @dataclass(frozen=True)
+class _Views:
+    """What the poses are judged by."""
+
+    cameras: Sequence[Camera]
+    uv: np.ndarray  # (T, C, 2) pixels where cameras see the same points, NaN where they do not
+    frames: np.ndarray  # (T,)
+    settings: PoseSettings
+
+
+@dataclass(frozen=True)
 class _Judgement:
-    """What the other cameras say of one."""
+    """How one camera fits the points of the other cameras."""
 
-    points: int = 0  # that two or more others agree on
-    share: float = 0.0  # of those that two or more others see: so many do they agree on
-    median: float | None = None  # pixels from where the camera sees the points; None if they are too few
+    points: int = 0  # on which two or more others agree
+    share: float = 0.0  # of the points that two or more others see
+    median: float | None = None  # pixels between projections of the points and their images; None if there are too few points
 
 
-def _judge(cameras: Sequence[Camera], uv: np.ndarray, frames: np.ndarray, wrong: set[int]) -> list[_Judgement]:
-    """Each camera by those that are not wrong, by the frame that speaks best for it.
+def _judge(views: _Views, wrong: set[int]) -> list[_Judgement]:
+    """Each camera by those that are not wrong, in the frame that fits best.
 
-    A pose that is wrong is wrong in every frame; where much moves fast, hardly synchronised cameras disagree in some.
+    A wrong pose is wrong in every frame; fast motion and poor synchronisation disturb only some.
     """
     judged = []
-    needed = min(2, len(np.unique(frames)))
-    for index, camera in enumerate(cameras):
-        placed = _placed_by_others(index, cameras, uv, wrong)
+    needed = min(2, len(np.unique(views.frames)))
+    for index, camera in enumerate(views.cameras):
+        placed = _placed_by_others(index, views, wrong)
         errors = np.linalg.norm(camera.project(placed.points)[0] - placed.at, axis=1) if len(placed.at) else np.empty(0)
-        when = frames[placed.tracks]
-        medians = [float(np.median(errors[when == f])) for f in np.unique(when) if (when == f).sum() >= FEWEST]
+        when = views.frames[placed.tracks]
+        medians = [float(np.median(errors[when == f])) for f in np.unique(when) if (when == f).sum() >= views.settings.min_points]
         judged.append(_Judgement(len(errors), placed.share, min(medians) if len(medians) >= max(needed, 1) else None))
     return judged
 
 
-def _suspects(cameras: Sequence[Camera], judged: Sequence[_Judgement], wrong: set[int]) -> dict[int, float]:
-    """By how many pixels the residuals of cameras are larger than harmless."""
-    over = {c: j.median - tolerance(cameras[c]) for c, j in enumerate(judged) if j.median is not None and c not in wrong}
+def _suspects(views: _Views, judged: Sequence[_Judgement], wrong: set[int]) -> dict[int, float]:
+    """Cameras whose residual is above the tolerance, and by how many pixels."""
+    over = {
+        c: j.median - tolerance(views.cameras[c], views.settings) for c, j in enumerate(judged) if j.median is not None and c not in wrong
+    }
     return {c: excess for c, excess in over.items() if excess > 0}
 
 
-def _culprit(
-    suspects: dict[int, float], judged: Sequence[_Judgement], cameras: Sequence[Camera], uv: np.ndarray, frames: np.ndarray, wrong: set[int]
-) -> int:
-    """The one without which the others are best off: a wrong camera spoils the points by which its neighbours are judged.
+def _culprit(suspects: dict[int, float], judged: Sequence[_Judgement], views: _Views, wrong: set[int]) -> int:
+    """The camera without which the others fit best: a wrong camera spoils the points by which its neighbours are judged.
 
-    Where that does not decide, as among three cameras, it is the one about whose points the others agree most.
+    Where that does not decide, as among three cameras, it is the one on whose points the others agree most.
     """
-    tried = sorted(suspects, key=lambda c: -suspects[c])[:MOST_TRIED]
-    left = {c: sum(min(e, 20.0) for e in _suspects(cameras, _judge(cameras, uv, frames, wrong | {c}), wrong | {c}).values()) for c in tried}
+    settings = views.settings
+    tried = sorted(suspects, key=lambda c: -suspects[c])[: settings.candidates]
+    left = {}
+    for camera in tried:
+        without = wrong | {camera}
+        left[camera] = sum(min(e, settings.max_excess_px) for e in _suspects(views, _judge(views, without), without).values())
     least = min(left.values())
-    return max((c for c in tried if left[c] <= least + LARGE), key=lambda c: (judged[c].share, suspects[c]))
+    return max((c for c in tried if left[c] <= least + settings.tolerance_px), key=lambda c: (judged[c].share, suspects[c]))
 
 
 @dataclass(frozen=True)
 class _Placed:
-    """Points that two or more other cameras agree on."""
+    """Points of one camera that are triangulated from two or more others, which agree on them."""
 
     points: np.ndarray  # (M, 3) world
     at: np.ndarray  # (M, 2) pixels where the camera sees them
-    tracks: np.ndarray  # (M,) which they are
-    share: float  # of the points that two or more others see: so many do they agree on
+    tracks: np.ndarray  # (M,) their indices
+    share: float  # of the points that two or more others see
 
 
-def _placed_by_others(camera: int, cameras: Sequence[Camera], uv: np.ndarray, wrong: set[int]) -> _Placed:
+def _placed_by_others(camera: int, views: _Views, wrong: set[int]) -> _Placed:
+    cameras, uv, settings = views.cameras, views.uv, views.settings
     others = np.isfinite(uv[..., 0])
     seen = others[:, camera].copy()
     others[:, [camera, *wrong]] = False
     chosen = np.flatnonzero(seen & (others.sum(axis=1) >= 2))
     if not len(chosen):
         return _Placed(np.empty((0, 3)), np.empty((0, 2)), chosen, 0.0)
-    placed = triangulate(cameras, uv[chosen], others[chosen])
+    placed = triangulate(cameras, uv[chosen], others[chosen], settings)
     _, spread = prediction(cameras[camera], placed)
-    if camera in wrong:  # then where it should see them says nothing about how well they are placed
+    if camera in wrong:  # projected by a wrong pose, the uncertainty means nothing
         spread = np.zeros_like(spread)
-    agreed = placed.error < LARGE
-    good = agreed & (spread < SHARP)
+    agreed = placed.error < settings.tolerance_px
+    good = agreed & (spread < settings.max_uncertainty_px)
     return _Placed(placed.points[good], uv[chosen[good], camera], chosen[good], float(agreed.mean()))
 
 
-def _is_sure(pair: PairDistances) -> bool:
-    return len(pair.distances) >= SURE_MATCHES and pair.share >= SURE_SHARE
+def _is_certain(pair: PairDistances, settings: PoseSettings) -> bool:
+    return len(pair.distances) >= settings.certain_matches and pair.share >= settings.certain_share
 
 
-def _is_bad(pair: PairDistances, cameras: Sequence[Camera]) -> bool:
-    return float(np.median(pair.distances)) > FAR * max(tolerance(cameras[pair.a]), tolerance(cameras[pair.b]))
+def _is_bad(pair: PairDistances, cameras: Sequence[Camera], settings: PoseSettings) -> bool:
+    limit = max(tolerance(cameras[camera], settings) for camera in (pair.a, pair.b))
+    return float(np.median(pair.distances)) > settings.contradiction * limit
 
 
-def _doubtful(cameras: Sequence[Camera], pairs: Sequence[PairDistances]) -> set[int]:
-    """Cameras most of whose matches contradict the poses, in pairs with two others or more; the worst first, then without it."""
-    sure = [p for p in pairs if _is_sure(p)]
+def _doubtful(cameras: Sequence[Camera], pairs: Sequence[PairDistances], settings: PoseSettings) -> set[int]:
+    """Cameras most of whose matches contradict the poses, in pairs with two others or more: the worst, then the worst without it, ..."""
+    certain = [p for p in pairs if _is_certain(p, settings)]
     found: set[int] = set()
     while True:
         shares = {}
         for camera in range(len(cameras)):
-            own = [p for p in sure if camera in (p.a, p.b) and not {p.a, p.b} & found]
-            bad = [p for p in own if _is_bad(p, cameras)]
+            own = [p for p in certain if camera in (p.a, p.b) and not {p.a, p.b} & found]
+            bad = [p for p in own if _is_bad(p, cameras, settings)]
             if len({p.a + p.b - camera for p in bad}) >= 2:
                 shares[camera] = sum(len(p.distances) for p in bad) / sum(len(p.distances) for p in own)
         worst = max(shares, key=lambda c: shares[c], default=None)
@@ -266,17 +289,20 @@ def _doubtful(cameras: Sequence[Camera], pairs: Sequence[PairDistances]) -> set[
         found.add(worst)
 
 
-def _find_again(camera: int, cameras: Sequence[Camera], uv: np.ndarray, wrong: set[int]) -> tuple[float | None, float | None]:
-    """Degrees and scene units from the given pose to the one that the placed points ask for; None if they ask for none."""
-    placed = _placed_by_others(camera, cameras, uv, wrong)
+def _fitting_pose(camera: int, views: _Views, wrong: set[int]) -> tuple[float | None, float | None]:
+    """Degrees and scene units between the given pose and one that fits the points of the other cameras; None if there is none."""
+    settings = views.settings
+    placed = _placed_by_others(camera, views, wrong)
     points, at = placed.points, placed.at
-    if len(points) < FEWEST:
+    if len(points) < settings.min_points:
         return None, None
-    given = cameras[camera]
-    center = points.mean(axis=0)  # near the origin, for the numbers' sake
-    cv2.setRNGSeed(1)
-    ok, turn, shift, inside = cv2.solvePnPRansac(points - center, at, given.K, None, reprojectionError=4.0, iterationsCount=500)
-    if not ok or inside is None or len(inside) < max(FEWEST, 0.5 * len(points)):
+    given = views.cameras[camera]
+    center = points.mean(axis=0)  # as the origin, for precision
+    cv2.setRNGSeed(settings.seed)
+    ok, turn, shift, inside = cv2.solvePnPRansac(
+        points - center, at, given.K, None, reprojectionError=settings.pnp_px, iterationsCount=settings.pnp_rounds
+    )
+    if not ok or inside is None or len(inside) < max(settings.min_points, 0.5 * len(points)):
         return None, None
     rotation = cv2.Rodrigues(turn)[0]
     position = center - rotation.T @ shift.ravel()

@@ -1,4 +1,4 @@
-"""Cameras out of focus: how much an image would lose if it were blurred, which says how sharp it is whatever it shows."""
+"""Cameras out of focus. Blurring a sharp image takes more from it than blurring a blurred one, whatever the image shows."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import cv2
 import numpy as np
 
 from trackersplat.checks.findings import Finding
-
-WINDOW = 9  # pixels of the blur that is tried
-MORE = 0.13  # above the median of the others; a blur of 1.2 pixels adds about 0.17 to a sharp image
+from trackersplat.checks.settings import DEFAULTS, SharpnessSettings
 
 
-def blur(image: np.ndarray) -> float:
+def blur(image: np.ndarray, settings: SharpnessSettings = DEFAULTS.sharpness) -> float:
     """0 (sharp) to 1 (blurred) of an (H, W, 3) RGB image (Crete et al. 2007, "The blur effect")."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     scores = []
-    for axis, window in ((1, (WINDOW, 1)), (0, (1, WINDOW))):
+    for axis, window in ((1, (settings.window, 1)), (0, (1, settings.window))):
         change = np.abs(np.diff(grey, axis=axis))
         left = np.abs(np.diff(cv2.blur(grey, window), axis=axis))
         total = float(change.sum())
@@ -25,7 +23,7 @@ def blur(image: np.ndarray) -> float:
     return max(scores)
 
 
-def check_sharpness(names: Sequence[str], blurs: Sequence[float | None]) -> list[Finding]:
+def check_sharpness(names: Sequence[str], blurs: Sequence[float | None], settings: SharpnessSettings = DEFAULTS.sharpness) -> list[Finding]:
     """Findings about cameras that are much more blurred than the others; three or more are needed to tell."""
     findings: list[Finding] = []
     for camera, (name, value) in enumerate(zip(names, blurs, strict=True)):
@@ -33,7 +31,7 @@ def check_sharpness(names: Sequence[str], blurs: Sequence[float | None]) -> list
         if value is None or len(others) < 2:
             continue
         usual = float(np.median(others))
-        if value - usual > MORE:
+        if value - usual > settings.max_excess:
             findings.append(
                 Finding(
                     "sharpness", "warning", name,

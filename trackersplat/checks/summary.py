@@ -1,4 +1,4 @@
-"""What was measured of each camera, in words for the command line and the page."""
+"""The measures of each camera as text, for the command line and the page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from trackersplat.checks.findings import CameraMeasures
 
 COLUMNS = ("camera", "frames", "broken", "blur", "points", "epipolar", "reproj.", "light", "offset")
 CAPTION = (
-    "points: matched with other cameras; epipolar: pixels by which they miss their lines; reproj.: pixels from where other cameras "
-    "place them; light: brightness over that of the others; offset: frames behind (+) or ahead (-) of the others"
+    "points: matches with other cameras; epipolar: their distance from the epipolar lines, pixels; reproj.: distance from the points of "
+    "the other cameras, pixels; light: brightness relative to the other cameras; offset: frames behind (+) or ahead (-) of them"
 )
 
 

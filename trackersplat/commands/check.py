@@ -1,4 +1,4 @@
-"""``trackersplat check``: what is wrong with a capture, as a table."""
+"""``trackersplat check``: finds what is wrong with a capture and prints it as a table."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from trackersplat.errors import InputError
 
 @dataclass(frozen=True)
 class Check:
-    """Find what is wrong with a capture before it costs hours.
+    """Find what is wrong with a capture before hours are spent on it.
 
-    Looks for frames that are missing, black, frozen or doubled, cameras out of step, poses that do not fit the images,
-    cameras out of focus, and cameras whose exposure or colours stand out. The exit code is 0 whatever is found,
-    and with --strict 2 if a problem is.
+    Finds frames that are missing, black, frozen or repeated, cameras out of step, poses that do not fit the images, cameras out of focus,
+    and cameras whose exposure or colours differ. The exit code is 0 whatever is found; with --strict it is 2 if there is a problem.
     """
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """A capture folder, or "demo"."""
     frames: str | None = None
-    """A:B (frames A to B, counted from 1, both included), one number, or all; all of a clip of up to 150 frames if absent,
-    else 50 at its start, middle and end."""
+    """A:B (frames A to B, counted from 1, both included), one number, or all. If absent: all of a clip of up to 150 frames, else 50 at its
+    start, middle and end."""
     json: Path | None = None
-    """File for the findings and all numbers."""
+    """Write the findings, all numbers and the thresholds to this file."""
     strict: bool = False
     """Exit with code 2 if there is a problem."""
     events: Literal["text", "json"] = "text"
@@ -38,7 +37,7 @@ class Check:
     def run(self) -> None:
         from trackersplat.captures.registry import open_capture
         from trackersplat.checks.check import check_capture, default_frames
-        from trackersplat.checks.events import Checked, CheckEvent
+        from trackersplat.checks.events import Checked
         from trackersplat.checks.findings import to_json
         from trackersplat.commands.check_report import JsonCheck, TextCheck
         from trackersplat.files import write_json
@@ -50,17 +49,16 @@ class Check:
         if self.json is not None and (not os.access(self.json.parent, os.W_OK) or self.json.is_dir()):
             raise InputError(f"{self.json} cannot be written: choose a file in a folder that is there with --json.")
         began = time.perf_counter()
-        event: CheckEvent | None = None
         try:
             with JsonCheck(began) if self.events == "json" else TextCheck(capture.warnings) as reporter:
                 for event in check_capture(capture, frames):
                     reporter.show(event)
         except KeyboardInterrupt:
-            print("Stopped; a check keeps nothing.", file=sys.stderr)
+            print("Stopped. A check keeps no results.", file=sys.stderr)
             raise SystemExit(130) from None
         finally:
             capture.close()
-        assert isinstance(event, Checked), "a check that did not end"
+        assert isinstance(event, Checked), "the last event of a check"
         if self.json is not None:
             write_json(self.json, to_json(event.report))
             if self.events == "text":

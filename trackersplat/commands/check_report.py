@@ -1,4 +1,4 @@
-"""How a check shows itself: a bar while it works, then a table of the cameras and the findings below it."""
+"""The output of a check: a bar while it works, then a table of the cameras, and the findings below it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from trackersplat.checks.events import Checked, CheckEvent, to_json
+from trackersplat.checks.events import Checked, Step, to_json
 from trackersplat.checks.findings import Report, name_frames
 from trackersplat.checks.summary import CAPTION, COLUMNS, cells
 from trackersplat.commands.terminal import JsonLines, StepBar
-from trackersplat.events import Finished
+from trackersplat.events import Event, Finished
 
 COLOURS = {"problem": "red", "warning": "yellow", "note": "cyan"}
 
@@ -35,7 +35,7 @@ class JsonCheck:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._lines.__exit__(kind, error, trace)
 
-    def show(self, event: CheckEvent) -> None:
+    def show(self, event: Event) -> None:
         print(json.dumps(to_json(event)), flush=True)
         if isinstance(event, Checked):
             self._lines.show(Finished(time.perf_counter() - self._began))
@@ -56,12 +56,13 @@ class TextCheck:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.stop()
 
-    def show(self, event: CheckEvent) -> None:
-        if isinstance(event, Checked):
-            self._bar.stop()
-            print_report(self._console, event.report, self._warnings)
-        else:
-            self._bar.show(event.name, event.done, event.total)
+    def show(self, event: Event) -> None:
+        match event:
+            case Step(name, done, total):
+                self._bar.show(name, done, total)
+            case Checked(report):
+                self._bar.stop()
+                print_report(self._console, report, self._warnings)
 
 
 def print_report(console: Console, report: Report, warnings: Sequence[str] = ()) -> None:
@@ -78,7 +79,7 @@ def print_report(console: Console, report: Report, warnings: Sequence[str] = ())
 
 
 def camera_table(report: Report) -> Table:
-    """One row per camera; what a finding is about stands in its colour."""
+    """One row per camera, with the worst severity of its findings in the last column."""
     table = Table(caption=CAPTION, caption_justify="left", caption_style="dim", box=box.HORIZONTALS, show_edge=False, padding=(0, 1, 0, 0))
     for column in (*COLUMNS, ""):
         table.add_column(column, justify="left" if column in ("camera", "") else "right", no_wrap=True)

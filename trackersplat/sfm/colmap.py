@@ -7,9 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from trackersplat.captures.layouts.colmap_model import ColmapCamera
+from trackersplat.captures.formats.colmap_lens import colmap_lens
+from trackersplat.captures.formats.colmap_model import ColmapCamera
 from trackersplat.captures.media.lens import OpenCVLens
-from trackersplat.captures.media.undistort import colmap_lens
 from trackersplat.errors import InputError
 
 OLDEST = (4, 2)  # whose functions have the names used here

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trackersplat.captures.layouts.opencv_cameras import RigCamera
+from trackersplat.captures.formats.cameras_json import RigCamera
 from trackersplat.errors import InputError
 from trackersplat.sfm.align import align_poses, upright
 from trackersplat.sfm.colmap import from_colmap, load_pycolmap, stoppable

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from trackersplat.captures.archives.unpack import find_archive, unpack
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.formats.cameras_json import RigCamera
 from trackersplat.captures.layouts.footage import Footage, is_footage
-from trackersplat.captures.layouts.opencv_cameras import RigCamera
 from trackersplat.captures.layouts.prepared import (
     RECORD,
     Record,

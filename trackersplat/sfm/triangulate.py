@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from trackersplat.captures.capture import PointCloud
-from trackersplat.captures.layouts.opencv_cameras import RigCamera
+from trackersplat.captures.formats.cameras_json import RigCamera
 from trackersplat.sfm.colmap import load_pycolmap, stoppable, to_colmap
 from trackersplat.sfm.features import Features
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.layouts.opencv_cameras import lens_from_matrix, matrix
+from trackersplat.captures.formats.calibration import check_camera, lens_from_matrix, matrix
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import VideoSource, open_videos
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import MAX_SIDE, VideoFile, frame_rate
@@ -33,7 +34,6 @@ else:
     import tomli as tomllib
 
 NAME = "caliscope"
-FILES = "camera_array.toml and recordings/<name>/cam_0.mp4 or calibration/extrinsic/cam_0.mp4"
 CALIBRATIONS = ("camera_array.toml", "config.toml")
 MAX_TOML_BYTES = 16 * 2**20
 MAX_CSV_BYTES = 256 * 2**20
@@ -64,7 +64,7 @@ def read(folder: Path) -> Capture:
     calibration = _calibration(folder)
     recordings = _recordings(folder)
     if calibration is None or not recordings:
-        raise InputError(f"{folder} is no caliscope session: expected {FILES}.")
+        raise InputError(f"{folder} is no caliscope session: expected camera_array.toml and videos named cam_0.mp4 and so on.")
     recording, *others = recordings
     cameras, warnings = _cameras(calibration)
     if others:
@@ -174,7 +174,7 @@ def _camera(number: int, section: dict[str, Any], what: str) -> _SessionCamera:
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = matrix(rotation, (3, 3), f"{what}: 'rotation'")
     world_to_camera[:3, 3] = matrix([section["translation"]], (1, 3), f"{what}: 'translation'")
-    Camera(what, width, height, K, world_to_camera)  # raises ShapeError where they make no camera
+    check_camera(width, height, K, world_to_camera, what)
     exposure = section.get("exposure")
     return _SessionCamera(number, lens, world_to_camera, float(exposure) if isinstance(exposure, (int, float)) else None)
 
@@ -251,3 +251,6 @@ def _exposures(cameras: list[_SessionCamera]) -> list[str]:
 
 def _and_more(items: list[int]) -> str:
     return f" (and {len(items) - 1} more)" if len(items) > 1 else ""
+
+
+LAYOUT = Layout(detects, read)

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.layouts.colmap_model import ColmapModel, has_model, read_model, read_model_points
+from trackersplat.captures.formats.colmap_lens import colmap_lens
+from trackersplat.captures.formats.colmap_model import ColmapModel, has_model, read_model, read_model_points
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.frame_folders import contiguous_frames, frame_folders
 from trackersplat.captures.media.decode import ImageFileSource
-from trackersplat.captures.media.undistort import colmap_lens
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import held_out_cameras, plain_name, read_settings
 from trackersplat.errors import InputError
 
 NAME = "colmap"
-FILES = "frame1/images, frame1/sparse/0 and so on, or images and sparse/0"
 FALLBACK_FPS = 30.0
 POSE_TOLERANCE = 1e-4  # of entries of world_to_camera, relative to the largest translation
 
@@ -108,3 +108,6 @@ def _differences(model: ColmapModel, workspaces: list[Path]) -> list[str]:
                     f"the cameras of {first.name} are used for all frames."
                 ]
     return []
+
+
+LAYOUT = Layout(detects, read)

@@ -17,6 +17,8 @@ import numpy as np
 from trackersplat.captures.arrays import read_arrays
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.orientation import looks_inverted
 from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.lens import Remap
@@ -24,11 +26,10 @@ from trackersplat.captures.media.masks import MaskFiles
 from trackersplat.captures.media.video import MAX_FRAMES, MAX_SIDE
 from trackersplat.captures.media.views import scaled_size
 from trackersplat.captures.settings import check_held_out, plain_name, positive_integer, read_settings
-from trackersplat.errors import InputError, ShapeError
+from trackersplat.errors import InputError
 from trackersplat.files import read_json
 
 NAME = "dynamic3dgs"
-FILES = "train_meta.json, test_meta.json and ims/<camera>/000000.jpg"
 FPS = 30.0  # of PanopticSports; the layout does not say it
 MAX_CAMERAS = 10_000
 MAX_CAMERA_ID = 999_999
@@ -137,10 +138,8 @@ def _read_views(path: Path) -> list[_View]:
         own = tuple(_contained(row[index], path) for row in files)
         name = f"cam{identifier:02d}"
         _check_matrices(K[:, index], w2c[:, index], f"{path}: {name}")
-        try:
-            camera = Camera(name, width, height, K[0, index], w2c[0, index], NEAR)
-        except ShapeError as error:
-            raise InputError(f"{path}: {error}") from error
+        check_camera(width, height, K[0, index], w2c[0, index], f"{path}: {name}")
+        camera = Camera(name, width, height, K[0, index], w2c[0, index], NEAR)
         motion = _motion_px(K[:, index], w2c[:, index], scale)
         if motion > MOVES_PX:
             raise InputError(
@@ -252,7 +251,12 @@ def _read_points(path: Path) -> PointCloud | None:
     if not path.exists():
         return None
     data = read_arrays(path, {"data": ("f", ("N", 7))})["data"]
-    if not len(data) or not np.isfinite(data[:, :6]).all():
+    with np.errstate(over="ignore"):
+        xyz = data[:, :3].astype(np.float32)  # too large a number becomes infinite
+    if not len(data) or not np.isfinite(xyz).all() or not np.isfinite(data[:, 3:6]).all():
         raise InputError(f"{path} has no points, or some that are not finite numbers: write it again, or remove it.")
     rgb = data[:, 3:6] * (255.0 if data[:, 3:6].max() <= 1.0 else 1.0)
-    return PointCloud(data[:, :3].astype(np.float32), np.clip(np.round(rgb), 0, 255).astype(np.uint8))
+    return PointCloud(xyz, np.clip(np.round(rgb), 0, 255).astype(np.uint8))
+
+
+LAYOUT = Layout(detects, read)

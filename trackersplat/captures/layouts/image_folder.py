@@ -1,19 +1,19 @@
-"""Image folders: ``images/<camera>/<frame>.png`` and ``cameras.json`` (see ``opencv_cameras``)."""
+"""Image folders: ``images/<camera>/<frame>.png`` and ``cameras.json`` (see `formats.cameras_json`)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.layouts.opencv_cameras import read_rig
+from trackersplat.captures.formats.cameras_json import read_rig
+from trackersplat.captures.formats.ply_points import read_points
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.views import make_view
-from trackersplat.captures.points import read_points
 from trackersplat.captures.settings import held_out_cameras, read_settings
 from trackersplat.errors import InputError
 
 NAME = "image_folder"
-FILES = "cameras.json and images/<camera>/0000.png"
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -66,3 +66,6 @@ def _frame_paths(folder: Path, frame_count: int) -> list[Path]:
                 f"and {len(images)} images are there."
             )
     return [numbered[frame] for frame in range(start, start + frame_count)]
+
+
+LAYOUT = Layout(detects, read)

@@ -13,12 +13,13 @@ from tokenize import TokenError  # from a damaged header
 import numpy as np
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layouts.sparse_model import SparseModel
 from trackersplat.captures.media.decode import VideoSource, open_videos
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import VideoInfo, frame_rate
 from trackersplat.captures.media.views import make_view
-from trackersplat.captures.points import read_points
 from trackersplat.captures.settings import CaptureSettings, held_out_cameras
 from trackersplat.errors import InputError
 
@@ -134,9 +135,11 @@ def camera_from_row(name: str, row: np.ndarray, video: VideoInfo) -> tuple[OpenC
     u, _, vt = np.linalg.svd(rotation)  # the nearest rotation, exact to double precision
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = (u @ vt).T
-    world_to_camera[:3, 3] = -(u @ vt).T @ position
+    with np.errstate(over="ignore", invalid="ignore"):  # `check_camera` refuses what overflows
+        world_to_camera[:3, 3] = -(u @ vt).T @ position
     scale_x, scale_y = video.width / width, video.height / height
     lens = OpenCVLens(video.width, video.height, focal * scale_x, focal * scale_y, video.width / 2, video.height / 2)
+    check_camera(video.width, video.height, lens.K, world_to_camera, f"{POSES}: {name}")
     warnings = []
     if abs(scale_x / scale_y - 1) > 0.01:
         warnings.append(

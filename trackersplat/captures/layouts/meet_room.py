@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.llff_videos import POSES, read_posed_videos, read_poses_bounds
 from trackersplat.captures.layouts.sparse_model import FOLDER, read_sparse_model
 from trackersplat.captures.readable import require_files
@@ -17,7 +18,6 @@ from trackersplat.captures.settings import read_settings
 from trackersplat.errors import InputError
 
 NAME = "meet_room"
-FILES = "cam_0.mp4, cam_1.mp4 and so on, and poses_bounds.npy"
 
 _VIDEO = re.compile(r"cam_(\d{1,6})\.mp4")
 
@@ -57,3 +57,6 @@ def _videos(folder: Path) -> list[Path]:
 def _number(path: Path) -> int:
     match = _VIDEO.fullmatch(path.name)
     return int(match[1]) if match else -1
+
+
+LAYOUT = Layout(detects, read)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.llff_videos import POSES, read_posed_videos, read_poses_bounds
 from trackersplat.captures.layouts.sparse_model import read_sparse_model
 from trackersplat.captures.readable import require_files
@@ -23,7 +24,6 @@ from trackersplat.errors import InputError
 from trackersplat.files import read_json
 
 NAME = "n3dv"
-FILES = "camNN.mp4 videos and poses_bounds.npy"
 CONVENTIONAL_HELD_OUT = "cam00"  # of the published scenes: the central camera
 
 _VIDEO = re.compile(r"(cam(\d+))\.mp4", re.IGNORECASE)
@@ -115,3 +115,6 @@ def _rows(folder: Path, names: list[str], facts: SceneFacts | None) -> np.ndarra
 
 def _videos(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if _VIDEO.fullmatch(path.name) and path.is_file()), key=lambda path: path.name)
+
+
+LAYOUT = Layout(detects, read)

@@ -14,20 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.layouts.opencv_cameras import lens_from_matrix, matrix
+from trackersplat.captures.formats.calibration import check_camera, lens_from_matrix, matrix
+from trackersplat.captures.formats.ply_points import read_points
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import ImageFileSource, image_size
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import FALLBACK_FPS, MAX_SIDE
 from trackersplat.captures.media.views import make_view
-from trackersplat.captures.points import read_points
 from trackersplat.captures.settings import MAX_FPS, held_out_cameras, plain_name, positive_integer, positive_number, read_settings
 from trackersplat.errors import InputError
 from trackersplat.files import read_json
 
 NAME = "nerfstudio"
-FILES = "transforms.json (or transforms_train.json and transforms_test.json) with a 'time' for each frame"
 ENDINGS = ("", ".png", ".jpg", ".jpeg")  # some writers leave them away
 POSE_DIGITS = 6  # frames whose poses agree to so many decimals are of one camera
 MAX_FRAMES = 1_000_000
@@ -191,7 +190,7 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> list[_Camera]:
             images[time] = _inside(folder, frame.path, path)
         lens = group[0].lens or _lens(group[0].entry, *image_size(images[min(images)]), f"{path}: camera {name}")
         world_to_camera = np.linalg.inv(_rigid(group[0].camera_to_world, f"{path}: the pose of {name}"))
-        Camera(name, lens.width, lens.height, lens.K, world_to_camera)
+        check_camera(lens.width, lens.height, lens.K, world_to_camera, f"{path}: camera {name}")
         cameras.append(_Camera(name, lens, world_to_camera, images, all(frame.testing for frame in group)))
     return sorted(cameras, key=lambda camera: camera.name)
 
@@ -238,3 +237,6 @@ def _inside(folder: Path, path: PurePosixPath, where: Path) -> Path:
     if found is None:
         raise InputError(f"{folder / path} is missing, although {where.name} names it: copy the images again.")
     return found
+
+
+LAYOUT = Layout(detects, read)

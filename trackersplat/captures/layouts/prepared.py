@@ -3,7 +3,7 @@
     prepared.json    where the data lie, what they were, what was done and how well it went
     capture.json     name, fps, held-out cameras, scale, as in any capture's folder; may be edited
     points3D.ply     points of frame 1, triangulated from features or guessed by a network; absent if none were found
-    cameras.json     poses and lenses in place of the given ones (see ``opencv_cameras``), where those were refined or estimated
+    cameras.json     poses and lenses in place of the given ones (see `formats.cameras_json`), where those were refined or estimated
 
 The data stay where they are and are only read. ``prepared.json`` names them by an absolute path, or "demo"; everything else has a fixed
 name in the folder. Nothing in the files is trusted.
@@ -20,13 +20,15 @@ import numpy as np
 from plyfile import PlyData, PlyElement
 
 from trackersplat.captures.capture import Capture, FrameSource, MaskSource, PointCloud
+from trackersplat.captures.formats.cameras_json import MAX_CAMERAS, RigCamera, read_rig
+from trackersplat.captures.formats.ply_points import read_points
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.footage import Footage, is_footage, read_footage
-from trackersplat.captures.layouts.opencv_cameras import MAX_CAMERAS, RigCamera, read_rig
 from trackersplat.captures.media.lens import LensModel, OpenCVLens
 from trackersplat.captures.media.remapped import RemappedFrames, RemappedMasks
 from trackersplat.captures.media.video import MAX_SIDE
 from trackersplat.captures.media.views import for_size, make_view
-from trackersplat.captures.points import read_points
+from trackersplat.captures.registry import open_capture, recognised
 from trackersplat.captures.settings import (
     NONE_HELD_OUT,
     CaptureSettings,
@@ -40,7 +42,6 @@ from trackersplat.errors import InputError
 from trackersplat.files import read_json, write_json
 
 NAME = "prepared"
-FILES = "prepared.json, as `trackersplat prepare` writes it"
 RECORD = "prepared.json"
 CAMERAS = "cameras.json"
 POINTS = "points3D.ply"
@@ -85,8 +86,6 @@ def read(folder: Path) -> Capture:
 
 def open_source(source: str, what: str) -> Capture | Footage:
     """The capture in a folder, or else its footage. Raises InputError, beginning with ``what``, if it is neither, or prepared itself."""
-    from trackersplat.captures.registry import open_capture, recognised  # which knows this module
-
     folder = Path(source)
     if source != "demo":
         if not folder.is_dir():
@@ -261,3 +260,6 @@ def _write_points(path: Path, points: PointCloud) -> None:
     for axis, name in enumerate(("red", "green", "blue")):
         vertices[name] = points.rgb[:, axis]
     PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<").write(str(path))
+
+
+LAYOUT = Layout(detects, read)

@@ -15,8 +15,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import VideoSource, open_videos
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import MAX_SIDE, VideoInfo, frame_rate
@@ -26,7 +27,6 @@ from trackersplat.captures.settings import held_out_cameras, plain_name, read_se
 from trackersplat.errors import InputError
 
 NAME = "qualisys"
-FILES = "a *.qca.txt calibration and <serial>.mp4 videos"
 MAX_XML_BYTES = 16 * 2**20
 UNITS = 64.0  # per pixel
 MILLIMETRES = 1000.0  # per metre
@@ -51,7 +51,7 @@ def read(folder: Path) -> Capture:
     """
     path = _calibration(folder)
     if path is None:
-        raise InputError(f"{folder} is no Qualisys session: expected {FILES}.")
+        raise InputError(f"{folder} is no Qualisys session: expected a *.qca.txt calibration and <serial>.mp4 videos.")
     require_files(entry for entry in _entries(folder) if entry.suffix.lower() == ".mp4")
     matched = [(camera, video) for camera in _read_calibration(path) if (video := _video_of(camera.serial, _videos(folder))) is not None]
     if not matched:
@@ -156,7 +156,7 @@ def _camera(element: ElementTree.Element, path: Path) -> _Calibrated:
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = np.diag((1.0, -1.0, -1.0)) @ rotation
     world_to_camera[:3, 3] = -world_to_camera[:3, :3] @ position
-    Camera(f"{serial} of {path}", lens.width, lens.height, lens.K, world_to_camera)  # raises ShapeError where they make no camera
+    check_camera(lens.width, lens.height, lens.K, world_to_camera, f"{path}: camera {serial}")
     return _Calibrated(serial, lens, world_to_camera)
 
 
@@ -189,3 +189,6 @@ def _fitted(camera: _Calibrated, video: VideoInfo, path: Path) -> tuple[OpenCVLe
         f"taken as scaled by {scale:.4f} about its centre."
     )
     return fitted, (0, bars), [doubt]
+
+
+LAYOUT = Layout(detects, read)

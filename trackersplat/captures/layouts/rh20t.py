@@ -12,22 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.object_arrays import read_object
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.sparse_model import read_sparse_model
 from trackersplat.captures.media.decode import VideoSource, open_videos
 from trackersplat.captures.media.lens import LensModel, OpenCVLens
 from trackersplat.captures.media.synchronise import counterparts, match_times
 from trackersplat.captures.media.video import VideoFile, frame_rate
 from trackersplat.captures.media.views import for_size, make_view
-from trackersplat.captures.object_arrays import read_object
 from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import held_out_cameras, read_settings
-from trackersplat.errors import InputError, ShapeError
+from trackersplat.errors import InputError
 from trackersplat.files import read_json
 
 NAME = "rh20t"
-FILES = "cam_<serial>/color.mp4 and cam_<serial>/timestamps.npy"
 CALIBRATED_SIZE = (1280, 720)  # pixels; the published videos are half as large
 TOLERANCE = 100.0  # ms between images of one frame, at most
 MIN_SHARE = 0.5  # of the frames that a camera must have
@@ -148,10 +148,7 @@ def _read_calibration(folder: Path) -> dict[str, tuple[LensModel, np.ndarray]]:
         poses = extrinsics[serial]
         pose = _numbers(poses[0] if len(np.shape(poses)) == 3 else poses, (4, 4), f"{place / 'extrinsics.npy'}: camera {serial}")
         lens = OpenCVLens(*CALIBRATED_SIZE, K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5)
-        try:
-            Camera(str(serial), lens.width, lens.height, lens.K, pose)
-        except ShapeError as error:
-            raise InputError(f"{place}: {error}") from error
+        check_camera(lens.width, lens.height, lens.K, pose, f"{place}: camera {serial}")
         cameras[str(serial)] = lens, pose
     return cameras
 
@@ -161,3 +158,6 @@ def _numbers(value: Any, shape: tuple[int, int], what: str) -> np.ndarray:
     if array.shape != shape or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
         raise InputError(f"{what} must be a {shape[0]}x{shape[1]} matrix of finite numbers: copy the calib folder again.")
     return array.astype(np.float64)
+
+
+LAYOUT = Layout(detects, read)

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from trackersplat.captures.capture import PointCloud
-from trackersplat.captures.layouts.colmap_model import has_model, read_model, read_model_points
+from trackersplat.captures.formats.colmap_lens import colmap_lens
+from trackersplat.captures.formats.colmap_model import has_model, read_model, read_model_points
 from trackersplat.captures.media.lens import LensModel
-from trackersplat.captures.media.undistort import colmap_lens
 from trackersplat.captures.media.views import for_size
 from trackersplat.errors import InputError
 

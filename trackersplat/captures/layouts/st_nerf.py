@@ -13,18 +13,19 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.ply_points import read_points
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.frame_folders import contiguous_frames, frame_folders
 from trackersplat.captures.layouts.sparse_model import FOLDER, read_sparse_model
 from trackersplat.captures.media.decode import ImageFileSource, image_size
 from trackersplat.captures.media.lens import LensModel, OpenCVLens, Remap
 from trackersplat.captures.media.video import FALLBACK_FPS
 from trackersplat.captures.media.views import make_view
-from trackersplat.captures.points import read_points
 from trackersplat.captures.settings import held_out_cameras, read_settings
 from trackersplat.errors import InputError
 
 NAME = "st_nerf"
-FILES = "pose/K.txt, pose/RT_c2w.txt and frame1/images/1.png and so on"
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_TEXT_BYTES = 16 * 2**20
 ORTHONORMAL_TOLERANCE = 1e-2  # poses are written with few digits
@@ -112,8 +113,11 @@ def _read_poses(folder: Path, images: list[Path]) -> tuple[list[LensModel], list
         u, _, vt = np.linalg.svd(rotation)
         world_to_camera = np.eye(4)
         world_to_camera[:3, :3] = (u @ vt).T
-        world_to_camera[:3, 3] = -(u @ vt).T @ pose[:, 3]
-        lenses.append(OpenCVLens(*image_size(image), K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5))
+        with np.errstate(over="ignore", invalid="ignore"):  # `check_camera` refuses what overflows
+            world_to_camera[:3, 3] = -(u @ vt).T @ pose[:, 3]
+        lens = OpenCVLens(*image_size(image), K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5)
+        check_camera(lens.width, lens.height, lens.K, world_to_camera, f"{line} K.txt and RT_c2w.txt in {folder}")
+        lenses.append(lens)
         poses.append(world_to_camera)
     return lenses, poses
 
@@ -145,3 +149,6 @@ def _read_points(folder: Path, frame: Path) -> PointCloud | None:
     if not clouds:
         return None
     return PointCloud(np.concatenate([cloud.xyz for cloud in clouds]), np.concatenate([cloud.rgb for cloud in clouds]))
+
+
+LAYOUT = Layout(detects, read)

@@ -1,20 +1,20 @@
-"""One video per camera, ``videos/<camera>.mp4`` or ``<camera>.mp4``, and ``cameras.json`` (see ``opencv_cameras``)."""
+"""One video per camera, ``videos/<camera>.mp4`` or ``<camera>.mp4``, and ``cameras.json`` (see `formats.cameras_json`)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.layouts.opencv_cameras import read_rig
+from trackersplat.captures.formats.cameras_json import read_rig
+from trackersplat.captures.formats.ply_points import read_points
+from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import VideoSource, open_videos
 from trackersplat.captures.media.video import frame_rate
 from trackersplat.captures.media.views import for_size, make_view
-from trackersplat.captures.points import read_points
 from trackersplat.captures.settings import held_out_cameras, read_settings
 from trackersplat.errors import InputError
 
 NAME = "video_folder"
-FILES = "cameras.json and videos/<camera>.mp4 or <camera>.mp4"
 
 
 def detects(folder: Path) -> bool:
@@ -69,3 +69,6 @@ def read(folder: Path) -> Capture:
 
 def _folder(folder: Path) -> Path:
     return folder / "videos" if (folder / "videos").is_dir() else folder
+
+
+LAYOUT = Layout(detects, read)

@@ -6,9 +6,9 @@ from filmed_point import HEIGHT, WIDTH, Filming, brightest, point_at, rig
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trackersplat.captures.layouts.colmap_model import ColmapCamera
+from trackersplat.captures.formats.colmap_lens import colmap_lens
+from trackersplat.captures.formats.colmap_model import ColmapCamera
 from trackersplat.captures.media.lens import EDGE_SAMPLES, MAX_RAY, OpenCVLens, Remap, pinhole
-from trackersplat.captures.media.undistort import colmap_lens
 from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.errors import InputError
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trackersplat.captures.layouts.colmap_model import MODELS, has_model, read_model, read_model_points
+from trackersplat.captures.formats.colmap_model import MODELS, has_model, read_model, read_model_points
 from trackersplat.errors import InputError
 
 NUMBERS = st.floats(-1e6, 1e6)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackersplat.captures.object_arrays import read_object
+from trackersplat.captures.formats.object_arrays import read_object
 from trackersplat.errors import InputError
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trackersplat.captures.layouts.colmap_model import ColmapCamera
+from trackersplat.captures.formats.colmap_model import ColmapCamera
 from trackersplat.captures.media.lens import LensModel, OpenCVLens
 from trackersplat.errors import InputError
 
@@ -15,8 +15,7 @@ from trackersplat.errors import InputError
 def colmap_lens(camera: ColmapCamera) -> LensModel:
     """The lens of a COLMAP camera. Raises InputError if its model is not one of OpenCV's and pycolmap is not installed."""
     p = camera.params
-    square = camera.model.startswith(("SIMPLE_", "RADIAL"))  # one focal length for both axes
-    fx, fy, cx, cy, *rest = (p[0], *p) if square else p
+    fx, fy, cx, cy, *rest = (p[0], *p) if len(camera.focal_lengths) == 1 else p
     if camera.model in ("SIMPLE_PINHOLE", "PINHOLE", "OPENCV", "FULL_OPENCV", "OPENCV_FISHEYE"):
         fisheye = camera.model == "OPENCV_FISHEYE"
         return OpenCVLens(camera.width, camera.height, fx, fy, cx, cy, tuple(rest), fisheye)

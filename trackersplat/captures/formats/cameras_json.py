@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
-from trackersplat.captures.media.lens import FISHEYE_COUNT, OPENCV_COUNTS, OpenCVLens
+from trackersplat.captures.formats.calibration import check_camera, lens_from_matrix, matrix
+from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import MAX_FRAMES, MAX_SIDE
 from trackersplat.captures.settings import MAX_FPS, camera_names, check_held_out, plain_name, positive_integer, positive_number
 from trackersplat.errors import InputError
@@ -72,37 +72,5 @@ def _camera(entry: Any, data: dict[str, Any], path: Path) -> RigCamera:
     lens = lens_from_matrix(width, height, K, entry.get("dist", []), fisheye, f"{path}: {name}")
     if np.abs(world_to_camera[3] - (0, 0, 0, 1)).max() > 1e-9:
         raise InputError(f"{path}: the last row of 'w2c' of {name} must be 0 0 0 1.")
-    Camera(name, width, height, lens.K, world_to_camera)  # raises ShapeError where they make no camera
+    check_camera(width, height, lens.K, world_to_camera, f"{path}: {name}")
     return RigCamera(name, lens, world_to_camera)
-
-
-def lens_from_matrix(width: int, height: int, K: np.ndarray, distortion: Any, fisheye: bool, what: str) -> OpenCVLens:
-    """The lens of a (3, 3) matrix with pixel centres at +0.5 and OpenCV's coefficients. Raises InputError if they are of another form."""
-    if abs(K[0, 1]) > 1e-9 or abs(K[1, 0]) > 1e-9 or np.abs(K[2] - (0, 0, 1)).max() > 1e-9:
-        raise InputError(f"{what}: the camera matrix must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]].")
-    if K[0, 0] <= 0 or K[1, 1] <= 0:
-        raise InputError(f"{what}: the focal lengths must be positive, but are {K[0, 0]:g} and {K[1, 1]:g}.")
-    if not isinstance(distortion, list) or any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in distortion):
-        raise InputError(f"{what}: the distortion must be a list of numbers.")
-    counts = (FISHEYE_COUNT,) if fisheye else OPENCV_COUNTS
-    if len(distortion) not in counts or not all(abs(value) < 1e6 for value in distortion):
-        raise InputError(
-            f"{what}: the {'fisheye ' if fisheye else ''}distortion must be {' or '.join(map(str, counts))} finite numbers "
-            f"in OpenCV's order, but is {str(distortion)[:80]}."
-        )
-    coefficients = tuple(float(value) for value in distortion)
-    return OpenCVLens(width, height, float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]), coefficients, fisheye)
-
-
-def matrix(value: Any, shape: tuple[int, int], what: str) -> np.ndarray:
-    """A list of rows as a float64 matrix. Raises InputError if it has another shape or a value is no finite number."""
-    rows_fit = isinstance(value, list) and len(value) == shape[0] and all(isinstance(row, list) and len(row) == shape[1] for row in value)
-    if not rows_fit or any(isinstance(cell, bool) or not isinstance(cell, (int, float)) for row in value for cell in row):
-        raise InputError(f"{what} must be a {shape[0]}x{shape[1]} matrix of numbers.")
-    try:
-        result = np.array(value, dtype=np.float64)
-    except OverflowError:
-        result = np.full(shape, np.inf)
-    if not np.isfinite(result).all():
-        raise InputError(f"{what} has a number that is not finite: calibrate the camera again.")
-    return result

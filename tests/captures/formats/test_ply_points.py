@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from trackersplat.captures.points import read_points
+from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.errors import InputError
 
 XYZ = np.array([[0.1, 2.0, -3.0], [4.5, -5.0, 6.25], [0.1, 2.0, -3.0]], np.float32)  # the first twice: points are not merged

@@ -37,7 +37,10 @@ def read_points(path: Path) -> PointCloud:
     vertices = getattr(loaded, "vertices", None)
     if vertices is None or len(vertices) == 0:
         raise InputError(f"{path} holds no points: remove it or write it again.")
-    xyz = np.asarray(vertices, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        xyz = np.asarray(vertices, dtype=np.float32)  # too large a number becomes infinite
+    if xyz.ndim != 2 or xyz.shape[1] != 3:
+        raise InputError(f"{path} has vertices of shape {xyz.shape}, expected x, y and z of each: write it again.")
     if not np.isfinite(xyz).all():
         raise InputError(f"{path} has points whose coordinates are not finite numbers: write it again without them.")
     colours = getattr(loaded.visual, "vertex_colors", None) if hasattr(loaded, "visual") else getattr(loaded, "colors", None)

@@ -14,7 +14,7 @@ from filmed_point import FRAMES, HEIGHT, WIDTH, Filming, assert_the_point_lights
 from making_captures import write_image_folder
 
 from trackersplat.captures.capture import PointCloud
-from trackersplat.captures.layouts.opencv_cameras import RigCamera
+from trackersplat.captures.formats.cameras_json import RigCamera
 from trackersplat.captures.layouts.prepared import Record, SourceCamera, write_prepared
 from trackersplat.captures.media.lens import OpenCVLens, Remap
 from trackersplat.captures.media.remapped import RemappedFrames, RemappedMasks

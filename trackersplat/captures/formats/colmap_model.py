@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from trackersplat.captures.capture import PointCloud
+from trackersplat.captures.formats.calibration import LARGEST
+from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.media.video import MAX_SIDE
-from trackersplat.captures.points import read_points
 from trackersplat.errors import InputError
 
 MAX_MODEL_BYTES = 4 * 2**30
@@ -51,6 +52,11 @@ class ColmapCamera:
     width: int
     height: int
     params: tuple[float, ...]
+
+    @property
+    def focal_lengths(self) -> tuple[float, ...]:
+        """Pixels: one for both axes, or fx and fy. They come first in ``params``."""
+        return self.params[: 1 if self.model.startswith(("SIMPLE_", "RADIAL")) else 2]
 
 
 @dataclass(frozen=True)
@@ -119,9 +125,11 @@ def read_model_points(folder: Path) -> PointCloud | None:
         return None
     if len(rows) == 0:
         return None
-    if not np.isfinite(rows).all():
+    with np.errstate(over="ignore"):
+        xyz = rows[:, :3].astype(np.float32)  # too large a number becomes infinite
+    if not np.isfinite(xyz).all() or not np.isfinite(rows).all():
         raise InputError(f"{path} has a point whose coordinates are not finite numbers: write it again without it.")
-    return PointCloud(rows[:, :3].astype(np.float32), np.clip(rows[:, 3:], 0, 255).astype(np.uint8))
+    return PointCloud(xyz, np.clip(rows[:, 3:], 0, 255).astype(np.uint8))
 
 
 def _find(folder: Path, stem: str) -> Path:
@@ -184,14 +192,17 @@ class _Bytes:
 def _camera(path: Path, model: str, width: int, height: int, params: tuple[float, ...]) -> ColmapCamera:
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise InputError(f"{path} has a camera of {width}x{height} pixels, expected 1 to {MAX_SIDE} on each side.")
-    if not np.isfinite(params).all():
+    if not np.isfinite(params).all() or max(map(abs, params)) > LARGEST:
         raise InputError(f"{path} has a camera with a parameter that is not a finite number: calibrate again.")
-    return ColmapCamera(model, width, height, params)
+    camera = ColmapCamera(model, width, height, params)
+    if min(camera.focal_lengths) <= 0:
+        raise InputError(f"{path} has a camera with a focal length that is not positive: calibrate again.")
+    return camera
 
 
 def _image(path: Path, name: str, camera_id: int, pose: tuple[float, ...]) -> ColmapImage:
     norm = math.hypot(*pose[:4])
-    if not np.isfinite(pose).all() or not 1e-6 < norm < 1e6:
+    if not np.isfinite(pose).all() or not 1e-6 < norm < 1e6 or max(map(abs, pose)) > LARGEST:
         raise InputError(f"{path}: the pose of {name} is not a finite rotation and translation: register the image again.")
     w, x, y, z = (value / norm for value in pose[:4])
     return ColmapImage(name, camera_id, (w, x, y, z), (pose[4], pose[5], pose[6]))

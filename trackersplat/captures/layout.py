@@ -1,0 +1,17 @@
+"""What a module of `layouts` offers to the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trackersplat.captures.capture import Capture
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The reader of one layout on disk."""
+
+    detects: Callable[[Path], bool]  # whether a folder has this layout; opens no video and no image
+    read: Callable[[Path], Capture]  # opens such a folder; raises InputError if a file is missing or damaged
