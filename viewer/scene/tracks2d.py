@@ -67,6 +67,8 @@ def draw_tracks(page: np.ndarray, ways: Ways, placement: Placement) -> None:
     A line per track with a dot at its end, or a cross where the track ended; colour by the length of the last step, dark where
     the point is badly visible or its position uncertain, and darker the older the frame.
     """
+    if not len(ways.strength):
+        return
     picture = placement.part(page)
     step = ways.steps()
     finite_step = step[np.isfinite(step)]

@@ -70,9 +70,11 @@ def segments(paths: Paths, frame: int, length: int, colour: TrailColour) -> tupl
         if not there.any():
             break
         points[age, there, 0], points[age, there, 1] = new[there], old[there]
-        bright = (
-            hues if hues is not None else heat(0.15 + 0.7 * np.minimum(np.linalg.norm(new - old, axis=1) / paths.fastest, 1)).astype(float)
-        )
+        if hues is None:
+            speed = np.nan_to_num(np.linalg.norm(new - old, axis=1)) / paths.fastest
+            bright = heat(0.15 + 0.7 * np.minimum(speed, 1)).astype(float)
+        else:
+            bright = hues
         for end, weight in enumerate((1 - age / length, 1 - (age + 1) / length)):
             colours[age, :, end] = (_FADED + (bright - _FADED) * weight).astype(np.uint8)
     return points.reshape(-1, 2, 3), colours.reshape(-1, 2, 3)
