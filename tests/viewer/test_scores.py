@@ -28,12 +28,13 @@ def test_columns_are_the_scores_that_occur_in_the_order_of_the_metrics() -> None
     found = columns([FIRST, MOVED])
     assert [column.score for column in found] == ["unmoved_psnr", "moved_psnr", "psnr", "masked_psnr", "ssim"]
     assert columns([]) == ()
+    assert columns([done(0, {"moved_": 1.0, "smell": 2.0})]) == ()  # of no metric of this version
     assert len({column.title for column in found}) == 5
 
 
 def test_units_and_digits_are_those_of_the_metric() -> None:
     unmoved, moved, psnr, _, ssim = columns([FIRST, MOVED])
-    assert psnr.label.endswith(", dB")
+    assert psnr.title == "PSNR (dB)"
     assert psnr.unit == unmoved.unit == METRICS.facts("psnr").unit
     assert [column.cell(MOVED) for column in (unmoved, moved, psnr)] == ["22.00", "–", "27.00"]
     assert unmoved.cell(FIRST) == "–"
@@ -42,7 +43,7 @@ def test_units_and_digits_are_those_of_the_metric() -> None:
 
 def test_a_metric_that_was_not_computed_says_why() -> None:
     sentences = missing([FIRST, done(1, {}, {"lpips": "old"}), done(2, {}, {"lpips": "no weights"})])
-    assert sentences == (f"{METRICS.facts('lpips').title} not available: no weights",)
+    assert sentences == ("LPIPS not available: no weights",)
 
 
 def test_the_table_marks_the_frame_and_escapes_what_comes_from_a_file() -> None:
@@ -57,5 +58,5 @@ def test_the_table_marks_the_frame_and_escapes_what_comes_from_a_file() -> None:
 
 def test_a_metric_of_another_package_has_its_column(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(METRICS, "_entries", {**METRICS._entries})
-    METRICS.add(replace(METRICS.facts("psnr"), name="sharpness", title="Sharpness", unit="%", digits=1))
-    assert [column.label for column in columns([done(0, {"sharpness": 3.25, "psnr": 20.0})])][-1] == "Sharpness, %"
+    METRICS.add(replace(METRICS.facts("psnr"), name="sharpness", label="Sharpness", unit="%", digits=1))
+    assert [column.title for column in columns([done(0, {"sharpness": 3.25, "psnr": 20.0})])][-1] == "Sharpness (%)"

@@ -44,7 +44,7 @@ class QualityPanel(Panel):
         lines = [column for column in self._columns if column.unit == self._columns[0].unit]
         if lines:
             colours = tuple(COLOURS[i % len(COLOURS)] for i in range(len(lines)))
-            self._plot.relabel(tuple(column.label for column in lines), colours)
+            self._plot.relabel(tuple(column.title for column in lines), colours)
             self._plot.show([done.frame + 1.0 for done in records], [tuple(column.value(done) for column in lines) for done in records])
         else:
             self._plot.clear()
@@ -62,7 +62,7 @@ def scores_html(records: list[FrameDone], shown: tuple[Column, ...], frame: int)
     """A row per record, ``frame``'s marked, and under them what was not measured and why. Everything is escaped."""
     if not records:
         return note("No frame has been measured yet: reconstruct one in the next tab.")
-    head = ("Frame", *(column.label for column in shown), "s")
+    head = ("Frame", *(column.title for column in shown), "s")
     rows = [(str(done.frame + 1), *(column.cell(done) for column in shown), f"{done.total_seconds:.1f}") for done in records]
     marked = next((row for row, done in enumerate(records) if done.frame == frame), None)
     return table(head, rows, marked) + "".join(note(sentence) for sentence in missing(records))
