@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,8 +25,6 @@ from viewer.state import Store
 BRAND = (76, 155, 232)
 SIDE_WIDTH = 340.0  # pixels
 BELOW = {"x": 15.0, "y": -15.0, "width": 620.0}  # pixels; leaves room beside it; no height: it grows with the messages in it
-
-log = logging.getLogger(__name__)
 
 
 class Page:

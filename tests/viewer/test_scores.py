@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from trackersplat.metrics.registry import METRICS
 
 from trackersplat.events import FrameDone
-from viewer.panels.quality import scores_html
+from viewer.panels.quality import QualityPanel, scores_html
 from viewer.panels.scores import columns, missing
+from viewer.state import State, Store
 
 NASTY = "<img src=x onerror=alert(1)>"
 
@@ -60,3 +63,37 @@ def test_a_metric_of_another_package_has_its_column(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(METRICS, "_entries", {**METRICS._entries})
     METRICS.add(replace(METRICS.facts("psnr"), name="sharpness", label="Sharpness", unit="%", digits=1))
     assert [column.title for column in columns([done(0, {"sharpness": 3.25, "psnr": 20.0})])][-1] == "Sharpness (%)"
+
+
+class Widgets:
+    """The parts of viser's gui that the panel uses."""
+
+    def __init__(self) -> None:
+        self.html: list[SimpleNamespace] = []
+        self.plots: list[SimpleNamespace] = []
+
+    def add_html(self, content: str) -> SimpleNamespace:
+        self.html.append(SimpleNamespace(content=content))
+        return self.html[-1]
+
+    def add_uplot(self, data: object, series: object, **options: object) -> SimpleNamespace:
+        self.plots.append(SimpleNamespace(data=data, series=series, **options))
+        return self.plots[-1]
+
+
+def test_the_panel_follows_the_records_and_plots_the_first_metric() -> None:
+    gui, store = Widgets(), Store(State(frame_count=3, frame=1))
+    QualityPanel(SimpleNamespace(gui=gui, store=store, capture=SimpleNamespace(held_out=("a", "b"))))  # type: ignore[arg-type]
+    table, plot = gui.html[-1], gui.plots[0]
+    assert "No frame has been measured yet" in table.content
+    assert not plot.visible
+    store.set(records={0: FIRST, 1: MOVED})
+    assert "27.00" in table.content
+    assert plot.visible
+    labels = [series["label"] for series in plot.series]
+    assert labels == ["frame", "PSNR, unmoved (dB)", "PSNR, moved (dB)", "PSNR (dB)", "PSNR masked (dB)"]
+    nan = math.nan
+    expected = [[1, 2], [nan, 22], [nan, nan], [28, 27], [nan, 30]]
+    assert np.array_equal(np.stack(plot.data), expected, equal_nan=True)
+    store.set(records={})
+    assert not plot.visible

@@ -9,7 +9,7 @@ from viewer.panels.plots import Plot
 from viewer.panels.scores import Column, columns, missing
 from viewer.state import State
 
-COLOURS = ("#8b949e", "#4c9be8", "#5fb37a", "#e0a458", "#b78be8", "#e5746b")  # of the lines, over and over
+COLOURS = ("#5fb37a", "#4c9be8", "#8b949e", "#e0a458", "#b78be8", "#e5746b")  # of the lines from the last to the first, over and over
 
 
 class QualityPanel(Panel):
@@ -43,7 +43,7 @@ class QualityPanel(Panel):
         # One axis has one unit: that of the first metric.
         lines = [column for column in self._columns if column.unit == self._columns[0].unit]
         if lines:
-            colours = tuple(COLOURS[i % len(COLOURS)] for i in range(len(lines)))
+            colours = tuple(COLOURS[i % len(COLOURS)] for i in reversed(range(len(lines))))
             self._plot.relabel(tuple(column.title for column in lines), colours)
             self._plot.show([done.frame + 1.0 for done in records], [tuple(column.value(done) for column in lines) for done in records])
         else:
