@@ -21,7 +21,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser import ARGUMENTS, find_browser  # noqa: E402  (tests/browser.py)
 
-from viewer.app import App, Arguments  # noqa: E402
+from viewer.app import App  # noqa: E402
+from viewer.arguments import Arguments  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 FRAME = 14  # counted from 0
@@ -84,7 +85,7 @@ def _check(app: App, page: Page) -> None:
     page.get_by_role("tab", name="Capture").click()
     page.get_by_role("button", name="Check capture").click()
     deadline = time.monotonic() + 120
-    while app.page.check.report is None:
+    while app.page.panels["capture"].report is None:
         if time.monotonic() > deadline:
             sys.exit("The check for the screenshot did not come to an end.")
         time.sleep(0.2)
@@ -96,14 +97,14 @@ def _reconstruct(app: App, page: Page) -> None:
     page.get_by_role("button", name="Reconstruct", exact=True).click()
     deadline = time.monotonic() + 300
     while app.store.state.preview is None or _steps(app) < 150:
-        job = app.page.reconstruct.job
+        job = app.page.panels["reconstruct"].job
         if time.monotonic() > deadline or (job is not None and not job.running):
             sys.exit("The reconstruction for the screenshot did not get going.")
         time.sleep(0.2)
 
 
 def _steps(app: App) -> int:
-    last = app.page.reconstruct.progress.last
+    last = app.page.panels["reconstruct"].progress.last
     return last.step if last is not None else 0
 
 
@@ -126,7 +127,7 @@ def _dismiss_notice(page: Page) -> None:
 
 def _settle(app: App) -> None:
     deadline = time.monotonic() + 30
-    while not all(view.rests for view in app.page.views) and time.monotonic() < deadline and not app.page.reconstruct.running:
+    while not all(view.rests for view in app.page.views) and time.monotonic() < deadline and not app.page.panels["reconstruct"].running:
         time.sleep(0.05)
     time.sleep(1.5)
 

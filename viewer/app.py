@@ -11,34 +11,17 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import tyro
 
-from trackersplat.cli import exit_code
+from trackersplat.commands.outcome import exit_code
 from trackersplat.errors import InputError
+from trackersplat.registry import Registry
+from viewer.arguments import Arguments
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """Opens a page on this machine that shows a capture, its reconstruction in motion, and reconstructs more of it."""
-
-    path: Annotated[str, tyro.conf.Positional]
-    """Folder of the capture, or "demo" for the bundled one."""
-    out: Path | None = None
-    """Folder of the run to show and to write to. Default: output/NAME in the working folder."""
-    host: str = "127.0.0.1"
-    """Address to listen on. Anything but the default lets other machines use the page."""
-    port: int = 8080
-    """Port to listen on; the next free one is taken."""
-    browser: bool = True
-    """Open the page in the browser."""
-    autoplay: bool = True
-    """Start playing once a run is loaded."""
 
 
 def main() -> None:
@@ -71,10 +54,11 @@ def _serve(arguments: Arguments) -> None:
 class App:
     """Everything behind the page. The page answers as soon as the constructor returns; ``load`` fetches the rest.
 
-    Raises InputError if the path is no capture, ``out`` cannot be a run, or the address cannot be bound.
+    Raises InputError if the path is no capture, ``out`` cannot be a run, the address cannot be bound, or the back end or pipeline
+    asked for cannot be used here. ``worker_options``: more of the command line of reconstructions.
     """
 
-    def __init__(self, arguments: Arguments, reconstruct_options: Sequence[str] = ()) -> None:
+    def __init__(self, arguments: Arguments, worker_options: Sequence[str] = ()) -> None:
         from trackersplat.captures.registry import open_capture
 
         self.arguments = arguments
@@ -82,10 +66,12 @@ class App:
         _check_address(arguments.host, arguments.port)
         if arguments.out is not None:
             _check_out(arguments.out)
+        _check_names(arguments)
 
         from viewer.frame_cache import FrameCache
         from viewer.page import Page
         from viewer.playback import Playback
+        from viewer.runs import Runs
         from viewer.scene.painter import Painter
         from viewer.server import PageServer, is_loopback
         from viewer.state import State, Store
@@ -94,10 +80,11 @@ class App:
             print(f"warning: everybody who can reach {arguments.host} can use this page, see its files and start jobs.", file=sys.stderr)
 
         self.store = Store(State(frame_count=self.capture.frame_count, activity="starting the renderer …"))
-        self.frame_cache = FrameCache(self.store)
+        runs = Runs(self.capture, self.store, arguments.out)
+        self.frame_cache = FrameCache(self.store, runs)
         self.painter = Painter(self.capture, self.frame_cache)
         self.server = PageServer(arguments.host, arguments.port, "TrackerSplat")
-        self.page = Page(self.server, self.capture, self.store, self.frame_cache, self.painter, arguments, reconstruct_options)
+        self.page = Page(self.server, self.capture, self.store, runs, self.frame_cache, self.painter, arguments, worker_options)
         self.playback = Playback(self.store, self.capture.fps, lambda: bool(self.server.get_clients()))
 
     @property
@@ -120,12 +107,12 @@ class App:
         self.store.set(activity="")
 
     def _start_rasterizer(self) -> None:
-        from trackersplat.rendering.choose import choose_rasterizer, describe, is_prepared, prepare
+        from trackersplat.rendering.registry import choose_rasterizer
 
-        rasterizer = choose_rasterizer()
-        self.page.set_device(describe(rasterizer))
-        if not is_prepared(rasterizer):
-            prepare(rasterizer, self._compiling)
+        rasterizer = choose_rasterizer(backend=self.arguments.backend)
+        self.store.set(renderer=rasterizer.describe())
+        if not rasterizer.is_prepared():
+            rasterizer.prepare(self._compiling)
         self.painter.use(rasterizer)
         self.store.set(activity="")
         self.store.set(ready=True, playing=self.arguments.autoplay and len(self.store.state.reconstructed) > 1)
@@ -168,6 +155,23 @@ def _check_out(out: Path) -> None:
             Run.open(out)
     except OSError as error:
         raise InputError(f"--out {out} cannot be read ({error.strerror}): check the folder and its permissions.") from error
+
+
+def _check_names(arguments: Arguments) -> None:
+    """Raises InputError if there is no such back end or pipeline, or it cannot be used here."""
+    if arguments.backend is not None:
+        from trackersplat.rendering.registry import BACKENDS
+
+        _check_available(BACKENDS, "--backend", arguments.backend)
+    if arguments.pipeline is not None:
+        from trackersplat.pipelines.registry import PIPELINES
+
+        _check_available(PIPELINES, "--pipeline", arguments.pipeline)
+
+
+def _check_available(registry: Registry[Any], option: str, name: str) -> None:
+    if (why := registry.why_unavailable(name)) is not None:
+        raise InputError(f"{option} {name} cannot be used: {why}.")
 
 
 if __name__ == "__main__":

@@ -9,15 +9,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trackersplat.errors import InputError
+from viewer.runs import Runs
 from viewer.state import State, Store
 
 if TYPE_CHECKING:
     from trackersplat.gaussians.gaussians import Gaussians
-    from trackersplat.tracking.point_tracks import PointTracks
+    from trackersplat.tracking.tracks import Tracks
     from trackersplat.training.photometric import ColourAffines
 
 MEMORY = 1 << 30  # bytes of Gaussians to keep
-
+TRACKS_KEPT = 64  # frames whose 2D tracks are kept
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +30,11 @@ _Key = tuple[Path, int]
 class FrameCache:
     """Thread-safe access to frames of runs and to previews. A frame that was reconstructed anew must be forgotten first."""
 
-    def __init__(self, store: Store, memory: int = MEMORY) -> None:
-        self._store = store
+    def __init__(self, store: Store, runs: Runs, memory: int = MEMORY) -> None:
+        self._runs = runs
         self._memory = memory
         self._kept: OrderedDict[_Key, Gaussians] = OrderedDict()
-        self._tracks: tuple[_Key | None, dict[str, PointTracks]] = (None, {})  # of the last frame asked for
+        self._tracks: OrderedDict[_Key, dict[str, Tracks]] = OrderedDict()
         self._colours: dict[_Key, ColourAffines | None] = {}  # a few numbers per camera: of every frame that was asked for
         self._forgotten = 0  # grows with every call of ``forget``
         self._lock = threading.Lock()
@@ -57,7 +59,7 @@ class FrameCache:
             self._forgotten += 1
             self._kept.pop((run, frame), None)
             self._colours.pop((run, frame), None)
-            self._tracks = (None, {})
+            self._tracks.pop((run, frame), None)
 
     def shown(self, state: State) -> Gaussians | None:
         """What the picture of ``state`` is made of; None if nothing is reconstructed. Raises InputError."""
@@ -68,17 +70,20 @@ class FrameCache:
             return self._get((state.preview.path, -state.preview.serial))
         return self.frame(state.run, source) if state.run is not None else None
 
-    def tracks(self, run: Path, frame: int) -> dict[str, PointTracks]:
-        """Camera name -> the 2D tracks that moved this frame; empty if none were kept. Raises InputError."""
+    def tracks(self, run: Path, frame: int) -> dict[str, Tracks]:
+        """Camera name -> the 2D tracks at this frame; empty if none were kept. Raises InputError."""
         key = (run, frame)
         with self._lock:
-            if self._tracks[0] == key:
-                return self._tracks[1]
-        from trackersplat.store.run import Run
-
-        tracks = Run.open(run).read_tracks(frame)
+            if key in self._tracks:
+                self._tracks.move_to_end(key)
+                return self._tracks[key]
+            forgotten = self._forgotten
+        tracks = self._runs.get(run).read_tracks(frame)
         with self._lock:
-            self._tracks = (key, tracks)
+            if self._forgotten == forgotten:
+                self._tracks[key] = tracks
+                while len(self._tracks) > TRACKS_KEPT:
+                    self._tracks.popitem(last=False)
         return tracks
 
     def colours(self, run: Path, frame: int) -> ColourAffines | None:
@@ -88,9 +93,7 @@ class FrameCache:
             if key in self._colours:
                 return self._colours[key]
             forgotten = self._forgotten
-        from trackersplat.store.run import Run
-
-        colours = Run.open(run).read_colours(frame)
+        colours = self._runs.get(run).read_colours(frame)
         with self._lock:
             if self._forgotten == forgotten:
                 self._colours[key] = colours
@@ -106,7 +109,7 @@ class FrameCache:
                 if key in self._kept:
                     return self._kept[key]
                 forgotten = self._forgotten
-            gaussians = _read(key[0], key[1])
+            gaussians = self._read(*key)
         with self._lock:
             if self._forgotten != forgotten:
                 return gaussians  # perhaps of the file that has just been replaced: good for one picture, not to keep
@@ -118,6 +121,13 @@ class FrameCache:
             while size > self._memory and len(self._kept) > 1:
                 size -= _bytes(self._kept.popitem(last=False)[1])
         return gaussians
+
+    def _read(self, path: Path, frame: int) -> Gaussians:
+        if frame < 0:
+            from trackersplat.gaussians.ply import read_ply
+
+            return read_ply(path)
+        return self._runs.get(path).read_frame(frame)
 
     # -- reading ahead ------------------------------------------------------------------------------------------------
 
@@ -131,8 +141,6 @@ class FrameCache:
         self._wake.set()
 
     def _read_ahead(self) -> None:
-        from trackersplat.errors import InputError
-
         while not self._closed:
             self._wake.wait()
             self._wake.clear()
@@ -153,16 +161,6 @@ class FrameCache:
             kept = set(self._kept)
         room = len(self._wanted) if not sizes else int(0.9 * self._memory / max(max(sizes), 1))
         return [key for key in self._wanted[:room] if key not in kept]
-
-
-def _read(path: Path, frame: int) -> Gaussians:
-    if frame < 0:
-        from trackersplat.gaussians.ply import read_ply
-
-        return read_ply(path)
-    from trackersplat.store.run import Run
-
-    return Run.open(path).read_frame(frame)
 
 
 def _bytes(gaussians: Gaussians) -> int:

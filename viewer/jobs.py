@@ -31,22 +31,24 @@ Outcome = Literal["running", "finished", "failed", "cancelled"]
 log = logging.getLogger(__name__)
 
 
-def reconstruct_command(capture: Path | str, frames: tuple[int, int], out: Path, options: Sequence[str] = ()) -> list[str]:
+@dataclass(frozen=True)
+class Recipe:
+    """By what the worker reconstructs; None leaves the choice to it."""
+
+    backend: str | None = None
+    pipeline: str | None = None
+
+
+def reconstruct_command(
+    capture: Path | str, frames: tuple[int, int], out: Path, recipe: Recipe = Recipe(), options: Sequence[str] = ()
+) -> list[str]:
     """The command line that reconstructs frames first to last (indices from 0, both included) into ``out``."""
     span = f"{frames[0] + 1}:{frames[1] + 1}"
-    command = [
-        sys.executable,
-        "-m",
-        "trackersplat.cli",
-        "reconstruct",
-        str(capture),
-        "--frames",
-        span,
-        "--out",
-        str(out),
-        "--events",
-        "json",
-    ]
+    command = [sys.executable, "-m", "trackersplat.cli", "reconstruct", str(capture)]
+    command += ["--frames", span, "--out", str(out), "--events", "json"]
+    for option, name in (("--backend", recipe.backend), ("--pipeline", recipe.pipeline)):
+        if name is not None:
+            command += [option, name]
     return [*command, *options]
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import viser
 
 from trackersplat.captures.capture import Capture
-from trackersplat.errors import InputError
-from trackersplat.events import FrameDone
+from viewer.arguments import Arguments
 from viewer.frame_cache import FrameCache
-from viewer.panels.capture import CapturePanel
-from viewer.panels.look import LookPanel
-from viewer.panels.quality import QualityPanel
-from viewer.panels.reconstruct import ReconstructPanel
-from viewer.panels.timeline import Timeline
+from viewer.panels.panel import Panel, PanelContext
+from viewer.panels.registry import PANELS, PanelFacts
+from viewer.runs import Runs
 from viewer.scene.exact import ExactView
 from viewer.scene.framing import frame_capture
 from viewer.scene.frusta import Frusta
@@ -27,14 +22,9 @@ from viewer.scene.trails import Trails
 from viewer.server import PageServer
 from viewer.state import Store
 
-if TYPE_CHECKING:
-    from trackersplat.store.run import Run
-    from viewer.app import Arguments
-
 BRAND = (76, 155, 232)
-PANEL_WIDTH = 340.0
-
-log = logging.getLogger(__name__)
+SIDE_WIDTH = 340.0  # pixels
+BELOW = {"x": 15.0, "y": -15.0, "width": 620.0}  # pixels; leaves room beside it; no height: it grows with the messages in it
 
 
 class Page:
@@ -45,26 +35,26 @@ class Page:
         server: PageServer,
         capture: Capture,
         store: Store,
+        runs: Runs,
         frame_cache: FrameCache,
         painter: Painter,
         arguments: Arguments,
-        options: Sequence[str],
+        worker_options: Sequence[str] = (),
     ) -> None:
         self._server = server
         self._capture = capture
         self._store = store
-        self._frame_cache = frame_cache
+        self._runs = runs
         self._painter = painter
-        self._arguments = arguments
-        self._out: Path | None = None  # known once the runs are looked for
         self._views: dict[int, ExactView] = {}
         self._lock = threading.Lock()
+        self.panels: dict[str, Panel] = {}  # by the names of the registry
 
         server.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, brand_color=BRAND)
         self._frame_scene()
         self._frusta = Frusta(server, capture, store, depth=self._framing.frustum)
-        self._trails = Trails(store, frame_cache, self._framing.extent)
-        self._build_panels(arguments, options)
+        self._trails = Trails(store, runs, frame_cache, self._framing.extent)
+        self._build_panels(PanelContext(server.gui, capture, store, runs, frame_cache, arguments, tuple(worker_options)))
         server.on_client_connect(self._connect)
         server.on_client_disconnect(self._disconnect)
 
@@ -79,92 +69,37 @@ class Page:
         start.look_at, start.up, start.fov = self._framing.focus, self._framing.up, home.fov_y
         start.near, start.far = 0.005 * self._framing.extent, 100 * self._framing.extent
 
-    def _build_panels(self, arguments: Arguments, options: Sequence[str]) -> None:
-        gui = self._server.gui
-        tabs = gui.add_tab_group()
-        with tabs.add_tab("View"):
-            LookPanel(gui, self._capture, self._store, self.show_run)
-        with tabs.add_tab("Reconstruct"):
-            self._reconstruct = ReconstructPanel(
-                gui, self._capture, self._store, arguments.path, options, on_frame=self._frame_done, on_end=self._job_over
-            )
-        with tabs.add_tab("Quality"):
-            self._quality = QualityPanel(gui, self._capture, self._store)
-        with tabs.add_tab("Capture"):
-            self._check = CapturePanel(gui, self._capture, self._store, arguments.path)
-        gui.main_panel.dock_right()
-        gui.main_panel.set_width(PANEL_WIDTH)
-        Timeline(self._server, self._capture, self._store)
+    def _build_panels(self, context: PanelContext) -> None:
+        tabs = context.gui.add_tab_group()
+        context.gui.main_panel.dock_right()
+        context.gui.main_panel.set_width(SIDE_WIDTH)
+        for facts in PANELS:
+            with self._placed(facts, tabs):
+                self.panels[facts.name] = PANELS.load(facts.name)(context)
 
-    # -- the run ------------------------------------------------------------------------------------------------------
+    @contextmanager
+    def _placed(self, facts: PanelFacts, tabs: viser.GuiTabGroupHandle) -> Iterator[None]:
+        """Where the widgets of a panel go."""
+        if facts.place == "side":
+            with tabs.add_tab(facts.title):
+                yield
+        else:
+            panel = self._server.gui.add_panel()
+            with panel.add_tab(facts.title, viser.Icon.TIMELINE):
+                yield
+            panel.float(**BELOW)
 
     def find_run(self) -> None:
         """Shows the first run found; without one, the photographs of one camera. Problems become messages."""
-        from trackersplat.store.run import default_out, find_runs
-
-        self._out = self._arguments.out if self._arguments.out is not None else default_out(self._capture)
-        self._reconstruct.enable(self._out)
-        try:
-            runs = find_runs(self._capture, self._arguments.out)
-        except InputError as error:
-            self._store.problem("run", str(error))
-            runs = []
-        self._store.set(runs=tuple(runs))
-        shown = next((path for path in runs if self.show_run(path)), None)
-        if shown is None:
+        if not self._runs.find():
             self._store.set(camera=self._framing.home, compare="photo")
 
-    def show_run(self, path: Path) -> bool:
-        """Shows a run from its disk. False if it has no frame yet or cannot be read (then a message says why)."""
-        from trackersplat.store.run import Run
-
-        try:
-            run = Run.open(path)
-            self._check_owner(run)
-            frames = tuple(frame for frame in run.frames() if frame < self._capture.frame_count)
-            records = run.records()
-        except InputError as error:
-            self._store.problem("run", str(error))
-            return False
-        self._store.problem("run", None)
-        if not frames:
-            return False
-        state = self._store.state
-        runs = state.runs if path in state.runs else (*state.runs, path)
-        self._store.set(runs=runs, run=path, reconstructed=frames, revision=state.revision + 1)
-        self._quality.show(records)
-        return True
-
-    def _check_owner(self, run: Run) -> None:
-        """Raises InputError if the run says that it is of a capture with other cameras. Runs of other programs say nothing."""
-        made_of = run.info.get("capture")
-        if not isinstance(made_of, dict) or "cameras" not in made_of:
-            return
-        if made_of["cameras"] != [camera.name for camera in self._capture.cameras]:
-            raise InputError(f"{run.path} is a run of another capture ({made_of.get('name')}): choose another folder with --out.")
-
-    def _frame_done(self, done: FrameDone) -> None:
-        if self._out is not None:
-            self._frame_cache.forget(self._out, done.frame)
-            self.show_run(self._out)
-
-    def _job_over(self) -> None:
-        if self._out is not None and self._out.is_dir():
-            self.show_run(self._out)
-
-    def set_device(self, description: str) -> None:
-        self._reconstruct.set_device(description)
-
-    @property
-    def reconstruct(self) -> ReconstructPanel:
-        return self._reconstruct
+    # -- tabs of the browser ------------------------------------------------------------------------------------------
 
     @property
     def views(self) -> list[ExactView]:
         with self._lock:
             return list(self._views.values())
-
-    # -- tabs of the browser ------------------------------------------------------------------------------------------
 
     def _connect(self, client: viser.ClientHandle) -> None:
         client.camera.min_orbit_distance = 0.01 * self._framing.extent
@@ -179,13 +114,9 @@ class Page:
         if view is not None:
             view.close()
 
-    @property
-    def check(self) -> CapturePanel:
-        return self._check
-
     def close(self) -> None:
-        self._reconstruct.close()
-        self._check.close()
+        for panel in self.panels.values():
+            panel.close()
         self._frusta.close()
         self._trails.close()
         for view in self.views:

@@ -12,13 +12,14 @@ from viewer.state import State, Store, advance
 class Playback:
     """Advances the frame in real time (slow pages skip frames) while the store says ``playing``.
 
-    ``watched`` tells whether anybody looks; nothing moves without a page.
+    ``watched`` tells whether anybody looks: nothing moves without a page. ``clock``: seconds.
     """
 
-    def __init__(self, store: Store, fps: float, watched: Callable[[], bool]) -> None:
+    def __init__(self, store: Store, fps: float, watched: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._fps = fps
         self._watched = watched
+        self._clock = clock
         self._wake = threading.Event()
         self._closed = False
         store.subscribe(self._on_change)
@@ -37,10 +38,10 @@ class Playback:
             if not self._store.state.playing:
                 self._wake.wait()
                 self._wake.clear()
-            last, owed = time.monotonic(), 0.0
+            last, owed = self._clock(), 0.0
             while self._store.state.playing and not self._closed:
                 time.sleep(0.01)
-                state, now = self._store.state, time.monotonic()
+                state, now = self._store.state, self._clock()
                 # A machine that slept must not jump; half a second of arrears is all that is made up for.
                 owed += min(now - last, 0.5) * self._fps * state.speed
                 last = now

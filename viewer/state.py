@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from trackersplat.events import FrameDone
 
 Compare = Literal["render", "photo", "wipe", "error"]
 Mode = Literal["colour", "depth", "opacity"]
@@ -61,13 +63,16 @@ class State:
     trail_length: int = 8  # frames
     trail_colour: TrailColour = "speed"
 
+    out: Path | None = None  # where reconstructions go, once it is known
     runs: tuple[Path, ...] = ()  # all that are known of this capture
     run: Path | None = None  # the run on the screen
     reconstructed: tuple[int, ...] = ()  # its frames, ascending
+    records: dict[int, FrameDone] = field(default_factory=dict)  # what was reported of each of its frames; replaced, never changed
     preview: Draft | None = None  # the frame in work
     revision: int = 0  # grows when a frame on disk was replaced
     working_on: int | None = None  # the frame being reconstructed
 
+    renderer: str = ""  # what renders the page, for people; "" until it is known
     ready: bool = False  # the rasteriser is there
     activity: str = ""  # what the page is busy with, for people
     comparison: Comparison | None = None

@@ -10,14 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from viewer.app import App, Arguments
+import viewer.app
+from viewer.app import App
+from viewer.arguments import Arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "viewer.app", *arguments, "--no-browser"]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def error_of(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the program says on bad input: one line, and exit code 2."""
+    monkeypatch.setattr(sys, "argv", ["trackersplat-view", *arguments, "--no-browser"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the handlers of the test's own process stay
+    with pytest.raises(SystemExit) as end:
+        viewer.app.main()
+    assert end.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    return err
 
 
 @pytest.mark.parametrize(
@@ -26,20 +37,39 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         (("/no/such/folder",), "/no/such/folder does not exist"),
         (("demo", "--host", "203.0.113.7"), "Cannot listen on --host 203.0.113.7"),
         (("demo", "--port", "99999"), "--port must be between 0 and 65535"),
+        (("demo", "--backend", "abacus"), "no rendering back end named 'abacus'"),
+        (("demo", "--pipeline", "abacus"), "no pipeline named 'abacus'"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...], words: str) -> None:
-    process = start(*arguments)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert words in err
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    arguments: tuple[str, ...], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in error_of(arguments, monkeypatch, capsys)
+
+
+def test_a_back_end_that_cannot_be_used_here_is_said_at_once_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trackersplat.rendering.registry import BACKENDS
+
+    monkeypatch.setattr(BACKENDS, "why_unavailable", lambda name: "it rains")
+    assert "--backend portable cannot be used: it rains." in error_of(("demo", "--backend", "portable"), monkeypatch, capsys)
+
+
+def test_an_output_folder_that_holds_no_run_of_this_capture_is_said_at_once(
+    small_capture_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    file.touch()
+    folder.mkdir()
+    (folder / "holiday.txt").touch()
+    for out, words in ((file, "is a file"), (folder, "is not a run")):
+        assert words in error_of((str(small_capture_folder), "--out", str(out)), monkeypatch, capsys)
 
 
 def test_the_program_prints_its_address_and_ends_quietly(small_capture_folder: Path, tmp_path: Path) -> None:
-    process = start(str(small_capture_folder), "--port", "0", "--out", str(tmp_path / "run"))
+    command = [sys.executable, "-m", "viewer.app", str(small_capture_folder), "--port", "0", "--out", str(tmp_path / "run"), "--no-browser"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     first, second = process.stdout.readline(), process.stdout.readline()
     assert "4 cameras, 6 frames" in first
@@ -51,28 +81,10 @@ def test_the_program_prints_its_address_and_ends_quietly(small_capture_folder: P
     assert not (tmp_path / "run").exists()
 
 
-def test_listening_for_others_is_warned_about(small_capture_folder: Path) -> None:
-    process = start(str(small_capture_folder), "--port", "0", "--host", "0.0.0.0")
-    assert process.stdout is not None
-    process.stdout.readline()
-    assert "http://" in process.stdout.readline()
-    process.terminate()
-    _, err = process.communicate(timeout=30)
-    assert "warning: everybody who can reach 0.0.0.0" in err
-
-
-def test_an_output_folder_that_holds_no_run_of_this_capture_is_said_at_once(small_capture_folder: Path, tmp_path: Path) -> None:
-    file, folder = tmp_path / "file", tmp_path / "folder"
-    file.touch()
-    folder.mkdir()
-    (folder / "holiday.txt").touch()
-    for out, words in ((file, "is a file"), (folder, "is not a run")):
-        process = start(str(small_capture_folder), "--out", str(out))
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 2
-        assert err.startswith("error: ")
-        assert err.count("\n") == 1
-        assert words in err
+def test_listening_for_others_is_warned_about(small_capture_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    app = App(Arguments(str(small_capture_folder), host="0.0.0.0", port=0, browser=False))
+    app.close()
+    assert "warning: everybody who can reach 0.0.0.0" in capsys.readouterr().err
 
 
 def test_a_run_of_other_cameras_is_refused_and_the_photographs_are_shown(small_capture_folder: Path, tmp_path: Path) -> None:
@@ -85,3 +97,29 @@ def test_a_run_of_other_cameras_is_refused_and_the_photographs_are_shown(small_c
         assert app.store.state.ready
     finally:
         app.close()
+
+
+def test_reconstructions_use_the_back_end_and_pipeline_of_the_command_line(
+    small_capture_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def job(command: list[str], *_: object) -> None:
+        commands.append(command)
+        raise OSError("not started in this test")
+
+    monkeypatch.setattr("viewer.panels.reconstruct.Job", job)
+    out = tmp_path / "run"
+    arguments = Arguments(str(small_capture_folder), out=out, backend="portable", pipeline="train-base", port=0, browser=False)
+    app = App(arguments, ("--steps", "3"))
+    try:
+        app.page.panels["reconstruct"].start((1, 2))
+        assert commands == []  # where results go is not known yet
+        app.page.find_run()
+        app.page.panels["reconstruct"].start((1, 2))
+    finally:
+        app.close()
+    assert commands[0][4:] == [
+        str(small_capture_folder), "--frames", "2:3", "--out", str(out), "--events", "json",
+        "--backend", "portable", "--pipeline", "train-base", "--steps", "3",
+    ]  # fmt: skip

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from waiting import wait_for
 
+import viewer.scene.exact
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
-from viewer.scene.exact import MOST_RETURNS, SETTLING, ExactView
+from viewer.scene.exact import MOST_RETURNS, REST_AFTER, SETTLING, ExactView
 from viewer.scene.painter import Picture
 from viewer.state import State, Store
 
@@ -63,49 +64,56 @@ class FakePainter:
 
 
 @pytest.fixture
-def scene() -> Iterator[SimpleNamespace]:
+def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """A view whose clock stands still. It takes every change for the last one and draws it fully, unless a test says otherwise."""
+    monkeypatch.setattr(viewer.scene.exact, "REST_AFTER", 0.0)
+    now = [0.0]
     store, page, painter = Store(State(frame_count=50, reconstructed=(0,))), FakePage(), FakePainter()
     ahead = np.array([0.0, 0, 1])
     framing = SimpleNamespace(
         up=np.array([0.0, -1, 0]), start=0.5 * ahead, focus=4 * ahead, rig=0 * ahead, overview=-4 * ahead, extent=4.0, frustum=0.4
     )
     trails = SimpleNamespace(at=lambda state: None)
-    view = ExactView(page, store, painter, trails, framing)  # type: ignore[arg-type]
-    yield SimpleNamespace(store=store, page=page, painter=painter, view=view)
+    view = ExactView(page, store, painter, trails, framing, lambda: now[0])  # type: ignore[arg-type]
+    yield SimpleNamespace(store=store, page=page, painter=painter, view=view, now=now)
     page.gate.set()
     view.close()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
-
-
-def test_a_change_is_shown_and_then_nothing_more_is_drawn(scene: SimpleNamespace) -> None:
+def test_a_change_is_shown_and_what_changes_no_picture_is_not_drawn(scene: SimpleNamespace) -> None:
     wait_for(lambda: scene.view.rests)
     scene.store.set(frame=5)
+    assert not scene.view.rests
     wait_for(lambda: scene.view.rests)
     assert (scene.page.images[-1] == 5).all()
     assert scene.page.images[-1].shape == (60, 80, 3)
-    drawn = len(scene.page.images)
-    scene.store.set(speed=2.0)  # changes no picture
-    time.sleep(0.4)
-    assert len(scene.page.images) == drawn
+    scene.store.set(speed=2.0)
+    assert scene.view.rests
 
 
-def test_while_the_page_is_busy_only_the_newest_wish_is_kept(scene: SimpleNamespace) -> None:
+def test_the_full_picture_is_drawn_once_nothing_changes_any_more(scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for(lambda: scene.view.rests)
+    monkeypatch.setattr(viewer.scene.exact, "REST_AFTER", REST_AFTER)
+    scene.view._seconds_per_pixel = 1.0  # a slow machine
+    scene.store.set(frame=5)
+    wait_for(lambda: scene.page.images[-1].max() == 5)
+    assert not scene.view.rests
+    scene.now[0] += REST_AFTER
+    wait_for(lambda: scene.view.rests)
+    assert [width for frame, width in scene.painter.painted if frame == 5] == [20, 80]
+    assert scene.page.images[-1].shape == (60, 80, 3)
+
+
+def test_while_the_page_is_busy_only_the_newest_request_is_kept(scene: SimpleNamespace) -> None:
     wait_for(lambda: scene.view.rests)
     scene.page.gate.clear()
-    for frame in range(10, 40):
+    scene.store.set(frame=10)
+    wait_for(lambda: scene.painter.painted[-1][0] == 10)
+    for frame in range(11, 40):
         scene.store.set(frame=frame)
-        time.sleep(0.005)
-    drawn = {frame for frame, _ in scene.painter.painted if frame >= 10}
-    assert len(drawn) <= 1
     scene.page.gate.set()
     wait_for(lambda: scene.view.rests)
-    assert {frame for frame, _ in scene.painter.painted if frame >= 10} == drawn | {39}
+    assert [frame for frame, _ in scene.painter.painted if frame >= 10] == [10, 39]
 
 
 @pytest.mark.parametrize(("frame", "words"), [(7, "frame 8 is broken."), (8, "ZeroDivisionError")])
@@ -113,12 +121,11 @@ def test_a_picture_that_fails_is_a_message_and_the_next_one_is_shown(scene: Simp
     wait_for(lambda: scene.view.rests)
     scene.store.set(frame=frame)
     wait_for(lambda: any(words in sentence for _, sentence in scene.store.state.problems))
-    tries = len(scene.painter.painted)
-    time.sleep(0.5)
-    assert len(scene.painter.painted) <= tries + 1  # it is not tried over and over
+    wait_for(lambda: scene.view.rests)  # it is not tried over and over
     scene.store.set(frame=9)
     wait_for(lambda: scene.view.rests and not scene.store.state.problems)
     assert (scene.page.images[-1] == 9).all()
+    assert [number for number, _ in scene.painter.painted if number == frame] == [frame]
 
 
 def test_a_page_without_acknowledgement_does_not_stop_the_stream(scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +154,7 @@ def test_looking_through_a_camera_moves_the_page_there_and_moving_away_leaves_it
     report(page, (0.0, 0, 0))
     report(page, (0.0, 0, 1e-4))  # rounding
     assert scene.store.state.camera == 0
-    time.sleep(SETTLING + 0.05)
+    scene.now[0] += SETTLING + 0.05
     report(page, (0.0, 0.5, 0))  # a drag
     assert scene.store.state.camera is None
     assert np.allclose(page.camera.position, (0, 0.5, 1.3 * 0.4))  # out of the camera's frustum
@@ -169,7 +176,7 @@ def test_a_page_that_comes_up_is_put_back_until_it_stays_or_someone_drags_on(sce
 
 def test_a_page_that_has_settled_in_the_free_view_is_left_at_once(scene: SimpleNamespace) -> None:
     wait_for(lambda: scene.view.rests)
-    time.sleep(SETTLING + 0.05)
+    scene.now[0] += SETTLING + 0.05
     report(scene.page, (0.0, 0, 0.5))
     scene.store.set(camera=0)
     report(scene.page, (0.0, 0, 0))

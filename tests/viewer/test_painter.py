@@ -16,7 +16,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.metrics.image import psnr
 from trackersplat.rendering.rasterizer import Rendering
-from trackersplat.tracking.point_tracks import PointTracks
+from trackersplat.tracking.tracks import Provenance, TrackEnd, Tracks
 from trackersplat.training.photometric import ColourAffines
 from viewer.scene.compare import BACKDROP
 from viewer.scene.painter import DIM, Painter, page_camera, smaller
@@ -74,9 +74,17 @@ class Shelf:
     def colours(self, run: Path, frame: int) -> ColourAffines | None:
         return None
 
-    def tracks(self, run: Path, frame: int) -> dict[str, PointTracks]:
-        start = np.array([[10.5, 15.5]], np.float32)
-        return {"b": PointTracks(0, frame, start, start + np.array([[20, 0]], np.float32), np.ones(1, np.float32))}
+    def tracks(self, run: Path, frame: int) -> dict[str, Tracks]:
+        return {"b": tracks_at(frame, [(10.5 + 5 * frame, 15.5)])}
+
+
+def tracks_at(frame: int, positions: list[tuple[float, float]]) -> Tracks:
+    """One track per position."""
+    count = len(positions)
+    return Tracks(
+        "b", torch.arange(count), torch.zeros(count, 3), (frame,), torch.tensor([positions]),
+        torch.ones(1, count), torch.ones(1, count), torch.full((1, count), TrackEnd.ALIVE, dtype=torch.uint8), Provenance("test"),
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -179,7 +187,7 @@ def test_depth_and_opacity_show_what_is_there(painter: Painter) -> None:
     assert (depth[:, WIDTH // 2 :] == 0).all()
 
 
-def test_tracks_are_drawn_from_start_to_end_in_their_camera_only(painter: Painter) -> None:
+def test_tracks_are_drawn_from_the_frame_before_in_their_camera_only(painter: Painter) -> None:
     state = replace(STATE, show_tracks=True)
     plain, drawn = painter.through(STATE, CANVAS).image, painter.through(state, CANVAS).image
     changed = np.argwhere((plain != drawn).any(axis=2))
@@ -193,9 +201,8 @@ def test_tracks_are_drawn_from_start_to_end_in_their_camera_only(painter: Painte
 
 
 def test_tracks_that_leave_the_image_end_at_its_border(painter: Painter, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = np.array([[60.5, 20.5], [20.5, 44.5]], np.float32)
-    tracks = PointTracks(0, 4, start, start + np.array([[30, 0], [0, 30]], np.float32), np.ones(2, np.float32))
-    monkeypatch.setattr(Shelf, "tracks", lambda *_: {"b": tracks})
+    ways = {0: [(60.5, 20.5), (20.5, 44.5)], 4: [(90.5, 20.5), (20.5, 74.5)]}
+    monkeypatch.setattr(Shelf, "tracks", lambda _, run, frame: {"b": tracks_at(frame, ways[frame])})
     canvas = (WIDTH + 40, HEIGHT)
     plain = painter.through(STATE, canvas).image
     changed = (painter.through(replace(STATE, show_tracks=True), canvas).image != plain).any(axis=2)
@@ -204,6 +211,26 @@ def test_tracks_that_leave_the_image_end_at_its_border(painter: Painter, monkeyp
     assert not changed[:, :20].any()
     tall = painter.through(replace(STATE, show_tracks=True), (WIDTH, HEIGHT + 40)).image
     assert (tall[20 + HEIGHT :] == BACKDROP).all()
+
+
+def test_tracks_go_back_as_far_as_the_run_and_the_trail_length_let_them(
+    painter: Painter, capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def tracks(_: Shelf, run: Path, frame: int) -> dict[str, Tracks]:
+        asked.append(frame)
+        return {} if frame == 1 else {"b": tracks_at(frame, [(10.5, 15.5)])}
+
+    monkeypatch.setattr(Shelf, "tracks", tracks)
+    state = replace(STATE, show_tracks=True, reconstructed=(0, 1, 2, 3, 4, 5))
+    for length, frames in ((2, [4, 3, 2]), (9, [4, 3, 2, 1])):
+        asked.clear()
+        painter.through(replace(state, trail_length=length), CANVAS)
+        assert asked == frames
+    asked.clear()
+    painter.through(replace(state, frame=7), CANVAS)
+    assert asked == []
 
 
 def test_a_page_camera_projects_like_the_page() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.events import FrameDone, FrameScores, Stage, Started, StepDone
+from trackersplat.events import FrameDone, Stage, Started, StepDone
 from viewer.panels.html import box, note, table
 from viewer.panels.reconstruct import Progress, duration
 from viewer.panels.timeline import runs_of, status, strip
@@ -67,13 +67,14 @@ def test_durations_read_well(seconds: float, words: str) -> None:
 
 
 def done(frame: int, base: int | None, seconds: float) -> FrameDone:
-    return FrameDone(frame, base, FrameScores(24.0, 26.0, 28.125, 0.9), 100, 0.5, 0.5, seconds)
+    scores = {"unmoved_psnr": 24.0, "moved_psnr": 26.0, "psnr": 28.125, "ssim": 0.9}
+    return FrameDone(frame, base, scores, {}, 100, 0.5, 0.5, {"move": 0.25 * seconds, "refine": 0.75 * seconds})
 
 
 def test_progress_estimates_the_rest_from_moved_frames() -> None:
     now = [0.0]
     progress = Progress(lambda: now[0])
-    progress.take(Started(tuple(range(5)), "CPU", 100, 10))
+    progress.take(Started(tuple(range(5)), "CPU", "base-propagate", 100, 10))
     assert progress.seconds_left() is None
     now[0] = 10.0
     progress.take(Stage(0, "optimise"))
@@ -87,12 +88,12 @@ def test_progress_estimates_the_rest_from_moved_frames() -> None:
     assert progress.seconds_left() == pytest.approx(2 * 5.0)
     page = progress.html()
     assert "3 of 5 frames done" in page
-    assert "28.12 dB (do nothing 24.00, moved 26.00)" in page
+    assert "28.12 dB (unmoved 24.00, moved 26.00), 6.0 s" in page
 
 
 def test_progress_shows_the_stage_and_escapes_its_detail() -> None:
     progress = Progress()
-    progress.take(Started((3,), "CPU", 100, 10))
+    progress.take(Started((3,), "CPU", "base-propagate", 100, 10))
     progress.take(Stage(3, "track", NASTY))
     page = progress.html()
     assert "Frame 4" in page
@@ -102,5 +103,14 @@ def test_progress_shows_the_stage_and_escapes_its_detail() -> None:
 
 def test_a_job_that_found_everything_done_says_so() -> None:
     progress = Progress()
-    progress.take(Started((), "CPU", 100, 10))
+    progress.take(Started((), "CPU", "base-propagate", 100, 10))
     assert "was there already" in progress.html(done=True)
+
+
+def test_a_frame_without_scores_is_done_without_a_metric() -> None:
+    progress = Progress()
+    progress.take(Started((0,), "CPU", "base-propagate", 100, 10))
+    progress.take(replace(done(0, None, 1.0), scores={}))
+    assert "last-metric" not in progress.html()
+    progress.take(replace(done(0, None, 1.0), scores={"psnr": 20.0}))
+    assert "held-out PSNR 20.00 dB, 1.0 s" in progress.html()

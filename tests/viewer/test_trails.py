@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
+import torch
+from waiting import wait_for
 
-from viewer.scene.trails import Paths, births, choose, related, segments
+from viewer.scene.trails import Paths, Trails, choose, segments
+from viewer.state import State, Store
 
 
 def test_only_visible_gaussians_that_move_get_a_trail() -> None:
@@ -22,24 +29,13 @@ def test_one_that_returns_to_its_start_moved_all_the_same() -> None:
     assert choose(means, np.ones(2), extent=1.0).tolist() == [1]
 
 
-def test_one_born_later_moves_from_where_it_was_born() -> None:
+def test_one_that_comes_later_moves_from_where_it_first_was() -> None:
     means = np.zeros((3, 3, 3))
     means[:, 0] = (5.0, 0.0, 0.0)
     means[0, :2] = np.nan
     means[1:, 1, 0] = (7.0, 8.0)
     means[:2, 2] = np.nan
     assert choose(means, np.ones(3), extent=1.0).tolist() == [1]
-
-
-def test_a_row_has_another_gaussian_from_a_birth_on() -> None:
-    born = {0: np.array([], int), 1: np.array([2]), 2: np.array([0, 2, 9]), 3: np.array([1])}
-    found = births((0, 1, 2, 3), {0: None, 1: 0, 2: 1, 3: 1}, born, 4)
-    assert {frame: since.tolist() for frame, since in found.items()} == {
-        0: [-1, -1, -1, -1],
-        1: [-1, -1, 1, -1],
-        2: [2, -1, 2, -1],  # nobody is in row 9
-        3: [-1, 3, 1, -1],  # moved from frame 1, too
-    }
 
 
 def test_too_many_are_thinned_evenly_in_space_and_the_fastest_of_a_place_stays() -> None:
@@ -49,15 +45,6 @@ def test_too_many_are_thinned_evenly_in_space_and_the_fastest_of_a_place_stays()
     means[1, :, 0] = np.linspace(0.5, 1.5, 1000)
     chosen = choose(means, np.ones(1000), 1.0, most=50)
     assert chosen.tolist() == [*range(875, 900), *range(975, 1000)]
-
-
-def test_trails_join_only_frames_whose_gaussians_are_the_same() -> None:
-    assert related((0, 1, 2), {0: None, 1: 0, 2: 1}) == (0, 1, 2)
-    assert related((0, 1, 2, 3, 4), {0: None, 1: 0, 2: None, 3: 2, 4: 2}) == (2, 3, 4)  # fitted anew in frame 3
-    assert related((1, 2, 5), {1: 0, 2: 1, 5: None}) == (1, 2)  # their first frame is gone
-    assert related((0, 1, 2), {}) == (0, 1, 2)  # a run without records
-    assert related((0, 1), {0: 1, 1: 0}) == (0,)  # broken records end
-    assert related((), {}) == ()
 
 
 def paths() -> Paths:
@@ -105,3 +92,49 @@ def test_speed_colours_the_faster_one_hotter() -> None:
     colours = segments(replace(paths(), fastest=4.0), 5, 5, "speed")[1].reshape(5, 2, 2, 3).astype(int)
     assert colours[0, 1, 0, 0] > colours[0, 0, 0, 0]  # more red
     assert colours[0, 1, 0, 2] < colours[0, 0, 0, 2]  # less blue
+
+
+RUN = Path("run")
+
+
+class OneRun:
+    """Frames 0 to 3; in frame f, Gaussian i is at x = f (i + 1). Frame 2 is of another origin; index 1 is replaced in frame 1."""
+
+    def lineage(self, path: Path) -> SimpleNamespace:
+        assert path == RUN
+        return SimpleNamespace(frames_of_one_origin=lambda: (0, 1, 3), since=lambda frame: np.array([-1, -1 if frame == 0 else 1]))
+
+    def frame(self, path: Path, frame: int) -> Frame:
+        means = torch.zeros(2, 3)
+        means[:, 0] = frame * torch.tensor([1.0, 2.0])
+        return Frame(means=means, opacities=torch.ones(2))
+
+
+class Frame(SimpleNamespace):
+    """The parts of Gaussians that trails need."""
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+
+@pytest.fixture
+def trails() -> Iterator[SimpleNamespace]:
+    run = OneRun()
+    store = Store(State(frame_count=4))
+    trails = Trails(store, run, run, 1.0)  # type: ignore[arg-type]
+    yield SimpleNamespace(trails=trails, store=store)
+    trails.close()
+
+
+def test_trails_join_the_frames_of_one_origin_and_begin_where_a_gaussian_took_its_index(trails: SimpleNamespace) -> None:
+    trails.store.set(run=RUN, reconstructed=(0, 1, 2, 3), ready=True, frame=1)
+    wait_for(lambda: trails.store.state.trails == 1)
+    found = trails.trails.at(trails.store.state)
+    assert found is not None
+    assert drawn(found[0]) == [[[1, 0, 0], [0, 0, 0]]]
+    trails.store.set(frame=3)
+    found = trails.trails.at(trails.store.state)
+    assert found is not None
+    assert drawn(found[0]) == []  # frame 2 is none of theirs
+    trails.store.set(camera=0)
+    assert trails.trails.at(trails.store.state) is None

@@ -14,8 +14,8 @@ from trackersplat.checks.summary import CAPTION, COLUMNS, cells
 from trackersplat.events import Event, Failed, Finished
 from viewer.jobs import CHECK, Job, check_command
 from viewer.panels.html import ACCENT, BAD, GOOD, MUTED, WARN, box, note, table, text
+from viewer.panels.panel import Panel, PanelContext
 from viewer.panels.widgets import assign
-from viewer.state import Store
 
 COLOURS = {"problem": BAD, "warning": WARN, "note": ACCENT}
 HIDDEN = ("frames", "broken", "blur")  # columns that the narrow panel leaves to the findings and the command line
@@ -23,14 +23,14 @@ HIDDEN = ("frames", "broken", "blur")  # columns that the narrow panel leaves to
 PARTS = {"reading frames": (0.0, 60.0), "matching points": (60.0, 95.0), "measuring": (95.0, 100.0)}
 
 
-class CapturePanel:
+class CapturePanel(Panel):
     """One check at a time, in a worker process. It changes the store only to show what a finding is about."""
 
-    def __init__(self, gui: viser.GuiApi, capture: Capture, store: Store, source: str) -> None:
-        self._gui = gui
-        self._store = store
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
+        gui, capture = context.gui, context.capture
         self._names = [camera.name for camera in capture.cameras]
-        self._source = source
+        self._source = context.arguments.path
         self._job: Job[CheckEvent | Event] | None = None
         self._report: Report | None = None
         self._places: dict[str, tuple[str, int | None]] = {}

@@ -42,8 +42,9 @@ _TABLE_HEIGHT = "max(200px,calc(100vh - 345px))"
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]], marked: int | None = None) -> str:
     """Right-aligned columns of plain text with a head that stays; ``marked`` is the index of a highlighted row."""
-    cell = "padding:2px 8px;text-align:right;white-space:nowrap"
-    top = "".join(f'<th style="{cell};position:sticky;top:0;background:#1f2226;font-weight:600">{text(h)}</th>' for h in head)
+    cell = "padding:2px 6px;text-align:right;white-space:nowrap"
+    above = "padding:2px 6px;text-align:right;vertical-align:bottom;line-height:1.3"  # long headings wrap
+    top = "".join(f'<th style="{above};position:sticky;top:0;background:#1f2226;font-weight:600">{text(h)}</th>' for h in head)
     body = ""
     for index, row in enumerate(rows):
         style = f"background:{ACCENT}33" if index == marked else ""

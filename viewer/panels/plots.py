@@ -28,12 +28,11 @@ class Plot:
         self._y: list[tuple[float | None, ...]] = []
         self._lock = threading.Lock()
         self._sent = 0.0
-        lines = [uplot.Series(label=label, stroke=colour, width=2) for label, colour in zip(labels, colours, strict=True)]
-        series = (uplot.Series(label=x_label), *lines)
-        self._columns = len(labels)
+        self._x_label = x_label
+        self._labels, self._colours = labels, colours
         self._handle = gui.add_uplot(
             self._data(),
-            series,
+            self._series(),
             scales={"x": {"time": False}},
             axes=(uplot.Axis(**_AXIS), uplot.Axis(**_AXIS, size=44)),  # type: ignore[typeddict-item]
             height=height,
@@ -45,6 +44,17 @@ class Plot:
         with self._lock:
             self._x, self._y = [], []
             self._handle.visible = False
+
+    def relabel(self, labels: tuple[str, ...], colours: tuple[str, ...]) -> None:
+        """Other lines (at least one), all empty. Does nothing if they are those that it has."""
+        with self._lock:
+            if (labels, colours) == (self._labels, self._colours):
+                return
+            self._x, self._y = [], []
+            self._labels, self._colours = labels, colours
+            self._handle.visible = False  # so that the page never draws the data of one under the labels of the other
+            self._handle.data = self._data()
+            self._handle.series = self._series()
 
     def add(self, x: float, y: tuple[float | None, ...]) -> None:
         """Appends a point; the page gets at most a few updates per second."""
@@ -78,6 +88,10 @@ class Plot:
 
     def _data(self) -> tuple[np.ndarray, ...]:
         x = np.array(self._x or [0.0], dtype=np.float64)
-        rows = self._y or [(None,) * self._columns]
+        rows = self._y or [(None,) * len(self._labels)]
         y = np.array([[np.nan if value is None else value for value in row] for row in rows], dtype=np.float64)
         return (x, *np.ascontiguousarray(y.T))
+
+    def _series(self) -> tuple[uplot.Series, ...]:
+        lines = [uplot.Series(label=label, stroke=colour, width=2) for label, colour in zip(self._labels, self._colours, strict=True)]
+        return (uplot.Series(label=self._x_label), *lines)

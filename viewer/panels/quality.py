@@ -2,63 +2,67 @@
 
 from __future__ import annotations
 
-import viser
-
-from trackersplat.captures.capture import Capture
 from trackersplat.events import FrameDone
 from viewer.panels.html import note, table
+from viewer.panels.panel import Panel, PanelContext
 from viewer.panels.plots import Plot
-from viewer.state import State, Store
+from viewer.panels.scores import Column, columns, missing
+from viewer.state import State
+
+COLOURS = ("#5fb37a", "#4c9be8", "#8b949e", "#e0a458", "#b78be8", "#e5746b")  # of the lines from the last to the first, over and over
 
 
-class QualityPanel:
-    """A table and a curve of what the run recorded; the row of the present frame is marked."""
+class QualityPanel(Panel):
+    """A table and curves of what the run recorded; the row of the present frame is marked."""
 
-    def __init__(self, gui: viser.GuiApi, capture: Capture, store: Store) -> None:
-        self._store = store
-        self._records: dict[int, FrameDone] = {}
-        names = ", ".join(c for c in capture.held_out)
-        self._what = gui.add_html(
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
+        gui, names = context.gui, ", ".join(context.capture.held_out)
+        self._columns: tuple[Column, ...] = ()
+        gui.add_html(
             note(
-                f"Mean over the held-out cameras ({names}), all pixels."
+                f"Mean over the held-out cameras ({names})."
                 if names
                 else "This capture holds out no camera, so there is nothing to measure on."
             )
         )
-        self._plot = Plot(gui, "frame", ("do nothing", "moved", "refined"), ("#8b949e", "#4c9be8", "#5fb37a"), height=170)
+        self._plot = Plot(gui, "frame", ("–",), COLOURS[:1], height=170)
         self._table = gui.add_html("")
-        store.subscribe(self._on_change)
-        self.show({})
-
-    def show(self, records: dict[int, FrameDone]) -> None:
-        """Replaces what is known about the frames."""
-        self._records = records
-        frames = sorted(records)
-        scores = [records[f].scores for f in frames]
-        self._plot.show([f + 1 for f in frames], [(s.still_psnr, s.moved_psnr, s.psnr) for s in scores])
-        self._draw(self._store.state)
+        context.store.subscribe(self._on_change)
+        self._show(context.store.state)
 
     def _on_change(self, state: State, changed: frozenset[str]) -> None:
-        if ("frame" in changed and not state.playing) or "playing" in changed:
+        if "records" in changed:
+            self._show(state)
+        elif ("frame" in changed and not state.playing) or "playing" in changed:
             self._draw(state)
 
+    def _show(self, state: State) -> None:
+        records = _by_frame(state)
+        self._columns = columns(records)
+        # One axis has one unit: that of the first metric.
+        lines = [column for column in self._columns if column.unit == self._columns[0].unit]
+        if lines:
+            colours = tuple(COLOURS[i % len(COLOURS)] for i in reversed(range(len(lines))))
+            self._plot.relabel(tuple(column.title for column in lines), colours)
+            self._plot.show([done.frame + 1.0 for done in records], [tuple(column.value(done) for column in lines) for done in records])
+        else:
+            self._plot.clear()
+        self._draw(state)
+
     def _draw(self, state: State) -> None:
-        if not self._records:
-            self._table.content = note("No frame has been measured yet: reconstruct one in the next tab.")
-            return
-        frames = sorted(self._records)
-        rows = [_row(self._records[frame]) for frame in frames]
-        marked = frames.index(state.frame) if state.frame in self._records else None
-        self._table.content = table(("Frame", "Do nothing", "Moved", "Refined", "SSIM", "s"), rows, marked)
+        self._table.content = scores_html(_by_frame(state), self._columns, state.frame)
 
 
-def _row(done: FrameDone) -> tuple[str, ...]:
-    scores = done.scores
-    return (
-        str(done.frame + 1), _number(scores.still_psnr, 2), _number(scores.moved_psnr, 2),
-        _number(scores.psnr, 2), _number(scores.ssim, 3), f"{done.seconds:.1f}",
-    )  # fmt: skip
+def _by_frame(state: State) -> list[FrameDone]:
+    return [state.records[frame] for frame in sorted(state.records)]
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+def scores_html(records: list[FrameDone], shown: tuple[Column, ...], frame: int) -> str:
+    """A row per record, ``frame``'s marked, and under them what was not measured and why. Everything is escaped."""
+    if not records:
+        return note("No frame has been measured yet: reconstruct one in the next tab.")
+    head = ("Frame", *(column.title for column in shown), "s")
+    rows = [(str(done.frame + 1), *(column.cell(done) for column in shown), f"{done.total_seconds:.1f}") for done in records]
+    marked = next((row for row, done in enumerate(records) if done.frame == frame), None)
+    return table(head, rows, marked) + "".join(note(sentence) for sentence in missing(records))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import viser
 
-from trackersplat.captures.capture import Capture
 from trackersplat.events import Event, Failed, Finished, FrameDone, Preview, Stage, Started, StepDone
-from viewer.jobs import RECONSTRUCTION, Job, reconstruct_command
+from viewer.jobs import RECONSTRUCTION, Job, Recipe, reconstruct_command
+from viewer.panels.choice import Choice, offers
 from viewer.panels.html import BAD, GOOD, MUTED, box, note, text
+from viewer.panels.panel import Panel, PanelContext
 from viewer.panels.plots import Plot
 from viewer.panels.widgets import assign
-from viewer.state import Draft, State, Store
+from viewer.state import Draft, State
 
 THIS, RANGE, ALL = "This frame", "Range", "All frames"
 
@@ -26,41 +26,35 @@ STAGES = {
     "optimise": "optimising",
     "track": "tracking points",
     "move": "moving the Gaussians",
-    "look": "looking again at what tracks missed",
+    "match": "matching renderings with the images",
     "refine": "refining",
     "measure": "measuring on held-out cameras",
+    "write": "writing",
 }
 
 
-class ReconstructPanel:
-    """One job at a time. ``on_frame`` is called when a frame is on disk, ``on_end`` when the job is over."""
+# What the PSNR of a finished frame is compared with: the frame it started from, as it was and moved by tracks.
+BEFORE = (("unmoved", "unmoved_psnr"), ("moved", "moved_psnr"))
 
-    def __init__(
-        self,
-        gui: viser.GuiApi,
-        capture: Capture,
-        store: Store,
-        source: str,
-        options: Sequence[str],
-        on_frame: Callable[[FrameDone], None],
-        on_end: Callable[[], None],
-    ) -> None:
-        self._capture = capture
-        self._store = store
-        self._source = source
-        self._out: Path | None = None
-        self._options = tuple(options)
-        self._on_frame = on_frame
-        self._on_end = on_end
+
+class ReconstructPanel(Panel):
+    """One job at a time. Each finished frame is shown at once."""
+
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
+        gui, capture, store = context.gui, context.capture, context.store
+        self._context = context
         self._job: Job[Event] | None = None
         self.progress = Progress()
         self._drafts = 0
         self._starting = threading.Lock()  # two tabs, or a double click
 
-        self._device = gui.add_html(note("Renderer: starting …"))
+        self._renderer = gui.add_html(note("Renderer: starting …"))
         self._what = gui.add_dropdown("Frames", (THIS, RANGE, ALL), initial_value=THIS)
         last = max(capture.frame_count, 2)
         self._range = gui.add_multi_slider("From – to", 1, last, 1, (1, min(capture.frame_count, 6)), visible=False)
+        self._backend = Choice(gui, "Back end", "What renders while the worker optimises")
+        self._pipeline = Choice(gui, "Pipeline", "How frames follow from each other")
         self._start = gui.add_button("Reconstruct", icon=viser.Icon.PLAYER_PLAY, disabled=True)
         self._cancel = gui.add_button("Cancel", icon=viser.Icon.PLAYER_STOP, color="red", visible=False)
         self._bar = gui.add_progress_bar(0.0, visible=False)
@@ -72,15 +66,22 @@ class ReconstructPanel:
         self._start.on_click(lambda _: self.start())
         self._cancel.on_click(lambda _: self.cancel())
         gui.add_command("Reconstruct this frame").on_trigger(lambda _: self.start((store.state.frame, store.state.frame)))
+        store.subscribe(self._on_change)
 
-    def enable(self, out: Path) -> None:
-        """Says where results go and lets people start."""
-        self._out = out
-        self._status.content = note(f"Results go to {out}")
-        self._start.disabled = False
+    def _on_change(self, state: State, changed: frozenset[str]) -> None:
+        if "renderer" in changed:
+            self._renderer.content = note(f"Renderer: {state.renderer}")
+        if "out" in changed and state.out is not None:
+            self._offer_choices()
+            self._status.content = note(f"Results go to {state.out}")
+            self._start.disabled = False
 
-    def set_device(self, description: str) -> None:
-        self._device.content = note(f"Renderer: {description}")
+    def _offer_choices(self) -> None:
+        from trackersplat.pipelines.registry import PIPELINES
+        from trackersplat.rendering.registry import BACKENDS
+
+        self._backend.offer(*offers(BACKENDS, automatic=True), self._context.arguments.backend)
+        self._pipeline.offer(*offers(PIPELINES), self._context.arguments.pipeline)
 
     @property
     def job(self) -> Job[Event] | None:
@@ -95,9 +96,12 @@ class ReconstructPanel:
     def start(self, frames: tuple[int, int] | None = None) -> None:
         """Starts the worker on frames first to last (indices, both included), by default what the widgets say."""
         with self._starting:
-            if self._out is None or self.running:
+            out = self._store.state.out
+            if out is None or self.running:
                 return
-            span = frames or self._chosen()
+            recipe = Recipe(self._backend.name, self._pipeline.name)
+            options = self._context.worker_options
+            command = reconstruct_command(self._context.arguments.path, frames or self._chosen(), out, recipe, options)
             self.progress = Progress()
             for plot in (self._loss, self._climb, self._quality):
                 plot.clear()
@@ -106,7 +110,7 @@ class ReconstructPanel:
             self._bar.animated = True
             self._status.content = note("Starting the worker process …")
             try:
-                self._job = Job(reconstruct_command(self._source, span, self._out, self._options), self._handle, RECONSTRUCTION)
+                self._job = Job(command, self._handle, RECONSTRUCTION)
             except OSError as error:
                 self._show_running(False)
                 self._status.content = box(f"The reconstruction process could not be started: {error}.", BAD)
@@ -154,15 +158,21 @@ class ReconstructPanel:
             case FrameDone():
                 self._show_render(self._store.state)
                 self._store.set(preview=None)
-                self._on_frame(event)
-                if event.scores.psnr is not None:
-                    self._quality.add(event.frame + 1, (event.scores.psnr,))
+                self._show_frame(event.frame)
+                if "psnr" in event.scores:
+                    self._quality.add(event.frame + 1, (event.scores["psnr"],))
             case Finished() | Failed():
                 self._finish(event)
                 return
         self._store.set(working_on=self.progress.frame)
         assign(self._bar, round(100 * self.progress.share(), 1))
         self._status.content = self.progress.html()
+
+    def _show_frame(self, frame: int) -> None:
+        out = self._store.state.out
+        if out is not None:
+            self._context.frame_cache.forget(out, frame)
+            self._context.runs.show(out)
 
     def _show_render(self, state: State) -> None:
         """The first thing ever reconstructed takes the place of the photograph that stood in for it."""
@@ -180,7 +190,9 @@ class ReconstructPanel:
             colour = MUTED if cancelled else BAD
             where = f"Frame {event.frame + 1}: " if event.frame is not None else ""
             self._status.content = box(where + event.message, colour)
-        self._on_end()
+        out = self._store.state.out
+        if out is not None and out.is_dir():
+            self._context.runs.show(out)
 
 
 class Progress:
@@ -220,7 +232,7 @@ class Progress:
     def seconds_left(self) -> float | None:
         """From the frames done so far (the last three, since a first frame costs more), or the steps of the frame in work."""
         remaining = len(self.frames) - len(self.done)
-        moved = [done.seconds for done in self.done if done.base is not None][-3:]
+        moved = [done.total_seconds for done in self.done if done.base is not None][-3:]
         if moved:
             return remaining * sum(moved) / len(moved)
         share, elapsed = self.share(), self._clock() - self._began
@@ -246,17 +258,13 @@ class Progress:
                 parts.append(f'<span style="color:{MUTED}">{step}</span>')
             elif self.detail:
                 parts.append(f'<span style="color:{MUTED}">{text(self.detail)}</span>')
-        if self.done and self.done[-1].scores.psnr is not None:
+        if self.done and "psnr" in self.done[-1].scores:
             last = self.done[-1]
-            line = f"Frame {last.frame + 1}: held-out PSNR {last.scores.psnr:.2f} dB"
-            if last.scores.still_psnr is not None:
-                line += f" (do nothing {last.scores.still_psnr:.2f}, moved {_db(last.scores.moved_psnr)})"
-            parts.append(f'<span id="last-metric">{line}, {last.seconds:.1f} s</span>')
+            line = f"Frame {last.frame + 1}: held-out PSNR {last.scores['psnr']:.2f} dB"
+            before = [f"{stage} {last.scores[name]:.2f}" for stage, name in BEFORE if name in last.scores]
+            line += f" ({', '.join(before)})" if before else ""
+            parts.append(f'<span id="last-metric">{line}, {last.total_seconds:.1f} s</span>')
         return '<div id="job" style="font-size:13px;line-height:1.55;padding:4px 12px">' + "<br>".join(parts) + "</div>"
-
-
-def _db(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
 def duration(seconds: float) -> str:

@@ -8,33 +8,29 @@ import viser
 
 from trackersplat.captures.capture import Capture
 from viewer.panels.html import ACCENT, GOOD, MUTED, WARN, note, problems, text
+from viewer.panels.panel import Panel, PanelContext
 from viewer.panels.widgets import assign
-from viewer.state import SPEEDS, State, Store
+from viewer.state import SPEEDS, State
 
 PLAY, PAUSE = "▶ Play", "❚❚ Pause"
 FIRST, BACK, FORWARD, LAST = "|◀", "‹", "›", "▶|"
 LOOP_ON, LOOP_OFF = "Loop on", "Loop off"
-WIDTH = 620.0  # pixels; leaves room beside it in a small window
 PLAYING_INTERVAL = 0.1  # seconds between updates of the widgets while playing
 
 
-class Timeline:
-    """A floating panel that follows the store and changes nothing but the store."""
+class Timeline(Panel):
+    """Follows the store and changes nothing but the store."""
 
-    def __init__(self, server: viser.ViserServer, capture: Capture, store: Store) -> None:
-        self._capture = capture
-        self._store = store
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
+        gui, capture, store = context.gui, context.capture, context.store
         self._moved = 0.0  # when the widgets last followed the playing frame
-        gui = server.gui
-        panel = gui.add_panel()
-        with panel.add_tab("Timeline", viser.Icon.TIMELINE):
-            self._status = gui.add_html("")
-            self._strip = gui.add_html("")
-            last = max(capture.frame_count, 2)
-            self._slider = gui.add_slider("Frame", 1, last, 1, 1, disabled=capture.frame_count < 2, hint="Type a number to go there")
-            self._transport = gui.add_button_group("Play", (FIRST, BACK, PLAY, FORWARD, LAST), hint="Home, J, Space, L, End")
-            self._pace = gui.add_button_group("Speed", (*(_speed_label(s) for s in SPEEDS), LOOP_ON))
-        panel.float(x=15, y=-15, width=WIDTH)  # no height: it grows with the messages in it
+        self._status = gui.add_html("")
+        self._strip = gui.add_html("")
+        last = max(capture.frame_count, 2)
+        self._slider = gui.add_slider("Frame", 1, last, 1, 1, disabled=capture.frame_count < 2, hint="Type a number to go there")
+        self._transport = gui.add_button_group("Play", (FIRST, BACK, PLAY, FORWARD, LAST), hint="Home, J, Space, L, End")
+        self._pace = gui.add_button_group("Speed", (*(_speed_label(s) for s in SPEEDS), LOOP_ON))
         self._slider.on_update(self._scrub)
         self._transport.on_click(lambda event: self._press(str(event.target.value)))
         self._pace.on_click(lambda event: self._set_pace(str(event.target.value)))

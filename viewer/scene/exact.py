@@ -1,10 +1,11 @@
-"""Streams the server's own rendering to one page: newest wish first, paced by the page's acknowledgements."""
+"""Streams the server's own rendering to one page: newest request first, paced by the page's acknowledgements."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,22 +19,22 @@ from viewer.scene.painter import Painter, Picture, page_camera, smaller
 from viewer.scene.trails import Trails
 from viewer.state import PICTURE_FIELDS, State, Store
 
-STILL_AFTER = 0.2  # seconds without a change until the full picture is drawn
-QUALITY_MOVING, QUALITY_STILL = 60, 92  # JPEG
+REST_AFTER = 0.2  # seconds without a change until the full picture is drawn
+QUALITY_MOVING, QUALITY_AT_REST = 60, 92  # JPEG
 MOVING_BUDGET = 1 / 15  # seconds a picture may take while things move
 SIZE_QUESTIONS = (0.4, 0.8, 2.0)  # seconds to wait before each
 SETTLING = 1.0  # seconds that a new page must stay where it was put until a move is a person's
 MOST_RETURNS = 30  # times that a new page is put back; a drag that goes on for longer wins
 TRAIL_THICKNESS = 1.4  # pixels
 SMALLEST = 0.25  # of the full width and height
-MOST_PIXELS = 2_000_000  # of a still picture
+MOST_PIXELS = 2_000_000  # of a picture at rest
 ACK_TIMEOUT = 5.0  # seconds; a hidden tab answers late or never
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _PictureRequest:
     """All that determines a picture of one page."""
 
     state: State
@@ -42,7 +43,7 @@ class _Wish:
     fov: float
     canvas: tuple[int, int]  # width, height
 
-    def same_picture(self, other: _Wish | None) -> bool:
+    def same_picture(self, other: _PictureRequest | None) -> bool:
         if other is None or self.canvas != other.canvas:
             return False
         if any(getattr(self.state, name) != getattr(other.state, name) for name in PICTURE_FIELDS):
@@ -53,8 +54,18 @@ class _Wish:
 class ExactView:
     """One page's worker thread. It ends when the page disconnects and never because a picture failed."""
 
-    def __init__(self, client: viser.ClientHandle, store: Store, painter: Painter, trails: Trails, framing: Framing) -> None:
+    def __init__(
+        self,
+        client: viser.ClientHandle,
+        store: Store,
+        painter: Painter,
+        trails: Trails,
+        framing: Framing,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``clock``: seconds."""
         self._client = client
+        self._clock = clock
         self._trails = trails
         self._lines: viser.LineSegmentsHandle | None = None
         self._framing = framing
@@ -68,7 +79,7 @@ class ExactView:
         self._closed = False
         self._seconds_per_pixel = 2e-7
         self.pictures = 0  # drawn so far
-        self._complete: _Wish | None = None  # the last wish that was drawn at full quality, if nothing came after
+        self._complete: _PictureRequest | None = None  # the last request that was drawn at full quality, if nothing came after
         self._look_through(store.state)
         client.camera.on_update(self._on_camera)
         store.subscribe(self._on_change)
@@ -85,10 +96,10 @@ class ExactView:
     @property
     def rests(self) -> bool:
         """Whether the page has received the full picture of what is wanted now."""
-        return self._wish().same_picture(self._complete)
+        return self._requested().same_picture(self._complete)
 
     async def _on_camera(self, _: viser.CameraHandle) -> None:
-        if self.pictures and self._arrived_at is not None and time.monotonic() - self._arrived_at > SETTLING:
+        if self.pictures and self._arrived_at is not None and self._clock() - self._arrived_at > SETTLING:
             self._settled = True
         if self._store.state.camera is not None:
             self._leave_if_moved(self._store.state.camera)
@@ -116,7 +127,7 @@ class ExactView:
 
     def _look_through(self, state: State) -> None:
         """Puts the page's own viewpoint where the camera is, so that leaving it starts from there."""
-        self._arrived_at = time.monotonic() if state.camera is None else None
+        self._arrived_at = self._clock() if state.camera is None else None
         page = self._client.camera
         left, self._through_camera = self._through_camera, state.camera
         if state.camera is None:
@@ -148,7 +159,7 @@ class ExactView:
         away = max(np.linalg.norm(page.position - camera.center), np.linalg.norm(page.look_at - self._target(camera)))
         if away < 1e-3 * self._framing.extent:
             if self._arrived_at is None:
-                self._arrived_at = time.monotonic()
+                self._arrived_at = self._clock()
         elif not self._settled and self._returns < MOST_RETURNS:
             self._returns += 1
             self._look_through(self._store.state)
@@ -158,60 +169,60 @@ class ExactView:
     # -- worker -------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        shown: _Wish | None = None  # the last wish that was drawn
+        shown: _PictureRequest | None = None  # the last request that was drawn
         changed_at = 0.0
-        seen: _Wish | None = None
+        seen: _PictureRequest | None = None
         while not self._closed:
-            wish = self._wish()
-            now = time.monotonic()
-            if not wish.same_picture(seen):
-                seen, changed_at = wish, now
-            drawn = wish.same_picture(shown)
-            still = now - changed_at >= STILL_AFTER or shown is None
+            request = self._requested()
+            now = self._clock()
+            if not request.same_picture(seen):
+                seen, changed_at = request, now
+            drawn = request.same_picture(shown)
+            at_rest = now - changed_at >= REST_AFTER or shown is None
             complete = drawn and self._complete is shown
-            if drawn and (complete or not still):
-                self._wake.wait(None if complete else max(changed_at + STILL_AFTER - now, 0.001))
+            if drawn and (complete or not at_rest):
+                self._wake.wait(None if complete else max(changed_at + REST_AFTER - now, 0.001))
                 self._wake.clear()
                 continue
             try:
-                self._show(wish, full=still)
+                self._show(request, full=at_rest)
             except _Gone:
                 self.close()
                 return
             except InputError as error:
                 self._store.problem("picture", str(error))
-                still = True  # the same wish would fail again: wait for another one
+                at_rest = True  # the same request would fail again: wait for another one
             except Exception as error:
                 log.exception("the picture could not be drawn")
                 self._store.problem(
                     "picture", f"The picture could not be drawn ({type(error).__name__}: {error}); the terminal shows where."
                 )
-                still = True
-            shown, self._complete = wish, wish if still else None
+                at_rest = True
+            shown, self._complete = request, request if at_rest else None
 
-    def _wish(self) -> _Wish:
+    def _requested(self) -> _PictureRequest:
         camera = self._client.camera
         canvas = (max(int(camera.image_width), 16), max(int(camera.image_height), 16))
-        return _Wish(self._store.state, tuple(camera.position), tuple(camera.wxyz), float(camera.fov), canvas)
+        return _PictureRequest(self._store.state, tuple(camera.position), tuple(camera.wxyz), float(camera.fov), canvas)
 
-    def _show(self, wish: _Wish, full: bool) -> None:
-        state = wish.state
-        started = time.monotonic()
+    def _show(self, request: _PictureRequest, full: bool) -> None:
+        state = request.state
+        started = self._clock()
         if state.camera is not None:
-            picture, pixels = self._picture_through(wish, full)
+            picture, pixels = self._picture_through(request, full)
         else:
-            view = self._view(wish, full)
+            view = self._view(request, full)
             picture, pixels = self._painter.free(state, view), view.width * view.height
         # JPEG halves the resolution of colour, which is all that an error map is made of.
         lossless = full and state.camera is not None and state.compare == "error"
-        quality = QUALITY_STILL if full else QUALITY_MOVING
+        quality = QUALITY_AT_REST if full else QUALITY_MOVING
         with self._client.atomic():
             self._client.scene.set_background_image(picture.image, format="png" if lossless else "jpeg", jpeg_quality=quality)
             self._show_trails(state)
         answered = self._await_acknowledgement()
         self.pictures += 1
         if answered:  # how long a hidden tab slept says nothing about the next picture's cost
-            cost = (time.monotonic() - started) / max(pixels, 1)
+            cost = (self._clock() - started) / max(pixels, 1)
             self._seconds_per_pixel += 0.3 * (cost - self._seconds_per_pixel)
         if full:
             self._store.set(comparison=picture.comparison)
@@ -236,19 +247,19 @@ class ExactView:
         if not self._lines.visible:
             self._lines.visible = True
 
-    def _view(self, wish: _Wish, full: bool) -> Camera:
-        width, height = wish.canvas
-        rotation = tf.SO3(np.array(wish.wxyz)).as_matrix()
-        view = page_camera(np.array(wish.position), rotation, wish.fov, width, height)
+    def _view(self, request: _PictureRequest, full: bool) -> Camera:
+        width, height = request.canvas
+        rotation = tf.SO3(np.array(request.wxyz)).as_matrix()
+        view = page_camera(np.array(request.position), rotation, request.fov, width, height)
         limit = np.sqrt(MOST_PIXELS / (width * height))
         return smaller(view, min(limit, 1.0) if full else min(limit, self._moving_scale(width * height)))
 
-    def _picture_through(self, wish: _Wish, full: bool) -> tuple[Picture, int]:
-        assert wish.state.camera is not None
-        camera = self._painter.camera(wish.state.camera)
+    def _picture_through(self, request: _PictureRequest, full: bool) -> tuple[Picture, int]:
+        assert request.state.camera is not None
+        camera = self._painter.camera(request.state.camera)
         scale = 1.0 if full else self._moving_scale(camera.width * camera.height)
         pixels = int(camera.width * camera.height * scale**2)
-        return self._painter.through(wish.state, wish.canvas, scale), pixels
+        return self._painter.through(request.state, request.canvas, scale), pixels
 
     def _moving_scale(self, pixels: int) -> float:
         """Share of the width and height that the time budget allows."""

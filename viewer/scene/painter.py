@@ -12,12 +12,13 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from viewer.frame_cache import FrameCache
 from viewer.scene.compare import BACKDROP, Placement, compose, draw_seam, heat, letterbox
-from viewer.scene.tracks2d import draw_tracks
+from viewer.scene.tracks2d import Ways, draw_tracks
 from viewer.state import Comparison, State, advance
 
 if TYPE_CHECKING:
     from trackersplat.gaussians.gaussians import Gaussians
     from trackersplat.rendering.rasterizer import Rasterizer, Rendering
+    from trackersplat.tracking.tracks import Tracks
     from trackersplat.training.photometric import ColourAffines
 
 PREFETCHED = 4  # photographs decoded ahead while playing
@@ -92,10 +93,8 @@ class Painter:
         page = letterbox(image, canvas, placement)
         if gaussians is not None and state.compare == "wipe" and state.mode == "colour":
             draw_seam(page, placement, state.wipe)
-        if state.show_tracks and state.run is not None:
-            tracks = self._frame_cache.tracks(state.run, state.frame).get(camera.name)
-            if tracks is not None:
-                draw_tracks(page, tracks, placement)
+        if state.show_tracks and (history := self._tracks(state, camera.name)):
+            draw_tracks(page, Ways.of(history), placement)
         return Picture(page, comparison)
 
     def render(self, gaussians: Gaussians, view: Camera) -> Rendering:
@@ -107,6 +106,20 @@ class Painter:
             return self._rasterizer.render(gaussians.to(self._rasterizer.device), [view])
 
     # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _tracks(self, state: State, camera: str) -> list[Tracks]:
+        """The camera's 2D tracks in this frame and in those before it, as far as trails go and the run has them; newest first."""
+        if state.run is None or state.frame not in state.reconstructed:
+            return []
+        last = state.reconstructed.index(state.frame)
+        frames = state.reconstructed[max(last - state.trail_length, 0) : last + 1]
+        found: list[Tracks] = []
+        for frame in reversed(frames):
+            tracks = self._frame_cache.tracks(state.run, frame).get(camera)
+            if tracks is None:
+                break
+            found.append(tracks)
+        return found
 
     def _picture(self, state: State, gaussians: Gaussians, view: Camera, colours: ColourAffines | None = None) -> np.ndarray:
         """Colour, depth or opacity; ``colours`` are those of the camera ``view``."""

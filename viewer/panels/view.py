@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import viser
 
 from trackersplat.captures.capture import Capture
 from viewer.panels.html import MUTED, note, text
+from viewer.panels.panel import Panel, PanelContext
 from viewer.panels.widgets import assign
-from viewer.state import COMPARES, MODES, State, Store
+from viewer.state import COMPARES, MODES, State
 
 FREE = "Free view"
 COMPARE_LABELS = {"render": "Render", "photo": "Photo", "wipe": "Wipe", "error": "Error"}
@@ -20,14 +20,14 @@ MODE_LABELS = {"colour": "Colour", "depth": "Depth", "opacity": "Opacity"}
 TRAIL_COLOURS = {"speed": "Speed", "track": "Track"}
 
 
-class LookPanel:
-    """Widgets that follow the store and change nothing but the store."""
+class ViewPanel(Panel):
+    """Changes nothing but the store."""
 
-    def __init__(self, gui: viser.GuiApi, capture: Capture, store: Store, show_run: Callable[[Path], object]) -> None:
-        self._capture = capture
-        self._store = store
+    def __init__(self, context: PanelContext) -> None:
+        super().__init__(context)
+        gui, capture, store = context.gui, context.capture, context.store
+        self._runs = context.runs
         self._names = tuple(_label(capture, index) for index in range(len(capture.cameras)))
-        self._show_run = show_run
         self._run = gui.add_dropdown("Run", ("–",), initial_value="–", visible=False, hint="Which reconstruction of this capture is shown")
         self._camera = gui.add_dropdown("Camera", (FREE, *self._names), initial_value=FREE, hint="Or click a camera in the scene")
         self._free = gui.add_button("Back to free view", icon=viser.Icon.ARROW_BACK_UP, visible=False)
@@ -40,10 +40,10 @@ class LookPanel:
         gui.add_divider()
         self._cameras = gui.add_checkbox("Cameras", True, hint="Camera frusta with their images (free view)")
         self._trails = gui.add_checkbox("3D trails", True, hint="Where the fastest Gaussians came from (free view)")
-        self._length = gui.add_slider("Trail length", 2, 30, 1, store.state.trail_length, hint="Frames")
+        self._length = gui.add_slider("Trail length", 2, 30, 1, store.state.trail_length, hint="Frames that trails and 2D tracks lead back")
         self._colour = gui.add_dropdown("Trail colour", tuple(TRAIL_COLOURS.values()), initial_value="Speed")
         self._tracks = gui.add_checkbox(
-            "2D tracks", store.state.show_tracks, hint="The measured tracks that moved this frame, over the image of a training camera"
+            "2D tracks", store.state.show_tracks, hint="Where the tracked points of a training camera came from; a cross where a track ends"
         )
         with gui.add_folder("Keys", expand_by_default=False):
             gui.add_html(_keys())
@@ -88,7 +88,7 @@ class LookPanel:
         state = self._store.state
         chosen = next((path for path in state.runs if run_label(path) == self._run.value), None)
         if chosen is not None and chosen != state.run:
-            self._show_run(chosen)
+            self._runs.show(chosen)
 
     def _on_change(self, state: State, changed: frozenset[str]) -> None:
         through = state.camera is not None

@@ -1,0 +1,106 @@
+"""The runs of the capture on the page: found on disk, opened once, shown through the store."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
+from viewer.state import Store
+
+if TYPE_CHECKING:
+    from trackersplat.store.lineage import Lineage
+
+    from trackersplat.store.run import Run
+
+# Tells one run.json from another: inode, time of change in ns, bytes. None if a run has none (runs of other programs).
+_Stamp = tuple[int, int, int] | None
+
+
+class Runs:
+    """Keeps one `Run` per folder, so that its index is read once and later only what is new. Thread-safe."""
+
+    def __init__(self, capture: Capture, store: Store, out: Path | None = None) -> None:
+        """``out``: the run that the user asked for, None to look where runs of this capture usually are."""
+        self._capture = capture
+        self._store = store
+        self._out = out
+        self._opened: dict[Path, tuple[Run, _Stamp]] = {}
+        self._lock = threading.RLock()
+
+    def find(self) -> bool:
+        """Says where results go and shows the first run found. False if there is none to show."""
+        from trackersplat.store.run import default_out, find_runs
+
+        self._store.set(out=self._out if self._out is not None else default_out(self._capture))
+        try:
+            found = find_runs(self._capture, self._out)
+        except InputError as error:
+            self._store.problem("run", str(error))
+            return False
+        self._store.set(runs=tuple(found))
+        return any(self.show(path) for path in found)
+
+    def show(self, path: Path) -> bool:
+        """Shows a run as it is on disk now. False if it has no frame yet or cannot be read (then a message says why)."""
+        try:
+            with self._lock:
+                run = self._refresh(path)
+                frames = tuple(frame for frame in run.frames() if frame < self._capture.frame_count)
+                records = run.records()
+        except InputError as error:
+            self._store.problem("run", str(error))
+            return False
+        self._store.problem("run", None)
+        if not frames:
+            return False
+        state = self._store.state
+        runs = state.runs if path in state.runs else (*state.runs, path)
+        self._store.set(runs=runs, run=path, reconstructed=frames, records=dict(records), revision=state.revision + 1)
+        return True
+
+    def get(self, path: Path) -> Run:
+        """The run at ``path`` as last shown; opened if it was not. Raises InputError if there is none."""
+        with self._lock:
+            known = self._opened.get(path)
+            return known[0] if known is not None else self._open(path)
+
+    def lineage(self, path: Path) -> Lineage:
+        """Which frames of the run at ``path`` hold the same Gaussians. Raises InputError if there is no run."""
+        with self._lock:
+            return self.get(path).lineage()
+
+    def _open(self, path: Path) -> Run:
+        from trackersplat.store.run import Run
+
+        stamp = _stamp(path)  # before it is read: a change in between opens the run once more
+        run = Run.open(path)
+        self._check_cameras(run)
+        self._opened[path] = (run, stamp)
+        return run
+
+    def _refresh(self, path: Path) -> Run:
+        run, stamp = self._opened.pop(path, (None, None))  # not kept if it cannot be read any more
+        if run is None or stamp != _stamp(path):  # a folder that was removed and filled again holds another run
+            return self._open(path)
+        run.refresh()
+        self._opened[path] = (run, stamp)
+        return run
+
+    def _check_cameras(self, run: Run) -> None:
+        """Raises InputError if the run says that it is of a capture with other cameras. Runs of other programs say nothing."""
+        made_of = run.info.get("capture")
+        if not isinstance(made_of, dict) or "cameras" not in made_of:
+            return
+        if made_of["cameras"] != [camera.name for camera in self._capture.cameras]:
+            raise InputError(f"{run.path} is a run of another capture ({made_of.get('name')}): choose another folder with --out.")
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        status = (path / "run.json").stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
