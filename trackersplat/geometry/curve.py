@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_BITS = 10  # per axis
+_BITS = 10  # per axis, as the masks below spread them
 
 
 def order_along_curve(points: Tensor) -> Tensor:

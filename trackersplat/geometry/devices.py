@@ -1,6 +1,7 @@
-"""The costly loops of motion as single CUDA kernels (Triton): results of the elementwise PyTorch, without its memory traffic.
+"""Which of two ways of the same computation a tensor takes: a fused CUDA kernel (Triton) or plain PyTorch.
 
-Each is called by the function that it stands in for, where ``available`` says so, and is tested against it.
+Each fused kernel stands beside its plain PyTorch reference, in a module whose name ends in ``_triton``, is called by that reference
+where ``has_triton`` says so, and is tested against it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,6 @@ import importlib.util
 from torch import Tensor
 
 
-def available(tensor: Tensor) -> bool:
-    """Whether the kernels work on the tensor's device: CUDA with Triton, which the CUDA builds of PyTorch bring on Linux."""
+def has_triton(tensor: Tensor) -> bool:
+    """Whether Triton kernels can work on the tensor: it is on a CUDA device and Triton is installed (PyTorch's CUDA builds on Linux bring it)."""
     return tensor.is_cuda and importlib.util.find_spec("triton") is not None

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from trackersplat.geometry.curve import order_along_curve
 
-BOX = 32  # points of a box, and the most neighbours that can be asked for
-_SCANNED = 256  # boxes looked over together
+BOX = 32  # points of a box, and the most neighbours that can be asked for (layout)
+_SCANNED = 256  # boxes looked over together (layout)
 _FAR = 1e30  # coordinate of slots without a point; its square is infinite
 
 

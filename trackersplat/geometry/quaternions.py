@@ -61,13 +61,14 @@ def rotate(quaternions: Tensor, vectors: Tensor) -> Tensor:
     return vectors + scalar * twice + torch.linalg.cross(vector, twice)
 
 
-def best_rotation(matrices: Tensor) -> Tensor:
+def best_rotation(matrices: Tensor, newton_steps: int) -> Tensor:
     """(..., 3, 3) ``M = sum w after before^T`` to the unit quaternions (..., 4) that maximise ``tr(R^T M)``: turn before to after.
 
     Horn's (1987) quaternion form of the orthogonal Procrustes problem: the eigenvector of the largest eigenvalue of a symmetric
     4x4 matrix. Its eigenvalue by Newton's method on the characteristic polynomial from above (Theobald 2005), the vector as the
     longest row of the adjugate: elementwise only, where batched SVDs of small matrices are slow on a GPU. Always a proper rotation.
-    The identity where M is zero. Use float64.
+    The identity where M is zero. Use float64. Newton converges quadratically in the end, but where two eigenvalues are alike each of
+    the ``newton_steps`` only halves the distance.
     """
     scale = matrices.abs().amax((-2, -1), keepdim=True)
     m = torch.where(scale > 0, matrices / scale.clamp_min(torch.finfo(matrices.dtype).tiny), torch.eye(3).to(matrices))
@@ -82,7 +83,7 @@ def best_rotation(matrices: Tensor) -> Tensor:
     linear = -8.0 * (xx * (yy * zz - yz * zy) - xy * (yx * zz - yz * zx) + xz * (yx * zy - yy * zx))
     constant = _determinant(k)
     largest = (3.0 * square).sqrt()  # no sum of three singular values is larger
-    for _ in range(_NEWTON_STEPS):
+    for _ in range(newton_steps):
         value = ((largest.square() - 2.0 * square) * largest + linear) * largest + constant
         slope = (4.0 * largest.square() - 4.0 * square) * largest + linear
         largest = largest - torch.where(slope > 0, value / slope.clamp_min(1e-300), 0.0).clamp_min(0.0)
@@ -93,7 +94,6 @@ def best_rotation(matrices: Tensor) -> Tensor:
     return torch.where(quaternions[..., :1] < 0, -quaternions, quaternions)
 
 
-_NEWTON_STEPS = 24  # quadratic in the end; where two eigenvalues are alike, each step halves the distance
 _Matrix = tuple[tuple[Tensor, ...], ...]
 
 

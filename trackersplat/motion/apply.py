@@ -21,7 +21,7 @@ def move(gaussians: Gaussians, motion: Motion) -> Gaussians:
     """
     if motion.translation.shape != gaussians.means.shape:
         raise ShapeError(f"The motion is of {len(motion.translation)} Gaussians, there are {len(gaussians)}.")
-    moving = ~motion.static
+    moving = ~motion.is_static
     turning = moving & (motion.rotation[:, 1:] != 0).any(-1)
     means, quats, sh = gaussians.means.clone(), gaussians.quats.clone(), gaussians.sh.clone()
     means[moving] += motion.translation[moving]

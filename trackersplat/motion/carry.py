@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -10,38 +12,38 @@ from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import conjugate, multiply, quaternion_to_matrix
 from trackersplat.motion.motion import Motion
+from trackersplat.motion.settings import CarryPointsSettings
 
-NEIGHBOURS = 16  # Gaussians that have a say about a point
-_SPACING_RANK = 3  # the distance to this one (the fourth) tells how densely the Gaussians lie around the point
-_FLOOR = 0.3  # smallest standard deviation of a Gaussian, in spacings: thinner ones would leave most points to chance
-_AGREEMENT = 0.6  # distance of two proposals, in spacings, at which they count as two motions
-_CHUNK = 8192  # points at a time
+_CHUNK = 8192  # points at a time, for memory
+_DEFAULTS = CarryPointsSettings()
 
 
-def carry_points(points: Tensor, gaussians: Gaussians, motion: Motion) -> Tensor:
+def carry_points(points: Tensor, gaussians: Gaussians, motion: Motion, settings: CarryPointsSettings = _DEFAULTS) -> Tensor:
     """Points (P, 3) of the base frame at the motion's target frame, float64 on the Gaussians' device.
 
     Each of the nearest Gaussians j proposes to carry the point p rigidly, ``q_j = p + t_j + (R_j - 1)(p - m_j)``, with a
     weight ``w_j = opacity_j N(p; m_j, S_j)``, N being the normalised density: a large flat Gaussian of the background has
     little of it anywhere, so a floor does not hold back the foot that stands on it. The result is the mean of the
-    proposals around the one most agree with: with ``v_ij = w_j exp(-|q_i - q_j|^2 / 2 h^2)`` and b the i of the largest
+    proposals around the one that most agree with: with ``v_ij = w_j exp(-|q_i - q_j|^2 / 2 h^2)`` and b the i of the largest
     ``sum_j v_ij``, it is ``sum_j v_bj q_j / sum_j v_bj``. So a point at the border of two motions follows one of them
     and not their mean. Standard deviations below, and h, are set by the spacing of the Gaussians around the point.
 
     Raises ShapeError if ``points`` is not (P, 3), there are no Gaussians, or the motion is of another number of them.
     """
-    return _carry_all(points, gaussians, motion.translation, motion.rotation)
+    return _carry_all(points, gaussians, motion.translation, motion.rotation, settings)
 
 
-def carry_points_between(points: Tensor, before: Gaussians, after: Gaussians) -> Tensor:
-    """The same with the motion from ``before`` to ``after``: the same Gaussians, in the same order, at two instants."""
+def carry_points_between(
+    points: Tensor, before: Gaussians, after: Gaussians, settings: CarryPointsSettings = _DEFAULTS
+) -> Tensor:
+    """`carry_points` with the motion from ``before`` to ``after``: the same Gaussians, in the same order, at two instants."""
     if len(before) != len(after):
         raise ShapeError(f"Points can be carried between the same Gaussians at two instants only, got {len(before)} and {len(after)}.")
     start, end = before.quats.detach().double(), after.quats.detach().double()
-    return _carry_all(points, before, (after.means.double() - before.means.double()).detach(), multiply(end, conjugate(start)))
+    return _carry_all(points, before, (after.means.double() - before.means.double()).detach(), multiply(end, conjugate(start)), settings)
 
 
-def _carry_all(points: Tensor, gaussians: Gaussians, translation: Tensor, rotation: Tensor) -> Tensor:
+def _carry_all(points: Tensor, gaussians: Gaussians, translation: Tensor, rotation: Tensor, settings: CarryPointsSettings) -> Tensor:
     """``rotation`` (N, 4) quaternions of any norm but 0."""
     if points.ndim != 2 or points.shape[1] != 3:
         raise ShapeError(f"Points to carry must be (P, 3), got {tuple(points.shape)}.")
@@ -49,31 +51,42 @@ def _carry_all(points: Tensor, gaussians: Gaussians, translation: Tensor, rotati
         raise ShapeError(f"Points need at least one Gaussian and its motion, got {len(gaussians)} and {len(translation)}.")
     start = points.detach().to(gaussians.device, torch.float64)
     means = gaussians.means.detach().double()
-    count = min(NEIGHBOURS, len(gaussians))
+    count = min(settings.neighbours, len(gaussians))
     distances, indices = cKDTree(means.cpu().numpy()).query(start.cpu().numpy(), k=range(1, count + 1), workers=-1)
-    spacing = torch.from_numpy(distances[:, min(_SPACING_RANK, count - 1)]).to(start).clamp_min(1e-9)
+    spacing = torch.from_numpy(distances[:, min(settings.spacing_rank, count) - 1]).to(start).clamp_min(1e-9)
     nearest = torch.from_numpy(indices).to(start.device)
+    moving = _Moving(means, gaussians, translation, rotation)
     parts = [
-        _carry(start[chosen], nearest[chosen], spacing[chosen], means, gaussians, translation, rotation)
+        _carry(start[chosen], nearest[chosen], spacing[chosen], moving, settings)
         for chosen in (slice(first, first + _CHUNK) for first in range(0, len(start), _CHUNK))
     ]
     return torch.cat(parts) if parts else start
 
 
-def _carry(
-    start: Tensor, nearest: Tensor, spacing: Tensor, means: Tensor, gaussians: Gaussians, translation: Tensor, rotation: Tensor
-) -> Tensor:
-    offset = start[:, None] - means[nearest]  # (P, k, 3)
+@dataclass(frozen=True, eq=False)
+class _Moving:
+    """Gaussians and their motion."""
+
+    means: Tensor  # (N, 3) float64
+    gaussians: Gaussians
+    translation: Tensor  # (N, 3)
+    rotation: Tensor  # (N, 4)
+
+
+def _carry(start: Tensor, nearest: Tensor, spacing: Tensor, moving: _Moving, settings: CarryPointsSettings) -> Tensor:
+    """``start`` (P, 3) moved by its ``nearest`` (P, k) Gaussians, which lie ``spacing`` (P,) apart."""
+    gaussians = moving.gaussians
+    offset = start[:, None] - moving.means[nearest]  # (P, k, 3)
     axes = quaternion_to_matrix(gaussians.quats.detach()[nearest].double())
-    sizes = gaussians.scales.detach()[nearest].double().maximum(_FLOOR * spacing[:, None, None])
+    sizes = gaussians.scales.detach()[nearest].double().maximum(settings.least_deviation * spacing[:, None, None])
     local = (axes.transpose(-1, -2) @ offset[..., None])[..., 0] / sizes
     opacity = torch.nn.functional.logsigmoid(gaussians.opacity_logits.detach()[nearest].double())
     weight = torch.softmax(opacity - 0.5 * local.square().sum(-1) - sizes.log().sum(-1), dim=-1)  # (P, k)
 
-    turned = (quaternion_to_matrix(rotation[nearest].double()) @ offset[..., None])[..., 0]
-    shift = translation[nearest].double() + turned - offset  # q - p
+    turned = (quaternion_to_matrix(moving.rotation[nearest].double()) @ offset[..., None])[..., 0]
+    shift = moving.translation[nearest].double() + turned - offset  # q - p
     apart = (shift[:, :, None] - shift[:, None]).square().sum(-1)  # (P, k, k)
-    votes = weight[:, None] * torch.exp(-0.5 * apart / (_AGREEMENT * spacing[:, None, None]).square())
+    votes = weight[:, None] * torch.exp(-0.5 * apart / (settings.agreement * spacing[:, None, None]).square())
     best = votes.sum(-1).argmax(-1)
     chosen = votes.gather(1, best[:, None, None].expand(-1, 1, votes.shape[2]))[:, 0]
     return start + (chosen[..., None] * shift).sum(1) / chosen.sum(-1, keepdim=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,29 +13,29 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.projection import centers, inside_image, project
-from trackersplat.motion.ops.affine import AffineMotion, Visibility, measure_views, views_at_once
-from trackersplat.motion.settings import MotionSettings
+from trackersplat.motion.ops.affine import Visibility, measure_views, views_at_once
+from trackersplat.motion.ops.results import AffineMotion
+from trackersplat.motion.settings import MeasureSettings
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracks import DenseTracks
 
-_LEAST_SHARE = 0.02  # of the best view's sight that any view is taken to have: its word counts next to nothing, but is a finite number
 
-
-@dataclass(frozen=True)
-class Evidence:
+@dataclass(frozen=True, eq=False)
+class Measurements:
     """What V views say about N Gaussians for F targets."""
 
     displacement: Tensor  # (V, F, N, 2) px, of the projected means
-    variance: Tensor  # (V, F, N) px^2 per axis; inf where a view has no say
+    variance: Tensor  # (V, F, N) px^2 per axis; inf where a view's observation is not valid
     rough: Tensor  # (V, F, N) px^2, the part of it that the tracks' disagreement within the footprint makes; the rest is their noise
     moved: Tensor  # (V, F, N) px, of the mean or of the footprint's rim
     shown: Tensor  # (V, N) bool: seen in the base frame, whether or not its tracks reach the target
     surface: Tensor  # (V, N, 3) scene units from the mean to the point of the surface that hides it or is its own
-    oblique: Tensor  # (V, N) from 1 on: by how much the variance is larger where things turn, see `obliqueness`
+    inverse_view_weight: Tensor  # (V, N) from 1 on: factor on the variance of moving Gaussians, see `inverse_view_weights`
 
-    def targets(self, chosen: slice) -> Evidence:
-        displacement, variance, rough, moved = (values[:, chosen] for values in (self.displacement, self.variance, self.rough, self.moved))
-        return Evidence(displacement, variance, rough, moved, self.shown, self.surface, self.oblique)
+    def targets(self, chosen: slice) -> Measurements:
+        """The measurements for these targets."""
+        parts = {name: getattr(self, name)[:, chosen] for name in ("displacement", "variance", "rough", "moved")}
+        return replace(self, **parts)
 
 
 def _check(cameras: Sequence[Camera], tracks: Sequence[DenseTracks]) -> None:
@@ -45,31 +46,45 @@ def _check(cameras: Sequence[Camera], tracks: Sequence[DenseTracks]) -> None:
         raise ShapeError("Tracks of all cameras must have the same base and target frames.")
 
 
-def gather(
-    rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MotionSettings
-) -> Evidence:
-    """The evidence of one track per camera, all of one base, for every target. Memory: 21 bytes per view, target and Gaussian."""
+def measure(
+    rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MeasureSettings
+) -> Measurements:
+    """What the tracks of every camera, all of one base, say about the Gaussians, for every target.
+
+    Memory: 21 bytes per view, target and Gaussian.
+
+    Raises ShapeError if there is not one track per camera, or they differ in base, targets or the size of their camera.
+    """
     _check(cameras, tracks)
-    parts = []
+    parts: list[dict[str, Tensor]] = []
     for views in views_at_once(gaussians, cameras, len(tracks[0].targets)):
-        affine, seen = measure_views(rasterizer, gaussians, cameras[views], tracks[views], settings.core)
-        variance, rough, shown = _variance(affine, seen, gaussians, cameras[views], settings)
-        moved = affine.displacement.norm(dim=-1).maximum(affine.reach)
-        area = seen.weight * _pixel_area(gaussians, cameras[views])
-        parts.append((affine.displacement, variance, rough, moved, shown, torch.where(shown[..., None], seen.surface, 0.0), area))
-    displacement, variance, rough, moved, shown, surface, area = (torch.cat(values) for values in zip(*parts, strict=True))
-    return Evidence(displacement, variance, rough, moved, shown, surface, obliqueness(area, settings.frontal))
+        affine, seen = measure_views(rasterizer, gaussians, cameras[views], tracks[views], settings)
+        variance = _variance(affine, seen, gaussians, cameras[views], settings)
+        part = {
+            "displacement": affine.displacement,
+            "variance": variance.total,
+            "rough": variance.rough,
+            "moved": affine.displacement.norm(dim=-1).maximum(affine.reach),
+            "shown": variance.shown,
+            "surface": torch.where(variance.shown[..., None], seen.surface, 0.0),
+            "area": seen.weight * _pixel_area(gaussians, cameras[views]),
+        }
+        parts.append(part)
+    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    weights = inverse_view_weights(joined.pop("area"), settings.view_weight_power, settings.least_view_share)
+    return Measurements(inverse_view_weight=weights, **joined)
 
 
-def obliqueness(area: Tensor, power: float) -> Tensor:
-    """(V, N) from 1 on: how much larger the variance of a view's word about a moving Gaussian is than if it saw it as well as the best one.
+def inverse_view_weights(area: Tensor, power: float, least_share: float) -> Tensor:
+    """(V, N) from 1 on: views are weighted by the visible ``area`` (V, N) of a moving Gaussian; the variance grows by the inverse weight.
 
-    ``area`` (V, N) is what each sees of it, in squared scene units. At a grazing angle little is seen, the rest being turned away or
-    behind what is nearer, and the rays through the mean meet the surface far from it: what they show moves differently where things
-    turn. That costs more than noise, hence the ``power``. Whether something stands still, all can tell.
+    The weight is a power of the area (squared scene units) over that in the view that sees most of it, at least ``least_share``. At a
+    grazing angle little is seen, because the rest is turned away or behind what is nearer, and the rays through the mean meet the
+    surface far from it, where it moves differently if it turns. That error is larger than noise, hence the ``power``. Static Gaussians
+    are seen to be static at any angle, so this does not apply to them.
     """
     share = area / area.amax(0).clamp_min(1e-30)
-    return share.clamp_min(_LEAST_SHARE) ** -power
+    return share.clamp_min(least_share) ** -power
 
 
 def _pixel_area(gaussians: Gaussians, cameras: Sequence[Camera]) -> Tensor:
@@ -79,11 +94,15 @@ def _pixel_area(gaussians: Gaussians, cameras: Sequence[Camera]) -> Tensor:
     return (distance / means.new_tensor([0.5 * (camera.fx + camera.fy) for camera in cameras])[:, None]).square()
 
 
+class _Variance(NamedTuple):
+    total: Tensor  # (V, F, N) px^2 per axis of the displacement of the mean; inf where it is not valid
+    rough: Tensor  # (V, F, N) px^2: the part that is not the tracks' noise; 0 where it is not valid
+    shown: Tensor  # (V, N) bool: the view sees the Gaussian in the base frame
+
+
 def _variance(
-    affine: AffineMotion, seen: Visibility, gaussians: Gaussians, cameras: Sequence[Camera], settings: MotionSettings
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(V, F, N) px^2 per axis of the displacement of the mean, inf where a view has no say; the part of it that is not the tracks'
-    noise, 0 there; and (V, N) where it is seen at all."""
+    affine: AffineMotion, seen: Visibility, gaussians: Gaussians, cameras: Sequence[Camera], settings: MeasureSettings
+) -> _Variance:
     depth = (gaussians.means - gaussians.means.new_tensor(centers(cameras))[:, None]).norm(dim=-1)
     tolerance = settings.surface_tolerance * depth + gaussians.scales.amax(-1)
     hidden = (seen.behind.nan_to_num(torch.inf) / tolerance).clamp(0.0, 1e3)
@@ -92,10 +111,10 @@ def _variance(
     gain = gain * (1.0 + settings.minimum_weight / affine.weight.clamp_min(1e-9)) / affine.share.clamp_min(1e-6)
     rough = affine.spread.square() * gain
     shown = (seen.weight >= settings.minimum_weight) & (hidden < 1.0)
-    say = (affine.weight >= settings.minimum_weight) & (affine.share >= settings.minimum_share) & (hidden < 1.0)[:, None]
+    valid = (affine.weight >= settings.minimum_weight) & (affine.share >= settings.minimum_share) & (hidden < 1.0)[:, None]
     variance = settings.track_noise_px**2 * gain + rough
-    say &= torch.isfinite(variance)  # tracks may be off by more than can be squared
-    return torch.where(say, variance, torch.inf), torch.where(say, rough, 0.0), shown
+    valid &= torch.isfinite(variance)  # tracks may be off by more than can be squared
+    return _Variance(total=torch.where(valid, variance, torch.inf), rough=torch.where(valid, rough, 0.0), shown=shown)
 
 
 def pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:

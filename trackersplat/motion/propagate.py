@@ -7,19 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from trackersplat.geometry.graph import Graph
 from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.geometry.symmetric import DIAGONAL, isotropic
-from trackersplat.motion.ops.graph_system import Graph, GraphSystem
-
-_FLOOR = 1e-3  # no edge is ever cut for good, so motion reaches the whole connected component
-_KERNEL = 3.0  # standard deviations of disagreement at which trust has quartered
-_COMPANY = 3  # measured neighbours from which a Gaussian can be told to be out of line
-_ALONE = 0.2  # share of them, by affinity, that must move with it
-_ROUGHLY = 1e-3  # relative residual of confidences, of which nobody needs more than two digits
-_FADE = 0.02  # loss of confidence per edge between a measurement and a propagated motion
+from trackersplat.motion.ops.graph_system import GraphSystem
+from trackersplat.motion.settings import PropagateSettings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Field:
     """A rigid motion per Gaussian. Rotations are rotation vectors in radians about the Gaussian's own mean."""
 
@@ -28,9 +23,19 @@ class Field:
     confidence: Tensor  # (N,) float64 in [0, 1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured of N Gaussians, with its certainty."""
+
+    field: Field  # confidence 0 where nothing was measured
+    information: Tensor  # (6, N) float64 inverse covariance of the translations, 0 where no view determines anything
+    precision: Tensor  # (N,) float64 1 / variance of the fully measured translations per axis, 0 for the others
+    rotation_precision: Tensor  # (N,) float64 the same for rotations, 1 / rad^2
+
+
+@dataclass(frozen=True, eq=False)
 class Expected:
-    """What is to be expected of Gaussians that are not measured, for want of anything better."""
+    """What to expect of Gaussians that are not measured, where nothing better is known."""
 
     translation: Tensor  # (N, 3) float64 scene units
     rotation: Tensor  # (N, 3) float64 radians
@@ -47,15 +52,10 @@ def weakened(graph: Graph, one: Tensor, other: Tensor, factor: float) -> Graph:
 
 def propagate(
     points: Tensor,  # (N, 3) float64
-    measured: Field,  # confidence 0 where nothing was measured
-    information: Tensor,  # (6, N) inverse covariance of the translations, 0 where no view tells anything
-    precision: Tensor,  # (N,) 1 / variance of the fully measured translations per axis, 0 for the others
-    rotation_precision: Tensor,  # (N,) the same for rotations, 1 / rad^2
-    static: Tensor,  # (N,) bool
+    measured: Measured,
+    is_static: Tensor,  # (N,) bool
     graph: Graph,
-    *,
-    strain: float,  # expected deviation of neighbours from rigid motion, over their distance
-    bend: float,  # radians, expected difference of neighbours' rotations
+    settings: PropagateSettings,
     expected: Expected | None = None,
 ) -> Field:
     """The most likely field: measurements as soft data, static Gaussians as a boundary that does not move, neighbours as rigid as can be.
@@ -69,17 +69,19 @@ def propagate(
     What is ``expected`` of Gaussians that are neither measured nor static is data as well, by its precision. Confidence in a
     motion that rests on nothing else is half the trust in what was expected.
     """
-    free = ~static
+    free = ~is_static
+    information, precision, rotation_precision, field = measured.information, measured.precision, measured.rotation_precision, measured.field
+    strain, bend, fade = settings.strain, settings.bend, settings.fade
     keep = free[graph.first] | free[graph.second]
     first, second = graph.first[keep], graph.second[keep]
     length = graph.length[keep].clamp_min(1e-9)
     affinity = graph.affinity[keep]
     offset = points[first] - points[second]
 
-    agreement = _agreement(measured, precision, first, second, offset, strain * length)
-    wrong = _out_of_line(precision > 0, first, second, affinity, agreement)
+    agreement = _agreement(measured, first, second, offset, strain * length, settings)
+    wrong = _out_of_line(precision > 0, first, second, affinity, agreement, settings)
     precision, information = torch.where(wrong, 0.0, precision), torch.where(wrong, 0.0, information)
-    known = static | (precision > 0)
+    known = is_static | (precision > 0)
     affinity = affinity * torch.where(known[first] & known[second], agreement, 1.0)
     rotation_precision = torch.where(precision > 0, rotation_precision, 0.0)
 
@@ -88,35 +90,42 @@ def propagate(
         coasting = free & (precision == 0) & (expected.precision > 0)
         information = torch.where(coasting, isotropic(expected.precision), information)
         rotation_precision = torch.where(coasting, expected.rotation_precision, rotation_precision)
-        support = torch.where(coasting, _FADE, support)
-        measured = Field(
-            torch.where(coasting[:, None], expected.translation, measured.translation),
-            torch.where(coasting[:, None], expected.rotation, measured.rotation),
-            torch.where(coasting, expected.trust, measured.confidence),
+        support = torch.where(coasting, fade, support)
+        field = Field(
+            translation=torch.where(coasting[:, None], expected.translation, field.translation),
+            rotation=torch.where(coasting[:, None], expected.rotation, field.rotation),
+            confidence=torch.where(coasting, expected.trust, field.confidence),
         )
 
-    system = GraphSystem(free, information[DIAGONAL].sum(0) > 0, first, second)
-    rotation = system.solve(isotropic(rotation_precision), measured.rotation, affinity / bend**2)
+    system = GraphSystem(free, information[DIAGONAL].sum(0) > 0, first, second, settings.solver)
+    rotation = system.solve(isotropic(rotation_precision), field.rotation, affinity / bend**2)
     edge_rotation = rotation_vector_to_quaternion(0.5 * (rotation[first] + rotation[second]))
     turned = rotate(edge_rotation, offset) - offset
-    guess = torch.where((information[DIAGONAL].sum(0) > 0)[:, None], measured.translation, 0.0)
-    translation = system.solve(information, measured.translation, affinity / (strain * length) ** 2, turned, start=guess)
+    guess = torch.where((information[DIAGONAL].sum(0) > 0)[:, None], field.translation, 0.0)
+    translation = system.solve(information, field.translation, affinity / (strain * length) ** 2, turned, start=guess)
 
-    target = measured.confidence[:, None].expand(-1, 3)
-    certainty = system.solve(isotropic(support), target, _FADE * 10 * affinity, fade=_FADE, tolerance=_ROUGHLY)[:, 0]
-    return Field(translation, rotation, torch.where(static, measured.confidence, certainty).clamp(0.0, 1.0))
+    target = field.confidence[:, None].expand(-1, 3)
+    coupling = fade * settings.confidence_coupling * affinity
+    certainty = system.solve(isotropic(support), target, coupling, fade=fade, tolerance=settings.solver.confidence_tolerance)[:, 0]
+    confidence = torch.where(is_static, field.confidence, certainty).clamp(0.0, 1.0)
+    return Field(translation=translation, rotation=rotation, confidence=confidence)
 
 
-def _agreement(measured: Field, precision: Tensor, first: Tensor, second: Tensor, offset: Tensor, slack: Tensor) -> Tensor:
-    """(E,) in [floor, 1]: do the two ends move like one rigid piece? Means something only where both are known."""
-    half = rotation_vector_to_quaternion(0.5 * (measured.rotation[first] + measured.rotation[second]))
-    gap = measured.translation[first] - measured.translation[second] - (rotate(half, offset) - offset)
+def _agreement(
+    measured: Measured, first: Tensor, second: Tensor, offset: Tensor, slack: Tensor, settings: PropagateSettings
+) -> Tensor:
+    """(E,) in [least_agreement, 1]: do the two ends move like one rigid piece? Means something only where both are measured or static."""
+    field, precision = measured.field, measured.precision
+    half = rotation_vector_to_quaternion(0.5 * (field.rotation[first] + field.rotation[second]))
+    gap = field.translation[first] - field.translation[second] - (rotate(half, offset) - offset)
     noise = torch.where(precision > 0, 1.0 / precision.clamp_min(1e-30), 0.0)
     variance = slack**2 + noise[first] + noise[second]
-    return ((1.0 + gap.square().sum(-1) / (_KERNEL**2 * variance)) ** -2).clamp_min(_FLOOR)
+    return ((1.0 + gap.square().sum(-1) / (settings.kernel**2 * variance)) ** -2).clamp_min(settings.least_agreement)
 
 
-def _out_of_line(measured: Tensor, first: Tensor, second: Tensor, affinity: Tensor, agreement: Tensor) -> Tensor:
+def _out_of_line(
+    measured: Tensor, first: Tensor, second: Tensor, affinity: Tensor, agreement: Tensor, settings: PropagateSettings
+) -> Tensor:
     """(N,) bool: measured Gaussians that move with almost none of their measured neighbours: wrong tracks, not another surface."""
     both = (measured[first] & measured[second]).double()
     weight = both * affinity
@@ -124,4 +133,4 @@ def _out_of_line(measured: Tensor, first: Tensor, second: Tensor, affinity: Tens
     values = torch.stack((both, weight, weight * agreement), dim=-1)
     sums.index_add_(0, first, values).index_add_(0, second, values)
     company, total, agreed = sums.unbind(-1)
-    return measured & (company >= _COMPANY) & (agreed < _ALONE * total)
+    return measured & (company >= settings.least_company) & (agreed < settings.least_agreeing * total)

@@ -1,13 +1,13 @@
-"""Gaussians that are where they were long ago, whatever led there.
+"""Static content does not drift: Gaussians at rest are reset to the pose of the frame in which they were fitted.
 
-Motions that follow one another err by a little each: what a shadow or a passer-by pushed a pixel aside would stay there. The frame in
-which it rested, its origin, tells that it rests again.
+Motions that follow one another err by a little each: what a shadow or a passer-by pushed a pixel aside would stay there. Direct tracks
+from the frame of origin, over nothing in between, tell that a Gaussian is back where it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,69 +16,93 @@ from torch.nn.functional import normalize
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import conjugate, multiply
-from trackersplat.motion.measure import gather, pixel_size
-from trackersplat.motion.motion import Carried, Motion
-from trackersplat.motion.ops.triangulate import triangulate
+from trackersplat.motion.evidence import Evidence
+from trackersplat.motion.measure import measure, pixel_size
+from trackersplat.motion.motion import CarriedMotion, Motion
+from trackersplat.motion.ops.triangulate import Observations, triangulate
+from trackersplat.motion.ops.view_evidence import view_evidence
 from trackersplat.motion.settings import MotionSettings
-from trackersplat.motion.static import still_and_trusted
+from trackersplat.motion.static import judge
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracks import DenseTracks
 
-_NEAR_PX = 6.0  # what is further than this from where it was is not put back: inside of what has one colour, tracks may call all still
 
-
-def rest_again(
+def reset_static(
     rasterizer: Rasterizer,
     origin: Gaussians,
-    capture_cameras: Sequence[Camera],
-    tracks: Sequence[DenseTracks],  # one per camera, from the origin's frame, over nothing in between, to one target
-    base: Gaussians,  # the same ones but for what is gone, in the frame that the motion starts from; may be the origin
+    cameras: Sequence[Camera],
+    tracks: Sequence[DenseTracks],  # one per camera, direct ones from the origin's frame to one target
+    base: Gaussians,  # those of the origin but for the replaced ones, in the frame that the motion starts from; may be the origin
     motion: Motion,
     settings: MotionSettings,
-    carried: Carried | None = None,  # of the motion that led to the origin's frame
-    gone: Tensor | None = None,  # (B,) indices of those of the origin in whose places the base has others
+    carried: CarriedMotion | None = None,  # of the motion that led to the origin's frame
+    replaced: Tensor | None = None,  # (B,) int64 indices of the Gaussians that the base has others for
 ) -> Motion:
-    """``motion``, from the ``base`` to the target of the tracks, with what these call still put back to where the ``origin`` has it.
+    """``motion``, from the ``base`` to the target of the tracks, with those Gaussians reset to the pose of the ``origin`` that are there.
 
-    What is put back is not static: it may have changed its look. So that what is slow is not put back as often as it is let through, what
-    was ``carried`` to the origin as withheld counts as motion, and what the tracks measure is withheld.
+    They are where the direct tracks call them static and the motion takes them elsewhere, by more than the static threshold and at most
+    ``settings.reset_static.nearest_px``. They are not marked as static, because their appearance may have changed. So that slow motion is
+    not reset as often as it is applied, the pending translation that was ``carried`` to the origin counts as motion, and what the tracks
+    measure becomes pending. Their evidence, if the motion has any, is that of the direct tracks against no motion.
+
+    Raises ShapeError if cameras, tracks and evidence do not fit each other.
     """
-    evidence = gather(rasterizer, origin.detach(), capture_cameras, tracks, settings)
-    displacement, variance, moved = (values[:, 0] for values in (evidence.displacement, evidence.variance, evidence.moved))
+    seen = measure(rasterizer, origin.detach(), cameras, tracks, settings.measure)
     means = origin.means.detach().double()
-    pixel = pixel_size(means, capture_cameras)
-    solved = triangulate(capture_cameras, means, displacement, variance, evidence.surface)
-    earlier = torch.zeros_like(means) if carried is None else carried.withheld.double()
-    resting, trusted = still_and_trusted(solved, moved, variance, evidence.shown, earlier, pixel, settings)
-    withheld = (torch.where(trusted[:, None], solved.translation, 0.0) + earlier).float()
-    way = (origin.means - base.means).detach()
+    pixel = pixel_size(means, cameras)
+    observations = Observations(displacements=seen.displacement[:, 0], variances=seen.variance[:, 0], surfaces=seen.surface)
+    solved = triangulate(cameras, means, observations, settings.triangulate)
+    earlier = torch.zeros_like(means) if carried is None else carried.pending_translation.double()
+    is_static, trusted = judge(solved, seen.moved[:, 0], observations.variances, seen.shown, earlier, pixel, settings)
+    translation = (origin.means - base.means).detach()
     turn = multiply(origin.quats.detach(), conjugate(base.quats.detach()))
-    elsewhere = (motion.translation - way).norm(dim=-1) / pixel  # pixels; what is less is no mistake, refinement may have found it better
-    back = resting & (elsewhere > settings.static_px) & (elsewhere <= _NEAR_PX)
-    if gone is not None:
-        back[gone] = False
-    return put_back(motion, back, way, normalize(turn, dim=-1), withheld)
+    # Less than the static threshold is no mistake: refinement may have found a better place.
+    elsewhere = (motion.translation - translation).norm(dim=-1) / pixel
+    chosen = is_static & (elsewhere > settings.static.threshold_px) & (elsewhere <= settings.reset_static.nearest_px)
+    if replaced is not None:
+        chosen[replaced] = False
+    evidence = None
+    if motion.evidence is not None:
+        none = torch.zeros_like(means)
+        evidence = view_evidence(cameras, means, none, observations, seen.shown, settings.triangulate)
+    pose = Pose(
+        translation=translation,
+        rotation=normalize(turn, dim=-1),
+        pending_translation=(torch.where(trusted[:, None], solved.translation, 0.0) + earlier).float(),
+        evidence=evidence,
+    )
+    return reset_to(motion, chosen, pose)
 
 
-def put_back(motion: Motion, resting: Tensor, way: Tensor, turn: Tensor, withheld: Tensor) -> Motion:
-    """The same motion, but the ``resting`` (N,) bool Gaussians go the ``way`` (N, 3), turn by ``turn`` (N, 4) and carry nothing on but the
-    ``withheld`` (N, 3)."""
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """Where N Gaussians are reset to, relative to the base of a motion."""
+
+    translation: Tensor  # (N, 3) scene units
+    rotation: Tensor  # (N, 4) wxyz unit
+    pending_translation: Tensor  # (N, 3) scene units, all that is carried on
+    evidence: Evidence | None = None  # what shows that they are there; None keeps that of the motion
+
+
+def reset_to(motion: Motion, chosen: Tensor, pose: Pose) -> Motion:
+    """The same motion, but the ``chosen`` (N,) bool Gaussians take the ``pose``, without velocities."""
 
     def otherwise(values: Tensor, theirs: Tensor | float) -> Tensor:
-        return torch.where(resting if values.ndim == 1 else resting[:, None], theirs, values)
+        return torch.where(chosen if values.ndim == 1 else chosen[:, None], theirs, values)
 
-    carried = motion.carried
+    carried, evidence = motion.carried, motion.evidence
     return replace(
         motion,
-        translation=otherwise(motion.translation, way),
-        rotation=otherwise(motion.rotation, turn),
-        static=motion.static & ~resting,
+        translation=otherwise(motion.translation, pose.translation),
+        rotation=otherwise(motion.rotation, pose.rotation),
+        is_static=motion.is_static & ~chosen,
         carried=None
         if carried is None
-        else Carried(
-            withheld=otherwise(carried.withheld, withheld),
+        else CarriedMotion(
+            pending_translation=otherwise(carried.pending_translation, pose.pending_translation),
             velocity=otherwise(carried.velocity, 0.0),
-            spin=otherwise(carried.spin, 0.0),
+            angular_velocity=otherwise(carried.angular_velocity, 0.0),
             trust=otherwise(carried.trust, 0.0),
         ),
+        evidence=evidence if evidence is None or pose.evidence is None else evidence.replaced_where(chosen, pose.evidence),
     )

@@ -2,51 +2,59 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from trackersplat.motion.ops.triangulate import Triangulation, trusted
-from trackersplat.motion.settings import MotionSettings
-
-_AGREEMENT = 0.8  # share of the views' say that must call a Gaussian still
-_CONFIRMED = 0.5  # the same, where the triangulated motion confirms it
+from trackersplat.motion.ops.results import Triangulation
+from trackersplat.motion.ops.triangulate import trusted
+from trackersplat.motion.settings import MotionSettings, StaticSettings
 
 
-def still(
+def find_static(
     moved_px: Tensor,  # (V, N) motion of the mean, or of the footprint's rim if that is more
-    variances: Tensor,  # (V, N) px^2; inf where a view has no say
+    variances: Tensor,  # (V, N) px^2; inf where a view's observation is not valid
     shown: Tensor,  # (V, N) bool: the view sees the Gaussian in the base frame
-    solved_px: Tensor,  # (N,) motion of the triangulated mean in pixels, carried motion included; nan where there is none
-    threshold_px: float,
+    solved_px: Tensor,  # (N,) motion of the triangulated mean in pixels, pending motion included; nan where there is none
     minimum_views: int,
+    settings: StaticSettings,
 ) -> Tensor:  # (N,) bool
-    """A Gaussian is still if the views that saw it say so, and its motion in space, where known, does not contradict.
+    """A Gaussian is static if the views that saw it agree on that, and its motion in space, where known, does not contradict.
 
     Views are weighted by their precision, so one view in which a track jumped does not set a wall in motion. Views that
-    saw it but lost it speak against it, because what stays stays in sight: fewer than half may have, unless the
-    triangulated motion confirms that it stays. That motion pools all views and carries what earlier batches withheld:
-    motion that stays below the threshold from batch to batch adds up there until it is let through.
+    saw it but lost it speak against it, because static content stays in sight: fewer than half may have, unless the
+    triangulated motion confirms that it stays. That motion pools all views and includes the pending translation of earlier batches:
+    motion below the threshold adds up there from batch to batch until it is applied.
     """
-    has_say = torch.isfinite(variances) & (variances > 0)
-    say = torch.where(has_say, 1.0 / variances.clamp_min(1e-12), 0.0)
-    confirmed = solved_px <= threshold_px
-    needed = torch.where(confirmed, _CONFIRMED, _AGREEMENT)
-    calm = (say * (moved_px <= threshold_px)).sum(0) >= needed * say.sum(0)
-    kept = 2 * (has_say & shown).sum(0) > shown.sum(0)
-    return calm & (kept | confirmed) & (has_say.sum(0) >= minimum_views) & ~(solved_px > threshold_px)
+    valid = torch.isfinite(variances) & (variances > 0)
+    precision = torch.where(valid, 1.0 / variances.clamp_min(1e-12), 0.0)
+    confirmed = solved_px <= settings.threshold_px
+    needed = torch.where(confirmed, settings.confirmed_agreement, settings.agreement)
+    calm = (precision * (moved_px <= settings.threshold_px)).sum(0) >= needed * precision.sum(0)
+    kept = 2 * (valid & shown).sum(0) > shown.sum(0)
+    return calm & (kept | confirmed) & (valid.sum(0) >= minimum_views) & ~(solved_px > settings.threshold_px)
 
 
-def still_and_trusted(
+class Verdict(NamedTuple):
+    """What the triangulation of N Gaussians comes to."""
+
+    is_static: Tensor  # (N,) bool
+    trusted: Tensor  # (N,) bool: the triangulated motion counts, whether the Gaussian is static or not
+
+
+def judge(
     solved: Triangulation,
-    moved_px: Tensor,  # (V, N), this and the next two as in `still`
+    moved_px: Tensor,  # (V, N), this and the next two as in `find_static`
     variances: Tensor,
     shown: Tensor,
-    earlier: Tensor,  # (N, 3) scene units: motion before this one that counts, too
+    pending: Tensor,  # (N, 3) scene units: motion before this one that counts, too
     pixel: Tensor,  # (N,) scene units
     settings: MotionSettings,
-) -> tuple[Tensor, Tensor]:
-    """(N,) bool each: the Gaussians that are still by their triangulation, and those whose triangulation is to be trusted, still or not."""
-    believed = trusted(solved, settings)
-    shift = torch.where(believed[:, None], solved.translation, 0.0) + earlier
+) -> Verdict:
+    """Which Gaussians are static by their triangulation, and whose triangulation is to be trusted."""
+    believed = trusted(solved, settings.triangulate)
+    shift = torch.where(believed[:, None], solved.translation, 0.0) + pending
     solved_px = torch.where(believed, shift.norm(dim=-1) / pixel, torch.nan)
-    return still(moved_px, variances, shown, solved_px, settings.static_px, settings.minimum_views), believed
+    is_static = find_static(moved_px, variances, shown, solved_px, settings.triangulate.minimum_views, settings.static)
+    return Verdict(is_static=is_static, trusted=believed)

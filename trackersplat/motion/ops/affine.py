@@ -12,35 +12,21 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.geometry.devices import available
+from trackersplat.geometry.devices import has_triton
 from trackersplat.geometry.projection import centers, project
 from trackersplat.geometry.quaternions import conjugate, rotate
+from trackersplat.motion.ops.affine_fit import SHARED_CHANNELS, TARGET_CHANNELS, AffineFit
+from trackersplat.motion.ops.results import AffineMotion
+from trackersplat.motion.settings import MeasureSettings
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracks import DenseTracks
 
-SHARED_CHANNELS = 3  # blending weight, weighted depth of the rendered means and of the rendered surface
-TARGET_CHANNELS = 13  # moments per target, see ``moment_features``
-_DEEPEST = 6.0  # deviations below the rendered surface at which a Gaussian can still be part of it
-_SURFACE = 1.0  # deviations in front of its mean at which a Gaussian's surface appears; fitted scenes ask for more, exact ones for 0
-_CPU_BYTES = 256 * 2**20  # of the features and sums of one lift; more views and targets than fit go into several
-_GPU_BYTES = 2 * 2**30  # small lifts leave a GPU idle
+_CPU_BYTES = 256 * 2**20  # memory of the features and sums of one lift; more views and targets than fit go into several
+_GPU_BYTES = 2 * 2**30  # the same on a GPU, which small lifts leave idle
 
 
-@dataclass(frozen=True)
-class AffineMotion:
-    """How N Gaussians move in V views, for F targets. A point at pixel p goes to p + displacement + (linear - 1)(p - mean)."""
-
-    displacement: Tensor  # (V, F, N, 2) px, of the projected mean
-    linear: Tensor  # (V, F, N, 2, 2)
-    weight: Tensor  # (V, F, N) blending weight times track certainty, summed over pixels
-    share: Tensor  # (V, F, N) in [0, 1]: that weight over the blending weight alone
-    spread: Tensor  # (V, F, N) px: RMS disagreement of the tracks within the footprint with the affine motion
-    leverage: Tensor  # (V, F, N): squared distance of the projected mean from the pixels that saw it, in standard deviations
-    reach: Tensor  # (V, F, N) px: RMS motion within one standard deviation of the footprint beyond that of the mean
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Visibility:
     """How well V views see N Gaussians in the base frame."""
 
@@ -75,11 +61,11 @@ def _bytes_per_channel(gaussians: Gaussians, camera: Camera) -> int:
 
 
 def measure_views(
-    rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], core: float = 1.0
+    rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MeasureSettings
 ) -> tuple[AffineMotion, Visibility]:
     """The affine motions in V views of one size and near plane, and what those views see of the Gaussians.
 
-    Footprints are shrunk to ``core`` times their size first: tracks across the outline of an object belong to two
+    Footprints are shrunk to ``settings.core`` times their size first: tracks across the outline of an object belong to two
     motions, and most Gaussians near an outline are narrow enough to stay on their side of it. What then shows through the
     gaps is told by ``behind``, which is measured against the surface of the whole Gaussians. All targets share one lift,
     split where its features and sums would not fit into memory (256 MB on a CPU, 2 GB on a GPU).
@@ -95,28 +81,29 @@ def measure_views(
     with torch.no_grad():
         mean, depth = project(cameras, gaussians.means.double())
         deviation = deviation_towards(cameras, gaussians)
-        front = depth - _SURFACE * deviation
+        front = depth - settings.surface_deviations * deviation
         rendering = rasterizer.render(gaussians, cameras, channels=front.float()[..., None], sh_degree=0)
         assert rendering.channels is not None  # the interface returns what was asked for
-        cores = replace(gaussians.detach(), log_scales=gaussians.log_scales.detach() + math.log(core))
-        shared = surface_features(rendering.alpha, torch.stack((rendering.depth, rendering.channels[..., 0]), dim=-1))
+        cores = replace(gaussians.detach(), log_scales=gaussians.log_scales.detach() + math.log(settings.core))
+        depths = torch.stack((rendering.depth, rendering.channels[..., 0]), dim=-1)
+        shared = surface_features(rendering.alpha, depths, settings.opaque_alpha)
         per_target = len(cameras) * _bytes_per_channel(gaussians, cameras[0]) * TARGET_CHANNELS
         step = max(1, _budget(gaussians) // per_target)
         parts = []
         weight, rendered = torch.zeros(0, device=device), torch.zeros(0, 2, device=device)
-        hidden = torch.tensor([track.tracker.hidden for track in tracks], device=device)[:, None, None, None]
+        hidden = torch.tensor([track.hidden_weight for track in tracks], device=device)[:, None, None, None]
         for first in range(0, len(tracks[0].targets), step):
             chosen = slice(first, first + step)
-            visibility = torch.stack([torch.as_tensor(track.visibility[chosen], device=device) for track in tracks])
-            confidence = torch.stack([torch.as_tensor(track.confidence[chosen], device=device) for track in tracks])
+            visibility = torch.stack([track.visibility[chosen].to(device) for track in tracks])
+            confidence = torch.stack([track.confidence[chosen].to(device) for track in tracks])
             certainty = (hidden + (1 - hidden) * visibility) * confidence
-            positions = torch.stack([torch.as_tensor(track.positions[chosen], device=device) for track in tracks])
+            positions = torch.stack([track.positions[chosen].to(device) for track in tracks])
             sums = lift(rasterizer, cores, cameras, _all_features(shared, positions, certainty))
             weight, rendered = sums[..., 0], sums[..., 1:SHARED_CHANNELS].double() / sums[..., :1].double()
             parts.append(solve_affine(sums, mean, width, height))
         # Where the depth of something further away leaks in, the Gaussian's own front is the surface.
         # Where something nearer does, it is not this Gaussian's surface either.
-        share = torch.minimum(rendered[..., 1], front).maximum(depth - _DEEPEST * deviation) / depth
+        share = torch.minimum(rendered[..., 1], front).maximum(depth - settings.deepest_deviations * deviation) / depth
         ray = gaussians.means.double() - gaussians.means.new_tensor(centers(cameras), dtype=torch.float64)[:, None]
         surface = torch.where(((share > 0) & (share < 1))[..., None], (share - 1)[..., None] * ray, 0.0)
     return _joined(parts), Visibility(weight, (depth - rendered[..., 0]).float(), surface.float())
@@ -135,22 +122,22 @@ def deviation_towards(cameras: Sequence[Camera], gaussians: Gaussians) -> Tensor
     return (local * gaussians.scales).norm(dim=-1)
 
 
-def surface_features(alpha: Tensor, depth: Tensor) -> Tensor:
+def surface_features(alpha: Tensor, depth: Tensor, opaque_alpha: float) -> Tensor:
     """(..., 1 + D): pixel is opaque, and the expected depths there. ``depth`` (..., D) are blending-weighted sums, ``alpha`` (...)."""
-    opaque = (alpha > 0.5).to(alpha.dtype)[..., None]
-    return torch.cat((opaque, opaque * depth / alpha.clamp_min(0.5)[..., None]), dim=-1)
+    opaque = (alpha > opaque_alpha).to(alpha.dtype)[..., None]
+    return torch.cat((opaque, opaque * depth / alpha.clamp_min(opaque_alpha)[..., None]), dim=-1)
 
 
 def _all_features(shared: Tensor, positions: Tensor, certainty: Tensor) -> Tensor:
     """(V, H, W, 3 + 13 F): the shared ones and the moments."""
-    if not available(shared):
+    if not has_triton(shared):
         return torch.cat((shared, moment_features(positions, certainty)), dim=-1)
     from trackersplat.motion.ops import moments_triton as moments
 
     views, height, width, count = shared.shape
     features = shared.new_empty(views, height, width, count + TARGET_CHANNELS * positions.shape[1])
     features[..., :count] = shared
-    moments.write(features, positions, certainty, _half_size(width, height))
+    moments.write(features, positions, certainty, scale=_half_size(width, height), channels=TARGET_CHANNELS)
     return features
 
 
@@ -188,33 +175,34 @@ def solve_affine(sums: Tensor, mean: Tensor, width: int, height: int) -> AffineM
     """
     scale = _half_size(width, height)
     rounding = 4.0 * torch.finfo(sums.dtype).eps * scale**2
-    if available(sums):
+    fit = AffineFit(width=width, height=height, scale=scale, rounding=rounding)
+    if has_triton(sums):
         from trackersplat.motion.ops import affine_triton as fused
 
-        return AffineMotion(*fused.solve(sums, mean, width, height, scale, rounding, SHARED_CHANNELS))
-    return AffineMotion(*_affine(sums, mean, width, height, scale, rounding))
+        return fused.solve(sums, mean, fit)
+    return _affine(sums, mean, fit)
 
 
-def _affine(sums: Tensor, mean: Tensor, width: int, height: int, scale: float, rounding: float) -> tuple[Tensor, ...]:
-    """The fields of an AffineMotion in their order."""
+def _affine(sums: Tensor, mean: Tensor, fit: AffineFit) -> AffineMotion:
+    scale, tiny = fit.scale, fit.tiny
     everything = sums[:, None, :, 0].double()
     moments = sums[..., SHARED_CHANNELS:].double().unflatten(-1, (-1, TARGET_CHANNELS)).transpose(1, 2)  # (V, F, N, 13)
     mean = mean[:, None]
     weight = moments[..., 0]
-    moments = moments / weight.clamp_min(1e-12)[..., None]
+    moments = moments / weight.clamp_min(tiny)[..., None]
     centre = moments[..., 1:3]
     second = moments[..., [3, 4, 4, 5]].unflatten(-1, (2, 2)) - centre[..., :, None] * centre[..., None, :]
-    covariance = second * scale**2 + rounding * torch.eye(2, dtype=torch.float64, device=sums.device)
+    covariance = second * scale**2 + fit.rounding * torch.eye(2, dtype=torch.float64, device=sums.device)
     shift = moments[..., [6, 9]]  # mean displacement of the footprint
     cross = (moments[..., [7, 8, 10, 11]].unflatten(-1, (2, 2)) - shift[..., :, None] * centre[..., None, :]) * scale
-    inverse = _inverse_2x2(covariance)
+    inverse = _inverse_2x2(covariance, tiny)
     slope = cross @ inverse  # linear - 1
-    offset = mean - (centre * scale + mean.new_tensor((0.5 * width, 0.5 * height)))
+    offset = mean - (centre * scale + mean.new_tensor((0.5 * fit.width, 0.5 * fit.height)))
     displacement = shift + (slope @ offset[..., None])[..., 0]
     total = moments[..., 12] - shift.square().sum(-1)
     explained = (slope * cross).sum((-2, -1))
     leverage = (offset[..., None, :] @ inverse @ offset[..., None])[..., 0, 0]  # squared distance to the footprint in deviations
-    present = weight > 1e-9
+    present = weight > fit.least_weight
     spread = (total - explained).clamp_min(0.0).sqrt()
     reach = (slope @ covariance * slope).sum((-2, -1)).clamp_min(0.0).sqrt()
 
@@ -223,14 +211,14 @@ def _affine(sums: Tensor, mean: Tensor, width: int, height: int, scale: float, r
         return torch.where(mask, values, 0.0).float()
 
     identity = torch.eye(2, dtype=torch.float64, device=sums.device)
-    return (
-        keep(displacement),
-        torch.where(present[..., None, None], slope + identity, identity).float(),
-        keep(weight),
-        keep((weight / everything.clamp_min(1e-12)).clamp(0.0, 1.0)),
-        keep(spread),
-        keep(leverage),
-        keep(reach),
+    return AffineMotion(
+        displacement=keep(displacement),
+        linear=torch.where(present[..., None, None], slope + identity, identity).float(),
+        weight=keep(weight),
+        share=keep((weight / everything.clamp_min(tiny)).clamp(0.0, 1.0)),
+        spread=keep(spread),
+        leverage=keep(leverage),
+        reach=keep(reach),
     )
 
 
@@ -238,7 +226,7 @@ def _half_size(width: int, height: int) -> float:
     return 0.5 * max(width, height)
 
 
-def _inverse_2x2(matrix: Tensor) -> Tensor:
+def _inverse_2x2(matrix: Tensor, tiny: float) -> Tensor:
     a, b, c, d = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
-    determinant = (a * d - b * c).clamp_min(1e-12)
+    determinant = (a * d - b * c).clamp_min(tiny)
     return torch.stack((torch.stack((d, -b), -1), torch.stack((-c, a), -1)), -2) / determinant[..., None, None]

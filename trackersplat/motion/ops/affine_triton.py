@@ -1,4 +1,4 @@
-"""Affine motions from lifted moments in one pass; stands in for ``motion.affine``'s elementwise solve."""
+"""Affine motions from lifted moments in one pass; stands in for the elementwise solve of affine.py."""
 
 from __future__ import annotations
 
@@ -6,46 +6,49 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_BLOCK = 128  # Gaussians per program
+from trackersplat.motion.ops.affine_fit import SHARED_CHANNELS, TARGET_CHANNELS, AffineFit
+from trackersplat.motion.ops.results import AffineMotion
+
+_BLOCK = 128  # Gaussians per program (layout)
 
 
 def solve(
-    sums: Tensor,  # (V, N, S + 13 F) float32
+    sums: Tensor,  # (V, N, 3 + 13 F) float32
     mean: Tensor,  # (V, N, 2) float64 px
-    width: int,
-    height: int,
-    scale: float,  # px per unit of the moments' coordinates
-    rounding: float,  # px^2 that widen the pixel covariance
-    shared: int,  # S, leading columns
-) -> tuple[Tensor, ...]:
-    """Displacement (V, F, N, 2), linear (V, F, N, 2, 2), weight, share, spread, leverage and reach (V, F, N), all float32."""
+    fit: AffineFit,
+) -> AffineMotion:
+    """See `affine.solve_affine`. All results are float32."""
     (views, count, columns) = sums.shape
-    targets = (columns - shared) // 13
+    targets = (columns - SHARED_CHANNELS) // TARGET_CHANNELS
     displacement = sums.new_empty(views, targets, count, 2)
     linear = sums.new_empty(views, targets, count, 2, 2)
-    rest = sums.new_empty(5, views, targets, count)
-    if rest.numel():
+    weight, share, spread, leverage, reach = sums.new_empty(5, views, targets, count)
+    if weight.numel():
         _affine[(targets, triton.cdiv(count, _BLOCK), views)](
-            sums.contiguous(), mean.contiguous(), displacement, linear, *rest.unbind(0),
-            count, targets, 0.5 * width, 0.5 * height, scale, rounding, SHARED=shared, BLOCK=_BLOCK,
+            sums.contiguous(), mean.contiguous(), displacement, linear, weight, share, spread, leverage, reach,
+            count, targets, 0.5 * fit.width, 0.5 * fit.height, fit.scale, fit.rounding,
+            LEAST_WEIGHT=fit.least_weight, TINY=fit.tiny, SHARED=SHARED_CHANNELS, MOMENTS=TARGET_CHANNELS, BLOCK=_BLOCK,
         )  # fmt: skip
-    return displacement, linear, *rest.unbind(0)
+    return AffineMotion(
+        displacement=displacement, linear=linear, weight=weight, share=share, spread=spread, leverage=leverage, reach=reach
+    )
 
 
 @triton.jit
 def _affine(  # type: ignore[no-untyped-def]
     sums, mean, displacement, linear, weight_out, share_out, spread_out, leverage_out, reach_out,
-    count, targets, middle_x, middle_y, scale, rounding, SHARED: tl.constexpr, BLOCK: tl.constexpr,
+    count, targets, middle_x, middle_y, scale, rounding,
+    LEAST_WEIGHT: tl.constexpr, TINY: tl.constexpr, SHARED: tl.constexpr, MOMENTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     n = tl.program_id(1).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     target = tl.program_id(0)
     there = n < count
     view = tl.program_id(2).to(tl.int64)
-    row = sums + (view * count + n) * (SHARED + 13 * targets)
+    row = sums + (view * count + n) * (SHARED + MOMENTS * targets)
     everything = tl.load(row, mask=there, other=0.0).to(tl.float64)
-    row += SHARED + 13 * target
+    row += SHARED + MOMENTS * target
     weight = tl.load(row, mask=there, other=0.0).to(tl.float64)
-    norm = 1.0 / tl.maximum(weight, 1e-12)
+    norm = 1.0 / tl.maximum(weight, TINY)
     cx = tl.load(row + 1, mask=there, other=0.0).to(tl.float64) * norm
     cy = tl.load(row + 2, mask=there, other=0.0).to(tl.float64) * norm
     xx = (tl.load(row + 3, mask=there, other=0.0).to(tl.float64) * norm - cx * cx) * scale * scale + rounding
@@ -59,7 +62,7 @@ def _affine(  # type: ignore[no-untyped-def]
     vy = (tl.load(row + 11, mask=there, other=0.0).to(tl.float64) * norm - v * cy) * scale
     total = tl.load(row + 12, mask=there, other=0.0).to(tl.float64) * norm - u * u - v * v
 
-    determinant = tl.maximum(xx * yy - xy * xy, 1e-12)
+    determinant = tl.maximum(xx * yy - xy * xy, TINY)
     ixx, ixy, iyy = yy / determinant, -xy / determinant, xx / determinant
     a, b = ux * ixx + uy * ixy, ux * ixy + uy * iyy
     c, d = vx * ixx + vy * ixy, vx * ixy + vy * iyy
@@ -69,7 +72,7 @@ def _affine(  # type: ignore[no-untyped-def]
     leverage = ixx * ox * ox + 2.0 * ixy * ox * oy + iyy * oy * oy
     reach = tl.sqrt(tl.maximum(a * a * xx + 2.0 * a * b * xy + b * b * yy + c * c * xx + 2.0 * c * d * xy + d * d * yy, 0.0))
 
-    present = weight > 1e-9
+    present = weight > LEAST_WEIGHT
     at = (view * targets + target) * count + n
     tl.store(displacement + 2 * at, tl.where(present, u + a * ox + b * oy, 0.0).to(tl.float32), mask=there)
     tl.store(displacement + 2 * at + 1, tl.where(present, v + c * ox + d * oy, 0.0).to(tl.float32), mask=there)
@@ -77,7 +80,7 @@ def _affine(  # type: ignore[no-untyped-def]
     tl.store(linear + 4 * at + 1, tl.where(present, b, 0.0).to(tl.float32), mask=there)
     tl.store(linear + 4 * at + 2, tl.where(present, c, 0.0).to(tl.float32), mask=there)
     tl.store(linear + 4 * at + 3, tl.where(present, d + 1.0, 1.0).to(tl.float32), mask=there)
-    share = tl.minimum(weight / tl.maximum(everything, 1e-12), 1.0)
+    share = tl.minimum(weight / tl.maximum(everything, TINY), 1.0)
     tl.store(weight_out + at, tl.where(present, weight, 0.0).to(tl.float32), mask=there)
     tl.store(share_out + at, tl.where(present, share, 0.0).to(tl.float32), mask=there)
     tl.store(spread_out + at, tl.where(present, spread, 0.0).to(tl.float32), mask=there)

@@ -1,4 +1,4 @@
-"""The steps of the conjugate gradients of ``motion.graph_system``, in three passes over the nodes each, without a word to the host."""
+"""The steps of the conjugate gradients of graph_system.py, in three passes over the nodes each, without synchronising with the host."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trackersplat.geometry.quaternions_triton import symmetric_product
 
+# Layout:
 _ROWS = 256  # nodes that a program multiplies
 _BLOCK = 512  # nodes that a program of the other passes takes
 _WARPS = 8

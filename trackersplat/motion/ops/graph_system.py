@@ -3,62 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from trackersplat.geometry.devices import available
+from trackersplat.geometry.devices import has_triton
 from trackersplat.geometry.symmetric import DIAGONAL, inverse, isotropic, product
-
-_COLOUR_FLOOR = 0.02  # texture is no border: a strong edge of colour alone only weakens
-_CLOSEST = 0.5  # shortest edge over the median of its end's: pairs that nearly coincide make the systems stiff, and nothing else
-_SHORTEST = 1e-2  # shortest edge over the median of all: where more coincide than there are neighbours, all medians of ends are 0
-_STIFFEST = 300.0  # largest weight of a measurement over that of its edges: as good as fixed, and the system stays well conditioned
-TOLERANCE = 1e-6  # relative residual of the conjugate gradients
-_MOST_STEPS = 500
-_CHECK_EVERY = 20  # steps, an even number; on a GPU looking at the residual means waiting for it
-
-
-@dataclass(frozen=True)
-class Graph:
-    """Undirected edges between neighbouring Gaussians; every pair once."""
-
-    first: Tensor  # (E,) int64
-    second: Tensor  # (E,) int64
-    length: Tensor  # (E,) float64 scene units
-    affinity: Tensor  # (E,) float64 in (0, 1]: how likely both belong to one surface
-
-    def repeated(self, count: int, times: int) -> Graph:
-        """``times`` copies of a graph of ``count`` nodes side by side: node i of copy c is ``c * count + i``."""
-        shift = count * torch.arange(times, device=self.first.device)[:, None]
-        first, second = ((shift + end).reshape(-1) for end in (self.first, self.second))
-        return Graph(first, second, self.length.repeat(times), self.affinity.repeat(times))
-
-
-def neighbour_graph(indices: Tensor, distances: Tensor, colours: Tensor, colour_scale: float) -> Graph:
-    """The symmetric graph of nearest neighbours (N, k); likeness of colours (N, 3) makes the affinity.
-
-    Its lengths are at least half the median distance of the neighbours, and a hundredth of that of all that are apart; 1 where none are.
-    """
-    count, k = indices.shape
-    if k:
-        apart = distances[distances > 0]
-        shortest = _SHORTEST * float(apart.median()) if len(apart) else 1.0
-        distances = distances.maximum(_CLOSEST * distances.median(dim=1, keepdim=True).values).clamp_min(shortest)
-    first = torch.arange(count, device=indices.device).repeat_interleave(k)
-    second = indices.reshape(-1)
-    low, high = torch.minimum(first, second), torch.maximum(first, second)
-    # Sorted, a pair found from both ends stands twice in a row.
-    order = torch.argsort(low * count + high, stable=True)
-    low, high = low[order], high[order]
-    new = torch.ones_like(low, dtype=torch.bool)
-    new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    low, high = low[new], high[new]
-    difference = (colours[low] - colours[high]).square().sum(-1)
-    affinity = torch.exp(-0.5 * difference / colour_scale**2).clamp_min(_COLOUR_FLOOR)
-    return Graph(low, high, distances.reshape(-1)[order][new], affinity)
+from trackersplat.motion.settings import SolverSettings
 
 
 class GraphSystem:
@@ -67,7 +19,9 @@ class GraphSystem:
     Only nodes that are connected, through free nodes, to ``data`` or to a node that is not free take part; the others get 0.
     """
 
-    def __init__(self, free: Tensor, data: Tensor, first: Tensor, second: Tensor) -> None:
+    def __init__(self, free: Tensor, data: Tensor, first: Tensor, second: Tensor, settings: SolverSettings) -> None:
+        """``free`` and ``data`` (N,) bool; ``first`` and ``second`` (E,) int64, the ends of the edges."""
+        self._settings = settings
         self._reached = _reached(free, data, first, second)
         self._size = int(self._reached.sum())
         place = torch.full((len(free),), -1, device=free.device)
@@ -91,7 +45,7 @@ class GraphSystem:
         *,
         fade: float = 0.0,
         start: Tensor | None = None,  # (N, 3) a guess
-        tolerance: float = TOLERANCE,
+        tolerance: float | None = None,  # relative residual; that of the settings, if absent
     ) -> Tensor:  # (N, 3)
         """Minimises ``sum (x - target)^T data (x - target) + sum edges |x_first - x_second - jump|^2 + fade |x|^2``."""
         result = torch.zeros_like(target)
@@ -102,7 +56,7 @@ class GraphSystem:
         stiffness = target.new_zeros(self._size).index_add_(0, i[at_i], edges[at_i]).index_add_(0, j[at_j], edges[at_j])
         weight = data[:, self._reached]
         mean = weight[DIAGONAL].mean(0)
-        weight = weight * torch.where(stiffness > 0, (_STIFFEST * stiffness / mean.clamp_min(1e-300)).clamp_max(1.0), 1.0)
+        weight = weight * torch.where(stiffness > 0, (self._settings.stiffest * stiffness / mean.clamp_min(1e-300)).clamp_max(1.0), 1.0)
         right = product(weight, target[self._reached])
         if jump is not None:
             pull = edges[:, None] * jump
@@ -111,7 +65,10 @@ class GraphSystem:
         # A node that nothing holds, on its own and told nothing of this, is to stay 0 and not 0 / 0.
         stiffness = torch.where((stiffness > 0) | (mean > 0), stiffness + fade, 1.0)
         diagonal = weight + isotropic(stiffness)
-        result[self._reached] = _conjugate_gradients(self._steps, diagonal, edges[self._edge], right, guess, tolerance)
+        tolerance = self._settings.tolerance if tolerance is None else tolerance
+        result[self._reached] = _conjugate_gradients(
+            self._steps, diagonal, edges[self._edge], right, guess, tolerance=tolerance, settings=self._settings
+        )
         return result
 
 
@@ -131,16 +88,18 @@ def _reached(free: Tensor, data: Tensor, first: Tensor, second: Tensor) -> Tenso
             return reached
 
 
-def _conjugate_gradients(steps: _Steps, diagonal: Tensor, coupling: Tensor, right: Tensor, x: Tensor, tolerance: float) -> Tensor:
+def _conjugate_gradients(
+    steps: _Steps, diagonal: Tensor, coupling: Tensor, right: Tensor, x: Tensor, *, tolerance: float, settings: SolverSettings
+) -> Tensor:
     """Solves ``(diagonal - coupling) x = right`` (N, 3) from a guess; the diagonal of 3x3 blocks (6, N) is the preconditioner."""
     inverted = inverse(diagonal)
     # Weighed by the preconditioner, so that stiff nodes do not hide what soft ones still lack.
     goal = tolerance**2 * (right * product(inverted, right)).sum()
     steps.begin(diagonal, inverted, coupling, right, x)
-    for _ in range(_MOST_STEPS // _CHECK_EVERY):
+    for _ in range(settings.most_steps // settings.check_every):
         if bool(steps.energy <= goal):
             break
-        steps.go(_CHECK_EVERY)
+        steps.go(settings.check_every)
     return steps.x
 
 
@@ -160,7 +119,7 @@ class _Steps(Protocol):
 
 def _steps(starts: Tensor, columns: Tensor) -> _Steps:
     """For the coupling's pattern in CSR."""
-    if available(starts):
+    if has_triton(starts):
         from trackersplat.motion.ops.conjugate_gradients_triton import Steps
 
         return Steps(starts, columns)

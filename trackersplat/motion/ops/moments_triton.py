@@ -1,4 +1,4 @@
-"""The pixel features of an affine fit in one pass; stands in for ``motion.affine``'s elementwise ones."""
+"""The pixel features of an affine fit in one pass; stands in for the elementwise ones of affine.py."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_BLOCK = 128  # pixels per program
+_BLOCK = 128  # pixels per program (layout)
 
 
 def write(
     features: Tensor,  # (V, H, W, S + 13 F) float32; all but the first S columns are written
     positions: Tensor,  # (V, F, H, W, 2) float32 px
     certainty: Tensor,  # (V, F, H, W) float32
+    *,
     scale: float,  # px per unit of the moments' coordinates
+    channels: int,  # 13, the moments of one target
 ) -> None:
-    """See ``motion.affine.moment_features``."""
+    """See `affine.moment_features`."""
     views, height, width, columns = features.shape
     targets = positions.shape[1]
     # Targets first: together they fill the rows, which are no whole lines of memory each.
     _moments[(targets, triton.cdiv(height * width, _BLOCK), views)](
-        features, positions.contiguous(), certainty.contiguous(), height * width, width, columns, columns - 13 * targets,
-        0.5 * width, 0.5 * height, 1.0 / scale, BLOCK=_BLOCK,
+        features, positions.contiguous(), certainty.contiguous(), height * width, width, columns, columns - channels * targets,
+        0.5 * width, 0.5 * height, 1.0 / scale, MOMENTS=channels, BLOCK=_BLOCK,
     )  # fmt: skip
 
 
 @triton.jit
 def _moments(  # type: ignore[no-untyped-def]
-    features, positions, certainty, pixels, width, columns, shared, middle_x, middle_y, per_px, BLOCK: tl.constexpr
-):
+    features, positions, certainty, pixels, width, columns, shared, middle_x, middle_y, per_px,
+    MOMENTS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
     pixel = tl.program_id(1).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)[:, None]
     target = tl.program_id(0)
     there = pixel < pixels
@@ -52,6 +55,6 @@ def _moments(  # type: ignore[no-untyped-def]
     value = g * tl.where(moment < 6, 1.0, tl.where(moment < 9, u, v))
     value *= tl.where((rank == 1) | (rank == 3) | (rank == 4), x, 1.0) * tl.where(rank == 3, x, 1.0)
     value *= tl.where((rank == 2) | (rank == 4) | (rank == 5), y, 1.0) * tl.where(rank == 5, y, 1.0)
-    value = tl.where(moment == 12, g * (u * u + v * v), value)
-    out = features + (view * pixels + pixel) * columns + shared + 13 * target + moment
-    tl.store(out, value, mask=there & (moment < 13))
+    value = tl.where(moment == MOMENTS - 1, g * (u * u + v * v), value)
+    out = features + (view * pixels + pixel) * columns + shared + MOMENTS * target + moment
+    tl.store(out, value, mask=there & (moment < MOMENTS))

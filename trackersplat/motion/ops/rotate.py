@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from trackersplat.geometry.devices import available
+from trackersplat.geometry.devices import has_triton
 from trackersplat.geometry.quaternions import best_rotation, quaternion_to_rotation_vector, rotate
+from trackersplat.motion.ops.results import NeighbourhoodRotation
+from trackersplat.motion.settings import RotationSettings
 
-_ROUNDS = 4  # all but the first leave out neighbours that do not move with the rest
+
+class Rotations(NamedTuple):
+    """Rotations of M Gaussians about their own means."""
+
+    vectors: Tensor  # (M, 3) float64 rotation vectors in radians
+    precision: Tensor  # (M,) float64 1 / rad^2
 
 
 def neighbourhood_rotations(
@@ -18,41 +27,42 @@ def neighbourhood_rotations(
     neighbours: Tensor,  # (M, k) int64
     weights: Tensor,  # (M, k) affinity / variance of the neighbour's translation, in 1 / scene units^2
     own_weight: Tensor,  # (M,) the same for the point itself
-    prior: float,  # radians, expected size of a rotation
-) -> tuple[Tensor, Tensor]:
-    """Rotation vectors (M, 3) and their precision (M,) in 1 / rad^2: weighted Kabsch (1976) about the neighbourhood's centre.
+    settings: RotationSettings,
+) -> Rotations:
+    """The rotations of the ``chosen`` and their precision: weighted Kabsch (1976) about the neighbourhood's centre.
 
-    The prior is a quadratic pull towards no rotation, ``|R - 1|^2 / (2 prior^2)``: it decides directions the neighbourhood
+    ``settings.prior`` is a quadratic pull towards no rotation, ``|R - 1|^2 / (2 prior^2)``: it decides directions the neighbourhood
     leaves open (all points on a line) and keeps noise of few close points from turning into rotation. Only the points'
     motion counts, never the Gaussian's own axes, so there is no ambiguity of axes to resolve. A neighbourhood that does not
     move gives exactly the zero vector.
     """
     everyone = torch.cat((chosen[:, None], neighbours), dim=1)
     weight = torch.cat((own_weight[:, None], weights), dim=1).double()
-    if available(points):
+    if has_triton(points):
         from trackersplat.motion.ops import rotate_triton as fused
 
-        quaternions, precision, alike = fused.solve(points.double(), translations.double(), everyone, weight, prior, _ROUNDS)
+        found = fused.solve(points.double(), translations.double(), everyone, weight, settings)
     else:
-        quaternions, precision, alike = _kabsch(points.double(), translations.double(), everyone, weight, prior)
-    return torch.where(alike[:, None], 0.0, quaternion_to_rotation_vector(quaternions)), precision
+        found = _kabsch(points.double(), translations.double(), everyone, weight, settings)
+    vectors = torch.where(found.alike[:, None], 0.0, quaternion_to_rotation_vector(found.quaternion))
+    return Rotations(vectors=vectors, precision=found.precision)
 
 
-def _kabsch(points: Tensor, translations: Tensor, everyone: Tensor, weight: Tensor, prior: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Unit quaternions (M, 4), precisions (M,) and whether all moved alike (M,) bool."""
+def _kabsch(points: Tensor, translations: Tensor, everyone: Tensor, weight: Tensor, settings: RotationSettings) -> NeighbourhoodRotation:
     base, moved = points[everyone], translations[everyone]
     original = weight
     identity = torch.eye(3, dtype=torch.float64, device=points.device)
     quaternion = torch.zeros(len(everyone), 4, dtype=torch.float64, device=points.device)
     before = base
-    for _ in range(_ROUNDS):
+    for _ in range(settings.rounds):
         share = weight / weight.sum(1, keepdim=True).clamp_min(1e-300)
         centre = (share[..., None] * base).sum(1, keepdim=True)
         drift = (share[..., None] * moved).sum(1, keepdim=True)
         before = base - centre
         after = before + moved - drift
-        quaternion = best_rotation(((weight[..., None] * after)[..., :, None] * before[..., None, :]).sum(1) + identity / prior**2)
+        matrix = ((weight[..., None] * after)[..., :, None] * before[..., None, :]).sum(1) + identity / settings.prior**2
+        quaternion = best_rotation(matrix, settings.newton_steps)
         error = (after - rotate(quaternion[:, None], before)).square().sum(-1) * original
-        weight = original / (1.0 + error / 9.0) ** 2
+        weight = original / (1.0 + error / settings.kernel**2) ** 2  # Geman-McClure
     precision = (2.0 / 3.0) * (weight * before.square().sum(-1)).sum(1)
-    return quaternion, precision, (moved == moved[:, :1]).all(-1).all(-1)
+    return NeighbourhoodRotation(quaternion=quaternion, precision=precision, alike=(moved == moved[:, :1]).all(-1).all(-1))

@@ -1,4 +1,4 @@
-"""Rotations of neighbourhoods in one pass; stands in for ``motion.rotate``'s elementwise Kabsch."""
+"""Rotations of neighbourhoods in one pass; stands in for the elementwise Kabsch of rotate.py."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import triton.language as tl
 from torch import Tensor
 
 from trackersplat.geometry.quaternions_triton import turned_by
+from trackersplat.motion.ops.results import NeighbourhoodRotation
+from trackersplat.motion.settings import RotationSettings
 
-_BLOCK = 64  # neighbourhoods per program
-_NEWTON_STEPS = 24  # as in ``motion.quaternions.best_rotation``
+_BLOCK = 64  # neighbourhoods per program (layout)
 
 
 def solve(
@@ -18,10 +19,9 @@ def solve(
     translations: Tensor,  # (N, 3) float64
     everyone: Tensor,  # (M, 1 + k) int64, the point itself first
     weight: Tensor,  # (M, 1 + k) float64
-    prior: float,
-    rounds: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Unit quaternions (M, 4) float64, precisions (M,) and whether all moved alike (M,) bool."""
+    settings: RotationSettings,
+) -> NeighbourhoodRotation:
+    """See `rotate.neighbourhood_rotations`."""
     count, neighbours = everyone.shape
     quaternion = points.new_empty(count, 4)
     precision = points.new_empty(count)
@@ -29,15 +29,16 @@ def solve(
     if count:
         _kabsch[(triton.cdiv(count, _BLOCK),)](
             points.contiguous(), translations.contiguous(), everyone.contiguous(), weight.contiguous(), quaternion, precision, alike,
-            count, neighbours, 1.0 / prior**2, ROUNDS=rounds, STEPS=_NEWTON_STEPS, BLOCK=_BLOCK, num_warps=2,
+            count, neighbours, 1.0 / settings.prior**2,
+            ROUNDS=settings.rounds, STEPS=settings.newton_steps, KERNEL=settings.kernel, BLOCK=_BLOCK, num_warps=2,
         )  # fmt: skip
-    return quaternion, precision, alike
+    return NeighbourhoodRotation(quaternion=quaternion, precision=precision, alike=alike)
 
 
 @triton.jit
 def _kabsch(  # type: ignore[no-untyped-def]
     points, translations, everyone, weights, quaternion, precision, alike_out, count, neighbours, pull,
-    ROUNDS: tl.constexpr, STEPS: tl.constexpr, BLOCK: tl.constexpr,
+    ROUNDS: tl.constexpr, STEPS: tl.constexpr, KERNEL: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     m = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     there = m < count
@@ -75,7 +76,7 @@ def _kabsch(  # type: ignore[no-untyped-def]
                 fx, fy, fz = px - cx, py - cy, pz - cz
                 kx, ky, kz = turned_by(qw, qx, qy, qz, fx, fy, fz)
                 ex, ey, ez = mx - dx - kx, my - dy - ky, mz - dz - kz
-                soft = 1.0 + (ex * ex + ey * ey + ez * ez) * weight / 9.0
+                soft = 1.0 + (ex * ex + ey * ey + ez * ez) * weight / (KERNEL * KERNEL)
                 weight = weight / (soft * soft)
                 moment += weight * (fx * fx + fy * fy + fz * fz)
             total += weight
@@ -115,7 +116,7 @@ def _kabsch(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _best_rotation(xx, xy, xz, yx, yy, yz, zx, zy, zz, STEPS: tl.constexpr):  # type: ignore[no-untyped-def]
-    """See ``motion.quaternions.best_rotation``. Rows of the matrix belong to what is turned to, columns to what is turned."""
+    """See `geometry.quaternions.best_rotation`. Rows of the matrix belong to what is turned to, columns to what is turned."""
     largest_entry = tl.maximum(tl.maximum(tl.abs(xx), tl.abs(yy)), tl.abs(zz))
     largest_entry = tl.maximum(largest_entry, tl.maximum(tl.maximum(tl.abs(xy), tl.abs(xz)), tl.abs(yz)))
     largest_entry = tl.maximum(largest_entry, tl.maximum(tl.maximum(tl.abs(yx), tl.abs(zx)), tl.abs(zy)))

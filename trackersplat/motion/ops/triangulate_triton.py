@@ -1,6 +1,8 @@
-"""Robust triangulation of many means in one pass; stands in for ``motion.triangulate``'s elementwise solve."""
+"""Robust triangulation of many means in one pass; stands in for the elementwise solve of triangulate.py."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import torch
 import triton
@@ -8,25 +10,37 @@ import triton.language as tl
 from torch import Tensor
 
 from trackersplat.geometry.quaternions_triton import turned_by
+from trackersplat.motion.ops.results import Triangulation
+from trackersplat.motion.settings import TriangulateSettings
 
-_BLOCK = 64  # means per program
+_BLOCK = 64  # means per program (layout)
+
+
+class _Observations(Protocol):
+    """`triangulate.Observations`, with turns in float64."""
+
+    @property
+    def displacements(self) -> Tensor: ...  # (V, N, 2)
+    @property
+    def variances(self) -> Tensor: ...  # (V, N)
+    @property
+    def surfaces(self) -> Tensor | None: ...  # (V, M, 3), of the first M means, repeated for the others
+    @property
+    def turns(self) -> Tensor | None: ...  # (N, 4) float64 unit quaternions that turn the surfaces
 
 
 def solve(
     points: Tensor,  # (N, 3) float64
     rig: Tensor,  # (V, 16) float64: rotation, translation, focal lengths, principal point
-    displacements: Tensor,  # (V, N, 2)
-    variances: Tensor,  # (V, N)
-    surfaces: Tensor | None,  # (V, M, 3), of the first M means, repeated for the others
-    turns: Tensor | None,  # (N, 4) float64 unit quaternions that turn the surfaces
+    observations: _Observations,
+    settings: TriangulateSettings,
     *,
-    iterations: int,
-    robust_from: int,
-    kernel: float,
-    near: float,
-) -> tuple[Tensor, ...]:
-    """See ``motion.triangulate.Triangulation``: its fields in their order."""
+    tiny: float,
+    tiny_depth: float,
+) -> Triangulation:
+    """See `triangulate.triangulate`."""
     count, views = len(points), len(rig)
+    surfaces, turns = observations.surfaces, observations.turns
     translation = points.new_empty(count, 3)
     information = points.new_empty(6, count)
     trace, footprint, residual = points.new_empty(3, count)
@@ -34,14 +48,23 @@ def solve(
     nothing = points.new_zeros(1)
     if count:
         _triangulate[(triton.cdiv(count, _BLOCK),)](
-            points.contiguous(), rig.contiguous(), displacements.contiguous(), variances.contiguous(),
+            points.contiguous(), rig.contiguous(), observations.displacements.contiguous(), observations.variances.contiguous(),
             nothing if surfaces is None else surfaces.contiguous(), nothing if turns is None else turns.contiguous(),
             translation, information, trace, footprint, residual, agree, seen,
             count, views, 1 if surfaces is None else surfaces.shape[1],
-            ITERATIONS=iterations, ROBUST_FROM=robust_from, KERNEL=kernel, NEAR=near,
+            ITERATIONS=settings.iterations, ROBUST_FROM=settings.robust_from, KERNEL=settings.kernel, INLIER=settings.inlier_weight,
+            NEAR=settings.near, RIDGE=settings.ridge, TINY=tiny, TINY_DEPTH=tiny_depth,
             SURFACES=surfaces is not None, TURNS=turns is not None, BLOCK=_BLOCK, num_warps=2,
         )  # fmt: skip
-    return translation, information, trace, footprint, residual, agree, seen
+    return Triangulation(
+        translation=translation,
+        information=information,
+        covariance_trace=trace,
+        footprint=footprint,
+        residual_px=residual,
+        views=agree,
+        seen=seen,
+    )
 
 
 @triton.jit
@@ -49,7 +72,8 @@ def _triangulate(  # type: ignore[no-untyped-def]
     points, rig, displacements, variances, surfaces, turns,
     translation, information, trace_out, footprint_out, residual_out, agree_out, seen_out,
     count, views, own,
-    ITERATIONS: tl.constexpr, ROBUST_FROM: tl.constexpr, KERNEL: tl.constexpr, NEAR: tl.constexpr,
+    ITERATIONS: tl.constexpr, ROBUST_FROM: tl.constexpr, KERNEL: tl.constexpr, INLIER: tl.constexpr,
+    NEAR: tl.constexpr, RIDGE: tl.constexpr, TINY: tl.constexpr, TINY_DEPTH: tl.constexpr,
     SURFACES: tl.constexpr, TURNS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
@@ -91,9 +115,9 @@ def _triangulate(  # type: ignore[no-untyped-def]
         for view in range(views):
             at = view * count + n
             variance = tl.load(variances + at, mask=there, other=0.0)
-            says = (variance > 0.0) & (variance < float("inf"))
+            valid = (variance > 0.0) & (variance < float("inf"))
             # Neighbours along the curve are seen by the same views, so whole blocks have nothing to add.
-            if tl.max(says.to(tl.int32)) > 0:
+            if tl.max(valid.to(tl.int32)) > 0:
                 r = rig + 16 * view
                 r00 = tl.load(r)
                 r01 = tl.load(r + 1)
@@ -110,7 +134,7 @@ def _triangulate(  # type: ignore[no-untyped-def]
                 sy = r10 * px + r11 * py + r12 * pz + tl.load(r + 10)
                 depth = r20 * px + r21 * py + r22 * pz + tl.load(r + 11)
                 # Division is the dearest of all.
-                start = 1.0 / tl.where(tl.abs(depth) < 1e-9, 1e-9, depth)
+                start = 1.0 / tl.where(tl.abs(depth) < TINY_DEPTH, TINY_DEPTH, depth)
                 mx = tx
                 my = ty
                 mz = tz
@@ -134,11 +158,11 @@ def _triangulate(  # type: ignore[no-untyped-def]
                 y = y * near
                 ex = (x - sx * start) * fx - tl.load(displacements + 2 * at, mask=there, other=0.0).to(tl.float64)
                 ey = (y - sy * start) * fy - tl.load(displacements + 2 * at + 1, mask=there, other=0.0).to(tl.float64)
-                says = says & (depth > NEAR)
-                precision = tl.where(says, 1.0 / tl.maximum(variance.to(tl.float64), 1e-12), 0.0)
-                # A view without a say may have no number to say.
-                ex = tl.where(says, ex, 0.0)
-                ey = tl.where(says, ey, 0.0)
+                valid = valid & (depth > NEAR)
+                precision = tl.where(valid, 1.0 / tl.maximum(variance.to(tl.float64), TINY), 0.0)
+                # An observation that is not valid may be nan.
+                ex = tl.where(valid, ex, 0.0)
+                ey = tl.where(valid, ey, 0.0)
                 square = ex * ex + ey * ey
                 soft = 1.0 + square * precision * (1.0 / (KERNEL * KERNEL))
                 robust = 1.0 / (soft * soft)
@@ -162,16 +186,16 @@ def _triangulate(  # type: ignore[no-untyped-def]
                     gy += weight * (uy * ex + vy * ey)
                     gz += weight * (uz * ex + vz * ey)
                 else:
-                    agrees = says & (robust > 0.25)
+                    agrees = valid & (robust > INLIER)
                     squares += tl.where(agrees, precision * robust * square, 0.0)
                     total += tl.where(agrees, precision * robust, 0.0)
                     footprint += tl.where(agrees, depth / (0.5 * (fx + fy)), 0.0)
                     agree += tl.where(agrees, 1.0, 0.0)
-                    seen += tl.where(says, 1.0, 0.0)
+                    seen += tl.where(valid, 1.0, 0.0)
         if iteration < ITERATIONS:
             nxx, nxy, nxz, nyy, nyz, nzz = sxx, sxy, sxz, syy, syz, szz
             # Pixels only define the answer up to this much along a lone ray; it keeps the 3x3 systems regular.
-            ridge = 1e-9 * (sxx + syy + szz) + 1e-12
+            ridge = RIDGE * (sxx + syy + szz) + TINY
             a = sxx + ridge
             d = syy + ridge
             f = szz + ridge
@@ -200,6 +224,6 @@ def _triangulate(  # type: ignore[no-untyped-def]
     tl.store(at + 5 * count, nzz / inflation, mask=there)
     tl.store(trace_out + n, trace * inflation, mask=there)
     tl.store(footprint_out + n, footprint / tl.maximum(agree, 1.0), mask=there)
-    tl.store(residual_out + n, tl.sqrt(squares / tl.maximum(total, 1e-12)), mask=there)
+    tl.store(residual_out + n, tl.sqrt(squares / tl.maximum(total, TINY)), mask=there)
     tl.store(agree_out + n, agree.to(tl.int32), mask=there)
     tl.store(seen_out + n, seen.to(tl.int32), mask=there)

@@ -1,0 +1,65 @@
+"""The graph of neighbouring points that are likely to belong to one surface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """How edges are chosen and weighted."""
+
+    neighbours: int = 8  # of every point that it gets an edge to
+    colour_scale: float = 0.15  # difference of colour in [0, 1] at which two neighbours start to count as two surfaces
+    least_affinity: float = 0.02  # texture is no border: a strong edge of colour alone only weakens an edge
+    shortest_of_end: float = 0.5  # shortest edge over the median of its end's: points that nearly coincide make systems stiff, and nothing else
+    shortest_of_all: float = 1e-2  # the same over the median of all edges: where more points coincide than there are neighbours, medians are 0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Undirected edges between neighbouring points; every pair once."""
+
+    first: Tensor  # (E,) int64
+    second: Tensor  # (E,) int64
+    length: Tensor  # (E,) float64 scene units
+    affinity: Tensor  # (E,) float64 in (0, 1]: how likely both belong to one surface
+
+    def repeated(self, count: int, times: int) -> Graph:
+        """``times`` copies of a graph of ``count`` nodes side by side: node i of copy c is ``c * count + i``."""
+        shift = count * torch.arange(times, device=self.first.device)[:, None]
+        first, second = ((shift + end).reshape(-1) for end in (self.first, self.second))
+        return Graph(first=first, second=second, length=self.length.repeat(times), affinity=self.affinity.repeat(times))
+
+
+def neighbour_graph(
+    indices: Tensor,  # (N, k) int64, nearest first
+    distances: Tensor,  # (N, k) float64 scene units
+    colours: Tensor,  # (N, 3) float64, about [0, 1]
+    settings: GraphSettings,
+) -> Graph:
+    """The symmetric graph of nearest neighbours; likeness of colours makes the affinity.
+
+    All k neighbours become edges: pass ``settings.neighbours`` of them. No edge is shorter than ``shortest_of_end`` times the median
+    distance of its end's neighbours, nor than ``shortest_of_all`` times that of all that are apart (1, where none are).
+    """
+    count, k = indices.shape
+    if k:
+        apart = distances[distances > 0]
+        shortest = settings.shortest_of_all * float(apart.median()) if len(apart) else 1.0
+        distances = distances.maximum(settings.shortest_of_end * distances.median(dim=1, keepdim=True).values).clamp_min(shortest)
+    first = torch.arange(count, device=indices.device).repeat_interleave(k)
+    second = indices.reshape(-1)
+    low, high = torch.minimum(first, second), torch.maximum(first, second)
+    # Sorted, a pair found from both ends stands twice in a row.
+    order = torch.argsort(low * count + high, stable=True)
+    low, high = low[order], high[order]
+    new = torch.ones_like(low, dtype=torch.bool)
+    new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+    low, high = low[new], high[new]
+    difference = (colours[low] - colours[high]).square().sum(-1)
+    affinity = torch.exp(-0.5 * difference / settings.colour_scale**2).clamp_min(settings.least_affinity)
+    return Graph(first=low, second=high, length=distances.reshape(-1)[order][new], affinity=affinity)
