@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO, Any, Generic, Literal, TypeVar
 
 import trackersplat
-from trackersplat.checks.events import CheckEvent
 from trackersplat.checks.events import from_json as check_event
 from trackersplat.events import Event, Failed, Finished, from_json
 
@@ -67,12 +66,12 @@ class Kind(Generic[E]):
     read: Callable[[dict[str, Any]], E]  # one event from JSON; ValueError, TypeError or KeyError if it is none
 
 
-def _read_check(data: dict[str, Any]) -> CheckEvent | Event:
+def _read_check(data: dict[str, Any]) -> Event:
     return from_json(data) if data.get("event") in ("Finished", "Failed") else check_event(data)
 
 
 RECONSTRUCTION: Kind[Event] = Kind("reconstruction", "finished frames are kept", "press Start to go on", from_json)
-CHECK: Kind[CheckEvent | Event] = Kind("check", "nothing was changed", "press Check capture to start again", _read_check)
+CHECK: Kind[Event] = Kind("check", "nothing was changed", "press Check capture to start again", _read_check)
 
 
 class Job(Generic[E]):

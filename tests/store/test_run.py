@@ -230,7 +230,9 @@ def test_the_folder_of_a_pipeline_is_the_published_one(run: Run, tmp_path: Path,
     assert other.pipeline_folder == "train/base"
 
 
-@pytest.mark.parametrize("record", ['{"done": {"event": "FrameDone"}, "scores": {}}', '{"done": {"event": "FrameDone", "scores": 3}}', "{}"])
+@pytest.mark.parametrize(
+    "record", ['{"done": {"event": "FrameDone"}, "scores": {}}', '{"done": {"event": "FrameDone", "scores": 3}}', "{}"]
+)
 def test_a_damaged_record_is_one_sentence(run: Run, record: str) -> None:
     (run.path / "frame1" / "frame.json").write_text(record)
     with pytest.raises(InputError, match=r"frame1/frame\.json is not a frame record of ours"):

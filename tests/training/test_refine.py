@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 from quad_scene import quad_capture
+from trackersplat.rendering.choose import choose_rasterizer
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
 from trackersplat.events import Event, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.rendering.choose import choose_rasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
 from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings

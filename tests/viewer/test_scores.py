@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from trackersplat.metrics.registry import METRICS
 
 from trackersplat.events import FrameDone
+from trackersplat.metrics.registry import METRICS
 from viewer.panels.quality import QualityPanel, scores_html
 from viewer.panels.scores import columns, missing
 from viewer.state import State, Store

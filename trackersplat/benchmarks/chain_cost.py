@@ -121,7 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with tempfile.TemporaryDirectory(prefix="trackersplat-chain-") as folder:
             cost = chain_cost(before, Path(folder) / "run", rasterizer)
         costs.append(cost)
-        print(f"after {before:4d} frames: {1e3 * cost.batch:7.1f} ms per batch (slowest {1e3 * cost.slowest:.1f}), resume {cost.resume:.2f} s")
+        print(
+            f"after {before:4d} frames: {1e3 * cost.batch:7.1f} ms per batch (slowest {1e3 * cost.slowest:.1f}), resume {cost.resume:.2f} s"
+        )
     ratio = costs[-1].batch / costs[0].batch
     print(f"ratio {ratio:.2f}")
     if options.json is not None:

@@ -32,7 +32,9 @@ class ChainStep(Event):
     seconds: dict[str, float]  # of this frame: track, move, match
 
 
-def follow_chain(state: ChainState, targets: Sequence[int], context: MotionContext, follow: FollowSettings | None = None) -> Iterator[Event]:
+def follow_chain(
+    state: ChainState, targets: Sequence[int], context: MotionContext, follow: FollowSettings | None = None
+) -> Iterator[Event]:
     """Yields a `ChainStep` for every one of the ascending ``targets``, and before them what is done.
 
     Static content is reset to the state's origin (the state itself where it has none). With ``follow``, the sparse tracks of the state go

@@ -86,9 +86,7 @@ def _score(
     truth = np.stack([capture.image(camera, frame) for camera in cameras])
     references = torch.from_numpy(truth).to(device).float() / 255
     masks = [capture.mask(camera, frame) for camera in cameras] if masked and capture.masks is not None else None
-    return score_images(
-        images.clamp(0, 1), references, context.available_metrics, masks=masks, dynamic=dynamic, weights=context.weights
-    )
+    return score_images(images.clamp(0, 1), references, context.available_metrics, masks=masks, dynamic=dynamic, weights=context.weights)
 
 
 def _add(scores: Scores, capture: Capture, cameras: Sequence[int], found: Mapping[str, list[float | None]], stage: str) -> None:

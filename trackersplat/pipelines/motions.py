@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 import torch
-
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
@@ -127,8 +126,6 @@ def _matched(
     parts = [(camera, dense.only(targets)) for camera, dense in tracks]
     found = sorted(correct_views(capture, parts, predictions, correct, context.rasterizer.device), key=lambda pair: pair[0])
     return [dense for _, dense in found]
-
-
 
 
 def _range_text(frames: Sequence[int]) -> str:

@@ -1,14 +1,14 @@
 """The files of one frame's folder.
 
-    point_cloud/iteration_<I>/point_cloud.ply    3DGS PLY
-    log/iteration_<I>/log.csv                    training cameras, the published columns
-    cameras.json, cfg_args                       as other 3DGS tools expect
-    frame.json                                   how it was made and how good it is
-    tracks.npz                                   the sparse 2D tracks, where they are in this frame
-    evidence.npz                                 what every view says about the motion that led here
-    carried.safetensors                          of that motion, for the next frame (motion/motion.py)
-    replaced.safetensors                         indices of the Gaussians that are not those of the base
-    colours.json                                 3x4 map per training camera, where their colours differ
+point_cloud/iteration_<I>/point_cloud.ply    3DGS PLY
+log/iteration_<I>/log.csv                    training cameras, the published columns
+cameras.json, cfg_args                       as other 3DGS tools expect
+frame.json                                   how it was made and how good it is
+tracks.npz                                   the sparse 2D tracks, where they are in this frame
+evidence.npz                                 what every view says about the motion that led here
+carried.safetensors                          of that motion, for the next frame (motion/motion.py)
+replaced.safetensors                         indices of the Gaussians that are not those of the base
+colours.json                                 3x4 map per training camera, where their colours differ
 """
 
 from __future__ import annotations

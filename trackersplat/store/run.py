@@ -38,6 +38,7 @@ from trackersplat.store.record import FrameRecord
 from trackersplat.store.tables import metrics_header, metrics_rows
 from trackersplat.store.track_files import read_state, read_tracks
 from trackersplat.tracking.tracks import Tracks
+from trackersplat.training.photometric import ColourAffines
 
 FORMAT = 2
 _TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -118,8 +119,9 @@ class Run:
         """The folder of the frames that follow another, by the published names: "refine/base-propagate-dis", "train/base"."""
         pipeline, tracker = self.settings.get("pipeline"), self.settings.get("tracker")
         known = pipeline if isinstance(pipeline, str) and pipeline in PIPELINES else "base-propagate"
-        named = isinstance(tracker, str) and _TRACKER_NAME.fullmatch(tracker)  # a folder below this run's
-        return PIPELINES.facts(known).folder_for(tracker if named else "unknown")
+        if not isinstance(tracker, str) or not _TRACKER_NAME.fullmatch(tracker):  # it must lead to a folder below this run's
+            tracker = "unknown"
+        return PIPELINES.facts(known).folder_for(tracker)
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
@@ -158,7 +160,6 @@ class Run:
             fitted = gaussians if lineage.origin == frame else self.read_frame(lineage.origin).to(device)
             origin = Origin(lineage.origin, fitted) if len(fitted) == len(gaussians) else None
         carried = frame_files.read_carried(folder) if folder else None
-        colours = frame_files.read_colours(folder) if folder else None
         tracks = folder / frame_files.TRACKS if folder else None
         return ChainState(
             frame=frame,
@@ -166,7 +167,7 @@ class Run:
             lineage=None if lineage is None else lineage.to(device),
             origin=origin,
             carried=carried.to(device) if carried is not None and len(carried) == len(gaussians) else None,
-            colours=colours,
+            colours=self.read_colours(frame),
             tracks=read_state(tracks).to(device) if tracks is not None and tracks.is_file() else None,
         )
 
@@ -221,6 +222,11 @@ class Run:
         """(B,) int64, ascending: indices that hold other Gaussians than the frame's base; none where it has the same."""
         folder = self._folder(frame)
         return frame_files.read_replaced(folder) if folder else torch.zeros(0, dtype=torch.long)
+
+    def read_colours(self, frame: int) -> ColourAffines | None:
+        """By what the training cameras' colours differ, as found with the first frame; None where they do not."""
+        folder = self._folder(frame)
+        return frame_files.read_colours(folder) if folder else None
 
     def write_metrics(self) -> None:
         """Writes ``metrics.csv`` anew from the frames' records: a process that was killed may have left half a row."""

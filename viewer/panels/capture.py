@@ -8,7 +8,7 @@ import viser
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.summary import describe
-from trackersplat.checks.events import Checked, CheckEvent, Step
+from trackersplat.checks.events import Checked, Step
 from trackersplat.checks.findings import SEVERITIES, Finding, Report, name_frames
 from trackersplat.checks.summary import CAPTION, COLUMNS, cells
 from trackersplat.events import Event, Failed, Finished
@@ -31,7 +31,7 @@ class CapturePanel(Panel):
         gui, capture = context.gui, context.capture
         self._names = [camera.name for camera in capture.cameras]
         self._source = context.arguments.path
-        self._job: Job[CheckEvent | Event] | None = None
+        self._job: Job[Event] | None = None
         self._report: Report | None = None
         self._places: dict[str, tuple[str, int | None]] = {}
         self._starting = threading.Lock()  # two tabs, or a double click
@@ -89,7 +89,7 @@ class CapturePanel(Panel):
         self._cancel.disabled = False
         self._cancel.visible = self._bar.visible = running
 
-    def _handle(self, event: CheckEvent | Event) -> None:
+    def _handle(self, event: Event) -> None:
         """On the job's thread."""
         match event:
             case Step(name=name, done=done, total=total):

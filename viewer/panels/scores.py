@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from trackersplat.events import FrameDone
 from trackersplat.metrics.names import REGIONS, STAGES, ScoreName
 from trackersplat.metrics.registry import METRICS
-
-from trackersplat.events import FrameDone
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.neighbours import nearest_neighbours
-from trackersplat.motion.ops.graph_system import Graph, neighbour_graph
+from trackersplat.geometry.graph import Graph, neighbour_graph
 from trackersplat.rendering.rasterizer import Rendering
 from trackersplat.training.refine.settings import StiffnessSettings
 
