@@ -11,7 +11,7 @@ from trackersplat.errors import InputError
 from viewer.state import Store
 
 if TYPE_CHECKING:
-    from trackersplat.store.lineage import Lineage
+    from trackersplat.store.lineage import RunLineage
 
     from trackersplat.store.run import Run
 
@@ -67,7 +67,7 @@ class Runs:
             known = self._opened.get(path)
             return known[0] if known is not None else self._open(path)
 
-    def lineage(self, path: Path) -> Lineage:
+    def lineage(self, path: Path) -> RunLineage:
         """Which frames of the run at ``path`` hold the same Gaussians. Raises InputError if there is no run."""
         with self._lock:
             return self.get(path).lineage()
