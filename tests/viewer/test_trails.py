@@ -100,9 +100,15 @@ RUN = Path("run")
 class OneRun:
     """Frames 0 to 3; in frame f, Gaussian i is at x = f (i + 1). Frame 2 is of another origin; index 1 is replaced in frame 1."""
 
+    def __init__(self) -> None:
+        self.has_records = True
+
     def lineage(self, path: Path) -> SimpleNamespace:
         assert path == RUN
-        return SimpleNamespace(frames_of_one_origin=lambda: (0, 1, 3), since=lambda frame: np.array([-1, -1 if frame == 0 else 1]))
+        return SimpleNamespace(frames_of_one_origin=lambda: (0, 1, 3), since=self.since)
+
+    def since(self, frame: int) -> np.ndarray | None:
+        return np.array([-1, -1 if frame == 0 else 1]) if self.has_records else None
 
     def frame(self, path: Path, frame: int) -> Frame:
         means = torch.zeros(2, 3)
@@ -122,7 +128,7 @@ def trails() -> Iterator[SimpleNamespace]:
     run = OneRun()
     store = Store(State(frame_count=4))
     trails = Trails(store, run, run, 1.0)  # type: ignore[arg-type]
-    yield SimpleNamespace(trails=trails, store=store)
+    yield SimpleNamespace(trails=trails, store=store, run=run)
     trails.close()
 
 
@@ -138,3 +144,12 @@ def test_trails_join_the_frames_of_one_origin_and_begin_where_a_gaussian_took_it
     assert drawn(found[0]) == []  # frame 2 is none of theirs
     trails.store.set(camera=0)
     assert trails.trails.at(trails.store.state) is None
+
+
+def test_without_records_all_gaussians_have_trails_through_all_frames(trails: SimpleNamespace) -> None:
+    trails.run.has_records = False
+    trails.store.set(run=RUN, reconstructed=(0, 1, 3), ready=True, frame=1)
+    wait_for(lambda: trails.store.state.trails == 1)
+    found = trails.trails.at(trails.store.state)
+    assert found is not None
+    assert drawn(found[0]) == [[[1, 0, 0], [0, 0, 0]], [[2, 0, 0], [0, 0, 0]]]

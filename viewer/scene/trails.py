@@ -145,16 +145,17 @@ class Trails:
         some = sorted({frames[round(i)] for i in np.linspace(0, len(frames) - 1, SAMPLED)})
         first, last = (self._frame_cache.frame(path, frame) for frame in (some[0], some[-1]))
         # Of the Gaussians that had one index after another, the last has the trail: those before were replaced for being faint.
-        newest = lineage.since(frames[-1])
+        newest = lineage.since(frames[-1])  # None in a run without records: then all are taken for the same
 
         def means(frame: int) -> np.ndarray | None:
             found = self._frame_cache.frame(path, frame).means.numpy()
             if len(found) != len(first):
                 return None  # a run without records, of frames that were not moved from each other
-            return np.where((lineage.since(frame) == newest)[:, None], found, np.nan)
+            since = lineage.since(frame)
+            return found if since is None or newest is None else np.where((since == newest)[:, None], found, np.nan)
 
         opacity = first.opacities.numpy()
-        if len(last) == len(first):
+        if newest is not None and len(newest) == len(last) == len(first):
             opacity = np.where(newest < 0, opacity, last.opacities.numpy())
         indices = choose(np.stack([found for frame in some if (found := means(frame)) is not None]), opacity, self._extent)
         if not len(indices):
