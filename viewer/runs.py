@@ -12,10 +12,6 @@ from viewer.state import Store
 
 if TYPE_CHECKING:
     from trackersplat.store.lineage import RunLineage
-<<<<<<< HEAD
-=======
-
->>>>>>> viewer
     from trackersplat.store.run import Run
 
 # Tells one run.json from another: inode, time of change in ns, bytes. None if a run has none (runs of other programs).

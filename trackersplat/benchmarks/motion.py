@@ -147,7 +147,7 @@ def bench_motion(
     for _ in refined(base, nothing, settings.base, dataclasses.replace(run.refine, steps=2)):
         continue
 
-    source = track_source(run.tracker, capture, rasterizer.device, run.tracking)
+    source = track_source(run.tracker, capture, rasterizer.device, run.tracking, grid=run.queries)
     motions: dict[int, Motion] = {}
     tracking = moving = 0.0
     facts = TRACKERS.facts(run.tracker)

@@ -25,7 +25,7 @@ class BasePropagate(FirstFrame):
         motions = MotionContext(
             capture=context.capture,
             rasterizer=context.rasterizer,
-            source=track_source(settings.tracker, context.capture, device, settings.tracking),
+            source=track_source(settings.tracker, context.capture, device, settings.tracking, grid=settings.queries),
             tracker=TRACKERS.facts(settings.tracker),
             matcher=create_matcher(settings.matcher, device, settings.matching),
             settings=settings.motion,

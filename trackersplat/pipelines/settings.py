@@ -11,6 +11,7 @@ from trackersplat.metrics.dynamic import DynamicSettings
 from trackersplat.motion.follow_tracks import FollowSettings
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.tracking.registry import DEFAULT_MATCHER, DEFAULT_TRACKER, matcher_settings, tracker_settings
+from trackersplat.tracking.settings import GridSettings
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.refine.registry import DEFAULT_REFINEMENT, refinement_settings
 
@@ -26,6 +27,7 @@ class ReconstructSettings:
     first: FirstFrameSettings = field(default_factory=FirstFrameSettings)
     tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks; unused by pipelines that ask no tracker
     tracking: Any = field(default_factory=lambda: tracker_settings(DEFAULT_TRACKER))  # the tracker's own settings
+    queries: GridSettings = field(default_factory=GridSettings)  # where a tracker that follows chosen points only is asked
     matcher: str = DEFAULT_MATCHER  # compares renderings with photographs, and the origin's photographs with later ones
     matching: Any = field(default_factory=lambda: matcher_settings(DEFAULT_MATCHER))  # the matcher's own settings
     motion: MotionSettings = field(default_factory=MotionSettings)
