@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.errors import ShapeError
 from trackersplat.tracking.registry import MATCHERS, TRACKERS, create_matcher, create_tracker
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.tracker import Clip, Matcher, PointMotion, Tracker, TrackerFacts
@@ -164,6 +165,15 @@ def test_views_of_one_size_go_into_one_call_and_single_views_into_one_each(captu
             list(track_views(tracker, capture, [2, 0, 1], 0, [1, 2]))
         assert together.calls == [(1, 3, 56, 72, 3), (2, 3, 64, 96, 3)]
         assert sorted(single.calls) == [(1, 3, 56, 72, 3), (1, 3, 64, 96, 3), (1, 3, 64, 96, 3)]
+
+
+def test_an_answer_about_another_size_than_asked_is_refused(capture: Capture) -> None:
+    class Transposed(Correlation):
+        def track_dense(self, clip: Clip) -> PointMotion:
+            return super().track_dense(Clip(clip.images.transpose(2, 3), clip.frames))
+
+    with pytest.raises(ShapeError, match=r"correlation answered \(1, 1, 96, 64, 2\) about a view of 96x64 pixels"):
+        list(track_views(Transposed(dense=True, together=False), capture, [0], 0, [1]))
 
 
 @pytest.mark.parametrize("name", REGISTERED)

@@ -153,7 +153,10 @@ def _tracks(
     motion: PointMotion, view: int, frames: tuple[int, ...], capture: Capture, camera: int, maker: Tracker | Matcher
 ) -> DenseTracks:
     """The dense tracks of one view of the ``motion``, within its masks."""
-    height, width = motion.positions.shape[2:4]
+    height, width = capture.cameras[camera].height, capture.cameras[camera].width
+    if tuple(motion.positions.shape[2:4]) != (height, width):
+        shape = tuple(motion.positions.shape)
+        raise ShapeError(f"{maker.facts.name} answered {shape} about a view of {width}x{height} pixels.")
     tracks = DenseTracks(
         base=frames[0],
         targets=frames[1:],
