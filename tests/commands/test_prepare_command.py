@@ -15,7 +15,7 @@ from trackersplat.captures.registry import open_capture
 from trackersplat.cli import main
 from trackersplat.commands.prepare import Prepare, default_folder
 from trackersplat.sfm.initialisers import initialiser_info
-from trackersplat.sfm.prepare import Points, PrepareSettings
+from trackersplat.sfm.settings import Points, PrepareSettings
 
 
 def run(*arguments: str) -> int:
@@ -38,7 +38,7 @@ def test_a_capture_is_prepared_once_and_the_folder_opens(
     capture = open_capture("prepared/tiny")
     assert (capture.held_out, capture.cameras[0].width, capture.image(0, 0).shape) == (("cam02",), 32, (24, 32, 3))
     assert run(str(small_capture_folder), "--hold-out", "cam02", "--scale", "0.5") == 0
-    assert "was prepared in this way already" in capsys.readouterr().out
+    assert "was prepared in this way before" in capsys.readouterr().out
     assert {path.name: path.stat().st_mtime_ns for path in small_capture_folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["prepared"]
 
@@ -52,7 +52,7 @@ def test_a_capture_is_prepared_once_and_the_folder_opens(
         (["--intrinsics", "shared"], "--intrinsics shared changes the lenses"),
     ],
 )
-def test_bad_wishes_are_one_sentence_and_write_nothing(
+def test_bad_options_are_one_sentence_and_write_nothing(
     small_capture_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -20,12 +20,12 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
-from trackersplat.sfm import guessed_points
 from trackersplat.sfm.align import Similarity
-from trackersplat.sfm.guessed_points import bring_home
+from trackersplat.sfm.guessed_points import align_guess
 from trackersplat.sfm.initialisers import check_available, initialiser_info, known_initialisers
 from trackersplat.sfm.instantsplat import GuessedScene
-from trackersplat.sfm.prepare import Points, Prepared, PrepareSettings, prepare
+from trackersplat.sfm.prepare import Prepared, prepare
+from trackersplat.sfm.settings import GuessSettings, Points, PrepareSettings
 
 AWAY = Similarity(0.37, cv2.Rodrigues(np.array([0.4, -1.1, 0.7]))[0], np.array([3.0, -1.0, 0.5]))  # from the capture's frame
 VGGT = initialiser_info("vggt")
@@ -142,7 +142,7 @@ def test_a_camera_that_looks_away_from_the_points_disagrees_even_where_they_proj
     ahead = known[2].center + known[2].rotation[2] * (3.0 + 0.1 * np.arange(20)[:, None])  # on its axis
     turned = replace(known[2], world_to_camera=np.diag((1.0, -1.0, -1.0, 1.0)) @ known[2].world_to_camera)
     guess = GuessedScene(ahead, np.zeros((20, 3), np.uint8), tuple(known))
-    found = bring_home(guess, [turned if camera is known[2] else camera for camera in known], "VGGT")
+    found = align_guess(guess, [turned if camera is known[2] else camera for camera in known], "VGGT", GuessSettings())
     assert found.alignment.disagreeing == (known[2].name,)
     assert {fit.camera: fit.points for fit in found.points.fits}[known[2].name] == 0
 
@@ -152,10 +152,9 @@ def _shows(camera: Camera, point: np.ndarray) -> bool:
     return bool(depth > 0 and 0 <= x / depth < camera.width and 0 <= y / depth < camera.height)
 
 
-def test_no_more_points_are_kept_than_are_of_use(there: Path, demo: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(guessed_points, "MAX_POINTS", 100)
+def test_no_more_points_are_kept_than_the_settings_allow(there: Path, demo: Capture, tmp_path: Path):
     write_answer(there, VGGT, AWAY.points(XYZ), RGB, [away(camera) for camera in training(demo)])
-    done = run(tmp_path / "out", PrepareSettings(points="vggt", weights=there))
+    done = run(tmp_path / "out", PrepareSettings(points="vggt", weights=there, guess=GuessSettings(max_points=100)))
     points = open_capture(done.folder).points
     assert points is not None
     assert (len(points.xyz), done.record.report["initialiser"]["found"]) == (100, 400)
@@ -183,7 +182,8 @@ def test_cameras_that_do_not_fit_are_refused_and_nothing_is_written(how: str, th
         cameras = [replace(c, world_to_camera=np.diag((-1.0, 1, 1, 1)) @ c.world_to_camera @ np.diag((-1.0, 1, 1, 1))) for c in cameras]
     write_answer(there, VGGT, guessed, RGB, cameras)
     with pytest.raises(
-        InputError, match=r"^VGGT's cameras do not fit the known poses: its points land \d+ pixels \(median\).* at most 16;"
+        InputError,
+        match=r"^VGGT's cameras do not fit the known poses: projections of its points differ by \d+ pixels.* at most 16;",
     ):
         run(tmp_path / "out", PrepareSettings(points="vggt", weights=there))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["site", "weights"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -16,8 +17,9 @@ from demo_photos import CAMERAS, demo_cameras, turned, write_capture, write_foot
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
 from trackersplat.sfm.align import align_poses, change
-from trackersplat.sfm.features import Step
-from trackersplat.sfm.prepare import Prepared, PrepareSettings, prepare
+from trackersplat.sfm.events import Step
+from trackersplat.sfm.prepare import Prepared, prepare
+from trackersplat.sfm.settings import PrepareSettings
 
 pytest.importorskip("pycolmap", reason="pycolmap is not installed (the sfm extra)")
 
@@ -100,12 +102,20 @@ def test_the_given_poses_are_kept_and_points_lie_where_the_cameras_see_the_same(
     assert np.mean(here) < 0.5 * np.mean(there)
 
 
-def test_the_same_again_is_kept_and_other_wishes_are_refused(kept: Prepared, captured: Path):
+def test_the_same_again_is_kept_and_other_settings_are_refused(kept: Prepared, captured: Path, tmp_path: Path):
+    older = tmp_path / "older"
     before = contents(kept.folder)
     again = run(captured, kept.folder)
     assert again.reused
     assert again.record == kept.record
     assert contents(kept.folder) == before
+    record = json.loads(before["prepared.json"])
+    record["settings"] = {
+        key: record["settings"][key] for key in ("poses", "intrinsics", "held_out", "scale")
+    }  # as older versions wrote it
+    shutil.copytree(kept.folder, older)
+    (older / "prepared.json").write_text(json.dumps(record))
+    assert run(captured, older).reused
     with pytest.raises(InputError, match=r"was prepared in another way \(now asked: poses refine\): choose another folder with --out"):
         run(captured, kept.folder, PrepareSettings(poses="refine"))
     with pytest.raises(InputError, match=r"was prepared from .*posed: choose another folder"):

@@ -1,4 +1,4 @@
-"""``trackersplat prepare``: what is done once for a capture, into a folder of its own that then opens in place of the capture."""
+"""``trackersplat prepare``: finds points and poses once, in a folder that then opens in place of the capture."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepare:
-    """Find points, and if wanted poses, of a capture's first frame once, in a folder that then opens in place of the capture.
+    """Find points, and if wanted poses, from the first frame of a capture, and write them to a folder that opens in place of the capture.
 
-    The folder refers to the data, which are only read. Videos or images of several cameras without any calibration can be
-    prepared too: their poses are estimated. Needs pycolmap (pip install '.[sfm]' in the clone), unless the points are a network's and
-    the poses given.
+    The folder refers to the data, which are only read. Videos or images of several cameras without calibration can be prepared too: their
+    poses are estimated. Needs pycolmap (pip install '.[sfm]' in the clone), unless a network gives the points and the poses are kept.
     """
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
@@ -29,47 +28,50 @@ class Prepare:
     out: Path | None = None
     """Folder to prepare; prepared/NAME in the working folder if absent."""
     poses: Literal["keep", "refine", "estimate"] | None = None
-    """keep the given ones; refine them; or estimate them without (then brought into the given frame and scale). If absent: keep them where
-    there are any, else estimate."""
+    """keep the given poses; refine them; or estimate poses without them, then aligned with the given ones. If absent: keep where poses are
+    given, else estimate."""
     intrinsics: Literal["given", "each", "shared"] | None = None
-    """Keep the given lenses; or find one of each camera; or one that all share. If absent: given where there are any, else each."""
+    """Lenses: given ones are kept; each camera gets its own; or all cameras share one. If absent: given where there are any, else each."""
     hold_out: str | None = None
-    """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
+    """Names of cameras (comma-separated) that are held out for measuring; those of the capture if absent."""
     scale: float | None = None
-    """Make the images this much smaller when the folder is opened, above 0 and at most 1."""
+    """Scale the images by this factor when the folder is opened; above 0, at most 1."""
     points: Literal["features", "dust3r", "mast3r", "vggt"] = "features"
-    """Triangulate features; or take the points of a network, run through the package instantsplat on a CUDA GPU. `trackersplat doctor`
-    says which are there and what their licences are."""
+    """Triangulate features; or take the points of a network, which the package instantsplat runs on a CUDA GPU. `trackersplat doctor` lists
+    the networks and their licences."""
     weights: Path = Path("checkpoints")
-    """Folder with the weights of the network, under their published names."""
+    """Folder with the weights of the network, in files of their published names."""
 
     def run(self) -> None:
         from trackersplat.captures.settings import camera_names, positive_number
         from trackersplat.commands.terminal import StepBar
-        from trackersplat.sfm.prepare import Prepared, PrepareSettings, prepare
+        from trackersplat.sfm.events import Step
+        from trackersplat.sfm.prepare import Prepared, prepare
+        from trackersplat.sfm.settings import PrepareSettings
 
         held_out = None
         if self.hold_out is not None:
             held_out = camera_names([name.strip() for name in self.hold_out.split(",") if name.strip()], "--hold-out")
         scale = None if self.scale is None else positive_number(self.scale, 1.0, "--scale")
-        settings = PrepareSettings(self.poses, self.intrinsics, held_out, scale, self.points, self.weights)
+        settings = PrepareSettings(
+            poses=self.poses, intrinsics=self.intrinsics, held_out=held_out, scale=scale, points=self.points, weights=self.weights
+        )
         with StepBar() as bar:
-            for step in prepare(self.capture, self.out or default_folder(self.capture), settings):
-                if isinstance(step, Prepared):
-                    result = step
-                else:
-                    bar.show(step.what, step.done, step.total)
-        print_report(result)
+            for event in prepare(self.capture, self.out or default_folder(self.capture), settings):
+                if isinstance(event, Step):
+                    bar.show(event.name, event.done, event.total)
+        assert isinstance(event, Prepared), "the last event of a preparation"
+        print_report(event)
 
 
 def default_folder(capture: str) -> Path:
-    """``prepared/NAME`` below the working folder, NAME being that of the capture's folder without what could lead elsewhere."""
+    """``prepared/NAME`` below the working folder. NAME is that of the capture's folder, with other than plain characters replaced."""
     name = re.sub(r"[^\w.\- ]", "_", Path(capture).expanduser().resolve().name).lstrip(".").strip()
     return Path("prepared") / (name or "capture")
 
 
 def print_report(prepared: Prepared) -> None:
-    """What was found, per camera, and how to go on."""
+    """What was found, per camera, and the next command."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -88,7 +90,7 @@ def print_report(prepared: Prepared) -> None:
         table.add_row(escape(str(entry.get("name"))), *numbers)
     console.print(table)
     if prepared.reused:
-        console.print(f"{escape(str(prepared.folder))} was prepared in this way already.")
+        console.print(f"{escape(str(prepared.folder))} was prepared in this way before.")
     poses = {"keep": "poses as given", "refine": "poses refined", "estimate": "poses estimated"}[record.poses]
     error = _cell(report, "error_px", ".3f")
     network = report.get("initialiser")
@@ -97,10 +99,10 @@ def print_report(prepared: Prepared) -> None:
     if isinstance(network, dict):
         _print_network(console, network)
     if not report.get("points"):
-        console.print("[yellow]warning:[/yellow] no point was found: the views have too little in common for features; the sweep will do.")
+        console.print("[yellow]warning:[/yellow] no point was found, as the views share too few features: reconstruction finds its own.")
     for key, what in (
-        ("left_out", "no pose was found, so they are left out"),
-        ("unrefined", "too little is seen, so they keep their poses"),
+        ("left_out", "left out, because no pose was found"),
+        ("unrefined", "keep their poses, because they share too little with the others"),
     ):
         names = report.get(key)
         if isinstance(names, list) and names:
@@ -109,19 +111,19 @@ def print_report(prepared: Prepared) -> None:
 
 
 def _print_network(console: Console, network: dict[str, Any]) -> None:
-    """How well its cameras fit, and on what terms it may be used."""
+    """How well the cameras of the network fit, and its licences."""
     from rich.markup import escape
 
     title, licence, weights = (escape(str(network.get(key))) for key in ("title", "licence", "weights_licence"))
     off = f"{_cell(network, 'off_deg', '.3f')}° and {_cell(network, 'off', '.4g')} units"
-    console.print(f"{title}'s cameras are {off} off the known ones (median); it found {_cell(network, 'found', ',')} points.")
-    console.print(f"{title} may be used on these terms: code {licence}; weights {weights}.")
+    console.print(f"{title}'s cameras differ from the known ones by {off} (median); it found {_cell(network, 'found', ',')} points.")
+    console.print(f"{title} may be used under these licences: code {licence}; weights {weights}.")
     names = network.get("disagreeing")
     if isinstance(names, list) and names:
-        console.print(f"[yellow]warning:[/yellow] {title} sees these cameras elsewhere: {escape(', '.join(map(str, names)))}")
+        console.print(f"[yellow]warning:[/yellow] these cameras do not fit those of {title}: {escape(', '.join(map(str, names)))}")
 
 
 def _cell(entry: object, key: str, form: str) -> str:
-    """A number of a report, which may have been edited; "-" for anything else."""
+    """A number of a report as text, "-" if it is none: the file may have been edited."""
     value = entry.get(key) if isinstance(entry, dict) else None
     return "-" if isinstance(value, bool) or not isinstance(value, (int, float)) else format(value, form)

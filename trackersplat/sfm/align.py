@@ -1,4 +1,4 @@
-"""One set of poses brought into the frame of another by a similarity, robust against poses that are far off."""
+"""Robust alignment of one set of poses with another by a similarity."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROUNDS = 30  # of reweighting
-SMALLEST = 1e-9  # a residual that counts as this much, so that weights stay finite
+ROUNDS = 30  # of reweighting, after which the result no longer changes
+SMALLEST = 1e-9  # lower limit of residuals, so that their weights stay finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Similarity:
 
 @dataclass(frozen=True)
 class PoseChange:
-    """What lies between two poses of one camera."""
+    """The difference of two poses of one camera."""
 
     degrees: float
     distance: float  # scene units
@@ -42,9 +42,9 @@ class PoseChange:
 def align_poses(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> Similarity:
     """The similarity that takes the world of ``found`` to that of ``wanted``: (4, 4) world to camera of the same cameras, two at least.
 
-    First the rotation that least changes the directions of the cameras, then scale and translation that least move their centres; both
-    minimise sums of distances (not of squares) by reweighting, so a few cameras that are far off do not drag the others along. Where all
-    centres of ``found`` coincide the scale is 1.
+    First the rotation that changes the directions of the cameras least, then the scale and translation that move their centres least. Both
+    minimise sums of distances, not of squares, by iterative reweighting, so that a few wrong poses do not matter. The scale is 1 if all
+    centres of ``found`` coincide.
     """
     a, b = np.stack(found), np.stack(wanted)
     relative = np.einsum("cji,cjk->cik", b[:, :3, :3], a[:, :3, :3])  # world of found -> world of wanted, by each camera
@@ -70,8 +70,11 @@ def align_poses(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> Si
 
 
 def upright(poses: Sequence[np.ndarray], points: np.ndarray) -> Similarity:
-    """A frame for poses that have none: the cameras' mean down is +y, their mean forward +z as far as it may be, the points' median depth
-    is 1 unit in the mean, and the origin is the middle of the points (N, 3) that the cameras see."""
+    """A frame for poses of unknown frame and scale.
+
+    +y is the cameras' mean down axis, +z the part of their mean forward axis at right angles to it. The median depths of the points (N, 3)
+    in the cameras are 1 unit in the mean. The origin is the median of the points.
+    """
     rotations = np.stack([pose[:3, :3] for pose in poses])
     down, forward = rotations[:, 1].sum(axis=0), rotations[:, 2].sum(axis=0)
     down = down / np.linalg.norm(down) if np.linalg.norm(down) > 1e-6 else rotations[0, 1]

@@ -1,4 +1,4 @@
-"""pycolmap (the ``sfm`` extra), and cameras on their way to it and back."""
+"""pycolmap (the ``sfm`` extra): loading it, running it so that it can be stopped, and converting cameras."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOW_TO_INSTALL = "pip install '.[sfm]' in the clone"
 
 
 def load_pycolmap() -> Any:
-    """The module, its log silent: what goes wrong it also raises or returns. Raises InputError if it is missing or too old."""
+    """The module, without its log: errors are raised or returned as well. Raises InputError if it is missing or too old."""
     try:
         import pycolmap
     except ImportError as error:
@@ -35,7 +35,7 @@ def is_new_enough(version: str) -> bool:
 
 
 def stoppable(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """The result of a long function of pycolmap, run in a thread, so that Ctrl-C reaches this one and ends it."""
+    """The result of a long function of pycolmap. It runs in a thread, so that Ctrl-C reaches this thread and cancels it."""
     token = load_pycolmap().CancellationToken()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(call, *arguments, cancellation_token=token, **options)
@@ -47,7 +47,10 @@ def stoppable(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 
 
 def to_colmap(lens: OpenCVLens, factor: int, model: str, camera_id: int | None = None) -> Any:
-    """A pycolmap.Camera of PINHOLE, SIMPLE_RADIAL or OPENCV for images that are enlarged ``factor`` times, as near as the model allows."""
+    """A pycolmap.Camera of PINHOLE, SIMPLE_RADIAL or OPENCV for images that are enlarged ``factor`` times.
+
+    Distortion that the model lacks is dropped.
+    """
     big = lens.resized(lens.width * factor, lens.height * factor)
     distortion = (*big.distortion, 0.0, 0.0, 0.0, 0.0)[:4]
     params = {
@@ -65,5 +68,5 @@ def from_colmap(camera: Any, factor: int) -> OpenCVLens:
     """The lens of images that were enlarged ``factor`` times for the pycolmap.Camera, in their own pixels."""
     known = ColmapCamera(camera.model_name, camera.width, camera.height, tuple(float(value) for value in camera.params))
     lens = colmap_lens(known)
-    assert isinstance(lens, OpenCVLens), "only models of OpenCV's are asked for"
+    assert isinstance(lens, OpenCVLens), "only OpenCV's models are used"
     return lens.resized(lens.width // factor, lens.height // factor)

@@ -1,4 +1,4 @@
-"""The networks that guess points and cameras from images, by name. Listing them, and asking what they lack, imports none of them."""
+"""The networks that guess points and cameras from images, by name. Listing them and what they lack imports none of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from trackersplat.errors import InputError
 
-PACKAGE = "instantsplat"  # which runs them all; Apache-2.0 itself
-WEIGHTS_FOLDER = Path("checkpoints")  # below the working folder, as that package has it
+PACKAGE = "instantsplat"  # runs them all; Apache-2.0
+WEIGHTS_FOLDER = Path("checkpoints")  # below the working folder, as in that package
 HOW_TO_INSTALL = f"pip install {PACKAGE}"
 
 
@@ -76,7 +76,7 @@ def initialiser_info(name: str) -> InitialiserInfo:
 def what_is_missing(info: InitialiserInfo, weights: Path) -> tuple[str, ...]:
     """Why the initialiser does not work here, with its weights expected in the folder ``weights``; empty if all is there.
 
-    Nothing is loaded: that the package can be imported, and that the file is what its name says, shows when it runs.
+    Nothing is loaded: whether the package can be imported and the weights are intact shows only when it runs.
     """
     import torch
 

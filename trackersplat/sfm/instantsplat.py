@@ -1,7 +1,6 @@
-"""The initialisers of the package instantsplat (read in its versions 1.12.3 and 1.17.6), and what they return on its way here.
+"""Runs the initialisers of the package instantsplat (versions 1.12.3 and 1.17.6 were read) and converts what they return.
 
-It is imported when one of them runs and not before: that takes seconds and CUDA. Weights are read from a file that must be there, so
-nothing is downloaded.
+The package is imported only when one of them runs, as that takes seconds and CUDA. Weights are read from a file; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from trackersplat.sfm.initialisers import PACKAGE, InitialiserInfo
 
-LONGEST = 300  # letters of a foreign message
+LONGEST = 300  # letters of another package's message that are shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +39,7 @@ class GuessedScene:
 def guess_scene(info: InitialiserInfo, weights: Path, images: Sequence[np.ndarray]) -> GuessedScene:
     """Runs an initialiser on (H, W, 3) uint8 RGB images without lens distortion.
 
-    Raises InputError if the package cannot be imported, the weights (a file) cannot be loaded, or the images are beyond it.
+    Raises InputError if the package cannot be imported, the weights (a file) cannot be loaded, or the network fails on the images.
     """
     import torch
 
@@ -94,7 +93,7 @@ def _scene(info: InitialiserInfo, cloud: Any, cameras: Sequence[Any], paths: Seq
 
 
 def _camera(info: InitialiserInfo, guessed: Any, name: str, shape: tuple[int, ...]) -> Camera:
-    """Of the image itself, whatever size the network saw it at: the angles of view say how wide it is, about its middle."""
+    """At the size of the image, whatever size the network used: from its angles of view, with the principal point at the centre."""
     height, width = shape[:2]
     rotation, translation = _array(guessed.R), _array(guessed.T).ravel()
     angles = float(guessed.FoVx), float(guessed.FoVy)

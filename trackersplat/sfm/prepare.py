@@ -1,15 +1,17 @@
-"""Everything that is done once for a capture, into a folder beside the data (see ``captures/prepared``)."""
+"""What is done once for a capture, into a folder of its own (see `captures.layouts.prepared`)."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from trackersplat.captures.archives.unpack import find_archive, unpack
+import numpy as np
+
+from trackersplat.captures.archives.unpack import Written, find_archive, unpack
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.formats.cameras_json import RigCamera
@@ -28,54 +30,35 @@ from trackersplat.captures.media.views import make_view
 from trackersplat.captures.registry import recognised
 from trackersplat.captures.settings import CaptureSettings, check_held_out, plain_name
 from trackersplat.errors import InputError
+from trackersplat.events import Event
 from trackersplat.files import atomic_folder
 from trackersplat.sfm.align import change
 from trackersplat.sfm.colmap import load_pycolmap
-from trackersplat.sfm.features import Intrinsics, Photo, Step, find_features
-from trackersplat.sfm.guessed_points import GuessedPoints, bring_home
-from trackersplat.sfm.initialisers import WEIGHTS_FOLDER, InitialiserInfo, check_available, initialiser_info, package_version
+from trackersplat.sfm.events import Step
+from trackersplat.sfm.features import FeaturesFound, Photo, find_features
+from trackersplat.sfm.guessed_points import GuessedPoints, align_guess
+from trackersplat.sfm.initialisers import InitialiserInfo, check_available, initialiser_info, package_version
 from trackersplat.sfm.instantsplat import guess_scene
-from trackersplat.sfm.poses import FoundPoses, estimate_poses, refine_poses
+from trackersplat.sfm.poses import FoundPoses, PosesFound, estimate_poses, refine_poses
+from trackersplat.sfm.settings import Intrinsics, Poses, PrepareSettings
 from trackersplat.sfm.triangulate import CameraFit, SparsePoints, triangulate
 
-Poses = Literal["keep", "refine", "estimate"]
-Points = Literal["features", "dust3r", "mast3r", "vggt"]  # triangulated, or by the initialiser of this name
-
 
 @dataclass(frozen=True)
-class PrepareSettings:
-    """None: as the data suggest. Poses that are there are kept, else they are estimated; lenses that are known are kept, else each
-    camera gets its own; cameras are held out as the capture says."""
-
-    poses: Poses | None = None
-    intrinsics: Intrinsics | None = None
-    held_out: tuple[str, ...] | None = None
-    scale: float | None = None
-    points: Points = "features"
-    weights: Path = WEIGHTS_FOLDER  # folder with those of an initialiser
-
-    def to_json(self) -> dict[str, Any]:
-        """What tells one way of preparing from another."""
-        said = {**vars(self), "held_out": None if self.held_out is None else list(self.held_out)}
-        del said["weights"]  # the same wherever they lie
-        return said
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """The last thing that ``prepare`` yields."""
+class Prepared(Event):
+    """The last event of `prepare`."""
 
     folder: Path
     record: Record
-    reused: bool  # it was all there already
+    reused: bool  # the folder was complete already
 
 
-def prepare(source: str, out: Path, settings: PrepareSettings) -> Generator[Step | Prepared, None, None]:
-    """Points, and if wanted poses, of a capture or of footage without calibration, into the folder ``out``.
+def prepare(source: str, out: Path, settings: PrepareSettings) -> Iterator[Event]:
+    """Finds points, and if wanted poses, of a capture or of footage without calibration, and writes them into the folder ``out``.
 
-    Points are triangulated, or guessed by a network, from the images of the training cameras alone. Poses are found from the images of
-    all cameras, as those that are held out need one too. A folder that was prepared in the same way from the same data is kept as it is.
-    ``source`` may also be a ZIP archive, or a folder with one, which is unpacked into ``<out>-data``.
+    Yields `Step` events, then `Prepared`. Points are triangulated, or guessed by a network, from the images of the training cameras alone.
+    Poses are found from the images of all cameras, since held-out cameras need one too. A folder that was prepared in the same way from the
+    same data is kept as it is. ``source`` may also be a ZIP archive, or a folder with one, which is unpacked into ``<out>-data``.
 
     Raises InputError if ``source`` is neither, ``out`` holds anything else or cannot be written, or the images do not fit together.
     """
@@ -87,8 +70,14 @@ def prepare(source: str, out: Path, settings: PrepareSettings) -> Generator[Step
     source = "demo" if source == "demo" else str(Path(source).expanduser().resolve())
     if source != "demo" and out.resolve().is_relative_to(source):
         raise InputError(f"{out} lies inside of {source}, where nothing is written: choose another folder with --out.")
-    if source != "demo":
-        source = yield from _unpacked(Path(source), out)
+    archive = None if source == "demo" else _archive_of(Path(source))
+    if archive is not None:
+        unpacked = out.resolve().with_name(f"{out.name}-data")
+        if not unpacked.is_dir():
+            for event in unpack(archive, unpacked):
+                if isinstance(event, Written):
+                    yield Step(f"unpacking {archive.name}, MB", event.done >> 20, event.total >> 20)
+        source = str(_data_in(unpacked))
     there = _existing(out, source, settings)
     if there is not None:
         yield Prepared(out, there, reused=True)
@@ -101,20 +90,18 @@ def prepare(source: str, out: Path, settings: PrepareSettings) -> Generator[Step
         data.source.close()
 
 
-def _unpacked(path: Path, out: Path) -> Generator[Step, None, str]:
-    """The folder of the data; where ``path`` is an archive, or holds nothing but one, it is unpacked once, beside ``out``."""
+def _archive_of(path: Path) -> Path | None:
+    """The archive that ``path`` is, or that lies in a folder without other data; else None."""
     if path.is_dir() and (recognised(path) is not None or is_footage(path)):
-        return str(path)
-    archive = find_archive(path)
-    if archive is None:
-        return str(path)
-    unpacked = out.resolve().with_name(f"{out.name}-data")
-    if not unpacked.is_dir():
-        for done, total in unpack(archive, unpacked):
-            yield Step(f"unpacking {archive.name}, MB", done >> 20, total >> 20)
+        return None
+    return find_archive(path)
+
+
+def _data_in(unpacked: Path) -> Path:
+    """The folder of the data in an unpacked archive: itself, or one that it holds."""
     places = (unpacked, *sorted(place for place in unpacked.iterdir() if place.is_dir()))
     fitting = [place for place in places if recognised(place) is not None] or [place for place in places if is_footage(place)]
-    return str(fitting[0] if fitting else unpacked)
+    return fitting[0] if fitting else unpacked
 
 
 def _existing(out: Path, source: str, settings: PrepareSettings) -> Record | None:
@@ -125,16 +112,14 @@ def _existing(out: Path, source: str, settings: PrepareSettings) -> Record | Non
     record = read_record(out)
     if record.source != source:
         raise InputError(f"{out} was prepared from {record.source}: choose another folder with --out.")
-    before = {"points": "features", **record.settings}  # older records do not say it, as there was nothing else
+    before = {**PrepareSettings().to_json(), **record.settings}  # what an older record does not say had its default
     if before != settings.to_json():
         asked = ", ".join(f"{key} {value}" for key, value in settings.to_json().items() if before.get(key) != value)
         raise InputError(f"{out} was prepared in another way (now asked: {asked}): choose another folder with --out, or remove that one.")
     return record
 
 
-def _prepared(
-    data: Capture | Footage, source: str, out: Path, settings: PrepareSettings, started: float
-) -> Generator[Step | Prepared, None, None]:
+def _prepared(data: Capture | Footage, source: str, out: Path, settings: PrepareSettings, started: float) -> Iterator[Event]:
     cameras = tuple(SourceCamera(c.name, c.width, c.height) for c in data.cameras) if isinstance(data, Capture) else footage_cameras(data)
     names = [plain_name(camera.name, f"{data.root}: a camera's name") for camera in cameras]
     poses, intrinsics = _choices(data, settings)
@@ -151,11 +136,18 @@ def _prepared(
             photos.append(Photo(name, data.source.read(names.index(name), 0), lenses.get(name)))
         found: FoundPoses | None = None
         if poses != "keep" or settings.points == "features":
-            features = yield from find_features(Path(work) / "features", photos, intrinsics)
-        if poses == "refine":
-            found = yield from refine_poses(features, given, intrinsics)
-        elif poses == "estimate":
-            found = yield from estimate_poses(features, intrinsics, given)
+            for event in find_features(Path(work) / "features", photos, intrinsics, settings.features):
+                if isinstance(event, FeaturesFound):
+                    features = event.features
+                else:
+                    yield event
+        if poses != "keep":
+            find_poses = refine_poses if poses == "refine" else estimate_poses
+            for event in find_poses(features, intrinsics, given, settings):
+                if isinstance(event, PosesFound):
+                    found = event.poses
+                else:
+                    yield event
         posed = given if found is None else found.cameras
         training = [camera for camera in posed if camera.name not in held_out]
         if len(training) < 2:
@@ -163,10 +155,14 @@ def _prepared(
         by_network: dict[str, Any] = {}
         if settings.points == "features":
             yield Step("triangulating")
-            points = triangulate(features, training)
+            points = triangulate(features, training, settings.triangulation)
         else:
             info = initialiser_info(settings.points)
-            guessed = yield from _guessed(info, settings.weights / info.weights, data, photos, training)
+            views, images = _undistorted(data, photos, training)
+            yield Step(f"{info.title} on {len(images)} images")
+            scene = guess_scene(info, settings.weights / info.weights, images)
+            yield Step("aligning")
+            guessed = align_guess(scene, views, info.title, settings.guess)
             points, by_network = guessed.points, _network_report(info, guessed)
     held_out = tuple(name for name in held_out if name in {camera.name for camera in posed})
     record = Record(
@@ -194,22 +190,17 @@ def _prepared(
     yield Prepared(out, record, reused=False)
 
 
-def _guessed(
-    info: InitialiserInfo, weights: Path, data: Capture | Footage, photos: Sequence[Photo], training: Sequence[RigCamera]
-) -> Generator[Step, None, GuessedPoints]:
-    """Points by a network, from the images of the training cameras as they are once lens distortion is undone."""
+def _undistorted(data: Capture | Footage, photos: Sequence[Photo], training: Sequence[RigCamera]) -> tuple[list[Camera], list[np.ndarray]]:
+    """The training cameras without lens distortion, and their (H, W, 3) images."""
     near = {camera.name: camera.near for camera in data.cameras} if isinstance(data, Capture) else {}
     images = {photo.camera: photo.image for photo in photos}
     cameras: list[Camera] = []
-    shown = []
+    shown: list[np.ndarray] = []
     for camera in training:
         view, remap = make_view(camera.name, camera.lens, camera.world_to_camera)
         cameras.append(replace(view, near=near.get(camera.name, view.near)))
         shown.append(images[camera.name] if remap is None else remap.apply(images[camera.name]))
-    yield Step(f"{info.title} on {len(shown)} images")
-    scene = guess_scene(info, weights, shown)
-    yield Step("aligning")
-    return bring_home(scene, cameras, info.title)
+    return cameras, shown
 
 
 def _network_report(info: InitialiserInfo, guessed: GuessedPoints) -> dict[str, Any]:
@@ -232,7 +223,7 @@ def _network_report(info: InitialiserInfo, guessed: GuessedPoints) -> dict[str, 
 
 
 def _choices(data: Capture | Footage, settings: PrepareSettings) -> tuple[Poses, Intrinsics]:
-    """What is to be done. Raises InputError if it cannot."""
+    """How poses and lenses are found. Raises InputError if the data do not allow it."""
     calibrated = isinstance(data, Capture)
     poses: Poses = settings.poses or ("keep" if calibrated else "estimate")
     intrinsics: Intrinsics = settings.intrinsics or ("given" if calibrated else "each")
@@ -246,7 +237,7 @@ def _choices(data: Capture | Footage, settings: PrepareSettings) -> tuple[Poses,
 
 
 def _given(data: Capture | Footage) -> tuple[RigCamera, ...]:
-    """The cameras of a capture as they are: its images are free of distortion."""
+    """The cameras of a capture, whose images have no lens distortion; none of footage."""
     if isinstance(data, Footage):
         return ()
     return tuple(RigCamera(c.name, OpenCVLens(c.width, c.height, c.fx, c.fy, c.cx, c.cy), c.world_to_camera) for c in data.cameras)
@@ -257,7 +248,7 @@ def _camera_reports(
 ) -> list[dict[str, Any]]:
     """Per camera: features, points seen and reprojection error, and how far its pose and focal length are from the given ones.
 
-    Held-out cameras have the error of the adjustment that found their poses.
+    The error of a held-out camera is that of the bundle adjustment that found its pose.
     """
     fits: dict[str, CameraFit] = {fit.camera: fit for fit in (*(found.fits if found else ()), *points.fits)}
     before = {camera.name: camera for camera in given}

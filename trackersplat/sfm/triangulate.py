@@ -1,4 +1,4 @@
-"""Points that several posed cameras see, with the error of each camera as evidence of how good its pose is."""
+"""Points that several posed cameras see, and the reprojection error of each camera, which tells how good its pose is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from trackersplat.captures.capture import PointCloud
 from trackersplat.captures.formats.cameras_json import RigCamera
 from trackersplat.sfm.colmap import load_pycolmap, stoppable, to_colmap
 from trackersplat.sfm.features import Features
+from trackersplat.sfm.settings import TriangulationSettings
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class CameraFit:
     """How well a camera agrees with the points it sees."""
 
     camera: str
-    features: int | None  # None: none were looked for
+    features: int | None  # None: features were not used
     points: int  # seen by it
     error: float | None  # pixels of its images, mean distance between the points seen and where they project; None without points
 
@@ -37,25 +38,26 @@ class SparsePoints:
         return sum(fit.points * (fit.error or 0.0) for fit in self.fits) / seen if seen else None
 
 
-def triangulate(features: Features, cameras: Sequence[RigCamera]) -> SparsePoints:
-    """From the matches of ``cameras`` alone, whose poses and lenses stay as they are. Other cameras of ``features`` are not looked at."""
-    return sparse_points(features, triangulated(features, cameras, max_error=4.0))
+def triangulate(features: Features, cameras: Sequence[RigCamera], settings: TriangulationSettings) -> SparsePoints:
+    """From the matches of ``cameras`` alone, whose poses and lenses stay as they are. Other cameras of ``features`` are not used."""
+    return sparse_points(features, triangulated(features, cameras, settings))
 
 
-def triangulated(features: Features, cameras: Sequence[RigCamera], max_error: float) -> Any:
-    """The same as a pycolmap.Reconstruction; matches off by more than ``max_error`` pixels are dropped."""
+def triangulated(features: Features, cameras: Sequence[RigCamera], settings: TriangulationSettings) -> Any:
+    """The same as a pycolmap.Reconstruction."""
+    max_error = settings.max_error_px
     pc = load_pycolmap()
     posed = posed_reconstruction(features, cameras)
     options = pc.IncrementalPipelineOptions()
-    options.random_seed = 0
+    options.random_seed = settings.seed
     options.image_names = [features.file(camera.name) for camera in cameras]
     options.mapper.filter_max_reproj_error = max_error
     options.triangulation.merge_max_reproj_error = max_error
     options.triangulation.complete_max_reproj_error = max_error
-    options.triangulation.create_max_angle_error = max(0.5 * max_error, 2.0)
-    options.triangulation.continue_max_angle_error = max(0.5 * max_error, 2.0)
+    options.triangulation.create_max_angle_error = max(0.5 * max_error, settings.min_angle_deg)
+    options.triangulation.continue_max_angle_error = max(0.5 * max_error, settings.min_angle_deg)
     options.triangulation.ignore_two_view_tracks = False  # wide baselines have hardly any others
-    options.triangulation.random_seed = 0
+    options.triangulation.random_seed = settings.seed
     with tempfile.TemporaryDirectory(dir=features.folder) as output:
         return stoppable(pc.triangulate_points, posed, features.database, features.images, output, options=options)
 
@@ -79,7 +81,7 @@ def posed_reconstruction(features: Features, cameras: Sequence[RigCamera]) -> An
 
 
 def sparse_points(features: Features, reconstruction: Any) -> SparsePoints:
-    """What is kept of a pycolmap.Reconstruction."""
+    """The points of a pycolmap.Reconstruction and the fit of its cameras."""
     points = reconstruction.points3D
     ids = sorted(points)
     xyz = np.array([points[i].xyz for i in ids], dtype=np.float32).reshape(-1, 3)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from trackersplat.captures.archives import unpack as unpacking
-from trackersplat.captures.archives.unpack import find_archive, unpack
+from trackersplat.captures.archives.unpack import Unpacked, Written, find_archive, unpack
 from trackersplat.errors import InputError
 
 NOISE = np.random.default_rng(0).bytes(40_000)
@@ -30,10 +30,11 @@ def _zip(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED
 
 
 def _run(archive: Path, folder: Path) -> dict[str, bytes]:
-    steps = list(unpack(archive, folder))
+    *steps, last = unpack(archive, folder)
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert all(done <= total for done, total in steps)
-    assert steps[-1][0] == sum(map(len, found.values()))
+    assert all(isinstance(step, Written) and step.done <= step.total for step in steps)
+    size = sum(map(len, found.values()))
+    assert (steps[-1], last) == (Written(size, size), Unpacked(folder))
     return found
 
 

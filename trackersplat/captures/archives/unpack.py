@@ -1,8 +1,8 @@
 """Unpacking a ZIP archive, also one that is split into parts (``.z01``, ``.z02``, ..., ``.zip``), which Python's zipfile cannot read.
 
-After PKWARE's APPNOTE 6.3.9: the list of entries at the end names the part and the place in it where each entry begins; sizes and places
-beyond 32 bits stand in the extra field 1 (ZIP64). Nothing in an archive is trusted: names must stay inside of the folder, entries must be
-plain files, sizes are checked against what is free before anything is written, and no more than promised is written.
+After PKWARE's APPNOTE 6.3.9: the list of entries at the end has the part and the place in it where each entry begins; sizes and places
+beyond 32 bits are in the extra field 1 (ZIP64). Nothing in an archive is trusted: names must stay inside the folder, entries must be plain
+files, their sizes are compared with the free space before anything is written, and no file becomes larger than listed.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import shutil
 import stat
 import struct
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from trackersplat.errors import InputError
+from trackersplat.events import Event
 from trackersplat.files import atomic_folder
 
 MAX_PARTS = 999
@@ -59,10 +60,25 @@ def find_archive(path: Path) -> Path | None:
     return found[0] if found else None
 
 
-def unpack(archive: Path, folder: Path) -> Generator[tuple[int, int], None, None]:
-    """Fills the new folder ``folder``, which appears when it is complete; yields bytes written and bytes in all.
+@dataclass(frozen=True)
+class Written(Event):
+    """How far the unpacking of an archive is."""
 
-    Raises InputError if a part is missing, the archive is damaged, encrypted or packed in another way, or there is no room for it.
+    done: int  # bytes
+    total: int
+
+
+@dataclass(frozen=True)
+class Unpacked(Event):
+    """The last event of `unpack`."""
+
+    folder: Path
+
+
+def unpack(archive: Path, folder: Path) -> Iterator[Event]:
+    """Fills the new folder ``folder``, which appears when it is complete: `Written` events, then `Unpacked`.
+
+    Raises InputError if a part is missing, the archive is damaged, encrypted or compressed by another method, or the disk is too full.
     """
     with ExitStack() as open_files:
         parts = _Parts(archive, open_files)
@@ -80,7 +96,8 @@ def unpack(archive: Path, folder: Path) -> Generator[tuple[int, int], None, None
                 with target.open("xb") as file:
                     for size in _extract(parts, entry, file):
                         done += size
-                        yield done, total
+                        yield Written(done, total)
+    yield Unpacked(folder)
 
 
 class _Parts:
