@@ -33,7 +33,7 @@ class Option:
 
 
 def options_of(command: Callable[..., Any]) -> dict[str, Option]:
-    """The options that tyro makes of a dataclass, with the two names of every flag."""
+    """The options that tyro makes of a dataclass."""
     hints = get_type_hints(command, include_extras=True)
     found = {"--help": Option(False, None)}
     for field in dataclasses.fields(command):  # type: ignore[arg-type]
@@ -44,7 +44,8 @@ def options_of(command: Callable[..., Any]) -> dict[str, Option]:
         renamed = [mark.name for mark in marks if getattr(mark, "name", None)]
         name = (renamed[0] if renamed else field.name).replace("_", "-")
         if kind is bool:
-            found[f"--{name}"] = found[f"--no-{name}"] = Option(False, None)
+            names = [name] if tyro.conf.FlagCreatePairsOff in marks else [name, f"no-{name}"]
+            found |= {f"--{each}": Option(False, None) for each in names}
             continue
         literals = [part for part in (kind, *get_args(kind)) if get_origin(part) is Literal]
         found[f"--{name}"] = Option(True, tuple(map(str, get_args(literals[0]))) if literals else None)
