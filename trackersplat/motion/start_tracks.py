@@ -1,0 +1,162 @@
+"""Starts sparse tracks on a grid: at the first frame everywhere, later where no track is seen any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from trackersplat.captures.camera import Camera
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.quaternions import quaternion_to_matrix
+from trackersplat.motion.followed_tracks import FollowedTracks, FollowSettings, track_ids
+from trackersplat.motion.rendered_depth import DepthImages, PointViews, render_depth
+from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.tracks import Provenance
+
+Masks = Mapping[str, np.ndarray | Tensor | None]  # camera name -> (H, W) bool foreground mask of one frame
+
+
+def start_tracks(
+    cameras: Sequence[Camera],
+    gaussians: Gaussians,
+    rasterizer: Rasterizer,
+    frame: int,
+    settings: FollowSettings,
+    provenance: Provenance,
+    masks: Masks | None = None,
+) -> FollowedTracks:
+    """Tracks on a grid in every camera, on the rasterizer's device. ``gaussians`` are those of the frame.
+
+    A track starts at the pixel at the middle of a grid cell, unless there is no surface, or an edge of the rendered depth or of the
+    ``masks``: a point between two surfaces has no motion of its own.
+    """
+    device = rasterizer.device
+    floats = {"query": (0, 3), "positions": (0, 2), "visibility": (0,), "confidence": (0,), "points": (0, 3)}
+    none = FollowedTracks(
+        frame=frame,
+        cameras=tuple(camera.name for camera in cameras),
+        provenance=provenance,
+        ids=torch.zeros(0, dtype=torch.int64, device=device),
+        ends=torch.zeros(0, dtype=torch.uint8, device=device),
+        hidden=torch.zeros(0, dtype=torch.int32, device=device),
+        carriers=torch.zeros((0, settings.carriers), dtype=torch.int32, device=device),
+        **{name: torch.zeros(shape, device=device) for name, shape in floats.items()},
+    )
+    gaussians = gaussians.detach().to(device)
+    return with_new_tracks(none, gaussians, surface_of(gaussians, cameras, rasterizer, settings), cameras, settings, masks)
+
+
+def surface_of(gaussians: Gaussians, cameras: Sequence[Camera], rasterizer: Rasterizer, settings: FollowSettings) -> DepthImages:
+    """What `render_depth` sees by these settings."""
+    return render_depth(
+        rasterizer,
+        gaussians,
+        cameras,
+        scale=settings.depth_scale,
+        minimum_alpha=settings.minimum_alpha,
+        tolerance=settings.surface_tolerance,
+    )
+
+
+def with_new_tracks(
+    state: FollowedTracks,
+    gaussians: Gaussians,
+    depth: DepthImages,
+    cameras: Sequence[Camera],
+    settings: FollowSettings,
+    masks: Masks | None,
+) -> FollowedTracks:
+    """The state with new tracks in the grid cells that no visible track covers, as many as the settings allow.
+
+    ``gaussians``, ``depth`` and ``masks`` are those of the state's frame.
+    """
+    of_camera = state.camera
+    cells, centres = [], []
+    for index, camera in enumerate(cameras):
+        seen = state.alive & (state.hidden == 0) & (of_camera == index)
+        free, middles = _free_cells(camera, state.positions[seen], settings)
+        mask = None if masks is None else masks.get(camera.name)
+        if mask is not None:
+            inner = ~_at_mask_border(mask, middles)
+            free, middles = free[inner], middles[inner]
+        cells.append(free)
+        centres.append(middles)
+    new_camera = torch.cat([torch.full_like(part, index) for index, part in enumerate(cells)])
+    pixels = torch.cat(centres)
+    surface = depth.at(pixels, new_camera)
+    chosen = surface.is_whole
+    for index in range(len(cameras)):
+        room = max(settings.maximum - int((state.alive & (of_camera == index)).sum()), 0)
+        there = (chosen & (new_camera == index)).nonzero()[:, 0]
+        if len(there) > room:  # evenly over the image
+            chosen[there] = False
+            chosen[there[torch.linspace(0, len(there) - 1, room, device=there.device).round().long()]] = True
+    pixels, new_camera = pixels[chosen], new_camera[chosen]
+    points = PointViews.of(cameras, new_camera).back_project(pixels, surface.depth[chosen])
+    ids = [track_ids(index, state.frame, part) for index, part in enumerate(cells)]
+    new = replace(
+        state,
+        ids=torch.cat(ids)[chosen],
+        query=torch.cat((torch.full_like(pixels[:, :1], state.frame), pixels), dim=1),
+        positions=pixels,
+        visibility=torch.ones_like(pixels[:, 0]),
+        confidence=torch.ones_like(pixels[:, 0]),
+        ends=torch.zeros_like(new_camera, dtype=torch.uint8),
+        hidden=torch.zeros_like(new_camera, dtype=torch.int32),
+        points=points.float(),
+        carriers=_carriers_of(points, gaussians, settings),
+    )
+    added = new.tensors()
+    both = replace(state, **{name: torch.cat((old, added[name])) for name, old in state.tensors().items()})
+    return both[both.ids.argsort()]
+
+
+def _free_cells(camera: Camera, taken: Tensor, settings: FollowSettings) -> tuple[Tensor, Tensor]:
+    """Indices (P,), rows first, and middles (P, 2), which are pixel centres, of the cells far from the positions ``taken`` (Q, 2)."""
+    pitch = max(settings.spacing * max(camera.width, camera.height), 1.0)
+    columns, rows = max(round(camera.width / pitch), 1), max(round(camera.height / pitch), 1)
+    x = ((torch.arange(columns, device=taken.device) + 0.5) * (camera.width / columns)).floor() + 0.5
+    y = ((torch.arange(rows, device=taken.device) + 0.5) * (camera.height / rows)).floor() + 0.5
+    middles = torch.cartesian_prod(y, x).flip(-1)
+    cells = torch.arange(len(middles), device=taken.device)
+    if not len(taken):
+        return cells, middles
+    free = torch.cdist(middles, taken, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values >= settings.gap * pitch
+    return cells[free], middles[free]
+
+
+def _at_mask_border(mask: np.ndarray | Tensor, centres: Tensor) -> Tensor:
+    """(P,) bool: the 3 x 3 pixels around a pixel do not all say the same."""
+    values = torch.as_tensor(mask, device=centres.device)
+    reach = torch.tensor((-1, 0, 1), device=centres.device)
+    rows = (centres[:, 1].long()[:, None, None] + reach[:, None]).clamp(0, values.shape[0] - 1)
+    columns = (centres[:, 0].long()[:, None, None] + reach).clamp(0, values.shape[1] - 1)
+    around = values[rows, columns].flatten(1)
+    return around.any(1) & ~around.all(1)
+
+
+def _carriers_of(points: Tensor, gaussians: Gaussians, settings: FollowSettings) -> Tensor:
+    """(P, k) int32: of the nearest Gaussians those of the largest opacity times density at the point, largest first; -1 where too few.
+
+    The density is that of Gaussians no thinner than the distance to the nearest mean: rendered surfaces lie a little before the means.
+    """
+    carriers = torch.full((len(points), settings.carriers), -1, dtype=torch.int32, device=points.device)
+    count = min(settings.carrier_candidates, len(gaussians))
+    if not count or not len(points):
+        return carriers
+    tree = cKDTree(gaussians.means.double().cpu().numpy(), balanced_tree=False)
+    distances, indices = (torch.from_numpy(part).to(points.device) for part in tree.query(points.cpu().numpy(), k=range(1, count + 1)))
+    offset = points[:, None] - gaussians.means[indices].double()
+    axes = quaternion_to_matrix(gaussians.quats[indices].double())
+    sizes = gaussians.scales[indices].double().maximum(distances[:, :1, None].clamp_min(1e-9))
+    local = (axes.transpose(-1, -2) @ offset[..., None])[..., 0] / sizes
+    opacity = torch.nn.functional.logsigmoid(gaussians.opacity_logits[indices].double())
+    order = (opacity - 0.5 * local.square().sum(-1) - sizes.log().sum(-1)).argsort(dim=1, descending=True, stable=True)
+    best = indices.gather(1, order[:, : settings.carriers])
+    carriers[:, : best.shape[1]] = best.int()
+    return carriers
