@@ -19,7 +19,7 @@ def motion_of(count: int, static: torch.Tensor | None = None) -> Motion:
     return Motion(
         translation=torch.randn(count, 3, generator=generator),
         rotation=rotation_vector_to_quaternion(torch.randn(count, 3, generator=generator)),
-        static=torch.zeros(count, dtype=torch.bool) if static is None else static,
+        is_static=torch.zeros(count, dtype=torch.bool) if static is None else static,
         measured=torch.ones(count, dtype=torch.bool),
         confidence=torch.ones(count),
         residual_px=torch.zeros(count),

@@ -11,8 +11,12 @@ from trackersplat.captures.camera import Camera
 from trackersplat.geometry.quaternions import rotation_vector_to_quaternion
 from trackersplat.geometry.symmetric import inverse
 from trackersplat.motion.ops import affine, graph_system, rotate, triangulate
+from trackersplat.motion.ops.affine_fit import TARGET_CHANNELS, AffineFit
+from trackersplat.motion.ops.results import AffineMotion, Triangulation
+from trackersplat.motion.settings import RotationSettings, TriangulateSettings
 
 pytestmark = pytest.mark.cuda
+SETTINGS, ROTATION = TriangulateSettings(), RotationSettings()
 close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-7)
 
 
@@ -44,10 +48,11 @@ def test_affine_motions_are_those_of_the_elementwise_solve(device):
     features = torch.cat((shared, affine.moment_features(positions, certainty)), dim=-1)
     sums = (weights @ features.flatten(1, 2)).contiguous()
     mean = torch.rand(2, count, 2, generator=g, dtype=torch.float64) * 48
-    arguments = width, height, 32.0, 4.0 * torch.finfo(torch.float32).eps * 32.0**2
-    expected = affine._affine(sums, mean, *arguments)
-    got = fused.solve(sums.to(device), mean.to(device), *arguments, affine.SHARED_CHANNELS)
-    for name, one, other in zip(affine.AffineMotion.__dataclass_fields__, got, expected, strict=True):
+    fit = AffineFit(width=width, height=height, scale=32.0, rounding=4.0 * torch.finfo(torch.float32).eps * 32.0**2)
+    expected = affine._affine(sums, mean, fit)
+    got = fused.solve(sums.to(device), mean.to(device), fit)
+    for name in AffineMotion.__dataclass_fields__:
+        one, other = getattr(got, name), getattr(expected, name)
         torch.testing.assert_close(one.cpu(), other, rtol=1e-4, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
         assert not one[:, :, 7].any() if name == "weight" else True
 
@@ -71,29 +76,22 @@ def test_triangulations_are_those_of_the_elementwise_solve(device, with_surface)
     displacements = torch.randn(views, targets * count, 2, generator=g) * 10
     variances = torch.rand(views, targets * count, generator=g) + 0.05
     variances[torch.rand(variances.shape, generator=g) < 0.3] = torch.inf
-    variances[:, 5] = torch.inf  # no view has a say
-    variances[2, 6] = 0.0  # has none either
+    variances[:, 5] = torch.inf  # no observation is valid
+    variances[2, 6] = 0.0  # nor is this one
     points[7] = torch.tensor([-9.0, 0.0, 0.0])  # behind the first view
     variances[:, 7] = 0.5
     displacements[torch.isinf(variances)] = torch.nan
     surfaces = 0.05 * torch.randn(views, count, 3, generator=g) if with_surface else None
     turns = rotation_vector_to_quaternion(torch.randn(targets * count, 3, generator=g, dtype=torch.float64)) if with_surface else None
-    turned = torch.zeros(1, 1, 3)
-    if surfaces is not None and turns is not None:
-        turned = triangulate.rotate(turns[None], surfaces.repeat(1, targets, 1).double())
-    expected = triangulate._solve(points, rig, displacements, variances, turned)
-    there = [None if t is None else t.to(device) for t in (points, rig, displacements, variances, surfaces, turns)]
-    got = fused.solve(
-        *there,
-        iterations=triangulate._ITERATIONS,
-        robust_from=triangulate._ROBUST_FROM,
-        kernel=triangulate._KERNEL,
-        near=triangulate._NEAR,
-    )
-    for name, one, other in zip(triangulate.Triangulation.__dataclass_fields__, got, expected, strict=True):
+    observations = triangulate.Observations(displacements, variances, surfaces, turns)
+    expected = triangulate._solve(points, rig, observations.part(torch.arange(targets * count)), SETTINGS)
+    there = triangulate.Observations(*(None if t is None else t.to(device) for t in observations))
+    got = fused.solve(points.to(device), rig.to(device), there, SETTINGS, tiny=triangulate.TINY, tiny_depth=triangulate.TINY_DEPTH)
+    for name in Triangulation.__dataclass_fields__:
+        one, other = getattr(got, name), getattr(expected, name)
         torch.testing.assert_close(one.cpu(), other, rtol=1e-6, atol=1e-8, msg=lambda m, name=name: f"{name}: {m}")
-    assert int(got[-1][5]) == 0
-    assert not got[0][5].any()
+    assert int(got.seen[5]) == 0
+    assert not got.translation[5].any()
 
 
 def test_rotations_are_those_of_the_elementwise_solve(device):
@@ -111,12 +109,12 @@ def test_rotations_are_those_of_the_elementwise_solve(device):
     weight = 1e4 * torch.rand(120, 9, generator=g, dtype=torch.float64)
     weight[20:30] = 0.0  # nothing known
     weight[30:40, 3:] = 0.0  # points on a line or less
-    expected = rotate._kabsch(points, moves, everyone, weight, 3.0)
-    got = fused.solve(*(t.to(device) for t in (points, moves, everyone, weight)), 3.0, rotate._ROUNDS)
-    close(got[0].cpu(), expected[0])
-    close(got[1].cpu(), expected[1])
-    assert torch.equal(got[2].cpu(), expected[2])
-    assert int(expected[2].sum()) == 10
+    expected = rotate._kabsch(points, moves, everyone, weight, ROTATION)
+    got = fused.solve(*(t.to(device) for t in (points, moves, everyone, weight)), ROTATION)
+    close(got.quaternion.cpu(), expected.quaternion)
+    close(got.precision.cpu(), expected.precision)
+    assert torch.equal(got.alike.cpu(), expected.alike)
+    assert int(expected.alike.sum()) == 10
 
 
 @pytest.mark.parametrize("vector", [(math.pi, 0, 0), (0, math.pi, 0), (0, 0, math.pi), (0.1, -2.9, 0.2), (1.9, -1.8, 1.5)])
@@ -129,10 +127,10 @@ def test_rotations_by_half_a_turn_are_found_about_every_axis(device, vector):
     moves = rotate.rotate(turn.expand(60, 4), points) - points
     everyone = torch.stack([torch.randperm(60, generator=g)[:12] for _ in range(20)])
     weight = 1e6 * (0.1 + torch.rand(20, 12, generator=g, dtype=torch.float64))
-    got = fused.solve(*(t.to(device) for t in (points, moves, everyone, weight)), 3.0, rotate._ROUNDS)
-    expected = rotate._kabsch(points, moves, everyone, weight, 3.0)[0]
+    got = fused.solve(*(t.to(device) for t in (points, moves, everyone, weight)), ROTATION)
+    expected = rotate._kabsch(points, moves, everyone, weight, ROTATION).quaternion
     for one in (turn, expected):  # of a quaternion and its opposite either will do
-        close((got[0].cpu() * one).sum(-1).abs(), torch.ones(20, dtype=torch.float64), atol=1e-8)
+        close((got.quaternion.cpu() * one).sum(-1).abs(), torch.ones(20, dtype=torch.float64), atol=1e-8)
 
 
 @pytest.mark.parametrize(("block", "summed"), [(None, None), (32, 4)])
@@ -192,7 +190,7 @@ def test_neighbours_are_those_of_the_tree(device):
     far = 1e3 * torch.randn(20, 3, generator=g)
     same = torch.full((30, 3), 0.5)  # more in one place than neighbours are asked for
     for points, k in ((torch.cat((sheet, far, same)), 9), (sheet[:33], 32), (sheet[:5], 4)):
-        expected = nearest_neighbours(points, k)[1]
+        expected = nearest_neighbours(points, k).distances
         indices = fused.nearest(points.to(device), k).cpu()
         distances = (points[indices] - points[:, None]).double().norm(dim=-1)
         torch.testing.assert_close(distances, expected, rtol=1e-5, atol=1e-9)
@@ -209,6 +207,6 @@ def test_moments_are_those_of_the_elementwise_features(device):
     positions[0, 0, 5, 6, 1] = torch.inf
     certainty = torch.rand(3, 2, 12, 21, generator=g)
     features = torch.full((3, 12, 21, 3 + 26), 7.0, device=device)
-    moments.write(features, positions.to(device), certainty.to(device), affine._half_size(21, 12))
+    moments.write(features, positions.to(device), certainty.to(device), scale=affine._half_size(21, 12), channels=TARGET_CHANNELS)
     torch.testing.assert_close(features[..., 3:].cpu(), affine.moment_features(positions, certainty), rtol=1e-5, atol=1e-5)
     assert (features[..., :3] == 7.0).all()

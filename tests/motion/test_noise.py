@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
-from trackersplat.motion.noise import _squares, noise_shares, usual_shares
-from trackersplat.motion.ops.triangulate import Triangulation, triangulate
+from trackersplat.motion.noise import noise_shares, squared_residuals, usual_shares
+from trackersplat.motion.ops.results import Triangulation
+from trackersplat.motion.ops.triangulate import Observations, triangulate
+from trackersplat.motion.settings import NoiseSettings, TriangulateSettings
 
+SETTINGS = NoiseSettings()
 FIRST = 0.3  # px, the noise that the variances assume
 
 
@@ -26,18 +29,19 @@ def noisy(
     off += 30.0 * rng.normal(size=exact.shape) * jumps[..., None]
     rough = torch.tensor(spread**2 * gain)
     variances = torch.tensor(FIRST**2 * gain) + rough
-    return triangulate(cameras, torch.tensor(means), torch.tensor(exact + off), variances), variances, rough
+    solved = triangulate(cameras, torch.tensor(means), Observations(torch.tensor(exact + off), variances), TriangulateSettings())
+    return solved, variances, rough
 
 
 def usual(solved: Triangulation, variances: Tensor, rough: Tensor, targets: int = 1) -> Tensor:
     found = torch.arange(len(solved.views))
-    known = _squares(solved.residual_px, solved.views, variances, rough)
-    return usual_shares(*known, solved.views, found, targets, len(found) // targets)
+    squares = squared_residuals(solved.residual_px, solved.views, variances, rough)
+    return usual_shares(squares, solved.views, found, targets, len(found) // targets, SETTINGS)
 
 
 def shares(solved: Triangulation, variances: Tensor, rough: Tensor, targets: int = 1) -> Tensor:
     found = torch.arange(len(solved.views))
-    return noise_shares(solved.residual_px, solved.views, variances, rough, found, targets, len(found) // targets)
+    return noise_shares(solved.residual_px, solved.views, variances, rough, found, targets, len(found) // targets, SETTINGS)
 
 
 @pytest.mark.parametrize(("noise", "off"), [(0.03, 0.03), (0.1, 0.03), (0.25, 0.1)])
@@ -59,9 +63,9 @@ def test_a_few_wrong_tracks_do_not_matter(cameras: list[Camera]) -> None:
 def test_pixels_of_another_size_change_nothing(cameras: list[Camera]) -> None:
     solved, variances, rough = noisy(cameras, 0.1, 200, roughness=0.1)
     found = torch.arange(200)
-    expected = noise_shares(solved.residual_px, solved.views, variances, rough, found, 1, 200)
+    expected = noise_shares(solved.residual_px, solved.views, variances, rough, found, 1, 200, SETTINGS)
     for size in (0.01, 7.0):
-        scaled = noise_shares(size * solved.residual_px, solved.views, size**2 * variances, size**2 * rough, found, 1, 200)
+        scaled = noise_shares(size * solved.residual_px, solved.views, size**2 * variances, size**2 * rough, found, 1, 200, SETTINGS)
         torch.testing.assert_close(scaled, expected)
 
 
@@ -78,13 +82,13 @@ def test_each_target_has_its_own_noise(cameras: list[Camera]) -> None:
     variances, rough = torch.cat([v for _, v, _ in parts], dim=1), torch.cat([r for _, _, r in parts], dim=1)
     found = torch.arange(3000)[torch.arange(3000) % 1000 < 900]  # not all of them move
     kept = residual[found], views[found], variances[:, found], rough[:, found], found
-    assert (FIRST * usual_shares(*_squares(*kept[:4]), views[found], found, 3, 1000).sqrt()).tolist() == pytest.approx(
+    assert (FIRST * usual_shares(squared_residuals(*kept[:4]), views[found], found, 3, 1000, SETTINGS).sqrt()).tolist() == pytest.approx(
         [0.05, 0.15, 0.1], rel=0.08
     )
     for target in range(3):
         own = found[found // 1000 == target]
-        alone = noise_shares(residual[own], views[own], variances[:, own], rough[:, own], own - 1000 * target, 1, 1000)
-        torch.testing.assert_close(noise_shares(*kept, 3, 1000)[found // 1000 == target], alone)
+        alone = noise_shares(residual[own], views[own], variances[:, own], rough[:, own], own - 1000 * target, 1, 1000, SETTINGS)
+        torch.testing.assert_close(noise_shares(*kept, 3, 1000, SETTINGS)[found // 1000 == target], alone)
 
 
 def test_a_gaussian_whose_views_agree_less_than_others_do_has_more_noise(cameras: list[Camera]) -> None:
@@ -95,8 +99,8 @@ def test_a_gaussian_whose_views_agree_less_than_others_do_has_more_noise(cameras
     residual = torch.full((41,), 0.1 * np.sqrt(9 * median / 6)).double()
     residual[7] = 0.15
     found = torch.arange(41)
-    assert float(usual_shares(*_squares(residual, views, variances, rough), views, found, 1, 41)) == pytest.approx(1 / 9)
-    result = noise_shares(residual, views, variances, rough, found, 1, 41)
+    assert float(usual_shares(squared_residuals(residual, views, variances, rough), views, found, 1, 41, SETTINGS)) == pytest.approx(1 / 9)
+    result = noise_shares(residual, views, variances, rough, found, 1, 41, SETTINGS)
     assert float(result[0]) == pytest.approx((4 / 9 + 9 * median / 9) / 13)
     assert float(result[7]) == pytest.approx((4 / 9 + 0.15**2 * 6 / 0.09) / 13)
 
@@ -108,4 +112,4 @@ def test_few_gaussians_or_few_views_tell_nothing_of_all(cameras: list[Camera]) -
         freedom = 2 * views - 3
         assert shares(solved, variances, rough).min() >= 4 / (4 + freedom)
     nothing = torch.zeros(0, dtype=torch.int64)
-    assert noise_shares(torch.zeros(0).double(), nothing, torch.zeros(5, 0), torch.zeros(5, 0), nothing, 1, 0).shape == (0,)
+    assert noise_shares(torch.zeros(0).double(), nothing, torch.zeros(5, 0), torch.zeros(5, 0), nothing, 1, 0, SETTINGS).shape == (0,)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
+from made_tracks import made_tracks
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.measure import pixel_size
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracks import DenseTracks
 
 FOCAL = 64.0  # px, and all places below are sums of powers of two: what is expected is exact
@@ -95,7 +95,7 @@ def noisy_tracks(camera: Camera, down: float, rng: np.random.Generator) -> Dense
     rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
     positions = np.stack((columns, rows + down), axis=-1) + rng.normal(scale=0.2, size=(camera.height, camera.width, 2))
     certain = np.ones((1, camera.height, camera.width), np.float32)
-    return DenseTracks(0, (1,), positions[None].astype(np.float32), certain, certain, tracker_info("dis"))
+    return made_tracks(0, (1,), positions[None].astype(np.float32), certain, certain)
 
 
 @pytest.mark.parametrize("down", [0.0, 1.0])
@@ -108,5 +108,5 @@ def test_a_wall_stays_though_cameras_hang_in_it_and_goes_when_it_goes(make_gauss
     rng = np.random.default_rng(0)
     tracks = [noisy_tracks(camera, down, rng) for camera in cameras]
     (motion,) = estimate_motion(PortableRasterizer(), make_gaussians(walls, scale=0.07), cameras, tracks)
-    static = float(motion.static.float().mean())
+    static = float(motion.is_static.float().mean())
     assert static > 0.9 if down == 0 else static < 0.05

@@ -10,8 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.geometry.symmetric import isotropic
-from trackersplat.motion.ops.graph_system import Graph, neighbour_graph
-from trackersplat.motion.propagate import Field, propagate, weakened
+from trackersplat.geometry.graph import Graph, GraphSettings, neighbour_graph
+from trackersplat.motion.propagate import Field, Measured, propagate, weakened
+from trackersplat.motion.settings import PropagateSettings
 
 
 class Solved(NamedTuple):
@@ -21,9 +22,8 @@ class Solved(NamedTuple):
 
 
 def graph_of(points: np.ndarray, colours: np.ndarray | None = None) -> Graph:
-    return neighbour_graph(
-        *nearest_neighbours(torch.tensor(points), 8), torch.tensor(np.zeros_like(points) if colours is None else colours), 0.1
-    )
+    shown = torch.tensor(np.zeros_like(points) if colours is None else colours)
+    return neighbour_graph(*nearest_neighbours(torch.tensor(points), 8), shown, GraphSettings(colour_scale=0.1))
 
 
 def solve(
@@ -39,7 +39,8 @@ def solve(
     measured = [np.where(known[:, None], moves, 0.0), np.where(known[:, None], turn, 0.0), (known | static).astype(float)]
     weight, turn_weight = np.where(known, precision, 0.0), np.where(known, 1e4, 0.0)
     inputs = [torch.from_numpy(np.ascontiguousarray(value)) for value in (points, *measured, weight, turn_weight, static)]
-    field = propagate(inputs[0], Field(*inputs[1:4]), isotropic(inputs[4]), *inputs[4:], graph or graph_of(points), strain=0.1, bend=0.1)
+    given = Measured(Field(*inputs[1:4]), isotropic(inputs[4]), *inputs[4:6])
+    field = propagate(inputs[0], given, inputs[6], graph or graph_of(points), PropagateSettings(strain=0.1, bend=0.1))
     return Solved(field.translation.numpy(), field.rotation.numpy(), field.confidence.numpy())
 
 

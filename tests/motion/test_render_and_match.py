@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from cards import as_bytes, texture, with_card
+from made_tracks import made_tracks
 
 from trackersplat.errors import ShapeError
 from trackersplat.motion import render_and_match as second_look
 from trackersplat.motion.render_and_match import Prediction, doubtful, look_again
-from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.trackers.dis.matching import Image, Tracks, match
 from trackersplat.tracking.tracks import DenseTracks
 
@@ -38,7 +38,7 @@ def certainty(tracks: DenseTracks) -> np.ndarray:
 
 def tracks_to(positions: np.ndarray, certain: np.ndarray) -> DenseTracks:
     seen = np.ones((1, *certain.shape), np.float32)
-    return DenseTracks(2, (7,), positions[None].astype(np.float32), seen, certain[None].astype(np.float32), tracker_info("dis"))
+    return made_tracks(2, (7,), positions[None].astype(np.float32), seen, certain[None].astype(np.float32))
 
 
 CARD, HIDDEN = under_card(*START), under_card(*END)
@@ -256,4 +256,4 @@ def test_the_doubtful_share_is_that_of_pixels_less_than_half_certain(on_device: 
     confidence = np.array([[0.5, 0.6, 1, 1, 0.4], [0.9, 0.8, 0.49, 0, 1]], np.float32)[None].repeat(2, 0)
     visibility[1, 0, 1:3] = 0.5  # 0.3 and 0.5
     values = [torch.from_numpy(v) if on_device else v for v in (np.zeros((2, 2, 5, 2), np.float32), visibility, confidence)]
-    assert doubtful(DenseTracks(0, (3, 8), *values, tracker_info("dis"))).tolist() == pytest.approx([0.3, 0.4])
+    assert doubtful(made_tracks(0, (3, 8), *values)).tolist() == pytest.approx([0.3, 0.4])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import maximum_filter
+from made_tracks import made_tracks
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
@@ -17,11 +18,10 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.geometry.quaternions import quaternion_to_rotation_vector as rotation_vector
 from trackersplat.motion.apply import move
-from trackersplat.motion.motion import Carried
-from trackersplat.motion.settings import MotionSettings
+from trackersplat.motion.motion import CarriedMotion
+from trackersplat.motion.settings import MotionSettings, StaticSettings
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracks import DenseTracks
 
 RADIUS, WALL = 0.45, -0.8  # ball at the origin, wall at x = WALL
@@ -57,8 +57,8 @@ def exact_tracks(camera: Camera, turn: np.ndarray, shifts: list[np.ndarray], dri
         visibility.append(inside & (np.linalg.norm(front - moved, axis=-1) < 0.03))
     shape = (len(shifts), *rows.shape)
     targets = tuple(range(1, len(shifts) + 1))
-    return DenseTracks(
-        0, targets, np.array(positions, np.float32), np.array(visibility, np.float32), np.ones(shape, np.float32), tracker_info("dis")
+    return made_tracks(
+        0, targets, np.array(positions, np.float32), np.array(visibility, np.float32), np.ones(shape, np.float32)
     )
 
 
@@ -94,23 +94,23 @@ def test_a_turning_ball_moves_and_the_wall_stays_bit_identical(scene: tuple[Gaus
         assert error[~seen_from_all].median() < 2.5e-2  # the far side, never seen, follows rigidly
         angle_error = (quaternion_to_matrix(motion.rotation[:BALL]).double() - torch.tensor(turn)).norm(dim=(1, 2))
         assert angle_error[seen_from_all].median() < 0.03
-        assert motion.static[BALL:].float().mean() > 0.9
-        assert not motion.static[:BALL].any()
+        assert motion.is_static[BALL:].float().mean() > 0.9
+        assert not motion.is_static[:BALL].any()
         assert (motion.residual_px[motion.measured] < 1.5).all()
         assert torch.isnan(motion.residual_px[~motion.measured]).all()
         moved = move(gaussians, motion)
         for name, before in gaussians.tensors().items():
-            assert torch.equal(moved.tensors()[name][motion.static], before[motion.static]), name
+            assert torch.equal(moved.tensors()[name][motion.is_static], before[motion.is_static]), name
 
 
-def test_a_scene_at_rest_is_not_changed_in_any_bit(scene: tuple[Gaussians, list[Camera]]) -> None:
+def test_a_static_scene_is_not_changed_in_any_bit(scene: tuple[Gaussians, list[Camera]]) -> None:
     gaussians, cameras = scene
     tracks = [exact_tracks(camera, np.eye(3), [np.zeros(3)]) for camera in cameras]
     (motion,) = estimate_motion(PortableRasterizer(), gaussians, cameras, tracks)
     moved = move(gaussians, motion)
     for name, before in gaussians.tensors().items():
         assert torch.equal(moved.tensors()[name], before), name
-    assert motion.static.float().mean() > 0.95
+    assert motion.is_static.float().mean() > 0.95
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -124,21 +124,21 @@ def test_hardly_any_gaussians_have_a_motion_as_well(scene: tuple[Gaussians, list
 
 
 def test_slow_motion_is_not_lost_from_batch_to_batch(scene: tuple[Gaussians, list[Camera]]) -> None:
-    """A wall that creeps 0.3 px a batch: the first batch withholds it, the second lets all of it through."""
+    """A wall that creeps 0.3 px a batch: the first batch leaves it pending, the second applies all of it."""
     gaussians, cameras = scene
     step = (0.0, 0.3 / cameras[0].fx * 3.0, 0.0)
     tracks = [exact_tracks(camera, np.eye(3), [np.array(step)], step) for camera in cameras]
-    rasterizer, settings = PortableRasterizer(), MotionSettings(static_px=0.4)
+    rasterizer, settings = PortableRasterizer(), MotionSettings(static=StaticSettings(threshold_px=0.4))
     (first,) = estimate_motion(rasterizer, gaussians, cameras, tracks, settings)
     front = torch.from_numpy(gaussians.means.numpy()[:, 0] > 0.3)
-    assert first.static[front].float().mean() > 0.95
-    assert (first.translation[first.static] == 0).all()
+    assert first.is_static[front].float().mean() > 0.95
+    assert (first.translation[first.is_static] == 0).all()
     (second,) = estimate_motion(rasterizer, gaussians, cameras, tracks, settings, carried=first.carried)
     released = front & second.measured
     assert released.sum() > 0.9 * front.sum()
     torch.testing.assert_close(second.translation[released], 2 * torch.tensor(step).expand(int(released.sum()), 3), atol=2e-3, rtol=0)
     assert second.carried is not None
-    assert (second.carried.withheld[released] == 0).all()
+    assert (second.carried.pending_translation[released] == 0).all()
 
 
 @pytest.mark.parametrize("off", [9.0, 1e25])
@@ -151,7 +151,7 @@ def test_a_tracker_that_fails_in_one_view_is_outvoted(scene: tuple[Gaussians, li
     front = motion.measured & torch.from_numpy(gaussians.means.numpy()[:, 0] > 0.3)
     assert front.sum() > 40
     assert (motion.translation[front] - torch.tensor(shift)).norm(dim=-1).median() < 2e-3
-    assert motion.static[BALL:].float().mean() > 0.8
+    assert motion.is_static[BALL:].float().mean() > 0.8
 
 
 def test_tracks_that_do_not_fit_the_cameras_are_refused(scene: tuple[Gaussians, list[Camera]]) -> None:
@@ -168,7 +168,7 @@ def lost_tracks(camera: Camera, centre: np.ndarray, base: int, targets: tuple[in
     rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
     positions = np.broadcast_to(np.stack((columns, rows), axis=-1), (len(targets), *rows.shape, 2)).astype(np.float32)
     certain = np.broadcast_to(~grown(seen_points(camera, centre, rows, columns)[1]), positions.shape[:-1]).astype(np.float32)
-    return DenseTracks(base, targets, positions, certain, certain, tracker_info("dis"))
+    return made_tracks(base, targets, positions, certain, certain)
 
 
 def grown(mask: np.ndarray) -> np.ndarray:
@@ -186,8 +186,8 @@ def test_a_ball_that_every_view_loses_goes_on_as_it_went(scene: tuple[Gaussians,
     assert all((motion.translation[:BALL] == 0).all() for motion in estimate_motion(rasterizer, moved, cameras, lost))
     gone_on = estimate_motion(rasterizer, moved, cameras, lost, carried=seen.carried)
     for motion, frames in zip(gone_on, (1, 3), strict=True):
-        assert motion.static[BALL:].float().mean() > 0.9
-        assert not (motion.static | motion.measured)[:BALL].any()
+        assert motion.is_static[BALL:].float().mean() > 0.9
+        assert not (motion.is_static | motion.measured)[:BALL].any()
         middle = motion.translation[:BALL].mean(0)
         torch.testing.assert_close(
             middle, frames * seen.translation[:BALL].mean(0), atol=0.03 * frames * float(np.linalg.norm(shift)), rtol=0
@@ -199,7 +199,7 @@ def test_a_ball_that_every_view_loses_goes_on_as_it_went(scene: tuple[Gaussians,
         torch.testing.assert_close(turned.mean(0), frames * rotation_vector(seen.rotation[:BALL]).mean(0), atol=0.01 * frames, rtol=0)
         assert motion.carried is not None
         torch.testing.assert_close(motion.carried.velocity[:BALL], motion.translation[:BALL] / frames)
-        torch.testing.assert_close(motion.carried.spin[:BALL], turned / frames)
+        torch.testing.assert_close(motion.carried.angular_velocity[:BALL], turned / frames)
 
 
 def test_a_ball_that_stays_lost_is_given_up(scene: tuple[Gaussians, list[Camera]]) -> None:
@@ -221,20 +221,20 @@ def test_a_ball_that_stays_lost_is_given_up(scene: tuple[Gaussians, list[Camera]
     assert all(later <= 0.5 * earlier + 1e-6 for earlier, later in pairwise(trust))
 
 
-def test_a_ball_that_is_seen_to_stand_stops_at_once(scene: tuple[Gaussians, list[Camera]]) -> None:
+def test_a_ball_that_is_seen_to_be_static_stops_at_once(scene: tuple[Gaussians, list[Camera]]) -> None:
     gaussians, cameras = scene
     shift, rasterizer = np.array((0.0, 0.06, -0.03)), PortableRasterizer()
     (first,) = estimate_motion(rasterizer, gaussians, cameras, [exact_tracks(camera, np.eye(3), [shift]) for camera in cameras])
     assert first.carried is not None
-    assert (first.carried.velocity[first.static] == 0).all()
+    assert (first.carried.velocity[first.is_static] == 0).all()
     moved = move(gaussians, first)
     rows, columns = np.mgrid[: cameras[0].height, : cameras[0].width] + 0.5
-    still = np.stack((columns, rows), axis=-1)[None].astype(np.float32)
-    everywhere = np.ones(still.shape[:-1], np.float32)
-    tracks = [DenseTracks(1, (2,), still, everywhere, everywhere, tracker_info("dis")) for _ in cameras]
+    stays = np.stack((columns, rows), axis=-1)[None].astype(np.float32)
+    everywhere = np.ones(stays.shape[:-1], np.float32)
+    tracks = [made_tracks(1, (2,), stays, everywhere, everywhere) for _ in cameras]
     (second,) = estimate_motion(rasterizer, moved, cameras, tracks, carried=first.carried)
     front = torch.from_numpy(moved.means.numpy()[:, 0] > 0.2)
-    assert second.static[front].all()
+    assert second.is_static[front].all()
     assert (second.translation[front] == 0).all()
     assert second.translation[:BALL].norm(dim=-1).max() < 0.1 * np.linalg.norm(shift)  # nor does the far side leave it behind
 
@@ -250,7 +250,7 @@ def test_a_lost_part_follows_the_measured_one_rather_than_its_own_past(scene: tu
         points, on_ball = seen_points(camera, shift, rows, columns)
         pixels = camera.project((points - on_ball[..., None] * shift).reshape(-1, 3))[0].reshape(1, *rows.shape, 2)
         seen = (~(on_ball & (points[..., 2] > shift[2] + 0.15)))[None].astype(np.float32)
-        tracks.append(DenseTracks(1, (2,), pixels.astype(np.float32), seen, seen, tracker_info("dis")))
+        tracks.append(made_tracks(1, (2,), pixels.astype(np.float32), seen, seen))
     (second,) = estimate_motion(rasterizer, moved, cameras, tracks, carried=first.carried)
     upper = torch.from_numpy(gaussians.means.numpy()[:BALL, 2] > 0.2)
     assert not second.measured[:BALL][upper].any()
@@ -258,12 +258,12 @@ def test_a_lost_part_follows_the_measured_one_rather_than_its_own_past(scene: tu
     assert error.median() < 0.2 * np.linalg.norm(2 * shift)
 
 
-def test_no_velocity_and_nothing_withheld_change_no_bit(scene: tuple[Gaussians, list[Camera]]) -> None:
+def test_no_velocity_and_no_pending_translation_change_no_bit(scene: tuple[Gaussians, list[Camera]]) -> None:
     gaussians, cameras = scene
     shift, rasterizer = np.array((0.0, 0.06, -0.03)), PortableRasterizer()
     tracks = [exact_tracks(camera, np.eye(3), [shift]) for camera in cameras]
     zero = torch.zeros(len(gaussians), 3)
-    at_rest = Carried(zero, zero, zero, torch.ones(len(gaussians)))
+    at_rest = CarriedMotion(zero, zero, zero, torch.ones(len(gaussians)))
     (plain,), (told,) = (estimate_motion(rasterizer, gaussians, cameras, tracks, carried=carried) for carried in (None, at_rest))
     for ours, theirs in ((plain, told), (plain.carried, told.carried)):
         for name, value in vars(ours).items():

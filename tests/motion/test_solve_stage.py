@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial import cKDTree
+from made_tracks import made_tracks
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
@@ -17,7 +18,6 @@ from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.tracking.registry import tracker_info
 from trackersplat.tracking.tracks import DenseTracks
 
 TARGET, COUNT = 4, 20_000
@@ -77,7 +77,7 @@ def exact_tracks(stage: Path, index: int) -> DenseTracks:
     rows, columns = np.mgrid[: flow.shape[0], : flow.shape[1]]
     positions = flow + np.stack((columns + 0.5, rows + 0.5), axis=-1).astype(np.float32)
     seen, exact = visible.astype(np.float32)[None], valid.astype(np.float32)[None]  # the place of a hidden point is exact too
-    return DenseTracks(0, (TARGET,), positions[None], seen, exact, tracker_info("dis"))
+    return made_tracks(0, (TARGET,), positions[None], seen, exact)
 
 
 def test_surface_points_follow_the_gaussians_around_them(stage: Path) -> None:
@@ -94,9 +94,9 @@ def test_surface_points_follow_the_gaussians_around_them(stage: Path) -> None:
     turned = np.einsum("nab,nb->na", quaternion_to_matrix(motion.rotation.double()).numpy()[nearest], start - means[nearest])
     error = np.linalg.norm(means[nearest] + turned + motion.translation.double().numpy()[nearest] - end, axis=-1)
     nothing = np.linalg.norm(start - end, axis=-1)
-    moving, still = (kind & seen & (distance < 0.05) for kind in (dynamic, ~dynamic))
+    moving, static = (kind & seen & (distance < 0.05) for kind in (dynamic, ~dynamic))
     assert np.median(nothing[moving]) > 0.09
     assert np.median(error[moving]) < 0.005
     assert np.percentile(error[moving], 75) < 0.02
-    assert np.percentile(error[still], 90) < 0.001
-    assert motion.static.numpy()[nearest[still]].mean() > 0.9
+    assert np.percentile(error[static], 90) < 0.001
+    assert motion.is_static.numpy()[nearest[static]].mean() > 0.9

@@ -1,93 +1,100 @@
-"""Tracks corrected by what they led to: the moved scene is matched with the images that it should look like.
+"""Tracks corrected by the motion that they led to: the moved scene is rendered and matched with the photographs.
 
-A view that lost a point may see it where the other views say that it went. There it needs to be found only nearby, as large and
-turned as it appears, and no longer among everything that has moved. And where the scene that tracks start from was itself moved there,
-they keep what it is off by, while the match tells where things are.
+A view that lost a point may see it where the other views say that it went. The match only has to search near that place, for the point
+as large and turned as it appears there, and no longer among everything that has moved. And where the Gaussians of the base frame were
+moved there themselves, tracks keep the error of their positions, while the match shows where things are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import cv2
-import numpy as np
+import torch
+from torch import Tensor
 
 from trackersplat.errors import ShapeError
-from trackersplat.geometry.projection import inside_image
-from trackersplat.tracking.trackers.dis.matching import Image, Tracks, inside, match, round_trip, sample
-from trackersplat.tracking.tracks import DenseTracks, as_array
-
-_SURE = 0.5  # visibility times confidence from which a track is not searched for again
-_MOVED_PX = 0.5  # motion of a track from which a drifting base frame is corrected
-_REACH = 1 / 12  # of the longest side of an image: the scene is nearly where it should be
-_GAPS = np.ones((3, 3), np.uint8)  # what lies between pixels that move apart is found, too
+from trackersplat.motion.ops.images import close_gaps, lengths, pixel_grid, reached_pixels, round_trip_trust, sample
+from trackersplat.motion.render_request import Prediction
+from trackersplat.motion.settings import RenderAndMatchSettings
+from trackersplat.tracking.tracker import Matcher
+from trackersplat.tracking.tracks import DenseTracks
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What one view should see of a target frame, if the motion to it is right."""
+@torch.no_grad()
+def correct_tracks(
+    tracks: DenseTracks,  # to one target
+    photograph: Tensor,  # (H, W, 3) uint8 RGB of the target frame
+    predicted: Prediction,
+    matcher: Matcher,
+    settings: RenderAndMatchSettings,
+    *,
+    drifting: bool = False,
+) -> DenseTracks:
+    """The ``tracks``, replaced per pixel by the match of the prediction with the ``photograph`` where that is more certain.
 
-    image: np.ndarray  # (H, W, 3) uint8 RGB
-    forward: np.ndarray  # (H, W, 2) float32 px: displacement of what a pixel of the base frame shows
-    backward: np.ndarray  # (H, W, 2) float32 px: of what a pixel of ``image`` shows, back to the base frame
-
-
-def look_again(tracks: DenseTracks, target: np.ndarray, predicted: Prediction, *, drifting: bool = False) -> DenseTracks:
-    """``tracks`` to one target, and per pixel what the match of ``predicted`` with the ``target`` (H, W, 3) uint8 says where that is surer.
-
-    With ``drifting``, for a base frame whose Gaussians may be off, it counts wherever it is sure. But what a sure track says stayed has
-    stayed, because a rendering lies a little beside its image everywhere.
+    With ``drifting``, for a base frame whose Gaussians may be off, the match counts wherever it is reliable. But a pixel that a reliable
+    track calls static stays, because a rendering lies a little beside its photograph everywhere. All inputs are on one device; the
+    matcher may take them to its own.
 
     Raises ShapeError if the sizes differ or the tracks have several targets.
     """
-    size = tuple(tracks.positions.shape[1:3])
-    images, ways = (target, predicted.image), (predicted.forward, predicted.backward)
-    if len(tracks.targets) != 1 or any(image.shape != (*size, 3) for image in images) or any(way.shape != (*size, 2) for way in ways):
-        raise ShapeError(
-            f"A second look needs tracks to one target and images of their size, got {tuple(tracks.positions.shape)}, "
-            f"{target.shape} and {predicted.image.shape}, {predicted.forward.shape}, {predicted.backward.shape}."
-        )
-    shown, seen = Image(predicted.image), Image(np.ascontiguousarray(target))
-    grid, forward, backward = shown.grid, predicted.forward, predicted.backward
-    positions, visibility, confidence = (as_array(values)[0] for values in (tracks.positions, tracks.visibility, tracks.confidence))
+    _check(tracks, photograph, predicted)
+    device, reliable = tracks.positions.device, settings.reliable_certainty
+    grid = pixel_grid(*tracks.positions.shape[1:3], device)
+    forward, backward = predicted.forward, predicted.backward
+    positions, visibility, confidence = tracks.positions[0], tracks.visibility[0], tracks.confidence[0]
     certainty = visibility * confidence
-    wanted = sample(certainty, grid + backward) * _returning(shown, backward, forward) < _SURE
-    again, _ = match(shown, seen, wanted=(wanted, ~_reached(positions, certainty >= _SURE)), reach=_REACH)
+    # Of the rendering: where tracks are lost. Of the photograph: where no reliable track leads.
+    lost = sample(certainty, grid + backward) * round_trip_trust(backward, forward, grid) < reliable
+    reached = close_gaps(reached_pixels(positions, certainty >= reliable), settings.closed_gap_px)
+    match = matcher.match(
+        predicted.image.to(matcher.device),
+        photograph.to(matcher.device),
+        search=(lost.to(matcher.device), ~reached.to(matcher.device)),
+        reach=settings.reach,
+    )
+    flow, seen, trust = (values[0, 0].to(device) for values in (match.positions, match.visibility, match.confidence))
+    flow = flow - 0.5 - grid
 
     at = grid + forward
-    found = Tracks(
-        at + 0.5 + sample(again.flow, at),
-        sample(again.visibility, at) * inside(at) * _returning(shown, forward, backward),
-        sample(again.confidence, at),
-    )
-    sure = found.visibility * found.confidence
-    replaced = sure > certainty
+    found = at + 0.5 + sample(flow, at)
+    found_visibility = sample(seen, at) * _inside(at) * round_trip_trust(forward, backward, grid)
+    found_confidence = sample(trust, at)
+    found_certainty = found_visibility * found_confidence
+    better = found_certainty > certainty
     if drifting:
-        replaced |= (sure >= _SURE) & (np.linalg.norm(positions - 0.5 - grid, axis=-1) >= _MOVED_PX)
-    return replace(  # places, not displacements: what stays is not rounded
+        better |= (found_certainty >= reliable) & (lengths(positions - 0.5 - grid) >= settings.moved_px)
+    return replace(  # positions are kept, not displacements, so that tracks that stay are not rounded
         tracks,
-        positions=np.where(replaced[..., None], found.flow, positions)[None],
-        visibility=np.where(replaced, found.visibility, visibility)[None],
-        confidence=np.where(replaced, found.confidence, confidence)[None],
+        positions=torch.where(better[..., None], found, positions)[None],
+        visibility=torch.where(better, found_visibility, visibility)[None],
+        confidence=torch.where(better, found_confidence, confidence)[None],
     )
 
 
-def doubtful(tracks: DenseTracks) -> np.ndarray:
-    """(F,) float64 in [0, 1]: to each target the share of the pixels whose tracks need a second look."""
-    certainty = as_array(tracks.visibility) * as_array(tracks.confidence)
-    return np.mean(certainty < _SURE, axis=(1, 2))
+def unreliable_share(tracks: DenseTracks, settings: RenderAndMatchSettings) -> Tensor:
+    """(F,) float64 in [0, 1]: to each target the share of the pixels whose tracks are not reliable."""
+    certainty = tracks.visibility * tracks.confidence
+    return (certainty < settings.reliable_certainty).double().mean(dim=(1, 2))
 
 
-def _returning(image: Image, there: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """(H, W) in [0, 1]: 1/2 where the way there and back ends a pixel beside its start, as it does at what the target hides."""
-    return 1.0 / (1.0 + round_trip(image, there, back) ** 4)
+def _check(tracks: DenseTracks, photograph: Tensor, predicted: Prediction) -> None:
+    size = tuple(tracks.positions.shape[1:3])
+    images, ways = (photograph, predicted.image), (predicted.forward, predicted.backward)
+    if (
+        len(tracks.targets) != 1
+        or any(tuple(image.shape) != (*size, 3) for image in images)
+        or any(tuple(way.shape) != (*size, 2) for way in ways)
+    ):
+        raise ShapeError(
+            f"Correction by a match needs tracks to one target and images of their size, got {tuple(tracks.positions.shape)}, "
+            f"{tuple(photograph.shape)} and {tuple(predicted.image.shape)}, {tuple(predicted.forward.shape)}, "
+            f"{tuple(predicted.backward.shape)}."
+        )
 
 
-def _reached(positions: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """(H, W) bool: pixels that ``positions`` (H, W, 2) of the ``chosen`` (H, W) fall into, small gaps closed."""
-    height, width = chosen.shape
-    reached = np.zeros((height, width), np.uint8)
-    inside = inside_image(positions, width, height)  # false for NaN
-    column, row = positions[chosen & inside].astype(np.intp).T
-    reached[row, column] = 1
-    return cv2.morphologyEx(reached, cv2.MORPH_CLOSE, _GAPS) > 0
+def _inside(at: Tensor) -> Tensor:
+    """(H, W) float32, 1 where array indices ``at`` (H, W, 2) lie in the image of the same size, its far edges included, else 0."""
+    height, width = at.shape[:2]
+    column, row = at.unbind(-1)
+    return ((column >= -0.5) & (column <= width - 0.5) & (row >= -0.5) & (row <= height - 0.5)).float()

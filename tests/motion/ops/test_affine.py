@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from made_tracks import made_tracks
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.ops import affine
 from trackersplat.motion.ops.affine import (
-    _DEEPEST,
-    _SURFACE,
-    AffineMotion,
     Visibility,
     deviation_towards,
     measure_views,
@@ -25,14 +23,13 @@ from trackersplat.motion.ops.affine import (
     surface_features,
     views_at_once,
 )
+from trackersplat.motion.ops.results import AffineMotion
+from trackersplat.motion.settings import MeasureSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.trackers.exact import EXACT
-from trackersplat.tracking.tracks import DenseTracks, TrackerInfo
 
 LINEAR = np.array(((1.03, -0.08), (0.05, 0.96)))
 SHIFT = np.array((2.7, -1.3))
-DIS = tracker_info("dis")
+SETTINGS = MeasureSettings()
 
 
 def affine_positions(camera: Camera, linear: np.ndarray = LINEAR, shift: np.ndarray = SHIFT) -> np.ndarray:
@@ -50,10 +47,10 @@ def of_view(result: AffineMotion, view: int) -> AffineMotion:
 
 
 def measure_view(
-    gaussians: Gaussians, camera: Camera, positions: np.ndarray, v: np.ndarray, c: np.ndarray, core: float = 1.0, info: TrackerInfo = DIS
+    gaussians: Gaussians, camera: Camera, positions: np.ndarray, v: np.ndarray, c: np.ndarray, core: float = 1.0, hidden: float = 0.1
 ) -> tuple[AffineMotion, Visibility]:
-    tracks = DenseTracks(0, tuple(range(1, len(positions) + 1)), positions, v, c, info)
-    affine, seen = measure_views(PortableRasterizer(), gaussians, [camera], [tracks], core)
+    tracks = made_tracks(0, range(1, len(positions) + 1), positions, v, c, hidden)
+    affine, seen = measure_views(PortableRasterizer(), gaussians, [camera], [tracks], replace(SETTINGS, core=core))
     return of_view(affine, 0), Visibility(seen.weight[0], seen.behind[0], seen.surface[0])
 
 
@@ -65,7 +62,7 @@ def cloud(make_gaussians: Callable[..., Gaussians]) -> Gaussians:
 
 def solve(gaussians: Gaussians, camera: Camera, weights: Tensor, positions: np.ndarray, certainty: np.ndarray, dtype: torch.dtype):
     alpha = weights.sum(0)
-    shared = surface_features(alpha, torch.stack((alpha * 3.0, alpha * 2.9), dim=-1))
+    shared = surface_features(alpha, torch.stack((alpha * 3.0, alpha * 2.9), dim=-1), SETTINGS.opaque_alpha)
     moments = moment_features(torch.tensor(positions, dtype=dtype)[None, None], torch.tensor(certainty, dtype=dtype)[None, None])
     features = torch.cat((shared.to(dtype), moments[0]), dim=-1)
     mean, _ = project([camera], gaussians.means.double())
@@ -103,7 +100,7 @@ def test_float32_sums_are_exact_enough_at_full_size(
     np.testing.assert_allclose(rounded.linear, exact.linear, atol=2e-2)
 
 
-def test_uncertain_and_broken_tracks_have_no_say(
+def test_uncertain_and_broken_tracks_do_not_count(
     cloud: Gaussians, cameras: list[Camera], brute_force_weights: Callable[[Gaussians, Camera], Tensor]
 ) -> None:
     camera = cameras[1]
@@ -171,18 +168,18 @@ def test_one_pass_over_all_targets_equals_one_pass_each(cloud: Gaussians, camera
 FRONT = Camera("front", 64, 48, np.array(((60.0, 0, 32), (0, 60.0, 24), (0, 0, 1))), np.eye(4))
 
 
-@pytest.mark.parametrize(("info", "counts"), [(DIS, 0.1), (EXACT, 1.0), (replace(DIS, hidden=0.4), 0.4)])
+@pytest.mark.parametrize("hidden_weight", [0.1, 1.0, 0.4])
 def test_a_trusted_position_of_a_hidden_point_counts_as_the_tracker_says(
-    info: TrackerInfo, counts: float, cloud: Gaussians, cameras: list[Camera]
+    hidden_weight: float, cloud: Gaussians, cameras: list[Camera]
 ) -> None:
     camera = cameras[0]
     positions = affine_positions(camera).astype(np.float32)[None]
     ones = np.ones(positions.shape[:3], dtype=np.float32)
     seen, hidden, lost = (
-        measure_view(cloud, camera, positions, v, c, info=info)[0].weight for v, c in ((ones, ones), (0 * ones, ones), (ones, 0 * ones))
+        measure_view(cloud, camera, positions, v, c, hidden=hidden_weight)[0].weight for v, c in ((ones, ones), (0 * ones, ones), (ones, 0 * ones))
     )
     assert seen.max() > 1
-    torch.testing.assert_close(hidden, counts * seen)
+    torch.testing.assert_close(hidden, hidden_weight * seen)
     assert not lost.any()
 
 
@@ -214,7 +211,7 @@ def test_the_surface_of_a_lone_round_gaussian_lies_in_front_of_it_on_the_ray_to_
     gaussians = make_gaussians(np.array(((0.1, -0.2, 0.15),)), scale=0.08)
     ray = gaussians.means[0].double().numpy() - camera.center
     depth = float(camera.project(gaussians.means.double().numpy())[1][0])
-    np.testing.assert_allclose(seen_at_rest(gaussians, camera, core).surface[0], -_SURFACE * 0.08 / depth * ray, atol=2e-6)
+    np.testing.assert_allclose(seen_at_rest(gaussians, camera, core).surface[0], -SETTINGS.surface_deviations * 0.08 / depth * ray, atol=2e-6)
 
 
 def test_gaussians_in_and_right_behind_a_wall_appear_at_its_front_and_others_no_further_from_themselves_than_the_limit(
@@ -228,10 +225,10 @@ def test_gaussians_in_and_right_behind_a_wall_appear_at_its_front_and_others_no_
     points = (gaussians.means + seen.surface)[visible].double()
     # Each on the ray to it; a hundredth of what is hidden shines through.
     np.testing.assert_allclose(project([FRONT], points)[0], project([FRONT], gaussians.means[visible].double())[0], atol=1e-4)
-    front = 2.0 - _SURFACE * 0.07
+    front = 2.0 - SETTINGS.surface_deviations * 0.07
     np.testing.assert_allclose(points[:-2, 2], front, atol=1e-3)
     np.testing.assert_allclose(points[-1, 2], front, atol=0.01)
-    np.testing.assert_allclose(points[-2, 2], max(front, 2.6 - _DEEPEST * 0.07), atol=0.01)
+    np.testing.assert_allclose(points[-2, 2], max(front, 2.6 - SETTINGS.deepest_deviations * 0.07), atol=0.01)
 
 
 def test_what_the_camera_cannot_see_has_no_surface(make_gaussians: Callable[..., Gaussians]) -> None:
@@ -266,10 +263,11 @@ def test_views_measured_together_are_those_measured_alone(cloud: Gaussians, came
     for camera in cameras[:3]:
         positions = np.stack([affine_positions(camera, shift=rng.normal(0, 3, 2)) for _ in range(2)]).astype(np.float32)
         visible, certain = rng.uniform(0, 1, (2, *positions.shape[:3])).astype(np.float32)
-        tracks.append(DenseTracks(0, (1, 2), positions, visible, certain, tracker_info("dis")))
-    together, seen = measure_views(PortableRasterizer(), cloud, cameras[:3], tracks, 0.5)
+        tracks.append(made_tracks(0, (1, 2), positions, visible, certain))
+    together, seen = measure_views(PortableRasterizer(), cloud, cameras[:3], tracks, replace(SETTINGS, core=0.5))
     for view, (camera, track) in enumerate(zip(cameras, tracks, strict=False)):
-        alone, seen_alone = measure_view(cloud, camera, track.positions, track.visibility, track.confidence, 0.5)
+        arrays = (values.numpy() for values in (track.positions, track.visibility, track.confidence))
+        alone, seen_alone = measure_view(cloud, camera, *arrays, 0.5)
         for name in AffineMotion.__dataclass_fields__:
             torch.testing.assert_close(getattr(together, name)[view], getattr(alone, name), rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(seen.weight[view], seen_alone.weight)

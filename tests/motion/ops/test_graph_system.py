@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.geometry.symmetric import UNIQUE, isotropic
-from trackersplat.motion.ops.graph_system import Graph, GraphSystem, neighbour_graph
+from trackersplat.motion.ops.graph_system import GraphSystem
+from trackersplat.motion.settings import SolverSettings
 
 COUNT = 60
 
@@ -33,7 +33,7 @@ class Problem:
 
     def solve(self, *, jump: bool = True, fade: float = 0.0, start: np.ndarray | None = None) -> np.ndarray:
         known = torch.tensor(np.trace(self.data, axis1=1, axis2=2) > 0)
-        system = GraphSystem(torch.tensor(self.free), known, torch.tensor(self.first), torch.tensor(self.second))
+        system = GraphSystem(torch.tensor(self.free), known, torch.tensor(self.first), torch.tensor(self.second), SolverSettings())
         return system.solve(
             torch.tensor(np.stack([self.data[:, i, j] for i, j in UNIQUE])),
             torch.tensor(self.target),
@@ -84,37 +84,8 @@ def test_nodes_that_are_not_free_or_not_connected_to_data_are_zero() -> None:
 
 def test_a_measurement_far_stiffer_than_its_edges_is_as_good_as_fixed() -> None:
     free, known = torch.tensor((True, True)), torch.tensor((True, False))
-    system = GraphSystem(free, known, torch.tensor((0,)), torch.tensor((1,)))
+    system = GraphSystem(free, known, torch.tensor((0,)), torch.tensor((1,)), SolverSettings())
     weights = isotropic(torch.tensor((1e15, 0.0), dtype=torch.float64))
     target = torch.tensor(((1.0, -2.0, 3.0), (0.0, 0.0, 0.0)), dtype=torch.float64)
     solved = system.solve(weights, target, torch.ones(1, dtype=torch.float64))
     torch.testing.assert_close(solved, target[0].expand(2, 3), rtol=0, atol=1e-4)
-
-
-def test_copies_of_a_graph_stand_side_by_side() -> None:
-    graph = Graph(torch.tensor((0, 1)), torch.tensor((1, 2)), torch.tensor((0.5, 0.25)), torch.tensor((1.0, 0.1)))
-    twice = graph.repeated(3, 2)
-    assert twice.first.tolist() == [0, 1, 3, 4]
-    assert twice.second.tolist() == [1, 2, 4, 5]
-    assert twice.length.tolist() == [0.5, 0.25, 0.5, 0.25]
-    assert twice.affinity.tolist() == pytest.approx([1.0, 0.1, 1.0, 0.1])
-
-
-def test_likeness_of_colours_makes_the_affinity_and_no_colour_cuts_an_edge() -> None:
-    """A row of Gaussians whose colours differ by 0, 1, 2 and 20 times the scale."""
-    points = torch.tensor([[0.0], [1.0], [2.1], [3.3], [4.6]], dtype=torch.float64) * torch.tensor([1.0, 0.0, 0.0])
-    colours = 0.1 * torch.tensor([0.0, 0.0, 1.0, 3.0, 23.0], dtype=torch.float64)[:, None] * torch.tensor([0.6, 0.0, 0.8])
-    graph = neighbour_graph(*nearest_neighbours(points, 1), colours, 0.1)
-    assert list(zip(graph.first.tolist(), graph.second.tolist(), strict=True)) == [(0, 1), (1, 2), (2, 3), (3, 4)]
-    assert graph.affinity.tolist() == pytest.approx([1.0, np.exp(-0.5), np.exp(-2.0), 0.02], abs=1e-6)
-
-
-def test_no_length_is_below_a_hundredth_of_the_usual_one_wherever_gaussians_coincide() -> None:
-    row = torch.arange(20, dtype=torch.float64)[:, None] * torch.tensor([2.0, 0.0, 0.0])
-    points = torch.cat((row, row[:1].expand(30, 3)))
-    colours = torch.zeros(50, 3, dtype=torch.float64)
-    indices, distances = nearest_neighbours(points, 4)
-    usual = float(distances[distances > 0].median())
-    lengths = neighbour_graph(indices, distances, colours, 0.1).length
-    assert float(lengths.min()) == pytest.approx(0.01 * usual)
-    assert (neighbour_graph(*nearest_neighbours(points[20:], 4), colours[20:], 0.1).length == 1.0).all()

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.motion.ops.rotate import neighbourhood_rotations
+from trackersplat.motion.settings import RotationSettings
 
 
 def solve(points: np.ndarray, moves: np.ndarray, k: int = 10, precision: float = 1e6, prior: float = 1.0) -> np.ndarray:
@@ -16,9 +17,10 @@ def solve(points: np.ndarray, moves: np.ndarray, k: int = 10, precision: float =
     weights = torch.full(indices.shape, precision)
     own = torch.full((len(points),), precision)
     everyone = torch.arange(len(points))
-    vectors, sure = neighbourhood_rotations(torch.tensor(points), torch.tensor(moves), everyone, indices, weights, own, prior)
+    settings = RotationSettings(prior=prior)
+    vectors, certainty = neighbourhood_rotations(torch.tensor(points), torch.tensor(moves), everyone, indices, weights, own, settings)
     assert torch.isfinite(vectors).all()
-    assert (sure >= 0).all()
+    assert (certainty >= 0).all()
     return vectors.numpy()
 
 

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.geometry.symmetric import UNIQUE, inverse, product
-from trackersplat.motion.ops.triangulate import triangulate
+from trackersplat.motion.ops.results import Triangulation
+from trackersplat.motion.ops.triangulate import Observations
+from trackersplat.motion.ops.triangulate import triangulate as triangulate_observations
+from trackersplat.motion.settings import TriangulateSettings
+
+
+def triangulate(cameras: list[Camera], means: Tensor, *observations: Tensor) -> Triangulation:
+    return triangulate_observations(cameras, means, Observations(*observations), TriangulateSettings())
 
 
 def scene(cameras: list[Camera], count: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Tensor]:
@@ -151,7 +158,7 @@ def test_a_lone_view_tells_nothing_along_its_ray(cameras: list[Camera]) -> None:
 
 
 @pytest.mark.parametrize("nonsense", [1e3, np.nan, np.inf])
-def test_views_without_a_say_are_left_out(cameras: list[Camera], nonsense: float) -> None:
+def test_observations_that_are_not_valid_are_left_out(cameras: list[Camera], nonsense: float) -> None:
     means, moves, exact = scene(cameras)
     broken, variances = exact.clone(), torch.full(exact.shape[:2], 0.09)
     broken[0], variances[0] = nonsense, torch.inf
@@ -160,7 +167,7 @@ def test_views_without_a_say_are_left_out(cameras: list[Camera], nonsense: float
     assert (result.seen == len(cameras) - 1).all()
 
 
-def test_a_view_that_a_mean_is_behind_has_no_say(cameras: list[Camera]) -> None:
+def test_the_observation_of_a_view_that_a_mean_is_behind_is_not_valid(cameras: list[Camera]) -> None:
     means, moves, exact = scene(cameras)
     away = cameras[0].world_to_camera.copy()
     away[2, 3] = -5.0

@@ -1,0 +1,102 @@
+"""Small operations on images and on fields of displacements, as tensors on any device.
+
+On the CPU, OpenCV and NumPy do some of them: they are many times faster than PyTorch there, and sampling is bit-identical to PyTorch's way
+below, which CUDA tensors take.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from trackersplat.geometry.projection import inside_image
+
+_STEPS = 32  # per pixel: OpenCV rounds sampling positions to these (a fact of its layout, INTER_TAB_SIZE)
+_FARTHEST = 2.0**24  # pixels: positions beyond are taken to be there, so that they fit into integers
+
+
+def pixel_grid(height: int, width: int, device: torch.device) -> Tensor:
+    """(H, W, 2) float32 array indices (x, y) of the pixels."""
+    columns = torch.arange(width, dtype=torch.float32, device=device).expand(height, width)
+    rows = torch.arange(height, dtype=torch.float32, device=device)[:, None].expand(height, width)
+    return torch.stack((columns, rows), dim=-1)
+
+
+def sample(values: Tensor, at: Tensor) -> Tensor:
+    """Bilinear ``values`` (H, W) or (H, W, C), float32, at array indices ``at`` (h, w, 2), continued beyond the border.
+
+    Positions are rounded to 1/32 of a pixel, as `cv2.remap` does. They must be finite.
+    """
+    if not values.is_cuda:
+        arrays = (np.ascontiguousarray(tensor.numpy()) for tensor in (values, at))
+        found = cv2.remap(*arrays, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return torch.from_numpy(found)
+    return sample_elementwise(values, at)
+
+
+def sample_elementwise(values: Tensor, at: Tensor) -> Tensor:
+    """`sample` in plain PyTorch."""
+    height, width = values.shape[:2]
+    steps = (at.clamp(-_FARTHEST, _FARTHEST) * _STEPS).round().long()  # half to even
+    low, part = torch.div(steps, _STEPS, rounding_mode="floor"), torch.remainder(steps, _STEPS).float() / _STEPS
+    x, y = part.unbind(-1)
+    left, right = (low[..., 0] + step for step in (0, 1))
+    above, below = (low[..., 1] + step for step in (0, 1))
+    flat = values.reshape(height * width, -1)
+    total = None
+    for rows, columns, weight in (
+        (above, left, (1 - y) * (1 - x)), (above, right, (1 - y) * x), (below, left, y * (1 - x)), (below, right, y * x)
+    ):  # fmt: skip
+        place = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
+        one = flat[place.reshape(-1)].reshape(*place.shape, -1) * weight[..., None]
+        total = one if total is None else total + one
+    assert total is not None
+    return total.reshape(*at.shape[:2], *values.shape[2:])
+
+
+def lengths(vectors: Tensor) -> Tensor:
+    """(...) of ``vectors`` (..., 2)."""
+    if not vectors.is_cuda:
+        return torch.from_numpy(np.asarray(np.linalg.norm(vectors.numpy(), axis=-1)))
+    return vectors.norm(dim=-1)
+
+
+def round_trip_trust(there: Tensor, back: Tensor, grid: Tensor) -> Tensor:
+    """(H, W) in [0, 1]: trust in the displacements ``there`` (H, W, 2), by where the way ``back`` from their ends leads.
+
+    It is 1/2 where that is a pixel beside the start, and little where it is further, as at what the other image hides.
+    """
+    error = lengths(there + sample(back, grid + there))
+    if not error.is_cuda:
+        return torch.from_numpy(1.0 / (1.0 + error.numpy() ** 4))
+    return 1.0 / (1.0 + error**4)
+
+
+def close_gaps(mask: Tensor, radius: int) -> Tensor:
+    """(H, W) bool: the ``mask`` (H, W) bool with gaps of up to twice ``radius`` pixels closed (a dilation, then an erosion by a square)."""
+    size = 2 * radius + 1
+    if not mask.is_cuda:
+        closed = cv2.morphologyEx(mask.numpy().astype(np.uint8), cv2.MORPH_CLOSE, np.ones((size, size), np.uint8))
+        return torch.from_numpy(closed > 0)
+    return close_gaps_elementwise(mask, radius)
+
+
+def close_gaps_elementwise(mask: Tensor, radius: int) -> Tensor:
+    """`close_gaps` in plain PyTorch."""
+    size = 2 * radius + 1
+
+    def dilated(values: Tensor) -> Tensor:
+        return torch.nn.functional.max_pool2d(values, size, stride=1, padding=radius)
+
+    return -dilated(-dilated(mask[None, None].float()))[0, 0] > 0
+
+
+def reached_pixels(positions: Tensor, chosen: Tensor) -> Tensor:
+    """(H, W) bool: pixels that the ``positions`` (H, W, 2), centres at +0.5, of the ``chosen`` (H, W) bool fall into."""
+    height, width = chosen.shape
+    column, row = positions[chosen & inside_image(positions, width, height)].long().unbind(-1)
+    reached = torch.zeros_like(chosen)
+    reached[row, column] = True
+    return reached
