@@ -115,7 +115,12 @@ def _check(images: Sequence[Tensor] | Tensor, references: Sequence[Tensor] | Ten
 def _stacked(given: Masks, indices: Sequence[int], images: Tensor) -> Tensor:
     """(C, H, W) bool on the images' device; an image without a mask has no pixels in it."""
     _, height, width, _ = images.shape
-    masks = [torch.zeros(height, width, dtype=torch.bool) if given[i] is None else torch.as_tensor(given[i]) for i in indices]
+    masks = []
+    for index in indices:
+        mask = given[index]
+        if mask is None:
+            mask = torch.zeros(height, width, dtype=torch.bool)
+        masks.append(torch.tensor(mask) if isinstance(mask, np.ndarray) else mask)  # a copy: an array of a capture may be read-only
     return torch.stack([mask.to(images.device) for mask in masks])
 
 

@@ -124,10 +124,18 @@ class GsplatRasterizer:
         return f"{torch.cuda.get_device_name(self.device)} ({self.name})"
 
     def is_prepared(self) -> bool:
-        return kernels_are_cached()
+        if importlib.util.find_spec("gsplat.csrc") is not None:  # a wheel with kernels
+            return True
+        root = os.environ.get("TORCH_EXTENSIONS_DIR") or str(Path.home() / ".cache" / "torch_extensions")
+        return bool(glob.glob(os.path.join(glob.escape(root), "**", "gsplat_cuda", "gsplat_cuda.*"), recursive=True))
 
     def prepare(self, progress: PrepareProgress | None = None) -> None:
-        compile_kernels(progress)
+        """Builds the kernels if they are not, which takes about a minute. Raises InputError if gsplat cannot run here."""
+        if progress is not None:
+            progress("gsplat's CUDA kernels", 0, 1)
+        _load()
+        if progress is not None:
+            progress("gsplat's CUDA kernels", 1, 1)
 
 
 def _stacked(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor:
@@ -158,22 +166,3 @@ def _load() -> tuple[Callable[..., tuple[Tensor, Tensor, dict]], Callable[..., T
             "gsplat found no CUDA compiler (nvcc) to build its kernels with; install the CUDA toolkit or choose the back end 'portable'."
         )
     return rasterization, spherical_harmonics
-
-
-def kernels_are_cached() -> bool:
-    """Whether gsplat's kernels look compiled (a guess from the files; false before the first use ever)."""
-    if importlib.util.find_spec("gsplat") is None:
-        return False
-    if importlib.util.find_spec("gsplat.csrc") is not None:  # a wheel with kernels
-        return True
-    root = os.environ.get("TORCH_EXTENSIONS_DIR") or str(Path.home() / ".cache" / "torch_extensions")
-    return bool(glob.glob(os.path.join(glob.escape(root), "**", "gsplat_cuda", "gsplat_cuda.*"), recursive=True))
-
-
-def compile_kernels(progress: PrepareProgress | None = None) -> None:
-    """Builds gsplat's kernels if they are not (about a minute). ``progress(what, done, total)`` before and after."""
-    if progress is not None:
-        progress("gsplat's CUDA kernels", 0, 1)
-    _load()
-    if progress is not None:
-        progress("gsplat's CUDA kernels", 1, 1)
