@@ -9,8 +9,8 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import torch
-from scipy.spatial import cKDTree
 from made_tracks import made_tracks
+from scipy.spatial import cKDTree
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians

@@ -19,12 +19,11 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.motion.solve import estimate_motion
-from trackersplat.rendering.choose import choose_rasterizer
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.tracks import DenseTracks, TrackerInfo
+from trackersplat.rendering.registry import choose_rasterizer
+from trackersplat.tracking.tracks import DenseTracks, Provenance
 
 BALLS = 12
-MADE = TrackerInfo(name="made", title="tracks of a made scene", licence="", needs="")
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Benchmark:
             centre = _centres(rasterizer.device)[ball.clamp_min(0)]
             truth = rotate(turn[ball.clamp_min(0)], scene.means - centre) + centre + shift[ball.clamp_min(0)] - scene.means
             error = (motion.translation - truth).norm(dim=-1)[(ball >= 0) & motion.measured]
-            shares = f"measured {motion.measured.float().mean():.2f}, static {motion.static.float().mean():.2f}"
+            shares = f"measured {motion.measured.float().mean():.2f}, static {motion.is_static.float().mean():.2f}"
             middle = 1e3 * sorted(seconds)[len(seconds) // 2]
             print(f"{count:>8,} Gaussians: {middle:8.1f} ms; {shares}, median error {1e3 * error.median():.1f} mm")
 
@@ -139,7 +138,9 @@ def _tracks(rasterizer: Rasterizer, scene: Gaussians, ball: Tensor, camera: Came
         # What stands has exactly no motion.
         positions.append(torch.where((owner >= 0)[..., None], pixel, torch.stack((columns, rows), dim=-1)))
     certain = (rendering.alpha[0] > 0.9).float().expand(len(moves), -1, -1).contiguous()
-    return DenseTracks(0, tuple(range(1, len(moves) + 1)), torch.stack(positions), certain, torch.ones_like(certain), MADE)
+    return DenseTracks(
+        0, tuple(range(1, len(moves) + 1)), torch.stack(positions), certain, torch.ones_like(certain), 0.1, Provenance("made")
+    )
 
 
 def _wait(device: torch.device) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,7 +76,8 @@ class FollowedTracks:
 
     def __getitem__(self, chosen: Tensor) -> FollowedTracks:
         """A subset by boolean mask or ascending indices."""
-        return replace(self, **{name: tensor[chosen] for name, tensor in self.tensors().items()})
+        chosen_parts: dict[str, Any] = {name: tensor[chosen] for name, tensor in self.tensors().items()}
+        return replace(self, **chosen_parts)
 
     def tensors(self) -> dict[str, Tensor]:
         """Field name -> tensor, in declaration order."""
@@ -92,7 +94,8 @@ class FollowedTracks:
         return self.ends == TrackEnd.ALIVE
 
     def to(self, device: torch.device | str) -> FollowedTracks:
-        return replace(self, **{name: tensor.to(device) for name, tensor in self.tensors().items()})
+        moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self.tensors().items()}
+        return replace(self, **moved)
 
 
 def observations(state: FollowedTracks) -> dict[str, Tracks]:

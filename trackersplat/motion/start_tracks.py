@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,7 +113,8 @@ def with_new_tracks(
         carriers=_carriers_of(points, gaussians, settings),
     )
     added = new.tensors()
-    both = replace(state, **{name: torch.cat((old, added[name])) for name, old in state.tensors().items()})
+    joined: dict[str, Any] = {name: torch.cat((old, added[name])) for name, old in state.tensors().items()}
+    both = replace(state, **joined)
     return both[both.ids.argsort()]
 
 

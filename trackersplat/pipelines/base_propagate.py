@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from trackersplat.events import Event, Stage
 from trackersplat.motion.apply import move
-from trackersplat.pipelines.chain import ChainStep, follow_chain
+from trackersplat.pipelines.chain import ChainStep, first_tracks, follow_chain
 from trackersplat.pipelines.clock import Clock
 from trackersplat.pipelines.frames import FirstFrame, Moved, refine_and_measure
 from trackersplat.pipelines.motions import MotionContext
-from trackersplat.pipelines.pipeline import Batch, ChainState, Context
+from trackersplat.pipelines.pipeline import Batch, ChainState, Context, FrameResult
 from trackersplat.tracking.registry import TRACKERS, create_matcher
 from trackersplat.tracking.sources import track_source
 
@@ -19,23 +19,35 @@ from trackersplat.tracking.sources import track_source
 class BasePropagate(FirstFrame):
     """Tracks from the base frame move the Gaussians to every frame of the batch; each is then refined with its images."""
 
+    def first_frame(self, frame: int, context: Context) -> Iterator[Event]:
+        """See `Pipeline.first_frame`. The sparse tracks start in it."""
+        for event in super().first_frame(frame, context):
+            if isinstance(event, FrameResult):
+                tracks = first_tracks(event.state, _motion_context(event.state, context), context.settings.follow)
+                event = replace(event, state=replace(event.state, tracks=tracks))
+            yield event
+
     def step(self, state: ChainState, batch: Batch, context: Context) -> Iterator[Event]:
         """See `Pipeline.step`."""
-        settings, device = context.settings, context.rasterizer.device
-        motions = MotionContext(
-            capture=context.capture,
-            rasterizer=context.rasterizer,
-            source=track_source(settings.tracker, context.capture, device, settings.tracking, grid=settings.queries),
-            tracker=TRACKERS.facts(settings.tracker),
-            matcher=create_matcher(settings.matcher, device, settings.matching),
-            settings=settings.motion,
-            colours=state.colours,
-        )
-        for event in follow_chain(state, batch.through, motions, settings.follow):
+        motions = _motion_context(state, context)
+        for event in follow_chain(state, batch.through, motions, context.settings.follow):
             if isinstance(event, Stage):  # said of a frame that is to be done: those on the way may be finished
                 yield replace(event, frame=min(frame for frame in batch.targets if frame >= event.frame))
             elif isinstance(event, ChainStep) and event.frame in batch.targets:
-                clock = Clock(device)
+                clock = Clock(context.rasterizer.device)
                 moved = move(state.gaussians, event.motion)
                 seconds = {**event.seconds, "move": event.seconds["move"] + clock.lap()}
                 yield from refine_and_measure(state, Moved(event.frame, moved, event.motion, event.tracks, seconds), context)
+
+
+def _motion_context(state: ChainState, context: Context) -> MotionContext:
+    settings, device = context.settings, context.rasterizer.device
+    return MotionContext(
+        capture=context.capture,
+        rasterizer=context.rasterizer,
+        source=track_source(settings.tracker, context.capture, device, settings.tracking, grid=settings.queries),
+        tracker=TRACKERS.facts(settings.tracker),
+        matcher=create_matcher(settings.matcher, device, settings.matching),
+        settings=settings.motion,
+        colours=state.colours,
+    )

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trackersplat.events import Event
+from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.compose import compose
-from trackersplat.motion.follow_tracks import FollowedTracks, FollowSettings, follow_tracks, start_tracks
+from trackersplat.motion.follow_tracks import follow_tracks
+from trackersplat.motion.followed_tracks import FollowedTracks, FollowSettings
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.reset_static import reset_static
+from trackersplat.motion.start_tracks import start_tracks
 from trackersplat.pipelines.clock import Clock
 from trackersplat.pipelines.motions import MotionContext, MotionsFound, find_motions
 from trackersplat.pipelines.pipeline import ChainState
@@ -41,11 +44,8 @@ def follow_chain(
     on, or start in its frame. Raises what the source of the tracks raises.
     """
     base, stride = state.gaussians, context.tracker.stride or len(targets)
-    names = [camera.name for camera in context.cameras]
     start, so_far = state.frame, None
-    tracks = state.tracks
-    if follow is not None and tracks is None:
-        tracks = start_tracks(context.cameras, base, context.rasterizer, state.frame, follow, Provenance(context.tracker.name))
+    tracks = None if follow is None else state.tracks or first_tracks(state, context, follow)
     for first in range(0, len(targets), stride):
         part = targets[first : first + stride]
         here = base if so_far is None else move(base, so_far)
@@ -59,26 +59,47 @@ def follow_chain(
         assert found is not None, "motions end with what was found"
         clock = Clock(context.rasterizer.device)
         motions = list(found.motions)
-        at_start = tracks
-        steps = []
-        for index, target in enumerate(part):
-            motion = motions[index]
-            if at_start is not None and follow is not None:
-                dense = dict(zip(names, (each for _, each in found.tracks), strict=True))
-                tracks = follow_tracks(
-                    at_start, here, motion, move(here, motion), dense, target, context.cameras, context.rasterizer, follow
-                )
+        steps: list[tuple[int, Motion, FollowedTracks | None]] = []
+        tracked = _followed(tracks, here, found, context, follow)
+        for target, motion, there in zip(part, motions, tracked, strict=True):
             if so_far is not None:
                 motion = compose(so_far, motion)
             if start != (state.origin.frame if state.origin else state.frame):  # else the tracks are from there
                 motion = _reset(state, motion, target, context)
-            steps.append((target, motion, tracks))
+            steps.append((target, motion, there))
         seconds = {stage: value / len(part) for stage, value in found.seconds.items()}
         seconds["move"] += clock.lap() / len(part)
         for target, motion, at_target in steps:
             yield ChainStep(target, motion, at_target, seconds)
-        start, so_far = part[-1], steps[-1][1]
+        start, (_, so_far, tracks) = part[-1], steps[-1]
         del found  # the tracks of all views are large
+
+
+def first_tracks(state: ChainState, context: MotionContext, settings: FollowSettings) -> FollowedTracks:
+    """The sparse tracks that start in a frame."""
+    provenance = Provenance(context.tracker.name, licence=context.tracker.licence)
+    masks = context.masks(state.frame)
+    return start_tracks(context.cameras, state.gaussians, context.rasterizer, state.frame, settings, provenance, masks)
+
+
+def _followed(
+    tracks: FollowedTracks | None, here: Gaussians, found: MotionsFound, context: MotionContext, settings: FollowSettings | None
+) -> list[FollowedTracks | None]:
+    """The sparse ``tracks`` of the frame whose Gaussians are ``here``, at every target that was found from it."""
+    if tracks is None or settings is None:
+        return [None] * len(found.targets)
+    dense = dict(zip((camera.name for camera in context.cameras), (each for _, each in found.tracks), strict=True))
+    before, states = context.masks(tracks.frame), []
+    earlier = None
+    for target, motion in zip(found.targets, found.motions, strict=True):
+        after = context.masks(target)
+        masks = None if before is None or after is None else (before, after)
+        moved = move(here, motion)
+        earlier = follow_tracks(
+            tracks, here, motion, moved, dense, target, context.cameras, context.rasterizer, settings, masks, earlier=earlier
+        )
+        states.append(earlier)
+    return states
 
 
 def _reset(state: ChainState, motion: Motion, target: int, context: MotionContext) -> Motion:

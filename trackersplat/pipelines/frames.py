@@ -12,7 +12,7 @@ from torch import Tensor
 from trackersplat.events import Event, Stage
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
-from trackersplat.motion.follow_tracks import FollowedTracks, without_replaced
+from trackersplat.motion.followed_tracks import FollowedTracks, without_replaced
 from trackersplat.motion.motion import Motion
 from trackersplat.pipelines.clock import Clock
 from trackersplat.pipelines.measure import Stages, measure

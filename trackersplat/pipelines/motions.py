@@ -43,7 +43,15 @@ class MotionContext:
 
     @property
     def cameras(self) -> list[Camera]:
+        """The training cameras."""
         return [self.capture.cameras[camera] for camera in self.capture.training_cameras]
+
+    def masks(self, frame: int) -> dict[str, np.ndarray] | None:
+        """Foreground masks by name of the training camera, of those that have one; None if the capture has none at all."""
+        if self.capture.masks is None:
+            return None
+        found = {self.capture.cameras[camera].name: self.capture.mask(camera, frame) for camera in self.capture.training_cameras}
+        return {name: mask for name, mask in found.items() if mask is not None}
 
 
 @dataclass(frozen=True, eq=False)

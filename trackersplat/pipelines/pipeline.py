@@ -15,7 +15,7 @@ from trackersplat.events import Event
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
 from trackersplat.metrics.measure import unavailable
-from trackersplat.motion.follow_tracks import FollowedTracks
+from trackersplat.motion.followed_tracks import FollowedTracks
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.registry import Facts

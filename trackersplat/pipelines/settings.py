@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trackersplat.metrics.dynamic import DynamicSettings
-from trackersplat.motion.follow_tracks import FollowSettings
+from trackersplat.motion.followed_tracks import FollowSettings
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.tracking.registry import DEFAULT_MATCHER, DEFAULT_TRACKER, matcher_settings, tracker_settings
 from trackersplat.tracking.settings import GridSettings

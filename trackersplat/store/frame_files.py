@@ -35,7 +35,7 @@ from trackersplat.store.track_files import write_tracks
 from trackersplat.training.photometric import ColourAffines
 
 CARRIED, REPLACED, COLOURS = "carried.safetensors", "replaced.safetensors", "colours.json"
-TRACKS, EVIDENCE = "tracks.npz", "evidence.npz"
+EVIDENCE = "evidence.npz"
 _ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
 _AGAIN = "remove the folder to reconstruct the frame anew"
 
@@ -52,7 +52,7 @@ def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture:
     write_json(folder / "cameras.json", camera_entries(capture))
     write_text(folder / "cfg_args", f"Namespace(sh_degree={gaussians.sh_degree}, source_path={_short(capture.root)!r})")
     if result.state.tracks is not None:
-        write_tracks(folder / TRACKS, result.state.tracks)
+        write_tracks(folder, result.state.tracks)
     if result.motion is not None and result.motion.evidence is not None:
         write_evidence(folder / EVIDENCE, result.motion.evidence)
     carried = result.state.carried

@@ -36,7 +36,7 @@ from trackersplat.store.index import FRAME_FOLDER, RunIndex
 from trackersplat.store.lineage import RunLineage
 from trackersplat.store.record import FrameRecord
 from trackersplat.store.tables import metrics_header, metrics_rows
-from trackersplat.store.track_files import read_state, read_tracks
+from trackersplat.store.track_files import TRACKS_FILE, read_state, read_tracks
 from trackersplat.tracking.tracks import Tracks
 from trackersplat.training.photometric import ColourAffines
 
@@ -160,7 +160,7 @@ class Run:
             fitted = gaussians if lineage.origin == frame else self.read_frame(lineage.origin).to(device)
             origin = Origin(lineage.origin, fitted) if len(fitted) == len(gaussians) else None
         carried = frame_files.read_carried(folder) if folder else None
-        tracks = folder / frame_files.TRACKS if folder else None
+        tracks = folder / TRACKS_FILE if folder else None
         return ChainState(
             frame=frame,
             gaussians=gaussians,
@@ -209,7 +209,7 @@ class Run:
     def read_tracks(self, frame: int) -> dict[str, Tracks]:
         """Camera name -> the sparse 2D tracks, where they are in this frame; empty where none were kept."""
         folder = self._folder(frame)
-        path = folder / frame_files.TRACKS if folder else None
+        path = folder / TRACKS_FILE if folder else None
         return read_tracks(path) if path is not None and path.is_file() else {}
 
     def read_evidence(self, frame: int) -> Evidence | None:

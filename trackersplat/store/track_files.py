@@ -94,7 +94,7 @@ def _state(facts: dict[str, Any], planes: dict[str, np.ndarray]) -> FollowedTrac
     frame = whole(facts["frame"], 0, (1 << FRAME_BITS) - 1)
     cameras = camera_names(facts["cameras"], 1 << CAMERA_BITS)
     count, carriers = whole(facts["tracks"], 0, _MAX_TRACKS), whole(facts["carriers"], 0, _MAX_CARRIERS)
-    kinds = {
+    kinds: dict[str, Any] = {
         "ids": ("i8", count), "query": ("i4", 2, count), "positions": ("i4", 2, count), "visibility": ("u1", count),
         "confidence": ("u1", count), "ends": ("u1", count), "hidden": ("i4", count), "points": ("f4", 3, count),
         "carriers": ("i4", carriers, count),
