@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
-from trackersplat.metrics.image import ssim
-from trackersplat.training.losses import LossSettings, photometric_loss, ssim_map
+from trackersplat.metrics.image import ssim, ssim_map
+from trackersplat.training.losses import LossSettings, photometric_loss
 
 LOSS = LossSettings()
 

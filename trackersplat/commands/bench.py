@@ -30,8 +30,8 @@ DISTANCES = (1, 2, 4, 8, 15)
 class Bench:
     """Measure what moving Gaussians by tracks is worth.
 
-    From one base frame to frames ever further away, four ways are measured alike on the held-out cameras: do nothing,
-    moved only, refinement alone, moved and refined; with the errors of 3D truth points where the capture has gt/tracks.npz.
+    Compare four ways to reach later frames from one base frame, on the held-out cameras: do nothing, moved only,
+    refinement alone, moved and refined; with the errors of 3D truth points where the capture has gt/tracks.npz.
     Dynamic pixels are those of a held-out camera whose colour differs between base and target by more than 0.1 of the
     range in any channel, after a blur of 1 px, without specks below 3 px, grown by 3 px.
     """
@@ -43,29 +43,30 @@ class Bench:
     tracker: str = "dis"
     """Point tracker, or "exact": the capture's own tracks, gt/flow_<camera>.npz."""
     distances: str | None = None
-    """Frames from the base, comma-separated; 1,2,4,8,15 within the clip if absent, or with exact tracks all they reach."""
+    """Distances from the base frame, comma-separated. Default: 1,2,4,8,15, as far as the clip goes; with exact tracks, all that they reach."""
     base: int = 1
-    """The frame that all others are reached from, counted from 1."""
+    """Base frame, counted from 1."""
     match_rounds: int = 1
-    """How often, at most, unreliable tracks, unless exact, are corrected by matching the moved scene, rendered, with the images."""
+    """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images. Not used
+    with exact tracks."""
     steps: int | None = None
-    """Optimisation steps of both refinements; 100 on a CPU, 200 on a GPU if absent."""
+    """Optimisation steps of both refinements. Default: 100 on a CPU, 200 on a GPU."""
     first_steps: int | None = None
-    """Optimisation steps of the base frame; 1000 if absent."""
+    """Optimisation steps of the base frame. Default: 1000."""
     hold_out: str | None = None
-    """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
+    """Held-out cameras (comma-separated names): used only to measure. Default: those of the capture."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: the GPU where a back end for it works, else the CPU."""
+    """auto: the GPU if a back end for it works here, otherwise the CPU."""
     backend: str | None = None
-    """Rendering back end; the first that works here if absent."""
+    """Rendering back end. Default: the first that works here."""
     seed: int = 0
-    """Of all random choices, 0 or more: same seed, same machine, same result."""
+    """Seed of all random choices, 0 or more. On a CPU, the same seed on the same machine gives the same result."""
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
     """Take the base frame from this run instead of fitting it."""
     out: Path | None = None
-    """Folder for the base frame, so that it is fitted once, and the JSON; output/NAME-bench in the working folder if absent."""
+    """Folder for the base frame, which is fitted once, and for the JSON file. Default: output/NAME-bench."""
     json: Path | None = None
-    """File for all numbers; bench-motion-TRACKER.json in the folder if absent."""
+    """File for all numbers. Default: bench-motion-TRACKER.json in the folder."""
 
     def run(self) -> None:
         from trackersplat.benchmarks.motion import BenchDone, bench_motion
@@ -189,7 +190,7 @@ def _check_run(run: Run, capture: Capture, base: int) -> None:
     trained = {capture.cameras[index].name for index in capture.held_out_cameras} - set(run.info.get("held_out") or cameras)
     if trained:
         raise InputError(
-            f"The run {run.path} was fitted to the camera {_list(sorted(trained))}, which cannot be measured: hold out others."
+            f"The run {run.path} was trained on camera {_list(sorted(trained))}, which cannot be used to measure: hold out another camera."
         )
 
 

@@ -59,4 +59,4 @@ def traceback_in(log: Path) -> Iterator[None]:
             where = f"its traceback is in {log}"
         except OSError as unwritten:
             where = f"{log} cannot be written ({unwritten.strerror}), so there is no traceback"
-        raise DefectError(f"{type(error).__name__}: {error} This is a defect of trackersplat; {where}.") from error
+        raise DefectError(f"{type(error).__name__}: {error}. This is a defect of trackersplat; {where}.") from error

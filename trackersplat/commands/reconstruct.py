@@ -26,35 +26,35 @@ class Reconstruct:
     frames: str = "all"
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
     out: Path | None = None
-    """Run folder; output/NAME in the working folder if absent."""
+    """Run folder. Default: output/NAME in the working folder."""
     pipeline: str = "base-propagate"
     """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
     tracker: str = "dis"
     """Point tracker; `trackersplat doctor` lists them."""
     match_rounds: int = 1
-    """How often, at most, unreliable tracks are corrected by matching the moved scene, rendered, with the images: 0 is faster."""
+    """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images. 0 is faster."""
     batch: int = 1
     """Target frames that share one base frame."""
     steps: int | None = None
-    """Optimisation steps of a moved frame; 100 on a CPU, 200 on a GPU if absent."""
+    """Optimisation steps of a moved frame. Default: 100 on a CPU, 200 on a GPU."""
     first_steps: int | None = None
-    """Optimisation steps of a frame that is fitted from scratch; 1000 if absent."""
+    """Optimisation steps of a frame that is fitted from scratch. Default: 1000."""
     points: str = "auto"
     """How first points are found; auto chooses by the rig."""
     densify: str = "error"
     """How a first frame gets more Gaussians: error (where the picture is wrong), mcmc, or default (by gradients, as 3DGS)."""
     refinement: str = "adam"
-    """How moved frames are refined."""
+    """Refinement of moved frames. The default is adam."""
     hold_out: str | None = None
-    """Cameras (names, comma-separated) that are only measured; what the capture says if absent."""
+    """Held-out cameras (comma-separated names): used only to measure. Default: those of the capture."""
     seed: int = 0
-    """Of all random choices, 0 or more: same seed, same machine, same result."""
+    """Seed of all random choices, 0 or more. On a CPU, the same seed on the same machine gives the same result."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: the GPU where a back end for it works, else the CPU."""
+    """auto: the GPU if a back end for it works here, otherwise the CPU."""
     backend: str | None = None
-    """Rendering back end; the first that works here if absent. `trackersplat doctor` lists them."""
+    """Rendering back end. Default: the first that works here. `trackersplat doctor` lists them."""
     weights: Path | None = None
-    """Folder with the networks' weights of LPIPS; torch's own cache if absent. Nothing is downloaded."""
+    """Folder with the networks' weights of LPIPS. Default: torch's own cache. Nothing is downloaded."""
     compact: bool = False
     """At the end, turn the PLY files into one compact, quantised sequence."""
     events: Literal["text", "json"] = "text"

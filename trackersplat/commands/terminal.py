@@ -133,7 +133,7 @@ def print_frames(run: Run, frames: Iterable[int]) -> None:
     console = Console(highlight=False)
     title = "On the held-out cameras, all pixels"
     if not metrics:
-        title = "No camera is held out, so quality is not measured: --hold-out keeps one back, in a new run"
+        title = "No camera is held out, so quality is not measured. Start a new run with --hold-out CAMERA"
     table = Table(title=f"{title} ({escape(str(run.path))})", title_justify="left")
     units = [f"{facts.label}\n{facts.unit}" for facts in metrics]
     for column in ("frame", "from", "do\nnothing", "moved\nonly", *units, "tracked", "static", "s"):

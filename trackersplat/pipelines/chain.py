@@ -89,8 +89,9 @@ def _followed(
     if tracks is None or settings is None:
         return [None] * len(found.targets)
     dense = dict(zip((camera.name for camera in context.cameras), (each for _, each in found.tracks), strict=True))
-    before, states = context.masks(tracks.frame), []
-    earlier = None
+    before = context.masks(tracks.frame)
+    states: list[FollowedTracks | None] = []
+    earlier: FollowedTracks | None = None
     for target, motion in zip(found.targets, found.motions, strict=True):
         after = context.masks(target)
         masks = None if before is None or after is None else (before, after)

@@ -34,7 +34,7 @@ class ReconstructSettings:
     follow: FollowSettings = field(default_factory=FollowSettings)  # of the sparse tracks that are kept
     refinement: str = DEFAULT_REFINEMENT
     refine: Any = field(default_factory=lambda: refinement_settings(DEFAULT_REFINEMENT))  # the refinement's own settings
-    metrics: tuple[str, ...] = ("psnr", "ssim", "lpips")
+    metrics: tuple[str, ...] = ("psnr", "ssim", "lpips", "lpips_alex")
     dynamic: DynamicSettings = field(default_factory=DynamicSettings)  # which pixels count as dynamic
     batch: int = 1  # target frames that share a base
     seed: int = 0

@@ -65,9 +65,7 @@ class Run:
         info = path / "run.json"
         data = read_json(info) if info.is_file() else {}
         if data.get("format", FORMAT) != FORMAT:
-            raise InputError(
-                f"{info} has format {data['format']!r}, this version reads {FORMAT}: open it with the version that made it, or reconstruct anew."
-            )
+            raise InputError(f"{info} has format {data['format']!r}, this version reads {FORMAT}: open it with the version that made it.")
         run = Run(path, data)
         if not info.is_file() and not run.frames():
             raise InputError(f"{path} is not a run: expected run.json or frame<N>/point_cloud folders in it.")
@@ -310,4 +308,4 @@ def _differences(there: Any, asked: Any, label: str) -> Iterator[str]:
             if there.get(key) != asked.get(key):
                 yield from _differences(there.get(key), asked.get(key), f"{label}.{key}")
     else:
-        yield f"{label} {there!r} there, {asked!r} asked"
+        yield f"{label} is {there!r} in the run, but {asked!r} was asked for"

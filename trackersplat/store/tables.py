@@ -11,7 +11,11 @@ from trackersplat.captures.capture import Capture
 from trackersplat.metrics.names import REGIONS, STAGES, ScoreName
 from trackersplat.store.record import FrameRecord
 
-LOG_COLUMNS = ("epoch", "camera", "psnr", "ssim", "lpips", "masked_psnr", "masked_ssim", "masked_lpips")
+# Column of the published system -> score. Its LPIPS is by AlexNet.
+LOG_SCORES = {
+    "psnr": "psnr", "ssim": "ssim", "lpips": "lpips_alex",
+    "masked_psnr": "masked_psnr", "masked_ssim": "masked_ssim", "masked_lpips": "masked_lpips_alex",
+}  # fmt: skip
 _TAIL = ("gaussians", "measured", "static", "seconds")
 
 
@@ -28,8 +32,8 @@ def log_csv(scores: Mapping[str, Mapping[str, float]], cameras: Iterable[str]) -
 
     Measured once, on the finished frame (epoch 1); what was not measured stays empty.
     """
-    rows = (["1", camera, *(_number(scores.get(name, {}).get(camera)) for name in LOG_COLUMNS[2:])] for camera in cameras)
-    return _table([LOG_COLUMNS, *rows])
+    rows = (["1", camera, *(_number(scores.get(name, {}).get(camera)) for name in LOG_SCORES.values())] for camera in cameras)
+    return _table([("epoch", "camera", *LOG_SCORES), *rows])
 
 
 def metrics_header(metrics: Sequence[str]) -> str:

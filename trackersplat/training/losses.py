@@ -8,11 +8,10 @@ from typing import Any
 import numba
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
-from trackersplat.metrics.image import C1, C2, SIGMA, WINDOW, blur
+from trackersplat.metrics.image import C1, C2, blur, ssim_map
 
 
 @dataclass(frozen=True)
@@ -40,21 +39,6 @@ def photometric_loss(images: Tensor, references: Tensor, settings: LossSettings)
     l1 = (images - references).abs().mean()
     similarity = ssim_map(images.permute(0, 3, 1, 2), references.permute(0, 3, 1, 2)).mean()
     return (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
-
-
-def ssim_map(a: Tensor, b: Tensor) -> Tensor:
-    """Structural similarity of two (..., H, W) float tensors at every pixel, as in `metrics.image.ssim`; differentiable, for the GPU."""
-    h, w = a.shape[-2:]
-    taps = torch.arange(WINDOW, dtype=a.dtype, device=a.device) - WINDOW // 2
-    kernel = torch.softmax(-0.5 * (taps / SIGMA) ** 2, dim=0)
-    planes = torch.stack((a, b, a * a, b * b, a * b))
-    flat = planes.reshape(-1, 1, h, w)
-    flat = F.conv2d(flat, kernel.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
-    flat = F.conv2d(flat, kernel.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))
-    mean_a, mean_b, aa, bb, ab = flat.reshape(planes.shape)
-    mutual, squares = mean_a * mean_b, mean_a * mean_a + mean_b * mean_b
-    covariance, variances = ab - mutual, aa + bb - squares
-    return (2 * mutual + C1) * (2 * covariance + C2) / ((squares + C1) * (variances + C2))
 
 
 class _PhotometricLoss(torch.autograd.Function):
