@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trackersplat.captures.arrays import Layout, read_arrays
+from trackersplat.captures.arrays import ArrayLayout, read_arrays
 from trackersplat.errors import InputError
 
-LAYOUT: Layout = {"frames": ("iu", ("K",)), "flow": ("f", ("K", 4, 2))}
+LAYOUT: ArrayLayout = {"frames": ("iu", ("K",)), "flow": ("f", ("K", 4, 2))}
 
 
 def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:

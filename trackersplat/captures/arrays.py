@@ -1,4 +1,4 @@
-"""Arrays from an ``.npz`` that lies with a capture, read with bounds: nothing is unpickled and no claim is taken on trust."""
+"""Arrays from an ``.npz`` file of a capture. Nothing is unpickled, and sizes are checked before anything is read."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from trackersplat.files import NPZ_DAMAGE
 
 MAX_BYTES = 4 << 30  # of all arrays of one file together, unpacked
 
-# Name -> kinds of dtype ("f" floating, "i" whole numbers, "b" yes or no) and shape. A letter stands for a size that is the same
-# wherever the letter appears, a number for itself.
-Layout = Mapping[str, tuple[str, tuple[int | str, ...]]]
+# Name -> kinds of dtype ("f" floating, "i" integer, "b" bool) and shape. Sizes named by the same letter must be equal.
+ArrayLayout = Mapping[str, tuple[str, tuple[int | str, ...]]]
 
 
-def read_arrays(path: Path, layout: Layout) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, layout: ArrayLayout) -> dict[str, np.ndarray]:
     """The arrays that ``layout`` names, checked against it.
 
     Raises InputError if the file is missing, damaged or larger than ``MAX_BYTES``, or an array is missing or of another kind or shape.

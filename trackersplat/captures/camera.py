@@ -16,9 +16,9 @@ class Camera:
     """A calibrated pinhole view without lens distortion (readers undistort the images they hand out).
 
     OpenCV axes (x right, y down, z forward); pixel centres at +0.5, so the top left pixel is centred on (0.5, 0.5);
-    lengths in scene units. Readers convert foreign conventions once, at their border.
+    lengths in scene units. Readers convert other conventions.
 
-    Nothing nearer than ``near`` is drawn. Where cameras hang in the wall that other cameras film, it keeps the wall out of their view.
+    Nothing nearer than ``near`` is drawn. Where cameras stand in a wall that other cameras film, this keeps the wall out of their images.
 
     Raises ShapeError if a matrix has the wrong shape, is not finite, or ``world_to_camera`` is not a rigid motion.
     """

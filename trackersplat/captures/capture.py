@@ -43,11 +43,11 @@ class MaskSource(Protocol):
 
 @dataclass(frozen=True)
 class PointCloud:
-    """Coloured points of the first frame."""
+    """Coloured points of the first frame. Raises ShapeError if there is not one colour per point."""
 
     xyz: np.ndarray  # (N, 3) float32, scene units
     rgb: np.ndarray  # (N, 3) uint8
-    sparse: bool = False  # features only, so that a gap between them means nothing
+    sparse: bool = False  # only where there are features: a region without points need not be empty
 
     def __post_init__(self) -> None:
         if self.xyz.ndim != 2 or self.xyz.shape[1] != 3 or self.rgb.shape != self.xyz.shape:
@@ -67,9 +67,9 @@ class Capture:
     source: FrameSource
     held_out: tuple[str, ...] = ()  # camera names, never used for reconstruction, only for measuring
     points: PointCloud | None = None  # the capture's own points of frame 0, if it has any
-    depth_bounds: np.ndarray | None = None  # (C, 2) near and far in scene units, where the layout says so
+    depth_bounds: np.ndarray | None = None  # (C, 2) near and far in scene units, where the capture has them
     warnings: tuple[str, ...] = ()
-    masks: MaskSource | None = None  # which pixels show what moves in front of the background, where the capture says so
+    masks: MaskSource | None = None  # of the foreground, where the capture has any
 
     def image(self, camera: int, frame: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB, read-only. Raises IndexError outside the capture, InputError if it cannot be decoded."""
@@ -90,7 +90,7 @@ class Capture:
 
     @property
     def training_cameras(self) -> tuple[int, ...]:
-        """Indices of the cameras that reconstruction may look at."""
+        """Indices of the cameras that reconstruction may use."""
         return tuple(i for i, c in enumerate(self.cameras) if c.name not in self.held_out)
 
     @property

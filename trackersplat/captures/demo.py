@@ -1,4 +1,4 @@
-"""Where the capture that ships with the package lies."""
+"""Finds the capture that is part of the package, and a finished run of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking before a long job starts: can the files of a capture be read at all."""
+"""Checks that the files of a capture can be read, before a long job starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def require_readable(capture: Capture, frame: int) -> None:
 
 
 def require_files(paths: Iterable[Path]) -> None:
-    """Raises InputError if one is a link that leads nowhere, a folder, or a device: it would be left out in silence otherwise."""
+    """Raises InputError if one is a broken link, a folder or a device, which would otherwise be left out without a word."""
     for path in paths:
         if path.is_file():
             continue

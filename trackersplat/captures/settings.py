@@ -1,4 +1,4 @@
-"""Strict checks of what the JSON files of a capture say, and the optional ``capture.json``."""
+"""The optional ``capture.json``, and strict checks of values from the JSON files of a capture."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ def models(draw: st.DrawFn) -> tuple[dict, list, list]:
     for camera_id in draw(st.sets(st.integers(1, 2**31), min_size=1, max_size=3)):
         lens = draw(LENSES)
         params = draw(st.lists(NUMBERS, min_size=dict(MODELS)[lens], max_size=dict(MODELS)[lens]))
+        params[:2] = [abs(value) + 1.0 for value in params[:2]]  # focal lengths are positive
         cameras[camera_id] = (lens, draw(st.integers(1, 16384)), draw(st.integers(1, 16384)), params)
     images = []
     for name in draw(st.sets(NAMES, min_size=1, max_size=4)):

@@ -1,4 +1,4 @@
-"""What to do with a download that is still packed, or lies one folder deeper."""
+"""How to unpack a download that is still an archive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lenses of COLMAP camera models: OpenCV's own models directly, the others through pycolmap (the ``colmap`` extra)."""
+"""The lenses of COLMAP's camera models: those of OpenCV directly, the others through pycolmap (the ``colmap`` extra)."""
 
 from __future__ import annotations
 

@@ -96,8 +96,8 @@ def read_model(folder: Path) -> ColmapModel:
 
     Raises InputError if a file is missing, cut off or damaged.
     """
-    path = _find(folder, "cameras")
-    cameras = _cameras_binary(_Bytes(path)) if path.suffix == ".bin" else _cameras_text(path)
+    lenses = _find(folder, "cameras")
+    cameras = _cameras_binary(_Bytes(lenses)) if lenses.suffix == ".bin" else _cameras_text(lenses)
     path = _find(folder, "images")
     images = _images_binary(_Bytes(path)) if path.suffix == ".bin" else _images_text(path)
     if not images:
@@ -105,6 +105,8 @@ def read_model(folder: Path) -> ColmapModel:
     for image in images:
         if image.camera_id not in cameras:
             raise InputError(f"{path}: the image {image.name} uses camera {image.camera_id}, which the model does not have.")
+        if min(cameras[image.camera_id].focal_lengths) <= 0:
+            raise InputError(f"{lenses} has a camera with a focal length that is not positive, for {image.name}: calibrate again.")
     if len({image.name for image in images}) != len(images):
         raise InputError(f"{path} names an image twice.")
     return ColmapModel(cameras, tuple(sorted(images, key=lambda image: image.name)))
@@ -194,10 +196,7 @@ def _camera(path: Path, model: str, width: int, height: int, params: tuple[float
         raise InputError(f"{path} has a camera of {width}x{height} pixels, expected 1 to {MAX_SIDE} on each side.")
     if not np.isfinite(params).all() or max(map(abs, params)) > LARGEST:
         raise InputError(f"{path} has a camera with a parameter that is not a finite number: calibrate again.")
-    camera = ColmapCamera(model, width, height, params)
-    if min(camera.focal_lengths) <= 0:
-        raise InputError(f"{path} has a camera with a focal length that is not positive: calibrate again.")
-    return camera
+    return ColmapCamera(model, width, height, params)
 
 
 def _image(path: Path, name: str, camera_id: int, pose: tuple[float, ...]) -> ColmapImage:

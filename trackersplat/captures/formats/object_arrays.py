@@ -1,6 +1,6 @@
-"""Plain data out of ``.npy`` files that hold a pickled object, without unpickling: the opcodes are read, nothing is imported or called.
+"""Reads ``.npy`` files that hold a pickled object without unpickling them: the opcodes are read, nothing is imported or called.
 
-Understood are dictionaries, lists, tuples, strings, numbers and arrays of numbers, as ``numpy.save`` writes them.
+Dictionaries, lists, tuples, strings, numbers and arrays of numbers are read, as ``numpy.save`` writes them.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _since_mark(stack: list[Any]) -> list[Any]:
 
 
 def _made(function: Any, arguments: tuple[Any, ...]) -> Any:
-    """What the few functions that NumPy's pickles name would give."""
+    """The result of the few functions that NumPy's pickles call."""
     path = function.path
     if path in _RECONSTRUCT:
         return _Array()
@@ -166,7 +166,7 @@ def _bytes(value: Any) -> bytes:
 
 
 def _settled(value: Any) -> Any:
-    """With arrays in place of what stood for them."""
+    """The value with NumPy arrays in place of every `_Array`."""
     if isinstance(value, _Array):
         return _settled(value.value)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The coloured points that some captures bring along."""
+"""Coloured points from a PLY file."""
 
 from __future__ import annotations
 

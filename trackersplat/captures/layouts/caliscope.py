@@ -37,8 +37,8 @@ NAME = "caliscope"
 CALIBRATIONS = ("camera_array.toml", "config.toml")
 MAX_TOML_BYTES = 16 * 2**20
 MAX_CSV_BYTES = 256 * 2**20
-RATE_TOLERANCE = 0.02  # of the videos' frame rate, before that of the timestamps is believed instead
-MAX_SPREAD = 0.25  # frame intervals between the cameras' times of one frame, before it is said
+RATE_TOLERANCE = 0.02  # relative difference of frame rates, from which that of the timestamps is used in place of the videos'
+MAX_SPREAD = 0.25  # frame intervals between the cameras' times of one frame, from which a warning is given
 
 _VIDEO = re.compile(r"(?:cam|port)_(\d{1,4})\.mp4")
 _SECTION = re.compile(r"(?:cam|port)_\d{1,4}")

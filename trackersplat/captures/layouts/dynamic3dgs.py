@@ -2,7 +2,7 @@
 
 The cameras of ``train_meta.json`` reconstruct, those of ``test_meta.json`` are held out: the published split. ``K`` is taken as it is,
 with pixel centres at +0.5, as the rasteriser of the published system takes it. (Epipolar residuals of SIFT matches on "basketball":
-median 0.228 px so, 0.233 px with centres at whole numbers; best at +0.35, so a sixth of a pixel is left, the trace of a resized K.)
+median 0.228 px so, 0.233 px with centres at whole numbers; least at +0.35, probably since K was resized.)
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ NAME = "dynamic3dgs"
 FPS = 30.0  # of PanopticSports; the layout does not say it
 MAX_CAMERAS = 10_000
 MAX_CAMERA_ID = 999_999
-# m. Some cameras stand within the wall that others see, and seen by few it comes out in front of a held-out one: a veil over its picture.
-# Nobody plays so near to a camera. The published rasteriser draws nothing nearer than 0.2 m, which is not enough.
+# m. Some cameras stand in the wall that others see. Few cameras see the wall, so it is reconstructed in front of held-out cameras and hides
+# the scene. Nobody is so near to a camera. The published rasteriser draws nothing nearer than 0.2 m, which is not enough.
 NEAR = 0.8
 POINTS_FILE = "init_pt_cld.npz"
-STILL_PX, MOVES_PX = 0.01, 1.0  # how far a camera may seem to move: unnoticed below the first, refused above the second
+WARNED_PX, REFUSED_PX = 0.01, 1.0  # motion of a camera over the frames, in pixels of its image
 RIGID = 1e-3  # tolerance of R R^T = 1, as of Camera
 
 
@@ -89,7 +89,7 @@ def read(folder: Path) -> Capture:
     if not held_out:
         warnings.append("No camera is held out, so quality can be measured on training cameras only.")
     motion, moving = max((view.motion, name) for view, name in zip(views, names, strict=True))
-    if motion > STILL_PX:
+    if motion > WARNED_PX:
         warnings.append(f"{moving} moves by up to {motion:.2g} px over the frames; its pose of frame 1 is used for all.")
     counts = [_frames_on_disk(folder / "ims", view) for view in views]
     promised, frame_count = max(len(view.files) for view in views), min(counts)
@@ -141,7 +141,7 @@ def _read_views(path: Path) -> list[_View]:
         check_camera(width, height, K[0, index], w2c[0, index], f"{path}: {name}")
         camera = Camera(name, width, height, K[0, index], w2c[0, index], NEAR)
         motion = _motion_px(K[:, index], w2c[:, index], scale)
-        if motion > MOVES_PX:
+        if motion > REFUSED_PX:
             raise InputError(
                 f"{path}: {name} moves (by {motion:.3g} px between frames), which is not supported: "
                 "write the same 'k' and 'w2c' for all frames, and images that fit them."

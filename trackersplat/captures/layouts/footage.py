@@ -21,14 +21,14 @@ from trackersplat.errors import InputError
 FILES = "<camera>.mp4 or <camera>/<frame>.png of at least 2 cameras"
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_CAMERAS = 1000
-MAX_LOOKED_AT = 1000  # files of a folder, to see whether it holds images
+MAX_SEARCHED = 1000  # files of a folder that are searched for images
 
 _LAST_NUMBER = re.compile(r"([0-9]{1,9})[^0-9]*$")
 
 
 @dataclass(frozen=True, eq=False)
 class Footage:
-    """Cameras times frames, synchronised, of which nothing else is known."""
+    """Synchronised images of several cameras without calibration."""
 
     name: str
     root: Path
@@ -49,7 +49,7 @@ def is_footage(folder: Path) -> bool:
 def read_footage(folder: Path) -> Footage:
     """``capture.json``, where there is one, sets name, rate and held-out cameras.
 
-    Raises InputError if there is none, a name is not plain, or the cameras do not have the same number of frames.
+    Raises InputError if there are fewer than 2 cameras, a name is not plain, or the numbers of frames differ.
     """
     videos = _videos(folder)
     images = _image_folders(folder)
@@ -100,7 +100,7 @@ def _image_folders(folder: Path) -> list[Path]:
     inside = sorted(
         path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".") and os.access(path, os.R_OK | os.X_OK)
     )
-    return [path for path in inside if any(_is_image(file) for file in islice(path.iterdir(), MAX_LOOKED_AT))]
+    return [path for path in inside if any(_is_image(file) for file in islice(path.iterdir(), MAX_SEARCHED))]
 
 
 def _is_image(path: Path) -> bool:

@@ -39,7 +39,7 @@ _FISHEYE = ("OPENCV_FISHEYE", "fisheye")
 class _Frame:
     path: PurePosixPath  # as written
     time: float | None
-    lens: OpenCVLens | None  # None: the size is not written, so the image must be looked at
+    lens: OpenCVLens | None  # None: the file lacks the size, which is read from the image
     entry: dict[str, Any]  # the file's keys, overridden by the frame's
     camera_to_world: np.ndarray  # (4, 4), OpenGL axes
     testing: bool
@@ -68,7 +68,7 @@ def read(folder: Path) -> Capture:
         if missing is not None:
             alone = all(len(camera.images) == 1 for camera in cameras)
             raise InputError(
-                f"{path}: the camera moves from time to time, which is not supported: several cameras that stand still are needed."
+                f"{path}: the camera moves from time to time, which is not supported: several cameras that do not move are needed."
                 if alone
                 else f"{path} has no image of the camera {camera.name} at time {missing:g}: every camera needs one at every time."
             )
@@ -204,7 +204,7 @@ def _rigid(pose: np.ndarray, what: str) -> np.ndarray:
 
 
 def _names(files: Sequence[Sequence[PurePosixPath]]) -> list[str]:
-    """A name for each camera from its files' paths: the parts that its files share and other cameras' do not; else by number."""
+    """A name for each camera: the parts of its files' paths that are the same for all of them and differ between cameras; else a number."""
     parts = [[re.split(r"[/_.\-]", str(file.with_suffix(""))) for file in own] for own in files]
     numbered = [f"cam{index:02d}" for index in range(len(files))]
     lengths = {len(words) for own in parts for words in own}

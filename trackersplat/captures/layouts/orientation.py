@@ -1,4 +1,4 @@
-"""Whether poses are the wrong way round: a matrix is a rigid motion either way, but the cameras then no longer look at one scene."""
+"""Detects camera-to-world matrices given as world-to-camera: both are rigid motions, but with one the cameras do not see one scene."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from trackersplat.captures.camera import Camera
 MOST, FEW = 0.9, 0.5  # shares of the cameras
 MIN_CAMERAS = 3  # any two axes come close to each other somewhere
 _PARALLEL = 1e4  # condition beyond which the axes are within about half a degree of each other
-_POINTS = 500  # looked at
+_POINTS = 500  # that are used
 
 
 def looks_inverted(cameras: Sequence[Camera], points: np.ndarray | None = None) -> bool:
     """True if the poses make sense only as camera to world: nearly all cameras then see the scene, and as given few do.
 
-    The scene is the capture's ``points`` (N, 3) if it has any, else the point nearest to all optical axes. Rigs whose axes are almost
-    parallel, or that look outwards, show nothing either way and are never called inverted.
+    The scene is the capture's ``points`` (N, 3) if it has any, else the point nearest to all optical axes. For rigs whose axes are almost
+    parallel, or that look outwards, this cannot be decided: the answer is False.
     """
     if len(cameras) < MIN_CAMERAS:
         return False

@@ -1,6 +1,6 @@
-"""What ``trackersplat prepare`` makes: a folder that refers to a capture, or to footage without calibration, and adds to it.
+"""The folder that ``trackersplat prepare`` writes: it refers to a capture, or to footage without calibration, and adds to it.
 
-    prepared.json    where the data lie, what they were, what was done and how well it went
+    prepared.json    where the data are, their cameras, what was done, and how well it went
     capture.json     name, fps, held-out cameras, scale, as in any capture's folder; may be edited
     points3D.ply     points of frame 1, triangulated from features or guessed by a network; absent if none were found
     cameras.json     poses and lenses in place of the given ones (see `formats.cameras_json`), where those were refined or estimated
@@ -155,7 +155,7 @@ def _assembled(folder: Path, record: Record, data: Capture | Footage) -> Capture
 
 
 def _points(folder: Path, record: Record, data: Capture | Footage) -> PointCloud | None:
-    """Those that were found; those that came with the data where they are more and the poses are still theirs."""
+    """The points that were found, or the capture's own if they are more and its poses are kept."""
     own = data.points if isinstance(data, Capture) and record.poses == "keep" else None
     found = replace(read_points(folder / POINTS), sparse=True) if (folder / POINTS).is_file() else None
     if found is None or (own is not None and len(own.xyz) > len(found.xyz)):

@@ -14,8 +14,8 @@ from trackersplat.errors import InputError
 OPENCV_COUNTS = (0, 4, 5, 8, 12, 14)  # of distortion coefficients: k1 k2 p1 p2 [k3 [k4 k5 k6 [s1..s4 [tau_x tau_y]]]]
 FISHEYE_COUNT = 4  # k1 k2 k3 k4
 EDGE_SAMPLES = 65  # per side
-MAX_RAY = 2.0  # x/z or y/z: a pinhole image of a wider lens would be stretched too much to be of use
-MAX_ZOOM = 3.0  # over the first guess, before a lens is called too strong
+MAX_RAY = 2.0  # x/z or y/z: a pinhole image of a wider lens would be stretched too much
+MAX_ZOOM = 3.0  # over the first guess, from which a lens is refused
 MIN_SHOWN = 0.25  # of the width of the distorted image
 _HALF = np.array([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])  # OpenCV's pixel centres are whole numbers
 
@@ -75,11 +75,11 @@ class OpenCVLens:
         return np.asarray(rays, dtype=np.float64).reshape(-1, 2)
 
     def pixels(self, rays: np.ndarray) -> np.ndarray:
-        still = np.zeros(3)
+        origin = np.zeros(3)
         if self.fisheye:
-            found = cv2.fisheye.projectPoints(_homogeneous(rays)[:, None], still, still, self.K - _HALF, np.asarray(self.distortion))
+            found = cv2.fisheye.projectPoints(_homogeneous(rays)[:, None], origin, origin, self.K - _HALF, np.asarray(self.distortion))
         else:
-            found = cv2.projectPoints(_homogeneous(rays), still, still, self.K - _HALF, np.asarray(self.distortion))
+            found = cv2.projectPoints(_homogeneous(rays), origin, origin, self.K - _HALF, np.asarray(self.distortion))
         return np.asarray(found[0], dtype=np.float64).reshape(-1, 2) + 0.5
 
     def resized(self, width: int, height: int) -> OpenCVLens:
@@ -124,7 +124,7 @@ class Remap:
 
 
 def pinhole(lens: LensModel, blank: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
-    """(3, 3) of the pinhole camera that stands in for ``lens``; ``blank`` pixels at the sides, and above and below, show nothing.
+    """(3, 3) matrix of the pinhole camera that replaces ``lens``; ``blank`` pixels at the sides, and above and below, show nothing.
 
     It has the lens's image size, square pixels, and the widest field of view whose every pixel lies in the distorted image, so
     no blank pixel is made and cameras of one size stay of one size; its principal point is wherever that puts it.
@@ -155,7 +155,7 @@ def pinhole(lens: LensModel, blank: tuple[float, float] = (0.0, 0.0)) -> np.ndar
 
 
 def _fills(lens: LensModel, K: np.ndarray, x_edges: tuple[float, float], y_edges: tuple[float, float]) -> bool:
-    """Whether every pixel of the pinhole image lies within the edges, and none is out of order; looked at on a grid."""
+    """Whether every pixel of the pinhole image lies within the edges, and their order is kept; checked on a grid."""
     columns, rows = (np.linspace(0.5, side - 0.5, EDGE_SAMPLES) for side in (lens.width, lens.height))
     grid = np.stack(np.meshgrid(columns, rows), axis=-1)
     x, y = lens.pixels(_rays_of(K, grid.reshape(-1, 2))).reshape(grid.shape).transpose(2, 0, 1)
@@ -168,7 +168,7 @@ def _fills(lens: LensModel, K: np.ndarray, x_edges: tuple[float, float], y_edges
 
 
 def _turned_over(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether a grid (R, C) of pixels is anywhere: in corners a lens may fold along the diagonal while each axis keeps its order."""
+    """Whether a grid (R, C) of pixels is folded anywhere. In corners a lens may fold along the diagonal while each axis keeps its order."""
     across, down = (np.diff(np.stack([x, y]), axis=axis) for axis in (2, 1))
     # Of each cell the two triangles, from its first corner and from its last.
     for part in (slice(None, -1), slice(1, None)):

@@ -1,4 +1,4 @@
-"""Foreground masks that lie with a capture: one image file per camera and frame, for those cameras that have any."""
+"""Foreground masks of a capture: one image file per camera and frame, for the cameras that have any."""
 
 from __future__ import annotations
 

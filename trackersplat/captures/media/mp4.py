@@ -1,4 +1,4 @@
-"""What the boxes of an MP4 file (ISO 14496-12) say before anything is decoded: is it whole, and can its frame count be believed."""
+"""Checks the boxes of an MP4 file (ISO 14496-12) before anything is decoded: whether it is whole and its frame count is right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and masks of another source, scaled and freed of a lens distortion that its own reader did not know of."""
+"""Images and masks of another source, scaled and undistorted, for a calibration that its own reader did not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a camera as it was calibrated to a Camera without distortion, and what is done to its images on the way."""
+"""From a calibrated lens to a Camera without distortion, and the remapping of its images."""
 
 from __future__ import annotations
 
