@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trackersplat.geometry.projection import inside_image
 
-_STEPS = 32  # per pixel: OpenCV rounds sampling positions to these (a fact of its layout, INTER_TAB_SIZE)
+_STEPS = 32  # per pixel: the size of OpenCV's table of bilinear weights (INTER_TAB_SIZE)
 _FARTHEST = 2.0**24  # pixels: positions beyond are taken to be there, so that they fit into integers
 
 
@@ -27,33 +27,41 @@ def pixel_grid(height: int, width: int, device: torch.device) -> Tensor:
 def sample(values: Tensor, at: Tensor) -> Tensor:
     """Bilinear ``values`` (H, W) or (H, W, C), float32, at array indices ``at`` (h, w, 2), continued beyond the border.
 
-    Positions are rounded to 1/32 of a pixel, as `cv2.remap` does. They must be finite.
+    As `cv2.remap` does, positions are exact for one value per pixel, and rounded to 1/32 of a pixel for several. They must be finite.
     """
     if not values.is_cuda:
-        image, places = (np.ascontiguousarray(tensor.numpy()) for tensor in (values, at))
-        found = cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return torch.from_numpy(found)
+        arrays = (np.ascontiguousarray(tensor.numpy()) for tensor in (values, at))
+        return torch.from_numpy(cv2.remap(*arrays, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     return sample_elementwise(values, at)
 
 
 def sample_elementwise(values: Tensor, at: Tensor) -> Tensor:
-    """`sample` in plain PyTorch."""
+    """`sample` in plain PyTorch, with the arithmetic of OpenCV 5."""
     height, width = values.shape[:2]
-    steps = (at.clamp(-_FARTHEST, _FARTHEST) * _STEPS).round().long()  # half to even
-    low, part = torch.div(steps, _STEPS, rounding_mode="floor"), torch.remainder(steps, _STEPS).float() / _STEPS
-    x, y = part.unbind(-1)
-    left, right = (low[..., 0] + step for step in (0, 1))
-    above, below = (low[..., 1] + step for step in (0, 1))
-    flat = values.reshape(height * width, -1)
-    total = None
-    for rows, columns, weight in (
-        (above, left, (1 - y) * (1 - x)), (above, right, (1 - y) * x), (below, left, y * (1 - x)), (below, right, y * x)
-    ):  # fmt: skip
-        place = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
-        one = flat[place.reshape(-1)].reshape(*place.shape, -1) * weight[..., None]
-        total = one if total is None else total + one
-    assert total is not None
-    return total.reshape(*at.shape[:2], *values.shape[2:])
+    at = at.clamp(-_FARTHEST, _FARTHEST)
+    if values.ndim == 3:
+        at = (at * _STEPS).round() / _STEPS  # half to even
+    low = at.floor()
+    x, y = (at - low).unbind(-1)
+    left, above = low.long().unbind(-1)
+    flat = values.reshape(height * width, *values.shape[2:])
+
+    def corner(down: int, right: int) -> Tensor:
+        place = (above + down).clamp(0, height - 1) * width + (left + right).clamp(0, width - 1)
+        return flat[place]
+
+    if values.ndim == 2:
+        top, bottom = (_between(corner(down, 0), corner(down, 1), x) for down in (0, 1))
+        return _between(top, bottom, y)
+    x, y = x[..., None], y[..., None]
+    return (
+        corner(0, 0) * ((1 - y) * (1 - x)) + corner(0, 1) * ((1 - y) * x) + corner(1, 0) * (y * (1 - x)) + corner(1, 1) * (y * x)
+    )
+
+
+def _between(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+    """``start + share (end - start)`` in float32, rounded once after the difference, as a fused multiply-add does."""
+    return (share.double() * (end - start).double() + start.double()).float()
 
 
 def lengths(vectors: Tensor) -> Tensor:
