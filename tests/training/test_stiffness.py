@@ -36,7 +36,7 @@ def _by_hand(start: np.ndarray, shift: np.ndarray, moving: set[int]) -> float:
     np.fill_diagonal(distances, np.inf)
     total, seen = 0.0, set()
     for i in range(len(start)):
-        nearest = np.argsort(distances[i])[: ONE.neighbours]
+        nearest = np.argsort(distances[i])[: ONE.graph.neighbours]
         for j in nearest:
             pair = (min(i, j), max(i, j))
             if pair in seen or not moving & set(pair):
@@ -89,7 +89,7 @@ def test_neighbours_of_another_colour_hold_less() -> None:
     apart = torch.tensor([[0.0, 0, 0], [1, 0, 0.5]])
     for difference in (0.0, 0.1, 0.2):
         colours = torch.tensor([[0.5, 0.5, 0.5], [0.5 + difference, 0.5, 0.5]])
-        expected = 0.5 * 0.25 * np.exp(-0.5 * (difference / ONE.colour_scale) ** 2)
+        expected = 0.5 * 0.25 * np.exp(-0.5 * (difference / ONE.graph.colour_scale) ** 2)
         assert _value(Stiffness(_gaussians(means, colours), every, ONE), _gaussians(apart)) == pytest.approx(expected, rel=1e-4)
 
 

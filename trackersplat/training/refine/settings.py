@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from trackersplat.geometry.graph import GraphSettings
 from trackersplat.training.losses import LossSettings
 from trackersplat.training.optimiser import LearningRates
 
@@ -15,8 +16,7 @@ class StiffnessSettings:
     """Neighbours on one surface are corrected alike (`stiffness.Stiffness`)."""
 
     weight: float = 0.01  # 0 leaves it out
-    neighbours: int = 8
-    colour_scale: float = 0.15  # difference of colours, whose range is 1, at which neighbours are hardly taken for one surface
+    graph: GraphSettings = field(default_factory=GraphSettings)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
+from trackersplat.geometry.graph import Graph, GraphSettings, neighbour_graph
 from trackersplat.geometry.neighbours import nearest_neighbours
-from trackersplat.geometry.graph import Graph, neighbour_graph
 from trackersplat.rendering.rasterizer import Rendering
 from trackersplat.training.refine.settings import StiffnessSettings
 
@@ -28,7 +28,7 @@ class Stiffness:
         come after them are free."""
         self._start = gaussians.means[moving].detach().clone()
         self._weight = settings.weight / max(len(moving), 1)
-        self._laplacian = _laplacian(surface_graph(gaussians, settings), moving, len(gaussians))
+        self._laplacian = _laplacian(surface_graph(gaussians, settings.graph), moving, len(gaussians))
 
     def __call__(self, view: int, gaussians: Gaussians, rendering: Rendering) -> Tensor:
         """A scalar, differentiable with respect to the means of the moving Gaussians."""
@@ -36,11 +36,11 @@ class Stiffness:
         return self._weight * strain
 
 
-def surface_graph(gaussians: Gaussians, settings: StiffnessSettings) -> Graph:
+def surface_graph(gaussians: Gaussians, settings: GraphSettings) -> Graph:
     """Pairs of nearest Gaussians, and how likely both belong to one surface by their colours."""
-    indices, distances = nearest_neighbours(gaussians.means, settings.neighbours)
+    near = nearest_neighbours(gaussians.means, settings.neighbours)
     colours = (0.5 + SH_C0 * gaussians.sh[:, 0]).detach().double()
-    return neighbour_graph(indices, distances, colours, settings.colour_scale)
+    return neighbour_graph(near.indices, near.distances, colours, settings)
 
 
 def _laplacian(graph: Graph, moving: Tensor, count: int) -> Tensor:
