@@ -12,7 +12,7 @@ import tyro
 from quad_scene import quad_capture
 from torch import Tensor
 
-from trackersplat.cli import Reconstruct
+from trackersplat.commands.reconstruct import Reconstruct
 from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.gaussians.gaussians import Gaussians

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 from quad_scene import quad_capture
-from trackersplat.rendering.choose import choose_rasterizer
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
 from trackersplat.events import Event, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.graph import GraphSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.rendering.registry import choose_rasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
 from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings
@@ -132,7 +133,7 @@ def test_a_neighbour_that_is_static_holds_what_is_refined_beside_it(first: Gauss
 
 
 def test_what_was_not_moved_is_not_held_back() -> None:
-    rates, stiffness = LearningRates(means=1e-2, quats=1e-9), StiffnessSettings(weight=0.5, neighbours=5)
+    rates, stiffness = LearningRates(means=1e-2, quats=1e-9), StiffnessSettings(weight=0.5, graph=GraphSettings(neighbours=5))
     settings = RefineSettings(steps=7, rates=rates, stiffness=stiffness, replace_faint=ReplaceFaintSettings(views=2))
     expected = RefineSettings(steps=7, rates=LearningRates(means=1e-2), stiffness=replace(stiffness, weight=0.0), average=0.0)
     assert settings.unmoved() == replace(expected, replace_faint=ReplaceFaintSettings(views=2, share=0.0))

@@ -54,9 +54,7 @@ def sample_elementwise(values: Tensor, at: Tensor) -> Tensor:
         top, bottom = (_between(corner(down, 0), corner(down, 1), x) for down in (0, 1))
         return _between(top, bottom, y)
     x, y = x[..., None], y[..., None]
-    return (
-        corner(0, 0) * ((1 - y) * (1 - x)) + corner(0, 1) * ((1 - y) * x) + corner(1, 0) * (y * (1 - x)) + corner(1, 1) * (y * x)
-    )
+    return corner(0, 0) * ((1 - y) * (1 - x)) + corner(0, 1) * ((1 - y) * x) + corner(1, 0) * (y * (1 - x)) + corner(1, 1) * (y * x)
 
 
 def _between(start: Tensor, end: Tensor, share: Tensor) -> Tensor:

@@ -35,8 +35,8 @@ def sweep(reference: View, others: list[View], near: float, far: float, settings
     """The depth map of ``reference`` between ``near`` and ``far`` by planes parallel to its image, uniform in inverse depth.
 
     The planes lie at most a pixel apart in every other view (as far as ``most_planes`` allows). At each plane the other images are
-    warped by the plane's homography and compared by zero-mean normalised correlation over a window; the two best views count, so
-    that a surface hidden from the others still matches. Semi-global aggregation gives patches without texture the depth of their neighbours.
+    warped by the plane's homography and compared by zero-mean normalised correlation over a window. The two best views count, so that
+    a surface hidden from the others still matches. Semi-global aggregation gives patches without texture their neighbours' depth.
     """
     inverse = planes(reference.camera, [v.camera for v in others], near, far, settings)
     cost = _cost_volume(reference, others, inverse, settings)

@@ -16,7 +16,7 @@ class StiffnessSettings:
     """Neighbours on one surface are corrected alike (`stiffness.Stiffness`)."""
 
     weight: float = 0.01  # 0 leaves it out
-    graph: GraphSettings = field(default_factory=GraphSettings)  # which Gaussians are neighbours, and how likely on one surface
+    graph: GraphSettings = field(default_factory=GraphSettings)
 
 
 @dataclass(frozen=True)

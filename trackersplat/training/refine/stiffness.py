@@ -38,9 +38,9 @@ class Stiffness:
 
 def surface_graph(gaussians: Gaussians, settings: GraphSettings) -> Graph:
     """Pairs of nearest Gaussians, and how likely both belong to one surface by their colours."""
-    indices, distances = nearest_neighbours(gaussians.means, settings.neighbours)
+    near = nearest_neighbours(gaussians.means, settings.neighbours)
     colours = (0.5 + SH_C0 * gaussians.sh[:, 0]).detach().double()
-    return neighbour_graph(indices, distances, colours, settings)
+    return neighbour_graph(near.indices, near.distances, colours, settings)
 
 
 def _laplacian(graph: Graph, moving: Tensor, count: int) -> Tensor:
