@@ -2,7 +2,8 @@
 
 Two bits are the state, six the residual, in 64 logarithmic steps from 0 to 64 px. What is lost: residuals to half a step (at most 0.003 px
 at 0, 6 % from 1 px on; larger ones become 64 px); the weight of an inlier, read back as 1, of all others as 0; the variance of a valid
-observation, read back as nan. 29,745 Gaussians of the demo in 11 training views take DEMO_BYTES bytes per frame.
+observation, read back as nan. 29,745 Gaussians of the demo in 11 training views take 165 kB per frame, next
+to 3.1 MB as a PLY.
 """
 
 from __future__ import annotations
