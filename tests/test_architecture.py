@@ -36,7 +36,7 @@ BESIDE = {("captures", "gaussians"), ("gaussians", "captures"), ("files", "error
 STORE_TAKES = {
     "trackersplat.captures.capture", "trackersplat.captures.camera", "trackersplat.captures.demo",
     "trackersplat.gaussians.gaussians", "trackersplat.gaussians.lineage", "trackersplat.gaussians.ply", "trackersplat.gaussians.sequence",
-    "trackersplat.metrics.names", "trackersplat.motion.evidence", "trackersplat.motion.follow_tracks", "trackersplat.motion.followed_tracks",
+    "trackersplat.metrics.names", "trackersplat.motion.evidence", "trackersplat.motion.followed_tracks",
     "trackersplat.motion.motion", "trackersplat.pipelines.pipeline", "trackersplat.pipelines.registry",
     "trackersplat.tracking.tracks", "trackersplat.training.photometric",
     "trackersplat.errors", "trackersplat.events", "trackersplat.files",

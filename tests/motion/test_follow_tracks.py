@@ -393,7 +393,7 @@ def test_tracks_of_the_room_keep_their_ids_and_are_hidden_where_the_truth_is(sta
             near = which[distance < 1.0]
             gone = (part.hidden > 0) | (part.ends != TrackEnd.ALIVE)
             hidden_points += len(near)
-            print(target, index, distance[distance<1].round(2), gone[near])
+            print(target, index, distance[distance < 1].round(2), gone[near])
         certain = old[(old.hidden == 0) & old.alive]
         at = (certain.query[:, 1:] - 0.5).long()
         which = TARGETS.index(target)

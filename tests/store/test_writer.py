@@ -46,10 +46,14 @@ def test_frames_are_written_in_order_and_said_when_they_are_on_disk(run: Run, sm
 
 
 def test_what_waits_is_written_although_the_work_was_stopped(run: Run, small_capture: Capture) -> None:
-    with pytest.raises(KeyboardInterrupt), RunWriter(run, small_capture) as writer:
-        writer.put(result(0), done(0))
-        writer.put(result(1), done(1))
-        raise KeyboardInterrupt
+    def stopped() -> None:
+        with RunWriter(run, small_capture) as writer:
+            writer.put(result(0), done(0))
+            writer.put(result(1), done(1))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert Run.open(run.path).frames() == (0, 1)
 
 
@@ -64,8 +68,13 @@ def test_a_disk_that_refuses_stops_the_work_with_its_own_sentence_and_leaves_no_
         real(self, result, done, capture)
 
     monkeypatch.setattr(Run, "write_frame", full)
-    with pytest.raises(InputError, match="no space"), RunWriter(run, small_capture) as writer:
-        for frame in range(4):
-            writer.put(result(frame), done(frame))
-        writer.wait()
+
+    def write_all() -> None:
+        with RunWriter(run, small_capture) as writer:
+            for frame in range(4):
+                writer.put(result(frame), done(frame))
+            writer.wait()
+
+    with pytest.raises(InputError, match="no space"):
+        write_all()
     assert Run.open(run.path).frames() == (0,)

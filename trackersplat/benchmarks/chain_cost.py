@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import statistics
 import tempfile
@@ -79,7 +80,7 @@ def chain_cost(before: int, folder: Path, rasterizer: Rasterizer, now: Callable[
     for event in reconstruct(capture, run, range(before, before + BATCHES + 2), settings, rasterizer):
         if isinstance(event, Stage) and event.name == "track":
             starts.append(now())
-    seconds = [later - earlier for earlier, later in zip(starts[1:], starts[2:], strict=False)]  # the first one warms up
+    seconds = [later - earlier for earlier, later in itertools.pairwise(starts[1:])]  # the first one warms up
     return ChainCost(before, starts[0] - started, statistics.median(seconds), max(seconds))
 
 

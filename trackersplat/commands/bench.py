@@ -43,7 +43,8 @@ class Bench:
     tracker: str = "dis"
     """Point tracker, or "exact": the capture's own tracks, gt/flow_<camera>.npz."""
     distances: str | None = None
-    """Distances from the base frame, comma-separated. Default: 1,2,4,8,15, as far as the clip goes; with exact tracks, all that they reach."""
+    """Distances from the base frame, comma-separated. Default: 1,2,4,8,15, as far as the clip goes; with exact tracks, all that they
+    reach."""
     base: int = 1
     """Base frame, counted from 1."""
     match_rounds: int = 1

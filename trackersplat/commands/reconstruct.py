@@ -32,7 +32,8 @@ class Reconstruct:
     tracker: str = "dis"
     """Point tracker; `trackersplat doctor` lists them."""
     match_rounds: int = 1
-    """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images. 0 is faster."""
+    """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images.
+    0 is faster."""
     batch: int = 1
     """Target frames that share one base frame."""
     steps: int | None = None

@@ -22,7 +22,8 @@ class Lineage:
         return Lineage(frame, torch.full((count,), frame, dtype=torch.int64))
 
     def with_replaced(self, indices: Tensor, frame: int) -> Lineage:
-        """After the Gaussians at these indices made way for others in ``frame``. Indices outside are ignored: a file may be of another run."""
+        """After the Gaussians at these indices made way for others in ``frame``. Indices outside are ignored: a file may be of
+        another run."""
         indices = indices[indices < len(self.born)]
         return replace(self, born=self.born.index_fill(0, indices.to(self.born.device), frame)) if len(indices) else self
 
