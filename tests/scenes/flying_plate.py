@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,15 +12,17 @@ from tiny_capture import look_at
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
-from trackersplat.events import Stage
+from trackersplat.events import Event, Stage
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.render_request import predict
 from trackersplat.motion.settings import MotionSettings
+from trackersplat.pipelines.motions import MotionContext, MotionsFound
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.tracking.registry import tracker_info
-from trackersplat.tracking.tracks import DenseTracks
+from trackersplat.tracking.registry import TRACKERS, create_matcher
+from trackersplat.tracking.sources import TrackSource
+from trackersplat.tracking.tracks import DenseTracks, Provenance
 from trackersplat.training.photometric import ColourAffines
 
 WIDTH, HEIGHT, FRAMES, BASE = 96, 72, 5, 1
@@ -32,7 +33,7 @@ CAMERAS = tuple(
     Camera(f"cam{i}", WIDTH, HEIGHT, np.array(((90.0, 0, WIDTH / 2), (0, 91.0, HEIGHT / 2), (0, 0, 1))), look_at(place, (0.0, 0.0, 0.3)))
     for i, place in enumerate(PLACES)
 )
-T = TypeVar("T")
+MADE = Provenance("made")
 
 
 def sheet(width: float, height: float, z: float, columns: int, rows: int, seed: int) -> Gaussians:
@@ -97,30 +98,59 @@ class Tracks:
         self.asked: list[tuple[tuple[int, ...], int, tuple[int, ...]]] = []
 
     @staticmethod
-    def pixels() -> np.ndarray:
+    def pixels() -> torch.Tensor:
         """(H, W, 2) their centres."""
-        return np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)), -1).astype(np.float32) + np.float32(0.5)
+        rows, columns = torch.meshgrid(torch.arange(HEIGHT), torch.arange(WIDTH), indexing="ij")
+        return torch.stack((columns, rows), -1).float() + 0.5
 
     def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
         self.asked.append((tuple(cameras), base, tuple(targets)))
         for camera in reversed(cameras):  # as views finish in any order
             ways = predict(RASTERIZER, scene(base), [scene(frame) for frame in targets], CAMERAS[camera])
-            positions = np.stack([way.forward for way in ways]) + self.pixels()
-            confidence = np.ones(positions.shape[:3], np.float32)
+            positions = torch.stack([way.forward for way in ways]) + self.pixels()
+            confidence = torch.ones(positions.shape[:3])
             if camera in self.without:
-                positions[:, on_plate(camera)] += 20
-                confidence[:, on_plate(camera)] = 0
-            yield camera, DenseTracks(base, tuple(targets), positions, np.ones_like(confidence), confidence, tracker_info("dis"))
+                lost = torch.from_numpy(on_plate(camera))
+                positions[:, lost] += 20
+                confidence[:, lost] = 0
+            yield camera, dense(base, targets, positions, confidence)
 
 
-def run(stages: Generator[Stage, None, T]) -> tuple[list[Stage], T]:
+def dense(base: int, targets: Sequence[int], positions: torch.Tensor, confidence: torch.Tensor) -> DenseTracks:
+    """Tracks of points that are all seen."""
+    return DenseTracks(base, tuple(targets), positions, torch.ones_like(confidence), confidence, 0.1, MADE)
+
+
+def context(
+    capture: Capture,
+    source: TrackSource,
+    settings: MotionSettings = SETTINGS,
+    colours: ColourAffines | None = None,
+    *,
+    match_rounds: int = 0,
+    unreliable_share: float = 0.0,
+    stride: int | None = None,
+) -> MotionContext:
+    """How motions are found: by default every target counts as one with many unreliable tracks."""
+    matching = replace(settings.render_and_match, match_rounds=match_rounds, unreliable_share=unreliable_share)
+    facts = replace(TRACKERS.facts("dis"), stride=stride)
+    return MotionContext(
+        capture=capture,
+        rasterizer=RASTERIZER,
+        source=source,
+        tracker=facts,
+        matcher=create_matcher("dis", "cpu"),
+        settings=replace(settings, render_and_match=matching),
+        colours=colours,
+    )
+
+
+def run(events: Iterator[Event]) -> tuple[list[Stage], MotionsFound]:
     """The stages and the result."""
-    said = []
-    while True:
-        try:
-            said.append(next(stages))
-        except StopIteration as end:
-            return said, end.value
+    *stages, found = events
+    assert isinstance(found, MotionsFound)
+    assert all(isinstance(stage, Stage) for stage in stages)
+    return [stage for stage in stages if isinstance(stage, Stage)], found
 
 
 def error_3d(motion: Motion, target: int) -> float:

@@ -130,7 +130,7 @@ def test_metrics_lost_by_a_kill_are_written_again(run: Run) -> None:
 
 def test_the_same_settings_go_on_and_others_are_refused_with_the_difference(run: Run, capture: Capture) -> None:
     assert Run.create(run.path, capture, INFO).frames() == (0, 1)
-    with pytest.raises(InputError, match=r"settings\.refine\.steps 60 there, 90 asked"):
+    with pytest.raises(InputError, match=r"settings\.refine\.steps is 60 in the run, but 90 was asked for"):
         Run.create(run.path, capture, {"settings": {**INFO["settings"], "refine": {"steps": 90}}})
 
 
@@ -206,7 +206,7 @@ def test_a_run_in_the_given_folder_is_found(run: Run, capture: Capture, monkeypa
 
 
 def test_other_held_out_cameras_are_refused_because_the_run_was_trained_on_them(run: Run, capture: Capture) -> None:
-    with pytest.raises(InputError, match=r"held-out cameras \['c'\] there, \['a'\] asked"):
+    with pytest.raises(InputError, match=r"held-out cameras is \['c'\] in the run, but \['a'\] was asked for"):
         Run.create(run.path, replace(capture, held_out=("a",)), INFO)
 
 

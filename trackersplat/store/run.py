@@ -178,8 +178,12 @@ class Run:
         with atomic_folder(folder) as temporary:
             frame_files.write_files(temporary, result, record, capture)
         self._index.add(result.frame, folder, record)
+        table = self.path / "metrics.csv"
+        if not table.is_file():
+            self.write_metrics()
+            return
         try:
-            with (self.path / "metrics.csv").open("a", encoding="utf-8") as file:
+            with table.open("a", encoding="utf-8") as file:
                 file.write(metrics_rows(record, self._metrics(), self._held_out()))
         except OSError as error:
             raise unwritable(self.path, error) from error
