@@ -50,7 +50,9 @@ def test_the_best_rotation_agrees_with_singular_vectors_also_of_reflections_and_
         left, _, right = torch.linalg.svd(matrices)
         sign = torch.ones(500, 3, dtype=torch.float64)
         sign[:, 2] = torch.sign(torch.linalg.det(left) * torch.linalg.det(right))
-        torch.testing.assert_close(quaternion_to_matrix(best_rotation(matrices, NEWTON_STEPS)), (left * sign[:, None]) @ right, atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            quaternion_to_matrix(best_rotation(matrices, NEWTON_STEPS)), (left * sign[:, None]) @ right, atol=1e-5, rtol=0
+        )
 
 
 def test_round_trip_through_rotation_vectors_agrees_with_scipy() -> None:

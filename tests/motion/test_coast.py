@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from trackersplat.geometry.graph import Graph
 from trackersplat.geometry.symmetric import isotropic
 from trackersplat.motion.coast import coast
 from trackersplat.motion.motion import CarriedMotion
-from trackersplat.geometry.graph import Graph
 from trackersplat.motion.propagate import Expected, Field, Measured, propagate
 from trackersplat.motion.settings import CoastSettings, PropagateSettings
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_tracks import made_tracks
 from scipy.spatial.transform import Rotation
 from torch import Tensor
-from made_tracks import made_tracks
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
@@ -27,7 +27,6 @@ from trackersplat.motion.propagate import Field, Measured, propagate
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import _measured_rotations, _motions, _Scene
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.tracking.tracks import DenseTracks
 
 SETTINGS = MotionSettings()
 GOOD = 0.09  # px^2, of a good track
@@ -55,7 +54,9 @@ def measurements_of(cameras: list[Camera], means: np.ndarray, moves: np.ndarray,
     shown = known.expand(len(cameras), -1)
     rough = torch.zeros_like(variance)
     views, count = len(cameras), len(means)
-    return Measurements(displacement, variance, rough, displacement.norm(dim=-1), shown, torch.zeros(views, count, 3), torch.ones(views, count))
+    return Measurements(
+        displacement, variance, rough, displacement.norm(dim=-1), shown, torch.zeros(views, count, 3), torch.ones(views, count)
+    )
 
 
 def solve(
@@ -164,7 +165,8 @@ def test_a_view_of_little_weight_hardly_changes_where_a_gaussian_goes(cameras: l
     factor = torch.ones(5, 1)
     factor[0] = 1e6
     equal, told = (
-        solve(cameras, means, replace(wrong, inverse_view_weight=factors))[0].translation.numpy() - move for factors in (torch.ones(5, 1), factor)
+        solve(cameras, means, replace(wrong, inverse_view_weight=factors))[0].translation.numpy() - move
+        for factors in (torch.ones(5, 1), factor)
     )
     assert np.abs(equal).max() > 1e-3
     np.testing.assert_allclose(told, 0.0, atol=1e-5)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from trackersplat.geometry.graph import Graph, GraphSettings, neighbour_graph
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.geometry.symmetric import isotropic
-from trackersplat.geometry.graph import Graph, GraphSettings, neighbour_graph
 from trackersplat.motion.propagate import Field, Measured, propagate, weakened
 from trackersplat.motion.settings import PropagateSettings
 

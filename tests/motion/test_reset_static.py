@@ -43,7 +43,9 @@ def moved_by(gaussians: Gaussians, cameras: Sequence[Camera], pixels: float) -> 
     way = torch.tensor((0.6, 0.0, 0.8)) * (pixels * pixel_size(gaussians.means.double(), cameras))[:, None].float()
     turn = torch.tensor((0.8, 0.6, 0.0, 0.0)).repeat(count, 1)
     no, some = torch.zeros(count, dtype=torch.bool), torch.full((count, 3), 0.5)
-    return Motion(way, turn, no, ~no, torch.ones(count), torch.ones(count), torch.full((count,), 3), CarriedMotion(some, some, some, some[:, 0]))
+    return Motion(
+        way, turn, no, ~no, torch.ones(count), torch.ones(count), torch.full((count,), 3), CarriedMotion(some, some, some, some[:, 0])
+    )
 
 
 def test_gaussians_seen_in_their_place_are_reset_unless_they_are_there_or_went_far(cloud: Gaussians, cameras: list[Camera]) -> None:
@@ -68,7 +70,12 @@ def test_replaced_gaussians_are_not_reset(cloud: Gaussians, cameras: list[Camera
 def test_nothing_is_carried_for_replaced_gaussians() -> None:
     parts = torch.arange(1.0, 16.0).reshape(5, 3)
     left = CarriedMotion(parts, 2 * parts, 3 * parts, parts[:, 0]).without(torch.tensor([1, 4]))
-    for values, whole in ((left.pending_translation, parts), (left.velocity, 2 * parts), (left.angular_velocity, 3 * parts), (left.trust, parts[:, 0])):
+    for values, whole in (
+        (left.pending_translation, parts),
+        (left.velocity, 2 * parts),
+        (left.angular_velocity, 3 * parts),
+        (left.trust, parts[:, 0]),
+    ):
         assert (values[[1, 4]] == 0).all()
         assert torch.equal(values[[0, 2, 3]], whole[[0, 2, 3]])
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import maximum_filter
 from made_tracks import made_tracks
+from scipy.ndimage import maximum_filter
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
@@ -57,9 +57,7 @@ def exact_tracks(camera: Camera, turn: np.ndarray, shifts: list[np.ndarray], dri
         visibility.append(inside & (np.linalg.norm(front - moved, axis=-1) < 0.03))
     shape = (len(shifts), *rows.shape)
     targets = tuple(range(1, len(shifts) + 1))
-    return made_tracks(
-        0, targets, np.array(positions, np.float32), np.array(visibility, np.float32), np.ones(shape, np.float32)
-    )
+    return made_tracks(0, targets, np.array(positions, np.float32), np.array(visibility, np.float32), np.ones(shape, np.float32))
 
 
 @pytest.fixture

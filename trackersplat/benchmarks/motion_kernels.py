@@ -1,6 +1,6 @@
 """Seconds that motion takes on this machine: ``python -m trackersplat.benchmarks.motion_kernels``.
 
-A made scene: balls that turn and shift before a wall that stands, seen from an arc, with the tracks that follow from it.
+A made scene: balls that turn and shift before a static wall, seen from an arc, with the tracks that follow from it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quatern
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.rendering.choose import choose_rasterizer
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.tracks import DenseTracks, TrackerInfo
+from trackersplat.tracking.tracks import DenseTracks, Provenance
 
 BALLS = 12
-MADE = TrackerInfo(name="made", title="tracks of a made scene", licence="", needs="")
+MADE = Provenance("made")
+HIDDEN_WEIGHT = 0.1  # of the position of a hidden point, as with DIS
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Benchmark:
             centre = _centres(rasterizer.device)[ball.clamp_min(0)]
             truth = rotate(turn[ball.clamp_min(0)], scene.means - centre) + centre + shift[ball.clamp_min(0)] - scene.means
             error = (motion.translation - truth).norm(dim=-1)[(ball >= 0) & motion.measured]
-            shares = f"measured {motion.measured.float().mean():.2f}, static {motion.static.float().mean():.2f}"
+            shares = f"measured {motion.measured.float().mean():.2f}, static {motion.is_static.float().mean():.2f}"
             middle = 1e3 * sorted(seconds)[len(seconds) // 2]
             print(f"{count:>8,} Gaussians: {middle:8.1f} ms; {shares}, median error {1e3 * error.median():.1f} mm")
 
@@ -136,10 +137,10 @@ def _tracks(rasterizer: Rasterizer, scene: Gaussians, ball: Tensor, camera: Came
         moved = torch.where((owner >= 0)[..., None], rotate(turn[chosen], points - centre) + centre + shift[chosen], points)
         after = moved @ rotation.T + translation
         pixel = after[..., :2] / after[..., 2:] * after.new_tensor((camera.fx, camera.fy)) + after.new_tensor((camera.cx, camera.cy))
-        # What stands has exactly no motion.
+        # The wall has exactly no motion.
         positions.append(torch.where((owner >= 0)[..., None], pixel, torch.stack((columns, rows), dim=-1)))
     certain = (rendering.alpha[0] > 0.9).float().expand(len(moves), -1, -1).contiguous()
-    return DenseTracks(0, tuple(range(1, len(moves) + 1)), torch.stack(positions), certain, torch.ones_like(certain), MADE)
+    return DenseTracks(0, tuple(range(1, len(moves) + 1)), torch.stack(positions), certain, torch.ones_like(certain), HIDDEN_WEIGHT, MADE)
 
 
 def _wait(device: torch.device) -> None:

@@ -33,9 +33,7 @@ def carry_points(points: Tensor, gaussians: Gaussians, motion: Motion, settings:
     return _carry_all(points, gaussians, motion.translation, motion.rotation, settings)
 
 
-def carry_points_between(
-    points: Tensor, before: Gaussians, after: Gaussians, settings: CarryPointsSettings = _DEFAULTS
-) -> Tensor:
+def carry_points_between(points: Tensor, before: Gaussians, after: Gaussians, settings: CarryPointsSettings = _DEFAULTS) -> Tensor:
     """`carry_points` with the motion from ``before`` to ``after``: the same Gaussians, in the same order, at two instants."""
     if len(before) != len(after):
         raise ShapeError(f"Points can be carried between the same Gaussians at two instants only, got {len(before)} and {len(after)}.")

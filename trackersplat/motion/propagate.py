@@ -70,7 +70,12 @@ def propagate(
     motion that rests on nothing else is half the trust in what was expected.
     """
     free = ~is_static
-    information, precision, rotation_precision, field = measured.information, measured.precision, measured.rotation_precision, measured.field
+    information, precision, rotation_precision, field = (
+        measured.information,
+        measured.precision,
+        measured.rotation_precision,
+        measured.field,
+    )
     strain, bend, fade = settings.strain, settings.bend, settings.fade
     keep = free[graph.first] | free[graph.second]
     first, second = graph.first[keep], graph.second[keep]
@@ -111,9 +116,7 @@ def propagate(
     return Field(translation=translation, rotation=rotation, confidence=confidence)
 
 
-def _agreement(
-    measured: Measured, first: Tensor, second: Tensor, offset: Tensor, slack: Tensor, settings: PropagateSettings
-) -> Tensor:
+def _agreement(measured: Measured, first: Tensor, second: Tensor, offset: Tensor, slack: Tensor, settings: PropagateSettings) -> Tensor:
     """(E,) in [least_agreement, 1]: do the two ends move like one rigid piece? Means something only where both are measured or static."""
     field, precision = measured.field, measured.precision
     half = rotation_vector_to_quaternion(0.5 * (field.rotation[first] + field.rotation[second]))

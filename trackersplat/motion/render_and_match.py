@@ -40,7 +40,8 @@ def correct_tracks(
     """
     _check(tracks, photograph, predicted)
     device, reliable = tracks.positions.device, settings.reliable_certainty
-    grid = pixel_grid(*tracks.positions.shape[1:3], device)
+    height, width = tracks.positions.shape[1:3]
+    grid = pixel_grid(height, width, device)
     forward, backward = predicted.forward, predicted.backward
     positions, visibility, confidence = tracks.positions[0], tracks.visibility[0], tracks.confidence[0]
     certainty = visibility * confidence

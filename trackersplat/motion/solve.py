@@ -276,9 +276,7 @@ def _observations_of(views: _Views, first: Triangulation, found: Tensor, setting
     """Those of the ``found`` (K,) Gaussians, as noisy as the residuals of ``first`` show; and the variances (V, M) of all with theirs."""
     inverse_weight = views.inverse_weight[:, found % views.count]
     variance, rough = inverse_weight * views.variance[:, found], inverse_weight * views.rough[:, found]
-    noise = noise_shares(
-        first.residual_px[found], first.views[found], variance, rough, found, views.targets, views.count, settings.noise
-    )
+    noise = noise_shares(first.residual_px[found], first.views[found], variance, rough, found, views.targets, views.count, settings.noise)
     variance = rough + noise.float() * (variance - rough)
     everywhere = views.weighted_variance()
     everywhere[:, found] = variance
@@ -294,9 +292,7 @@ def _expected(carried: CarriedMotion | None, frames: Tensor, floor: Tensor, sett
     return coast(before, frames, floor, settings.propagate.bend, settings.coast)
 
 
-def _evidence(
-    scene: _Scene, views: _Views, solved: _Solved, field: Field, is_static: Tensor, settings: MotionSettings
-) -> Evidence:
+def _evidence(scene: _Scene, views: _Views, solved: _Solved, field: Field, is_static: Tensor, settings: MotionSettings) -> Evidence:
     """What the views say about the motions that were found.
 
     Static Gaussians are compared with no motion, measured ones with their triangulation, and the others with the motion that they get

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from made_tracks import made_tracks
+from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
@@ -176,7 +176,8 @@ def test_a_trusted_position_of_a_hidden_point_counts_as_the_tracker_says(
     positions = affine_positions(camera).astype(np.float32)[None]
     ones = np.ones(positions.shape[:3], dtype=np.float32)
     seen, hidden, lost = (
-        measure_view(cloud, camera, positions, v, c, hidden=hidden_weight)[0].weight for v, c in ((ones, ones), (0 * ones, ones), (ones, 0 * ones))
+        measure_view(cloud, camera, positions, v, c, hidden=hidden_weight)[0].weight
+        for v, c in ((ones, ones), (0 * ones, ones), (ones, 0 * ones))
     )
     assert seen.max() > 1
     torch.testing.assert_close(hidden, hidden_weight * seen)
@@ -211,7 +212,9 @@ def test_the_surface_of_a_lone_round_gaussian_lies_in_front_of_it_on_the_ray_to_
     gaussians = make_gaussians(np.array(((0.1, -0.2, 0.15),)), scale=0.08)
     ray = gaussians.means[0].double().numpy() - camera.center
     depth = float(camera.project(gaussians.means.double().numpy())[1][0])
-    np.testing.assert_allclose(seen_at_rest(gaussians, camera, core).surface[0], -SETTINGS.surface_deviations * 0.08 / depth * ray, atol=2e-6)
+    np.testing.assert_allclose(
+        seen_at_rest(gaussians, camera, core).surface[0], -SETTINGS.surface_deviations * 0.08 / depth * ray, atol=2e-6
+    )
 
 
 def test_gaussians_in_and_right_behind_a_wall_appear_at_its_front_and_others_no_further_from_themselves_than_the_limit(

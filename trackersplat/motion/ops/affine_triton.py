@@ -29,9 +29,7 @@ def solve(
             count, targets, 0.5 * fit.width, 0.5 * fit.height, fit.scale, fit.rounding,
             LEAST_WEIGHT=fit.least_weight, TINY=fit.tiny, SHARED=SHARED_CHANNELS, MOMENTS=TARGET_CHANNELS, BLOCK=_BLOCK,
         )  # fmt: skip
-    return AffineMotion(
-        displacement=displacement, linear=linear, weight=weight, share=share, spread=spread, leverage=leverage, reach=reach
-    )
+    return AffineMotion(displacement=displacement, linear=linear, weight=weight, share=share, spread=spread, leverage=leverage, reach=reach)
 
 
 @triton.jit

@@ -30,8 +30,8 @@ def sample(values: Tensor, at: Tensor) -> Tensor:
     As `cv2.remap` does, positions are exact for one value per pixel, and rounded to 1/32 of a pixel for several. They must be finite.
     """
     if not values.is_cuda:
-        arrays = (np.ascontiguousarray(tensor.numpy()) for tensor in (values, at))
-        return torch.from_numpy(cv2.remap(*arrays, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        source, places = (np.ascontiguousarray(tensor.numpy()) for tensor in (values, at))
+        return torch.from_numpy(cv2.remap(source, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     return sample_elementwise(values, at)
 
 
@@ -54,9 +54,7 @@ def sample_elementwise(values: Tensor, at: Tensor) -> Tensor:
         top, bottom = (_between(corner(down, 0), corner(down, 1), x) for down in (0, 1))
         return _between(top, bottom, y)
     x, y = x[..., None], y[..., None]
-    return (
-        corner(0, 0) * ((1 - y) * (1 - x)) + corner(0, 1) * ((1 - y) * x) + corner(1, 0) * (y * (1 - x)) + corner(1, 1) * (y * x)
-    )
+    return corner(0, 0) * ((1 - y) * (1 - x)) + corner(0, 1) * ((1 - y) * x) + corner(1, 0) * (y * (1 - x)) + corner(1, 1) * (y * x)
 
 
 def _between(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
