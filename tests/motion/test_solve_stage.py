@@ -70,14 +70,29 @@ def gaussians_from_depth(stage: Path, cameras: dict[int, Camera]) -> Gaussians:
     )
 
 
-def exact_tracks(stage: Path, index: int) -> DenseTracks:
+def exact_tracks(stage: Path, index: int, off: tuple[float, float] = (0.0, 0.0)) -> DenseTracks:
     with np.load(stage / "gt" / f"flow_cam{index:02d}.npz") as truth:
         which = truth["frames"].tolist().index(TARGET)
         flow, visible, valid = truth["flow"][which].astype(np.float32), truth["visible"][which] & truth["valid"], truth["valid"]
     rows, columns = np.mgrid[: flow.shape[0], : flow.shape[1]]
-    positions = flow + np.stack((columns + 0.5, rows + 0.5), axis=-1).astype(np.float32)
+    positions = flow + np.stack((columns + 0.5, rows + 0.5), axis=-1).astype(np.float32) + np.array(off, np.float32)
     seen, exact = visible.astype(np.float32)[None], valid.astype(np.float32)[None]  # the place of a hidden point is exact too
     return made_tracks(0, (TARGET,), positions[None], seen, exact)
+
+
+def test_the_evidence_names_the_camera_whose_tracks_are_shifted_by_6_px(stage: Path) -> None:
+    cameras = training_cameras(stage)
+    wrong = list(cameras)[3]
+    tracks = [exact_tracks(stage, index, (6.0, 0.0) if index == wrong else (0.0, 0.0)) for index in cameras]
+    gaussians = gaussians_from_depth(stage, cameras)[::4]
+    (motion,) = estimate_motion(PortableRasterizer(), gaussians, list(cameras.values()), tracks)
+    assert motion.evidence is not None
+    shares = motion.evidence.rejected_share()
+    name = cameras[wrong].name
+    others = [share for other, share in shares.items() if other != name]
+    assert max(shares, key=shares.__getitem__) == name
+    assert shares[name] > 0.8
+    assert max(others) < 0.2
 
 
 def test_surface_points_follow_the_gaussians_around_them(stage: Path) -> None:

@@ -1,6 +1,6 @@
 """Seconds that motion takes on this machine: ``python -m trackersplat.benchmarks.motion_kernels``.
 
-A made scene: balls that turn and shift before a wall that stands, seen from an arc, with the tracks that follow from it.
+A made scene: balls that turn and shift before a static wall, seen from an arc, with the tracks that follow from it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.motion.solve import estimate_motion
+from trackersplat.rendering.choose import choose_rasterizer
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.rendering.registry import choose_rasterizer
 from trackersplat.tracking.tracks import DenseTracks, Provenance
 
 BALLS = 12
+MADE = Provenance("made")
+HIDDEN_WEIGHT = 0.1  # of the position of a hidden point, as with DIS
 
 
 @dataclass(frozen=True)
@@ -135,12 +137,10 @@ def _tracks(rasterizer: Rasterizer, scene: Gaussians, ball: Tensor, camera: Came
         moved = torch.where((owner >= 0)[..., None], rotate(turn[chosen], points - centre) + centre + shift[chosen], points)
         after = moved @ rotation.T + translation
         pixel = after[..., :2] / after[..., 2:] * after.new_tensor((camera.fx, camera.fy)) + after.new_tensor((camera.cx, camera.cy))
-        # What stands has exactly no motion.
+        # The wall has exactly no motion.
         positions.append(torch.where((owner >= 0)[..., None], pixel, torch.stack((columns, rows), dim=-1)))
     certain = (rendering.alpha[0] > 0.9).float().expand(len(moves), -1, -1).contiguous()
-    return DenseTracks(
-        0, tuple(range(1, len(moves) + 1)), torch.stack(positions), certain, torch.ones_like(certain), 0.1, Provenance("made")
-    )
+    return DenseTracks(0, tuple(range(1, len(moves) + 1)), torch.stack(positions), certain, torch.ones_like(certain), HIDDEN_WEIGHT, MADE)
 
 
 def _wait(device: torch.device) -> None:

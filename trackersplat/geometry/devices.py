@@ -12,5 +12,5 @@ from torch import Tensor
 
 
 def has_triton(tensor: Tensor) -> bool:
-    """Whether Triton kernels can work on the tensor: it is on a CUDA device, and Triton is installed, which PyTorch's CUDA builds bring."""
+    """Whether Triton kernels can work on the tensor: on a CUDA device, with Triton installed (PyTorch for CUDA on Linux brings it)."""
     return tensor.is_cuda and importlib.util.find_spec("triton") is not None

@@ -15,12 +15,8 @@ class GraphSettings:
     neighbours: int = 8  # of every point that it gets an edge to
     colour_scale: float = 0.15  # difference of colour in [0, 1] at which two neighbours start to count as two surfaces
     least_affinity: float = 0.02  # texture is no border: a strong edge of colour alone only weakens an edge
-    shortest_of_end: float = (
-        0.5  # shortest edge over the median of its end's: points that nearly coincide make systems stiff, and nothing else
-    )
-    shortest_of_all: float = (
-        1e-2  # the same over the median of all edges: where more points coincide than there are neighbours, medians are 0
-    )
+    shortest_of_end: float = 0.5  # shortest edge over the median of its end's: points that almost coincide make systems stiff
+    shortest_of_all: float = 1e-2  # shortest edge over the median of all: the median of an end is 0 where many points coincide
 
 
 @dataclass(frozen=True)

@@ -70,12 +70,8 @@ def propagate(
     motion that rests on nothing else is half the trust in what was expected.
     """
     free = ~is_static
-    information, precision, rotation_precision, field = (
-        measured.information,
-        measured.precision,
-        measured.rotation_precision,
-        measured.field,
-    )
+    field, information = measured.field, measured.information
+    precision, rotation_precision = measured.precision, measured.rotation_precision
     strain, bend, fade = settings.strain, settings.bend, settings.fade
     keep = free[graph.first] | free[graph.second]
     first, second = graph.first[keep], graph.second[keep]

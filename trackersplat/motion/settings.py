@@ -16,13 +16,9 @@ class MeasureSettings:
     minimum_weight: float = 0.05  # blending weight, summed over pixels, from which a view's observation is valid
     minimum_share: float = 0.05  # of the Gaussian's blending weight in a view that must carry certain tracks
     opaque_alpha: float = 0.5  # alpha above which a pixel shows a surface
-    surface_deviations: float = (
-        1.0  # in front of its mean at which a Gaussian's surface appears; fitted scenes ask for more, exact ones for 0
-    )
+    surface_deviations: float = 1.0  # in front of its mean at which a Gaussian's surface appears; exact scenes would want 0
     deepest_deviations: float = 6.0  # below the rendered surface at which a Gaussian can still be part of it
-    surface_tolerance: float = (
-        0.02  # a mean further behind the rendered surface than its largest deviation + this share of its depth is hidden
-    )
+    surface_tolerance: float = 0.02  # share of its depth, beside its largest deviation, that a visible mean may lie behind the surface
     view_weight_power: float = 4.0  # of a view's visible area of a Gaussian over the largest one: the weight of the view
     least_view_share: float = 0.02  # least share that any view is taken to have, so that its weight is not 0
 

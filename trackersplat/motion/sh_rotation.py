@@ -12,7 +12,7 @@ from trackersplat.errors import ShapeError
 from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.rendering.sh import MAX_DEGREE, sh_basis
 
-# Directions on which a rotated band is read off, exactly: 7 would do for degree 3; more condition the fit better.
+# Directions on which a rotated band is read off: the size of a matrix whose result is exact. 7 would do for degree 3, more round better.
 _SAMPLES = 16
 _CHUNK = 65536  # Gaussians at a time, for memory
 

@@ -208,10 +208,10 @@ def _motions(
     slow = ~is_static & ~solved.is_measured & (shift.norm(dim=-1) <= threshold)
     pending = torch.where(slow[:, None], shift, pending)
     is_static = is_static | slow
-    still = is_static[:, None]
+    fixed = is_static[:, None]
     flat = Motion(
-        translation=torch.where(still, 0.0, shift).float(),
-        rotation=rotation_vector_to_quaternion(torch.where(still, 0.0, field.rotation)).float(),
+        translation=torch.where(fixed, 0.0, shift).float(),
+        rotation=rotation_vector_to_quaternion(torch.where(fixed, 0.0, field.rotation)).float(),
         is_static=is_static,
         measured=solved.is_measured,
         confidence=field.confidence.float(),
@@ -220,8 +220,8 @@ def _motions(
         carried=CarriedMotion(
             pending_translation=pending.float(),
             # The pending translation of earlier batches belongs to earlier batches.
-            velocity=torch.where(still, 0.0, field.translation / frames[:, None]).float(),
-            angular_velocity=torch.where(still, 0.0, field.rotation / frames[:, None]).float(),
+            velocity=torch.where(fixed, 0.0, field.translation / frames[:, None]).float(),
+            angular_velocity=torch.where(fixed, 0.0, field.rotation / frames[:, None]).float(),
             trust=torch.where(is_static, 0.0, field.confidence).float(),
         ),
         evidence=_evidence(scene, views, solved, field, is_static, settings),

@@ -30,8 +30,8 @@ def sample(values: Tensor, at: Tensor) -> Tensor:
     As `cv2.remap` does, positions are exact for one value per pixel, and rounded to 1/32 of a pixel for several. They must be finite.
     """
     if not values.is_cuda:
-        image, places = (np.ascontiguousarray(tensor.numpy()) for tensor in (values, at))
-        return torch.from_numpy(cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        source, places = (np.ascontiguousarray(tensor.numpy()) for tensor in (values, at))
+        return torch.from_numpy(cv2.remap(source, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     return sample_elementwise(values, at)
 
 
