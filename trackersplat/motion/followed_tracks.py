@@ -75,11 +75,15 @@ class FollowedTracks:
 
     def __getitem__(self, chosen: Tensor) -> FollowedTracks:
         """A subset by boolean mask or ascending indices."""
-        return replace(self, **{name: tensor[chosen] for name, tensor in self.tensors().items()})
+        return self.with_tensors({name: tensor[chosen] for name, tensor in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
         """Field name -> tensor, in declaration order."""
         return {field.name: getattr(self, field.name) for field in fields(self)[3:]}
+
+    def with_tensors(self, tensors: dict[str, Tensor]) -> FollowedTracks:
+        """The same frame and cameras, all tensors replaced."""
+        return FollowedTracks(self.frame, self.cameras, self.provenance, **tensors)
 
     @property
     def camera(self) -> Tensor:
@@ -92,7 +96,7 @@ class FollowedTracks:
         return self.ends == TrackEnd.ALIVE
 
     def to(self, device: torch.device | str) -> FollowedTracks:
-        return replace(self, **{name: tensor.to(device) for name, tensor in self.tensors().items()})
+        return self.with_tensors({name: tensor.to(device) for name, tensor in self.tensors().items()})
 
 
 def observations(state: FollowedTracks) -> dict[str, Tracks]:

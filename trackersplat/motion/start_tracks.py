@@ -112,7 +112,7 @@ def with_new_tracks(
         carriers=_carriers_of(points, gaussians, settings),
     )
     added = new.tensors()
-    both = replace(state, **{name: torch.cat((old, added[name])) for name, old in state.tensors().items()})
+    both = state.with_tensors({name: torch.cat((old, added[name])) for name, old in state.tensors().items()})
     return both[both.ids.argsort()]
 
 
