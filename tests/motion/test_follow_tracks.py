@@ -40,10 +40,10 @@ def followed(state: FollowedTracks, target: int, *, fooled: bool = False, settin
 
 
 @cache
-def clip(fooled: bool = False, settings: FollowSettings = SETTINGS) -> list[FollowedTracks]:
+def clip(fooled: bool = False, settings: FollowSettings = SETTINGS, frames: int = FRAMES) -> list[FollowedTracks]:
     """Frame by frame."""
     states = [started(settings)]
-    while len(states) < FRAMES:
+    while len(states) < frames:
         states.append(followed(states[-1], len(states), fooled=fooled, settings=settings))
     return states
 
@@ -145,11 +145,11 @@ def test_positions_are_whole_steps() -> None:
 
 def test_new_tracks_start_where_none_is_seen_and_their_number_is_bounded() -> None:
     few = replace(SETTINGS, maximum=100)
-    for settings in (SETTINGS, few):
-        states = clip(settings=settings)
-        for state in states:
-            for index in range(len(CAMERAS)):
-                assert (state.alive & (state.camera == index)).sum() <= settings.maximum
+    bounded = [started(few)]
+    for frame in range(1, 5):
+        bounded.append(followed(bounded[-1], frame, settings=few))
+    for state in bounded:
+        assert [int((state.alive & (state.camera == index)).sum()) for index in range(len(CAMERAS))] == [100, 100]
     states = clip()
     new = states[-1].query[:, 0] > 0
     assert new.sum() >= 4
@@ -164,7 +164,7 @@ def test_new_tracks_start_where_none_is_seen_and_their_number_is_bounded() -> No
 
 def test_a_track_hidden_for_too_long_ends() -> None:
     settings = replace(SETTINGS, hidden_frames=2)
-    states = clip(settings=settings)
+    states = clip(settings=settings, frames=10)
     for before, state in pairwise(states):
         assert (state.hidden <= 3).all()
         assert torch.equal(state.ends == TrackEnd.OCCLUDED, state.hidden == 3)
