@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,12 +75,15 @@ class FollowedTracks:
 
     def __getitem__(self, chosen: Tensor) -> FollowedTracks:
         """A subset by boolean mask or ascending indices."""
-        chosen_parts: dict[str, Any] = {name: tensor[chosen] for name, tensor in self.tensors().items()}
-        return replace(self, **chosen_parts)
+        return self.with_tensors({name: tensor[chosen] for name, tensor in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
         """Field name -> tensor, in declaration order."""
         return {field.name: getattr(self, field.name) for field in fields(self)[3:]}
+
+    def with_tensors(self, tensors: dict[str, Tensor]) -> FollowedTracks:
+        """The same frame and cameras, all tensors replaced."""
+        return FollowedTracks(self.frame, self.cameras, self.provenance, **tensors)
 
     @property
     def camera(self) -> Tensor:
@@ -94,8 +96,7 @@ class FollowedTracks:
         return self.ends == TrackEnd.ALIVE
 
     def to(self, device: torch.device | str) -> FollowedTracks:
-        moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self.tensors().items()}
-        return replace(self, **moved)
+        return self.with_tensors({name: tensor.to(device) for name, tensor in self.tensors().items()})
 
 
 def observations(state: FollowedTracks) -> dict[str, Tracks]:

@@ -104,8 +104,8 @@ def render_depth(
             images[members, :rows, :columns] = depth
     sizes = np.array([(camera.width, camera.height) for camera in small], np.float64)
     full = np.array([(camera.width, camera.height) for camera in cameras], np.float64)
-    own, share = (torch.from_numpy(values).to(images.device) for values in (sizes, sizes / full))
-    return DepthImages(images, own, share, tolerance)
+    shown, shares = (torch.from_numpy(values).to(images.device) for values in (sizes, sizes / full))
+    return DepthImages(images=images, sizes=shown, scale=shares, tolerance=tolerance)
 
 
 @dataclass(frozen=True, eq=False)

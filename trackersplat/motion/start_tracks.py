@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -113,8 +112,7 @@ def with_new_tracks(
         carriers=_carriers_of(points, gaussians, settings),
     )
     added = new.tensors()
-    joined: dict[str, Any] = {name: torch.cat((old, added[name])) for name, old in state.tensors().items()}
-    both = replace(state, **joined)
+    both = state.with_tensors({name: torch.cat((old, added[name])) for name, old in state.tensors().items()})
     return both[both.ids.argsort()]
 
 

@@ -95,12 +95,12 @@ def _state(facts: dict[str, Any], planes: dict[str, np.ndarray]) -> FollowedTrac
     frame = whole(facts["frame"], 0, (1 << FRAME_BITS) - 1)
     cameras = camera_names(facts["cameras"], 1 << CAMERA_BITS)
     count, carriers = whole(facts["tracks"], 0, _MAX_TRACKS), whole(facts["carriers"], 0, _MAX_CARRIERS)
-    kinds: dict[str, Any] = {
-        "ids": ("i8", count), "query": ("i4", 2, count), "positions": ("i4", 2, count), "visibility": ("u1", count),
-        "confidence": ("u1", count), "ends": ("u1", count), "hidden": ("i4", count), "points": ("f4", 3, count),
-        "carriers": ("i4", carriers, count),
+    kinds: dict[str, tuple[str, tuple[int, ...]]] = {
+        "ids": ("i8", (count,)), "query": ("i4", (2, count)), "positions": ("i4", (2, count)), "visibility": ("u1", (count,)),
+        "confidence": ("u1", (count,)), "ends": ("u1", (count,)), "hidden": ("i4", (count,)), "points": ("f4", (3, count)),
+        "carriers": ("i4", (carriers, count)),
     }  # fmt: skip
-    values = {name: from_planes(planes[name], *kind) for name, kind in kinds.items()}
+    values = {name: from_planes(planes[name], kind, *shape) for name, (kind, shape) in kinds.items()}
     ids = np.cumsum(values["ids"])
     start = (ids >> CELL_BITS) & ((1 << FRAME_BITS) - 1)
     if (np.diff(ids) <= 0).any() or (ids < 0).any() or (ids >> (CELL_BITS + FRAME_BITS) >= len(cameras)).any() or (start > frame).any():
