@@ -19,8 +19,8 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.motion.solve import estimate_motion
-from trackersplat.rendering.choose import choose_rasterizer
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.rendering.registry import choose_rasterizer
 from trackersplat.tracking.tracks import DenseTracks, Provenance
 
 BALLS = 12
