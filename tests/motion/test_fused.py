@@ -10,7 +10,7 @@ import torch
 from trackersplat.captures.camera import Camera
 from trackersplat.geometry.quaternions import rotation_vector_to_quaternion
 from trackersplat.geometry.symmetric import inverse
-from trackersplat.motion.ops import affine, graph_system, rotate, triangulate
+from trackersplat.motion.ops import affine, graph_system, rotate, triangulate, view_evidence
 from trackersplat.motion.ops.affine_fit import TARGET_CHANNELS, AffineFit
 from trackersplat.motion.ops.results import AffineMotion, Triangulation
 from trackersplat.motion.settings import RotationSettings, TriangulateSettings
@@ -92,6 +92,41 @@ def test_triangulations_are_those_of_the_elementwise_solve(device, with_surface)
         torch.testing.assert_close(one.cpu(), other, rtol=1e-6, atol=1e-8, msg=lambda m, name=name: f"{name}: {m}")
     assert int(got.seen[5]) == 0
     assert not got.translation[5].any()
+
+
+@pytest.mark.parametrize("with_surface", [False, True])
+def test_evidence_is_that_of_the_elementwise_comparison(device, with_surface):
+    from trackersplat.motion.ops import view_evidence_triton as fused
+
+    g = generator()
+    views, count, targets = 4, 150, 2
+    numbers = []
+    for view in range(views):
+        pose = np.eye(4)
+        pose[:3, 3] = (0.5 * view - 0.8, 0.1 * view, 3 + 0.2 * view)
+        camera = Camera(f"{view}", 320, 240, np.array([[300.0, 0, 160], [0, 310.0, 120], [0, 0, 1]]), pose)
+        numbers.append([*camera.rotation.reshape(-1), *camera.translation, camera.fx, camera.fy, camera.cx, camera.cy])
+    rig = torch.tensor(numbers, dtype=torch.float64)
+    points = (torch.rand(count, 3, generator=g, dtype=torch.float64) - 0.5).repeat(targets, 1)
+    moved = 0.02 * torch.randn(points.shape, generator=g, dtype=torch.float64)
+    displacements = torch.randn(views, targets * count, 2, generator=g) * 3
+    variances = torch.rand(views, targets * count, generator=g) + 0.05
+    variances[torch.rand(variances.shape, generator=g) < 0.3] = torch.inf
+    variances[2, 6] = 0.0
+    points[7] = torch.tensor([0.0, 0.0, -9.0])  # behind the views
+    displacements[torch.isinf(variances)] = torch.nan
+    surfaces = 0.05 * torch.randn(views, count, 3, generator=g) if with_surface else None
+    turns = rotation_vector_to_quaternion(torch.randn(targets * count, 3, generator=g, dtype=torch.float64)) if with_surface else None
+    shown = torch.rand(variances.shape, generator=g) < 0.7
+    observations = triangulate.Observations(displacements, variances, surfaces, turns)
+    expected = view_evidence.compare_elementwise(points, moved, rig, observations, shown, SETTINGS)
+    assert len(expected.state.unique()) == 4
+    there = triangulate.Observations(*(None if t is None else t.to(device) for t in observations))
+    places = (tensor.to(device) for tensor in (points, moved, rig))
+    got = fused.compare(*places, there, shown.to(device), SETTINGS, tiny=triangulate.TINY, tiny_depth=triangulate.TINY_DEPTH)
+    assert torch.equal(got.state.cpu(), expected.state)
+    for name in ("residual_px", "variance_px2", "weight"):
+        torch.testing.assert_close(getattr(got, name).cpu(), getattr(expected, name), rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 def test_rotations_are_those_of_the_elementwise_solve(device):

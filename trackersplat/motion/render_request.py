@@ -22,6 +22,9 @@ class Prediction:
     forward: Tensor  # (H, W, 2) float32 px: displacement of what a pixel of the base frame shows
     backward: Tensor  # (H, W, 2) float32 px: of what a pixel of ``image`` shows, back to the base frame
 
+    def to(self, device: torch.device) -> Prediction:
+        return Prediction(self.image.to(device), self.forward.to(device), self.backward.to(device))
+
 
 @torch.no_grad()
 def predict(

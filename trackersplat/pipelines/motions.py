@@ -46,12 +46,13 @@ class MotionContext:
         """The training cameras."""
         return [self.capture.cameras[camera] for camera in self.capture.training_cameras]
 
-    def masks(self, frame: int) -> dict[str, np.ndarray] | None:
+    def masks(self, frame: int) -> dict[str, Tensor] | None:
         """Foreground masks by name of the training camera, of those that have one; None if the capture has none at all."""
         if self.capture.masks is None:
             return None
         found = {self.capture.cameras[camera].name: self.capture.mask(camera, frame) for camera in self.capture.training_cameras}
-        return {name: mask for name, mask in found.items() if mask is not None}
+        device = self.rasterizer.device
+        return {name: torch.from_numpy(mask.copy()).to(device) for name, mask in found.items() if mask is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,18 +122,20 @@ def _matched(
 ) -> list[DenseTracks]:
     """The tracks of every camera to these targets, corrected where the match of the rendering with the photograph is more certain."""
     capture, settings = context.capture, context.settings.render_and_match
+    device = tracks[0][1].positions.device  # of the tracker, which may not be the rasteriser's
 
     def predictions(camera: int) -> list[Prediction]:
         def in_colours_of_camera(color: Tensor) -> Tensor:
             return color if context.colours is None else context.colours.apply(capture.cameras[camera].name, color)
 
-        return predict(context.rasterizer, base, states, capture.cameras[camera], in_colours_of_camera)
+        found = predict(context.rasterizer, base, states, capture.cameras[camera], in_colours_of_camera)
+        return [prediction.to(device) for prediction in found]
 
     def correct(dense: DenseTracks, photograph: Tensor, predicted: Prediction) -> DenseTracks:
         return correct_tracks(dense, photograph, predicted, context.matcher, settings, drifting=drifting)
 
     parts = [(camera, dense.only(targets)) for camera, dense in tracks]
-    found = sorted(correct_views(capture, parts, predictions, correct, context.rasterizer.device), key=lambda pair: pair[0])
+    found = sorted(correct_views(capture, parts, predictions, correct, device), key=lambda pair: pair[0])
     return [dense for _, dense in found]
 
 

@@ -45,3 +45,13 @@ class NeighbourhoodRotation:
     quaternion: Tensor  # (M, 4) float64 unit, wxyz
     precision: Tensor  # (M,) float64 1 / rad^2
     alike: Tensor  # (M,) bool: all of the neighbourhood has exactly one translation, so it does not turn
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What V views say about N motions; the fields of `motion.evidence.Evidence`."""
+
+    residual_px: Tensor  # (V, N) float32, nan where the observation is not valid
+    variance_px2: Tensor  # (V, N) float32, inf where it is not
+    weight: Tensor  # (V, N) float32 in [0, 1], 0 where it is not
+    state: Tensor  # (V, N) uint8, a `motion.evidence.ViewState`

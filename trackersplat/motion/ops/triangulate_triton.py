@@ -16,7 +16,7 @@ from trackersplat.motion.settings import TriangulateSettings
 _BLOCK = 64  # means per program (layout)
 
 
-class _Observations(Protocol):
+class ObservationTensors(Protocol):
     """`triangulate.Observations`, with turns in float64."""
 
     @property
@@ -32,7 +32,7 @@ class _Observations(Protocol):
 def solve(
     points: Tensor,  # (N, 3) float64
     rig: Tensor,  # (V, 16) float64: rotation, translation, focal lengths, principal point
-    observations: _Observations,
+    observations: ObservationTensors,
     settings: TriangulateSettings,
     *,
     tiny: float,

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
+from trackersplat.geometry.devices import has_triton
 from trackersplat.motion.evidence import Evidence, ViewState
-from trackersplat.motion.ops.triangulate import Observations, camera_rows, reproject, robust_weight, slices
+from trackersplat.motion.ops.results import Comparison
+from trackersplat.motion.ops.triangulate import TINY, TINY_DEPTH, Observations, camera_rows, reproject, robust_weight, slices
 from trackersplat.motion.settings import TriangulateSettings
 
 
@@ -28,13 +30,29 @@ def view_evidence(
     are not valid, what the view shows in the base frame is MASKED, because tracks of what is seen are missing for want of confidence
     alone, and the rest is UNSEEN. (A tracker that gives hidden points no weight makes what hides in the target frame MASKED, too.)
 
-    Elementwise over (V, N) float64, on the tensors' device.
+    Costs little beside the solve: one pass over (V, N), in a kernel on CUDA, elementwise elsewhere.
     """
     points, moved = means.double(), translation.double()
     rig = camera_rows(cameras, points)
-    count = shown.shape[1]
-    residual, variance, weight = (torch.empty(len(cameras), count, device=points.device) for _ in range(3))
-    state = torch.empty(len(cameras), count, dtype=torch.uint8, device=points.device)
+    if has_triton(points):
+        from trackersplat.motion.ops import view_evidence_triton as fused
+
+        turns = None if observations.turns is None else observations.turns.double()
+        tensors = observations._replace(turns=turns)
+        found = fused.compare(points, moved, rig, tensors, shown, settings, tiny=TINY, tiny_depth=TINY_DEPTH)
+    else:
+        found = compare_elementwise(points, moved, rig, observations, shown, settings)
+    names = tuple(camera.name for camera in cameras)
+    return Evidence(cameras=names, residual_px=found.residual_px, variance_px2=found.variance_px2, weight=found.weight, state=found.state)
+
+
+def compare_elementwise(
+    points: Tensor, moved: Tensor, rig: Tensor, observations: Observations, shown: Tensor, settings: TriangulateSettings
+) -> Comparison:
+    """`view_evidence` in plain PyTorch, in float64; ``points`` and ``moved`` (N, 3), ``rig`` (V, 16)."""
+    views, count = shown.shape
+    residual, variance, weight = (torch.empty(views, count, device=points.device) for _ in range(3))
+    state = torch.empty(views, count, dtype=torch.uint8, device=points.device)
     for chosen in slices(points):
         now = reproject(points[chosen], moved[chosen], rig, observations.part(chosen), settings.near)
         valid = now.precision > 0
@@ -46,5 +64,4 @@ def view_evidence(
         unused = torch.where(shown[:, chosen], int(ViewState.MASKED), int(ViewState.UNSEEN))
         used = torch.where(left > settings.inlier_weight, int(ViewState.INLIER), int(ViewState.REJECTED))
         state[:, chosen] = torch.where(valid, used, unused).to(torch.uint8)
-    names = tuple(camera.name for camera in cameras)
-    return Evidence(cameras=names, residual_px=residual, variance_px2=variance, weight=weight, state=state)
+    return Comparison(residual_px=residual, variance_px2=variance, weight=weight, state=state)
