@@ -57,14 +57,18 @@ def test_info_says_what_a_capture_is(small_capture_folder: Path) -> None:
 
 def test_reconstruct_ends_with_the_table_of_all_frames(finished: tuple[Path, str]) -> None:
     out, printed = finished
-    table = printed[printed.index("PSNR on the held-out cameras") :]
-    for heading in ("nothing", "moved", "refined"):
+    table = printed[printed.index("On the held-out cameras, all pixels") :]
+    for heading in ("nothing", "moved", "PSNR", "SSIM", "tracked", "static"):
         assert heading in table
     with (out / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["frame"] for row in rows] == ["1", "2", "3", "4"]
     for row in rows:
         assert f"{float(row['psnr']):.2f}" in table
+        assert f"{float(row['ssim']):.3f}" in table
+    for row in rows[1:]:
+        assert f"{float(row['unmoved_psnr']):.2f}" in table
+        assert f"{float(row['moved_psnr']):.2f}" in table
 
 
 def test_a_run_killed_in_the_middle_loses_one_frame_and_ends_the_same(

@@ -39,6 +39,7 @@ from trackersplat.errors import InputError
 from trackersplat.events import Event, Stage, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.metrics.points import PointErrors, read_point_truth
+from trackersplat.motion.settings import CarryPointsSettings
 from trackersplat.pipelines.chain import ChainStep, follow_chain
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
@@ -125,12 +126,12 @@ def test_exact_tracks_take_the_points_to_their_places_and_the_picture_with_them(
 
 def test_points_are_not_carried_by_gaussians_that_replaced_others(tiny: Capture, base: Gaussians) -> None:
     """All others stay where they are, and so do all points."""
-    truth = read_point_truth(tiny)
+    truth, carry = read_point_truth(tiny), CarryPointsSettings()
     replaced = torch.arange(0, len(base), 3)
     after = replace(base, means=base.means.index_add(0, replaced, torch.ones(len(replaced), 3)))
-    unmoved = _point_scores(truth, tiny, base, base, None, 0, 5)
-    assert _point_scores(truth, tiny, base, after, replaced, 0, 5) == unmoved
-    assert _point_scores(truth, tiny, base, after, None, 0, 5) != unmoved
+    unmoved = _point_scores(truth, tiny, base, base, None, (0, 5), carry)
+    assert _point_scores(truth, tiny, base, after, replaced, (0, 5), carry) == unmoved
+    assert _point_scores(truth, tiny, base, after, None, (0, 5), carry) != unmoved
 
 
 def test_what_was_not_moved_is_refined_as_such(tiny: Capture, base: Gaussians, rows: list[DistanceDone]) -> None:
