@@ -57,14 +57,18 @@ def test_info_says_what_a_capture_is(small_capture_folder: Path) -> None:
 
 def test_reconstruct_ends_with_the_table_of_all_frames(finished: tuple[Path, str]) -> None:
     out, printed = finished
-    table = printed[printed.index("PSNR on the held-out cameras") :]
-    for heading in ("nothing", "moved", "refined"):
+    table = printed[printed.index("On the held-out cameras, all pixels") :]
+    for heading in ("nothing", "moved", "PSNR", "SSIM", "tracked", "static"):
         assert heading in table
     with (out / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["frame"] for row in rows] == ["1", "2", "3", "4"]
     for row in rows:
         assert f"{float(row['psnr']):.2f}" in table
+        assert f"{float(row['ssim']):.3f}" in table
+    for row in rows[1:]:
+        assert f"{float(row['unmoved_psnr']):.2f}" in table
+        assert f"{float(row['moved_psnr']):.2f}" in table
 
 
 def test_a_run_killed_in_the_middle_loses_one_frame_and_ends_the_same(
@@ -224,6 +228,26 @@ def _unknown_tracker(tmp: Path, capture: Path) -> list[str | Path]:
     return [capture, "--tracker", "crystal-ball"]
 
 
+def _unknown_backend(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--backend", "abacus"]
+
+
+def _unknown_pipeline(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--pipeline", "guess"]
+
+
+def _unknown_points(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--points", "stars"]
+
+
+def _unknown_refinement(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--refinement", "eve"]
+
+
+def _unknown_densify(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--densify", "fog"]
+
+
 def _unknown_camera(tmp: Path, capture: Path) -> list[str | Path]:
     return [capture, "--hold-out", "cam99"]
 
@@ -232,12 +256,12 @@ def _negative_seed(tmp: Path, capture: Path) -> list[str | Path]:
     return [capture, "--seed", "-1"]
 
 
-def _negative_looks(tmp: Path, capture: Path) -> list[str | Path]:
-    return [capture, "--looks", "-1"]
+def _negative_match_rounds(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--match-rounds", "-1"]
 
 
-def _too_many_looks(tmp: Path, capture: Path) -> list[str | Path]:
-    return [capture, "--looks", "11"]
+def _too_many_match_rounds(tmp: Path, capture: Path) -> list[str | Path]:
+    return [capture, "--match-rounds", "11"]
 
 
 def _copy(tmp: Path, capture: Path) -> Path:
@@ -257,10 +281,15 @@ CASES = (
     _occupied,
     _beyond_the_end,
     _unknown_tracker,
+    _unknown_backend,
+    _unknown_pipeline,
+    _unknown_points,
+    _unknown_refinement,
+    _unknown_densify,
     _unknown_camera,
     _negative_seed,
-    _negative_looks,
-    _too_many_looks,
+    _negative_match_rounds,
+    _too_many_match_rounds,
 )
 
 
@@ -293,14 +322,14 @@ def test_bad_input_is_one_sentence_and_exit_code_two_and_nothing_is_written(
 
 
 @pytest.mark.usefixtures("keep_signals")
-@pytest.mark.parametrize(("options", "looks"), [((), 1), (("--looks", "0"), 0), (("--looks", "10"), 10)])
-def test_how_often_tracks_are_looked_at_again_is_written_down(
-    small_capture_folder: Path, tmp_path: Path, options: tuple[str, ...], looks: int
+@pytest.mark.parametrize(("options", "rounds"), [((), 1), (("--match-rounds", "0"), 0), (("--match-rounds", "10"), 10)])
+def test_the_rounds_of_render_and_match_are_written_down(
+    small_capture_folder: Path, tmp_path: Path, options: tuple[str, ...], rounds: int
 ) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["reconstruct", str(small_capture_folder), "--frames", "1", "--out", str(tmp_path / "run"), "--first-steps", "1", *options])
     assert stop.value.code == 0
-    assert Run.open(tmp_path / "run").info["settings"]["looks"] == looks
+    assert Run.open(tmp_path / "run").info["settings"]["motion"]["render_and_match"]["match_rounds"] == rounds
 
 
 def test_bad_input_ends_the_process_with_code_two(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from trackersplat.benchmarks.motion import (
     MOVED,
     MOVED_REFINED,
     REFINED,
-    STILL,
+    UNMOVED,
     BaseDone,
+    BenchDone,
     DistanceDone,
     MethodScore,
     MotionBenchSettings,
@@ -35,16 +36,20 @@ from trackersplat.benchmarks.motion import (
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
-from trackersplat.events import Stage, StepDone
+from trackersplat.events import Event, Stage, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.metrics.points import PointErrors, read_point_truth
-from trackersplat.pipelines import moving
-from trackersplat.pipelines.chain import Reached, follow_in_legs
+from trackersplat.motion.settings import CarryPointsSettings
+from trackersplat.pipelines.chain import ChainStep, follow_chain
+from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.training.first_frame.densify import DensifySettings
-from trackersplat.training.first_frame.fit import FirstFrameSettings, fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.densify.settings import DensifySettings
+from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.fit import FitDone
 from trackersplat.training.optimiser import LearningRates
-from trackersplat.training.refine.refine import RefineSettings, refine_frame
+from trackersplat.training.refine.adam import refine
+from trackersplat.training.refine.task import RefineTask
 
 
 @pytest.fixture(scope="module")
@@ -56,30 +61,45 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Capture:
 @pytest.fixture(scope="module")
 def base(tiny: Capture) -> Gaussians:
     *_, last = fit_first_frame(tiny, 0, PortableRasterizer(), FirstFrameSettings(steps=800))
+    assert isinstance(last, FitDone)
     return last.gaussians
 
 
-SETTINGS = MotionBenchSettings(distances=(2, 5), tracker="exact", refine=RefineSettings(steps=5))
+def settings(
+    tracker: str = "exact", distances: tuple[int, ...] = (2, 5), match: dict[str, Any] | None = None, **changes: Any
+) -> MotionBenchSettings:
+    """With 5 steps of refinement; ``match`` changes the settings of render-and-match, ``changes`` those of the refinement."""
+    plain = ReconstructSettings.for_device("cpu", tracker=tracker)
+    motion = replace(plain.motion, render_and_match=replace(plain.motion.render_and_match, **(match or {})))
+    return MotionBenchSettings(0, distances, replace(plain, motion=motion, refine=replace(plain.refine, **{"steps": 5, **changes})))
 
 
-@pytest.fixture(scope="module")
-def events(tiny: Capture, base: Gaussians) -> list[object]:
-    return list(bench_motion(tiny, base, SETTINGS, PortableRasterizer()))
-
-
-@pytest.fixture(scope="module")
-def rows(events: list[object]) -> list[DistanceDone]:
+def rows_of(events: Iterable[Event]) -> list[DistanceDone]:
     return [event for event in events if isinstance(event, DistanceDone)]
 
 
-def test_every_distance_is_a_row_after_the_base(events: list[object], rows: list[DistanceDone], base: Gaussians) -> None:
+@pytest.fixture(scope="module")
+def events(tiny: Capture, base: Gaussians) -> list[Event]:
+    return list(bench_motion(tiny, base, settings(), PortableRasterizer()))
+
+
+@pytest.fixture(scope="module")
+def rows(events: list[Event]) -> list[DistanceDone]:
+    return rows_of(events)
+
+
+def test_every_distance_is_a_row_after_the_base_and_all_come_again_at_the_end(
+    events: list[Event], rows: list[DistanceDone], base: Gaussians
+) -> None:
     assert [(row.distance, row.frame) for row in rows] == [(2, 2), (5, 5)]
     first = events[0]
     assert isinstance(first, BaseDone)
     assert (first.frame, first.gaussians) == (0, len(base))
     stages = [event.name for event in events if isinstance(event, Stage)]
     assert stages == ["track", "move", *["refine", "refine", "measure"] * 2]
-    assert all(isinstance(event, (BaseDone, Stage, StepDone, DistanceDone)) for event in events)
+    *others, last = events
+    assert all(isinstance(event, (BaseDone, Stage, StepDone, DistanceDone)) for event in others)
+    assert last == BenchDone(first, tuple(rows), average(rows))
 
 
 def test_doing_nothing_leaves_exactly_the_motion_of_the_truth_as_its_error(tiny: Capture, rows: list[DistanceDone]) -> None:
@@ -88,7 +108,7 @@ def test_doing_nothing_leaves_exactly_the_motion_of_the_truth_as_its_error(tiny:
     seen = vis[list(tiny.training_cameras), 0].any(axis=0)
     for row in rows:
         moved = np.linalg.norm(xyz[row.frame].astype(float) - xyz[0], axis=1)
-        errors = row.methods[STILL].points
+        errors = row.methods[UNMOVED].points
         assert errors["dynamic"].count == (dynamic & seen).sum()
         assert errors["dynamic_all"].count == dynamic.sum()
         assert errors["static_all"].count == (~dynamic).sum()
@@ -98,29 +118,32 @@ def test_doing_nothing_leaves_exactly_the_motion_of_the_truth_as_its_error(tiny:
 
 def test_exact_tracks_take_the_points_to_their_places_and_the_picture_with_them(rows: list[DistanceDone]) -> None:
     for row in rows:
-        nothing, moved = row.methods[STILL], row.methods[MOVED]
+        nothing, moved = row.methods[UNMOVED], row.methods[MOVED]
         assert moved.points["dynamic"].median < 0.3 * nothing.points["dynamic"].median
         assert moved.dynamic_psnr > nothing.dynamic_psnr + 1
         assert row.methods[MOVED_REFINED].dynamic_psnr > row.methods[REFINED].dynamic_psnr + 1
 
 
-def test_points_are_not_carried_by_who_took_the_place_of_another(tiny: Capture, base: Gaussians) -> None:
+def test_points_are_not_carried_by_gaussians_that_replaced_others(tiny: Capture, base: Gaussians) -> None:
     """All others stay where they are, and so do all points."""
-    truth = read_point_truth(tiny)
-    born = torch.arange(0, len(base), 3)
-    after = replace(base, means=base.means.index_add(0, born, torch.ones(len(born), 3)))
-    still = _point_scores(truth, tiny, base, base, None, 0, 5)
-    assert _point_scores(truth, tiny, base, after, born, 0, 5) == still
-    assert _point_scores(truth, tiny, base, after, None, 0, 5) != still
+    truth, carry = read_point_truth(tiny), CarryPointsSettings()
+    replaced = torch.arange(0, len(base), 3)
+    after = replace(base, means=base.means.index_add(0, replaced, torch.ones(len(replaced), 3)))
+    unmoved = _point_scores(truth, tiny, base, base, None, (0, 5), carry)
+    assert _point_scores(truth, tiny, base, after, replaced, (0, 5), carry) == unmoved
+    assert _point_scores(truth, tiny, base, after, None, (0, 5), carry) != unmoved
 
 
 def test_what_was_not_moved_is_refined_as_such(tiny: Capture, base: Gaussians, rows: list[DistanceDone]) -> None:
     row, rasterizer = rows[0], PortableRasterizer()
     nothing = torch.zeros(len(base), dtype=torch.bool)
-    settings = replace(SETTINGS.refine, seed=SETTINGS.seed + row.frame)
+    assert row.frame is not None
+    plain = settings().reconstruct
+    given = replace(plain.refine, seed=plain.seed + row.frame)
     scores = []
-    for how in (settings.unmoved(), settings):
-        *_, last = refine_frame(base, nothing, tiny, row.frame, rasterizer, how)
+    for how in (given.unmoved(), given):
+        *_, last = refine(RefineTask(base, nothing, tiny, row.frame, rasterizer, None, how))
+        assert isinstance(last, FitDone)
         scores.append(held_out_psnr(tiny, row.frame, rasterizer, last.gaussians))
     assert row.methods[REFINED].psnr == pytest.approx(scores[0], abs=1e-9)
     assert row.methods[REFINED].psnr != scores[1]
@@ -128,11 +151,10 @@ def test_what_was_not_moved_is_refined_as_such(tiny: Capture, base: Gaussians, r
 
 def test_what_was_moved_is_refined_with_what_was_set(tiny: Capture, base: Gaussians) -> None:
     """With no rates nothing changes; what is refined without motion has another rate for its rotations."""
-    still = LearningRates(means=0.0, means_end=0.0, quats=0.0, log_scales=0.0, opacity_logits=0.0, sh_dc=0.0, sh_rest=0.0)
-    settings = replace(SETTINGS, distances=SETTINGS.distances[:1], refine=replace(SETTINGS.refine, steps=2, rates=still))
-    *_, row = bench_motion(tiny, base, settings, PortableRasterizer())
+    unchanged = LearningRates(means=0.0, means_end=0.0, quats=0.0, log_scales=0.0, opacity_logits=0.0, sh_dc=0.0, sh_rest=0.0)
+    (row,) = rows_of(bench_motion(tiny, base, settings(distances=(2,), steps=2, rates=unchanged), PortableRasterizer()))
     assert row.methods[MOVED_REFINED].psnr == row.methods[MOVED].psnr
-    assert row.methods[REFINED].psnr != row.methods[STILL].psnr
+    assert row.methods[REFINED].psnr != row.methods[UNMOVED].psnr
 
 
 def test_shares_add_up_and_dynamic_pixels_are_fewer_than_all(rows: list[DistanceDone]) -> None:
@@ -140,8 +162,8 @@ def test_shares_add_up_and_dynamic_pixels_are_fewer_than_all(rows: list[Distance
         assert row.measured + row.propagated + row.static == pytest.approx(1)
         assert 0 < row.dynamic_share < 0.6
         assert row.measured > 0
-        assert row.methods[STILL].dynamic_psnr < row.methods[STILL].psnr  # where nothing changed, nothing is wrong
-        assert row.seconds.of(STILL) == 0
+        assert row.methods[UNMOVED].dynamic_psnr < row.methods[UNMOVED].psnr  # where nothing changed, nothing is wrong
+        assert row.seconds.of(UNMOVED) == 0
         assert row.seconds.of(MOVED_REFINED) > row.seconds.of(MOVED) > 0
 
 
@@ -150,53 +172,48 @@ def test_doing_nothing_is_the_base_frame_rendered_against_the_target(tiny: Captu
     with torch.no_grad():
         image = PortableRasterizer().render(base, [tiny.cameras[camera]]).color[0].clamp(0, 1).numpy()
     error = np.mean((image - tiny.image(camera, 5) / 255) ** 2)
-    assert rows[1].methods[STILL].psnr == pytest.approx(-10 * math.log10(error), abs=1e-3)
+    assert rows[1].methods[UNMOVED].psnr == pytest.approx(-10 * math.log10(error), abs=1e-3)
 
 
 def test_the_same_seed_gives_the_same_numbers(tiny: Capture, base: Gaussians, rows: list[DistanceDone]) -> None:
-    again = [e for e in bench_motion(tiny, base, SETTINGS, PortableRasterizer()) if isinstance(e, DistanceDone)]
+    again = rows_of(bench_motion(tiny, base, settings(), PortableRasterizer()))
     assert [row.methods for row in again] == [row.methods for row in rows]
 
 
 @pytest.mark.parametrize("tracker", ["exact", "dis"])
-def test_only_tracks_that_are_not_exact_are_looked_at_again(
-    tiny: Capture, base: Gaussians, tracker: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(moving, "LOST", 0.0)  # every frame that may be
-    settings = replace(SETTINGS, tracker=tracker, distances=(2,), looks=2, refine=RefineSettings(steps=1))
-    stages = [event for event in bench_motion(tiny, base, settings, PortableRasterizer()) if isinstance(event, Stage)]
-    assert [stage.detail for stage in stages if stage.name == "look"] == ([] if tracker == "exact" else [""] * 4)
+def test_only_tracks_that_are_not_exact_are_matched(tiny: Capture, base: Gaussians, tracker: str) -> None:
+    always = settings(tracker, (2,), {"match_rounds": 2, "unreliable_share": 0.0}, steps=1)
+    stages = [event for event in bench_motion(tiny, base, always, PortableRasterizer()) if isinstance(event, Stage)]
+    assert [stage.detail for stage in stages if stage.name == "match"] == ([] if tracker == "exact" else [""] * 4)
 
 
 def test_seconds_are_per_frame_on_the_way(tiny: Capture, base: Gaussians, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(*arguments: Any, **options: Any) -> Iterator[Stage | Reached]:
-        for event in follow_in_legs(*arguments, **options):
-            yield event if isinstance(event, Stage) else replace(event, tracking=float(event.frame), moving=10.0 * event.frame)
+    def slow(*arguments: Any, **options: Any) -> Iterator[Event]:
+        for event in follow_chain(*arguments, **options):
+            if isinstance(event, ChainStep):
+                event = replace(event, seconds={"track": 1.0 * event.frame, "move": 7.0 * event.frame, "match": 3.0 * event.frame})
+            yield event
 
-    monkeypatch.setattr("trackersplat.benchmarks.motion.follow_in_legs", slow)
+    monkeypatch.setattr("trackersplat.benchmarks.motion.follow_chain", slow)
     for tracker, expected in (("exact", (7 / 2, 70 / 2)), ("dis", (15 / 5, 150 / 5))):  # frames 2 and 5, or 1 to 5
-        settings = replace(SETTINGS, tracker=tracker, looks=0, refine=RefineSettings(steps=1))
-        *_, row = bench_motion(tiny, base, settings, PortableRasterizer())
-        assert isinstance(row, DistanceDone)
-        assert (row.seconds.tracking, row.seconds.motion) == pytest.approx(expected)
+        for row in rows_of(bench_motion(tiny, base, settings(tracker, match={"match_rounds": 0}, steps=1), PortableRasterizer())):
+            assert (row.seconds.tracking, row.seconds.motion) == pytest.approx(expected)
 
 
 def test_without_truth_there_are_no_points(small_capture: Capture, base: Gaussians) -> None:
-    settings = replace(SETTINGS, tracker="dis", distances=(1,), refine=RefineSettings(steps=1))
-    *_, row = bench_motion(small_capture, base, settings, PortableRasterizer())
-    assert isinstance(row, DistanceDone)
+    (row,) = rows_of(bench_motion(small_capture, base, settings("dis", (1,), steps=1), PortableRasterizer()))
     assert all(score.points == {} for score in row.methods.values())
 
 
 @pytest.mark.parametrize(("distances", "words"), [((), "ascending"), ((2, 1), "ascending"), ((0, 1), "from 1 on"), ((1, 6), "beyond")])
 def test_distances_outside_the_clip_are_one_sentence(tiny: Capture, base: Gaussians, distances: tuple[int, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        next(bench_motion(tiny, base, replace(SETTINGS, distances=distances), PortableRasterizer()))
+        next(bench_motion(tiny, base, settings(distances=distances), PortableRasterizer()))
 
 
 def test_without_a_held_out_camera_there_is_nothing_to_measure(tiny: Capture, base: Gaussians) -> None:
     with pytest.raises(InputError, match="--hold-out"):
-        next(bench_motion(replace(tiny, held_out=()), base, SETTINGS, PortableRasterizer()))
+        next(bench_motion(replace(tiny, held_out=()), base, settings(), PortableRasterizer()))
 
 
 def row_of(psnr: float | None, error: float, seconds: float) -> DistanceDone:
@@ -216,8 +233,8 @@ def test_the_average_is_over_what_there_is() -> None:
 def test_json_has_numbers_or_null_and_counts_frames_from_one() -> None:
     data = to_json(row_of(math.inf, math.nan, 1.0))
     assert data["frame"] == 5
-    assert data["methods"][STILL]["psnr"] is None
-    assert data["methods"][STILL]["points"]["dynamic"]["median"] is None
+    assert data["methods"][UNMOVED]["psnr"] is None
+    assert data["methods"][UNMOVED]["points"]["dynamic"]["median"] is None
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert finite({"a": (1.0, -math.inf), 2: "x"}) == {"a": [1.0, None], "2": "x"}
 
@@ -226,11 +243,10 @@ def test_exact_tracks_on_the_stage_reach_far_frames(shared_data: Path) -> None:
     capture = open_capture(shared_data / "stage_fast")
     rasterizer = PortableRasterizer()
     *_, last = fit_first_frame(capture, 0, rasterizer, FirstFrameSettings(steps=60, densify=DensifySettings(cap=10_000)))
-    settings = replace(SETTINGS, distances=(9,), refine=RefineSettings(steps=10))
-    *_, row = bench_motion(capture, last.gaussians, settings, rasterizer)
+    assert isinstance(last, FitDone)
+    (row,) = rows_of(bench_motion(capture, last.gaussians, settings(distances=(9,), steps=10), rasterizer))
     capture.close()
-    assert isinstance(row, DistanceDone)
-    nothing, moved = row.methods[STILL], row.methods[MOVED]
+    nothing, moved = row.methods[UNMOVED], row.methods[MOVED]
     assert nothing.points["dynamic"].median > 0.5
     assert moved.points["dynamic"].median < 0.05
     assert moved.points["static"].p90 < 0.005

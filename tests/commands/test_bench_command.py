@@ -51,8 +51,9 @@ def test_the_json_holds_every_distance_method_and_setting(finished: Path, folder
             assert score["dynamic_psnr"] > 5
             assert set(score["points"]) == {"dynamic", "static", "dynamic_all", "static_all"}
     assert data["capture"]["held_out"] == ["cam00"]
-    assert (data["settings"]["base"], data["settings"]["tracker"], data["settings"]["refine"]["steps"]) == (1, "exact", 4)
-    assert data["settings"]["dynamic"]["threshold"] == 0.1
+    made = data["settings"]["reconstruct"]
+    assert (data["settings"]["base"], made["tracker"], made["refine"]["steps"]) == (1, "exact", 4)
+    assert made["dynamic"]["threshold"] == 0.1
     assert data["run"]["settings"]["first"]["steps"] == 40
     assert {"trackersplat", "python", "packages", "hardware"} <= set(data)
 
@@ -78,9 +79,11 @@ def test_a_second_call_takes_the_base_frame_that_is_there_and_gives_the_same(
 
 def test_the_base_frame_of_a_run_serves_another_tracker(finished: Path, folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "dis.json"
-    assert bench(folder, "--run", finished, "--distances", "1", "--steps", "2", "--looks", "2", "--json", target) == 0
+    assert bench(folder, "--run", finished, "--distances", "1", "--steps", "2", "--match-rounds", "2", "--json", target) == 0
     data = json.loads(target.read_text())
-    assert (data["settings"]["tracker"], data["settings"]["looks"], data["base"]["gaussians"]) == ("dis", 2, _count(finished))
+    made = data["settings"]["reconstruct"]
+    assert (made["tracker"], made["motion"]["render_and_match"]["match_rounds"]) == ("dis", 2)
+    assert data["base"]["gaussians"] == _count(finished)
 
 
 def _count(run: Path) -> int:
@@ -111,6 +114,10 @@ def _last_frame(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
 
 def _unknown_tracker(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
     return [folder, "--tracker", "crystal-ball"]
+
+
+def _unknown_backend(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
+    return [folder, "--backend", "abacus"]
 
 
 def _no_exact_tracks(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
@@ -160,12 +167,12 @@ def _no_steps(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
     return [folder, "--steps", "0"]
 
 
-def _negative_looks(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
-    return [folder, "--looks", "-1"]
+def _negative_match_rounds(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
+    return [folder, "--match-rounds", "-1"]
 
 
-def _too_many_looks(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
-    return [folder, "--looks", "11"]
+def _too_many_match_rounds(folder: Path, run: Path, tmp: Path) -> list[str | Path]:
+    return [folder, "--match-rounds", "11"]
 
 
 CASES = (
@@ -173,6 +180,7 @@ CASES = (
     _no_numbers,
     _last_frame,
     _unknown_tracker,
+    _unknown_backend,
     _no_exact_tracks,
     _unreached,
     _exact_from_elsewhere,
@@ -183,8 +191,8 @@ CASES = (
     _run_and_out,
     _json_in_no_folder,
     _no_steps,
-    _negative_looks,
-    _too_many_looks,
+    _negative_match_rounds,
+    _too_many_match_rounds,
 )
 
 

@@ -15,8 +15,9 @@ from instantsplat_stand_in import installed
 from trackersplat.cli import main
 from trackersplat.commands import machine
 from trackersplat.errors import InputError
-from trackersplat.rendering.choose import BACKENDS
-from trackersplat.tracking.registry import known_trackers
+from trackersplat.metrics.registry import METRICS
+from trackersplat.rendering.registry import BACKENDS
+from trackersplat.tracking.registry import TRACKERS
 
 
 def run(*arguments: str) -> int:
@@ -41,8 +42,9 @@ def test_this_machine_can_reconstruct_the_demo_and_the_versions_are_true(
     versions = {package["name"]: package["version"] for package in data["packages"]}
     assert versions["torch"] == version("torch")
     assert versions["viser"] == version("viser")
-    assert [part["name"] for part in data["rasterisers"]] == list(BACKENDS)
-    assert [part["name"] for part in data["trackers"]] == [info.name for info in known_trackers()]
+    assert [part["name"] for part in data["rasterisers"]] == list(BACKENDS.names())
+    assert [part["name"] for part in data["trackers"]] == list(TRACKERS.names())
+    assert [part["name"] for part in data["metrics"]] == list(METRICS.names())
     assert data["folders"][0]["path"] == str(tmp_path)
     assert data["folders"][0]["writable"]
     assert list(tmp_path.iterdir()) == []
@@ -99,7 +101,7 @@ def test_without_the_demo_the_exit_code_is_2_and_says_why(monkeypatch: pytest.Mo
 
 
 def test_without_any_rasteriser_the_reasons_are_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr("trackersplat.rendering.choose.why_unavailable", lambda name: f"no {name}")
+    monkeypatch.setattr(BACKENDS, "why_unavailable", lambda name: f"no {name}")
     code, data = as_json(capsys)
     assert code == 2
     assert "No rasteriser works here: gsplat: no gsplat" in data["problems"][0]

@@ -52,7 +52,12 @@ def test_a_stage_after_steps_does_not_keep_their_number(small_capture_folder: Pa
     """Of a reconstruction: optimising takes 1000 steps, measuring an unknown number."""
     progress = TextProgress(open_capture(small_capture_folder))
     progress._console.file = io.StringIO()
-    for event in (Started((0,), "CPU", 1000, 100), Stage(0, "optimise"), StepDone(0, 1000, 1000, 0.01, 5000, None), Stage(0, "measure")):
+    for event in (
+        Started((0,), "CPU", "base-propagate", 1000, 100),
+        Stage(0, "optimise"),
+        StepDone(0, 1000, 1000, 0.01, 5000, None),
+        Stage(0, "measure"),
+    ):
         progress.show(event)
     with progress._console.capture() as capture:
         progress._console.print(progress._bars.get_renderable())

@@ -1,11 +1,12 @@
-"""A reconstruction that is stopped and taken up again."""
+"""A reconstruction: what goes from batch to batch, what is written, and what becomes of one that is stopped and taken up again."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import replace
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,82 +15,112 @@ import torch
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.events import FrameDone, Stage
+from trackersplat.events import Event, Finished, FrameDone, Preview, Stage, Started
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.jobs.reconstruct import _origin, reconstruct
-from trackersplat.motion.motion import Carried
-from trackersplat.pipelines import moving
-from trackersplat.pipelines.chain import Origin, Reached, follow_in_legs
+from trackersplat.jobs.reconstruct import PREVIEW_FILE, reconstruct
+from trackersplat.motion.motion import CarriedMotion
+from trackersplat.pipelines.chain import follow_chain
+from trackersplat.pipelines.pipeline import ChainState
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.store.run import Run
 from trackersplat.training.optimiser import LearningRates, TrainingViews
 
+CPU = torch.device("cpu")
+UNCHANGED = LearningRates(means=0.0, means_end=0.0, quats=0.0, log_scales=0.0, opacity_logits=0.0, sh_dc=0.0, sh_rest=0.0)
 
-def test_a_run_that_is_stopped_anywhere_ends_like_one_that_is_not(small_capture: Capture, tmp_path: Path) -> None:
-    plain = ReconstructSettings.for_device("cpu")
-    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=3), batch=2)
-    info, frames = {"settings": settings.to_json()}, range(small_capture.frame_count)
-    whole = Run.create(tmp_path / "whole", small_capture, info)
-    list(reconstruct(small_capture, whole, frames, settings, PortableRasterizer()))
-    stopped = Run.create(tmp_path / "stopped", small_capture, info)
-    for _ in frames:  # one frame an attempt, so every batch is stopped in its middle
-        attempt = reconstruct(small_capture, stopped, frames, settings, PortableRasterizer())
-        next((event for event in attempt if isinstance(event, FrameDone)), None)
-        attempt.close()
-    assert stopped.frames() == whole.frames() == tuple(frames)
-    for frame in frames:
-        for name, tensor in whole.read_frame(frame).tensors().items():
-            assert torch.equal(tensor, stopped.read_frame(frame).tensors()[name]), (frame, name)
-    handed_on = [(whole.read_carried(frame), stopped.read_carried(frame)) for frame in frames]
-    assert handed_on[0] == (None, None)
-    for ours, theirs in handed_on[1:]:
-        assert isinstance(ours, Carried)
-        assert isinstance(theirs, Carried)
-        assert (ours.velocity != 0).any()
-        for name, tensor in vars(ours).items():
-            assert torch.equal(tensor, vars(theirs)[name]), name
+
+def quick(steps: int = 3, *, batch: int = 1, pipeline: str = "base-propagate", match: dict[str, Any] | None = None, **refine: Any) -> Any:
+    """Settings for few steps; ``match`` changes those of render-and-match, ``refine`` those of the refinement."""
+    plain = ReconstructSettings.for_device("cpu", pipeline=pipeline)
+    motion = replace(plain.motion, render_and_match=replace(plain.motion.render_and_match, **(match or {})))
+    first, refined = replace(plain.first, steps=40), replace(plain.refine, steps=steps, **refine)
+    return replace(plain, first=first, motion=motion, refine=refined, batch=batch)
+
+
+def new_run(folder: Path, capture: Capture, settings: ReconstructSettings) -> Run:
+    return Run.create(folder, capture, {"settings": settings.to_json()})
+
+
+def events(capture: Capture, run: Run, frames: Sequence[int], settings: ReconstructSettings, **options: Any) -> list[Event]:
+    return list(reconstruct(capture, run, frames, settings, PortableRasterizer(), **options))
+
+
+def finish_one(capture: Capture, run: Run, frames: Sequence[int], settings: ReconstructSettings) -> None:
+    """An attempt that is stopped where it goes on to its second frame."""
+    attempt = reconstruct(capture, run, frames, settings, PortableRasterizer())
+    planned: tuple[int, ...] = ()
+    for event in attempt:
+        if isinstance(event, Started):
+            planned = event.frames
+        if isinstance(event, Stage) and event.frame != planned[0]:
+            break
+    attempt.close()
+
+
+def files(run: Run) -> dict[str, bytes]:
+    """All files of the frames by name, but those that tell seconds."""
+    paths = [path for path in run.path.rglob("frame*/**/*") if path.is_file() and path.name != "frame.json"]
+    return {str(path.relative_to(run.path)): path.read_bytes() for path in paths}
+
+
+def stages(found: Sequence[Event]) -> list[tuple[int, str]]:
+    return [(event.frame, event.name) for event in found if isinstance(event, Stage)]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_run_that_is_stopped_anywhere_ends_like_one_that_is_not(small_capture: Capture, tmp_path: Path, batch: int) -> None:
+    settings, frames = quick(batch=batch), range(4)
+    whole, stopped = (new_run(tmp_path / name, small_capture, settings) for name in ("whole", "stopped"))
+    events(small_capture, whole, frames, settings)
+    for done in frames:  # one frame an attempt, so every batch is stopped in its middle
+        finish_one(small_capture, Run.open(stopped.path), frames, settings)
+        assert Run.open(stopped.path).frames() == tuple(range(done + 1))
+    expected, found = files(whole), files(stopped)
+    assert {Path(name).name for name in expected} >= {"point_cloud.ply", "tracks.npz", "evidence.npz", "carried.safetensors"}
+    assert sorted(found) == sorted(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+    assert Run.open(whole.path).read_state(0, CPU).carried is None
+    for frame in frames[1:]:
+        carried = Run.open(whole.path).read_state(frame, CPU).carried
+        assert isinstance(carried, CarriedMotion)
+        assert (carried.velocity != 0).any()
 
 
 def test_what_ends_a_first_frame_is_written_down_with_the_run(small_capture: Capture, tmp_path: Path) -> None:
     plain = ReconstructSettings.for_device("cpu")
     other = replace(plain, first=replace(plain.first, cull_sh=0.0))
     for name, settings, expected in (("plain", plain, 0.02), ("other", other, 0.0)):
-        Run.create(tmp_path / name, small_capture, {"settings": settings.to_json()})
+        new_run(tmp_path / name, small_capture, settings)
         assert Run.open(tmp_path / name).info["settings"]["first"]["cull_sh"] == expected
-    with pytest.raises(InputError, match=r"settings\.first\.cull_sh 0\.02 there, 0\.0 asked"):
-        Run.create(tmp_path / "plain", small_capture, {"settings": other.to_json()})
+    with pytest.raises(InputError, match=r"settings\.first\.cull_sh is 0\.02 in the run, but 0\.0 was asked for"):
+        new_run(tmp_path / "plain", small_capture, other)
 
 
-@pytest.mark.parametrize("tracked", [True, False])
-def test_only_frames_that_no_motion_has_moved_are_refined_as_such(small_capture: Capture, tmp_path: Path, tracked: bool) -> None:
+@pytest.mark.parametrize(("pipeline", "folder"), [("base-propagate", "refine/base-propagate-dis"), ("train-base", "train/base")])
+def test_only_frames_that_no_motion_has_moved_are_refined_as_such(
+    small_capture: Capture, tmp_path: Path, pipeline: str, folder: str
+) -> None:
     """All rates are 0, so the quaternions of a moved frame keep the unit norm of a motion; without one their rate is not what was set."""
-    plain = ReconstructSettings.for_device("cpu")
-    still = LearningRates(means=0.0, means_end=0.0, quats=0.0, log_scales=0.0, opacity_logits=0.0, sh_dc=0.0, sh_rest=0.0)
-    settings = replace(
-        plain,
-        first=replace(plain.first, steps=40),
-        refine=replace(plain.refine, steps=2, rates=still),
-        tracker=plain.tracker if tracked else None,
-        batch=1,
-    )
-    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
-    list(reconstruct(small_capture, run, range(2), settings, PortableRasterizer()))
+    settings = quick(2, pipeline=pipeline, rates=UNCHANGED)
+    run = new_run(tmp_path / "run", small_capture, settings)
+    found = events(small_capture, run, range(2), settings)
+    assert (run.path / folder / "frame2").is_dir()
+    assert ("track" in dict.fromkeys(name for _, name in stages(found))) == (pipeline == "base-propagate")
     before, after = run.read_frame(0), run.read_frame(1)
     assert torch.equal(before.log_scales, after.log_scales)
     changed = (before.quats != after.quats).any(dim=1)
     assert changed.any()
     off_one = (after.quats[changed].norm(dim=1) - 1).abs().max()
-    assert (off_one < 1e-6) == tracked
+    assert (off_one < 1e-6) == (pipeline == "base-propagate")
 
 
 def test_a_frame_goes_on_with_the_motion_and_the_colours_of_the_frame_before(small_capture: Capture, tmp_path: Path) -> None:
     """Without what was handed on, the next frame is another one."""
-    plain = ReconstructSettings.for_device("cpu")
-    first = replace(plain.first, steps=40, photometric=replace(plain.first.photometric, mode="on", rate=0.02))
-    settings = replace(plain, first=first, refine=replace(plain.refine, steps=2), batch=1)
-    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
-    list(reconstruct(small_capture, run, range(2), settings, PortableRasterizer()))
+    plain = quick(2)
+    settings = replace(plain, first=replace(plain.first, photometric=replace(plain.first.photometric, mode="on", rate=0.02)))
+    run = new_run(tmp_path / "run", small_capture, settings)
+    events(small_capture, run, range(2), settings)
     last = []
     for lost in ("", "carried.safetensors", "colours.json"):
         copy = tmp_path / f"without {lost}"
@@ -98,129 +129,186 @@ def test_a_frame_goes_on_with_the_motion_and_the_colours_of_the_frame_before(sma
             (handed_on,) = (path for path in copy.rglob(lost) if path.parent.name.endswith("2"))
             handed_on.unlink()
         again = Run.open(copy)
-        list(reconstruct(small_capture, again, range(3), settings, PortableRasterizer()))
+        events(small_capture, again, range(3), settings)
         last.append(again.read_frame(2))
     assert not torch.equal(last[0].means, last[1].means)
     assert not torch.equal(last[0].sh, last[2].sh)
 
 
-def test_a_batch_that_goes_on_says_its_stages_of_frames_that_are_not_finished(
+def test_the_state_goes_from_batch_to_batch_in_memory_and_is_read_to_resume_alone(
     small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moving, "LOST", 0.0)  # look at every frame
-    plain = ReconstructSettings.for_device("cpu")
-    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=1), batch=3, looks=2)
-    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
-    assert Run.open(tmp_path / "run").info["settings"]["looks"] == 2
-    list(reconstruct(small_capture, run, range(1), settings, PortableRasterizer()))
-    attempt = reconstruct(small_capture, run, range(4), settings, PortableRasterizer())
-    assert next(event for event in attempt if isinstance(event, FrameDone)).frame == 1
-    attempt.close()
-    stages = [event for event in reconstruct(small_capture, run, range(4), settings, PortableRasterizer()) if isinstance(event, Stage)]
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", small_capture, settings)
+    read: list[int] = []
+    original = Run.read_state
+
+    def counted(self: Run, frame: int, device: torch.device) -> ChainState:
+        read.append(frame)
+        return original(self, frame, device)
+
+    monkeypatch.setattr(Run, "read_state", counted)
+    events(small_capture, run, range(3), settings)
+    assert read == []
+    events(small_capture, run, range(5), settings)
+    assert read == [2]
+    assert run.frames() == (0, 1, 2, 3, 4)
+
+
+def test_a_frame_is_written_while_the_next_one_is_worked_on(
+    small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first frame is not written before the second one is tracked: a job that waited for it would not get there."""
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", small_capture, settings)
+    tracked = threading.Event()
+    original, in_time = Run.write_frame, []
+
+    def late(self: Run, result: Any, done: FrameDone, capture: Capture) -> None:
+        in_time.append(tracked.wait(timeout=60))
+        original(self, result, done, capture)
+
+    monkeypatch.setattr(Run, "write_frame", late)
+    found = []
+    for event in reconstruct(small_capture, run, range(2), settings, PortableRasterizer()):
+        found.append(event)
+        if isinstance(event, Stage) and (event.frame, event.name) == (1, "track"):
+            tracked.set()
+    assert in_time == [True, True]
+    assert [event.frame for event in found if isinstance(event, FrameDone)] == [0, 1]
+    at = [index for index, event in enumerate(found) if isinstance(event, FrameDone)]
+    assert at[0] > next(index for index, event in enumerate(found) if isinstance(event, Stage) and event.frame == 1)
+    assert isinstance(found[-1], Finished)
+
+
+@pytest.mark.parametrize("kind", ["absent", "a file", "empty"])
+def test_without_the_weights_of_a_metric_it_is_unavailable_and_the_frames_are_made(
+    small_capture: Capture, tmp_path: Path, kind: str
+) -> None:
+    weights = tmp_path / "weights"
+    if kind == "a file":
+        weights.write_text("no folder")
+    elif kind == "empty":
+        weights.mkdir()
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", small_capture, settings)
+    done = [event for event in events(small_capture, run, range(2), settings, weights=weights) if isinstance(event, FrameDone)]
+    assert [event.frame for event in done] == [0, 1]
+    for event in done:
+        assert set(event.unavailable) == {"lpips", "lpips_alex"}
+        assert set(event.scores) >= {"psnr", "ssim"}
+        assert not any("lpips" in name for name in event.scores)
+    assert Run.open(run.path).records() == {event.frame: event for event in done}
+
+
+def test_a_batch_that_goes_on_says_its_stages_of_frames_that_are_not_finished(small_capture: Capture, tmp_path: Path) -> None:
+    settings = quick(1, batch=3, match={"match_rounds": 2, "unreliable_share": 0.0})  # every frame is matched
+    run = new_run(tmp_path / "run", small_capture, settings)
+    assert Run.open(tmp_path / "run").info["settings"]["motion"]["render_and_match"]["match_rounds"] == 2
+    events(small_capture, run, range(1), settings)
+    finish_one(small_capture, run, range(4), settings)
+    assert run.frames() == (0, 1)
+    found = events(small_capture, run, range(4), settings)
     # Frame 1 is gone through again, for frame 2.
-    assert [(stage.frame, stage.name) for stage in stages[:9]] == [(2, n) for n in ("track", "move", "look", "look") * 2 + ("refine",)]
-    assert [stage.detail.split(", ")[1] for stage in stages if stage.name == "track"] == ["frame 1 to 2", "frame 2 to 3", "frame 3 to 4"]
-    assert {stage.frame for stage in stages} == {2, 3}
+    assert stages(found)[:9] == [(2, name) for name in ("track", "move", "match", "match") * 2 + ("refine",)]
+    tracked = [event.detail.split(", ")[1] for event in found if isinstance(event, Stage) and event.name == "track"]
+    assert tracked == ["frame 1 to 2", "frame 2 to 3", "frame 3 to 4"]
+    assert {frame for frame, _ in stages(found)} == {2, 3}
 
 
 def test_a_frame_far_from_its_base_is_reached_through_those_between(small_capture: Capture, tmp_path: Path) -> None:
-    plain = ReconstructSettings.for_device("cpu")
-    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=1), looks=0)
-    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
-    list(reconstruct(small_capture, run, [0], settings, PortableRasterizer()))
-    events = list(reconstruct(small_capture, run, [3], settings, PortableRasterizer()))
-    assert [event.frame for event in events if isinstance(event, FrameDone)] == [3]
-    assert {event.frame for event in events if isinstance(event, Stage)} == {3}
-    assert [event.detail.split(", ")[1] for event in events if isinstance(event, Stage) and event.name == "track"] == [
-        "frame 1 to 2",
-        "frame 2 to 3",
-        "frame 3 to 4",
-    ]
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", small_capture, settings)
+    events(small_capture, run, [0], settings)
+    found = events(small_capture, run, [3], settings)
+    assert [event.frame for event in found if isinstance(event, FrameDone)] == [3]
+    assert {frame for frame, _ in stages(found)} == {3}
+    tracked = [event.detail.split(", ")[1] for event in found if isinstance(event, Stage) and event.name == "track"]
+    assert tracked == ["frame 1 to 2", "frame 2 to 3", "frame 3 to 4"]
     assert run.frames() == (0, 3)
-    assert {(track.base, track.target) for track in run.read_tracks(3).values()} == {(2, 3)}
+    assert {tracks.frames for tracks in run.read_tracks(3).values()} == {(3,)}
+    assert {int(begin) for tracks in run.read_tracks(3).values() for begin in tracks.query[:, 0]} <= {0, 1, 2, 3}
 
 
-def test_a_frame_tells_the_fitted_frame_that_it_descends_from(
+def test_a_step_starts_from_the_fitted_frame_that_its_base_descends_from(
     small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every frame is the base of the next, and the first one the origin of all."""
-    plain = ReconstructSettings.for_device("cpu")
-    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=3), batch=1)
-    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
-    given: list[tuple[int, Origin | None]] = []
+    """Every frame is the base of the next, and the first one the origin of all, also where a job goes on."""
+    settings = quick()
+    run = new_run(tmp_path / "run", small_capture, settings)
+    given: list[ChainState] = []
 
-    def watched(*arguments: Any, **options: Any) -> Iterator[Stage | Reached]:
-        given.append((arguments[2], options["origin"]))
-        return follow_in_legs(*arguments, **options)
+    def watched(state: ChainState, *arguments: Any, **options: Any) -> Iterator[Event]:
+        given.append(state)
+        return follow_chain(state, *arguments, **options)
 
-    monkeypatch.setattr("trackersplat.jobs.reconstruct.follow_in_legs", watched)
-    list(reconstruct(small_capture, run, range(3), settings, PortableRasterizer()))
-    assert [base for base, _ in given] == [0, 1]
-    for _, origin in given:
-        assert origin is not None
-        assert origin.frame == 0
-        assert torch.equal(origin.gaussians.means, run.read_frame(0).means)
+    monkeypatch.setattr("trackersplat.pipelines.base_propagate.follow_chain", watched)
+    events(small_capture, run, range(3), settings)
+    events(small_capture, run, range(4), settings)
+    assert [state.frame for state in given] == [0, 1, 2]
+    for state in given:
+        assert state.origin is not None
+        assert state.origin.frame == 0
+        assert torch.equal(state.origin.gaussians.means, run.read_frame(0).means)
+        assert torch.equal(state.gaussians.means, run.read_frame(state.frame).means)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_who_has_taken_the_place_of_another_starts_anew_also_where_a_run_was_stopped(
+def test_what_replaces_another_starts_anew_also_where_a_run_was_stopped(
     small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    """In every frame the Gaussians at its own three places are exchanged, for some that lie at its number."""
-    plain = ReconstructSettings.for_device("cpu")
-    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=3, average=0.0), batch=batch)
+    """In every frame the Gaussians at three indices of its own are replaced by others that lie at its number."""
+    settings, frames = quick(average=0.0, batch=batch), range(4)
 
-    def places(frame: int) -> list[int]:
+    def indices(frame: int) -> list[int]:
         return [2 * frame, 50, 60 + frame]
 
-    def exchanged(gaussians: Gaussians, views: TrainingViews, *arguments: Any) -> tuple[torch.Tensor, Gaussians]:
+    def replaced(gaussians: Gaussians, views: TrainingViews, *arguments: Any) -> tuple[torch.Tensor, Gaussians]:
         frame = arguments[2] - settings.seed
-        born = torch.tensor(places(frame))
-        return born, replace(gaussians[born], means=torch.full((3, 3), float(frame)))
+        at = torch.tensor(indices(frame))
+        return at, replace(gaussians[at], means=torch.full((3, 3), float(frame)))
 
-    monkeypatch.setattr("trackersplat.training.refine.refine.exchange", exchanged)
-    info, frames = {"settings": settings.to_json()}, range(4)
-    whole, stopped = (Run.create(tmp_path / name, small_capture, info) for name in ("whole", "stopped"))
-    list(reconstruct(small_capture, whole, frames, settings, PortableRasterizer()))
+    monkeypatch.setattr("trackersplat.training.refine.adam.replace_faint", replaced)
+    whole, stopped = (new_run(tmp_path / name, small_capture, settings) for name in ("whole", "stopped"))
+    events(small_capture, whole, frames, settings)
     for _ in frames:
-        attempt = reconstruct(small_capture, stopped, frames, settings, PortableRasterizer())
-        next((event for event in attempt if isinstance(event, FrameDone)), None)
-        attempt.close()
-    assert whole.read_born(0).tolist() == []
+        finish_one(small_capture, Run.open(stopped.path), frames, settings)
+    assert files(Run.open(stopped.path)) == files(whole)
+    assert whole.read_replaced(0).tolist() == []
     for frame in frames[1:]:
-        assert whole.read_born(frame).tolist() == places(frame)
-        assert (whole.read_frame(frame).means[places(frame)] - frame).abs().max() < 0.1
-        assert torch.equal(whole.read_frame(frame).means, stopped.read_frame(frame).means)
-        carried = whole.read_carried(frame)
-        assert carried is not None
-        assert all((tensor[places(frame)] == 0).all() for tensor in vars(carried).values())
-        assert (carried.trust != 0).any()
+        assert whole.read_replaced(frame).tolist() == indices(frame)
+        state = whole.read_state(frame, CPU)
+        assert (state.gaussians.means[indices(frame)] - frame).abs().max() < 0.1
+        assert state.carried is not None
+        assert all((getattr(state.carried, part.name)[indices(frame)] == 0).all() for part in fields(state.carried))
+        assert (state.carried.trust != 0).any()
+        assert state.origin is not None
+        assert state.lineage is not None
+        assert set(state.lineage.born[indices(frame)].tolist()) == {frame}
+        assert len(set(state.lineage.ids.tolist())) == len(state)
     descent = {1: [1, 2, 3], 2: [2, 3]}[batch]  # of frame 3, counted from 0: the frames that it descends from, but the fitted one
-    origin = _origin(whole, 3, whole.read_frame(3))
-    assert origin is not None
-    assert origin.gone is not None
-    assert origin.gone.tolist() == sorted({place for frame in descent for place in places(frame)})
-    first = _origin(whole, 0, whole.read_frame(0))
-    assert first is not None
-    assert first.gone is None
+    lineage = whole.read_state(3, CPU).lineage
+    assert lineage is not None
+    assert lineage.replaced.tolist() == sorted({index for frame in descent for index in indices(frame)})
+    first = whole.read_state(0, CPU)
+    assert first.lineage is not None
+    assert first.lineage.replaced.tolist() == []
+    assert first.origin is not None
+    assert first.origin.frame == 0
 
 
-def test_a_frame_without_a_fitted_one_before_it_has_no_origin(small_capture: Capture, tmp_path: Path) -> None:
-    plain = ReconstructSettings.for_device("cpu")
-    settings = replace(plain, first=replace(plain.first, steps=40), refine=replace(plain.refine, steps=3), batch=1)
-    run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
-    list(reconstruct(small_capture, run, range(3), settings, PortableRasterizer()))
-    last = run.read_frame(2)
-    assert (origin := _origin(run, 2, last)) is not None
-    assert origin.frame == 0
-    assert _origin(run, 2, last[1:]) is None
-    (record,) = (run.path / "refine").glob("*/frame2/frame.json")
-    whole = record.read_text()
-    for base in (1, 2):  # of itself, and of the frame that descends from it
-        data = json.loads(whole)
-        data["done"]["base"] = base
-        record.write_text(json.dumps(data))
-        assert _origin(run, 2, last) is None
-    record.write_text(whole)
-    shutil.rmtree(run.path / "frame1" / "point_cloud")
-    assert _origin(run, 2, last) is None
+def test_previews_of_a_first_frame_are_as_rare_as_the_clock_says_and_leave_nothing(small_capture: Capture, tmp_path: Path) -> None:
+    settings = quick()
+    shown = {}
+    for name, now in (("standing", lambda: 5.0), ("running", count(0.0, 10.0).__next__)):
+        run = new_run(tmp_path / name, small_capture, settings)
+        shown[name] = []
+        for event in reconstruct(small_capture, run, [0], settings, PortableRasterizer(), now=now):
+            if isinstance(event, Preview):
+                assert event.path == str(run.path / PREVIEW_FILE)
+                assert Path(event.path).is_file()
+                shown[name].append(event.frame)
+        assert not (run.path / PREVIEW_FILE).exists()
+    assert shown["standing"] == [0]
+    assert len(shown["running"]) > 1
+    assert set(shown["running"]) == {0}

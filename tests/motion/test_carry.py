@@ -14,8 +14,10 @@ from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.motion.apply import move
 from trackersplat.motion.carry import carry_points, carry_points_between
 from trackersplat.motion.motion import Motion
+from trackersplat.motion.settings import CarryPointsSettings
 
 Make = Callable[..., Gaussians]
+SETTINGS = CarryPointsSettings()
 
 
 def motion_of(translation: np.ndarray, rotation: np.ndarray | None = None) -> Motion:
@@ -44,8 +46,8 @@ def test_a_rigid_motion_of_all_gaussians_carries_every_point_exactly(make_gaussi
     turn, shift = Rotation.from_rotvec((0.5, -1.1, 0.7)), (0.3, -2.0, 1.0)
     motion = rigid(gaussians.means.double().numpy(), turn, shift)
     expected = turn.apply(points.numpy()) + shift
-    assert carry_points(points, gaussians, motion).numpy() == pytest.approx(expected, abs=1e-6)
-    assert carry_points_between(points, gaussians, move(gaussians, motion)).numpy() == pytest.approx(expected, abs=1e-5)
+    assert carry_points(points, gaussians, motion, SETTINGS).numpy() == pytest.approx(expected, abs=1e-6)
+    assert carry_points_between(points, gaussians, move(gaussians, motion), SETTINGS).numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_result_is_that_of_the_formula_one_point_and_one_gaussian_after_the_other(make_gaussians: Make) -> None:
@@ -61,7 +63,7 @@ def test_the_result_is_that_of_the_formula_one_point_and_one_gaussian_after_the_
     motion = motion_of(shifts, turns.as_quat()[:, [3, 0, 1, 2]])
     points = rng.uniform(-1, 1, (30, 3))
     means, quats = gaussians.means.double().numpy(), gaussians.quats.double().numpy()
-    for p, found in zip(points, carry_points(torch.tensor(points), gaussians, motion).numpy(), strict=True):
+    for p, found in zip(points, carry_points(torch.tensor(points), gaussians, motion, SETTINGS).numpy(), strict=True):
         distance = np.linalg.norm(means - p, axis=1)
         near = np.argsort(distance)[:neighbours]
         spacing = distance[near[3]]
@@ -80,14 +82,14 @@ def test_the_result_is_that_of_the_formula_one_point_and_one_gaussian_after_the_
 
 def test_points_stay_where_nothing_moves(make_gaussians: Make, points: Tensor) -> None:
     gaussians = make_gaussians(np.random.default_rng(2).uniform(-1, 1, (30, 3)))
-    assert carry_points(points, gaussians, motion_of(np.zeros((30, 3)))).equal(points)
+    assert carry_points(points, gaussians, motion_of(np.zeros((30, 3))), SETTINGS).equal(points)
 
 
 def test_a_point_between_two_motions_follows_the_nearer_one_and_not_their_mean(make_gaussians: Make) -> None:
     grid = np.stack(np.meshgrid(np.arange(8), np.arange(8), [0.0]), axis=-1).reshape(-1, 3) * 0.1
     left = grid[:, 0] < 0.35
     shift = np.where(left[:, None], (0.0, 0.0, 1.0), (0.0, 0.0, 0.0))
-    found = carry_points(torch.tensor([[0.33, 0.33, 0.0], [0.37, 0.33, 0.0]]), make_gaussians(grid, scale=0.08), motion_of(shift))
+    found = carry_points(torch.tensor([[0.33, 0.33, 0.0], [0.37, 0.33, 0.0]]), make_gaussians(grid, scale=0.08), motion_of(shift), SETTINGS)
     assert found[:, 2].numpy() == pytest.approx([1.0, 0.0], abs=1e-6)
 
 
@@ -99,21 +101,21 @@ def test_a_large_still_background_does_not_hold_a_point_on_a_small_mover_back(ma
     foot = replace(foot, opacity_logits=torch.full((9,), -1.0))
     both = concatenate([floor, foot])
     shift = np.concatenate((np.zeros((4, 3)), np.tile((0.0, 0.4, 0.0), (9, 1))))
-    found = carry_points(torch.tensor([[0.0, 0.0, 0.01]]), both, motion_of(shift))
+    found = carry_points(torch.tensor([[0.0, 0.0, 0.01]]), both, motion_of(shift), SETTINGS)
     assert found[0].numpy() == pytest.approx((0.0, 0.4, 0.01), abs=1e-6)
 
 
 def test_coinciding_gaussians_give_finite_answers(make_gaussians: Make) -> None:
     gaussians = make_gaussians(np.zeros((20, 3)))
-    found = carry_points(torch.tensor([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]]), gaussians, motion_of(np.full((20, 3), 0.5)))
+    found = carry_points(torch.tensor([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]]), gaussians, motion_of(np.full((20, 3), 0.5)), SETTINGS)
     assert found.numpy() == pytest.approx(np.array([[0.5, 0.5, 0.5], [5.5, 0.5, 0.5]]), abs=1e-6)
 
 
 def test_what_does_not_fit_is_refused(make_gaussians: Make, points: Tensor) -> None:
     gaussians = make_gaussians(np.zeros((4, 3)))
     with pytest.raises(ShapeError, match=r"\(P, 3\)"):
-        carry_points(points[:, :2], gaussians, motion_of(np.zeros((4, 3))))
+        carry_points(points[:, :2], gaussians, motion_of(np.zeros((4, 3))), SETTINGS)
     with pytest.raises(ShapeError, match="its motion"):
-        carry_points(points, gaussians, motion_of(np.zeros((5, 3))))
+        carry_points(points, gaussians, motion_of(np.zeros((5, 3))), SETTINGS)
     with pytest.raises(ShapeError, match="same Gaussians"):
-        carry_points_between(points, gaussians, gaussians[:2])
+        carry_points_between(points, gaussians, gaussians[:2], SETTINGS)

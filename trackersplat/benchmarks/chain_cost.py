@@ -105,8 +105,8 @@ def _first_state(device: torch.device) -> ChainState:
         opacity_logits=torch.ones(COUNT),
         sh=torch.randn(COUNT, 1, 3, generator=random),
     ).to(device)
-    nothing = torch.zeros(COUNT, 3, device=device)
-    carried = CarriedMotion(nothing, nothing, nothing, torch.zeros(COUNT, device=device))
+    nothing = torch.zeros(3, COUNT, 3, device=device)
+    carried = CarriedMotion(*(part.clone() for part in nothing), torch.zeros(COUNT, device=device))  # a file keeps no shared memory
     return ChainState(0, gaussians, Lineage.of_first_frame(0, COUNT).to(device), Origin(0, gaussians), carried)
 
 

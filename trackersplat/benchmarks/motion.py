@@ -23,6 +23,7 @@ from trackersplat.metrics.points import PointErrors, PointTruth, has_point_truth
 from trackersplat.motion.apply import move
 from trackersplat.motion.carry import carry_points_between
 from trackersplat.motion.motion import Motion
+from trackersplat.motion.settings import CarryPointsSettings
 from trackersplat.pipelines.chain import ChainStep, follow_chain
 from trackersplat.pipelines.clock import Clock
 from trackersplat.pipelines.motions import MotionContext
@@ -187,7 +188,7 @@ def bench_motion(
         methods = {
             name: MethodScore(
                 *_image_scores(rasterizer, state, capture, frame, masks),
-                _point_scores(truth, capture, base, state, replaced.get(name), settings.base, frame),
+                _point_scores(truth, capture, base, state, replaced.get(name), (settings.base, frame), run.follow.carry_points),
             )
             for name, state in states.items()
         }
@@ -286,16 +287,23 @@ def _image_scores(
 
 
 def _point_scores(
-    truth: PointTruth | None, capture: Capture, before: Gaussians, after: Gaussians, replaced: Tensor | None, base: int, frame: int
+    truth: PointTruth | None,
+    capture: Capture,
+    before: Gaussians,
+    after: Gaussians,
+    replaced: Tensor | None,
+    frames: tuple[int, int],
+    settings: CarryPointsSettings,
 ) -> dict[str, PointErrors]:
-    """Errors of the truth points, carried by the Gaussians around them, but those at the ``replaced`` (B,) indices; none where their number
-    is another."""
+    """Errors of the truth points, carried from the first of the ``frames`` to the second by the Gaussians around them, but those at the
+    ``replaced`` (B,) indices; none where their number is another."""
     if truth is None or len(before) != len(after):
         return {}
+    base, frame = frames
     stays = torch.ones(len(before), dtype=torch.bool, device=before.device)
     if replaced is not None:
         stays[replaced] = False
-    found = carry_points_between(torch.from_numpy(truth.positions[base]), before[stays], after[stays]).cpu().numpy()
+    found = carry_points_between(torch.from_numpy(truth.positions[base]), before[stays], after[stays], settings).cpu().numpy()
     seen = truth.seen(base, capture.training_cameras)
     groups = {
         "dynamic": truth.dynamic & seen,

@@ -15,10 +15,9 @@ from trackersplat.motion.motion import Motion
 from trackersplat.motion.settings import CarryPointsSettings
 
 _CHUNK = 8192  # points at a time, for memory
-_DEFAULTS = CarryPointsSettings()
 
 
-def carry_points(points: Tensor, gaussians: Gaussians, motion: Motion, settings: CarryPointsSettings = _DEFAULTS) -> Tensor:
+def carry_points(points: Tensor, gaussians: Gaussians, motion: Motion, settings: CarryPointsSettings) -> Tensor:
     """Points (P, 3) of the base frame at the motion's target frame, float64 on the Gaussians' device.
 
     Each of the nearest Gaussians j proposes to carry the point p rigidly, ``q_j = p + t_j + (R_j - 1)(p - m_j)``, with a
@@ -33,7 +32,7 @@ def carry_points(points: Tensor, gaussians: Gaussians, motion: Motion, settings:
     return _carry_all(points, gaussians, motion.translation, motion.rotation, settings)
 
 
-def carry_points_between(points: Tensor, before: Gaussians, after: Gaussians, settings: CarryPointsSettings = _DEFAULTS) -> Tensor:
+def carry_points_between(points: Tensor, before: Gaussians, after: Gaussians, settings: CarryPointsSettings) -> Tensor:
     """`carry_points` with the motion from ``before`` to ``after``: the same Gaussians, in the same order, at two instants."""
     if len(before) != len(after):
         raise ShapeError(f"Points can be carried between the same Gaussians at two instants only, got {len(before)} and {len(after)}.")

@@ -69,7 +69,7 @@ def follow_tracks(
     views = PointViews.of(cameras, live.camera)
     depth = surface_of(moved, cameras, rasterizer, settings)
 
-    points = carry_points(live.points, gaussians, motion)
+    points = carry_points(live.points, gaussians, motion, settings.carry_points)
     reprojected, distance = views.project(points)  # nan behind the camera
     expected = live.positions + reprojected - views.project(live.points)[0]
     surface = depth.at(expected, live.camera, distance)

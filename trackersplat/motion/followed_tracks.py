@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
+from trackersplat.motion.settings import CarryPointsSettings
 from trackersplat.tracking.tracks import Provenance, TrackEnd, Tracks
 
 POSITION_STEP = 1 / 64  # px: positions are whole multiples of it, so that files keep them exactly
@@ -35,6 +36,7 @@ class FollowSettings:
     depth_scale: float = 0.5  # size of the rendered depth images, as a share of the cameras' own
     carriers: int = 4  # Gaussians kept per track as those that carry it
     carrier_candidates: int = 16  # nearest Gaussians among which they are chosen
+    carry_points: CarryPointsSettings = field(default_factory=CarryPointsSettings)  # of the points from frame to frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,4 +149,3 @@ class MotionSettings:
     coast: CoastSettings = field(default_factory=CoastSettings)
     render_and_match: RenderAndMatchSettings = field(default_factory=RenderAndMatchSettings)
     reset_static: ResetStaticSettings = field(default_factory=ResetStaticSettings)
-    carry_points: CarryPointsSettings = field(default_factory=CarryPointsSettings)

@@ -1,0 +1,124 @@
+"""``trackersplat export`` as a user meets it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from trackersplat.captures.capture import Capture
+from trackersplat.cli import main
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.lineage import Lineage
+from trackersplat.gaussians.ply import read_ply
+from trackersplat.gaussians.sequence import GaussianSequence
+from trackersplat.jobs.reconstruct import frame_done
+from trackersplat.pipelines.pipeline import ChainState, FrameResult
+from trackersplat.store.run import Run
+
+FRAMES = (0, 1, 3)  # frame 3, counted from 1, is not there
+
+
+def gaussians(frame: int) -> Gaussians:
+    random = torch.Generator().manual_seed(0)
+    shapes = {"means": (20, 3), "quats": (20, 4), "log_scales": (20, 3), "opacity_logits": (20,), "sh": (20, 4, 3)}
+    made = Gaussians(**{name: torch.randn(shape, generator=random) for name, shape in shapes.items()})
+    return replace(made, means=made.means + frame)
+
+
+@pytest.fixture
+def folder(small_capture: Capture, tmp_path: Path) -> Path:
+    """A run of three frames."""
+    run = Run.create(tmp_path / "run", small_capture, {"settings": {"pipeline": "train-base", "tracker": "dis", "metrics": ["psnr"]}})
+    lineage = Lineage.of_first_frame(0, 20)
+    for frame in FRAMES:
+        state = ChainState(frame, gaussians(frame), lineage)
+        result = FrameResult(state, 0 if frame else None, None, torch.zeros(0, dtype=torch.long), 7, {}, {}, {"refine": 1.0})
+        run.write_frame(result, frame_done(result, small_capture), small_capture)
+    return run.path
+
+
+def export(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(["export", *map(str, arguments)])
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_by_default_all_frames_become_numbered_plys_of_the_same_bits(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, before = tmp_path / "plys", contents(folder)
+    assert export(folder, "--out", out) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["frame00001.ply", "frame00002.ply", "frame00004.ply"]
+    for frame in FRAMES:
+        exported = read_ply(out / f"frame{frame + 1:05d}.ply")
+        assert all(torch.equal(tensor, gaussians(frame).tensors()[name]) for name, tensor in exported.tensors().items())
+    size = sum(path.stat().st_size for path in out.iterdir())
+    assert capsys.readouterr().out == f"{out}: 3 frames, {size / 1e6:.2f} MB\n"
+    assert contents(folder) == before
+
+
+def test_chosen_frames_become_a_compact_sequence(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sequence"
+    assert export(folder, "--format", "sequence", "--frames", "1:2", "--out", out) == 0
+    sequence = GaussianSequence.open(out)
+    assert tuple(sequence.frames) == (0, 1)
+    torch.testing.assert_close(sequence.read(1).means, gaussians(1).means, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--frames", "1:4"), "has no frame 3: choose among those that are there"),
+        (("--frames", "3"), "has no frame 3: choose among those that are there"),
+        (("--frames", "5"), "frames 1 to 4"),
+        (("--frames", "two"), "'two' are not understood"),
+        (("--format", "vhs"), "There is no exporter named 'vhs'; choose one of ply, sequence."),
+    ],
+)
+def test_what_cannot_be_exported_is_one_sentence_and_nothing_is_written(
+    folder: Path, tmp_path: Path, arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(tmp_path)
+    assert export(folder, "--out", tmp_path / "out", *arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ")
+    assert words in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert printed.out == ""
+    assert not (tmp_path / "out").exists()
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("format", ["ply", "sequence"])
+@pytest.mark.parametrize("kind", ["folder", "empty folder", "file", "the run"])
+def test_what_is_there_is_not_replaced(folder: Path, tmp_path: Path, kind: str, format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = folder if kind == "the run" else tmp_path / "there"
+    if kind == "file":
+        out.write_text("precious")
+    elif kind != "the run":
+        out.mkdir()
+    if kind == "folder":
+        (out / "thesis.txt").write_text("precious")
+    before = contents(tmp_path)
+    assert export(folder, "--format", format, "--out", out) == 2
+    assert f"{out} is there already: choose a new folder with --out." in capsys.readouterr().err
+    assert contents(tmp_path) == before
+
+
+def test_without_a_run_or_frames_there_is_nothing_to_export(
+    small_capture: Capture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(tmp_path / "nowhere", "--out", tmp_path / "out") == 2
+    assert "There is no run at" in capsys.readouterr().err
+    Run.create(tmp_path / "empty", small_capture, {"settings": {}})
+    assert export(tmp_path / "empty", "--out", tmp_path / "out") == 2
+    assert "has no frames to export" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
