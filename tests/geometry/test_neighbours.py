@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from trackersplat.geometry.neighbours import nearest_neighbours
+from trackersplat.geometry.neighbours import nearest_neighbours, nearest_to
 
 
 def test_neighbours_agree_with_brute_force() -> None:
@@ -27,3 +28,17 @@ def test_few_points_have_fewer_neighbours() -> None:
     for count in range(4):
         indices, distances = nearest_neighbours(torch.arange(3.0 * count).reshape(count, 3), 8)
         assert indices.shape == distances.shape == (count, max(count - 1, 0))
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_the_nearest_to_other_points_are_those_of_brute_force(device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    random = torch.Generator().manual_seed(2)
+    points, queries = (torch.rand(count, 3, generator=random, dtype=torch.float64) for count in (300, 40))
+    found = nearest_to(queries.to(device), points.to(device), 5)
+    distances, indices = torch.cdist(queries, points).topk(5, largest=False)
+    assert torch.equal(found.indices.cpu(), indices)
+    torch.testing.assert_close(found.distances.cpu(), distances, rtol=1e-6, atol=1e-9)
+    assert nearest_to(queries[:0], points, 5).indices.shape == (0, 5)
+    assert nearest_to(queries, points[:3], 5).indices.shape == (40, 3)

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from trackersplat.geometry.devices import has_triton
 
+_DISTANCES_AT_ONCE = 100_000_000  # for memory: 4 bytes each
+
 
 class Neighbours(NamedTuple):
-    """The k nearest other points of N points, nearest first."""
+    """The k nearest points of N points, nearest first."""
 
     indices: Tensor  # (N, k) int64
     distances: Tensor  # (N, k) float64 scene units
@@ -35,6 +37,28 @@ def nearest_neighbours(points: Tensor, count: int) -> Neighbours:
 
     indices = nearest(points.float(), k)
     distances, order = (points[indices] - points[:, None]).norm(dim=-1).sort(dim=1, stable=True)
+    return Neighbours(indices=indices.gather(1, order), distances=distances)
+
+
+def nearest_to(queries: Tensor, points: Tensor, count: int) -> Neighbours:
+    """The k = min(count, N) of the ``points`` (N, 3) nearest to each of the ``queries`` (Q, 3), on the points' device.
+
+    A kd-tree on the CPU, in all its threads; on a GPU all distances, of some queries at a time, in float32.
+    """
+    points, queries = points.detach().double(), queries.detach().to(points.device, torch.float64)
+    k = min(count, len(points))
+    if k == 0 or len(queries) == 0:
+        return Neighbours(indices=points.new_zeros((len(queries), k), dtype=torch.int64), distances=points.new_zeros((len(queries), k)))
+    if not points.is_cuda:
+        tree = cKDTree(points.numpy(), balanced_tree=False)
+        distances, indices = tree.query(queries.numpy(), k=range(1, k + 1), workers=-1)
+        return Neighbours(indices=torch.from_numpy(indices.astype(np.int64)), distances=torch.from_numpy(distances))
+    near, asked = points.float(), queries.float()
+    step = max(1, _DISTANCES_AT_ONCE // len(points))
+    mode = "donot_use_mm_for_euclid_dist"  # products of coordinates would cost the digits that tell neighbours apart
+    parts = [torch.cdist(part, near, compute_mode=mode).topk(k, dim=1, largest=False).indices for part in asked.split(step)]
+    indices = torch.cat(parts)
+    distances, order = (points[indices] - queries[:, None]).norm(dim=-1).sort(dim=1, stable=True)
     return Neighbours(indices=indices.gather(1, order), distances=distances)
 
 

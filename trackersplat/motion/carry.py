@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.neighbours import nearest_to
 from trackersplat.geometry.quaternions import conjugate, multiply, quaternion_to_matrix
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.settings import CarryPointsSettings
@@ -48,10 +48,8 @@ def _carry_all(points: Tensor, gaussians: Gaussians, translation: Tensor, rotati
         raise ShapeError(f"Points need at least one Gaussian and its motion, got {len(gaussians)} and {len(translation)}.")
     start = points.detach().to(gaussians.device, torch.float64)
     means = gaussians.means.detach().double()
-    count = min(settings.neighbours, len(gaussians))
-    distances, indices = cKDTree(means.cpu().numpy()).query(start.cpu().numpy(), k=range(1, count + 1), workers=-1)
-    spacing = torch.from_numpy(distances[:, min(settings.spacing_rank, count) - 1]).to(start).clamp_min(1e-9)
-    nearest = torch.from_numpy(indices).to(start.device)
+    nearest, distances = nearest_to(start, means, settings.neighbours)
+    spacing = distances[:, min(settings.spacing_rank, nearest.shape[1]) - 1].clamp_min(1e-9)
     moving = _Moving(means, gaussians, translation, rotation)
     parts = [
         _carry(start[chosen], nearest[chosen], spacing[chosen], moving, settings)

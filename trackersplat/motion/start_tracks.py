@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.neighbours import nearest_to
 from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.motion.followed_tracks import FollowedTracks, FollowSettings, track_ids
 from trackersplat.motion.rendered_depth import DepthImages, PointViews, render_depth
@@ -149,8 +149,7 @@ def _carriers_of(points: Tensor, gaussians: Gaussians, settings: FollowSettings)
     count = min(settings.carrier_candidates, len(gaussians))
     if not count or not len(points):
         return carriers
-    tree = cKDTree(gaussians.means.double().cpu().numpy(), balanced_tree=False)
-    distances, indices = (torch.from_numpy(part).to(points.device) for part in tree.query(points.cpu().numpy(), k=range(1, count + 1)))
+    indices, distances = nearest_to(points, gaussians.means, count)
     offset = points[:, None] - gaussians.means[indices].double()
     axes = quaternion_to_matrix(gaussians.quats[indices].double())
     sizes = gaussians.scales[indices].double().maximum(distances[:, :1, None].clamp_min(1e-9))
