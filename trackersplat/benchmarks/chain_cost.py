@@ -105,8 +105,8 @@ def _first_state(device: torch.device) -> ChainState:
         opacity_logits=torch.ones(COUNT),
         sh=torch.randn(COUNT, 1, 3, generator=random),
     ).to(device)
-    nothing = torch.zeros(3, COUNT, 3, device=device)
-    carried = CarriedMotion(*(part.clone() for part in nothing), torch.zeros(COUNT, device=device))  # a file keeps no shared memory
+    pending, velocity, turning = (torch.zeros(COUNT, 3, device=device) for _ in range(3))  # a file takes no tensors that share memory
+    carried = CarriedMotion(pending, velocity, turning, torch.zeros(COUNT, device=device))
     return ChainState(0, gaussians, Lineage.of_first_frame(0, COUNT).to(device), Origin(0, gaussians), carried)
 
 
