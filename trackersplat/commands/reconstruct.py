@@ -13,6 +13,7 @@ from trackersplat.commands.options import check_match_rounds, check_numbers, wit
 from trackersplat.commands.outcome import traceback_in
 
 if TYPE_CHECKING:
+    from trackersplat.captures.capture import Capture
     from trackersplat.pipelines.settings import ReconstructSettings
     from trackersplat.rendering.rasterizer import Rasterizer
 
@@ -76,7 +77,7 @@ class Reconstruct:
             capture = with_held_out(capture, self.hold_out)
         frames = parse_frames(self.frames, capture.frame_count)
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
-        settings = self._settings(rasterizer)
+        settings = self._settings(capture, rasterizer)
         info = {"settings": settings.to_json(), **versions(rasterizer)}
         require_readable(capture, frames[0])  # before anything is written
         run = Run.create(self.out or default_out(capture), capture, info)
@@ -89,15 +90,15 @@ class Reconstruct:
         if self.events == "text":
             print_frames(run, frames)
 
-    def _settings(self, rasterizer: Rasterizer) -> ReconstructSettings:
+    def _settings(self, capture: Capture, rasterizer: Rasterizer) -> ReconstructSettings:
         """Raises InputError if a name is unknown or a number out of range: before anything is written."""
         from trackersplat.pipelines.registry import PIPELINES
         from trackersplat.pipelines.settings import ReconstructSettings
-        from trackersplat.tracking.registry import create_tracker
+        from trackersplat.tracking.sources import track_source
         from trackersplat.training.points.registry import POINT_STRATEGIES
 
         if PIPELINES.facts(self.pipeline).tracks:
-            create_tracker(self.tracker, rasterizer.device)
+            track_source(self.tracker, capture, rasterizer.device)
         if self.points != "auto":
             POINT_STRATEGIES.facts(self.points)
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, batch=self.batch)

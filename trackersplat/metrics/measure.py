@@ -15,6 +15,8 @@ from trackersplat.metrics.metric import ImageBatch, Metric
 from trackersplat.metrics.names import ScoreName
 from trackersplat.metrics.registry import METRICS
 
+_PROBE_PX = 64  # side of an image that every network takes
+
 Masks = Sequence[Tensor | np.ndarray | None]
 
 
@@ -25,6 +27,18 @@ def unavailable(weights: Path | None = None) -> dict[str, str]:
     """
     found = {name: _why_unavailable(name, weights) for name in METRICS.names()}
     return {name: why for name, why in found.items() if why is not None}
+
+
+def why_unusable(metric: str, weights: Path | None = None) -> str | None:
+    """Why a metric whose files are there cannot be computed all the same (they may be damaged), or None. Computes it once, on a small image."""
+    if not METRICS.facts(metric).weights_url:
+        return None
+    image = torch.zeros(1, _PROBE_PX, _PROBE_PX, 3)
+    try:
+        score_images(image, image, (metric,), weights=weights)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def score_images(

@@ -14,7 +14,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.events import Event
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
-from trackersplat.metrics.measure import unavailable
+from trackersplat.metrics.measure import unavailable, why_unusable
 from trackersplat.motion.followed_tracks import FollowedTracks
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.pipelines.settings import ReconstructSettings
@@ -116,7 +116,7 @@ class Context:
     def unavailable_metrics(self) -> dict[str, str]:
         """Those of the settings that cannot be computed here: name -> why, and what to do."""
         known = unavailable(self.weights)
-        return {name: known[name] for name in self.settings.metrics if name in known}
+        return {name: why for name in self.settings.metrics if (why := known.get(name) or why_unusable(name, self.weights))}
 
     @property
     def available_metrics(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture:
         write_evidence(folder / EVIDENCE, result.motion.evidence)
     carried = result.state.carried
     if carried is not None:
-        tensors = {part.name: getattr(carried, part.name).detach().cpu().contiguous() for part in fields(carried)}
+        tensors = {part.name: getattr(carried, part.name).detach().cpu().clone() for part in fields(carried)}
         (folder / CARRIED).write_bytes(save(tensors))  # an OSError if the disk is full, unlike save_file
     if len(result.replaced):
         (folder / REPLACED).write_bytes(save({"indices": result.replaced.detach().cpu().contiguous()}))
