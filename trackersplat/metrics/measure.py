@@ -30,7 +30,7 @@ def unavailable(weights: Path | None = None) -> dict[str, str]:
 
 
 def why_unusable(metric: str, weights: Path | None = None) -> str | None:
-    """Why a metric whose files are there cannot be computed all the same (they may be damaged), or None. Computes it once, on a small image."""
+    """Why a metric whose files are there cannot be computed all the same (they may be damaged), or None. Tries it on a small image."""
     if not METRICS.facts(metric).weights_url:
         return None
     image = torch.zeros(1, _PROBE_PX, _PROBE_PX, 3)
