@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,23 @@ QUICK = ("--first-steps", "40", "--steps", "8")
 
 
 def trackersplat(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """What a process of this command would print and return, in this process: starting one costs seconds."""
+    out, err = io.StringIO(), io.StringIO()
+    before = Path.cwd(), os.environ.get("COLUMNS"), signal.getsignal(signal.SIGTERM)
+    os.environ["COLUMNS"] = "120"
+    os.chdir(cwd or before[0])
+    try:
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+            main(list(map(str, arguments)))
+    finally:
+        os.chdir(before[0])
+        signal.signal(signal.SIGTERM, before[2])
+        os.environ.pop("COLUMNS") if before[1] is None else os.environ.update(COLUMNS=before[1])
+    code = end.value.code
+    return subprocess.CompletedProcess(list(arguments), code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
+
+
+def process(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(_command(*arguments), capture_output=True, text=True, cwd=cwd, env=_environment(), check=False)
 
 
@@ -49,7 +68,7 @@ def finished(small_capture_folder: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_info_says_what_a_capture_is(small_capture_folder: Path) -> None:
-    result = trackersplat("info", small_capture_folder)
+    result = process("info", small_capture_folder)
     assert result.returncode == 0
     for fact in ("n3dv", "64x48", "held out  cam00", "cam03"):
         assert fact in result.stdout

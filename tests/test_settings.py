@@ -23,6 +23,7 @@ PACKAGES = ("tracking", "motion", "geometry", "training", "metrics", "pipelines"
 # Numbers at the top of a module that are no settings, and why. A new one either changes no result, or is defined by others.
 LAYOUT_CONSTANTS = {
     "geometry/curve.py": {"_BITS": "layout of a code, as the masks beside it spread the bits"},
+    "geometry/neighbours.py": {"_DISTANCES_AT_ONCE": "memory budget"},
     "geometry/neighbours_triton.py": {
         "BOX": "kernel layout: points of a box",
         "_FAR": "marks slots without a point",
@@ -32,6 +33,7 @@ LAYOUT_CONSTANTS = {
     "metrics/image.py": {
         "WINDOW": "definition of SSIM", "SIGMA": "definition of SSIM", "C1": "definition of SSIM", "C2": "definition of SSIM",
     },
+    "metrics/measure.py": {"_PROBE_PX": "size of an image on which weights are tried"},
     "metrics/lpips.py": {
         "PIXELS_AT_ONCE": "memory budget",
         "SHIFT": "definition of LPIPS: what the heads were trained with",
@@ -63,6 +65,7 @@ LAYOUT_CONSTANTS = {
         "TINY_DEPTH": "guards a division by zero",
     },
     "motion/ops/triangulate_triton.py": {"_BLOCK": "kernel layout"},
+    "motion/ops/view_evidence_triton.py": {"_BLOCK": "kernel layout"},
     "motion/sh_rotation.py": {"_SAMPLES": "size of a matrix whose result is exact", "_CHUNK": "memory budget"},
     "motion/solve.py": {"_MOTIONS_AT_ONCE": "memory budget", "_ROTATIONS_AT_ONCE": "memory budget"},
     "pipelines/measure.py": {"VIEWS_AT_ONCE": "memory budget"},

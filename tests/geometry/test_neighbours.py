@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trackersplat.geometry.neighbours import nearest_neighbours, nearest_to
+from trackersplat.geometry.neighbours import _squared_distances, nearest_neighbours, nearest_to
 
 
 def test_neighbours_agree_with_brute_force() -> None:
@@ -42,3 +42,10 @@ def test_the_nearest_to_other_points_are_those_of_brute_force(device: str) -> No
     torch.testing.assert_close(found.distances.cpu(), distances, rtol=1e-6, atol=1e-9)
     assert nearest_to(queries[:0], points, 5).indices.shape == (0, 5)
     assert nearest_to(queries, points[:3], 5).indices.shape == (40, 3)
+
+
+def test_squared_distances_are_those_of_the_definition() -> None:
+    random = torch.Generator().manual_seed(3)
+    queries, points = torch.rand(4, 3, generator=random), torch.rand(7, 3, generator=random)
+    expected = (queries[:, None] - points).square().sum(-1)
+    torch.testing.assert_close(_squared_distances(queries, points), expected)

@@ -24,7 +24,7 @@ from trackersplat.motion.followed_tracks import POSITION_STEP, FollowedTracks, F
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.start_tracks import start_tracks
 from trackersplat.tracking.tracks import DenseTracks, Provenance, TrackEnd
-from trackersplat.training.first_frame.initialise import gaussians_from_points
+from trackersplat.training.first_frame.initialise import InitialiseSettings, gaussians_from_points
 
 SETTINGS = FollowSettings()
 
@@ -377,7 +377,7 @@ def clearly_hidden(stage: Path, view: Camera, index: int, target: int) -> np.nda
 def test_tracks_of_the_room_keep_their_ids_and_are_hidden_where_the_truth_is(stage: Path) -> None:
     cameras, settings = stage_cameras(stage), replace(SETTINGS, spacing=1 / 32, maximum=1000)
     cloud = trimesh.load(stage / "points3D.ply")
-    gaussians = gaussians_from_points(PointCloud(np.asarray(cloud.vertices), np.asarray(cloud.colors)[:, :3]), 0)
+    gaussians = gaussians_from_points(PointCloud(np.asarray(cloud.vertices), np.asarray(cloud.colors)[:, :3]), 0, InitialiseSettings())
     gaussians = replace(gaussians, opacity_logits=torch.full((len(gaussians),), 3.0))
     with np.load(stage / "gt" / "tracks.npz") as truth:
         xyz = truth["xyz"]

@@ -9,9 +9,9 @@ from trackersplat.rendering.registry import choose_rasterizer
 from trackersplat.store.run import Run, find_runs
 
 
-def test_it_holds_every_frame_of_the_demo_in_at_most_twelve_megabytes() -> None:
+def test_it_holds_every_frame_of_the_demo_in_at_most_fourteen_megabytes() -> None:
     files = [path for path in demo_run().rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 12_500_000
+    assert sum(path.stat().st_size for path in files) <= 14_000_000
     assert Run.open(demo_run()).frames() == tuple(range(30))
 
 

@@ -12,6 +12,7 @@ import tyro
 from quad_scene import quad_capture
 from torch import Tensor
 
+from trackersplat.captures.registry import open_capture
 from trackersplat.commands.reconstruct import Reconstruct
 from trackersplat.errors import InputError
 from trackersplat.events import Event
@@ -297,7 +298,7 @@ def test_an_unknown_strategy_is_named() -> None:
 
 def test_the_command_line_chooses_the_strategy_with_what_belongs_to_it() -> None:
     def first(*options: str) -> FirstFrameSettings:
-        return tyro.cli(Reconstruct, args=("demo", *options))._settings(PortableRasterizer()).first
+        return tyro.cli(Reconstruct, args=("demo", *options))._settings(open_capture("demo"), PortableRasterizer()).first
 
     assert first() == first("--densify", "error")
     assert first().densify.strategy == "error"

@@ -88,7 +88,7 @@ def test_listening_for_others_is_warned_about(small_capture_folder: Path, capsys
 
 
 def test_a_run_of_other_cameras_is_refused_and_the_photographs_are_shown(small_capture_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text('{"format": 1, "capture": {"name": "other", "cameras": ["x"]}}', encoding="utf-8")
+    (tmp_path / "run.json").write_text('{"format": 2, "capture": {"name": "other", "cameras": ["x"]}}', encoding="utf-8")
     app = App(Arguments(str(small_capture_folder), out=tmp_path, port=0, browser=False))
     try:
         app.load()

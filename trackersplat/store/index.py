@@ -64,13 +64,16 @@ class RunIndex:
         return {frame: record for frame, record in known if record is not None}
 
     def _parents(self) -> list[Path]:
-        parents = [path for path in (self.root, *sorted(self.root.glob("*/*"))) if path.is_dir() and path != self.own]
+        parents = [path for path in (self.root, *sorted(self.root.glob("*/*"))) if path != self.own and self._may_hold_frames(path)]
         return [*parents, self.own] if self.own.is_dir() and self.own != self.root else parents
+
+    def _may_hold_frames(self, path: Path) -> bool:
+        """Folders inside a frame do not, nor do those that begin with a dot: a frame is written there until it is complete."""
+        names = path.relative_to(self.root).parts
+        return path.is_dir() and not any(name.startswith(".") or FRAME_FOLDER.fullmatch(name) for name in names)
 
 
 def _frames_in(parent: Path) -> list[tuple[int, FrameEntry]]:
-    if FRAME_FOLDER.fullmatch(parent.parent.name):  # inside a frame: log/, point_cloud/
-        return []
     found = []
     with os.scandir(parent) as children:
         for child in children:
