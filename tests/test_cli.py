@@ -22,7 +22,8 @@ from trackersplat.cli import main
 from trackersplat.store.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
-QUICK = ("--first-steps", "40", "--steps", "8")
+# Slanted patches alone give enough points here, in a twentieth of the time that "auto" takes for the ground.
+QUICK = ("--first-steps", "40", "--steps", "8", "--points", "patches")
 
 
 def trackersplat(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -61,7 +61,11 @@ def test_a_pipeline_is_added_with_one_file_and_one_line_and_writes_into_its_own_
     plain = ReconstructSettings.for_device("cpu", pipeline=added)
     unchanged = LearningRates(means=0.0, means_end=0.0, quats=0.0, log_scales=0.0, opacity_logits=0.0, sh_dc=0.0, sh_rest=0.0)
     settings = replace(
-        plain, first=replace(plain.first, steps=20), refine=replace(plain.refine, steps=2, rates=unchanged), batch=2, metrics=("psnr",)
+        plain,
+        first=replace(plain.first, steps=20, points=replace(plain.first.points, strategy="patches")),
+        refine=replace(plain.refine, steps=2, rates=unchanged),
+        batch=2,
+        metrics=("psnr",),
     )
     run = Run.create(tmp_path / "run", small_capture, {"settings": settings.to_json()})
     events = list(reconstruct(small_capture, run, range(4), settings, PortableRasterizer()))

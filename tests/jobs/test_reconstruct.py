@@ -34,7 +34,8 @@ def quick(steps: int = 3, *, batch: int = 1, pipeline: str = "base-propagate", m
     """Settings for few steps; ``match`` changes those of render-and-match, ``refine`` those of the refinement."""
     plain = ReconstructSettings.for_device("cpu", pipeline=pipeline)
     motion = replace(plain.motion, render_and_match=replace(plain.motion.render_and_match, **(match or {})))
-    first, refined = replace(plain.first, steps=40), replace(plain.refine, steps=steps, **refine)
+    points = replace(plain.first.points, strategy="patches")  # "auto" takes seconds for the ground
+    first, refined = replace(plain.first, steps=40, points=points), replace(plain.refine, steps=steps, **refine)
     return replace(plain, first=first, motion=motion, refine=refined, batch=batch)
 
 
