@@ -58,10 +58,9 @@ def follow_chain(
                 yield event
         assert found is not None, "motions end with what was found"
         clock = Clock(context.rasterizer.device)
-        motions = list(found.motions)
         steps: list[tuple[int, Motion, FollowedTracks | None]] = []
         tracked = _followed(tracks, here, found, context, follow)
-        for target, motion, there in zip(part, motions, tracked, strict=True):
+        for target, motion, there in zip(part, found.motions, tracked, strict=True):
             if so_far is not None:
                 motion = compose(so_far, motion)
             if start != (state.origin.frame if state.origin else state.frame):  # else the tracks are from there

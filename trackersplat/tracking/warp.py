@@ -1,7 +1,7 @@
 """Displacement fields of whole images in NumPy: values where pixels go, and the error of going there and back.
 
 Positions are array indices here, (x, y), with 0 at the centre of the first pixel. Values are interpolated by OpenCV, whose weights
-are rounded to 1/32 of a pixel; `sample.sample_tracks` is exact.
+are rounded to 1/32 of a pixel.
 """
 
 from __future__ import annotations
