@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from trackersplat.captures.archives.advice import unpacking_advice
 from trackersplat.captures.capture import Capture
@@ -113,7 +115,10 @@ def open_capture(path: str | Path) -> Capture:
 
     Raises InputError if the folder is missing, empty or of no known layout, or if one of its files is missing or damaged.
     """
-    folder = demo_capture() if str(path) == "demo" else Path(path).expanduser()
+    try:
+        folder = demo_capture() if str(path) == "demo" else Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path} names a user whom this machine does not know: give the whole path of a capture's folder.") from error
     try:
         if not folder.is_dir():
             advice = unpacking_advice(folder) if folder.is_file() else None
@@ -125,10 +130,21 @@ def open_capture(path: str | Path) -> Capture:
             raise InputError(f"{folder} is empty: give a folder with {_expected()}.")
         facts = recognised(folder)
         if facts is not None:
-            return _layout(facts).read(folder)
+            return _with_remarks(_layout(facts).read(folder), _layout(facts))
         raise _unrecognised(folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror}): check the folder and its permissions.") from error
+
+
+def _with_remarks(capture: Capture, layout: Layout) -> Capture:
+    """Adds what holds for every layout: what its files and poses show, without decoding an image."""
+    from trackersplat.captures.media.decode import ImageFileSource  # imports OpenCV
+    from trackersplat.captures.pose_readings import pose_remarks
+
+    files = capture.source.remarks if isinstance(capture.source, ImageFileSource) else ()
+    points = None if capture.points is None else capture.points.xyz.astype(np.float64)
+    remarks = (*capture.warnings, *files, *pose_remarks(capture.cameras, points, layout))
+    return replace(capture, warnings=tuple(dict.fromkeys(remarks)))
 
 
 def recognised(folder: Path) -> LayoutFacts | None:

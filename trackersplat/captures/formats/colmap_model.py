@@ -18,6 +18,7 @@ from trackersplat.captures.formats.calibration import LARGEST
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.media.video import MAX_SIDE
 from trackersplat.errors import InputError
+from trackersplat.files import has_file, read_file, read_text
 
 MAX_MODEL_BYTES = 4 * 2**30
 MAX_NAME_BYTES = 1024
@@ -117,11 +118,11 @@ def read_model_points(folder: Path) -> PointCloud | None:
 
     Raises InputError if the file is cut off or damaged.
     """
-    if (folder / "points3D.ply").is_file():
+    if has_file(folder / "points3D.ply"):
         return read_points(folder / "points3D.ply")
-    if (folder / "points3D.bin").is_file():
+    if has_file(folder / "points3D.bin"):
         path, rows = folder / "points3D.bin", _points_binary(_Bytes(folder / "points3D.bin"))
-    elif (folder / "points3D.txt").is_file():
+    elif has_file(folder / "points3D.txt"):
         path, rows = folder / "points3D.txt", _points_text(folder / "points3D.txt")
     else:
         return None
@@ -136,18 +137,9 @@ def read_model_points(folder: Path) -> PointCloud | None:
 
 def _find(folder: Path, stem: str) -> Path:
     for suffix in (".bin", ".txt"):
-        if (folder / f"{stem}{suffix}").is_file():
+        if has_file(folder / f"{stem}{suffix}"):
             return folder / f"{stem}{suffix}"
     raise InputError(f"{folder} has neither {stem}.bin nor {stem}.txt: it must hold a sparse COLMAP model.")
-
-
-def _load(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_MODEL_BYTES:
-            raise InputError(f"{path} has more than {MAX_MODEL_BYTES >> 30} GB, which is too large for a COLMAP model.")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
 
 
 class _Bytes:
@@ -155,7 +147,7 @@ class _Bytes:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.data = _load(path)
+        self.data = read_file(path, MAX_MODEL_BYTES)
         self.position = 0
 
     def take(self, layout: str) -> tuple:
@@ -240,7 +232,7 @@ def _points_binary(data: _Bytes) -> np.ndarray:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(_load(path).decode("utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_text(path, MAX_MODEL_BYTES).splitlines(), start=1):
         if not line.startswith("#"):
             yield number, line.strip()
 

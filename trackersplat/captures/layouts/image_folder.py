@@ -12,6 +12,7 @@ from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import held_out_cameras, read_settings
 from trackersplat.errors import InputError
+from trackersplat.files import has_file
 
 NAME = "image_folder"
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -35,7 +36,7 @@ def read(folder: Path) -> Capture:
     held_out, warnings = held_out_cameras(settings, folder, names, rig.held_out or ())
     paths = [_frame_paths(folder / "images" / name, rig.frames) for name in names]
     views = [make_view(camera.name, camera.lens, camera.world_to_camera, settings.scale or 1.0) for camera in rig.cameras]
-    points = read_points(folder / "points3D.ply") if (folder / "points3D.ply").is_file() else None
+    points = read_points(folder / "points3D.ply") if has_file(folder / "points3D.ply") else None
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,

@@ -24,7 +24,7 @@ from trackersplat.captures.media.video import FALLBACK_FPS, MAX_SIDE
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import MAX_FPS, held_out_cameras, plain_name, positive_integer, positive_number, read_settings
 from trackersplat.errors import InputError
-from trackersplat.files import read_json
+from trackersplat.files import has_file, read_json
 
 NAME = "nerfstudio"
 ENDINGS = ("", ".png", ".jpg", ".jpeg")  # some writers leave them away
@@ -106,7 +106,7 @@ def _read_frames(folder: Path) -> tuple[Path, list[_Frame], dict[str, Any]]:
     """The file, or the first of several; all frames; what the file says of all of them."""
     single = folder / "transforms.json"
     paths = [single] if single.is_file() else [folder / "transforms_train.json", folder / "transforms_test.json"]
-    paths = [path for path in paths if path.is_file()]
+    paths = [path for path in paths if has_file(path)]
     frames: list[_Frame] = []
     files = [read_json(path) for path in paths]
     for path, data in zip(paths, files, strict=True):
@@ -239,4 +239,4 @@ def _inside(folder: Path, path: PurePosixPath, where: Path) -> Path:
     return found
 
 
-LAYOUT = Layout(detects, read)
+LAYOUT = Layout(detects, read, axes="opengl", camera_to_world=True)

@@ -39,7 +39,7 @@ from trackersplat.captures.settings import (
     read_settings,
 )
 from trackersplat.errors import InputError
-from trackersplat.files import read_json, write_json
+from trackersplat.files import has_file, read_json, write_json
 
 NAME = "prepared"
 RECORD = "prepared.json"
@@ -157,7 +157,7 @@ def _assembled(folder: Path, record: Record, data: Capture | Footage) -> Capture
 def _points(folder: Path, record: Record, data: Capture | Footage) -> PointCloud | None:
     """The points that were found, or the capture's own if they are more and its poses are kept."""
     own = data.points if isinstance(data, Capture) and record.poses == "keep" else None
-    found = replace(read_points(folder / POINTS), sparse=True) if (folder / POINTS).is_file() else None
+    found = replace(read_points(folder / POINTS), sparse=True) if has_file(folder / POINTS) else None
     if found is None or (own is not None and len(own.xyz) > len(found.xyz)):
         return own
     return found

@@ -25,7 +25,7 @@ from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import held_out_cameras, read_settings
 from trackersplat.errors import InputError
-from trackersplat.files import read_json
+from trackersplat.files import has_file, read_json
 
 NAME = "rh20t"
 CALIBRATED_SIZE = (1280, 720)  # pixels; the published videos are half as large
@@ -130,7 +130,7 @@ def _read_times(path: Path, video: VideoFile) -> np.ndarray:
 
 def _read_calibration(folder: Path) -> dict[str, tuple[LensModel, np.ndarray]]:
     path = folder / "metadata.json"
-    if not path.is_file():
+    if not has_file(path):
         raise InputError(f"{path} is missing: it names the calibration of the cameras, so copy it from the dataset.")
     number = read_json(path).get("calib")
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:

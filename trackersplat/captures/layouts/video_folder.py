@@ -13,6 +13,7 @@ from trackersplat.captures.media.video import frame_rate
 from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.settings import held_out_cameras, read_settings
 from trackersplat.errors import InputError
+from trackersplat.files import has_file
 
 NAME = "video_folder"
 
@@ -62,7 +63,7 @@ def read(folder: Path) -> Capture:
         fps=fps,
         source=source,
         held_out=held_out,
-        points=read_points(folder / "points3D.ply") if (folder / "points3D.ply").is_file() else None,
+        points=read_points(folder / "points3D.ply") if has_file(folder / "points3D.ply") else None,
         warnings=(*warnings, *doubts),
     )
 
