@@ -14,6 +14,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.layout import Axes, Layout
+from trackersplat.captures.still_cameras import some
 
 PREFIX = "The poses look wrong: "  # of all remarks of this module
 
@@ -104,7 +105,7 @@ def _alone(cameras: Sequence[Camera]) -> Iterator[str]:
     np.fill_diagonal(shared, 0.0)
     alone = [camera.name for camera, most in zip(cameras, shared.max(axis=1), strict=True) if most < _SHARED]
     if alone:
-        which = "no two cameras share a view" if len(alone) == len(cameras) else f"{_some(alone)} share no view with any other camera"
+        which = "no two cameras share a view" if len(alone) == len(cameras) else f"{some(alone)} share no view with any other camera"
         yield f"{which}: check the poses, and that names and poses belong together."
 
 
@@ -116,7 +117,7 @@ def _far_off(cameras: Sequence[Camera]) -> Iterator[str]:
     usual = float(np.median(distances))
     far = [camera.name for camera, distance in zip(cameras, distances, strict=True) if usual > 0 and distance > _FAR_OFF * usual]
     if far:
-        yield f"{_some(far)} stand {distances.max() / usual:.0f} times as far from the middle of the rig as is usual in it: check the units."
+        yield f"{some(far)} stand {distances.max() / usual:.0f} times as far from the middle of the rig as is usual in it: check the units."
 
 
 def _readings(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[Reading]:
@@ -189,6 +190,3 @@ def _shared_views(cameras: Sequence[Camera]) -> np.ndarray:
     shares = np.stack(seen)
     return np.maximum(shares, shares.T)
 
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

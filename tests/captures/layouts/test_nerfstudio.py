@@ -120,7 +120,7 @@ def change(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
         (("frames", 0, "time"), 1 / 3, "two images of the camera cam01 at time 0.333"),
         (("frames", 0, "time"), 7, "has no image of the camera cam0. at time"),
         (("frames", 0, "file_path"), "../secret.png", "each part of the path must be a plain name"),
-        (("frames", 0, "file_path"), "/etc/passwd", "each part of the path must be a plain name"),
+        (("frames", 0, "file_path"), "/etc/passwd", r"etc/passwd is missing, although transforms\.json names it"),
         (("frames", 0, "file_path"), "images/cam01/9999.png", r"images/cam01/9999\.png is missing"),
         (("frames", 0, "transform_matrix"), [[1, 0], [0, 1]], "'transform_matrix' must be a 4x4 matrix"),
         (("frames", 0, "transform_matrix", 0, 0), 5.0, "has no image of|is no rotation"),

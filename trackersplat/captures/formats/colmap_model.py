@@ -22,6 +22,7 @@ from trackersplat.files import has_file, read_file, read_text
 
 MAX_MODEL_BYTES = 4 * 2**30
 MAX_NAME_BYTES = 1024
+MODEL_FOLDERS = ("sparse/0", "sparse", "sparse_")  # below a capture: of COLMAP, of other tools, of 4DGaussians
 
 # Order is COLMAP's model id; the number of parameters of each.
 MODELS: tuple[tuple[str, int], ...] = (
@@ -86,6 +87,11 @@ class ColmapImage:
 class ColmapModel:
     cameras: dict[int, ColmapCamera]
     images: tuple[ColmapImage, ...]  # sorted by name
+
+
+def model_folder(folder: Path) -> Path | None:
+    """The first of ``MODEL_FOLDERS`` in which there is a model."""
+    return next((folder / place for place in MODEL_FOLDERS if has_model(folder / place)), None)
 
 
 def has_model(folder: Path) -> bool:
@@ -196,6 +202,7 @@ def _image(path: Path, name: str, camera_id: int, pose: tuple[float, ...]) -> Co
     if not np.isfinite(pose).all() or not 1e-6 < norm < 1e6 or max(map(abs, pose)) > LARGEST:
         raise InputError(f"{path}: the pose of {name} is not a finite rotation and translation: register the image again.")
     w, x, y, z = (value / norm for value in pose[:4])
+    name = name.replace("\\", "/")  # as Windows writes folders
     return ColmapImage(name, camera_id, (w, x, y, z), (pose[4], pose[5], pose[6]))
 
 
@@ -262,9 +269,10 @@ def _cameras_text(path: Path) -> dict[int, ColmapCamera]:
 
 def _images_text(path: Path) -> list[ColmapImage]:
     images = []
-    lines = _lines(path)
-    for number, line in lines:
-        if not line:
+    after_image = False  # the next line may be the image's 2D observations, which scripts leave away where there are none
+    for number, line in _lines(path):
+        if not line or (after_image and _are_observations(line)):
+            after_image = False
             continue
         words = line.split(maxsplit=9)
         try:
@@ -274,8 +282,19 @@ def _images_text(path: Path) -> list[ColmapImage]:
             images.append(_image(path, words[9], int(words[8]), pose))
         except ValueError as error:
             raise _damaged(path, number, "IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME") from error
-        next(lines, None)  # the image's 2D observations, an empty line where it has none
+        after_image = True
     return images
+
+
+def _are_observations(line: str) -> bool:
+    """Whether a line lists 2D observations, three numbers each, and not an image, which has ten words."""
+    words = line.split()
+    if len(words) % 3:
+        return False
+    try:
+        return bool(np.isfinite([float(word) for word in words]).all())
+    except ValueError:
+        return False
 
 
 def _points_text(path: Path) -> np.ndarray:

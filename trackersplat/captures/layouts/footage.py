@@ -7,23 +7,20 @@ One video per camera, ``videos/<camera>.mp4`` or ``<camera>.mp4``; or one folder
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from trackersplat.captures.capture import FrameSource
 from trackersplat.captures.media.decode import ImageFileSource, VideoSource, image_size, open_videos
-from trackersplat.captures.media.video import FALLBACK_FPS, frame_rate
+from trackersplat.captures.media.video import FALLBACK_FPS, VIDEO_SUFFIXES, frame_rate
 from trackersplat.captures.settings import check_held_out, plain_name, read_settings
+from trackersplat.captures.still_cameras import SUFFIXES, common_numbers, numbered_images
 from trackersplat.errors import InputError
 
 FILES = "<camera>.mp4 or <camera>/<frame>.png of at least 2 cameras"
-SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_CAMERAS = 1000
 MAX_SEARCHED = 1000  # files of a folder that are searched for images
-
-_LAST_NUMBER = re.compile(r"([0-9]{1,9})[^0-9]*$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,18 +62,18 @@ def read_footage(folder: Path) -> Footage:
         source = VideoSource(opened)
         sizes = [(info.width, info.height) for info in source.infos]
         frame_count = source.frame_count
-        fps, warnings = frame_rate(source.infos)
+        fps, doubts = frame_rate(source.infos)
+        warnings = [] if settings.fps else doubts
     else:
-        paths = [_frames(path) for path in images]
-        for path, frames in zip(images, paths, strict=True):
-            if len(frames) != len(paths[0]):
-                raise InputError(
-                    f"{path} has {len(frames)} images, but {images[0]} has {len(paths[0])}: all cameras need the same number of frames."
-                )
+        paths, warnings = _frames(images)
         sizes = [image_size(frames[0]) for frames in paths]
-        source = ImageFileSource(paths, sizes)
+        source = files = ImageFileSource(paths, sizes)
         frame_count, fps = len(paths[0]), FALLBACK_FPS
-        warnings.append(f'The images have no frame rate, so {fps:g} per second are assumed; a file capture.json with "fps" would say it.')
+        warnings += files.remarks
+        if not settings.fps:
+            warnings.append(
+                f'The images have no frame rate, so {fps:g} per second are assumed; a file capture.json with "fps" would say it.'
+            )
     return Footage(
         name=settings.name or folder.resolve().name,
         root=folder,
@@ -86,13 +83,13 @@ def read_footage(folder: Path) -> Footage:
         fps=settings.fps or fps,
         source=source,
         held_out=check_held_out(settings.held_out or (), names, folder / "capture.json"),
-        warnings=() if settings.fps else tuple(warnings),
+        warnings=tuple(warnings),
     )
 
 
 def _videos(folder: Path) -> list[Path]:
     place = folder / "videos" if (folder / "videos").is_dir() else folder
-    return sorted(path for path in place.iterdir() if path.suffix.lower() == ".mp4" and path.is_file())
+    return sorted(path for path in place.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
 
 
 def _image_folders(folder: Path) -> list[Path]:
@@ -107,14 +104,26 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def _frames(folder: Path) -> list[Path]:
-    """The images in the order of the last number in their names. Raises InputError if one has none, or shares it."""
-    numbered: dict[int, Path] = {}
-    for path in sorted(file for file in folder.iterdir() if _is_image(file)):
-        match = _LAST_NUMBER.search(path.stem)
-        if match is None:
-            raise InputError(f"{path} has no number in its name: the images of a camera must be numbered, such as 0001.png.")
-        if int(match[1]) in numbered:
-            raise InputError(f"{path} has the number of {numbered[int(match[1])].name}: keep one image per frame.")
-        numbered[int(match[1])] = path
-    return [numbered[number] for number in sorted(numbered)]
+def _frames(folders: list[Path]) -> tuple[list[list[Path]], list[str]]:
+    """Per camera its images of the frames that all have, by the last number in their names, and what is left out.
+
+    Where the cameras share no number, such as the counters of separate cameras, their images are taken in order.
+
+    Raises InputError if an image has no number, or shares it.
+    """
+    numbered: dict[str, dict[int, Path]] = {}
+    for folder in folders:
+        numbered[folder.name], others = numbered_images(folder)
+        if others:
+            raise InputError(f"{others[0]} has no number in its name: the images of a camera must be numbered, such as 0001.png.")
+    common, remarks = common_numbers(numbered)
+    if common:
+        return [[own[number] for number in common] for own in numbered.values()], remarks
+    paths = [list(own.values()) for own in numbered.values()]
+    for path, frames in zip(folders, paths, strict=True):
+        if len(frames) != len(paths[0]):
+            raise InputError(
+                f"{path} has {len(frames)} images, but {folders[0]} has {len(paths[0])}, and no number is in the names of all cameras' "
+                "images: number the images that were taken together alike."
+            )
+    return paths, ["No number is in the names of all cameras' images, so they are matched in order: the first of each, the second of each, ..."]

@@ -28,6 +28,7 @@ from trackersplat.captures.media.lens import LensModel, OpenCVLens
 from trackersplat.captures.media.remapped import RemappedFrames, RemappedMasks
 from trackersplat.captures.media.video import MAX_SIDE
 from trackersplat.captures.media.views import for_size, make_view
+from trackersplat.captures.pose_readings import PREFIX
 from trackersplat.captures.registry import open_capture, recognised
 from trackersplat.captures.settings import (
     NONE_HELD_OUT,
@@ -106,7 +107,8 @@ def _assembled(folder: Path, record: Record, data: Capture | Footage) -> Capture
             f"{data.root} no longer has the cameras that {folder} was prepared from ({_difference(record.cameras, there)}): prepare again."
         )
     settings = read_settings(folder)
-    warnings = [warning for warning in data.warnings if not warning.startswith(NONE_HELD_OUT)]  # which is for this folder to say
+    dropped = (NONE_HELD_OUT,) if record.poses == "keep" else (NONE_HELD_OUT, PREFIX)  # which are for this folder to say
+    warnings = [warning for warning in data.warnings if not warning.startswith(dropped)]
     names = [camera.name for camera in there]
     calibrated: dict[str, tuple[LensModel, np.ndarray]]
     if record.poses == "keep":

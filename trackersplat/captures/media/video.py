@@ -17,6 +17,7 @@ from trackersplat.errors import InputError
 # FFmpeg would add lines of its own to the one sentence that says what is wrong; it reads this when the first video is opened.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v")  # one format under three names
 MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 1_000_000
 SAME_TIME = 0.05  # ms
