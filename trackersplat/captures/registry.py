@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,14 @@ from trackersplat.captures.archives.advice import unpacking_advice
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import demo_capture
 from trackersplat.captures.layout import Layout
+from trackersplat.captures.still_cameras import some
 from trackersplat.errors import InputError
 from trackersplat.registry import Facts, Registry
 
+MAX_SEARCHED = 10_000  # entries of a folder that are named where it is no capture
 MAX_INSIDE = 50  # subfolders that are searched for captures when a folder is none itself
+POSE_FILES = ("poses*.npy", "sparse*/", "cameras.json", "transforms*.json", "*_meta.json", "*.toml", "*.qca.txt", "cameras.*", "images.*")
+MEDIA_SUFFIXES = (".png", ".jpg", ".jpeg", ".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".tif", ".tiff", ".exr")
 _MODULES = "trackersplat.captures.layouts"
 
 
@@ -106,6 +112,12 @@ LAYOUTS: Registry[LayoutFacts] = Registry(
             files="prepared.json, as `trackersplat prepare` writes it",
             load=f"{_MODULES}.prepared:LAYOUT",
         ),
+        LayoutFacts(
+            name="posed_footage",
+            title="videos or folders of images beside poses, as other tools leave them",
+            files="<camera>.mp4 or <camera>/0000.png, and sparse/0, sparse_ or poses_bounds.npy",
+            load=f"{_MODULES}.posed_footage:LAYOUT",
+        ),
     ),
 )
 
@@ -127,7 +139,7 @@ def open_capture(path: str | Path) -> Capture:
             state = "is a file" if folder.exists() else "does not exist"
             raise InputError(f"{folder} {state}: give the folder of a capture, or 'demo' for the bundled one.")
         if next(folder.iterdir(), None) is None:
-            raise InputError(f"{folder} is empty: give a folder with {_expected()}.")
+            raise InputError(f"{folder} is empty: give the folder of a capture, or 'demo' for the bundled one.")
         facts = recognised(folder)
         if facts is not None:
             return _with_remarks(_layout(facts).read(folder), _layout(facts))
@@ -138,10 +150,10 @@ def open_capture(path: str | Path) -> Capture:
 
 def _with_remarks(capture: Capture, layout: Layout) -> Capture:
     """Adds what holds for every layout: what its files and poses show, without decoding an image."""
-    from trackersplat.captures.media.decode import ImageFileSource  # imports OpenCV
+    from trackersplat.captures.media.cache import CachedFrames  # with NumPy, which listing the layouts does without
     from trackersplat.captures.pose_readings import pose_remarks
 
-    files = capture.source.remarks if isinstance(capture.source, ImageFileSource) else ()
+    files = capture.source.remarks if isinstance(capture.source, CachedFrames) else ()
     points = None if capture.points is None else capture.points.xyz.astype(np.float64)
     remarks = (*capture.warnings, *files, *pose_remarks(capture.cameras, points, layout))
     return replace(capture, warnings=tuple(dict.fromkeys(remarks)))
@@ -171,7 +183,10 @@ def _unrecognised(folder: Path) -> InputError:
     if uncalibrated:
         command = f"trackersplat prepare {shlex.quote(str(folder))}"
         return InputError(f"{folder} shows several cameras without any calibration: `{command}` finds their poses, or add cameras.json.")
-    return InputError(f"{folder} is no capture of a known layout: expected {_expected()}.")
+    return InputError(
+        f"{folder} is no capture of a known layout: {_found(folder)}; expected images or videos of several cameras and their calibration, in "
+        f"one of the layouts {', '.join(facts.name for facts in LAYOUTS)} (docs/captures.md lists the files of each)."
+    )
 
 
 def _captures_inside(folder: Path) -> list[Path]:
@@ -180,5 +195,13 @@ def _captures_inside(folder: Path) -> list[Path]:
     return [place for place in places if os.access(place, os.R_OK | os.X_OK) and recognised(place) is not None]
 
 
-def _expected() -> str:
-    return "; or ".join(f"{facts.files} ({facts.name})" for facts in LAYOUTS)
+def _found(folder: Path) -> str:
+    """What a folder has of a capture and what it lacks, in words."""
+    entries = sorted(path.name + "/" * path.is_dir() for path in islice(folder.iterdir(), MAX_SEARCHED) if not path.name.startswith("."))
+    poses = [name for name in entries if any(fnmatch(name.lower(), pattern) for pattern in POSE_FILES)]
+    media = [name for name in entries if Path(name).suffix.lower() in MEDIA_SUFFIXES]
+    if poses:
+        return f"there are poses ({some(poses)}), but no videos or folders of images of two cameras that belong to them"
+    if media:
+        return f"there are {len(media)} images or videos ({some(media)}), but no poses, and not two cameras to find them from"
+    return f"there are no poses and no images or videos in it, only {some(entries)}" if entries else "there is nothing in it"

@@ -22,7 +22,7 @@ from trackersplat.files import has_file, read_file, read_text
 
 MAX_MODEL_BYTES = 4 * 2**30
 MAX_NAME_BYTES = 1024
-MODEL_FOLDERS = ("sparse/0", "sparse", "sparse_")  # below a capture: of COLMAP, of other tools, of 4DGaussians
+MODEL_FOLDERS = ("sparse/0", "sparse", "sparse_", "sparse_*/0")  # below a capture: of COLMAP, of tools without it, 4DGaussians, InstantSplat
 
 # Order is COLMAP's model id; the number of parameters of each.
 MODELS: tuple[tuple[str, int], ...] = (
@@ -91,7 +91,8 @@ class ColmapModel:
 
 def model_folder(folder: Path) -> Path | None:
     """The first of ``MODEL_FOLDERS`` in which there is a model."""
-    return next((folder / place for place in MODEL_FOLDERS if has_model(folder / place)), None)
+    places = (found for pattern in MODEL_FOLDERS for found in sorted(folder.glob(pattern)))
+    return next((place for place in places if has_model(place)), None)
 
 
 def has_model(folder: Path) -> bool:

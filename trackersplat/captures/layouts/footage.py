@@ -1,7 +1,7 @@
 """Folders of videos or images of several cameras without any calibration, as ``trackersplat prepare`` takes them.
 
 One video per camera, ``videos/<camera>.mp4`` or ``<camera>.mp4``; or one folder of images per camera, ``images/<camera>/<frame>.png`` or
-``<camera>/<frame>.png``, where the last number in an image's name is that of its frame.
+``<camera>/<frame>.png`` or ``<camera>/images/<frame>.png``, where the last number in an image's name is that of its frame.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from trackersplat.captures.capture import FrameSource
+from trackersplat.captures.media.cache import CachedFrames
 from trackersplat.captures.media.decode import ImageFileSource, VideoSource, image_size, open_videos
 from trackersplat.captures.media.video import FALLBACK_FPS, VIDEO_SUFFIXES, frame_rate
 from trackersplat.captures.settings import check_held_out, plain_name, read_settings
@@ -50,13 +51,13 @@ def read_footage(folder: Path) -> Footage:
     """
     videos = _videos(folder)
     images = _image_folders(folder)
-    found = {path.stem: path for path in videos} if len(videos) > 1 else {path.name: path for path in images}
+    found = {path.stem: path for path in videos} if len(videos) > 1 else images
     if not 2 <= len(found) <= MAX_CAMERAS:
         raise InputError(f"{folder} has videos or images of {len(found)} cameras: expected {FILES}, and at most {MAX_CAMERAS} of them.")
     names = tuple(plain_name(name, f"{folder}: the name of a camera's video or folder") for name in found)
     settings = read_settings(folder)
     warnings: list[str] = []
-    source: FrameSource
+    source: CachedFrames
     if len(videos) > 1:
         opened = open_videos(videos)
         source = VideoSource(opened)
@@ -67,9 +68,8 @@ def read_footage(folder: Path) -> Footage:
     else:
         paths, warnings = _frames(images)
         sizes = [image_size(frames[0]) for frames in paths]
-        source = files = ImageFileSource(paths, sizes)
+        source = ImageFileSource(paths, sizes)
         frame_count, fps = len(paths[0]), FALLBACK_FPS
-        warnings += files.remarks
         if not settings.fps:
             warnings.append(
                 f'The images have no frame rate, so {fps:g} per second are assumed; a file capture.json with "fps" would say it.'
@@ -83,7 +83,7 @@ def read_footage(folder: Path) -> Footage:
         fps=settings.fps or fps,
         source=source,
         held_out=check_held_out(settings.held_out or (), names, folder / "capture.json"),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *source.remarks),
     )
 
 
@@ -92,19 +92,25 @@ def _videos(folder: Path) -> list[Path]:
     return sorted(path for path in place.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
 
 
-def _image_folders(folder: Path) -> list[Path]:
+def _image_folders(folder: Path) -> dict[str, Path]:
+    """By camera: folders of images, or of a folder ``images``."""
     place = folder / "images" if (folder / "images").is_dir() else folder
     inside = sorted(
         path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".") and os.access(path, os.R_OK | os.X_OK)
     )
-    return [path for path in inside if any(_is_image(file) for file in islice(path.iterdir(), MAX_SEARCHED))]
+    places = {path.name: next((place for place in (path, path / "images") if _has_image(place)), None) for path in inside}
+    return {name: place for name, place in places.items() if place is not None}
+
+
+def _has_image(folder: Path) -> bool:
+    return folder.is_dir() and any(_is_image(file) for file in islice(folder.iterdir(), MAX_SEARCHED))
 
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def _frames(folders: list[Path]) -> tuple[list[list[Path]], list[str]]:
+def _frames(folders: dict[str, Path]) -> tuple[list[list[Path]], list[str]]:
     """Per camera its images of the frames that all have, by the last number in their names, and what is left out.
 
     Where the cameras share no number, such as the counters of separate cameras, their images are taken in order.
@@ -112,18 +118,19 @@ def _frames(folders: list[Path]) -> tuple[list[list[Path]], list[str]]:
     Raises InputError if an image has no number, or shares it.
     """
     numbered: dict[str, dict[int, Path]] = {}
-    for folder in folders:
-        numbered[folder.name], others = numbered_images(folder)
+    for name, folder in folders.items():
+        numbered[name], others = numbered_images(folder)
         if others:
             raise InputError(f"{others[0]} has no number in its name: the images of a camera must be numbered, such as 0001.png.")
     common, remarks = common_numbers(numbered)
     if common:
         return [[own[number] for number in common] for own in numbered.values()], remarks
     paths = [list(own.values()) for own in numbered.values()]
-    for path, frames in zip(folders, paths, strict=True):
+    first = next(iter(folders.values()))
+    for path, frames in zip(folders.values(), paths, strict=True):
         if len(frames) != len(paths[0]):
             raise InputError(
-                f"{path} has {len(frames)} images, but {folders[0]} has {len(paths[0])}, and no number is in the names of all cameras' "
+                f"{path} has {len(frames)} images, but {first} has {len(paths[0])}, and no number is in the names of all cameras' "
                 "images: number the images that were taken together alike."
             )
     return paths, ["No number is in the names of all cameras' images, so they are matched in order: the first of each, the second of each, ..."]

@@ -12,7 +12,7 @@ import numpy as np
 from trackersplat.captures.media.cache import DEFAULT_CAPACITY, CachedFrames, usable_cores
 from trackersplat.captures.media.image_head import SWAPPED, UPRIGHT, png_has_alpha, read_head
 from trackersplat.captures.media.lens import Remap
-from trackersplat.captures.media.video import MAX_SIDE, VideoFile
+from trackersplat.captures.media.video import MAX_SIDE, VideoFile, match_rates
 from trackersplat.errors import InputError
 from trackersplat.files import read_file
 
@@ -36,7 +36,8 @@ class VideoSource(CachedFrames):
     ``frames[camera][frame]`` is the number in the file of each frame of the capture, where cameras started at different times or
     dropped frames; without it, all videos have one length and are taken as they are. ``remaps`` scale and undistort the images.
 
-    Raises InputError if a video is shorter than the others, or than ``frames`` needs.
+    Videos of one length in seconds and other rates are matched by time. Raises InputError if a video is shorter than the others, or than
+    ``frames`` needs.
     """
 
     def __init__(
@@ -54,13 +55,17 @@ class VideoSource(CachedFrames):
         counts = [video.info.frame_count for video in videos]
         if frames is None:
             shortest, longest = counts.index(min(counts)), counts.index(max(counts))
-            if shortest != longest:
+            matched = None if shortest == longest else match_rates(self.infos)
+            if matched is not None:
+                frames, self.remarks = matched[0], (matched[1],)
+            elif shortest != longest:
                 self.close()
                 raise InputError(
                     f"{videos[shortest].path} has {counts[shortest]} frames, but the longest video ({videos[longest].path.name}) has "
                     f"{counts[longest]}: all videos of a capture must have the same number of frames, so cut them alike."
                 )
-            frames = [range(counts[0])] * len(videos)
+            else:
+                frames = [range(counts[0])] * len(videos)
         for video, numbers in zip(videos, frames, strict=True):
             if max(numbers) >= video.info.frame_count:
                 self.close()
