@@ -78,8 +78,8 @@ def better_reading(cameras: Sequence[Camera], points: np.ndarray | None, layout:
             fitting = [other for other in fitting if not other.inverse]
         fitting = [other for other in fitting if other.askew < _MORE_UPRIGHT * given.askew]
         fitting = [other for other in fitting if (other.covered or 0.0) >= (given.covered or 0.0) - _UPRIGHT]
-    # Readings come from the usual mistake to the rarest; one that is hardly more upright is not preferred.
-    return (given, min(fitting, key=lambda other: round(other.askew, 1))) if fitting else None
+    # Readings come from the usual mistake to the rarest; one that is hardly better is not preferred.
+    return (given, min(fitting, key=lambda other: (-round(other.covered or 0.0, 2), round(other.askew, 1)))) if fitting else None
 
 
 def _misread(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[str]:

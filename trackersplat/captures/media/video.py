@@ -119,9 +119,9 @@ class VideoFile:
         self.path = path
         self._threads = threads
         facts = inspect(path)
+        self._codec = None if facts.codec is None else CODECS.get(facts.codec, repr(facts.codec))
         self._capture = self._open()
         self._next = 0  # number of the frame that the decoder gives next
-        self._codec = CODECS.get(facts.codec or "", repr(facts.codec))
         if facts.codec not in DECODED:
             self._require_decoder()
         self._packets: _Packets | None = None  # read at the first jump
@@ -161,19 +161,26 @@ class VideoFile:
         self._capture.release()
 
     def _open(self, *parameters: int) -> cv2.VideoCapture:
+        if "OPENCV_LOG_LEVEL" not in os.environ:  # OpenCV's lines would stand beside our sentence
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, list(parameters) or [cv2.CAP_PROP_N_THREADS, self._threads])
         if not capture.isOpened():
-            raise InputError(f"{self.path} holds no video that FFmpeg can decode: encode it again, for example as H.264.")
+            raise self._undecodable()
         return capture
+
+    def _undecodable(self) -> InputError:
+        if self._codec is None:
+            return InputError(f"{self.path} holds no video that FFmpeg can decode: encode it again, for example as H.264.")
+        return InputError(
+            f"{self.path} is encoded as {self._codec}, which the FFmpeg of this OpenCV ({cv2.__version__}) cannot decode: "
+            f"encode it again as H.264, for example `ffmpeg -i {self.path.name} -c:v libx264 -crf 12 h264.mp4`."
+        )
 
     def _require_decoder(self) -> None:
         """Tries the first frame. Raises InputError if this OpenCV has no decoder for the codec: the file itself is whole."""
         if not self._capture.grab() or not self._capture.retrieve()[0]:
             self._capture.release()
-            raise InputError(
-                f"{self.path} is encoded as {self._codec}, which the FFmpeg of this OpenCV ({cv2.__version__}) cannot decode: "
-                f"encode it again as H.264, for example `ffmpeg -i {self.path.name} -c:v libx264 -crf 12 h264.mp4`."
-            )
+            raise self._undecodable()
         self._restart()
 
     def _restart(self) -> None:
