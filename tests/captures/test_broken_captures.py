@@ -265,7 +265,7 @@ CASES = (
         "a number that overflows",
         "video_folder",
         edited("cameras.json", lambda d: d["cameras"][1]["w2c"][0].__setitem__(3, 1e308)),
-        r"cameras\.json: cam01: a number is larger",
+        r"cameras\.json: 'w2c' of cam01: a number is larger",
     ),
     Broken("a video of another shape", "video_folder", video_of("videos/cam01.mp4", 4, 120, 120), r"cam01\.mp4 has 120x120"),
     Broken(

@@ -61,7 +61,9 @@ class Reading:
 
 def pose_remarks(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> list[str]:
     """What is implausible about the poses of a capture of this layout, and which other reading of them would fit."""
-    return [PREFIX + remark for remark in (*_misread(cameras, points, layout), *_alone(cameras), *_far_off(cameras))]
+    far, remarks = _far_off(cameras)
+    near = [camera for camera in cameras if camera.name not in far]  # one that is far off hides what is wrong with the others
+    return [PREFIX + remark for remark in (*remarks, *_misread(near, points, layout), *_alone(near))]
 
 
 def better_reading(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> tuple[Reading, Reading] | None:
@@ -109,15 +111,18 @@ def _alone(cameras: Sequence[Camera]) -> Iterator[str]:
         yield f"{which}: check the poses, and that names and poses belong together."
 
 
-def _far_off(cameras: Sequence[Camera]) -> Iterator[str]:
+def _far_off(cameras: Sequence[Camera]) -> tuple[list[str], list[str]]:
+    """Names of cameras, and what to say of them."""
     if len(cameras) < MIN_CAMERAS:
-        return
+        return [], []
     centers = np.stack([camera.center for camera in cameras])
     distances = np.linalg.norm(centers - np.median(centers, axis=0), axis=1)
     usual = float(np.median(distances))
     far = [camera.name for camera, distance in zip(cameras, distances, strict=True) if usual > 0 and distance > _FAR_OFF * usual]
-    if far:
-        yield f"{some(far)} stand {distances.max() / usual:.0f} times as far from the middle of the rig as is usual in it: check the units."
+    if not far:
+        return [], []
+    times = f"{distances.max() / usual:.3g}"
+    return far, [f"{some(far)} stand {times} times as far from the middle of the rig as is usual in it: check the units."]
 
 
 def _readings(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[Reading]:

@@ -17,7 +17,7 @@ import numpy as np
 from trackersplat.captures.arrays import read_arrays
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
-from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.calibration import check_camera, check_range
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.lens import Remap
@@ -189,6 +189,7 @@ def _matrices(data: dict[str, Any], key: str, shape: tuple[int, ...], path: Path
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
         raise InputError(f"{what}, but has others.")
+    check_range(array, f"{path}: {key!r}")
     return array
 
 

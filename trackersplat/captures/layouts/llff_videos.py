@@ -14,7 +14,7 @@ from tokenize import TokenError  # from a damaged header
 import numpy as np
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.calibration import check_camera, check_range
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layouts.sparse_model import SparseModel
 from trackersplat.captures.media.decode import VideoSource, open_videos
@@ -107,7 +107,9 @@ def read_poses_bounds(path: Path) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
         raise InputError(f"Row {bad[0] + 1} of {path} has a value that is not a finite number: calibrate that camera again.")
-    return rows.astype(np.float64)
+    rows = rows.astype(np.float64)
+    check_range(rows[:, :15], str(path))
+    return rows
 
 
 def camera_from_row(name: str, row: np.ndarray, video: VideoInfo) -> tuple[OpenCVLens, np.ndarray, list[str]]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.calibration import check_camera, check_range
 from trackersplat.captures.formats.object_arrays import read_object
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.sparse_model import read_sparse_model
@@ -157,6 +157,7 @@ def _numbers(value: Any, shape: tuple[int, int], what: str) -> np.ndarray:
     array = np.asarray(value) if isinstance(value, (list, np.ndarray)) else np.empty(0)
     if array.shape != shape or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
         raise InputError(f"{what} must be a {shape[0]}x{shape[1]} matrix of finite numbers: copy the calib folder again.")
+    check_range(array, what)
     return array.astype(np.float64)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
-from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.calibration import check_camera, check_range
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.frame_folders import contiguous_frames, frame_folders
@@ -134,6 +134,7 @@ def _read_table(path: Path, columns: int, rows: int) -> np.ndarray:
             raise ValueError("a number is not finite")
     except ValueError as error:
         raise InputError(f"{path} must have {columns} numbers a line, one line per camera ({str(error)[:80]}): write it again.") from error
+    check_range(table, str(path))
     if len(table) != rows:
         raise InputError(f"{path} has {len(table)} lines, but frame 1 has {rows} images: it must have one line per image, by number.")
     return table
