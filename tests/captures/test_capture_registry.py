@@ -115,5 +115,5 @@ def test_a_layout_of_another_package_is_added_with_one_line_and_opens_a_folder(t
     assert (capture.layout, capture.cameras[0].name, capture.image(0, 0)[5, 7].tolist()) == ("flat_images", "only", [30, 20, 10])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "a.txt").touch()
-    with pytest.raises(InputError, match="one of the layouts .*, flat_images"):
+    with pytest.raises(InputError, match=r"one of the layouts .*, flat_images"):
         open_capture(tmp_path / "other")

@@ -47,7 +47,9 @@ def test_names_that_are_unsafe_in_a_path_are_refused(name: object):
         plain_name(name, "it")
 
 
-@pytest.mark.parametrize("name", ["B\u00fchne 1 (copy)", "\u673a\u4f4d1", "DSC#2", "cam+3", "GX@4", "-o", ".hidden", "a,b", "[red]", "x" * 255, "\U0001f3ac"])
+@pytest.mark.parametrize(
+    "name", ["B\u00fchne 1 (copy)", "\u673a\u4f4d1", "DSC#2", "cam+3", "GX@4", "-o", ".hidden", "a,b", "[red]", "x" * 255, "\U0001f3ac"]
+)
 def test_any_other_name_is_a_name(name: str):
     assert plain_name(name, "it") == name
 

@@ -189,9 +189,10 @@ def _shared_views(cameras: Sequence[Camera]) -> np.ndarray:
     grid = np.stack(np.meshgrid(*2 * [np.linspace(0.1, 0.9, 5)]), axis=-1).reshape(-1, 2)
     seen = []
     for camera, rotation, center in zip(cameras, to_world, centers, strict=True):
-        rays = np.column_stack([(grid * (camera.width, camera.height) - (camera.cx, camera.cy)) / (camera.fx, camera.fy), np.ones(len(grid))])
+        rays = np.column_stack(
+            [(grid * (camera.width, camera.height) - (camera.cx, camera.cy)) / (camera.fx, camera.fy), np.ones(len(grid))]
+        )
         samples = (rays[None] * (size * _DEPTHS)[:, None, None]).reshape(-1, 3) @ rotation.T + center
         seen.append(_inside(cameras, to_world, centers, samples).mean(axis=1))
     shares = np.stack(seen)
     return np.maximum(shares, shares.T)
-

@@ -54,7 +54,9 @@ def common_numbers(cameras: Mapping[str, Iterable[int]]) -> tuple[list[int], lis
         return sorted(common), []
     lacking = next(name for name, numbers in sets.items() if dropped[0] not in numbers)
     count = "1 frame is" if len(dropped) == 1 else f"{len(dropped)} frames are"
-    return sorted(common), [f"{count} left out because a camera has no image of them; the first has the number {dropped[0]} ({lacking} lacks it)."]
+    return sorted(common), [
+        f"{count} left out because a camera has no image of them; the first has the number {dropped[0]} ({lacking} lacks it)."
+    ]
 
 
 def group_by_camera(to_world: np.ndarray, lenses: np.ndarray) -> tuple[list[list[int]], bool]:
@@ -67,7 +69,9 @@ def group_by_camera(to_world: np.ndarray, lenses: np.ndarray) -> tuple[list[list
     places = to_world[:, :3, 3]
     size = float(np.linalg.norm(places - places.mean(axis=0), axis=1).max())
     reach = max(SAME * size, ROUNDING * float(np.abs(places).max()), 1e-12)
-    rows = np.concatenate([to_world[:, :3, :3].reshape(-1, 9) / SAME, places / reach, lenses / (SAME * np.maximum(1.0, np.abs(lenses)))], axis=1)
+    rows = np.concatenate(
+        [to_world[:, :3, :3].reshape(-1, 9) / SAME, places / reach, lenses / (SAME * np.maximum(1.0, np.abs(lenses)))], axis=1
+    )
     tree = cKDTree(rows)
     free = np.ones(len(rows), dtype=bool)
     groups: list[list[int]] = []

@@ -82,7 +82,7 @@ def test_counters_of_separate_cameras_are_matched_in_order_and_said(tmp_path: Pa
     assert found.frame_count == FRAMES
     assert any("matched in order" in warning for warning in found.warnings)
     next((tmp_path / FILMED[1].camera.name).iterdir()).unlink()
-    with pytest.raises(InputError, match="has 3 images, but .* has 4, and no number is in the names of all cameras' images"):
+    with pytest.raises(InputError, match=r"has 3 images, but .* has 4, and no number is in the names of all cameras' images"):
         read_footage(tmp_path)
 
 

@@ -166,7 +166,7 @@ def test_a_camera_that_lost_its_first_image_is_not_shifted_against_the_others(tm
 
 
 def test_a_lost_first_image_that_leaves_too_few_frames_is_named(tmp_path: Path):
-    with pytest.raises(InputError, match="cam01 has no image number 0000: cameras.json promises 4 frames"):
+    with pytest.raises(InputError, match=r"cam01 has no image number 0000: cameras\.json promises 4 frames"):
         open_capture(written(tmp_path, {"cam00": range(4), "cam01": range(1, 4)}, 4))
 
 

@@ -222,7 +222,7 @@ def test_differences_that_are_more_than_rounding_are_said(valid: Path, tmp_path:
 
 def test_cameras_that_film_by_turns_are_not_put_into_one_frame(valid: Path, tmp_path: Path):
     data = edited(lambda entry, camera, frame: entry.update(time=frame / 30 + (1 / 60 if camera == 1 else 0)))
-    with pytest.raises(InputError, match="has no image of the camera cam0. at time"):
+    with pytest.raises(InputError, match=r"has no image of the camera cam0. at time"):
         open_capture(described(valid, tmp_path, data))
 
 

@@ -22,7 +22,12 @@ from trackersplat.files import has_file, read_file, read_text
 
 MAX_MODEL_BYTES = 4 * 2**30
 MAX_NAME_BYTES = 1024
-MODEL_FOLDERS = ("sparse/0", "sparse", "sparse_", "sparse_*/0")  # below a capture: of COLMAP, of tools without it, 4DGaussians, InstantSplat
+MODEL_FOLDERS = (
+    "sparse/0",
+    "sparse",
+    "sparse_",
+    "sparse_*/0",
+)  # below a capture: of COLMAP, of tools without it, 4DGaussians, InstantSplat
 
 # Order is COLMAP's model id; the number of parameters of each.
 MODELS: tuple[tuple[str, int], ...] = (

@@ -172,7 +172,9 @@ def _by_folder(model: ColmapModel, folder: Path) -> tuple[list[_View], list[str]
     if len(common) < 2:
         return None
     if spread > POSE_TOLERANCE:
-        remarks.append(f"The poses of one camera differ by up to {spread:.2g} (radians, or sizes of the rig); those of its first image are used.")
+        remarks.append(
+            f"The poses of one camera differ by up to {spread:.2g} (radians, or sizes of the rig); those of its first image are used."
+        )
     views = [
         _View(name.replace("/", "_"), images[0], tuple(found[name][number] for number in common)) for name, images in registered.items()
     ]

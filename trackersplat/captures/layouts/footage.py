@@ -133,4 +133,6 @@ def _frames(folders: dict[str, Path]) -> tuple[list[list[Path]], list[str]]:
                 f"{path} has {len(frames)} images, but {first} has {len(paths[0])}, and no number is in the names of all cameras' "
                 "images: number the images that were taken together alike."
             )
-    return paths, ["No number is in the names of all cameras' images, so they are matched in order: the first of each, the second of each, ..."]
+    return paths, [
+        "No number is in the names of all cameras' images, so they are matched in order: the first of each, the second of each, ..."
+    ]

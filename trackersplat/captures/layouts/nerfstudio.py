@@ -8,7 +8,6 @@ there is nothing to undo. Instead of one file there may be ``transforms_train.js
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -205,7 +204,9 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera
     if numbered:
         remarks.append("The images have no 'time', so the numbers in their names say which were taken together.")
     if differ:
-        remarks.append(f"Poses or lenses of one camera differ a little between its images (by less than {SAME:g}); those of the first are used.")
+        remarks.append(
+            f"Poses or lenses of one camera differ a little between its images (by less than {SAME:g}); those of the first are used."
+        )
     return sorted(cameras, key=lambda camera: camera.name), remarks
 
 

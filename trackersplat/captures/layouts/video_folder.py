@@ -22,7 +22,9 @@ OTHERS = (".mkv", ".avi", ".webm", ".mts", ".m2ts", ".ts", ".mpg", ".wmv")  # na
 
 
 def detects(folder: Path) -> bool:
-    return (folder / "cameras.json").is_file() and any(path.suffix.lower() in (*VIDEO_SUFFIXES, *OTHERS) for path in _folder(folder).iterdir())
+    return (folder / "cameras.json").is_file() and any(
+        path.suffix.lower() in (*VIDEO_SUFFIXES, *OTHERS) for path in _folder(folder).iterdir()
+    )
 
 
 def read(folder: Path) -> Capture:
