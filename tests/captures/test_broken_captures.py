@@ -81,6 +81,10 @@ def scaled(data: dict[str, Any]) -> None:
         frame["transform_matrix"] = [[2 * value for value in row] for row in frame["transform_matrix"][:3]] + [[0, 0, 0, 1]]
 
 
+def link(file: str, target: str) -> Damage:
+    return lambda folder: (folder / file).symlink_to(target)
+
+
 def overflowing(folder: Path) -> None:
     np.savez(folder / "init_pt_cld.npz", data=np.random.default_rng(0).random((50, 7)))
     edited("train_meta.json", lambda d: [frame[0][0].__setitem__(3, 1e300) for frame in d["w2c"]])(folder)
@@ -135,14 +139,10 @@ CASES = (
     Broken("every camera held out", "n3dv", put("capture.json", '{"held_out": ["cam00", "cam01", "cam02", "cam03"]}'), r"capture\.json"),
     Broken("a position that overflows", "n3dv", poses(far_away), r"poses_bounds\.npy: a number is larger"),
     Broken("points beyond single precision", "n3dv", put("points3D.ply", ply_at("1e300 0 0")), r"points3D\.ply"),
-    Broken(
-        "settings that are a link to nowhere", "n3dv", lambda f: (f / "capture.json").symlink_to("gone"), r"capture\.json is a link to gone"
-    ),
-    Broken("settings that never end", "n3dv", lambda f: (f / "capture.json").symlink_to("/dev/zero"), r"capture\.json is a device"),
+    Broken("settings that are a link to nowhere", "n3dv", link("capture.json", "gone"), r"capture\.json is a link to gone"),
+    Broken("settings that never end", "n3dv", link("capture.json", "/dev/zero"), r"capture\.json is a device"),
     Broken("settings that are a pipe", "n3dv", lambda f: os.mkfifo(f / "capture.json"), r"capture\.json is a device or a pipe"),
-    Broken(
-        "points that are a link to nowhere", "n3dv", lambda f: (f / "points3D.ply").symlink_to("gone"), r"points3D\.ply is a link to gone"
-    ),
+    Broken("points that are a link to nowhere", "n3dv", link("points3D.ply", "gone"), r"points3D\.ply is a link to gone"),
     # Meet Room
     Broken("one row too many", "meet_room", poses(lambda rows: np.concatenate([rows, rows[:1]])), r"poses_bounds\.npy has 3 rows"),
     Broken("pickled poses", "meet_room", malicious_pickle("poses_bounds.npy"), r"poses_bounds\.npy"),

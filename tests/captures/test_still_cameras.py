@@ -49,6 +49,11 @@ def test_images_are_of_one_camera_up_to_what_writers_round_away(noise: float, di
     assert differs is differ
 
 
+def test_cameras_of_one_pose_are_told_apart_by_their_lenses():
+    poses = np.stack([np.eye(4)] * 4)
+    assert group_by_camera(poses, np.array([[60.0], [60.1], [60.0], [60.1]]))[0] == [[0, 2], [1, 3]]
+
+
 def test_cameras_far_from_the_origin_are_told_apart():
     poses = [camera.world_to_camera.copy() for camera in tiny_capture.cameras()]
     far = np.stack([np.linalg.inv(pose) for pose in poses])

@@ -151,11 +151,12 @@ def open_capture(path: str | Path) -> Capture:
 def _with_remarks(capture: Capture, layout: Layout) -> Capture:
     """Adds what holds for every layout: what its files and poses show, without decoding an image."""
     from trackersplat.captures.media.cache import CachedFrames  # with NumPy, which listing the layouts does without
-    from trackersplat.captures.pose_readings import pose_remarks
+    from trackersplat.captures.pose_readings import PREFIX, pose_remarks
 
     files = capture.source.remarks if isinstance(capture.source, CachedFrames) else ()
     points = None if capture.points is None else capture.points.xyz.astype(np.float64)
-    remarks = (*capture.warnings, *files, *pose_remarks(capture.cameras, points, layout))
+    doubted = any(warning.startswith(PREFIX) for warning in capture.warnings)  # by the layout of the data that were prepared
+    remarks = (*capture.warnings, *files, *([] if doubted else pose_remarks(capture.cameras, points, layout)))
     return replace(capture, warnings=tuple(dict.fromkeys(remarks)))
 
 
@@ -184,8 +185,8 @@ def _unrecognised(folder: Path) -> InputError:
         command = f"trackersplat prepare {shlex.quote(str(folder))}"
         return InputError(f"{folder} shows several cameras without any calibration: `{command}` finds their poses, or add cameras.json.")
     return InputError(
-        f"{folder} is no capture of a known layout: {_found(folder)}; expected images or videos of several cameras and their calibration, in "
-        f"one of the layouts {', '.join(facts.name for facts in LAYOUTS)} (docs/captures.md lists the files of each)."
+        f"{folder} is no capture of a known layout: {_found(folder)}; expected images or videos of several cameras and their "
+        f"calibration, in one of the layouts {', '.join(facts.name for facts in LAYOUTS)} (docs/captures.md lists the files of each)."
     )
 
 

@@ -30,7 +30,7 @@ def frame_number(name: str) -> int | None:
 
 
 def numbered_images(folder: Path) -> tuple[dict[int, Path], list[Path]]:
-    """The images in a folder by the last number in their names, ascending, and those without a number. Raises InputError if two share one."""
+    """The images in a folder by the last number in their names, ascending, and those without. Raises InputError if two share one."""
     numbered: dict[int, Path] = {}
     others: list[Path] = []
     for path in sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()):
@@ -69,9 +69,8 @@ def group_by_camera(to_world: np.ndarray, lenses: np.ndarray) -> tuple[list[list
     places = to_world[:, :3, 3]
     size = float(np.linalg.norm(places - places.mean(axis=0), axis=1).max())
     reach = max(SAME * size, ROUNDING * float(np.abs(places).max()), 1e-12)
-    rows = np.concatenate(
-        [to_world[:, :3, :3].reshape(-1, 9) / SAME, places / reach, lenses / (SAME * np.maximum(1.0, np.abs(lenses)))], axis=1
-    )
+    scaled = lenses / (SAME * np.maximum(1.0, np.abs(lenses).mean(axis=0)))
+    rows = np.concatenate([to_world[:, :3, :3].reshape(-1, 9) / SAME, places / reach, scaled], axis=1)
     tree = cKDTree(rows)
     free = np.ones(len(rows), dtype=bool)
     groups: list[list[int]] = []

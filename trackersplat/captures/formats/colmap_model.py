@@ -27,7 +27,7 @@ MODEL_FOLDERS = (
     "sparse",
     "sparse_",
     "sparse_*/0",
-)  # below a capture: of COLMAP, of tools without it, 4DGaussians, InstantSplat
+)  # of COLMAP, of converters, of 4DGaussians, of InstantSplat
 
 # Order is COLMAP's model id; the number of parameters of each.
 MODELS: tuple[tuple[str, int], ...] = (

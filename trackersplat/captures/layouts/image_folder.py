@@ -81,16 +81,13 @@ def _frame_paths(images: Path, names: list[str], frame_count: int) -> tuple[list
     if start > lowest:
         late = [name for name in names if firsts[name] > lowest]
         remarks.append(
-            f"The images of {some(late)} begin with number {start}, those of others with {lowest}: frame 1 is number {start} of all cameras."
+            f"The images of {some(late)} begin with number {start}, those of others with {lowest}: frame 1 is number {start} of all."
         )
-    unused = max(len([number for number in own if number >= start + frame_count]) for own in numbered.values())
+    unused = max(sum(number >= start + frame_count for number in own) for own in numbered.values())
     if unused:
         remarks.append(f"cameras.json promises {frame_count} frames; up to {unused} later images of a camera are left out.")
-    unknown = sorted(
-        path.name
-        for path in images.iterdir()
-        if path.is_dir() and not {path.name, as_written(path.name)} & {*names, *map(as_written, names)}
-    )
+    known = set(map(as_written, names))
+    unknown = sorted(path.name for path in images.iterdir() if path.is_dir() and as_written(path.name) not in known)
     if unknown:
         remarks.append(f"{len(unknown)} folders of images have no camera in cameras.json and are left out: {some(unknown)}.")
     return [[own[number] for number in range(start, start + frame_count)] for own in numbered.values()], remarks

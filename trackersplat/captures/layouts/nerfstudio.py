@@ -1,9 +1,10 @@
 """nerfstudio's ``transforms.json`` with several cameras per time: frames of one pose and lens are one camera.
 
-``transform_matrix`` is camera to world with OpenGL's axes (x right, y up, z backward); pixel centres lie at +0.5; ``time`` orders the
+``transform_matrix`` is camera to world with OpenGL's axes (x right, y up, z backward); pixel centres lie at +0.5. ``time`` orders the
 frames, in any unit and from any start; without it the numbers in the images' names do, where a camera has several. Poses, lenses and
 times of one camera may differ by what writers round away. ``applied_transform`` says what has been done to poses and points alike, so
-there is nothing to undo. Instead of one file there may be ``transforms_train.json`` and ``transforms_test.json``, whose cameras are held out.
+there is nothing to undo. Instead of one file there may be ``transforms_train.json`` and ``transforms_test.json``, whose cameras are held
+out.
 """
 
 from __future__ import annotations

@@ -83,7 +83,8 @@ def _from_rows(folder: Path, footage: Footage) -> tuple[dict[str, tuple[LensMode
     rows = read_poses_bounds(path)
     if len(rows) != len(footage.cameras):
         raise InputError(
-            f"{path} has {len(rows)} rows, but there are {len(footage.cameras)} cameras: it must have one row per camera, in the order of the names."
+            f"{path} has {len(rows)} rows, but there are {len(footage.cameras)} cameras: "
+            "it must have one row per camera, in the order of the names."
         )
     calibrated: dict[str, tuple[LensModel, np.ndarray]] = {}
     warnings: list[str] = []

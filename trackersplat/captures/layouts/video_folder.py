@@ -22,9 +22,7 @@ OTHERS = (".mkv", ".avi", ".webm", ".mts", ".m2ts", ".ts", ".mpg", ".wmv")  # na
 
 
 def detects(folder: Path) -> bool:
-    return (folder / "cameras.json").is_file() and any(
-        path.suffix.lower() in (*VIDEO_SUFFIXES, *OTHERS) for path in _folder(folder).iterdir()
-    )
+    return (folder / "cameras.json").is_file() and bool(_videos(folder))
 
 
 def read(folder: Path) -> Capture:
@@ -36,7 +34,7 @@ def read(folder: Path) -> Capture:
     settings = read_settings(folder)
     names = [camera.name for camera in rig.cameras]
     held_out, warnings = held_out_cameras(settings, folder, names, rig.held_out or ())
-    videos = [path for path in sorted(_folder(folder).iterdir()) if path.suffix.lower() in (*VIDEO_SUFFIXES, *OTHERS)]
+    videos = _videos(folder)
     require_files(path for path in videos if as_written(path.stem) in map(as_written, names))
     found = {as_written(path.stem): path for path in videos if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()}
     others = {as_written(path.stem): path for path in videos if path.suffix.lower() in OTHERS}
@@ -81,6 +79,10 @@ def read(folder: Path) -> Capture:
         points=read_points(folder / "points3D.ply") if has_file(folder / "points3D.ply") else None,
         warnings=(*warnings, *doubts),
     )
+
+
+def _videos(folder: Path) -> list[Path]:
+    return sorted(path for path in _folder(folder).iterdir() if path.suffix.lower() in (*VIDEO_SUFFIXES, *OTHERS))
 
 
 def _folder(folder: Path) -> Path:

@@ -136,8 +136,8 @@ def _remarks(firsts: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> tuple[
             alpha.append(path)
         if (head.width, head.height) != (width, height):
             tag = (
-                f"; its EXIF orientation ({head.orientation}) would turn it and is ignored, as COLMAP ignores it, so store the images upright, "
-                "without the tag, or calibrate their pixels as stored"
+                f"; its EXIF orientation ({head.orientation}) would turn it and is ignored, as COLMAP ignores it, "
+                "so store the images upright, without the tag, or calibrate their pixels as stored"
                 if head.orientation in SWAPPED and (head.height, head.width) == (width, height)
                 else ": write all images of a camera at the size it was calibrated for"
             )

@@ -65,7 +65,7 @@ def match_rates(infos: Sequence[VideoInfo]) -> tuple[list[list[int]], str] | Non
     seconds = [info.frame_count / info.fps for info in infos]
     if max(seconds) - min(seconds) > 1 / slowest:
         return None
-    times = np.arange(int(round(min(seconds) * slowest))) / slowest
+    times = np.arange(round(min(seconds) * slowest)) / slowest
     frames = [np.minimum(np.rint(times * info.fps).astype(int), info.frame_count - 1).tolist() for info in infos]
     rates = ", ".join(f"{rate:g}" for rate in sorted({info.fps for info in infos}))
     return frames, f"The videos have other frame rates ({rates}): of the faster ones, the frames taken with those of the slowest are used."
