@@ -100,6 +100,16 @@ def camera_names(files: Sequence[Sequence[PurePosixPath]]) -> list[str]:
     return names if usable else numbered
 
 
+def unused_images(folder: Path, used: set[Path], source: str) -> list[str]:
+    """What to say of images beside ``used`` ones, or in ``folder`` itself, that ``source`` has no pose of."""
+    there: list[Path] = []
+    for place in dict.fromkeys([folder, *sorted({path.parent for path in used if folder in path.parents})]):
+        if place.is_dir():
+            there += [path for path in place.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    unknown = sorted(str(path.relative_to(folder)) for path in there if path not in used)
+    return [f"{source} has no pose of {len(unknown)} images, which are left out: {some(unknown)}."] if unknown else []
+
+
 def as_written(name: str) -> str:
     """A name in one form: some systems write an umlaut as one character and others as two."""
     return unicodedata.normalize("NFC", name)

@@ -238,3 +238,14 @@ def test_frames_without_time_are_matched_by_their_numbers_and_not_by_their_order
     data["frames"] = [entry for entry in data["frames"] if entry["file_path"] != "images/cam01/0000.png"]
     with pytest.raises(InputError, match="no image of the camera cam01 at time 0"):
         open_capture(described(valid, tmp_path, data))
+
+
+def test_images_that_the_file_does_not_name_are_said(valid: Path, tmp_path: Path):
+    data = description()
+    data["frames"] = [entry for entry in data["frames"] if not entry["file_path"].endswith("0003.png")]
+    capture = open_capture(described(valid, tmp_path, data))
+    assert capture.frame_count == FRAMES - 1
+    said = (
+        "transforms.json has no pose of 3 images, which are left out: images/cam00/0003.png, images/cam01/0003.png, images/cam02/0003.png."
+    )
+    assert said in capture.warnings

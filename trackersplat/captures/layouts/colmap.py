@@ -22,13 +22,13 @@ from trackersplat.captures.media.lens import LensModel
 from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.settings import held_out_cameras, plain_name, read_settings
 from trackersplat.captures.still_cameras import (
-    SUFFIXES,
     camera_names,
     common_numbers,
     frame_number,
     group_by_camera,
     numbered_images,
     some,
+    unused_images,
 )
 from trackersplat.errors import InputError
 
@@ -36,7 +36,6 @@ NAME = "colmap"
 FALLBACK_FPS = 30.0
 POSE_TOLERANCE = 1e-4  # of entries of world_to_camera, relative to the largest translation
 STILL = 0.02  # radians, and sizes of the rig: COLMAP finds the poses of a camera that stands still no farther apart than this
-MAX_LISTED = 1_000_000  # files below images that are compared with the model
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,8 @@ def read(folder: Path) -> Capture:
         raise InputError(f"{place} has images that differ only in their ending: every camera needs its own name.")
     settings = read_settings(folder)
     held_out, unheld = held_out_cameras(settings, folder, names)
-    warnings += [*_unregistered(workspaces[0] / "images", views), *_other_models(place), *unheld]
+    used = {path for view in views for path in view.files}
+    warnings += [*unused_images(workspaces[0] / "images", used, "The COLMAP model"), *_other_models(place), *unheld]
     if settings.fps is None and len(views[0].files) > 1:
         warnings.append(
             f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" would say it.'
@@ -204,18 +204,6 @@ def _said_of_folders(model: ColmapModel) -> list[str]:
 
 
 # -- what the model and the images do not share ----------------------------------------------------------------------------
-
-
-def _unregistered(images: Path, views: list[_View]) -> list[str]:
-    used = {path for view in views for path in view.files}
-    there: list[Path] = []
-    for place in dict.fromkeys([images, *(path.parent for path in sorted(used) if images in path.parent.parents)]):
-        if place.is_dir():
-            there += [path for path in place.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()][:MAX_LISTED]
-    unknown = sorted(str(path.relative_to(images)) for path in there if path not in used)
-    if not unknown:
-        return []
-    return [f"The COLMAP model has no pose of {len(unknown)} images, which are left out: {some(unknown)}."]
 
 
 def _other_models(place: Path) -> list[str]:

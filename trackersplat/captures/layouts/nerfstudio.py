@@ -25,7 +25,7 @@ from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import FALLBACK_FPS, MAX_SIDE
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import MAX_FPS, held_out_cameras, plain_name, positive_integer, positive_number, read_settings
-from trackersplat.captures.still_cameras import SAME, camera_names, frame_number, group_by_camera
+from trackersplat.captures.still_cameras import SAME, camera_names, frame_number, group_by_camera, unused_images
 from trackersplat.errors import InputError
 from trackersplat.files import has_file, read_json
 
@@ -83,7 +83,8 @@ def read(folder: Path) -> Capture:
     names = [camera.name for camera in cameras]
     settings = read_settings(folder)
     held_out, unheld = held_out_cameras(settings, folder, names, [camera.name for camera in cameras if camera.testing])
-    warnings = [*remarks, *_spread_of_times(cameras, times, together), *unheld]
+    used = {image for camera in cameras for image in camera.images.values()}
+    warnings = [*remarks, *_spread_of_times(cameras, times, together), *unused_images(folder, used, path.name), *unheld]
     fps = settings.fps
     if fps is None and "fps" in data:
         fps = positive_number(data["fps"], MAX_FPS, f"{path}: 'fps'")
