@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import json
 import os
@@ -101,18 +102,51 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=1) + "\n")
 
 
+def has_file(path: Path) -> bool:
+    """Whether an optional file is there. Raises InputError if its name is that of a broken link, a folder or a device."""
+    if path.is_file():
+        return True
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist: copy the file itself, or remove the link.")
+    if not path.exists():
+        return False
+    kind = "a folder" if path.is_dir() else "a device or a pipe"
+    raise InputError(f"{path} is {kind}, expected a file: copy the file again, or remove what has its name.")
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """What a regular file holds, at most ``limit`` bytes. A device or a pipe, which may never end, is not read.
+
+    Raises InputError if it is missing, no file, too large, or cannot be read.
+    """
+    try:
+        if not has_file(path):
+            raise InputError(f"{path} is missing: copy it again.")
+        with path.open("rb") as file:
+            data = file.read(limit + 1)  # files that the system makes up have no size
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
+    if len(data) > limit:
+        raise InputError(f"{path} has more than {limit:,} bytes, expected at most that many: it is too large for what it should be.")
+    return data
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The text of a file in UTF-8 or, with a byte order mark, UTF-16, as editors write it. Raises InputError as `read_file` does."""
+    data = read_file(path, limit)
+    try:
+        return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text in UTF-8 ({error.reason} at byte {error.start}): save it again as UTF-8.") from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises InputError if the file is missing, too large, or not one."""
+    text = read_text(path, JSON_LIMIT)
     try:
-        if path.stat().st_size > JSON_LIMIT:
-            raise InputError(
-                f"{path} has {path.stat().st_size:,} bytes, expected at most {JSON_LIMIT:,} of JSON; it is not a file of ours."
-            )
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}); restore it or remove it.") from error
+        raise InputError(f"{path} is not valid JSON ({error}): write it again, or remove it if it is not needed.") from error
     if not isinstance(data, dict):
         raise InputError(f"{path} must hold a JSON object, found a {type(data).__name__}.")
     return data

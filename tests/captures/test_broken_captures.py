@@ -81,6 +81,15 @@ def scaled(data: dict[str, Any]) -> None:
         frame["transform_matrix"] = [[2 * value for value in row] for row in frame["transform_matrix"][:3]] + [[0, 0, 0, 1]]
 
 
+def link(file: str, target: str) -> Damage:
+    return lambda folder: (folder / file).symlink_to(target)
+
+
+def overflowing(folder: Path) -> None:
+    np.savez(folder / "init_pt_cld.npz", data=np.random.default_rng(0).random((50, 7)))
+    edited("train_meta.json", lambda d: [frame[0][0].__setitem__(3, 1e300) for frame in d["w2c"]])(folder)
+
+
 def flat_lens(folder: Path) -> None:
     K = np.array([[0.0, 0, 640, 0], [0, 900, 360, 0], [0, 0, 1, 0]])
     save_object(folder / CALIB / "intrinsics.npy", dict.fromkeys(RH20T_SERIALS, K))
@@ -128,8 +137,12 @@ CASES = (
     Broken("a link to a device", "n3dv", linked("cam02.mp4", "/dev/zero"), r"cam02\.mp4"),
     Broken("settings with an unknown key", "n3dv", put("capture.json", '{"heldout": []}'), r"capture\.json has the unknown key"),
     Broken("every camera held out", "n3dv", put("capture.json", '{"held_out": ["cam00", "cam01", "cam02", "cam03"]}'), r"capture\.json"),
-    Broken("a position that overflows", "n3dv", poses(far_away), r"poses_bounds\.npy: cam01"),
+    Broken("a position that overflows", "n3dv", poses(far_away), r"poses_bounds\.npy: a number is larger"),
     Broken("points beyond single precision", "n3dv", put("points3D.ply", ply_at("1e300 0 0")), r"points3D\.ply"),
+    Broken("settings that are a link to nowhere", "n3dv", link("capture.json", "gone"), r"capture\.json is a link to gone"),
+    Broken("settings that never end", "n3dv", link("capture.json", "/dev/zero"), r"capture\.json is a device"),
+    Broken("settings that are a pipe", "n3dv", lambda f: os.mkfifo(f / "capture.json"), r"capture\.json is a device or a pipe"),
+    Broken("points that are a link to nowhere", "n3dv", link("points3D.ply", "gone"), r"points3D\.ply is a link to gone"),
     # Meet Room
     Broken("one row too many", "meet_room", poses(lambda rows: np.concatenate([rows, rows[:1]])), r"poses_bounds\.npy has 3 rows"),
     Broken("pickled poses", "meet_room", malicious_pickle("poses_bounds.npy"), r"poses_bounds\.npy"),
@@ -137,7 +150,7 @@ CASES = (
     # ST-NeRF
     Broken("a focal length that is not a number", "st_nerf", replaced("pose/K.txt", r"^\S+", "nan"), r"K\.txt"),
     Broken("poses of two cameras for three", "st_nerf", replaced("pose/RT_c2w.txt", r"[^\n]+\n$", ""), r"RT_c2w\.txt has 2 lines"),
-    Broken("a position that overflows", "st_nerf", replaced("pose/RT_c2w.txt", r"\S+\n", "1e308\n"), r"line 1 of K\.txt and RT_c2w\.txt"),
+    Broken("a position that overflows", "st_nerf", replaced("pose/RT_c2w.txt", r"\S+\n", "1e308\n"), r"RT_c2w\.txt: a number is larger"),
     Broken("a frame missing in between", "st_nerf", delete("frame2"), r"frame2 is missing"),
     Broken("an image missing in a later frame", "st_nerf", delete("frame3/images/9.png"), r"frame3/images/9\.png is missing"),
     Broken("an image of no bytes at first", "st_nerf", empty("frame1/images/9.png"), r"frame1/images/9\.png"),
@@ -190,6 +203,8 @@ CASES = (
     Broken("points that claim 10^11 vertices", "colmap", put(f"{CAM}/points3D.ply", ply("element vertex 99999999999")), r"points3D\.ply"),
     Broken("a picture of text", "colmap", put("frame1/images/cam01.png", "no image"), r"frame1/images/cam01\.png", decoding=True),
     # nerfstudio
+    Broken("a test file that is a link to nowhere", "dynamic3dgs", linked("test_meta.json", "gone"), r"test_meta\.json is a link to gone"),
+    Broken("a position that overflows, with points", "dynamic3dgs", overflowing, r"train_meta\.json: 'w2c': a number is larger"),
     Broken("brackets without end", "nerfstudio", put("transforms.json", "[" * 200_000), r"transforms\.json"),
     Broken("nested objects", "nerfstudio", put("transforms.json", '{"a":' * 100_000 + "1" + "}" * 100_000), r"transforms\.json"),
     Broken(
@@ -221,6 +236,9 @@ CASES = (
     Broken("a calibration with a focal length of 0", "rh20t", flat_lens, r"1689000000000: camera \w+: focal lengths must be positive"),
     Broken("a calibration with a scaled pose", "rh20t", scaled_pose, r"1689000000000: camera \w+: .* is not a rotation"),
     Broken("metadata in another encoding", "rh20t", put("metadata.json", '{"calib": "\xe9"}'.encode("latin1")), r"metadata\.json"),
+    # Footage beside poses
+    Broken("a row too few", "posed_footage", poses(lambda rows: rows[:-1]), r"poses_bounds\.npy has 2 rows, but there are 3 cameras"),
+    Broken("points that are a pipe", "posed_footage", lambda f: os.mkfifo(f / "points3D.ply"), r"points3D\.ply is a device or a pipe"),
     # Folders of images
     Broken("an image number missing", "image_folder", delete("images/cam01/0002.png"), r"cam01 has no image number 0002"),
     Broken(
@@ -265,7 +283,7 @@ CASES = (
         "a number that overflows",
         "video_folder",
         edited("cameras.json", lambda d: d["cameras"][1]["w2c"][0].__setitem__(3, 1e308)),
-        r"cameras\.json: cam01: a number is larger",
+        r"cameras\.json: 'w2c' of cam01: a number is larger",
     ),
     Broken("a video of another shape", "video_folder", video_of("videos/cam01.mp4", 4, 120, 120), r"cam01\.mp4 has 120x120"),
     Broken(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,36 @@ def test_wrong_values_are_named(tmp_path: Path, text: str, message: str):
         read_settings(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a\0b", "a\nb", "-o", "x" * 201, None, 3])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0b", "a\nb", "a\x1b[31m", "\udce9", "x" * 256, None, 3])
 def test_names_that_are_unsafe_in_a_path_are_refused(name: object):
     with pytest.raises(InputError, match="plain name"):
         plain_name(name, "it")
+
+
+@pytest.mark.parametrize(
+    "name", ["B\u00fchne 1 (copy)", "\u673a\u4f4d1", "DSC#2", "cam+3", "GX@4", "-o", ".hidden", "a,b", "[red]", "x" * 255, "\U0001f3ac"]
+)
+def test_any_other_name_is_a_name(name: str):
+    assert plain_name(name, "it") == name
+
+
+def test_a_link_to_nowhere_is_an_error_and_not_a_missing_file(tmp_path: Path):
+    (tmp_path / "capture.json").symlink_to("gone.json")
+    with pytest.raises(InputError, match=r"capture\.json is a link to gone\.json, which does not exist"):
+        read_settings(tmp_path)
+
+
+def test_what_may_never_end_is_not_read(tmp_path: Path):
+    (tmp_path / "capture.json").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"capture\.json is a device or a pipe"):
+        read_settings(tmp_path)
+    (tmp_path / "capture.json").unlink()
+    os.mkfifo(tmp_path / "capture.json")
+    with pytest.raises(InputError, match=r"capture\.json is a device or a pipe"):
+        read_settings(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_text_of_an_editor_of_windows_is_read(tmp_path: Path, encoding: str):
+    (tmp_path / "capture.json").write_bytes('{"name": "B\u00fchne"}\r\n'.encode(encoding))
+    assert read_settings(tmp_path).name == "B\u00fchne"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from tiny_capture import look_at
@@ -118,3 +119,22 @@ def test_a_point_that_a_camera_does_not_see_is_nan() -> None:
 
 def test_an_image_without_texture_has_no_features() -> None:
     assert len(find_features(np.full((40, 50, 3), 90, np.uint8)).uv) == 0
+
+
+@pytest.mark.parametrize("shape", ["one point", "one line"])
+def test_matches_that_fix_no_geometry_are_no_match(shape: str) -> None:
+    rng = np.random.default_rng(0)
+    descriptors = unit(rng, 40)
+    along = np.zeros(40) if shape == "one point" else np.arange(40.0)
+    line = Features(np.stack([along, 2 * along], axis=1), np.ones(40), descriptors, 1.0)
+    match_pair(0, 1, [line, line])  # whatever OpenCV finds in it, it is no crash
+
+
+def test_a_failure_of_opencvs_solver_is_no_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise cv2.error("the matrix is singular")
+
+    rng = np.random.default_rng(0)
+    features = Features(rng.random((40, 2)) * 100, np.ones(40), unit(rng, 40), 1.0)
+    monkeypatch.setattr(cv2, "findFundamentalMat", fails)
+    assert match_pair(0, 1, [features, features]) is None

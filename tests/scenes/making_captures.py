@@ -230,6 +230,15 @@ def write_qualisys(folder: Path, filmed: Sequence[Filming]) -> Path:
 _LENSES = ((-0.1, 0.05, 0.003, -0.002), (0.05, -0.05, -0.002, 0.001))
 
 
+def write_posed_footage(folder: Path, filmed: Sequence[Filming]) -> Path:
+    """Extracted frames in a folder per camera, beside ``poses_bounds.npy``."""
+    for filming in filmed:
+        for frame in range(FRAMES):
+            write_image(folder / filming.camera.name / "images" / f"{frame:04d}.png", filming, frame)
+    np.save(folder / "poses_bounds.npy", np.stack([tiny_capture.poses_bounds_row(filming.camera) for filming in filmed]))
+    return folder
+
+
 def _colmap(folder: Path) -> Path:
     for frame in range(2):
         (folder / f"frame{frame + 1}").mkdir(parents=True)
@@ -247,6 +256,7 @@ WHOLE: dict[str, Callable[[Path], Path]] = {
     "rh20t": lambda folder: write_rh20t(folder.parent),
     "image_folder": lambda folder: write_image_folder(folder, rig(2)),
     "video_folder": lambda folder: write_video_folder(folder, rig(2)),
+    "posed_footage": lambda folder: write_posed_footage(folder, meet_room_views(3)),
     "caliscope": lambda folder: write_caliscope(folder, rig(3, _LENSES)),
     "qualisys": lambda folder: write_qualisys(folder, rig(3, _LENSES)),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trackersplat.errors import InputError
-from trackersplat.files import NPZ_DAMAGE
+from trackersplat.files import NPZ_DAMAGE, has_file
 
 MAX_BYTES = 4 << 30  # of all arrays of one file together, unpacked
 
@@ -22,7 +22,7 @@ def read_arrays(path: Path, layout: ArrayLayout) -> dict[str, np.ndarray]:
 
     Raises InputError if the file is missing, damaged or larger than ``MAX_BYTES``, or an array is missing or of another kind or shape.
     """
-    if not path.is_file():
+    if not has_file(path):
         raise InputError(f"{path} is missing: exact tracks and truth are read from the folder gt of the capture.")
     try:
         with zipfile.ZipFile(path) as archive:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
-from trackersplat.errors import InputError
+from trackersplat.files import has_file
 
 
 def require_readable(capture: Capture, frame: int) -> None:
@@ -22,9 +21,4 @@ def require_readable(capture: Capture, frame: int) -> None:
 def require_files(paths: Iterable[Path]) -> None:
     """Raises InputError if one is a broken link, a folder or a device, which would otherwise be left out without a word."""
     for path in paths:
-        if path.is_file():
-            continue
-        if path.is_symlink() and not path.exists():
-            raise InputError(f"{path} is a link to {os.readlink(path)}, which does not exist: copy the file itself, or remove the link.")
-        kind = "a folder" if path.is_dir() else "a device or a pipe"
-        raise InputError(f"{path} is {kind}, expected a file: copy the file again, or remove what has its name.")
+        has_file(path)

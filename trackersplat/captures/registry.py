@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from trackersplat.captures.archives.advice import unpacking_advice
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import demo_capture
 from trackersplat.captures.layout import Layout
+from trackersplat.captures.still_cameras import some
 from trackersplat.errors import InputError
 from trackersplat.registry import Facts, Registry
 
+MAX_SEARCHED = 10_000  # entries of a folder that are named where it is no capture
 MAX_INSIDE = 50  # subfolders that are searched for captures when a folder is none itself
+POSE_FILES = ("poses*.npy", "sparse*/", "cameras.json", "transforms*.json", "*_meta.json", "*.toml", "*.qca.txt", "cameras.*", "images.*")
+MEDIA_SUFFIXES = (".png", ".jpg", ".jpeg", ".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".tif", ".tiff", ".exr")
 _MODULES = "trackersplat.captures.layouts"
 
 
@@ -104,6 +112,12 @@ LAYOUTS: Registry[LayoutFacts] = Registry(
             files="prepared.json, as `trackersplat prepare` writes it",
             load=f"{_MODULES}.prepared:LAYOUT",
         ),
+        LayoutFacts(
+            name="posed_footage",
+            title="videos or folders of images beside poses, as other tools leave them",
+            files="<camera>.mp4 or <camera>/0000.png, and sparse/0, sparse_ or poses_bounds.npy",
+            load=f"{_MODULES}.posed_footage:LAYOUT",
+        ),
     ),
 )
 
@@ -113,7 +127,10 @@ def open_capture(path: str | Path) -> Capture:
 
     Raises InputError if the folder is missing, empty or of no known layout, or if one of its files is missing or damaged.
     """
-    folder = demo_capture() if str(path) == "demo" else Path(path).expanduser()
+    try:
+        folder = demo_capture() if str(path) == "demo" else Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path} names a user whom this machine does not know: give the whole path of a capture's folder.") from error
     try:
         if not folder.is_dir():
             advice = unpacking_advice(folder) if folder.is_file() else None
@@ -122,13 +139,25 @@ def open_capture(path: str | Path) -> Capture:
             state = "is a file" if folder.exists() else "does not exist"
             raise InputError(f"{folder} {state}: give the folder of a capture, or 'demo' for the bundled one.")
         if next(folder.iterdir(), None) is None:
-            raise InputError(f"{folder} is empty: give a folder with {_expected()}.")
+            raise InputError(f"{folder} is empty: give the folder of a capture, or 'demo' for the bundled one.")
         facts = recognised(folder)
         if facts is not None:
-            return _layout(facts).read(folder)
+            return _with_remarks(_layout(facts).read(folder), _layout(facts))
         raise _unrecognised(folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror}): check the folder and its permissions.") from error
+
+
+def _with_remarks(capture: Capture, layout: Layout) -> Capture:
+    """Adds what holds for every layout: what its files and poses show, without decoding an image."""
+    from trackersplat.captures.media.cache import CachedFrames  # with NumPy, which listing the layouts does without
+    from trackersplat.captures.pose_readings import PREFIX, pose_remarks
+
+    files = capture.source.remarks if isinstance(capture.source, CachedFrames) else ()
+    points = None if capture.points is None else capture.points.xyz.astype(np.float64)
+    doubted = any(warning.startswith(PREFIX) for warning in capture.warnings)  # by the layout of the data that were prepared
+    remarks = (*capture.warnings, *files, *([] if doubted else pose_remarks(capture.cameras, points, layout)))
+    return replace(capture, warnings=tuple(dict.fromkeys(remarks)))
 
 
 def recognised(folder: Path) -> LayoutFacts | None:
@@ -155,7 +184,10 @@ def _unrecognised(folder: Path) -> InputError:
     if uncalibrated:
         command = f"trackersplat prepare {shlex.quote(str(folder))}"
         return InputError(f"{folder} shows several cameras without any calibration: `{command}` finds their poses, or add cameras.json.")
-    return InputError(f"{folder} is no capture of a known layout: expected {_expected()}.")
+    return InputError(
+        f"{folder} is no capture of a known layout: {_found(folder)}; expected images or videos of several cameras and their "
+        f"calibration, in one of the layouts {', '.join(facts.name for facts in LAYOUTS)} (docs/captures.md lists the files of each)."
+    )
 
 
 def _captures_inside(folder: Path) -> list[Path]:
@@ -164,5 +196,13 @@ def _captures_inside(folder: Path) -> list[Path]:
     return [place for place in places if os.access(place, os.R_OK | os.X_OK) and recognised(place) is not None]
 
 
-def _expected() -> str:
-    return "; or ".join(f"{facts.files} ({facts.name})" for facts in LAYOUTS)
+def _found(folder: Path) -> str:
+    """What a folder has of a capture and what it lacks, in words."""
+    entries = sorted(path.name + "/" * path.is_dir() for path in islice(folder.iterdir(), MAX_SEARCHED) if not path.name.startswith("."))
+    poses = [name for name in entries if any(fnmatch(name.lower(), pattern) for pattern in POSE_FILES)]
+    media = [name for name in entries if Path(name).suffix.lower() in MEDIA_SUFFIXES]
+    if poses:
+        return f"there are poses ({some(poses)}), but no videos or folders of images of two cameras that belong to them"
+    if media:
+        return f"there are {len(media)} images or videos ({some(media)}), but no poses, and not two cameras to find them from"
+    return f"there are no poses and no images or videos in it, only {some(entries)}" if entries else "there is nothing in it"

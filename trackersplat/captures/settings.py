@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trackersplat.errors import InputError
-from trackersplat.files import read_json
+from trackersplat.files import has_file, read_json
 
-MAX_NAME = 200  # characters
+MAX_NAME = 200  # characters of a capture's name
+MAX_PART = 255  # characters of a camera's or a file's
 MAX_FPS = 10_000.0
-
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]*")
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ def read_settings(folder: Path) -> CaptureSettings:
     Raises InputError if the file is not JSON, or a key is unknown or of the wrong type.
     """
     path = folder / "capture.json"
-    if not path.exists():
+    if not has_file(path):
         return CaptureSettings()
     data = read_json(path)
     known = ("name", "fps", "held_out", "scale", "description", "licence")
@@ -86,9 +84,12 @@ def positive_integer(value: object, limit: int, what: str) -> int:
 
 
 def plain_name(value: object, what: str) -> str:
-    """A name that is safe as one path component. Raises InputError otherwise."""
-    if not isinstance(value, str) or len(value) > MAX_NAME or not _PLAIN_NAME.fullmatch(value):
-        raise InputError(f"{what} must be a plain name (letters, digits, '_', '-', '.', ' '), but is {str(value)[:60]!r}.")
+    """A name that is one path component: whatever a file system allows except control characters. Raises InputError otherwise."""
+    fits = isinstance(value, str) and 0 < len(value) <= MAX_PART and value not in (".", "..")
+    if not isinstance(value, str) or not fits or not value.isprintable() or "/" in value or "\\" in value:
+        raise InputError(
+            f"{what} must be a plain name (1 to {MAX_PART} printable characters without '/' and '\\'), but is {str(value)[:60]!r}."
+        )
     return value
 
 

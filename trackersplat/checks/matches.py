@@ -121,9 +121,12 @@ def match_pair(a: int, b: int, features: list[Features], settings: MatchSettings
         return None
     scale_a, scale_b = features[a].scale, features[b].scale
     cv2.setRNGSeed(settings.seed)
-    _, inside = cv2.findFundamentalMat(
-        features[a].uv[index_a] / scale_a, features[b].uv[index_b] / scale_b, cv2.USAC_MAGSAC, settings.epipolar_px, 0.999, 5000
-    )
+    try:
+        _, inside = cv2.findFundamentalMat(
+            features[a].uv[index_a] / scale_a, features[b].uv[index_b] / scale_b, cv2.USAC_MAGSAC, settings.epipolar_px, 0.999, 5000
+        )
+    except cv2.error:  # its solver fails on points that fix no geometry, such as those of one line
+        return None
     if inside is None:
         return None
     kept = inside.ravel() > 0

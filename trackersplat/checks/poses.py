@@ -299,9 +299,12 @@ def _fitting_pose(camera: int, views: _Views, wrong: set[int]) -> tuple[float | 
     given = views.cameras[camera]
     center = points.mean(axis=0)  # as the origin, for precision
     cv2.setRNGSeed(settings.seed)
-    ok, turn, shift, inside = cv2.solvePnPRansac(
-        points - center, at, given.K, None, reprojectionError=settings.pnp_px, iterationsCount=settings.pnp_rounds
-    )
+    try:
+        ok, turn, shift, inside = cv2.solvePnPRansac(
+            points - center, at, given.K, None, reprojectionError=settings.pnp_px, iterationsCount=settings.pnp_rounds
+        )
+    except cv2.error:  # its solver fails on points that fix no pose
+        return None, None
     if not ok or inside is None or len(inside) < max(settings.min_points, 0.5 * len(points)):
         return None, None
     rotation = cv2.Rodrigues(turn)[0]

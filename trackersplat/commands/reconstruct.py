@@ -78,7 +78,7 @@ class Reconstruct:
         frames = parse_frames(self.frames, capture.frame_count)
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
         settings = self._settings(capture, rasterizer)
-        info = {"settings": settings.to_json(), **versions(rasterizer)}
+        info = {"settings": settings.to_json(), "warnings": list(capture.warnings), **versions(rasterizer)}
         require_readable(capture, frames[0])  # before anything is written
         run = Run.create(self.out or default_out(capture), capture, info)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)

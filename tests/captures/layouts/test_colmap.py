@@ -180,3 +180,123 @@ def test_points_filmed_through_a_lens_lie_where_the_undistorted_camera_projects_
         if checked == 6:
             break
     assert checked == 6
+
+
+def without_blank_lines(path: Path, keep: tuple[int, ...] = ()) -> None:
+    """Drops the lines of 2D observations, as scripts do, except those of some images."""
+    lines = path.read_text().splitlines()
+    images, observations = lines[1::2], lines[2::2]
+    kept = [line for index, image in enumerate(images) for line in (image, *([observations[index]] if index in keep else []))]
+    path.write_text("\n".join([lines[0], *kept]) + "\n")
+
+
+@pytest.mark.parametrize("keep", [(), (0,), (1,), (0, 2)])
+def test_a_text_model_without_lines_of_observations_has_all_its_images(scene: Path, keep: tuple[int, ...]):
+    for frame in (1, 2, 3):
+        without_blank_lines(scene / f"frame{frame}" / "sparse" / "0" / "images.txt", keep)
+    assert [camera.name for camera in open_capture(scene).cameras] == ["cam00", "cam01", "cam02"]
+
+
+def test_a_text_model_saved_by_an_editor_of_windows_is_read(scene: Path):
+    for path in scene.glob("frame*/sparse/0/*.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    capture = open_capture(scene)
+    assert len(capture.cameras) == 3
+    assert capture.points is not None
+
+
+def one_model(folder: Path, pattern: str, frames: range = range(3), registered: range | None = None) -> Path:
+    """One workspace with all images of all frames, named ``pattern`` of camera and frame; the model has ``registered`` frames."""
+    cameras = shifted_cameras()
+    for camera in cameras:
+        for frame in frames:
+            path = folder / "images" / pattern.format(camera=camera.name, frame=frame)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), np.ascontiguousarray(tiny_capture.render(camera, frame)[..., ::-1]))
+    named = [
+        replace(camera, name=pattern.format(camera=camera.name, frame=frame).removesuffix(".png"))
+        for camera in cameras
+        for frame in registered or frames
+    ]
+    write_text_model(folder / "sparse" / "0", named)
+    return folder
+
+
+@pytest.mark.parametrize("pattern", ["{camera}/{frame:04d}.png", "{camera}_{frame:04d}.png", "{frame:03d}/{camera}.png"])
+def test_images_of_one_pose_are_frames_of_one_camera(tmp_path: Path, pattern: str):
+    capture = open_capture(one_model(tmp_path / "scene", pattern))
+    if pattern.startswith("{frame"):  # the numbers of the cameras are no numbers of frames
+        assert (len(capture.cameras), capture.frame_count) == (9, 1)
+        assert any("each is taken as a camera" in warning for warning in capture.warnings)
+        return
+    assert ([camera.name for camera in capture.cameras], capture.frame_count) == (["cam00", "cam01", "cam02"], 3)
+    assert any("3 cameras x 3 frames" in warning for warning in capture.warnings)
+    for frame in range(3):
+        np.testing.assert_array_equal(capture.image(1, frame), tiny_capture.render(shifted_cameras()[1], frame))
+
+
+def test_a_model_of_the_first_frame_alone_gives_the_poses_of_all_frames(tmp_path: Path):
+    capture = open_capture(one_model(tmp_path / "scene", "{camera}/{frame:04d}.png", registered=range(1)))
+    assert (len(capture.cameras), capture.frame_count) == (3, 3)
+
+
+def test_a_lost_image_leaves_its_frame_out_and_shifts_none(tmp_path: Path):
+    folder = one_model(tmp_path / "scene", "{camera}/{frame:04d}.png", range(4), registered=range(1, 3))
+    (folder / "images" / "cam02" / "0000.png").unlink()
+    capture = open_capture(folder)
+    assert capture.frame_count == 3
+    np.testing.assert_array_equal(capture.image(0, 0), tiny_capture.render(shifted_cameras()[0], 1))
+    np.testing.assert_array_equal(capture.image(2, 0), tiny_capture.render(shifted_cameras()[2], 1))
+    assert any("the first has the number 0 (cam02 lacks it)" in warning for warning in capture.warnings)
+
+
+def test_images_without_a_pose_are_said(scene: Path):
+    for frame in (1, 2, 3):
+        path = scene / f"frame{frame}" / "sparse" / "0" / "images.txt"
+        path.write_text("\n".join(path.read_text().splitlines()[:5]) + "\n")
+    capture = open_capture(scene)
+    assert len(capture.cameras) == 2
+    assert "The COLMAP model has no pose of 1 images, which are left out: cam02.png." in capture.warnings
+
+
+def test_images_of_another_size_than_the_models_scale_the_cameras_and_are_said(tmp_path: Path):
+    (tmp_path / "scene").mkdir()
+    folder = write_workspace(tmp_path / "scene", shifted_cameras(), 0)
+    for path in (folder / "images").iterdir():
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (32, 24), interpolation=cv2.INTER_AREA))
+    capture = open_capture(folder)
+    assert [(camera.width, camera.height) for camera in capture.cameras] == [(32, 24)] * 3
+    for ours, written in zip(capture.cameras, shifted_cameras(), strict=True):
+        np.testing.assert_allclose(2 * ours.project(POINT)[0], written.project(POINT)[0])
+    assert any("32x24 pixels (the model: 64x48); the cameras are scaled" in warning for warning in capture.warnings)
+    cv2.imwrite(str(folder / "images" / "cam01.png"), np.zeros((48, 48, 3), np.uint8))
+    with pytest.raises(InputError, match=r"cam01\.png has 48x48 pixels, but its camera has 64x48"):
+        open_capture(folder)
+
+
+@pytest.mark.parametrize("place", ["sparse", "sparse_", "sparse_3/0"])
+def test_a_model_is_found_where_other_tools_put_it(tmp_path: Path, place: str):
+    (tmp_path / "scene").mkdir()
+    folder = write_workspace(tmp_path / "scene", shifted_cameras(), 0)
+    (folder / "sparse" / "0").rename(folder / "model")
+    (folder / "sparse").rmdir()
+    (folder / place).parent.mkdir(exist_ok=True)
+    (folder / "model").rename(folder / place)
+    assert len(open_capture(folder).cameras) == 3
+
+
+def test_other_models_of_the_same_images_are_said(tmp_path: Path):
+    (tmp_path / "scene").mkdir()
+    folder = write_workspace(tmp_path / "scene", shifted_cameras(), 0)
+    (folder / "sparse" / "1").mkdir()
+    assert any("several models" in warning for warning in open_capture(folder).warnings)
+
+
+def test_any_file_name_is_the_name_of_a_camera(tmp_path: Path):
+    names = ["IMG_0001 (1)", "DSC#2", "\u673a\u4f4d+3"]
+    cameras = [replace(camera, name=name) for camera, name in zip(shifted_cameras(), names, strict=True)]
+    (tmp_path / "scene").mkdir()
+    capture = open_capture(write_workspace(tmp_path / "scene", cameras, 1))
+    assert [camera.name for camera in capture.cameras] == sorted(names)
+    index = capture.camera_index("DSC#2")
+    np.testing.assert_array_equal(capture.image(index, 0), tiny_capture.render(capture.cameras[index], 1))

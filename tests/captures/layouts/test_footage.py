@@ -64,11 +64,32 @@ def test_capture_json_gives_name_rate_and_held_out_cameras(tmp_path: Path):
     assert (found.name, found.fps, found.held_out, found.warnings) == ("yard", 12.0, ("b",), ())
 
 
-def test_a_camera_with_fewer_frames_is_named(tmp_path: Path):
+def test_a_lost_frame_is_left_out_of_all_cameras_and_shifts_none(tmp_path: Path):
     _images(tmp_path)
     (tmp_path / "b" / "shot2_009.png").unlink()
-    with pytest.raises(InputError, match=r"b has 3 images, but .*a has 4: all cameras need the same number of frames"):
+    found = read_footage(tmp_path)
+    assert found.frame_count == FRAMES - 1
+    assert "1 frame is left out because a camera has no image of them; the first has the number 9 (b lacks it)." in found.warnings
+    for camera, filming in enumerate(FILMED):
+        assert brightest(found.source.read(camera, 1)) == pytest.approx(brightest(filming.film(2)))
+
+
+def test_counters_of_separate_cameras_are_matched_in_order_and_said(tmp_path: Path):
+    for start, filming in zip((0, 100, 200), FILMED, strict=True):
+        for frame in range(FRAMES):
+            write_image(tmp_path / filming.camera.name / f"DSC{start + frame:05d}.png", filming, frame)
+    found = read_footage(tmp_path)
+    assert found.frame_count == FRAMES
+    assert any("matched in order" in warning for warning in found.warnings)
+    next((tmp_path / FILMED[1].camera.name).iterdir()).unlink()
+    with pytest.raises(InputError, match=r"has 3 images, but .* has 4, and no number is in the names of all cameras' images"):
         read_footage(tmp_path)
+
+
+def test_images_may_lie_in_a_folder_of_their_own_in_that_of_the_camera(tmp_path: Path):
+    for filming in FILMED:
+        write_image(tmp_path / filming.camera.name / "images" / "0000.png", filming, 0)
+    assert read_footage(tmp_path).cameras == tuple(filming.camera.name for filming in FILMED)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +104,6 @@ def test_images_that_cannot_be_put_in_order_are_named(tmp_path: Path, extra: str
 
 
 def test_names_that_are_not_plain_are_named(tmp_path: Path):
-    _images(tmp_path, ("a", "b", "c$(x)"))
+    _images(tmp_path, ("a", "b", "c\n"))
     with pytest.raises(InputError, match="must be a plain name"):
         read_footage(tmp_path)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,55 @@ def test_the_path_traced_stage_opens_with_its_points_and_its_truth_fits(shared_d
             uv, depth = capture.cameras[index].project(truth["xyz"][3][visible].astype(np.float64))
             assert (depth > 0).all()
             np.testing.assert_allclose(uv, truth["uv"][index, 3][visible], atol=2e-3)
+
+
+def written(tmp_path: Path, numbers: dict[str, range], frames: int, more: Any = ()) -> Path:
+    """Cameras with images of these numbers; the picture shows the frame of its number."""
+    folder = tmp_path / "scene"
+    for camera in tiny_capture.cameras()[: len(numbers)]:
+        (folder / "images" / camera.name).mkdir(parents=True)
+        for number in numbers[camera.name]:
+            cv2.imwrite(str(folder / "images" / camera.name / f"{number:04d}.png"), tiny_capture.render(camera, number)[..., ::-1])
+    entries = [{"name": c.name, "K": c.K.tolist(), "w2c": c.world_to_camera.tolist()} for c in tiny_capture.cameras()[: len(numbers)]]
+    data = {"width": 64, "height": 48, "fps": 25, "frames": frames, "cameras": entries, "held_out": ["cam00"]}
+    (folder / "cameras.json").write_text(json.dumps(data))
+    return folder
+
+
+def test_a_camera_that_lost_its_first_image_is_not_shifted_against_the_others(tmp_path: Path):
+    capture = open_capture(written(tmp_path, {"cam00": range(4), "cam01": range(1, 4), "cam02": range(4)}, 3))
+    for index in range(3):
+        np.testing.assert_array_equal(capture.image(index, 0), tiny_capture.render(capture.cameras[index], 1))
+    assert capture.warnings == ("The images of cam01 begin with number 1, those of others with 0: frame 1 is number 1 of all.",)
+
+
+def test_a_lost_first_image_that_leaves_too_few_frames_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"cam01 has no image number 0000: cameras\.json promises 4 frames"):
+        open_capture(written(tmp_path, {"cam00": range(4), "cam01": range(1, 4)}, 4))
+
+
+def test_what_cameras_json_does_not_know_is_said(tmp_path: Path):
+    folder = written(tmp_path, {"cam00": range(4), "cam01": range(4)}, 3)
+    (folder / "images" / "cam07").mkdir()
+    cv2.imwrite(str(folder / "images" / "cam01" / "cover.png"), np.zeros((9, 9, 3), np.uint8))
+    assert open_capture(folder).warnings == (
+        "1 images of cam01 have no number in their names and are left out, the first is cover.png.",
+        "cameras.json promises 3 frames; up to 1 later images of a camera are left out.",
+        "1 folders of images have no camera in cameras.json and are left out: cam07.",
+    )
+
+
+@pytest.mark.parametrize("name", ["B\u00fchne 1 (copy)", "\u673a\u4f4d#1", "[red]x", "-o", "a,b", "100%"])
+def test_any_name_of_a_folder_is_the_name_of_a_camera(tmp_path: Path, name: str):
+    folder = written(tmp_path, {"cam00": range(2), "cam01": range(2)}, 2)
+    (folder / "images" / "cam01").rename(folder / "images" / unicodedata.normalize("NFD", name))
+    (folder / "cameras.json").write_text((folder / "cameras.json").read_text().replace('"cam01"', json.dumps(name)))
+    capture = open_capture(folder)
+    assert capture.cameras[1].name == name
+    np.testing.assert_array_equal(capture.image(1, 1), tiny_capture.render(capture.cameras[1], 1))
+
+
+def test_opening_decodes_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = written(tmp_path, {"cam00": range(5), "cam01": range(5)}, 5)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("an image was decoded"))
+    assert open_capture(folder).frame_count == 5

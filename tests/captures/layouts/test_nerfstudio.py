@@ -120,7 +120,7 @@ def change(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
         (("frames", 0, "time"), 1 / 3, "two images of the camera cam01 at time 0.333"),
         (("frames", 0, "time"), 7, "has no image of the camera cam0. at time"),
         (("frames", 0, "file_path"), "../secret.png", "each part of the path must be a plain name"),
-        (("frames", 0, "file_path"), "/etc/passwd", "each part of the path must be a plain name"),
+        (("frames", 0, "file_path"), "/etc/passwd", r"etc/passwd is missing, although transforms\.json names it"),
         (("frames", 0, "file_path"), "images/cam01/9999.png", r"images/cam01/9999\.png is missing"),
         (("frames", 0, "transform_matrix"), [[1, 0], [0, 1]], "'transform_matrix' must be a 4x4 matrix"),
         (("frames", 0, "transform_matrix", 0, 0), 5.0, "has no image of|is no rotation"),
@@ -160,3 +160,92 @@ def test_an_emptied_image_is_named_when_it_is_read(valid: Path, tmp_path: Path):
     (folder / "images" / "cam01" / "0001.png").write_bytes(b"")
     with pytest.raises(InputError, match=r"cam01/0001\.png is not an image"):
         open_capture(folder).image(1, 1)
+
+
+def edited(edit: Any) -> dict[str, Any]:
+    """The description with every frame changed by ``edit(entry, camera, frame)``."""
+    data = description()
+    for entry in data["frames"]:
+        _, camera, file = entry["file_path"].split("/")
+        edit(entry, int(camera.removeprefix("cam")), int(file.removesuffix(".png")))
+    return data
+
+
+def noise(entry: dict[str, Any], camera: int, frame: int) -> None:
+    rng = np.random.default_rng(10 * camera + frame)
+    pose = np.array(entry["transform_matrix"])
+    pose[:3] += rng.normal(0, 1e-7, (3, 4))
+    entry["transform_matrix"] = pose.tolist()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda entry, camera, frame: entry.update(time=1718000000123456789 + frame * 33333333),
+        lambda entry, camera, frame: entry.update(time=1718000000123.5 + frame * 33.333),
+        lambda entry, camera, frame: entry.update(time=1718000000 + frame / 30),
+        lambda entry, camera, frame: entry.update(time=round(frame / 30 + 1e-7 * camera, 9)),
+        lambda entry, camera, frame: entry.update(time=round(frame / 30 + 0.0005 * camera, 6)),
+        lambda entry, camera, frame: entry.update(fl_x=entry["fl_x"] * (1 + 1e-6 * frame), fl_y=entry["fl_y"] * (1 + 1e-6 * frame)),
+        noise,
+        lambda entry, camera, frame: entry.update(file_path=entry["file_path"].replace("/", "\\")),
+        lambda entry, camera, frame: entry.update(file_path="./" + entry["file_path"]),
+        lambda entry, camera, frame: entry.update(file_path="/home/me/data/" + entry["file_path"]),
+        lambda entry, camera, frame: entry.update(file_path="C:\\data\\" + entry["file_path"].replace("/", "\\")),
+        lambda entry, camera, frame: entry.pop("time"),
+    ],
+    ids=["ns", "ms", "s since 1970", "noise", "half ms", "focal", "pose", "backslash", "dot", "absolute", "drive", "no time"],
+)
+def test_what_writers_round_away_or_write_in_another_way_is_read(valid: Path, tmp_path: Path, edit: Any):
+    capture = open_capture(described(valid, tmp_path, edited(edit)))
+    assert [camera.name for camera in capture.cameras] == ["cam00", "cam01", "cam02"]
+    assert_the_point_lights_up(capture)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_read(valid: Path, tmp_path: Path, encoding: str):
+    folder = described(valid, tmp_path, "")
+    (folder / "transforms.json").write_bytes(json.dumps(description()).encode(encoding))
+    assert_the_point_lights_up(open_capture(folder))
+
+
+def test_an_applied_transform_is_not_undone(valid: Path, tmp_path: Path):
+    # Poses and points of the file are in one world already; the key only tells how to get back to COLMAP's.
+    data = description()
+    data["applied_transform"] = [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0]]
+    assert_the_point_lights_up(open_capture(described(valid, tmp_path, data)))
+
+
+def test_differences_that_are_more_than_rounding_are_said(valid: Path, tmp_path: Path):
+    assert any("differ a little" in warning for warning in open_capture(described(valid, tmp_path, edited(noise))).warnings)
+
+
+def test_cameras_that_film_by_turns_are_not_put_into_one_frame(valid: Path, tmp_path: Path):
+    data = edited(lambda entry, camera, frame: entry.update(time=frame / 30 + (1 / 60 if camera == 1 else 0)))
+    with pytest.raises(InputError, match=r"has no image of the camera cam0. at time"):
+        open_capture(described(valid, tmp_path, data))
+
+
+def test_clearly_different_times_of_one_frame_are_said(valid: Path, tmp_path: Path):
+    data = edited(lambda entry, camera, frame: entry.update(time=frame / 30 + 0.006 * (camera == 1)))
+    capture = open_capture(described(valid, tmp_path, data))
+    assert capture.frame_count == FRAMES
+    assert "The cameras' images of one frame lie up to 0.18 frames apart." in capture.warnings
+
+
+def test_frames_without_time_are_matched_by_their_numbers_and_not_by_their_order(valid: Path, tmp_path: Path):
+    data = edited(lambda entry, camera, frame: entry.pop("time"))
+    data["frames"] = [entry for entry in data["frames"] if entry["file_path"] != "images/cam01/0000.png"]
+    with pytest.raises(InputError, match="no image of the camera cam01 at time 0"):
+        open_capture(described(valid, tmp_path, data))
+
+
+def test_images_that_the_file_does_not_name_are_said(valid: Path, tmp_path: Path):
+    data = description()
+    data["frames"] = [entry for entry in data["frames"] if not entry["file_path"].endswith("0003.png")]
+    capture = open_capture(described(valid, tmp_path, data))
+    assert capture.frame_count == FRAMES - 1
+    said = (
+        "transforms.json has no pose of 3 images, which are left out: images/cam00/0003.png, images/cam01/0003.png, images/cam02/0003.png."
+    )
+    assert said in capture.warnings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from trackersplat.captures.formats.cameras_json import RigCamera
 from trackersplat.captures.layouts.prepared import Record, SourceCamera, write_prepared
 from trackersplat.captures.media.lens import OpenCVLens, Remap
 from trackersplat.captures.media.remapped import RemappedFrames, RemappedMasks
+from trackersplat.captures.pose_readings import PREFIX
 from trackersplat.captures.registry import open_capture
 from trackersplat.captures.settings import CaptureSettings
 from trackersplat.errors import InputError
@@ -254,3 +256,15 @@ def test_cameras_that_are_gone_are_named(prepared: Path):
     (prepared / "cameras.json").unlink()
     with pytest.raises(InputError, match=r"cameras\.json"):
         open_capture(prepared)
+
+
+def test_doubts_about_poses_that_were_replaced_are_not_repeated(tmp_path: Path):
+    filmed = rig(4)
+    upside = [replace(f, camera=replace(f.camera, world_to_camera=np.diag((1.0, -1, -1, 1)) @ f.camera.world_to_camera)) for f in filmed]
+    write_image_folder(tmp_path / "data", upside)
+    doubts = [warning for warning in open_capture(tmp_path / "data").warnings if warning.startswith(PREFIX)]
+    assert doubts
+    kept = open_capture(_write(tmp_path / "kept", _record(tmp_path / "data", filmed, "keep"), None))
+    assert [warning for warning in kept.warnings if warning.startswith(PREFIX)] == doubts
+    estimated = open_capture(_write(tmp_path / "estimated", _record(tmp_path / "data", filmed, "estimate"), _rig_cameras(filmed)))
+    assert not any(warning.startswith(PREFIX) for warning in estimated.warnings)

@@ -92,3 +92,43 @@ def test_an_empty_video_is_named(folder: Path):
     (folder / "videos" / "cam00.mp4").write_bytes(b"")
     with pytest.raises(InputError, match=r"cam00\.mp4 is empty"):
         open_capture(folder)
+
+
+@pytest.mark.parametrize("suffix", [".MOV", ".m4v", ".MP4"])
+def test_an_mp4_may_be_called_otherwise(folder: Path, suffix: str):
+    for video in (folder / "videos").iterdir():
+        video.rename(video.with_suffix(suffix))
+    assert_the_point_lights_up(open_capture(folder))
+
+
+def test_a_video_of_another_format_is_named_with_how_to_copy_it(folder: Path):
+    (folder / "videos" / "cam01.mp4").rename(folder / "videos" / "cam01.mkv")
+    with pytest.raises(InputError, match=r"cam01\.mkv is a video in the format MKV.*`ffmpeg -i cam01\.mkv -c copy cam01\.mp4`"):
+        open_capture(folder)
+
+
+def test_a_codec_that_cannot_be_decoded_is_named_at_opening(folder: Path):
+    path = folder / "videos" / "cam01.mp4"
+    data = path.read_bytes()
+    start = data.index(b"stsd")
+    path.write_bytes(data[:start] + data[start:].replace(b"avc1", b"av01", 1))
+    with pytest.raises(InputError, match=r"cam01\.mp4 is encoded as AV1, which the FFmpeg of this OpenCV .* cannot decode"):
+        open_capture(folder)
+
+
+def test_a_camera_of_twice_the_rate_is_matched_by_time(folder: Path):
+    video = folder / "videos" / "cam01.mp4"
+    between = np.full((HEIGHT, WIDTH, 3), 99, np.uint8)  # what the others have no frame of
+    images = np.stack([image for frame in range(FRAMES) for image in (CAMERAS[1].film(frame), between)])
+    tiny_capture.encode(video, images, fps=50.0)
+    capture = open_capture(folder)
+    assert_the_point_lights_up(capture)
+    assert capture.fps == 25.0
+    assert any("other frame rates (25, 50)" in warning for warning in capture.warnings)
+
+
+def test_a_lost_frame_is_not_explained_by_the_rate(folder: Path):
+    images = np.stack([CAMERAS[1].film(frame) for frame in range(FRAMES - 1)])
+    tiny_capture.encode(folder / "videos" / "cam01.mp4", images, fps=25.0)
+    with pytest.raises(InputError, match=r"cam01\.mp4 has 3 frames"):
+        open_capture(folder)

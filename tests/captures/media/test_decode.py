@@ -57,19 +57,38 @@ def test_image_files_are_read_as_rgb(tmp_path: Path):
     np.testing.assert_array_equal(source.read(0, 0), image)
 
 
-def test_grey_and_transparent_images_become_rgb(tmp_path: Path):
+def test_grey_images_become_rgb(tmp_path: Path):
     grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
     cv2.imwrite(str(tmp_path / "grey.png"), grey)
-    cv2.imwrite(str(tmp_path / "alpha.png"), np.dstack([grey, grey, grey, np.full_like(grey, 128)]))
-    for name in ("grey.png", "alpha.png"):
-        np.testing.assert_array_equal(read_image(tmp_path / name), grey[..., None].repeat(3, axis=2))
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), grey[..., None].repeat(3, axis=2))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_transparent_images_are_laid_on_black_whatever_colour_hides_there(tmp_path: Path, kind: type[np.integer]):
+    largest = np.iinfo(kind).max
+    image = np.full((2, 3, 4), largest, kind)  # white
+    image[..., 3] = [[0, largest, largest], [largest // 5, 0, largest]]
+    cv2.imwrite(str(tmp_path / "alpha.png"), image)
+    seen = read_image(tmp_path / "alpha.png")
+    assert seen.dtype == np.uint8
+    assert seen[..., 0].tolist() == [[0, 255, 255], [51, 0, 255]]
+    np.testing.assert_array_equal(seen, seen[..., :1].repeat(3, axis=2))
+
+
+def test_an_alpha_channel_is_said(tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((7, 9, 4), np.uint8))
+    source = ImageFileSource([[tmp_path / "a.png"]], [(9, 7)])
+    assert source.remarks == (f"The images of 1 cameras have an alpha channel, the first is {tmp_path / 'a.png'}: they are laid on black.",)
 
 
 def test_an_image_of_another_size_than_its_camera_is_named_with_both_sizes(tmp_path: Path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((6, 8, 3), np.uint8))
-    source = ImageFileSource([[tmp_path / "a.png"]], [(16, 12)])
     with pytest.raises(InputError, match=r"a\.png has 8x6 pixels, but its camera has 16x12"):
-        source.read(0, 0)
+        ImageFileSource([[tmp_path / "a.png"]], [(16, 12)])
+    cv2.imwrite(str(tmp_path / "first.png"), np.zeros((12, 16, 3), np.uint8))
+    source = ImageFileSource([[tmp_path / "first.png", tmp_path / "a.png"]], [(16, 12)])
+    with pytest.raises(InputError, match=r"a\.png has 8x6 pixels, but its camera has 16x12"):
+        source.read(0, 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n"])
@@ -80,7 +99,7 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path, content: bytes):
 
 
 def test_a_missing_image_is_named(tmp_path: Path):
-    with pytest.raises(InputError, match=r"c\.png cannot be read"):
+    with pytest.raises(InputError, match=r"c\.png is missing"):
         read_image(tmp_path / "c.png")
 
 

@@ -20,8 +20,7 @@ def check_camera(width: int, height: int, K: np.ndarray, world_to_camera: np.nda
     except ShapeError as error:
         reason = str(error).removeprefix("Camera ").rstrip(".")
         raise InputError(f"{reason}: calibrate the camera again, or correct the file.") from error
-    if max(np.abs(K).max(), np.abs(world_to_camera).max()) > LARGEST:
-        raise InputError(f"{what}: a number is larger than {LARGEST:g}: calibrate the camera again, or correct the file.")
+    check_range(np.concatenate([K.ravel(), world_to_camera.ravel()]), what)
 
 
 def lens_from_matrix(width: int, height: int, K: np.ndarray, distortion: Any, fisheye: bool, what: str) -> OpenCVLens:
@@ -53,4 +52,11 @@ def matrix(value: Any, shape: tuple[int, int], what: str) -> np.ndarray:
         result = np.full(shape, np.inf)
     if not np.isfinite(result).all():
         raise InputError(f"{what} has a number that is not finite: calibrate the camera again.")
+    check_range(result, what)
     return result
+
+
+def check_range(values: np.ndarray, what: str) -> None:
+    """Raises InputError, beginning with ``what``, if sums and products of the values would not stay finite."""
+    if values.size and np.abs(values).max() > LARGEST:
+        raise InputError(f"{what}: a number is larger than {LARGEST:g}: calibrate the camera again, or correct the file.")

@@ -18,9 +18,16 @@ from trackersplat.captures.formats.calibration import LARGEST
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.media.video import MAX_SIDE
 from trackersplat.errors import InputError
+from trackersplat.files import has_file, read_file, read_text
 
 MAX_MODEL_BYTES = 4 * 2**30
 MAX_NAME_BYTES = 1024
+MODEL_FOLDERS = (
+    "sparse/0",
+    "sparse",
+    "sparse_",
+    "sparse_*/0",
+)  # of COLMAP, of converters, of 4DGaussians, of InstantSplat
 
 # Order is COLMAP's model id; the number of parameters of each.
 MODELS: tuple[tuple[str, int], ...] = (
@@ -87,6 +94,12 @@ class ColmapModel:
     images: tuple[ColmapImage, ...]  # sorted by name
 
 
+def model_folder(folder: Path) -> Path | None:
+    """The first of ``MODEL_FOLDERS`` in which there is a model."""
+    places = (found for pattern in MODEL_FOLDERS for found in sorted(folder.glob(pattern)))
+    return next((place for place in places if has_model(place)), None)
+
+
 def has_model(folder: Path) -> bool:
     return all(any((folder / f"{stem}{suffix}").is_file() for suffix in (".bin", ".txt")) for stem in ("cameras", "images"))
 
@@ -117,11 +130,11 @@ def read_model_points(folder: Path) -> PointCloud | None:
 
     Raises InputError if the file is cut off or damaged.
     """
-    if (folder / "points3D.ply").is_file():
+    if has_file(folder / "points3D.ply"):
         return read_points(folder / "points3D.ply")
-    if (folder / "points3D.bin").is_file():
+    if has_file(folder / "points3D.bin"):
         path, rows = folder / "points3D.bin", _points_binary(_Bytes(folder / "points3D.bin"))
-    elif (folder / "points3D.txt").is_file():
+    elif has_file(folder / "points3D.txt"):
         path, rows = folder / "points3D.txt", _points_text(folder / "points3D.txt")
     else:
         return None
@@ -136,18 +149,9 @@ def read_model_points(folder: Path) -> PointCloud | None:
 
 def _find(folder: Path, stem: str) -> Path:
     for suffix in (".bin", ".txt"):
-        if (folder / f"{stem}{suffix}").is_file():
+        if has_file(folder / f"{stem}{suffix}"):
             return folder / f"{stem}{suffix}"
     raise InputError(f"{folder} has neither {stem}.bin nor {stem}.txt: it must hold a sparse COLMAP model.")
-
-
-def _load(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_MODEL_BYTES:
-            raise InputError(f"{path} has more than {MAX_MODEL_BYTES >> 30} GB, which is too large for a COLMAP model.")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
 
 
 class _Bytes:
@@ -155,7 +159,7 @@ class _Bytes:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.data = _load(path)
+        self.data = read_file(path, MAX_MODEL_BYTES)
         self.position = 0
 
     def take(self, layout: str) -> tuple:
@@ -204,6 +208,7 @@ def _image(path: Path, name: str, camera_id: int, pose: tuple[float, ...]) -> Co
     if not np.isfinite(pose).all() or not 1e-6 < norm < 1e6 or max(map(abs, pose)) > LARGEST:
         raise InputError(f"{path}: the pose of {name} is not a finite rotation and translation: register the image again.")
     w, x, y, z = (value / norm for value in pose[:4])
+    name = name.replace("\\", "/")  # as Windows writes folders
     return ColmapImage(name, camera_id, (w, x, y, z), (pose[4], pose[5], pose[6]))
 
 
@@ -240,7 +245,7 @@ def _points_binary(data: _Bytes) -> np.ndarray:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(_load(path).decode("utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_text(path, MAX_MODEL_BYTES).splitlines(), start=1):
         if not line.startswith("#"):
             yield number, line.strip()
 
@@ -270,9 +275,10 @@ def _cameras_text(path: Path) -> dict[int, ColmapCamera]:
 
 def _images_text(path: Path) -> list[ColmapImage]:
     images = []
-    lines = _lines(path)
-    for number, line in lines:
-        if not line:
+    after_image = False  # the next line may be the image's 2D observations, which scripts leave away where there are none
+    for number, line in _lines(path):
+        if not line or (after_image and _are_observations(line)):
+            after_image = False
             continue
         words = line.split(maxsplit=9)
         try:
@@ -282,8 +288,19 @@ def _images_text(path: Path) -> list[ColmapImage]:
             images.append(_image(path, words[9], int(words[8]), pose))
         except ValueError as error:
             raise _damaged(path, number, "IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME") from error
-        next(lines, None)  # the image's 2D observations, an empty line where it has none
+        after_image = True
     return images
+
+
+def _are_observations(line: str) -> bool:
+    """Whether a line lists 2D observations, three numbers each, and not an image, which has ten words."""
+    words = line.split()
+    if len(words) % 3:
+        return False
+    try:
+        return bool(np.isfinite([float(word) for word in words]).all())
+    except ValueError:
+        return False
 
 
 def _points_text(path: Path) -> np.ndarray:

@@ -5,6 +5,7 @@ Dictionaries, lists, tuples, strings, numbers and arrays of numbers are read, as
 
 from __future__ import annotations
 
+import io
 import pickletools
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from trackersplat.errors import InputError
+from trackersplat.files import read_file
 
 MAX_BYTES = 64 * 2**20
 
@@ -57,17 +59,13 @@ _MARK = object()
 def read_object(path: Path) -> Any:
     """The one object in the file. Raises InputError if it is no such file, or holds anything else than plain data."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} has more than {MAX_BYTES >> 20} MB, which is too large for a table of a capture.")
-        with path.open("rb") as file:
-            version = npy.read_magic(file)
-            header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, _, dtype = header(file)
-            if shape != () or dtype.kind != "O":
-                raise ValueError(f"an array of shape {shape} and type {dtype}")
-            return _settled(_run(file.read()))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
+        file = io.BytesIO(read_file(path, MAX_BYTES))
+        version = npy.read_magic(file)
+        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = header(file)
+        if shape != () or dtype.kind != "O":
+            raise ValueError(f"an array of shape {shape} and type {dtype}")
+        return _settled(_run(file.read()))
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, SyntaxError, TokenError) as error:
         raise InputError(f"{path} does not hold the plain data that was expected ({str(error)[:100]}): copy it again.") from error
 

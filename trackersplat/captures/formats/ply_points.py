@@ -8,6 +8,7 @@ import numpy as np
 
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
+from trackersplat.files import has_file
 
 MAX_PLY_BYTES = 2**30
 MAX_HEADER_BYTES = 64 * 1024
@@ -21,6 +22,8 @@ def read_points(path: Path) -> PointCloud:
     """
     import trimesh  # here, because it takes half a second and most captures bring no PLY
 
+    if not has_file(path):
+        raise InputError(f"{path} is missing: copy it again.")
     try:
         size = path.stat().st_size
         if size > MAX_PLY_BYTES:

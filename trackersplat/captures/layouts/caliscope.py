@@ -8,6 +8,7 @@ together, and frame i of a video is the camera's i-th row: a camera that missed 
 from __future__ import annotations
 
 import csv
+import io
 import re
 import sys
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from trackersplat.captures.media.video import MAX_SIDE, VideoFile, frame_rate
 from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.settings import held_out_cameras, positive_integer, read_settings
 from trackersplat.errors import InputError
+from trackersplat.files import has_file, read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -84,7 +86,7 @@ def read(folder: Path) -> Capture:
     frames: list[list[int]] | None = None
     measured: float | None = None
     unsynchronised: list[str] = []
-    if (recording / "timestamps.csv").is_file():
+    if has_file(recording / "timestamps.csv"):
         frames, measured, unsynchronised = _synchronise(recording / "timestamps.csv", [camera.number for camera in cameras], videos)
     views = [_view(camera, video, settings.scale or 1.0) for camera, video in zip(cameras, videos, strict=True)]
     source = VideoSource(videos, frames, [remap for _, remap in views])
@@ -128,12 +130,8 @@ def _has_videos(folder: Path) -> bool:
 def _cameras(path: Path) -> tuple[list[_SessionCamera], list[str]]:
     """By number, without those that are set to be ignored or have no pose."""
     try:
-        if path.stat().st_size > MAX_TOML_BYTES:
-            raise InputError(f"{path} has more than {MAX_TOML_BYTES >> 20} MB, which is too large for a calibration.")
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        data = tomllib.loads(read_text(path, MAX_TOML_BYTES))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not valid TOML ({str(error)[:120]}): save the calibration again with caliscope.") from error
     sections = data.get("cameras")
     if not isinstance(sections, dict):
@@ -222,22 +220,17 @@ def _read_timestamps(path: Path, numbers: list[int]) -> dict[int, dict[int, floa
     """Camera -> sync index -> seconds."""
     times: dict[int, dict[int, float]] = {number: {} for number in numbers}
     try:
-        if path.stat().st_size > MAX_CSV_BYTES:
-            raise InputError(f"{path} has more than {MAX_CSV_BYTES >> 20} MB, which is too large for timestamps.")
-        with path.open(newline="", encoding="utf-8") as file:
-            for line, row in enumerate(csv.DictReader(file), start=2):
-                try:
-                    number = int(row["cam_id"] if "cam_id" in row else row["port"])
-                    index, time = int(row["sync_index"]), float(row["frame_time"])
-                except (KeyError, ValueError, TypeError) as error:
-                    raise InputError(f"Line {line} of {path} does not have a sync_index, cam_id and frame_time: record again.") from error
-                if not np.isfinite(time):
-                    raise InputError(f"Line {line} of {path} has a time that is not finite: record again.")
-                if number in times:
-                    times[number][index] = time
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+        for line, row in enumerate(csv.DictReader(io.StringIO(read_text(path, MAX_CSV_BYTES), newline="")), start=2):
+            try:
+                number = int(row["cam_id"] if "cam_id" in row else row["port"])
+                index, time = int(row["sync_index"]), float(row["frame_time"])
+            except (KeyError, ValueError, TypeError) as error:
+                raise InputError(f"Line {line} of {path} does not have a sync_index, cam_id and frame_time: record again.") from error
+            if not np.isfinite(time):
+                raise InputError(f"Line {line} of {path} has a time that is not finite: record again.")
+            if number in times:
+                times[number][index] = time
+    except csv.Error as error:
         raise InputError(f"{path} is not a table of comma-separated values ({str(error)[:120]}): copy it again.") from error
     return times
 

@@ -1,31 +1,55 @@
-"""Per-frame COLMAP workspaces ``frame<N>/images/<camera>.png`` + ``frame<N>/sparse/0``, or a single workspace as one frame."""
+"""COLMAP workspaces: one per frame, ``frame<N>/images/<camera>.png`` and ``frame<N>/sparse/0``, or a single one.
+
+A single workspace is one frame, unless several of its images are of one camera: images of one pose, or of one folder below ``images``
+whose poses agree. The numbers in their names then say which were taken together.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.formats.colmap_lens import colmap_lens
-from trackersplat.captures.formats.colmap_model import ColmapModel, has_model, read_model, read_model_points
+from trackersplat.captures.formats.colmap_model import ColmapImage, ColmapModel, model_folder, read_model, read_model_points
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.frame_folders import contiguous_frames, frame_folders
 from trackersplat.captures.media.decode import ImageFileSource
-from trackersplat.captures.media.views import make_view
+from trackersplat.captures.media.image_head import read_head
+from trackersplat.captures.media.lens import LensModel
+from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.settings import held_out_cameras, plain_name, read_settings
+from trackersplat.captures.still_cameras import (
+    camera_names,
+    common_numbers,
+    frame_number,
+    group_by_camera,
+    numbered_images,
+    some,
+    unused_images,
+)
 from trackersplat.errors import InputError
 
 NAME = "colmap"
 FALLBACK_FPS = 30.0
 POSE_TOLERANCE = 1e-4  # of entries of world_to_camera, relative to the largest translation
+STILL = 0.02  # radians, and sizes of the rig: COLMAP finds the poses of a camera that stands still no farther apart than this
 
-_MODEL = Path("sparse") / "0"
+
+@dataclass(frozen=True)
+class _View:
+    """One camera."""
+
+    name: str
+    image: ColmapImage  # whose pose and lens it has
+    files: tuple[Path, ...]  # per frame
 
 
 def detects(folder: Path) -> bool:
     first = next(iter(frame_folders(folder).values()), folder)
-    return (first / "images").is_dir() and has_model(first / _MODEL)
+    return (first / "images").is_dir() and model_folder(first) is not None
 
 
 def read(folder: Path) -> Capture:
@@ -35,55 +59,171 @@ def read(folder: Path) -> Capture:
     """
     workspaces, warnings = contiguous_frames(folder)
     workspaces = workspaces or [folder]
-    model = read_model(workspaces[0] / _MODEL)
-    warnings += _differences(model, workspaces)
-    names = [_camera_name(image.name, workspaces[0]) for image in model.images]
+    place = model_folder(workspaces[0])
+    if place is None:
+        raise InputError(f"{workspaces[0]} has no COLMAP model: expected sparse/0/cameras.bin and images.bin, or .txt.")
+    model = read_model(place)
+    for image in model.images:
+        _check_name(image.name, place)
+    views = None
+    if len(workspaces) == 1 and workspaces[0] == folder:
+        views, grouped = _views_by_number(model, folder / "images")
+        warnings += grouped
+    if views is None:
+        warnings += _differences(model, workspaces)
+        views = [_View(_camera_name(image.name), image, _files(image, workspaces)) for image in model.images]
+    names = [view.name for view in views]
     if len(set(names)) != len(names):
-        raise InputError(f"{workspaces[0] / _MODEL} has images that differ only in their ending: every camera needs its own name.")
+        raise InputError(f"{place} has images that differ only in their ending: every camera needs its own name.")
     settings = read_settings(folder)
     held_out, unheld = held_out_cameras(settings, folder, names)
-    warnings += unheld
-    if settings.fps is None and len(workspaces) > 1:
+    used = {path for view in views for path in view.files}
+    warnings += [*unused_images(workspaces[0] / "images", used, "The COLMAP model"), *_other_models(place), *unheld]
+    if settings.fps is None and len(views[0].files) > 1:
         warnings.append(
             f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" would say it.'
         )
-    lenses = {camera_id: colmap_lens(camera) for camera_id, camera in model.cameras.items()}
-    views = [
-        make_view(name, lenses[image.camera_id], image.world_to_camera(), settings.scale or 1.0)
-        for name, image in zip(names, model.images, strict=True)
+    by_id = {camera_id: colmap_lens(camera) for camera_id, camera in model.cameras.items()}
+    lenses, scaled = _fitted([by_id[view.image.camera_id] for view in views], [view.files[0] for view in views])
+    made = [
+        make_view(view.name, lens, view.image.world_to_camera(), settings.scale or 1.0) for view, lens in zip(views, lenses, strict=True)
     ]
-    stored = [model.cameras[image.camera_id] for image in model.images]
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,
         layout=NAME,
-        cameras=tuple(camera for camera, _ in views),
-        frame_count=len(workspaces),
+        cameras=tuple(camera for camera, _ in made),
+        frame_count=len(views[0].files),
         fps=settings.fps or FALLBACK_FPS,
         source=ImageFileSource(
-            _image_paths(model, workspaces),
-            [(camera.width, camera.height) for camera in stored],
-            remaps=[remap for _, remap in views],
+            [view.files for view in views], [(lens.width, lens.height) for lens in lenses], remaps=[remap for _, remap in made]
         ),
         held_out=held_out,
-        points=read_model_points(workspaces[0] / _MODEL),
-        warnings=tuple(warnings),
+        points=read_model_points(place),
+        warnings=(*warnings, *scaled),
     )
 
 
-def _camera_name(image_name: str, workspace: Path) -> str:
-    """The image's name without its ending, folders joined by '_'. Raises InputError if it could lead out of ``images``."""
-    parts = [plain_name(part, f"{workspace / _MODEL}: each part of an image's name") for part in image_name.split("/")]
+def _check_name(image_name: str, place: Path) -> None:
+    """Raises InputError if the name could lead out of ``images``."""
+    for part in image_name.split("/"):
+        plain_name(part, f"{place}: each part of an image's name")
+
+
+def _camera_name(image_name: str) -> str:
+    """The image's name without its ending, folders joined by '_'."""
+    parts = image_name.split("/")
     return "_".join([*parts[:-1], Path(parts[-1]).stem])
 
 
-def _image_paths(model: ColmapModel, workspaces: list[Path]) -> list[list[Path]]:
-    paths = [[workspace / "images" / image.name for workspace in workspaces] for image in model.images]
-    for frame_paths in paths:
-        for path in frame_paths:
-            if not path.is_file():
-                raise InputError(f"{path} is missing: every frame needs the image of every camera in the first frame's COLMAP model.")
+def _files(image: ColmapImage, workspaces: list[Path]) -> tuple[Path, ...]:
+    paths = tuple(workspace / "images" / image.name for workspace in workspaces)
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path} is missing: every frame needs the image of every camera in the first frame's COLMAP model.")
     return paths
+
+
+# -- several images of one camera in one workspace ------------------------------------------------------------------------
+
+
+def _views_by_number(model: ColmapModel, folder: Path) -> tuple[list[_View] | None, list[str]]:
+    """The cameras of one workspace, where several of its images are of one; None where every image is a camera of its own."""
+    by_folder = _by_folder(model, folder)
+    if by_folder is not None:
+        return by_folder
+    poses = np.linalg.inv(np.stack([image.world_to_camera() for image in model.images]))
+    cameras = [model.cameras[image.camera_id] for image in model.images]
+    width = max(len(camera.params) for camera in cameras)
+    lenses = np.array([(*camera.params, *[0.0] * (width - len(camera.params)), camera.width, camera.height) for camera in cameras])
+    groups, _ = group_by_camera(poses, lenses)
+    if len(groups) == len(model.images):
+        return None, _said_of_folders(model)
+    numbers = [{frame_number(model.images[index].name): index for index in group} for group in groups]
+    if any(None in own or len(own) != len(group) for own, group in zip(numbers, groups, strict=True)):
+        return None, ["Several images have one pose, but the numbers in their names do not tell frames apart: each is taken as a camera."]
+    names = camera_names([[PurePosixPath(model.images[index].name) for index in group] for group in groups])
+    common, dropped = common_numbers({name: [n for n in own if n is not None] for name, own in zip(names, numbers, strict=True)})
+    if not common:
+        return None, ["Several images have one pose, but no number is in the names of all cameras' images: each is taken as a camera."]
+    views = [
+        _View(name, model.images[own[common[0]]], tuple(_files(model.images[own[number]], [folder.parent])[0] for number in common))
+        for name, own in zip(names, numbers, strict=True)
+    ]
+    return sorted(views, key=lambda view: view.name), [_as_frames(len(views), len(common)), *dropped]
+
+
+def _by_folder(model: ColmapModel, folder: Path) -> tuple[list[_View], list[str]] | None:
+    """Cameras that are folders below ``images``. Their frames are all images that lie there: the poses of some are those of all."""
+    registered: dict[str, list[ColmapImage]] = {}
+    for image in model.images:
+        registered.setdefault(str(PurePosixPath(image.name).parent), []).append(image)
+    if "." in registered or len(registered) < 2:
+        return None
+    several = any(len(images) > 1 for images in registered.values())
+    first_only = len({frame_number(images[0].name) for images in registered.values()}) == 1
+    if not (several or first_only) or any(not (folder / name).is_dir() for name in registered):
+        return None
+    spread = _spread(registered)
+    if spread > STILL:
+        return None
+    found = {name: numbered_images(folder / name)[0] for name in registered}
+    common, remarks = common_numbers(found)
+    if len(common) < 2:
+        return None
+    if spread > POSE_TOLERANCE:
+        remarks.append(
+            f"The poses of one camera differ by up to {spread:.2g} (radians, or sizes of the rig); those of its first image are used."
+        )
+    views = [
+        _View(name.replace("/", "_"), images[0], tuple(found[name][number] for number in common)) for name, images in registered.items()
+    ]
+    return views, [_as_frames(len(views), len(common)), *remarks]
+
+
+def _spread(registered: dict[str, list[ColmapImage]]) -> float:
+    """How far poses of one folder are apart, in radians and in sizes of the rig."""
+    poses = {name: np.linalg.inv(np.stack([image.world_to_camera() for image in images])) for name, images in registered.items()}
+    middles = np.stack([own[:, :3, 3].mean(axis=0) for own in poses.values()])
+    size = max(float(np.linalg.norm(middles - middles.mean(axis=0), axis=1).max()), 1e-12)
+    turns = max(float(np.abs(own[:, :3, :3] - own[0, :3, :3]).max()) for own in poses.values())
+    shifts = max(float(np.linalg.norm(own[:, :3, 3] - own[0, :3, 3], axis=1).max()) for own in poses.values())
+    return max(turns, shifts / size)
+
+
+def _as_frames(cameras: int, frames: int) -> str:
+    return f"Images of one pose are frames of one camera: {cameras} cameras x {frames} frames, by the numbers in the images' names."
+
+
+def _said_of_folders(model: ColmapModel) -> list[str]:
+    folders = [str(PurePosixPath(image.name).parent) for image in model.images]
+    crowded = sorted({name for name in folders if name != "." and folders.count(name) > 1})
+    if not crowded or len(set(folders)) < 2:
+        return []
+    return [f"images/{crowded[0]} has several images of different poses, so each image is taken as a camera of its own."]
+
+
+# -- what the model and the images do not share ----------------------------------------------------------------------------
+
+
+def _other_models(place: Path) -> list[str]:
+    others = sorted(path.name for path in place.parent.iterdir() if place.name == "0" and path.name.isdigit() and path != place)
+    return [f"COLMAP split the images into several models; {place} is used, {some(others)} beside it are not."] if others else []
+
+
+def _fitted(lenses: list[LensModel], files: list[Path]) -> tuple[list[LensModel], list[str]]:
+    """The lenses for images that are smaller or larger than the model's cameras, and a remark about them."""
+    fitted: list[LensModel] = []
+    scaled: list[str] = []
+    for lens, file in zip(lenses, files, strict=True):
+        head = read_head(file)
+        resized = None if head is None else for_size(lens, head.width, head.height)
+        fitted.append(resized or lens)  # another aspect ratio is refused by the source
+        if head is not None and resized is not None and resized is not lens:
+            scaled.append(f"{head.width}x{head.height} pixels (the model: {lens.width}x{lens.height})")
+    if not scaled:
+        return fitted, []
+    return fitted, [f"The images of {len(scaled)} cameras are not of the model's size: {scaled[0]}; the cameras are scaled to the images."]
 
 
 def _differences(model: ColmapModel, workspaces: list[Path]) -> list[str]:
@@ -93,9 +233,10 @@ def _differences(model: ColmapModel, workspaces: list[Path]) -> list[str]:
     tolerance = POSE_TOLERANCE * np.array([1.0, 1.0, 1.0, scale])  # of the columns of a pose
     first, others = workspaces[0], workspaces[1:]
     for workspace in dict.fromkeys([*others[:1], *others[len(others) // 2 :][:1], *others[-1:]]):
-        if not has_model(workspace / _MODEL):
+        place = model_folder(workspace)
+        if place is None:
             continue
-        other = read_model(workspace / _MODEL)
+        other = read_model(place)
         for image in other.images:
             mine = ours.get(image.name)
             if (

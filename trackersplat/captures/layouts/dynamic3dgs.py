@@ -17,17 +17,17 @@ import numpy as np
 from trackersplat.captures.arrays import read_arrays
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
-from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.calibration import check_camera, check_range
 from trackersplat.captures.layout import Layout
-from trackersplat.captures.layouts.orientation import looks_inverted
 from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.lens import Remap
 from trackersplat.captures.media.masks import MaskFiles
 from trackersplat.captures.media.video import MAX_FRAMES, MAX_SIDE
 from trackersplat.captures.media.views import scaled_size
+from trackersplat.captures.pose_readings import better_reading
 from trackersplat.captures.settings import check_held_out, plain_name, positive_integer, read_settings
 from trackersplat.errors import InputError
-from trackersplat.files import read_json
+from trackersplat.files import has_file, read_json
 
 NAME = "dynamic3dgs"
 FPS = 30.0  # of PanopticSports; the layout does not say it
@@ -64,7 +64,7 @@ def read(folder: Path) -> Capture:
     """
     train, test = folder / "train_meta.json", folder / "test_meta.json"
     training = _read_views(train)
-    testing = _read_views(test) if test.is_file() else []
+    testing = _read_views(test) if has_file(test) else []
     views = sorted([*training, *testing], key=lambda view: view.identifier)
     digits = max(2, len(str(views[-1].identifier)))  # as many for all, so that names sort as numbers do
     names = [f"cam{view.identifier:0{digits}d}" for view in views]
@@ -74,7 +74,8 @@ def read(folder: Path) -> Capture:
         where = f"{train.name} and {test.name}" if testing else train.name
         raise InputError(f"{folder}: {where} list {double} twice; every camera must be listed once, for training or for testing.")
     points = _read_points(folder / POINTS_FILE)
-    if looks_inverted(cameras, None if points is None else points.xyz.astype(np.float64)):
+    found = better_reading(cameras, None if points is None else points.xyz.astype(np.float64), LAYOUT)
+    if found is not None and found[0].fails and found[1].inverse:
         raise InputError(
             f"{train}: 'w2c' looks like camera-to-world matrices (the cameras look at one scene only if they are inverted): "
             "write world-to-camera matrices."
@@ -188,6 +189,7 @@ def _matrices(data: dict[str, Any], key: str, shape: tuple[int, ...], path: Path
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
         raise InputError(f"{what}, but has others.")
+    check_range(array, f"{path}: {key!r}")
     return array
 
 
@@ -248,7 +250,7 @@ def _mask_paths(masks: Path, views: list[_View], frame_count: int) -> tuple[list
 
 def _read_points(path: Path) -> PointCloud | None:
     """The published first points: (N, 7) of position, colour in 0..1 and foreground, here without the last."""
-    if not path.exists():
+    if not has_file(path):
         return None
     data = read_arrays(path, {"data": ("f", ("N", 7))})["data"]
     with np.errstate(over="ignore"):

@@ -1,29 +1,27 @@
 """Folders of videos or images of several cameras without any calibration, as ``trackersplat prepare`` takes them.
 
 One video per camera, ``videos/<camera>.mp4`` or ``<camera>.mp4``; or one folder of images per camera, ``images/<camera>/<frame>.png`` or
-``<camera>/<frame>.png``, where the last number in an image's name is that of its frame.
+``<camera>/<frame>.png`` or ``<camera>/images/<frame>.png``, where the last number in an image's name is that of its frame.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from trackersplat.captures.capture import FrameSource
+from trackersplat.captures.media.cache import CachedFrames
 from trackersplat.captures.media.decode import ImageFileSource, VideoSource, image_size, open_videos
-from trackersplat.captures.media.video import FALLBACK_FPS, frame_rate
+from trackersplat.captures.media.video import FALLBACK_FPS, VIDEO_SUFFIXES, frame_rate
 from trackersplat.captures.settings import check_held_out, plain_name, read_settings
+from trackersplat.captures.still_cameras import SUFFIXES, common_numbers, numbered_images
 from trackersplat.errors import InputError
 
 FILES = "<camera>.mp4 or <camera>/<frame>.png of at least 2 cameras"
-SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_CAMERAS = 1000
 MAX_SEARCHED = 1000  # files of a folder that are searched for images
-
-_LAST_NUMBER = re.compile(r"([0-9]{1,9})[^0-9]*$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,30 +51,29 @@ def read_footage(folder: Path) -> Footage:
     """
     videos = _videos(folder)
     images = _image_folders(folder)
-    found = {path.stem: path for path in videos} if len(videos) > 1 else {path.name: path for path in images}
+    found = {path.stem: path for path in videos} if len(videos) > 1 else images
     if not 2 <= len(found) <= MAX_CAMERAS:
         raise InputError(f"{folder} has videos or images of {len(found)} cameras: expected {FILES}, and at most {MAX_CAMERAS} of them.")
     names = tuple(plain_name(name, f"{folder}: the name of a camera's video or folder") for name in found)
     settings = read_settings(folder)
     warnings: list[str] = []
-    source: FrameSource
+    source: CachedFrames
     if len(videos) > 1:
         opened = open_videos(videos)
         source = VideoSource(opened)
         sizes = [(info.width, info.height) for info in source.infos]
         frame_count = source.frame_count
-        fps, warnings = frame_rate(source.infos)
+        fps, doubts = frame_rate(source.infos)
+        warnings = [] if settings.fps else doubts
     else:
-        paths = [_frames(path) for path in images]
-        for path, frames in zip(images, paths, strict=True):
-            if len(frames) != len(paths[0]):
-                raise InputError(
-                    f"{path} has {len(frames)} images, but {images[0]} has {len(paths[0])}: all cameras need the same number of frames."
-                )
+        paths, warnings = _frames(images)
         sizes = [image_size(frames[0]) for frames in paths]
         source = ImageFileSource(paths, sizes)
         frame_count, fps = len(paths[0]), FALLBACK_FPS
-        warnings.append(f'The images have no frame rate, so {fps:g} per second are assumed; a file capture.json with "fps" would say it.')
+        if not settings.fps:
+            warnings.append(
+                f'The images have no frame rate, so {fps:g} per second are assumed; a file capture.json with "fps" would say it.'
+            )
     return Footage(
         name=settings.name or folder.resolve().name,
         root=folder,
@@ -86,35 +83,56 @@ def read_footage(folder: Path) -> Footage:
         fps=settings.fps or fps,
         source=source,
         held_out=check_held_out(settings.held_out or (), names, folder / "capture.json"),
-        warnings=() if settings.fps else tuple(warnings),
+        warnings=(*warnings, *source.remarks),
     )
 
 
 def _videos(folder: Path) -> list[Path]:
     place = folder / "videos" if (folder / "videos").is_dir() else folder
-    return sorted(path for path in place.iterdir() if path.suffix.lower() == ".mp4" and path.is_file())
+    return sorted(path for path in place.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
 
 
-def _image_folders(folder: Path) -> list[Path]:
+def _image_folders(folder: Path) -> dict[str, Path]:
+    """By camera: folders of images, or of a folder ``images``."""
     place = folder / "images" if (folder / "images").is_dir() else folder
     inside = sorted(
         path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".") and os.access(path, os.R_OK | os.X_OK)
     )
-    return [path for path in inside if any(_is_image(file) for file in islice(path.iterdir(), MAX_SEARCHED))]
+    places = {path.name: next((place for place in (path, path / "images") if _has_image(place)), None) for path in inside}
+    return {name: place for name, place in places.items() if place is not None}
+
+
+def _has_image(folder: Path) -> bool:
+    return folder.is_dir() and any(_is_image(file) for file in islice(folder.iterdir(), MAX_SEARCHED))
 
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def _frames(folder: Path) -> list[Path]:
-    """The images in the order of the last number in their names. Raises InputError if one has none, or shares it."""
-    numbered: dict[int, Path] = {}
-    for path in sorted(file for file in folder.iterdir() if _is_image(file)):
-        match = _LAST_NUMBER.search(path.stem)
-        if match is None:
-            raise InputError(f"{path} has no number in its name: the images of a camera must be numbered, such as 0001.png.")
-        if int(match[1]) in numbered:
-            raise InputError(f"{path} has the number of {numbered[int(match[1])].name}: keep one image per frame.")
-        numbered[int(match[1])] = path
-    return [numbered[number] for number in sorted(numbered)]
+def _frames(folders: dict[str, Path]) -> tuple[list[list[Path]], list[str]]:
+    """Per camera its images of the frames that all have, by the last number in their names, and what is left out.
+
+    Where the cameras share no number, such as the counters of separate cameras, their images are taken in order.
+
+    Raises InputError if an image has no number, or shares it.
+    """
+    numbered: dict[str, dict[int, Path]] = {}
+    for name, folder in folders.items():
+        numbered[name], others = numbered_images(folder)
+        if others:
+            raise InputError(f"{others[0]} has no number in its name: the images of a camera must be numbered, such as 0001.png.")
+    common, remarks = common_numbers(numbered)
+    if common:
+        return [[own[number] for number in common] for own in numbered.values()], remarks
+    paths = [list(own.values()) for own in numbered.values()]
+    first = next(iter(folders.values()))
+    for path, frames in zip(folders.values(), paths, strict=True):
+        if len(frames) != len(paths[0]):
+            raise InputError(
+                f"{path} has {len(frames)} images, but {first} has {len(paths[0])}, and no number is in the names of all cameras' "
+                "images: number the images that were taken together alike."
+            )
+    return paths, [
+        "No number is in the names of all cameras' images, so they are matched in order: the first of each, the second of each, ..."
+    ]

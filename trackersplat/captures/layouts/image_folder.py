@@ -11,10 +11,11 @@ from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import held_out_cameras, read_settings
+from trackersplat.captures.still_cameras import as_written, named_as, numbered_images, some
 from trackersplat.errors import InputError
+from trackersplat.files import has_file
 
 NAME = "image_folder"
-SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def detects(folder: Path) -> bool:
@@ -33,9 +34,9 @@ def read(folder: Path) -> Capture:
     settings = read_settings(folder)
     names = [camera.name for camera in rig.cameras]
     held_out, warnings = held_out_cameras(settings, folder, names, rig.held_out or ())
-    paths = [_frame_paths(folder / "images" / name, rig.frames) for name in names]
+    paths, remarks = _frame_paths(folder / "images", names, rig.frames)
     views = [make_view(camera.name, camera.lens, camera.world_to_camera, settings.scale or 1.0) for camera in rig.cameras]
-    points = read_points(folder / "points3D.ply") if (folder / "points3D.ply").is_file() else None
+    points = read_points(folder / "points3D.ply") if has_file(folder / "points3D.ply") else None
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,
@@ -48,24 +49,48 @@ def read(folder: Path) -> Capture:
         ),
         held_out=held_out,
         points=points,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *remarks),
     )
 
 
-def _frame_paths(folder: Path, frame_count: int) -> list[Path]:
-    """The first ``frame_count`` images by name. Raises InputError if there are fewer, or the numbering has a gap."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is missing: every camera needs a folder with its {frame_count} images.")
-    images = sorted((path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()), key=lambda path: path.name)
-    numbered = {int(path.stem): path for path in images if path.stem.isascii() and path.stem.isdigit() and len(path.stem) < 10}
-    start = min(numbered, default=0)
-    for frame in range(start, start + frame_count):
-        if frame not in numbered:
+def _frame_paths(images: Path, names: list[str], frame_count: int) -> tuple[list[list[Path]], list[str]]:
+    """Per camera its images of ``frame_count`` frames from the first number that all cameras have, and what is left out.
+
+    Raises InputError if there are fewer, or the numbering has a gap.
+    """
+    numbered: dict[str, dict[int, Path]] = {}
+    remarks: list[str] = []
+    for name in names:
+        folder = named_as(images, name)
+        if not folder.is_dir():
+            raise InputError(f"{folder} is missing: every camera needs a folder with its {frame_count} images.")
+        numbered[name], others = numbered_images(folder)
+        if others:
+            remarks.append(f"{len(others)} images of {name} have no number in their names and are left out, the first is {others[0].name}.")
+    firsts = {name: min(own, default=0) for name, own in numbered.items()}
+    start, lowest = max(firsts.values()), min(firsts.values())
+    for name, own in numbered.items():
+        missing = next((number for number in range(start, start + frame_count) if number not in own), None)
+        if missing is not None:
+            late = [other for other in names if firsts[other] > lowest]
+            name, missing = (late[0], lowest) if late and missing > max(own, default=0) else (name, missing)
             raise InputError(
-                f"{folder} has no image number {frame:04d}: cameras.json promises {frame_count} frames, numbered without gaps, "
-                f"and {len(images)} images are there."
+                f"{images / name} has no image number {missing:04d}: cameras.json promises {frame_count} frames, numbered without gaps, "
+                f"and {len(numbered[name])} images are there."
             )
-    return [numbered[frame] for frame in range(start, start + frame_count)]
+    if start > lowest:
+        late = [name for name in names if firsts[name] > lowest]
+        remarks.append(
+            f"The images of {some(late)} begin with number {start}, those of others with {lowest}: frame 1 is number {start} of all."
+        )
+    unused = max(sum(number >= start + frame_count for number in own) for own in numbered.values())
+    if unused:
+        remarks.append(f"cameras.json promises {frame_count} frames; up to {unused} later images of a camera are left out.")
+    known = set(map(as_written, names))
+    unknown = sorted(path.name for path in images.iterdir() if path.is_dir() and as_written(path.name) not in known)
+    if unknown:
+        remarks.append(f"{len(unknown)} folders of images have no camera in cameras.json and are left out: {some(unknown)}.")
+    return [[own[number] for number in range(start, start + frame_count)] for own in numbered.values()], remarks
 
 
 LAYOUT = Layout(detects, read)

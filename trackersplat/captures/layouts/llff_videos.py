@@ -6,6 +6,7 @@ and backward axes and its position in world coordinates, then (height, width, fo
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from tokenize import TokenError  # from a damaged header
@@ -13,7 +14,7 @@ from tokenize import TokenError  # from a damaged header
 import numpy as np
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.calibration import check_camera, check_range
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layouts.sparse_model import SparseModel
 from trackersplat.captures.media.decode import VideoSource, open_videos
@@ -22,6 +23,7 @@ from trackersplat.captures.media.video import VideoInfo, frame_rate
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import CaptureSettings, held_out_cameras
 from trackersplat.errors import InputError
+from trackersplat.files import has_file, read_file
 
 POSES = "poses_bounds.npy"
 MAX_POSES_BYTES = 16 * 2**20
@@ -47,7 +49,7 @@ def read_posed_videos(
     held_out, unheld = held_out_cameras(settings, folder, names, usual_held_out)
     warnings += unheld
     points = None if model is None else model.points
-    if (folder / "points3D.ply").is_file():
+    if has_file(folder / "points3D.ply"):
         points = read_points(folder / "points3D.ply")
     opened = open_videos(videos)
     scale = settings.scale or 1.0
@@ -92,9 +94,7 @@ def read_posed_videos(
 def read_poses_bounds(path: Path) -> np.ndarray:
     """(C, 17) float64, every number finite. Raises InputError if the file is no such array."""
     try:
-        if path.stat().st_size > MAX_POSES_BYTES:
-            raise InputError(f"{path} has more than {MAX_POSES_BYTES >> 20} MB, which is too large for camera poses.")
-        rows = np.load(path, allow_pickle=False)
+        rows = np.load(io.BytesIO(read_file(path, MAX_POSES_BYTES)), allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or 'not a NumPy file'}): write it again with numpy.save.") from error
     except (ValueError, EOFError, SyntaxError, TokenError, MemoryError) as error:
@@ -107,7 +107,9 @@ def read_poses_bounds(path: Path) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
         raise InputError(f"Row {bad[0] + 1} of {path} has a value that is not a finite number: calibrate that camera again.")
-    return rows.astype(np.float64)
+    rows = rows.astype(np.float64)
+    check_range(rows[:, :15], str(path))
+    return rows
 
 
 def camera_from_row(name: str, row: np.ndarray, video: VideoInfo) -> tuple[OpenCVLens, np.ndarray, list[str]]:

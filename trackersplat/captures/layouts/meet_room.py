@@ -59,4 +59,4 @@ def _number(path: Path) -> int:
     return int(match[1]) if match else -1
 
 
-LAYOUT = Layout(detects, read)
+LAYOUT = Layout(detects, read, axes="llff", camera_to_world=True)

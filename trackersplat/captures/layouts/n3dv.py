@@ -117,4 +117,4 @@ def _videos(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if _VIDEO.fullmatch(path.name) and path.is_file()), key=lambda path: path.name)
 
 
-LAYOUT = Layout(detects, read)
+LAYOUT = Layout(detects, read, axes="llff", camera_to_world=True)

@@ -1,15 +1,17 @@
 """nerfstudio's ``transforms.json`` with several cameras per time: frames of one pose and lens are one camera.
 
-``transform_matrix`` is camera to world with OpenGL's axes (x right, y up, z backward); pixel centres lie at +0.5; ``time`` orders the
-frames. Instead of one file there may be ``transforms_train.json`` and ``transforms_test.json``, whose cameras are held out.
+``transform_matrix`` is camera to world with OpenGL's axes (x right, y up, z backward); pixel centres lie at +0.5. ``time`` orders the
+frames, in any unit and from any start; without it the numbers in the images' names do, where a camera has several. Poses, lenses and
+times of one camera may differ by what writers round away. ``applied_transform`` says what has been done to poses and points alike, so
+there is nothing to undo. Instead of one file there may be ``transforms_train.json`` and ``transforms_test.json``, whose cameras are held
+out.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import pairwise
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -23,12 +25,15 @@ from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import FALLBACK_FPS, MAX_SIDE
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import MAX_FPS, held_out_cameras, plain_name, positive_integer, positive_number, read_settings
+from trackersplat.captures.still_cameras import SAME, camera_names, frame_number, group_by_camera, unused_images
 from trackersplat.errors import InputError
-from trackersplat.files import read_json
+from trackersplat.files import has_file, read_json
 
 NAME = "nerfstudio"
 ENDINGS = ("", ".png", ".jpg", ".jpeg")  # some writers leave them away
-POSE_DIGITS = 6  # frames whose poses agree to so many decimals are of one camera
+MAX_TIME = 1e30
+SAME_TIME = 0.25  # of the shortest time between two images of a camera: images that are closer were taken together
+MAX_SPREAD = 0.1  # the same, from which a warning is given
 MAX_FRAMES = 1_000_000
 
 _PERSPECTIVE = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "perspective")
@@ -37,8 +42,9 @@ _FISHEYE = ("OPENCV_FISHEYE", "fisheye")
 
 @dataclass(frozen=True)
 class _Frame:
-    path: PurePosixPath  # as written
-    time: float | None
+    path: PurePosixPath  # as written, below the capture's folder unless ``absolute``
+    absolute: bool  # then the end of the path may lead to the image
+    time: int | float | None
     lens: OpenCVLens | None  # None: the file lacks the size, which is read from the image
     entry: dict[str, Any]  # the file's keys, overridden by the frame's
     camera_to_world: np.ndarray  # (4, 4), OpenGL axes
@@ -50,7 +56,7 @@ class _Camera:
     name: str
     lens: OpenCVLens
     world_to_camera: np.ndarray
-    images: dict[float, Path]  # by time
+    images: dict[int | float, Path]  # by time
     testing: bool
 
 
@@ -61,20 +67,24 @@ def detects(folder: Path) -> bool:
 def read(folder: Path) -> Capture:
     """Raises InputError if a file is damaged, an image is missing, the camera moves, or a camera has no image of a time."""
     path, frames, data = _read_frames(folder)
-    cameras = _group(folder, path, frames)
-    times = sorted({time for camera in cameras for time in camera.images})
-    for camera in cameras:
-        missing = next((time for time in times if time not in camera.images), None)
+    cameras, remarks = _group(folder, path, frames)
+    times, together = _taken_together(path, cameras)
+    for camera, own in zip(cameras, together, strict=True):
+        missing = next((index for index, image in enumerate(own) if image is None), None)
         if missing is not None:
-            alone = all(len(camera.images) == 1 for camera in cameras)
+            if all(len(camera.images) == 1 for camera in cameras):
+                raise InputError(
+                    f"{path}: the camera moves from time to time, which is not supported: several cameras that do not move are needed."
+                )
             raise InputError(
-                f"{path}: the camera moves from time to time, which is not supported: several cameras that do not move are needed."
-                if alone
-                else f"{path} has no image of the camera {camera.name} at time {missing:g}: every camera needs one at every time."
+                f"{path} has no image of the camera {camera.name} at time {times[missing]:g}: every camera needs one at every time, "
+                f"and all of its poses and lenses must agree to {SAME:g}."
             )
     names = [camera.name for camera in cameras]
     settings = read_settings(folder)
-    held_out, warnings = held_out_cameras(settings, folder, names, [camera.name for camera in cameras if camera.testing])
+    held_out, unheld = held_out_cameras(settings, folder, names, [camera.name for camera in cameras if camera.testing])
+    used = {image for camera in cameras for image in camera.images.values()}
+    warnings = [*remarks, *_spread_of_times(cameras, times, together), *unused_images(folder, used, path.name), *unheld]
     fps = settings.fps
     if fps is None and "fps" in data:
         fps = positive_number(data["fps"], MAX_FPS, f"{path}: 'fps'")
@@ -92,12 +102,12 @@ def read(folder: Path) -> Capture:
         frame_count=len(times),
         fps=fps or FALLBACK_FPS,
         source=ImageFileSource(
-            [[camera.images[time] for time in times] for camera in cameras],
+            [[image for image in own if image is not None] for own in together],
             [(camera.lens.width, camera.lens.height) for camera in cameras],
             remaps=[remap for _, remap in views],
         ),
         held_out=held_out,
-        points=None if cloud is None else read_points(_inside(folder, _relative(cloud, f"{path}: 'ply_file_path'"), path)),
+        points=None if cloud is None else read_points(_inside(folder, *_relative(cloud, f"{path}: 'ply_file_path'"), path)),
         warnings=tuple(warnings),
     )
 
@@ -105,8 +115,8 @@ def read(folder: Path) -> Capture:
 def _read_frames(folder: Path) -> tuple[Path, list[_Frame], dict[str, Any]]:
     """The file, or the first of several; all frames; what the file says of all of them."""
     single = folder / "transforms.json"
-    paths = [single] if single.is_file() else [folder / "transforms_train.json", folder / "transforms_test.json"]
-    paths = [path for path in paths if path.is_file()]
+    paths = [single] if has_file(single) else [folder / "transforms_train.json", folder / "transforms_test.json"]
+    paths = [path for path in paths if has_file(path)]
     frames: list[_Frame] = []
     files = [read_json(path) for path in paths]
     for path, data in zip(paths, files, strict=True):
@@ -127,9 +137,9 @@ def _frame(entry: Any, data: dict[str, Any], path: Path, number: int, tested: li
     what = f"{path}: frame {number}"
     if not isinstance(entry, dict):
         raise InputError(f"{what} must be an object.")
-    file = _relative(entry.get("file_path"), f"{what}: 'file_path'")
+    file, absolute = _relative(entry.get("file_path"), f"{what}: 'file_path'")
     time = entry.get("time")
-    if time is not None and (isinstance(time, bool) or not isinstance(time, (int, float)) or not abs(time) < 1e12):
+    if time is not None and (isinstance(time, bool) or not isinstance(time, (int, float)) or not abs(time) < MAX_TIME):
         raise InputError(f"{what}: 'time' must be a finite number, but is {str(time)[:40]!r}.")
     rows = entry.get("transform_matrix")
     pose = np.eye(4)
@@ -144,7 +154,7 @@ def _frame(entry: Any, data: dict[str, Any], path: Path, number: int, tested: li
         width, height = (positive_integer(_whole(side), MAX_SIDE, f"{what}: the size 'w', 'h'") for side in size)
         lens = _lens(merged, width, height, what)
     testing = path.name == "transforms_test.json" or entry.get("file_path") in tested
-    return _Frame(file, None if time is None else float(time), lens, merged, pose, testing)
+    return _Frame(file, absolute, time, lens, merged, pose, testing)
 
 
 def _lens(entry: dict[str, Any], width: int, height: int, what: str) -> OpenCVLens:
@@ -173,26 +183,82 @@ def _lens(entry: dict[str, Any], width: int, height: int, what: str) -> OpenCVLe
     return lens_from_matrix(width, height, K, [k1, k2, k3, k4] if fisheye else [k1, k2, p1, p2, k3], fisheye, what)
 
 
-def _group(folder: Path, path: Path, frames: list[_Frame]) -> list[_Camera]:
+def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera], list[str]]:
     """The cameras in the order of their names."""
-    groups: dict[tuple[Any, ...], list[_Frame]] = {}
-    for frame in frames:
-        pose = np.round(frame.camera_to_world[:3], POSE_DIGITS) + 0.0  # no negative zeros
-        groups.setdefault((*pose.reshape(-1).tolist(), frame.lens), []).append(frame)
-    members = list(groups.values())
+    groups, differ = group_by_camera(np.stack([frame.camera_to_world for frame in frames]), np.array([_numbers(frame) for frame in frames]))
+    members = [[frames[index] for index in group] for group in groups]
+    numbered = frames[0].time is None and any(len(group) > 1 for group in members)
     cameras = []
-    for name, group in zip(_names([[frame.path for frame in group] for group in members]), members, strict=True):
-        images: dict[float, Path] = {}
+    for name, group in zip(camera_names([[frame.path for frame in group] for group in members]), members, strict=True):
+        images: dict[int | float, Path] = {}
         for frame in group:
-            time = frame.time or 0.0
+            time = frame_number(frame.path.name) if numbered else frame.time or 0.0
+            if time is None:
+                raise InputError(f"{path}: frame {frame.path} has neither a 'time' nor a number in its name, which would order the images.")
             if time in images:
                 raise InputError(f"{path} has two images of the camera {name} at time {time:g}: {images[time].name} and {frame.path.name}.")
-            images[time] = _inside(folder, frame.path, path)
+            images[time] = _inside(folder, frame.path, frame.absolute, path)
         lens = group[0].lens or _lens(group[0].entry, *image_size(images[min(images)]), f"{path}: camera {name}")
         world_to_camera = np.linalg.inv(_rigid(group[0].camera_to_world, f"{path}: the pose of {name}"))
         check_camera(lens.width, lens.height, lens.K, world_to_camera, f"{path}: camera {name}")
         cameras.append(_Camera(name, lens, world_to_camera, images, all(frame.testing for frame in group)))
-    return sorted(cameras, key=lambda camera: camera.name)
+    remarks = []
+    if numbered:
+        remarks.append("The images have no 'time', so the numbers in their names say which were taken together.")
+    if differ:
+        remarks.append(
+            f"Poses or lenses of one camera differ a little between its images (by less than {SAME:g}); those of the first are used."
+        )
+    return sorted(cameras, key=lambda camera: camera.name), remarks
+
+
+def _numbers(frame: _Frame) -> list[float]:
+    """What the lens of a frame is told apart by."""
+    if frame.lens is not None:
+        lens = frame.lens
+        values = [lens.width, lens.height, lens.fx, lens.fy, lens.cx, lens.cy, *lens.distortion, *[0.0] * (14 - len(lens.distortion))]
+        return [float(value) for value in (*values, lens.fisheye)]
+    found = [frame.entry.get(key) for key in ("fl_x", "fl_y", "cx", "cy", "camera_angle_x", "k1", "k2", "k3", "k4", "p1", "p2")]
+    plain = [float(value) if isinstance(value, (int, float)) and abs(value) < 1e9 else 0.0 for value in found]
+    return [*plain, *[0.0] * (21 - len(plain))]
+
+
+def _taken_together(path: Path, cameras: list[_Camera]) -> tuple[list[int | float], list[list[Path | None]]]:
+    """The times of the frames, and per camera its image of each, None where it has none."""
+    everything = sorted({time for camera in cameras for time in camera.images})
+    own = [sorted(camera.images) for camera in cameras]
+    shortest = min((float(b - a) for times in own for a, b in pairwise(times)), default=0.0)
+    # Times are kept as they are until here: a float64 has too few digits for nanoseconds since 1970.
+    apart = SAME_TIME * shortest if shortest > 0 else 1e-6 * max(1.0, float(max(abs(everything[0]), abs(everything[-1]))))
+    starts = [everything[0]]
+    frame_of = {everything[0]: 0}
+    for before, time in pairwise(everything):
+        if float(time - before) > apart:
+            starts.append(time)
+        frame_of[time] = len(starts) - 1
+    together: list[list[Path | None]] = []
+    for camera in cameras:
+        images: list[Path | None] = [None] * len(starts)
+        for time, image in camera.images.items():
+            taken = images[frame_of[time]]
+            if taken is not None:
+                raise InputError(f"{path} has two images of the camera {camera.name} at time {time:g}: {taken.name} and {image.name}.")
+            images[frame_of[time]] = image
+        together.append(images)
+    return starts, together
+
+
+def _spread_of_times(cameras: list[_Camera], starts: list[int | float], together: list[list[Path | None]]) -> list[str]:
+    """A warning if images of one frame were taken at clearly different times."""
+    if len(starts) < 2:
+        return []
+    found = [{image: time for time, image in camera.images.items()} for camera in cameras]
+    spread = 0.0
+    for frame in range(len(starts)):
+        times = [own[image] for own, images in zip(found, together, strict=True) if (image := images[frame]) is not None]
+        spread = max(spread, float(max(times) - min(times)))
+    interval = float(starts[-1] - starts[0]) / (len(starts) - 1)
+    return [f"The cameras' images of one frame lie up to {spread / interval:.2f} frames apart."] if spread > MAX_SPREAD * interval else []
 
 
 def _rigid(pose: np.ndarray, what: str) -> np.ndarray:
@@ -203,40 +269,30 @@ def _rigid(pose: np.ndarray, what: str) -> np.ndarray:
     return pose @ np.diag([1.0, -1.0, -1.0, 1.0])
 
 
-def _names(files: Sequence[Sequence[PurePosixPath]]) -> list[str]:
-    """A name for each camera: the parts of its files' paths that are the same for all of them and differ between cameras; else a number."""
-    parts = [[re.split(r"[/_.\-]", str(file.with_suffix(""))) for file in own] for own in files]
-    numbered = [f"cam{index:02d}" for index in range(len(files))]
-    lengths = {len(words) for own in parts for words in own}
-    if len(lengths) != 1 or len(files) == 1:
-        return numbered
-    shared = [[column[0] if len(set(column)) == 1 else None for column in zip(*own, strict=True)] for own in parts]
-    telling = [i for i in range(lengths.pop()) if None not in (column := [own[i] for own in shared]) and len(set(column)) > 1]
-    names = ["_".join(str(own[i]) for i in telling) for own in shared]
-    names = [f"cam{name}" if name.isdigit() else name for name in names]
-    usable = len(set(names)) == len(names) and all(re.fullmatch(r"[A-Za-z0-9_]{1,100}", name) for name in names)
-    return names if usable else numbered
-
-
 def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _relative(value: Any, what: str) -> PurePosixPath:
-    """A path below the capture's folder. Raises InputError if it could lead out of it."""
+def _relative(value: Any, what: str) -> tuple[PurePosixPath, bool]:
+    """A path below the capture's folder, and whether it was written as one of another machine's. Raises InputError if it could lead out."""
     if not isinstance(value, str) or len(value) > 1000:
         raise InputError(f"{what} must be the path of a file, but is {str(value)[:60]!r}.")
-    path = PurePosixPath(value)  # drops single dots
-    for part in path.parts:
+    windows = "\\" in value or value[1:3] == ":/"
+    path = PureWindowsPath(value) if windows else PurePosixPath(value)  # both drop single dots
+    parts = path.relative_to(path.anchor).parts if path.anchor else path.parts
+    for part in parts:
         plain_name(part, f"{what}: each part of the path")
-    return path
+    return PurePosixPath(*parts), bool(path.anchor)
 
 
-def _inside(folder: Path, path: PurePosixPath, where: Path) -> Path:
-    found = next((folder / f"{path}{ending}" for ending in ENDINGS if (folder / f"{path}{ending}").is_file()), None)
-    if found is None:
-        raise InputError(f"{folder / path} is missing, although {where.name} names it: copy the images again.")
-    return found
+def _inside(folder: Path, path: PurePosixPath, absolute: bool, where: Path) -> Path:
+    """The file below the capture's folder; of an absolute path the longest end that is one."""
+    ends = [PurePosixPath(*path.parts[start:]) for start in range(len(path.parts) if absolute else 1)]
+    for end in ends:
+        for ending in ENDINGS:
+            if (found := folder / f"{end}{ending}").is_file():
+                return found
+    raise InputError(f"{folder / path} is missing, although {where.name} names it: copy the images again.")
 
 
-LAYOUT = Layout(detects, read)
+LAYOUT = Layout(detects, read, axes="opengl", camera_to_world=True)

@@ -28,6 +28,7 @@ from trackersplat.captures.media.lens import LensModel, OpenCVLens
 from trackersplat.captures.media.remapped import RemappedFrames, RemappedMasks
 from trackersplat.captures.media.video import MAX_SIDE
 from trackersplat.captures.media.views import for_size, make_view
+from trackersplat.captures.pose_readings import PREFIX
 from trackersplat.captures.registry import open_capture, recognised
 from trackersplat.captures.settings import (
     NONE_HELD_OUT,
@@ -39,7 +40,7 @@ from trackersplat.captures.settings import (
     read_settings,
 )
 from trackersplat.errors import InputError
-from trackersplat.files import read_json, write_json
+from trackersplat.files import has_file, read_json, write_json
 
 NAME = "prepared"
 RECORD = "prepared.json"
@@ -106,7 +107,8 @@ def _assembled(folder: Path, record: Record, data: Capture | Footage) -> Capture
             f"{data.root} no longer has the cameras that {folder} was prepared from ({_difference(record.cameras, there)}): prepare again."
         )
     settings = read_settings(folder)
-    warnings = [warning for warning in data.warnings if not warning.startswith(NONE_HELD_OUT)]  # which is for this folder to say
+    dropped = (NONE_HELD_OUT,) if record.poses == "keep" else (NONE_HELD_OUT, PREFIX)  # which are for this folder to say
+    warnings = [warning for warning in data.warnings if not warning.startswith(dropped)]
     names = [camera.name for camera in there]
     calibrated: dict[str, tuple[LensModel, np.ndarray]]
     if record.poses == "keep":
@@ -157,7 +159,7 @@ def _assembled(folder: Path, record: Record, data: Capture | Footage) -> Capture
 def _points(folder: Path, record: Record, data: Capture | Footage) -> PointCloud | None:
     """The points that were found, or the capture's own if they are more and its poses are kept."""
     own = data.points if isinstance(data, Capture) and record.poses == "keep" else None
-    found = replace(read_points(folder / POINTS), sparse=True) if (folder / POINTS).is_file() else None
+    found = replace(read_points(folder / POINTS), sparse=True) if has_file(folder / POINTS) else None
     if found is None or (own is not None and len(own.xyz) > len(found.xyz)):
         return own
     return found

@@ -25,6 +25,7 @@ from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import held_out_cameras, plain_name, read_settings
 from trackersplat.errors import InputError
+from trackersplat.files import read_file
 
 NAME = "qualisys"
 MAX_XML_BYTES = 16 * 2**20
@@ -107,12 +108,7 @@ def _video_of(serial: str, videos: list[Path]) -> Path | None:
 
 
 def _read_calibration(path: Path) -> list[_Calibrated]:
-    try:
-        if path.stat().st_size > MAX_XML_BYTES:
-            raise InputError(f"{path} has more than {MAX_XML_BYTES >> 20} MB, which is too large for a calibration.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
+    data = read_file(path, MAX_XML_BYTES)
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise InputError(f"{path} declares a document type, which calibrations do not: export it again with QTM.")
     try:

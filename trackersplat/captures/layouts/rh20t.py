@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.calibration import check_camera, check_range
 from trackersplat.captures.formats.object_arrays import read_object
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.sparse_model import read_sparse_model
@@ -25,7 +25,7 @@ from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import held_out_cameras, read_settings
 from trackersplat.errors import InputError
-from trackersplat.files import read_json
+from trackersplat.files import has_file, read_json
 
 NAME = "rh20t"
 CALIBRATED_SIZE = (1280, 720)  # pixels; the published videos are half as large
@@ -130,7 +130,7 @@ def _read_times(path: Path, video: VideoFile) -> np.ndarray:
 
 def _read_calibration(folder: Path) -> dict[str, tuple[LensModel, np.ndarray]]:
     path = folder / "metadata.json"
-    if not path.is_file():
+    if not has_file(path):
         raise InputError(f"{path} is missing: it names the calibration of the cameras, so copy it from the dataset.")
     number = read_json(path).get("calib")
     if isinstance(number, bool) or not isinstance(number, int) or number < 0:
@@ -157,6 +157,7 @@ def _numbers(value: Any, shape: tuple[int, int], what: str) -> np.ndarray:
     array = np.asarray(value) if isinstance(value, (list, np.ndarray)) else np.empty(0)
     if array.shape != shape or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
         raise InputError(f"{what} must be a {shape[0]}x{shape[1]} matrix of finite numbers: copy the calib folder again.")
+    check_range(array, what)
     return array.astype(np.float64)
 
 

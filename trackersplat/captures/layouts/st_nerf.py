@@ -13,7 +13,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
-from trackersplat.captures.formats.calibration import check_camera
+from trackersplat.captures.formats.calibration import check_camera, check_range
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.frame_folders import contiguous_frames, frame_folders
@@ -24,6 +24,7 @@ from trackersplat.captures.media.video import FALLBACK_FPS
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import held_out_cameras, read_settings
 from trackersplat.errors import InputError
+from trackersplat.files import read_text
 
 NAME = "st_nerf"
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -125,18 +126,15 @@ def _read_poses(folder: Path, images: list[Path]) -> tuple[list[LensModel], list
 def _read_table(path: Path, columns: int, rows: int) -> np.ndarray:
     """(rows, columns) float64. Raises InputError if the file is no such table of finite numbers."""
     try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise InputError(f"{path} has more than {MAX_TEXT_BYTES >> 20} MB, which is too large for cameras.")
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.split() for line in read_text(path, MAX_TEXT_BYTES).splitlines() if line.strip()]
         if any(len(line) != columns for line in lines):
             raise ValueError(f"a line does not have {columns} numbers")
         table = np.array([[float(word) for word in line] for line in lines]).reshape(-1, columns)
         if not np.isfinite(table).all():
             raise ValueError("a number is not finite")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"{path} must have {columns} numbers a line, one line per camera ({str(error)[:80]}): write it again.") from error
+    check_range(table, str(path))
     if len(table) != rows:
         raise InputError(f"{path} has {len(table)} lines, but frame 1 has {rows} images: it must have one line per image, by number.")
     return table
@@ -151,4 +149,4 @@ def _read_points(folder: Path, frame: Path) -> PointCloud | None:
     return PointCloud(np.concatenate([cloud.xyz for cloud in clouds]), np.concatenate([cloud.rgb for cloud in clouds]))
 
 
-LAYOUT = Layout(detects, read)
+LAYOUT = Layout(detects, read, camera_to_world=True)

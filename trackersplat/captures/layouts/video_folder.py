@@ -9,16 +9,20 @@ from trackersplat.captures.formats.cameras_json import read_rig
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import VideoSource, open_videos
-from trackersplat.captures.media.video import frame_rate
+from trackersplat.captures.media.video import VIDEO_SUFFIXES, frame_rate
 from trackersplat.captures.media.views import for_size, make_view
+from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import held_out_cameras, read_settings
+from trackersplat.captures.still_cameras import as_written
 from trackersplat.errors import InputError
+from trackersplat.files import has_file
 
 NAME = "video_folder"
+OTHERS = (".mkv", ".avi", ".webm", ".mts", ".m2ts", ".ts", ".mpg", ".wmv")  # named where an MP4 is missing
 
 
 def detects(folder: Path) -> bool:
-    return (folder / "cameras.json").is_file() and any(path.suffix.lower() == ".mp4" for path in _folder(folder).iterdir())
+    return (folder / "cameras.json").is_file() and bool(_videos(folder))
 
 
 def read(folder: Path) -> Capture:
@@ -30,16 +34,26 @@ def read(folder: Path) -> Capture:
     settings = read_settings(folder)
     names = [camera.name for camera in rig.cameras]
     held_out, warnings = held_out_cameras(settings, folder, names, rig.held_out or ())
-    found = {path.stem: path for path in sorted(_folder(folder).iterdir()) if path.suffix.lower() == ".mp4" and path.is_file()}
+    videos = _videos(folder)
+    require_files(path for path in videos if as_written(path.stem) in map(as_written, names))
+    found = {as_written(path.stem): path for path in videos if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()}
+    others = {as_written(path.stem): path for path in videos if path.suffix.lower() in OTHERS}
     for name in names:
-        if name not in found:
-            raise InputError(f"{_folder(folder) / name}.mp4 is missing: cameras.json has a camera {name}, which needs its video.")
-    unnamed = sorted(set(found) - set(names))
+        if as_written(name) in found:
+            continue
+        if as_written(name) in others:
+            other = others[as_written(name)]
+            raise InputError(
+                f"{other} is a video in the format {other.suffix[1:].upper()}, which has no index of its frames as MP4 has: "
+                f"`ffmpeg -i {other.name} -c copy {other.stem}.mp4` copies it into an MP4 file without encoding it again."
+            )
+        raise InputError(f"{_folder(folder) / name}.mp4 is missing: cameras.json has a camera {name}, which needs its video.")
+    unnamed = sorted(path.name for stem, path in found.items() if stem not in set(map(as_written, names)))
     if unnamed:
-        warnings.append(f"{len(unnamed)} of the videos have no camera in cameras.json and are left out, the first is {unnamed[0]}.mp4.")
-    videos = open_videos([found[name] for name in names])
+        warnings.append(f"{len(unnamed)} of the videos have no camera in cameras.json and are left out, the first is {unnamed[0]}.")
+    opened = open_videos([found[as_written(name)] for name in names])
     views = []
-    for camera, video in zip(rig.cameras, videos, strict=True):
+    for camera, video in zip(rig.cameras, opened, strict=True):
         lens = for_size(camera.lens, video.info.width, video.info.height)
         if lens is None:
             raise InputError(
@@ -47,7 +61,7 @@ def read(folder: Path) -> Capture:
                 f"{camera.lens.width}x{camera.lens.height}: another aspect ratio, so give it the calibration of these pixels."
             )
         views.append(make_view(camera.name, lens, camera.world_to_camera, settings.scale or 1.0))
-    source = VideoSource(videos, remaps=[remap for _, remap in views])
+    source = VideoSource(opened, remaps=[remap for _, remap in views])
     stated = settings.fps or rig.fps
     fps, doubts = (stated, []) if stated else frame_rate(source.infos)
     frame_count = source.frame_count if rig.frames is None else rig.frames
@@ -62,9 +76,13 @@ def read(folder: Path) -> Capture:
         fps=fps,
         source=source,
         held_out=held_out,
-        points=read_points(folder / "points3D.ply") if (folder / "points3D.ply").is_file() else None,
+        points=read_points(folder / "points3D.ply") if has_file(folder / "points3D.ply") else None,
         warnings=(*warnings, *doubts),
     )
+
+
+def _videos(folder: Path) -> list[Path]:
+    return sorted(path for path in _folder(folder).iterdir() if path.suffix.lower() in (*VIDEO_SUFFIXES, *OTHERS))
 
 
 def _folder(folder: Path) -> Path:

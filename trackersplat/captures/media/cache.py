@@ -77,7 +77,11 @@ class CachedFrames(ABC):
     Backwards, a decoder would start at a key frame again for every frame. So when frames are read, or asked for ahead, one by one
     backwards, the frames before the wanted one are decoded with it, in ascending runs of at most a quarter of the cache, and the next
     run is read ahead when half of one has been seen.
+
+    ``remarks`` say what is assumed of the files, or not used of them.
     """
+
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, camera_count: int, capacity: int = DEFAULT_CAPACITY, workers: int | None = None) -> None:
         self.cache = ImageCache(capacity)

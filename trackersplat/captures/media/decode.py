@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 
 from trackersplat.captures.media.cache import DEFAULT_CAPACITY, CachedFrames, usable_cores
+from trackersplat.captures.media.image_head import SWAPPED, UPRIGHT, png_has_alpha, read_head
 from trackersplat.captures.media.lens import Remap
-from trackersplat.captures.media.video import MAX_SIDE, VideoFile
+from trackersplat.captures.media.video import MAX_SIDE, VideoFile, match_rates
 from trackersplat.errors import InputError
+from trackersplat.files import read_file
 
 MAX_DECODER_THREADS = 4  # per video; each keeps another frame in memory
 MAX_IMAGE_BYTES = 512 * 2**20  # of an image file on disk
@@ -34,7 +36,8 @@ class VideoSource(CachedFrames):
     ``frames[camera][frame]`` is the number in the file of each frame of the capture, where cameras started at different times or
     dropped frames; without it, all videos have one length and are taken as they are. ``remaps`` scale and undistort the images.
 
-    Raises InputError if a video is shorter than the others, or than ``frames`` needs.
+    Videos of one length in seconds and other rates are matched by time. Raises InputError if a video is shorter than the others, or than
+    ``frames`` needs.
     """
 
     def __init__(
@@ -52,13 +55,17 @@ class VideoSource(CachedFrames):
         counts = [video.info.frame_count for video in videos]
         if frames is None:
             shortest, longest = counts.index(min(counts)), counts.index(max(counts))
-            if shortest != longest:
+            matched = None if shortest == longest else match_rates(self.infos)
+            if matched is not None:
+                frames, self.remarks = matched[0], (matched[1],)
+            elif shortest != longest:
                 self.close()
                 raise InputError(
                     f"{videos[shortest].path} has {counts[shortest]} frames, but the longest video ({videos[longest].path.name}) has "
                     f"{counts[longest]}: all videos of a capture must have the same number of frames, so cut them alike."
                 )
-            frames = [range(counts[0])] * len(videos)
+            else:
+                frames = [range(counts[0])] * len(videos)
         for video, numbers in zip(videos, frames, strict=True):
             if max(numbers) >= video.info.frame_count:
                 self.close()
@@ -83,7 +90,10 @@ class VideoSource(CachedFrames):
 class ImageFileSource(CachedFrames):
     """One image file per camera and frame: ``paths[camera][frame]``.
 
-    ``sizes`` (width, height) are those of the files; ``remaps`` scale and undistort the images.
+    ``sizes`` (width, height) are those of the files; ``remaps`` scale and undistort the images. ``remarks`` say what is not used of
+    the files, by the head of each camera's first.
+
+    Raises InputError if a camera's first image says that it has another size.
     """
 
     def __init__(
@@ -98,6 +108,7 @@ class ImageFileSource(CachedFrames):
         self._paths = paths
         self._sizes = sizes
         self._remaps = remaps or [None] * len(paths)
+        self.remarks = _remarks([own[0] for own in paths], sizes)
 
     def decode(self, camera: int, frame: int) -> np.ndarray:
         path = self._paths[camera][frame]
@@ -112,39 +123,70 @@ class ImageFileSource(CachedFrames):
         return image if remap is None else remap.apply(image)
 
 
+def _remarks(firsts: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    turned: list[tuple[Path, int]] = []
+    alpha: list[Path] = []
+    for path, (width, height) in zip(firsts, sizes, strict=True):
+        head = read_head(path)
+        if head is None:
+            continue
+        if head.orientation != UPRIGHT:
+            turned.append((path, head.orientation))
+        if head.alpha:
+            alpha.append(path)
+        if (head.width, head.height) != (width, height):
+            tag = (
+                f"; its EXIF orientation ({head.orientation}) would turn it and is ignored, as COLMAP ignores it, "
+                "so store the images upright, without the tag, or calibrate their pixels as stored"
+                if head.orientation in SWAPPED and (head.height, head.width) == (width, height)
+                else ": write all images of a camera at the size it was calibrated for"
+            )
+            raise InputError(f"{path} has {head.width}x{head.height} pixels, but its camera has {width}x{height}{tag}.")
+    remarks = []
+    if turned:
+        path, orientation = turned[0]
+        remarks.append(
+            f"The images of {len(turned)} cameras have an EXIF orientation that is ignored, as COLMAP ignores it, the first is {path} "
+            f"({orientation}): their poses must be those of the pixels as stored."
+        )
+    if alpha:
+        remarks.append(f"The images of {len(alpha)} cameras have an alpha channel, the first is {alpha[0]}: they are laid on black.")
+    return tuple(remarks)
+
+
 def image_size(path: Path) -> tuple[int, int]:
-    """(width, height) of a still image, from the head of a PNG, else by decoding it. Raises InputError if it cannot be decoded."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(24)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
-    if len(head) == 24 and head.startswith(b"\x89PNG\r\n\x1a\n"):
-        width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-        if 1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE:
-            return width, height
+    """(width, height) of a still image, from the head of a PNG or JPEG, else by decoding it. Raises InputError if it cannot be decoded."""
+    head = read_head(path)
+    if head is not None and head.width <= MAX_SIDE and head.height <= MAX_SIDE:
+        return head.width, head.height
     height, width = read_image(path).shape[:2]
     return width, height
 
 
 def read_image(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of a still image; transparency is dropped. Raises InputError if it cannot be decoded."""
+    """(H, W, 3) uint8 RGB of a still image, on black where it is transparent. Raises InputError if it cannot be decoded."""
+    content = read_file(path, MAX_IMAGE_BYTES)
+    data = np.frombuffer(content, dtype=np.uint8)
+    # Orientation tags are ignored: calibration is in the pixels as stored.
+    flags = cv2.IMREAD_UNCHANGED if png_has_alpha(content) else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        if path.stat().st_size > MAX_IMAGE_BYTES:
-            raise InputError(f"{path} has more than {MAX_IMAGE_BYTES >> 20} MB, which is too large for an image.")
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
-    try:
-        # Orientation tags are ignored: calibration is in the pixels as stored.
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if is_whole(data) else None
+        bgr = cv2.imdecode(data, flags) if is_whole(data) else None
     except cv2.error:  # more pixels than OpenCV allows
         bgr = None
     if bgr is None or max(bgr.shape[:2]) > MAX_SIDE:
         raise InputError(
             f"{path} is not an image that can be decoded (a whole PNG or JPEG up to {MAX_SIDE} pixels a side): write it again."
         )
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    if bgr.ndim == 3 and bgr.shape[2] == 4:
+        bgr = _on_black(bgr)
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB if bgr.ndim == 3 else cv2.COLOR_GRAY2RGB)
+
+
+def _on_black(bgra: np.ndarray) -> np.ndarray:
+    """(H, W, 4) of 8 or 16 bits, laid on black, (H, W, 3) uint8. What colour a transparent pixel has is an accident of the writer."""
+    largest = np.iinfo(bgra.dtype).max
+    colours = bgra[..., :3] * (bgra[..., 3:].astype(np.float32) / largest) * np.float32(255.0 / largest)
+    return np.asarray(np.rint(colours), dtype=np.uint8)
 
 
 def is_whole(data: np.ndarray) -> bool:

@@ -12,6 +12,7 @@ from trackersplat.captures.media.cache import CachedFrames
 from trackersplat.captures.media.decode import MAX_IMAGE_BYTES, is_whole
 from trackersplat.captures.media.video import MAX_SIDE
 from trackersplat.errors import InputError
+from trackersplat.files import read_file
 
 MASK_CAPACITY = 128 * 2**20  # bytes of decoded masks per capture
 
@@ -61,12 +62,7 @@ class _MaskFrames(CachedFrames):
 
 def read_mask(path: Path) -> np.ndarray:
     """(H, W) bool of a still image, True where a colour is above 0 (in a JPEG above 127). Raises InputError if it cannot be decoded."""
-    try:
-        if path.stat().st_size > MAX_IMAGE_BYTES:
-            raise InputError(f"{path} has more than {MAX_IMAGE_BYTES >> 20} MB, which is too large for a mask.")
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
+    data = np.frombuffer(read_file(path, MAX_IMAGE_BYTES), dtype=np.uint8)
     try:
         # Unchanged: a mask of labels 0 and 1 must not be rounded away, and one channel is all there is to see.
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if is_whole(data) else None

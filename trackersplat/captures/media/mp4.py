@@ -18,6 +18,7 @@ FIRST_BOXES = (b"ftyp", b"moov", b"wide", b"free", b"skip", b"mdat", b"pnot")
 @dataclass(frozen=True)
 class Mp4Facts:
     fragmented: bool  # the index is spread over the file, so the frame count in its head is a guess
+    codec: str | None  # four letters of the video track, e.g. avc1
     shown_seconds: float | None  # what the edit list of the video track shows; None where all samples are shown
 
 
@@ -37,10 +38,10 @@ def inspect(path: Path) -> Mp4Facts:
     if index is None:
         raise InputError(f"{path} has no index of its frames, so it was not written to its end: copy or encode it again.")
     try:
-        shown = _shown_seconds(index)
+        shown, codec = _shown_seconds(index), _codec(index)
     except struct.error as error:
         raise InputError(f"{path} has a damaged index of its frames: copy or encode it again.") from error
-    return Mp4Facts(b"moof" in names, shown)
+    return Mp4Facts(b"moof" in names, codec, shown)
 
 
 def _top_level(path: Path, file: BinaryIO, size: int) -> tuple[set[bytes], bytes | None]:
@@ -93,6 +94,16 @@ def _child(data: bytes, *names: bytes) -> bytes | None:
             return None
         data = found
     return data
+
+
+def _codec(index: bytes) -> str | None:
+    for name, track in _boxes(index):
+        handler = _child(track, b"mdia", b"hdlr") if name == b"trak" else None
+        if handler is not None and handler[8:12] == b"vide":
+            described = _child(track, b"mdia", b"minf", b"stbl", b"stsd")
+            if described is not None and len(described) >= 16:
+                return described[12:16].decode("latin1")
+    return None
 
 
 def _shown_seconds(index: bytes) -> float | None:

@@ -17,9 +17,17 @@ from trackersplat.errors import InputError
 # FFmpeg would add lines of its own to the one sentence that says what is wrong; it reads this when the first video is opened.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v")  # one format under three names
 MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 1_000_000
 SAME_TIME = 0.05  # ms
+OTHER_RATE = 0.01  # relative difference of frame rates that is not one of rounding, such as 29.97 and 30
+# Names of codecs by the four letters in an MP4's index, and those that every FFmpeg decodes; of others the first frame is tried.
+CODECS = {
+    "avc1": "H.264", "avc3": "H.264", "hvc1": "H.265", "hev1": "H.265", "mp4v": "MPEG-4", "av01": "AV1", "vp08": "VP8", "vp09": "VP9",
+    "vvc1": "H.266", "apch": "ProRes", "apcn": "ProRes", "ap4h": "ProRes", "dvh1": "Dolby Vision",
+}  # fmt: skip
+DECODED = ("avc1", "avc3", "hvc1", "hev1", "mp4v")
 FALLBACK_FPS = 30.0
 NEAR = 8  # frames ahead that are decoded one by one without asking whether a jump were shorter
 SEEK_BACK = 17  # frames before the wanted one from which OpenCV's seek looks for a key frame, and we identify the last
@@ -36,12 +44,31 @@ class VideoInfo:
 def frame_rate(infos: Sequence[VideoInfo]) -> tuple[float, list[str]]:
     """Frames per second of videos that belong together, and a warning where they do not agree or none says it."""
     fps = infos[0].fps or FALLBACK_FPS
+    if len({info.frame_count for info in infos}) > 1 and match_rates(infos) is not None:
+        return min(info.fps for info in infos), []
     rates = {round(info.fps, 2) for info in infos}
     if len(rates) == 1 and infos[0].fps:
         return fps, []
     return fps, [
         f'The videos do not agree on a frame rate, so {fps:g} frames per second are assumed; a file capture.json with "fps" would say it.'
     ]
+
+
+def match_rates(infos: Sequence[VideoInfo]) -> tuple[list[list[int]], str] | None:
+    """Per video the numbers of its frames that were taken with those of the slowest, where all films are as long but have other rates.
+
+    And what to say of it. None where the rates do not explain the numbers of frames.
+    """
+    slowest, fastest = min(info.fps for info in infos), max(info.fps for info in infos)
+    if slowest <= 0 or fastest < (1 + OTHER_RATE) * slowest:
+        return None
+    seconds = [info.frame_count / info.fps for info in infos]
+    if max(seconds) - min(seconds) > 1 / slowest:
+        return None
+    times = np.arange(round(min(seconds) * slowest)) / slowest
+    frames = [np.minimum(np.rint(times * info.fps).astype(int), info.frame_count - 1).tolist() for info in infos]
+    rates = ", ".join(f"{rate:g}" for rate in sorted({info.fps for info in infos}))
+    return frames, f"The videos have other frame rates ({rates}): of the faster ones, the frames taken with those of the slowest are used."
 
 
 @dataclass(frozen=True)
@@ -92,8 +119,11 @@ class VideoFile:
         self.path = path
         self._threads = threads
         facts = inspect(path)
+        self._codec = None if facts.codec is None else CODECS.get(facts.codec, repr(facts.codec))
         self._capture = self._open()
         self._next = 0  # number of the frame that the decoder gives next
+        if facts.codec not in DECODED:
+            self._require_decoder()
         self._packets: _Packets | None = None  # read at the first jump
         width, height, fps, count = (
             self._capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT)
@@ -131,10 +161,27 @@ class VideoFile:
         self._capture.release()
 
     def _open(self, *parameters: int) -> cv2.VideoCapture:
+        if "OPENCV_LOG_LEVEL" not in os.environ:  # OpenCV's lines would stand beside our sentence
+            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, list(parameters) or [cv2.CAP_PROP_N_THREADS, self._threads])
         if not capture.isOpened():
-            raise InputError(f"{self.path} holds no video that FFmpeg can decode: encode it again, for example as H.264.")
+            raise self._undecodable()
         return capture
+
+    def _undecodable(self) -> InputError:
+        if self._codec is None:
+            return InputError(f"{self.path} holds no video that FFmpeg can decode: encode it again, for example as H.264.")
+        return InputError(
+            f"{self.path} is encoded as {self._codec}, which the FFmpeg of this OpenCV ({cv2.__version__}) cannot decode: "
+            f"encode it again as H.264, for example `ffmpeg -i {self.path.name} -c:v libx264 -crf 12 h264.mp4`."
+        )
+
+    def _require_decoder(self) -> None:
+        """Tries the first frame. Raises InputError if this OpenCV has no decoder for the codec: the file itself is whole."""
+        if not self._capture.grab() or not self._capture.retrieve()[0]:
+            self._capture.release()
+            raise self._undecodable()
+        self._restart()
 
     def _restart(self) -> None:
         self._capture.release()

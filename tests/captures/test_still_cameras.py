@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+import tiny_capture
+
+from trackersplat.captures.still_cameras import camera_names, common_numbers, frame_number, group_by_camera, named_as, numbered_images
+from trackersplat.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("0007.png", 7), ("cam03_frame_00012.jpg", 12), ("shot2_010_left.png", 10), ("cover.png", None), ("1718000000123456789.png", None)],
+)
+def test_the_last_number_in_a_name_is_that_of_the_frame(name: str, number: int | None):
+    assert frame_number(name) == (number if number is not None or "1718" not in name else 718000000123456789)
+
+
+def test_a_gap_of_one_camera_is_left_out_of_all_and_said():
+    common, remarks = common_numbers({"a": [1, 2, 3, 4], "b": [1, 3, 4], "c": [0, 1, 2, 3, 4]})
+    assert common == [1, 3, 4]
+    assert remarks == ["2 frames are left out because a camera has no image of them; the first has the number 0 (a lacks it)."]
+    assert common_numbers({"a": [5, 6], "b": [6, 5]}) == ([5, 6], [])
+
+
+def test_two_images_of_one_number_are_an_error(tmp_path: Path):
+    for name in ("1.png", "001.jpg"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"1\.png has the number of 001\.jpg"):
+        numbered_images(tmp_path)
+
+
+def noisy(poses: list[np.ndarray], noise: float) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    repeated = np.stack([np.linalg.inv(pose) for pose in poses for _ in range(5)])
+    repeated[:, :3] += rng.normal(0, noise, (len(repeated), 3, 4)) if noise else 0.0
+    return repeated
+
+
+@pytest.mark.parametrize(("noise", "differ"), [(0.0, False), (1e-12, False), (1e-7, True), (1e-5, True)])
+def test_images_are_of_one_camera_up_to_what_writers_round_away(noise: float, differ: bool):
+    poses = [camera.world_to_camera for camera in tiny_capture.cameras()]
+    lenses = np.array([[60.0 * (1 + noise * (index % 3)), 32.0] for index in range(20)])
+    groups, differs = group_by_camera(noisy(poses, noise), lenses)
+    assert groups == [list(range(start, start + 5)) for start in (0, 5, 10, 15)]
+    assert differs is differ
+
+
+def test_cameras_of_one_pose_are_told_apart_by_their_lenses():
+    poses = np.stack([np.eye(4)] * 4)
+    assert group_by_camera(poses, np.array([[60.0], [60.1], [60.0], [60.1]]))[0] == [[0, 2], [1, 3]]
+
+
+def test_cameras_far_from_the_origin_are_told_apart():
+    poses = [camera.world_to_camera.copy() for camera in tiny_capture.cameras()]
+    far = np.stack([np.linalg.inv(pose) for pose in poses])
+    far[:, :3, :3] = np.eye(3)  # by their places alone
+    far[:, :3, 3] += 1e6
+    assert len(group_by_camera(far, np.ones((4, 1)))[0]) == 4
+
+
+def test_names_are_the_parts_that_differ_between_cameras():
+    files = [[PurePosixPath(f"images/{name}/{frame:04d}.png") for frame in range(2)] for name in ("\u673a\u4f4d1", "\u673a\u4f4d2")]
+    assert camera_names(files) == ["\u673a\u4f4d1", "\u673a\u4f4d2"]
+
+
+def test_an_umlaut_is_found_however_it_is_composed(tmp_path: Path):
+    (tmp_path / unicodedata.normalize("NFD", "B\u00fchne")).mkdir()
+    assert named_as(tmp_path, "B\u00fchne").is_dir()
+    assert named_as(tmp_path, "other") == tmp_path / "other"

@@ -1,0 +1,198 @@
+"""Poses that were written in another convention than they are read in: the cameras then share no view, or stand askew.
+
+Any such pose is a rigid motion, so nothing is wrong with it alone. What gives it away is the rig: cameras of one scene look at one place,
+and most stand upright. Each other reading of the same numbers is tried: the inverse, the position in place of the translation, and
+the axes of OpenCV, OpenGL and LLFF.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trackersplat.captures.camera import Camera
+from trackersplat.captures.layout import Axes, Layout
+from trackersplat.captures.still_cameras import some
+
+PREFIX = "The poses look wrong: "  # of all remarks of this module
+
+MOST, FEW = 0.9, 0.5  # shares of the cameras that see the place at which all look
+MANY_POINTS, FEW_POINTS = 0.8, 0.2  # shares of the capture's points that two cameras see
+MIN_CAMERAS = 3  # any two axes come close to each other somewhere
+MAX_CAMERAS = 300  # of a rig whose cameras are compared pair by pair
+_UPRIGHT = 0.05  # less than this off, a rig is upright enough
+_MORE_UPRIGHT = 0.25  # another reading must leave no more than this share of what a rig is off
+_FAR_OFF = 50.0  # times the usual distance from the middle of the rig
+_PARALLEL = 200.0  # condition beyond which the axes are within a few degrees of each other, and meet by accident
+_CLEARLY = 20.0  # condition below which many axes, far from parallel, meet at one place: no accident
+_POINTS = 500  # of the capture that are used
+_DEPTHS = np.geomspace(0.02, 100.0, 14)  # at which views are compared, in sizes of the rig
+_SHARED = 0.02  # of the samples of one view that the other must see
+
+# The columns of a rotation from camera to world, in terms of OpenCV's right, down and forward.
+_AXES: dict[Axes, tuple[str, np.ndarray]] = {
+    "opencv": ("OpenCV's axes (right, down, forward)", np.eye(3)),
+    "opengl": ("OpenGL's axes (right, up, backward)", np.diag((1.0, -1.0, -1.0))),
+    "llff": ("LLFF's axes (down, right, backward)", np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, -1]])),
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read the given numbers, and what the rig then looks like."""
+
+    words: str
+    inverse: bool  # the matrices are the other way round
+    meets: float  # how well the axes fix the place at which all look: condition of its equations, infinite if they are parallel
+    sees: float | None  # share of the cameras that see the place at which all look; None where their axes are almost parallel
+    covered: float | None  # share of the points that two cameras see; None without points
+    askew: float  # 0 where all cameras have one "down", 1 where there is no common one
+
+    @property
+    def fits(self) -> bool:
+        return (self.sees or 0.0) >= MOST if self.covered is None else self.covered >= MANY_POINTS
+
+    @property
+    def fails(self) -> bool:
+        return (self.sees is not None and self.sees <= FEW) if self.covered is None else self.covered <= FEW_POINTS
+
+
+def pose_remarks(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> list[str]:
+    """What is implausible about the poses of a capture of this layout, and which other reading of them would fit."""
+    far, remarks = _far_off(cameras)
+    near = [camera for camera in cameras if camera.name not in far]  # one that is far off hides what is wrong with the others
+    return [PREFIX + remark for remark in (*remarks, *_misread(near, points, layout), *_alone(near))]
+
+
+def better_reading(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> tuple[Reading, Reading] | None:
+    """The given reading and another one under which the rig makes sense; None if the given one does or no other is better."""
+    if len(cameras) < MIN_CAMERAS:
+        return None
+    with np.errstate(all="ignore"):
+        given, *others = _readings(cameras, None if points is None or not len(points) else points, layout)
+    fitting = [other for other in others if other.fits]
+    if not given.fails:
+        if given.askew <= _UPRIGHT:
+            return None
+        if given.fits and given.meets < _CLEARLY:  # then it is the direction that was meant, and at most the axes are others
+            fitting = [other for other in fitting if not other.inverse]
+        fitting = [other for other in fitting if other.askew < _MORE_UPRIGHT * given.askew]
+        fitting = [other for other in fitting if (other.covered or 0.0) >= (given.covered or 0.0) - _UPRIGHT]
+    # Readings come from the usual mistake to the rarest; one that is hardly better is not preferred.
+    return (given, min(fitting, key=lambda other: (-round(other.covered or 0.0, 2), round(other.askew, 1)))) if fitting else None
+
+
+def _misread(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[str]:
+    found = better_reading(cameras, points, layout)
+    if found is None:
+        return
+    given, better = found
+    sense = "all cameras would look at one place" if better.covered is None else f"two cameras see {better.covered:.0%} of the points"
+    if given.fails and given.covered is not None:
+        what = f"the cameras share no view (two cameras see {given.covered:.0%} of the points)"
+    elif given.fails:
+        what = "the cameras share no view"
+    else:
+        what, sense = "the cameras stand askew", "all cameras would stand upright and look at one place, unless they are mounted askew"
+    yield f"{what}, read as {given.words}. Read as {better.words}, {sense}: convert the poses, or check them with `trackersplat check`."
+
+
+def _alone(cameras: Sequence[Camera]) -> Iterator[str]:
+    """Cameras that share a view with no other."""
+    if not 2 <= len(cameras) <= MAX_CAMERAS:
+        return
+    shared = _shared_views(cameras)
+    np.fill_diagonal(shared, 0.0)
+    alone = [camera.name for camera, most in zip(cameras, shared.max(axis=1), strict=True) if most < _SHARED]
+    if alone:
+        which = "no two cameras share a view" if len(alone) == len(cameras) else f"{some(alone)} share no view with any other camera"
+        yield f"{which}: check the poses, and that names and poses belong together."
+
+
+def _far_off(cameras: Sequence[Camera]) -> tuple[list[str], list[str]]:
+    """Names of cameras, and what to say of them."""
+    if len(cameras) < MIN_CAMERAS:
+        return [], []
+    centers = np.stack([camera.center for camera in cameras])
+    distances = np.linalg.norm(centers - np.median(centers, axis=0), axis=1)
+    usual = float(np.median(distances))
+    far = [camera.name for camera, distance in zip(cameras, distances, strict=True) if usual > 0 and distance > _FAR_OFF * usual]
+    if not far:
+        return [], []
+    times = f"{distances.max() / usual:.3g}"
+    return far, [f"{some(far)} stand {times} times as far from the middle of the rig as is usual in it: check the units."]
+
+
+def _readings(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[Reading]:
+    """The given one first, then from the usual mistake to the rarest."""
+    given = _AXES[layout.axes][1]
+    rotations = np.stack([camera.rotation for camera in cameras])
+    # The matrix M and the last column m as the file has them.
+    if layout.camera_to_world:
+        M, m = rotations.transpose(0, 2, 1) @ given.T, np.stack([camera.center for camera in cameras])
+    else:
+        M, m = given @ rotations, np.stack([camera.translation for camera in cameras]) @ given.T
+    turned = M.transpose(0, 2, 1)
+    ways = {
+        "camera to world": (M, m),
+        "world to camera": (turned, -np.einsum("cij,cj->ci", turned, m)),
+        "rotations from world to camera beside positions of the cameras": (turned, m),
+    }
+    names = [layout.axes, *(name for name in _AXES if name != layout.axes)]
+    order = sorted(ways, key=lambda words: (words == "world to camera") == layout.camera_to_world if "beside" not in words else 2)
+    for words in order:
+        to_world, centers = ways[words]
+        for name in names:
+            axes = to_world @ _AXES[name][1]
+            meets, sees = _common_place(cameras, axes, centers)
+            covered = None
+            if points is not None:
+                seen = _inside(cameras, axes, centers, points[:: max(1, len(points) // _POINTS)])
+                covered = float((seen.sum(axis=0) >= 2).mean())
+            askew = 1.0 - float(np.linalg.norm(axes[:, :, 1].mean(axis=0)))
+            yield Reading(f"{words}, {_AXES[name][0]}", words != order[0], meets, sees, covered, askew)
+
+
+def _common_place(cameras: Sequence[Camera], to_world: np.ndarray, centers: np.ndarray) -> tuple[float, float | None]:
+    """``meets`` and ``sees`` of a `Reading`."""
+    axes = to_world[:, :, 2]
+    across = np.eye(3) - axes[:, :, None] * axes[:, None, :]
+    normal = across.sum(axis=0)
+    meets = float(np.linalg.cond(normal)) if np.isfinite(normal).all() else np.inf
+    if not meets <= _PARALLEL:
+        return np.inf, None
+    place = np.linalg.solve(normal, np.einsum("cij,cj->i", across, centers))
+    size = np.linalg.norm(centers - centers.mean(axis=0), axis=1).max()
+    # A rig at one point whose cameras look all around has its "place" at itself: nothing is seen there.
+    if np.linalg.norm(place - centers, axis=1).min() < 0.1 * size:
+        return meets, 0.0
+    return meets, float(_inside(cameras, to_world, centers, place[None]).mean())
+
+
+def _inside(cameras: Sequence[Camera], to_world: np.ndarray, centers: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(C, P) bool: which cameras see which world points (P, 3)."""
+    local = np.einsum("cji,cpj->cpi", to_world, points[None] - centers[:, None])
+    front = local[..., 2] > 0
+    depth = np.where(front, local[..., 2], 1.0)
+    intrinsics = np.array([(c.fx, c.fy, c.cx, c.cy, c.width, c.height) for c in cameras])[:, :, None]
+    u, v = local[..., 0] / depth * intrinsics[:, 0] + intrinsics[:, 2], local[..., 1] / depth * intrinsics[:, 1] + intrinsics[:, 3]
+    return front & (u >= 0) & (v >= 0) & (u <= intrinsics[:, 4]) & (v <= intrinsics[:, 5])
+
+
+def _shared_views(cameras: Sequence[Camera]) -> np.ndarray:
+    """(C, C) the larger share of samples of one camera's view, at many depths, that the other sees."""
+    to_world = np.stack([camera.rotation.T for camera in cameras])
+    centers = np.stack([camera.center for camera in cameras])
+    size = float(np.median(np.linalg.norm(centers - np.median(centers, axis=0), axis=1))) or 1.0
+    grid = np.stack(np.meshgrid(*2 * [np.linspace(0.1, 0.9, 5)]), axis=-1).reshape(-1, 2)
+    seen = []
+    for camera, rotation, center in zip(cameras, to_world, centers, strict=True):
+        rays = np.column_stack(
+            [(grid * (camera.width, camera.height) - (camera.cx, camera.cy)) / (camera.fx, camera.fy), np.ones(len(grid))]
+        )
+        samples = (rays[None] * (size * _DEPTHS)[:, None, None]).reshape(-1, 3) @ rotation.T + center
+        seen.append(_inside(cameras, to_world, centers, samples).mean(axis=1))
+    shares = np.stack(seen)
+    return np.maximum(shares, shares.T)

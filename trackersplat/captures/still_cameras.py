@@ -1,0 +1,127 @@
+"""Images of cameras that do not move: which are of one camera, and which were taken together.
+
+Files tell more than a count does: the number in an image's name says which frame it is, whatever is missing before it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath, PurePosixPath
+
+import numpy as np
+
+from trackersplat.errors import InputError
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+# Images of one camera: rotations, positions relative to the rig, and lenses relative to themselves differ by no more than this. It is a
+# tenth of a pixel in an image of 1000, and far above what writers round away.
+SAME = 1e-4
+ROUNDING = 1e-9  # differences that are not worth a word
+
+_LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*$")
+
+
+def frame_number(name: str) -> int | None:
+    """The last number in a file's name without its ending."""
+    match = _LAST_NUMBER.search(PurePath(name).stem)
+    return None if match is None else int(match[1])
+
+
+def numbered_images(folder: Path) -> tuple[dict[int, Path], list[Path]]:
+    """The images in a folder by the last number in their names, ascending, and those without. Raises InputError if two share one."""
+    numbered: dict[int, Path] = {}
+    others: list[Path] = []
+    for path in sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()):
+        number = frame_number(path.name)
+        if number is None:
+            others.append(path)
+        elif number in numbered:
+            raise InputError(f"{path} has the number of {numbered[number].name}: keep one image per frame.")
+        else:
+            numbered[number] = path
+    return dict(sorted(numbered.items())), others
+
+
+def common_numbers(cameras: Mapping[str, Iterable[int]]) -> tuple[list[int], list[str]]:
+    """The numbers of the frames that all cameras have, ascending, and what to say of those that are left out."""
+    sets = {name: set(numbers) for name, numbers in cameras.items()}
+    everything = set().union(*sets.values())
+    common = everything.intersection(*sets.values())
+    dropped = sorted(everything - common)
+    if not dropped or not common:
+        return sorted(common), []
+    lacking = next(name for name, numbers in sets.items() if dropped[0] not in numbers)
+    count = "1 frame is" if len(dropped) == 1 else f"{len(dropped)} frames are"
+    return sorted(common), [
+        f"{count} left out because a camera has no image of them; the first has the number {dropped[0]} ({lacking} lacks it)."
+    ]
+
+
+def group_by_camera(to_world: np.ndarray, lenses: np.ndarray) -> tuple[list[list[int]], bool]:
+    """Indices of the images of each camera, and whether poses or lenses of one camera differ by more than rounding.
+
+    ``to_world`` (N, 4, 4) and ``lenses`` (N, K) are those of the images.
+    """
+    from scipy.spatial import cKDTree  # takes a while to import
+
+    places = to_world[:, :3, 3]
+    size = float(np.linalg.norm(places - places.mean(axis=0), axis=1).max())
+    reach = max(SAME * size, ROUNDING * float(np.abs(places).max()), 1e-12)
+    scaled = lenses / (SAME * np.maximum(1.0, np.abs(lenses).mean(axis=0)))
+    rows = np.concatenate([to_world[:, :3, :3].reshape(-1, 9) / SAME, places / reach, scaled], axis=1)
+    tree = cKDTree(rows)
+    free = np.ones(len(rows), dtype=bool)
+    groups: list[list[int]] = []
+    spread = 0.0
+    for index in range(len(rows)):
+        if free[index]:
+            near = np.array(sorted(tree.query_ball_point(rows[index], 1.0, p=np.inf)))
+            own = near[free[near]]
+            free[own] = False
+            spread = max(spread, float(np.ptp(rows[own], axis=0).max()))
+            groups.append(own.tolist())
+    return groups, spread * SAME > 100 * ROUNDING
+
+
+def camera_names(files: Sequence[Sequence[PurePosixPath]]) -> list[str]:
+    """A name for each camera: the parts of its files' paths that are the same for all of them and differ between cameras; else a number."""
+    parts = [[re.split(r"[/_.\-]", str(file.with_suffix(""))) for file in own] for own in files]
+    numbered = [f"cam{index:02d}" for index in range(len(files))]
+    lengths = {len(words) for own in parts for words in own}
+    if len(lengths) != 1 or len(files) == 1:
+        return numbered
+    shared = [[column[0] if len(set(column)) == 1 else None for column in zip(*own, strict=True)] for own in parts]
+    telling = [i for i in range(lengths.pop()) if None not in (column := [own[i] for own in shared]) and len(set(column)) > 1]
+    names = ["_".join(str(own[i]) for i in telling) for own in shared]
+    names = [f"cam{name}" if name.isdigit() else name for name in names]
+    usable = len(set(names)) == len(names) and all(names) and all(len(name) <= 100 for name in names)
+    return names if usable else numbered
+
+
+def unused_images(folder: Path, used: set[Path], source: str) -> list[str]:
+    """What to say of images beside ``used`` ones, or in ``folder`` itself, that ``source`` has no pose of."""
+    there: list[Path] = []
+    for place in dict.fromkeys([folder, *sorted({path.parent for path in used if folder in path.parents})]):
+        if place.is_dir():
+            there += [path for path in place.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    unknown = sorted(str(path.relative_to(folder)) for path in there if path not in used)
+    return [f"{source} has no pose of {len(unknown)} images, which are left out: {some(unknown)}."] if unknown else []
+
+
+def as_written(name: str) -> str:
+    """A name in one form: some systems write an umlaut as one character and others as two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def named_as(folder: Path, name: str) -> Path:
+    """What is called ``name`` in a folder, whichever way its letters are composed; ``folder / name`` where there is nothing."""
+    if (folder / name).exists() or name.isascii() or not folder.is_dir():
+        return folder / name
+    return next((path for path in folder.iterdir() if as_written(path.name) == as_written(name)), folder / name)
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """ "a, b, c and 4 more"."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
