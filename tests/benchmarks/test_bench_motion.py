@@ -44,7 +44,8 @@ from trackersplat.pipelines.chain import ChainStep, follow_chain
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
-from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.fit import fit_first_frame
+from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone
 from trackersplat.training.optimiser import LearningRates

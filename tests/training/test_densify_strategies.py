@@ -24,8 +24,9 @@ from trackersplat.training.first_frame.densify.mcmc import divided, relocate, wa
 from trackersplat.training.first_frame.densify.registry import DENSIFICATIONS, create_densification
 from trackersplat.training.first_frame.densify.settings import DensifySettings, GradientSettings, McmcSettings
 from trackersplat.training.first_frame.densify.strategy import Fit
-from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.fit import fit_first_frame
 from trackersplat.training.first_frame.initialise import gaussians_from_points
+from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews

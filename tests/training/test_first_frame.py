@@ -14,8 +14,9 @@ from trackersplat.events import Event, Stage, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
-from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.fit import fit_first_frame
 from trackersplat.training.first_frame.initialise import gaussians_from_points
+from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.first_frame.prune import seen_by, weighty, without_faint_bands
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone, FitState

@@ -11,7 +11,7 @@ from quad_scene import quad_capture
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.training.first_frame.fit import _cleared
+from trackersplat.training.first_frame.optimise import cleared
 from trackersplat.training.first_frame.prune import Seen, giants, seen_by, weighty, without_faint_bands
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.optimiser import TrainingViews
@@ -73,7 +73,7 @@ def test_giants_are_longer_than_they_are_away_from_the_nearest_camera_and_go_at_
     longest[torch.arange(8), torch.arange(8) % 3] = factors * away
     gaussians = replace(gaussians, log_scales=longest.log())
     assert giants(gaussians, VIEWS.cameras).tolist() == (factors > 1).tolist()
-    kept = _cleared(gaussians, VIEWS, RASTERIZER, FirstFrameSettings(prune=0.0, cull_sh=0.0))
+    kept = cleared(gaussians, VIEWS, RASTERIZER, FirstFrameSettings(prune=0.0, cull_sh=0.0))
     assert torch.equal(kept.means, gaussians.means[factors < 1])
 
 

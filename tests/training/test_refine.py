@@ -16,7 +16,8 @@ from trackersplat.geometry.graph import GraphSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.registry import choose_rasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
-from trackersplat.training.first_frame.fit import fit_first_frame, held_out_psnr
+from trackersplat.training.first_frame.fit import fit_first_frame
+from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.losses import photometric_loss

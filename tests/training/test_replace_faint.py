@@ -15,7 +15,7 @@ from torch import Tensor
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians, concatenate
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.training.first_frame.fit import held_out_psnr
+from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.fit import FitDone
 from trackersplat.training.optimiser import TrainingViews
 from trackersplat.training.refine.adam import refine

@@ -93,9 +93,9 @@ class Optimiser:
         return torch.zeros_like(self._parameters[name]) if gradient is None else gradient
 
     @torch.no_grad()
-    def shift_means(self, shift: Tensor) -> None:
-        """Adds (N, 3) to the means and leaves the moments as they are."""
-        self._parameters["means"] += shift
+    def shift(self, name: str, amount: Tensor) -> None:
+        """Adds to a raw parameter of all Gaussians and leaves the moments as they are."""
+        self._parameters[name] += amount
 
     @torch.no_grad()
     def overwrite(self, name: str, values: Tensor) -> None:

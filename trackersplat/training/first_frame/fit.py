@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import torch
-
-from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.events import Event, Stage, StepDone
-from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.metrics.image import psnr
+from trackersplat.events import Event
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.training.averaging import MovingAverage
-from trackersplat.training.first_frame.densify.registry import create_densification
-from trackersplat.training.first_frame.densify.strategy import Fit
-from trackersplat.training.first_frame.initialise import gaussians_from_points
-from trackersplat.training.first_frame.prune import giants, seen_by, weighty, without_faint_bands
-from trackersplat.training.first_frame.regularise import Penalties, RandomBackground
+from trackersplat.training.first_frame.optimise import optimise_points
 from trackersplat.training.first_frame.settings import FirstFrameSettings
-from trackersplat.training.fit import FitDone, FitState
+from trackersplat.training.first_frame.trial import CandidateChosen, try_candidates
 from trackersplat.training.memory import free_memory
-from trackersplat.training.optimiser import Objective, Optimiser, TrainingViews, optimise, scene_extent
-from trackersplat.training.photometric import AffineFit
 from trackersplat.training.points.find import find_points
 from trackersplat.training.points.task import PointsFound, PointTask
 
 
 def fit_first_frame(capture: Capture, frame: int, rasterizer: Rasterizer, settings: FirstFrameSettings) -> Iterator[Event]:
     """Finds first points, makes Gaussians of them and optimises these against the training images of ``frame``.
+
+    Where there are several candidates for the points, those are taken that show training cameras best which a short fit has not seen.
 
     Yields events.Stage, events.StepDone and, after each of these but the last, fit.FitState; last fit.FitDone, which carries the result.
     Same seed, same machine, same result, as long as the device's memory is not what bounds the Gaussians.
@@ -56,99 +46,13 @@ def fit_first_frame(capture: Capture, frame: int, rasterizer: Rasterizer, settin
         if not isinstance(event, PointsFound):
             yield event
             continue
-        gaussians = gaussians_from_points(event.points, settings.sh_degree, settings.initialise, device)
-        yield Stage(frame, "optimise", f"{len(gaussians):,} Gaussians")
-        yield from _optimised(capture, frame, rasterizer, settings, event.points, gaussians, judge)
-
-
-def _optimised(
-    capture: Capture,
-    frame: int,
-    rasterizer: Rasterizer,
-    settings: FirstFrameSettings,
-    points: PointCloud,
-    gaussians: Gaussians,
-    judge: int | None,
-) -> Iterator[Event]:
-    views = TrainingViews(capture, frame, rasterizer.device, settings.seed)
-    extent, steps = scene_extent(views.cameras), settings.steps
-    optimiser = Optimiser(gaussians, settings.rates, extent, steps)
-    fit = Fit(optimiser, views, rasterizer, extent, steps, torch.Generator().manual_seed(settings.seed))
-    densify = create_densification(settings.densify)
-    colours = AffineFit(views, settings.photometric, steps) if settings.photometric.mode != "off" and len(views) > 1 else None
-    weights = settings.regularisation
-    penalties = Penalties(weights, extent, points, views.cameras, rasterizer.device) if weights.penalises else None
-    background = RandomBackground(settings.seed, rasterizer.device) if weights.random_background else None
-    average, best = MovingAverage(), _Best()
-    losses: list[torch.Tensor] = []
-
-    def correct(view: int, color: torch.Tensor) -> torch.Tensor:
-        return color if colours is None else colours.apply(view, color)
-
-    objective = Objective(settings.loss, correct, penalties, settings.degree, background)
-    for step, loss in enumerate(optimise(optimiser, views, rasterizer, steps, objective), start=1):
-        losses.append(loss)
-        if colours is not None:
-            colours.step()
-            if settings.photometric.mode == "auto" and step == math.ceil(settings.photometric.trial * steps):
-                difference = colours.disagreement()
-                kept = difference >= settings.photometric.threshold
-                detail = f"cameras differ by {difference:.1f} grey levels, {'corrected' if kept else 'left as they are'}"
-                yield Stage(frame, "optimise", detail)
-                colours = colours if kept else None
-        densify.after_step(fit, step, correct)
-        if settings.averages(step):
-            average.add(optimiser.gaussians())
-        if judge is not None and (step % settings.validate_every == 0 or step == steps):
-            state = average.mean() or optimiser.snapshot()
-            best.add(step, _score(capture, judge, frame, rasterizer, state), state)
-            if best.worse >= settings.patience or step == steps:
-                detail = f"{capture.cameras[judge].name} looks best after {best.step} steps: {best.psnr:.2f} dB"
-                yield Stage(frame, "optimise", detail)
-                break
-        measure = settings.measure_every > 0 and step % settings.measure_every == 0
-        if step < steps and (step % settings.report_every == 0 or measure):
-            state = average.mean() or optimiser.snapshot()
-            score = held_out_psnr(capture, frame, rasterizer, state) if measure else None
-            yield StepDone(frame, step, steps, float(torch.stack(losses).mean()), len(state), score)
-            yield FitState(frame, step, state, colours.affines() if colours else None)
-            losses = []
-    state = best.gaussians or average.mean() or optimiser.snapshot()
-    state = _cleared(state, views, rasterizer, settings)
-    score = held_out_psnr(capture, frame, rasterizer, state) if settings.measure_every > 0 else None
-    loss = torch.stack(losses).mean() if losses else torch.tensor(math.nan)
-    yield StepDone(frame, steps, steps, float(loss), len(state), score)
-    replaced = torch.zeros(0, dtype=torch.long, device=state.device)
-    yield FitDone(frame, state.detach(), colours.affines() if colours else None, replaced)
-
-
-def _cleared(state: Gaussians, views: TrainingViews, rasterizer: Rasterizer, settings: FirstFrameSettings) -> Gaussians:
-    """Without giants, without Gaussians that hardly show, and without colour bands that are hardly more than noise."""
-    state = state[~giants(state, views.cameras)]
-    culls = settings.cull_sh > 0 and state.sh_degree > 0
-    if settings.prune <= 0 and not culls:
-        return state
-    seen = seen_by(state, views, rasterizer)
-    if settings.prune > 0:
-        keep = weighty(seen.weights, settings.prune)
-        state, seen = state[keep], seen[keep]
-    return without_faint_bands(state, seen, settings.cull_sh) if culls else state
-
-
-@dataclass
-class _Best:
-    """The state with the best score of the validation camera so far."""
-
-    step: int = 0
-    psnr: float = -math.inf
-    gaussians: Gaussians | None = None
-    worse: int = 0  # measurements since
-
-    def add(self, step: int, score: float, gaussians: Gaussians) -> None:
-        if score > self.psnr:
-            self.step, self.psnr, self.gaussians, self.worse = step, score, gaussians, 0
-        else:
-            self.worse += 1
+        points = event.points
+        for tried in try_candidates(capture, frame, rasterizer, settings, event.candidates):
+            if isinstance(tried, CandidateChosen):
+                points = tried.points
+            else:
+                yield tried
+        yield from optimise_points(capture, frame, rasterizer, settings, points, judge)
 
 
 def _judge(capture: Capture, name: str | None) -> int | None:
@@ -161,15 +65,3 @@ def _judge(capture: Capture, name: str | None) -> int | None:
     if len(capture.training_cameras) < 3:
         raise InputError(f"{capture.name} has too few training cameras to leave {name} out of the fit; validate needs 3.")
     return index
-
-
-@torch.no_grad()
-def held_out_psnr(capture: Capture, frame: int, rasterizer: Rasterizer, gaussians: Gaussians) -> float | None:
-    """Mean PSNR over the held-out cameras in dB; None if there are none."""
-    scores = [_score(capture, index, frame, rasterizer, gaussians) for index in capture.held_out_cameras]
-    return sum(scores) / len(scores) if scores else None
-
-
-@torch.no_grad()
-def _score(capture: Capture, index: int, frame: int, rasterizer: Rasterizer, gaussians: Gaussians) -> float:
-    return psnr(rasterizer.render(gaussians, [capture.cameras[index]]).color[0], capture.image(index, frame))

@@ -12,6 +12,7 @@ from trackersplat.errors import InputError
 from trackersplat.training.first_frame.capacity import most_gaussians
 from trackersplat.training.first_frame.densify.registry import DENSIFICATIONS
 from trackersplat.training.first_frame.densify.settings import DensifySettings
+from trackersplat.training.first_frame.floaters import FloaterSettings
 from trackersplat.training.first_frame.initialise import InitialiseSettings
 from trackersplat.training.first_frame.regularise import Regularisation
 from trackersplat.training.losses import LossSettings
@@ -19,6 +20,16 @@ from trackersplat.training.optimiser import LearningRates
 from trackersplat.training.photometric import PhotometricSettings
 from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.points.views import far_apart
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """How candidates for the first points are compared (`trial.try_candidates`)."""
+
+    steps: int = 150  # of each short fit
+    side: int = 160  # pixels, longer side of its images
+    cameras: int = 3  # left out, one in each fit; fewer where there are no more than 4
+    tie: float = 0.1  # dB by which a candidate must be better than one before it
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,9 @@ class FirstFrameSettings:
     loss: LossSettings = field(default_factory=LossSettings)
     photometric: PhotometricSettings = field(default_factory=PhotometricSettings)
     regularisation: Regularisation = field(default_factory=Regularisation)
-    few_views_opacity: float = 0.03  # Regularisation.opacity, at least, where cameras are few and far apart
+    floaters: FloaterSettings = field(default_factory=FloaterSettings)
+    trial: TrialSettings = field(default_factory=TrialSettings)
+    far_apart_opacity: float = 0.03  # Regularisation.opacity, at least, where cameras are far apart
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
     average: float = 0.0  # the result is the mean over this last part of the steps, after the last densification; 0: the last state
     prune: float = 1e-4  # part of the blending weight that may go with the least weighty Gaussians at the end: with those that none shows
@@ -69,13 +82,13 @@ class FirstFrameSettings:
         return self._capped(int(pixels / self.pixels_per_gaussian))
 
     def for_views(self, cameras: Sequence[Camera]) -> FirstFrameSettings:
-        """Where they are few and far apart: colours that do not depend on the direction, and a price for opacity.
+        """Where they are far apart: colours that do not depend on the direction, and a price for opacity.
 
-        Both are worth a few tenths of a dB there, and cost as much where views are many.
+        Both are worth a few tenths of a dB there, and cost as much where views are close together.
         """
         if not far_apart(cameras, self.points.far_apart):
             return self
-        weights = replace(self.regularisation, opacity=max(self.regularisation.opacity, self.few_views_opacity))
+        weights = replace(self.regularisation, opacity=max(self.regularisation.opacity, self.far_apart_opacity))
         return replace(self, sh_degree=0, regularisation=weights)
 
     def for_memory(self, free: int, image_pixels: int, training_pixels: int) -> FirstFrameSettings:

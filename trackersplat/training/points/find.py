@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from trackersplat.captures.capture import Capture, PointCloud
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Stage
+from trackersplat.training.points.backdrop import shown_at
 from trackersplat.training.points.clouds import joined, no_points
+from trackersplat.training.points.fusion import Surface
 from trackersplat.training.points.gaps import fill_gaps
 from trackersplat.training.points.registry import POINT_STRATEGIES
 from trackersplat.training.points.rig import surrounding_rig
 from trackersplat.training.points.settings import PointSettings
-from trackersplat.training.points.task import PointsFound, PointTask
+from trackersplat.training.points.task import Candidate, PointsFound, PointTask
 from trackersplat.training.points.thin import thinned
 from trackersplat.training.points.views import far_apart
 
 AUTO = "auto"
+_NAMES = {  # of what "auto" has after each strategy, in words
+    "planes": "matched points",
+    "patches": "matched points",
+    "ground": "matched points, ground and backdrop",
+    "surround": "matched points and surroundings",
+}
 
 
 def first_points(capture: Capture, cameras: Sequence[int], frame: int, settings: PointSettings) -> PointCloud:
@@ -31,7 +41,8 @@ def find_points(task: PointTask) -> Iterator[Event]:
     """Yields events.Stage, last PointsFound with all ``points``.
 
     "auto" takes the capture's own points where they are dense enough and of this frame. Else it matches the views, adds what suits the
-    arrangement of the cameras, and fills gaps with the capture's own points. Any other name runs that strategy alone.
+    arrangement of the cameras, and fills gaps with the capture's own points. Where matching leaves much of the pictures out, the result
+    names candidates: with and without what was added, and the capture's own points alone. Any other name runs that strategy alone.
 
     Raises InputError if nothing is found, there are too few cameras, or no strategy has that name.
     """
@@ -48,26 +59,29 @@ def _alone(task: PointTask, name: str) -> Iterator[Event]:
             continue
         if not len(event.points.xyz) and not len(event.matched.surface.xyz):
             raise InputError(f"{task.capture.name}, frame {task.frame + 1}: the points strategy {name} finds nothing; choose another.")
-        yield PointsFound(task.frame, _assembled(task, event))
+        yield PointsFound(task.frame, _assembled(task, event)[0])
 
 
 def _auto(task: PointTask) -> Iterator[Event]:
     capture, settings = task.capture, task.settings
-    own = capture.points if task.frame == 0 else None
+    own = capture.points if task.frame == 0 and capture.points is not None and len(capture.points.xyz) else None
     if own is not None and not own.sparse and len(own.xyz) >= settings.enough:
         yield from POINT_STRATEGIES.load("capture")(task)
         return
     _check_cameras(task)
     found = PointsFound(task.frame, no_points())
+    candidates: list[Candidate] = []
     for name in suited(task):
         if name == "ground" and not len(found.matched.surface.xyz):
             continue
         for event in POINT_STRATEGIES.load(name)(replace(task, matched=found.matched)):
             if isinstance(event, PointsFound):
                 found = replace(event, points=joined(found.points, event.points))
+                if _anything(found):
+                    candidates.insert(0, _candidate(task, found, own, _NAMES.get(name, name)))
             else:
                 yield event
-    if not len(found.matched.surface.xyz) and not len(found.points.xyz):
+    if not candidates:
         if capture.points is None or not len(capture.points.xyz):
             raise InputError(
                 f"{capture.name}, frame {task.frame + 1}: no two views agree on any surface; check the calibration, or give the capture "
@@ -76,31 +90,54 @@ def _auto(task: PointTask) -> Iterator[Event]:
         yield Stage(task.frame, "points", f"no surface found; {len(capture.points.xyz):,} points of the capture")
         yield PointsFound(task.frame, capture.points)
         return
-    cloud = _assembled(task, found)
-    yield Stage(task.frame, "points", f"{len(cloud.xyz):,} points from {len(task.cameras)} views")
-    if own is not None and len(own.xyz):
-        before = len(cloud.xyz)
-        cloud = fill_gaps(cloud, own, settings.gaps, settings.seed)
-        yield Stage(task.frame, "points", f"{len(cloud.xyz) - before:,} of the capture's own points added")
-    yield PointsFound(task.frame, cloud)
+    cloud = candidates[0].points
+    added = "" if own is None else " and the capture's own points"
+    yield Stage(task.frame, "points", f"{len(cloud.xyz):,} points from {len(task.cameras)} views{added}")
+    covered = coverage(task, found.matched.surface)
+    if covered >= settings.covered:
+        yield PointsFound(task.frame, cloud)
+        return
+    yield Stage(task.frame, "points", f"matching reaches {covered:.0%} of the pixels")
+    if own is not None:
+        candidates.append(Candidate("the capture's own points", own, np.full(len(own.xyz), -1)))
+    yield PointsFound(task.frame, cloud, candidates=tuple(candidates))
+
+
+def coverage(task: PointTask, surface: Surface) -> float:
+    """Share of the pixels of all views that have a point of the surface near them."""
+    beside = task.settings.backdrop.beside
+    return float(np.mean([shown_at(surface.xyz, view.camera, beside).mean() for view in task.views.views]))
 
 
 def suited(task: PointTask) -> tuple[str, ...]:
     """The strategies that suit the arrangement of the cameras, in the order in which each works on what those before have matched."""
     cameras, settings = task.views.cameras, task.settings
-    if far_apart(cameras, settings.far_apart):
-        names: tuple[str, ...] = ("patches", "ground")
-    else:
-        names = ("planes",)
-    return (*names, "surround") if surrounding_rig(cameras, settings.rig) is not None else names
+    apart, around = far_apart(cameras, settings.far_apart), surrounding_rig(cameras, settings.rig) is not None
+    return ("patches" if apart else "planes", *(("surround",) if around else ("ground",) if apart else ()))
 
 
-def _assembled(task: PointTask, found: PointsFound) -> PointCloud:
-    """The points as they are and, to the number that is wanted, points of the matched surface."""
+def _anything(found: PointsFound) -> bool:
+    return len(found.matched.surface.xyz) > 0 or len(found.points.xyz) > 0
+
+
+def _candidate(task: PointTask, found: PointsFound, own: PointCloud | None, name: str) -> Candidate:
+    """What was found so far, with the capture's own points in its gaps."""
+    cloud, view = _assembled(task, found)
+    if own is None:
+        return Candidate(name, cloud, view)
+    filled = fill_gaps(cloud, own, task.settings.gaps, task.settings.seed)
+    view = np.concatenate((view, np.full(len(filled.xyz) - len(view), -1)))
+    return Candidate(f"{name} with the capture's own points", filled, view)
+
+
+def _assembled(task: PointTask, found: PointsFound) -> tuple[PointCloud, np.ndarray]:
+    """The points as they are and, to the number that is wanted, points of the matched surface; and the view that proposed each, or -1."""
     settings = task.settings
     count = settings.count - len(found.points.xyz)
-    cloud = thinned(found.matched.surface, task.views.small, count, settings.detail_floor, settings.seed)
-    return joined(found.points, cloud) if len(found.points.xyz) else cloud
+    cloud, view = thinned(found.matched.surface, task.views.small, count, settings.detail_floor, settings.seed)
+    if not len(found.points.xyz):
+        return cloud, view
+    return joined(found.points, cloud), np.concatenate((np.full(len(found.points.xyz), -1), view))
 
 
 def _check_cameras(task: PointTask) -> None:

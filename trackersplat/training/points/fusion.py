@@ -36,6 +36,31 @@ def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: flo
     listed k times. ``agreeing`` is taken as the number of other views where there are fewer: two cameras confirm each other.
     ``depths``: per camera (H, W) at that camera's size, 0 or less where unknown.
     """
+    return _fused(cameras, depths, tolerance, agreeing)[0]
+
+
+def fuse_unhindered(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float, agreeing: int, margin: float) -> Surface:
+    """As `fuse`, without points that hang before what other views know: those with no more views that agree than views that see past them.
+
+    A view sees past a point if its own depth there, at a pixel that took part in an accepted point, is larger by more than twice
+    ``margin`` (relative); it agrees if the two differ by no more than ``margin``. So one view is believed against one other, and its
+    random matches, which lie before the surfaces as often as behind them, are told by the views that look through them.
+    """
+    surface, used = _fused(cameras, depths, tolerance, agreeing)
+    past, same = np.zeros(len(surface.xyz), dtype=np.int64), np.zeros(len(surface.xyz), dtype=np.int64)
+    for view, (camera, depth) in enumerate(zip(cameras, depths, strict=True)):
+        uv, z = camera.project(surface.xyz)
+        seen = np.flatnonzero((z > 0) & inside_image(uv, camera.width, camera.height) & (surface.view != view))
+        column, row = uv[seen].astype(np.intp).T
+        known = used[view, row, column]
+        error = z[seen] / np.where(known, depth[row, column], 1.0) - 1
+        past[seen] += known & (error < -2 * margin)
+        same[seen] += known & (np.abs(error) <= margin)
+    return surface.without(past >= same)
+
+
+def _fused(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float, agreeing: int) -> tuple[Surface, np.ndarray]:
+    """The surface, and (V, H, W) bool: which pixels proposed or confirmed a point of it."""
     agreeing = max(1, min(agreeing, len(cameras) - 1))
     rotations = np.stack([c.rotation for c in cameras])
     translations = np.stack([c.translation for c in cameras])
@@ -48,13 +73,14 @@ def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: flo
     for needed in sorted({max(agreeing, min(2 * agreeing, len(cameras) - 1)), agreeing}, reverse=True):
         for view in range(len(cameras)):
             parts.append((view, *_fuse_view(view, stack, used, rotations, translations, intrinsics, tolerance, needed)))
-    return Surface(
+    surface = Surface(
         xyz=np.concatenate([p[1] for p in parts]),
         view=np.concatenate([np.full(len(p[1]), p[0]) for p in parts]),
         pixel=np.concatenate([p[2] for p in parts]),
         depth=np.concatenate([p[3] for p in parts]),
         agreeing=np.concatenate([p[4] for p in parts]),
     )
+    return surface, used
 
 
 def no_surface() -> Surface:

@@ -12,8 +12,8 @@ POINT_STRATEGIES: Registry[Facts] = Registry(
     (
         Facts("capture", "the capture's own points", f"{_PACKAGE}.captured:find"),
         Facts("planes", "multi-view plane sweep", f"{_PACKAGE}.planes:find"),
-        Facts("patches", "PatchMatch with slanted windows, for few cameras far apart", f"{_PACKAGE}.patches:find"),
-        Facts("ground", "ground, backdrop and movers, for few cameras far apart", f"{_PACKAGE}.ground:find"),
+        Facts("patches", "PatchMatch with slanted windows, for cameras far apart", f"{_PACKAGE}.patches:find"),
+        Facts("ground", "ground, backdrop and movers, for cameras far apart", f"{_PACKAGE}.ground:find"),
         Facts("surround", "shell and visual hull, for cameras that surround the scene", f"{_PACKAGE}.surroundings:find"),
     ),
 )

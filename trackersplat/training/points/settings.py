@@ -17,9 +17,8 @@ class NeighbourSettings:
 
 @dataclass(frozen=True)
 class FarApartSettings:
-    """When cameras count as few and far apart (`views.far_apart`)."""
+    """When cameras count as far apart (`views.far_apart`)."""
 
-    most: int = 5  # cameras
     angle: float = 18.0  # degrees between two neighbouring cameras, seen from what they look at
 
 
@@ -73,9 +72,11 @@ class PatchMatchSettings:
     similar: float = 24.0  # grey levels by which a sample may differ from the middle until it counts less (1/e)
     flat: float = 2.0  # grey levels: standard deviation below which a patch counts as flat
     steepest: float = 1.2  # largest slope: relative change of depth per pixel, over the window's half side of the image's width
+    neighbours: int = 3  # views that each is compared with
     few: int = 3  # with so many other views or fewer, the best one counts alone
     mismatch: float = 0.2  # from which on a patch is dropped
-    tolerance: float = 0.02  # as FusionSettings.tolerance
+    tolerance: float = 0.01  # as FusionSettings.tolerance
+    margin: float = 0.015  # relative depth difference up to which another view agrees; one that sees twice as far beyond contradicts
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class MoverSettings:
 
 @dataclass(frozen=True)
 class LayerSettings:
-    """Ground, backdrop and movers of few cameras far apart (`strategies.ground`)."""
+    """Ground, backdrop and movers of cameras far apart (`strategies.ground`)."""
 
     chance: float = 0.25  # share of the matches that agree by chance, from which on none is kept
     reach: float = 0.45  # of the cameras' distance from the focus: radius of the rig that the hull of the movers is carved in
@@ -219,4 +220,5 @@ class PointSettings:
     shell: ShellSettings = field(default_factory=ShellSettings)
     hull: HullSettings = field(default_factory=HullSettings)
     gaps: GapSettings = field(default_factory=GapSettings)
+    covered: float = 0.85  # share of the training pixels near a matched point, from which on there is nothing to choose between
     seed: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from trackersplat.captures.capture import Capture, PointCloud
@@ -48,12 +49,22 @@ class PointTask:
 
 
 @dataclass(frozen=True, eq=False)
+class Candidate:
+    """Points that a first frame could start from."""
+
+    name: str  # in words
+    points: PointCloud
+    view: np.ndarray  # (N,) int, index into the task's cameras of the one whose image proposed the point; -1: none alone
+
+
+@dataclass(frozen=True, eq=False)
 class PointsFound(Event):
     """The last event of a strategy: its result."""
 
     frame: int
     points: PointCloud  # that are kept as they are
     matched: Matched = field(default_factory=Matched)  # the surface found, or what this strategy keeps of the task's
+    candidates: tuple[Candidate, ...] = ()  # among which the points are the first choice, where there is a choice
 
 
 PointStrategy = Callable[[PointTask], Iterator[Event]]  # yields events.Stage, last PointsFound

@@ -11,8 +11,8 @@ from trackersplat.captures.capture import PointCloud
 from trackersplat.training.points.fusion import Surface
 
 
-def thinned(surface: Surface, images: Sequence[np.ndarray], count: int, detail_floor: float, seed: int) -> PointCloud:
-    """At most ``count`` points of the surface with their colours.
+def thinned(surface: Surface, images: Sequence[np.ndarray], count: int, detail_floor: float, seed: int) -> tuple[PointCloud, np.ndarray]:
+    """At most ``count`` points of the surface with their colours, and the view (M,) that proposed each.
 
     ``images`` (H, W, 3) uint8 are those of its views; ``detail_floor`` in grey levels per pixel is added to the gradient of every pixel.
     """
@@ -23,6 +23,7 @@ def thinned(surface: Surface, images: Sequence[np.ndarray], count: int, detail_f
         column, row = surface.pixel[mine].T
         rgb[mine] = image[row, column]
         detail[mine] = _detail(image, detail_floor)[row, column]
+    count = max(count, 0)
     if len(rgb) > count:
         # weighted choice without replacement: the largest of log(weight) + Gumbel noise
         noise = np.random.default_rng(seed).gumbel(size=len(rgb))
@@ -30,7 +31,7 @@ def thinned(surface: Surface, images: Sequence[np.ndarray], count: int, detail_f
         chosen = np.sort(np.argpartition(-score, count)[:count])
     else:
         chosen = np.arange(len(rgb))
-    return PointCloud(surface.xyz[chosen].astype(np.float32), rgb[chosen])
+    return PointCloud(surface.xyz[chosen].astype(np.float32), rgb[chosen]), surface.view[chosen]
 
 
 def _detail(image: np.ndarray, floor: float) -> np.ndarray:

@@ -14,8 +14,8 @@ from trackersplat.training.points.settings import DepthRangeSettings, FarApartSe
 
 
 def far_apart(cameras: Sequence[Camera], settings: FarApartSettings) -> bool:
-    """Whether these are few cameras whose neighbours see surfaces so differently that planes facing one of them match nothing."""
-    focus = common_focus(list(cameras)) if 2 <= len(cameras) <= settings.most else None
+    """Whether neighbouring cameras see surfaces so differently that planes facing one of them match little."""
+    focus = common_focus(list(cameras)) if len(cameras) >= 2 else None
     if focus is None:
         return False
     directions = np.stack([camera.center - focus for camera in cameras])

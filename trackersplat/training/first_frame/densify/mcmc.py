@@ -34,7 +34,7 @@ class McmcStrategy:
             gaussians = fit.optimiser.gaussians().detach()
             if self._noise is None:
                 self._noise = torch.Generator(gaussians.device).manual_seed(fit.generator.initial_seed())
-            fit.optimiser.shift_means(wander(gaussians, settings.mcmc, fit.optimiser.means_rate, self._noise))
+            fit.optimiser.shift("means", wander(gaussians, settings.mcmc, fit.optimiser.means_rate, self._noise))
 
 
 def relocate(fit: Fit, settings: DensifySettings, rounds: int) -> None:

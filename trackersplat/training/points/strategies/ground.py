@@ -37,7 +37,7 @@ def find(task: PointTask) -> Iterator[Event]:
     found = layers(task)
     share = len(found.behind.xyz) / sum(view.gray.size for view in task.views.views)
     count = round(share * (settings.count - len(found.movers.xyz)))
-    behind = thinned(found.behind, task.views.small, count, settings.detail_floor, settings.seed)
+    behind, _ = thinned(found.behind, task.views.small, count, settings.detail_floor, settings.seed)
     yield PointsFound(task.frame, joined(found.movers, behind), Matched(found.kept, task.matched.chance))
 
 

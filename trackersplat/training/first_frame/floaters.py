@@ -1,0 +1,137 @@
+"""Gaussians that hang before a place where a camera may stand, although hardly any camera has seen them from near.
+
+What one view alone sees has no depth of its own: the fit may place it anywhere along the rays of that view. A Gaussian that covers 20
+pixels there may then hang a hand's breadth before a camera that was held out, and veil all that it shows. Along the ray of the view that
+sees it, it can be moved away without a change to that view: its size grows with its distance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from trackersplat.captures.camera import Camera
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.projection import centers
+from trackersplat.rendering.lift import lift
+from trackersplat.rendering.rasterizer import Rasterizer
+
+
+@dataclass(frozen=True)
+class FloaterSettings:
+    """Which Gaussians count as floaters, and where they go. All lengths are relative to the rig's own."""
+
+    every: int = 100  # steps between two searches, and one at the end; 0: never
+    magnification: float = 3.0  # times nearer to a viewpoint than to any view that shows it well
+    well: float = 0.1  # of the solid angle (in units of its own size) in the view that shows it best, to show it well
+    views: float = 2.0  # effective number of views from which on a Gaussian's depth is known
+    neighbours: int = 4  # of a camera, between which and beyond which viewpoints are placed
+    beyond: float = 0.5  # of the way to a neighbour, by which a viewpoint lies on the other side of the camera
+    border: float = 0.1  # of a viewpoint's half image, beside it, in which a Gaussian still counts
+    reach: float = 2.0  # standard deviations by which a Gaussian reaches into an image
+    farther: tuple[float, ...] = (1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)  # times the distance, tried in turn; none helps: it goes
+
+
+@dataclass(frozen=True, eq=False)
+class Viewpoint:
+    """A place where a camera of the rig might stand."""
+
+    center: np.ndarray  # (3,)
+    rotation: np.ndarray  # (3, 3) world to camera, OpenCV axes
+    half: tuple[float, float]  # tangents of the half angles of its image, in x and y
+
+
+@dataclass(frozen=True, eq=False)
+class Cleared:
+    """Where the Gaussians go. All that are no floaters stay, bit by bit."""
+
+    means: Tensor  # (N, 3)
+    log_scales: Tensor  # (N, 3)
+    keep: Tensor  # (N,) bool: false for floaters that no distance helps
+    floaters: int  # that were moved or dropped
+
+
+def viewpoints(cameras: Sequence[Camera], settings: FloaterSettings) -> list[Viewpoint]:
+    """Half way between each camera and its nearest neighbours, and beyond it on their other side.
+
+    Rotations are those of the way from one camera to the other, as far as the place is along it.
+    """
+    places = centers(cameras)
+    distance = np.linalg.norm(places[:, None] - places, axis=2)
+    np.fill_diagonal(distance, np.inf)
+    found = []
+    for i, camera in enumerate(cameras):
+        half = (0.5 * camera.width / camera.fx, 0.5 * camera.height / camera.fy)
+        for j in np.argsort(distance[i], kind="stable")[: min(settings.neighbours, len(cameras) - 1)]:
+            turn = Rotation.from_matrix(cameras[j].rotation @ camera.rotation.T).as_rotvec()
+            for part in (0.5, -settings.beyond):
+                rotation = Rotation.from_rotvec(part * turn).as_matrix() @ camera.rotation
+                found.append(Viewpoint(places[i] + part * (places[j] - places[i]), rotation, half))
+    return found
+
+
+@torch.no_grad()
+def without_floaters(
+    gaussians: Gaussians, cameras: Sequence[Camera], points: Sequence[Viewpoint], rasterizer: Rasterizer, settings: FloaterSettings
+) -> Cleared:
+    """Moves floaters away from the view that shows them, until they are before no viewpoint.
+
+    A floater is in the image of a viewpoint, ``magnification`` times nearer to it than to any view that shows it well, and shown by fewer
+    than ``views`` views, effectively. A view counts by the part of the Gaussian that it shows: its blending weight, summed over the pixels,
+    times the squared distance. The effective number is the squared sum of these over the sum of their squares.
+    """
+    places = torch.as_tensor(centers(cameras), dtype=torch.float32, device=gaussians.device)
+    distance = torch.cdist(gaussians.means, places)
+    shown = weights(gaussians, cameras, rasterizer) * distance.square()
+    best = shown.amax(1)
+    effective = shown.sum(1).square() / shown.square().sum(1).clamp_min(1e-12)
+    nearest = torch.where(shown > settings.well * best[:, None], distance, math.inf).amin(1)
+    size = gaussians.scales.amax(1)
+    unsure = torch.nonzero((best > 0) & (effective < settings.views))[:, 0]
+    means, log_scales = gaussians.means.clone(), gaussians.log_scales.clone()
+    keep = torch.ones(len(means), dtype=torch.bool, device=means.device)
+    left = unsure[before_viewpoints(means[unsure], size[unsure], nearest[unsure], points, settings)]
+    count = len(left)
+    origin = places[shown.argmax(1)]
+    for factor in settings.farther:
+        if not len(left):
+            break
+        moved = origin[left] + factor * (gaussians.means[left] - origin[left])
+        still = before_viewpoints(moved, factor * size[left], factor * nearest[left], points, settings)
+        done = left[~still]
+        means[done] = moved[~still]
+        log_scales[done] = gaussians.log_scales[done] + math.log(factor)
+        left = left[still]
+    keep[left] = False
+    return Cleared(means, log_scales, keep, count)
+
+
+def before_viewpoints(means: Tensor, size: Tensor, nearest: Tensor, points: Sequence[Viewpoint], settings: FloaterSettings) -> Tensor:
+    """(N,) bool: in the image of a viewpoint and ``magnification`` times nearer to it than ``nearest`` (N,).
+
+    ``size`` (N,) is the largest standard deviation of each.
+    """
+    found = torch.zeros(len(means), dtype=torch.bool, device=means.device)
+    for point in points:
+        local = (means - means.new_tensor(point.center)) @ means.new_tensor(point.rotation).T
+        depth = torch.maximum(local[:, 2], size)
+        inside = local[:, 2] > -size
+        for axis, half in enumerate(point.half):
+            inside &= local[:, axis].abs() - settings.reach * size < (1 + settings.border) * half * depth
+        found |= inside & (nearest > settings.magnification * local.norm(dim=1))
+    return found
+
+
+def weights(gaussians: Gaussians, cameras: Sequence[Camera], rasterizer: Rasterizer) -> Tensor:
+    """(N, V) blending weights, summed over the pixels of each camera."""
+    columns = []
+    for camera in cameras:
+        ones = torch.ones((1, camera.height, camera.width, 1), device=gaussians.device)
+        columns.append(lift(rasterizer, gaussians, [camera], ones)[0, :, 0])
+    return torch.stack(columns, dim=1)
