@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -84,7 +85,7 @@ class TextProgress:
         self._all: TaskID | None = None
 
     def __enter__(self) -> TextProgress:
-        _print_warnings(self._console, self._capture.warnings)
+        print_warnings(self._capture.warnings, self._console)
         self._bars.start()
         return self
 
@@ -175,10 +176,24 @@ def print_capture(capture: Capture) -> None:
         size = f"{camera.width}x{camera.height}"
         table.add_row(escape(camera.name), size, f"{camera.fx:.1f}", f"{camera.fy:.1f}", *position, "held out" if camera.held_out else "")
     console.print(table)
-    _print_warnings(console, facts.warnings)
+    print_warnings(facts.warnings, console)
 
 
-def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
+def print_gaussians(path: Path) -> None:
+    """What a file of Gaussians holds. Raises InputError if it cannot be read."""
+    from trackersplat.gaussians.readers.reader import read_gaussians
+
+    file = read_gaussians(path)
+    console = Console(highlight=False)
+    degree = file.gaussians.sh_degree
+    console.print(f"[bold]{escape(path.name)}[/bold]")
+    console.print(f"  format    {escape(file.format.title)}")
+    console.print(f"  Gaussians {len(file.gaussians):,}, spherical harmonics of degree {degree}")
+    print_warnings(file.remarks, console)
+
+
+def print_warnings(warnings: Sequence[str], console: Console | None = None) -> None:
+    console = console or Console(highlight=False)
     for warning in warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
 
