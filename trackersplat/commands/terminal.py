@@ -146,6 +146,9 @@ def print_frames(run: Run, frames: Iterable[int]) -> None:
         shares = ["-", "-"] if done.base is None else [f"{done.measured:.0%}", f"{done.static:.0%}"]
         table.add_row(str(frame + 1), base, *cells, *shares, f"{done.total_seconds:.1f}")
     console.print(table)
+    for facts in metrics:
+        if facts.how:
+            console.print(f"{facts.label}: {facts.how}")
     missing = {name: why for done in records.values() for name, why in done.unavailable.items()}
     for name, why in missing.items():
         console.print(f"{METRICS.facts(name).label if name in METRICS else escape(name)} not available: {escape(why)}")
