@@ -23,7 +23,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.:_-]{0,252}[a-z0-9])?")  # or an address
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?")
 NAMES_SAID = 20  # refused names that the terminal tells of; a scanner must not fill it
 _patching = threading.Lock()
 
@@ -71,7 +71,7 @@ class OriginGuard:
         return False
 
     def _say(self, name: str | None) -> None:
-        if name is not None and name not in self._said and len(self._said) < NAMES_SAID and _HOST_NAME.fullmatch(name):
+        if name is not None and name not in self._said and len(self._said) < NAMES_SAID and is_host_name(name):
             self._said.add(name)
             self._refused(name)
 
@@ -85,7 +85,7 @@ class OriginGuard:
 
 def is_host_name(name: str) -> bool:
     """Whether it can be the name or address of a host, without a port."""
-    return _HOST_NAME.fullmatch(_plain(name)) is not None and (":" not in name or _is_address(_plain(name)))
+    return _HOST_NAME.fullmatch(_plain(name)) is not None or _is_address(_plain(name))
 
 
 def _plain(name: str) -> str:
