@@ -20,10 +20,11 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = {"torch"}
-# Readers, formats, media, metrics, the command line, and one tiny reconstruction with the portable back end.
+# Readers, formats, decoding, metrics, the command line, and one tiny reconstruction with the portable back end.
 TESTS = (
-    "tests/test_packaging.py", "tests/test_files.py", "tests/gaussians", "tests/geometry", "tests/metrics/test_image_metrics.py",
-    "tests/captures/archives", "tests/captures/formats", "tests/captures/layouts", "tests/captures/media",
+    "tests/test_packaging.py", "tests/test_files.py", "tests/gaussians", "tests/metrics/test_image_metrics.py",
+    "tests/captures/archives", "tests/captures/formats", "tests/captures/media/test_lens.py", "tests/captures/media/test_decode.py",
+    "tests/captures/layouts/test_n3dv.py", "tests/captures/layouts/test_colmap.py", "tests/captures/layouts/test_nerfstudio.py",
     "tests/viewer/test_server.py", "tests/viewer/test_app.py",
     "tests/test_cli.py::test_info_says_what_a_capture_is", "tests/test_cli.py::test_reconstruct_ends_with_the_table_of_all_frames",
 )  # fmt: skip
@@ -57,7 +58,7 @@ def main() -> None:
     subprocess.run([python, "-m", "pip", "install", "--quiet", *pins], check=True)
     settings = {**os.environ, "NUMBA_CACHE_DIR": str(environment / "numba"), "PYTHONPATH": str(ROOT)}
     tests = sys.argv[1:] or TESTS
-    code = subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], env=settings, check=False).returncode
+    code = subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5", *tests], env=settings, check=False).returncode
     print(f"lowest versions: {time.monotonic() - began:.0f} s", flush=True)
     sys.exit(code)
 
