@@ -55,10 +55,14 @@ def main() -> None:
     (inside / "newest.pth").write_text(f"{outside}\n")  # after its own packages: what is not installed there is taken from here
     pins = lowest()
     print("+ lowest versions:", *pins, flush=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *pins], check=True)
-    settings = {**os.environ, "NUMBA_CACHE_DIR": str(environment / "numba"), "PYTHONPATH": str(ROOT)}
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-warn-conflicts", *pins], check=True)
+    settings = {**dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"), **os.environ}
+    settings |= {"NUMBA_CACHE_DIR": str(environment / "numba"), "PYTHONPATH": str(ROOT)}
     tests = sys.argv[1:] or TESTS
-    code = subprocess.run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5", *tests], env=settings, check=False).returncode
+    parallel = ["-n", str(os.cpu_count() or 1), "--dist", "loadscope"]
+    code = subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5", *parallel, *tests], env=settings, check=False
+    ).returncode
     print(f"lowest versions: {time.monotonic() - began:.0f} s", flush=True)
     sys.exit(code)
 
