@@ -130,8 +130,7 @@ class FrameCache:
             return read_gaussians(path).gaussians
         run = self._runs.get(path)
         gaussians = run.read_frame(frame)
-        if run.remarks:
-            self._store.problem("frames", run.remarks[-1])
+        self._store.problem("frames", run.remarks[-1] if run.remarks else None)
         return gaussians
 
     # -- reading ahead ------------------------------------------------------------------------------------------------

@@ -68,16 +68,11 @@ def readers() -> tuple[Reader, ...]:
         *layouts,
         Reader("prepared", _make_prepared, _open_prepared, lambda path: path.parent.name == "kept"),
         Reader("gaussian files", _make_gaussians, _open_gaussians),
-        Reader("points", _make_points, lambda folder: _check_points(read_points(_only(folder)))),
+        Reader("points", _make_points, lambda folder: _check_points(read_points(folder / "points.ply"))),
         Reader("archive", _make_archive, _open_archive),
         Reader("sequence", _make_sequence, _open_sequence),
         Reader("run", _make_run, _open_run),
     )
-
-
-def _only(folder: Path) -> Path:
-    (path,) = folder.iterdir()
-    return path
 
 
 def _require(holds: bool, what: str) -> None:
