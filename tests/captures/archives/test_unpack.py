@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import struct
 import subprocess
@@ -231,6 +232,12 @@ def test_a_name_that_is_file_and_folder_is_called_so(tmp_path: Path, names: tupl
     archive = _zip(tmp_path / "a.zip", dict.fromkeys(names, b""))
     with pytest.raises(InputError, match=r"a\.zip is damaged or incomplete \('a(/b)?' is both a file and a folder in it\)"):
         list(unpack(archive, tmp_path / "out"))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(InputError, match=r"a\.zip is not a plain file"):
+        list(unpack(tmp_path / "a.zip", tmp_path / "out"))
 
 
 @pytest.mark.parametrize("names", [("a/b", "a//b"), ("a/b", "./a/b"), ("a/./b", "a/b")])

@@ -120,6 +120,8 @@ class _Parts:
             if not part.is_file():
                 break
             paths.append(part)
+        if archive.exists() and not archive.is_file():
+            raise InputError(f"{archive} is not a plain file: give the file of an archive.")
         try:
             self._files: list[BinaryIO] = [stack.enter_context(path.open("rb")) for path in (*paths, archive)]
             sizes = [path.stat().st_size for path in (*paths, archive)]
