@@ -25,7 +25,7 @@ TESTS = (
     "tests/test_packaging.py", "tests/test_files.py", "tests/gaussians", "tests/metrics/test_image_metrics.py",
     "tests/captures/archives", "tests/captures/formats", "tests/captures/media/test_lens.py", "tests/captures/media/test_decode.py",
     "tests/captures/layouts/test_n3dv.py", "tests/captures/layouts/test_colmap.py", "tests/captures/layouts/test_nerfstudio.py",
-    "tests/viewer/test_server.py", "tests/viewer/test_app.py",
+    "tests/viewer/test_server.py",
     "tests/test_cli.py::test_info_says_what_a_capture_is", "tests/test_cli.py::test_reconstruct_ends_with_the_table_of_all_frames",
 )  # fmt: skip
 

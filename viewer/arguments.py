@@ -24,8 +24,7 @@ class Arguments:
     host: str = "127.0.0.1"
     """Address to listen on. Anything but the default lets other machines use the page."""
     allow_host: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Name under which browsers may ask for the page besides localhost: that of a proxy, or of this machine in its network. Repeat it for
-    several. The pages of that host can use this one."""
+    """Name of a proxy, or of this machine in its network, under which browsers may use the page. Repeat it for several."""
     port: int = 8080
     """Port to listen on; the next free one is taken."""
     browser: bool = True

@@ -62,6 +62,17 @@ def test_a_quaternion_of_length_0_is_no_rotation(tmp_path: Path):
     assert "1 of 3 Gaussians have a quaternion of length 0" in file.remarks[0]
 
 
+@pytest.mark.parametrize("length", [1e-40, 1e-25, 1e25, 1e38])
+def test_a_quaternion_whose_square_is_beyond_float32_keeps_its_rotation(tmp_path: Path, length: float):
+    gaussians = some_gaussians(3)
+    gaussians.quats[1] = torch.tensor([0.6, 0.0, 0.0, -0.8]) * length
+    write_ply(tmp_path / "g.ply", gaussians)
+    file = read_gaussians(tmp_path / "g.ply")
+    np.testing.assert_allclose(file.gaussians.quats[1], [0.6, 0.0, 0.0, -0.8], rtol=1e-4)
+    assert torch.equal(file.gaussians.quats[[0, 2]], gaussians.quats[[0, 2]])
+    assert file.remarks == ()
+
+
 def test_gaussians_that_need_no_change_have_no_remarks(tmp_path: Path):
     write_ply(tmp_path / "g.ply", some_gaussians(3))
     assert read_gaussians(tmp_path / "g.ply").remarks == ()

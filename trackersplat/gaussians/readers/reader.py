@@ -124,8 +124,12 @@ def _scales(path: Path, log_scales: Tensor, remarks: list[str]) -> Tensor:
 
 def _quats(path: Path, quats: Tensor, remarks: list[str]) -> Tensor:
     _check_finite(path, quats, ROTATION)
-    none = (quats == 0).all(dim=1)
-    if not none.any():
+    length = quats.double().norm(dim=1, keepdim=True)
+    extreme = (length < 1e-12) | (length > 1e12)  # the square of such a length is 0 or infinite in float32
+    if not extreme.any():
         return quats
-    remarks.append(f"{path}: {int(none.sum()):,} of {len(none):,} Gaussians have a quaternion of length 0: read as no rotation.")
-    return torch.where(none[:, None], torch.tensor([1.0, 0.0, 0.0, 0.0]), quats)
+    none = length == 0
+    if none.any():
+        remarks.append(f"{path}: {int(none.sum()):,} of {len(none):,} Gaussians have a quaternion of length 0: read as no rotation.")
+    unit = torch.where(none, torch.tensor([1.0, 0.0, 0.0, 0.0], dtype=torch.float64), quats.double() / length)
+    return torch.where(extreme, unit.float(), quats)
