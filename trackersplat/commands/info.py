@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,7 @@ class Info:
         from trackersplat.commands.terminal import print_capture, print_gaussians
         from trackersplat.gaussians.readers.registry import is_gaussian_file
 
-        path = Path(self.path).expanduser()
+        path = Path(os.path.expanduser(self.path))  # which leaves a name of no user as it is
         if is_gaussian_file(path):
             print_gaussians(path)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,6 @@ OTHERS = {
 
 
 def is_gaussian_file(path: Path) -> bool:
-    """Whether a path names a file of a format that is read or known."""
+    """Whether a path names a file of a format that is read or known. False where it cannot be looked at."""
     suffix = path.suffix.lower()
-    return path.is_file() and (suffix in OTHERS or any(suffix == facts.suffix for facts in READERS))
+    return os.path.isfile(path) and (suffix in OTHERS or any(suffix == facts.suffix for facts in READERS))
