@@ -17,6 +17,7 @@ from typing import Any
 
 from trackersplat.errors import InputError
 
+READ_STEP = 2**20  # bytes
 JSON_LIMIT = 16 << 20  # bytes; a larger "settings" file is an accident or an attack
 # What zipfile and NumPy raise on an .npz that is damaged or not ours. MemoryError: a header claims more than there can be.
 NPZ_DAMAGE = (
@@ -122,13 +123,15 @@ def read_file(path: Path, limit: int) -> bytes:
     try:
         if not has_file(path):
             raise InputError(f"{path} is missing: copy it again.")
-        with path.open("rb") as file:
-            data = file.read(limit + 1)  # files that the system makes up have no size
+        data = bytearray()
+        with path.open("rb") as file:  # in steps: files that the system makes up have no size, and the limit may be gigabytes
+            while len(data) <= limit and (part := file.read(min(READ_STEP, limit + 1 - len(data)))):
+                data += part
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
     if len(data) > limit:
         raise InputError(f"{path} has more than {limit:,} bytes, expected at most that many: it is too large for what it should be.")
-    return data
+    return bytes(data)
 
 
 def read_text(path: Path, limit: int) -> str:

@@ -64,6 +64,7 @@ class App:
         self.arguments = arguments
         self.capture = open_capture(arguments.path)
         _check_address(arguments.host, arguments.port)
+        _check_allowed(arguments.allow_host)
         if arguments.out is not None:
             _check_out(arguments.out)
         _check_names(arguments)
@@ -83,7 +84,7 @@ class App:
         runs = Runs(self.capture, self.store, arguments.out)
         self.frame_cache = FrameCache(self.store, runs)
         self.painter = Painter(self.capture, self.frame_cache)
-        self.server = PageServer(arguments.host, arguments.port, "TrackerSplat")
+        self.server = PageServer(arguments.host, arguments.port, "TrackerSplat", arguments.allow_host)
         self.page = Page(self.server, self.capture, self.store, runs, self.frame_cache, self.painter, arguments, worker_options)
         self.playback = Playback(self.store, self.capture.fps, lambda: bool(self.server.get_clients()))
 
@@ -142,6 +143,14 @@ def _check_address(host: str, port: int) -> None:
         raise InputError(f"Cannot listen on --host {host} ({error}): give an address of this machine.") from error
     if not 0 <= port <= 65535:
         raise InputError(f"--port must be between 0 and 65535, got {port}.")
+
+
+def _check_allowed(names: Sequence[str]) -> None:
+    from viewer.server import is_host_name
+
+    for name in names:
+        if not is_host_name(name):
+            raise InputError(f"--allow-host {name} is no name of a host: give it alone, such as lab.example.org, without http:// and port.")
 
 
 def _check_out(out: Path) -> None:

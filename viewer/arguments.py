@@ -23,6 +23,8 @@ class Arguments:
     """Pipeline of the reconstructions, as of `trackersplat reconstruct`."""
     host: str = "127.0.0.1"
     """Address to listen on. Anything but the default lets other machines use the page."""
+    allow_host: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Name of a proxy, or of this machine in its network, under which browsers may use the page. Repeat it for several."""
     port: int = 8080
     """Port to listen on; the next free one is taken."""
     browser: bool = True

@@ -31,6 +31,7 @@ class FrameCache:
     """Thread-safe access to frames of runs and to previews. A frame that was reconstructed anew must be forgotten first."""
 
     def __init__(self, store: Store, runs: Runs, memory: int = MEMORY) -> None:
+        self._store = store
         self._runs = runs
         self._memory = memory
         self._kept: OrderedDict[_Key, Gaussians] = OrderedDict()
@@ -124,10 +125,13 @@ class FrameCache:
 
     def _read(self, path: Path, frame: int) -> Gaussians:
         if frame < 0:
-            from trackersplat.gaussians.ply import read_ply
+            from trackersplat.gaussians.readers.reader import read_gaussians
 
-            return read_ply(path)
-        return self._runs.get(path).read_frame(frame)
+            return read_gaussians(path).gaussians
+        run = self._runs.get(path)
+        gaussians = run.read_frame(frame)
+        self._store.problem("frames", run.remarks[-1] if run.remarks else None)
+        return gaussians
 
     # -- reading ahead ------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,12 @@ import functools
 import http
 import io
 import ipaddress
+import re
 import socket
+import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +23,8 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?")
+NAMES_SAID = 20  # refused names that the terminal tells of; a scanner must not fill it
 _patching = threading.Lock()
 
 
@@ -32,43 +36,87 @@ class OriginGuard:
     """Decides from the headers whether a request comes from a page that this server served.
 
     A browser tells the page's origin in every websocket handshake. It is ours if it names the very host and port the
-    request was sent to (so that SSH port forwarding works), and that host is one we answer to: loopback names, and
-    if the server is bound elsewhere also the bound name, this machine's names, and plain IP addresses (a
-    rebound foreign domain name is none of those).
+    request was sent to (so that SSH port forwarding works), and that host is one we answer to: loopback names, the allowed
+    names, and if the server is bound elsewhere also the bound name, this machine's names, and plain IP addresses (a
+    rebound foreign domain name is none of those). Behind a proxy that sends its own address as host, an origin of an allowed
+    name is ours, too. ``refused`` is told the name for which each refused request was made, once per name.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, allowed: Sequence[str] = (), refused: Callable[[str], None] = lambda name: None) -> None:
         self._public = not is_loopback(host)
-        self._names = set(_LOOPBACK)
+        self._allowed = {_plain(name) for name in allowed}
+        self._names = _LOOPBACK | self._allowed
+        self._refused = refused
+        self._said: set[str] = set()
         if self._public:
-            self._names |= {host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
+            self._names = self._names | {host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
 
     def allows(self, host_header: str | None, origin: str | None, websocket: bool) -> bool:
-        if not self._known(host_header):
+        name = _name_in(f"//{host_header or ''}")
+        if not self._known(name):
+            self._say(name)
             return False
-        if not websocket:
+        if not websocket or origin is None:
+            return True  # without an origin it is no browser: a local program could send any header anyway
+        page = _name_in(origin)
+        parts = urlsplit(origin) if page is not None else None
+        if (
+            parts is not None
+            and parts.scheme in ("http", "https")
+            and "@" not in parts.netloc
+            and (parts.netloc.lower() == (host_header or "").lower() or page in self._allowed)
+        ):
             return True
-        if origin is None:
-            return True  # no browser: a local program could send any header anyway
-        parts = urlsplit(origin)
-        return parts.scheme in ("http", "https") and parts.netloc.lower() == (host_header or "").lower()
+        self._say(page)
+        return False
 
-    def _known(self, host_header: str | None) -> bool:
-        try:
-            name = urlsplit(f"//{host_header or ''}").hostname
-        except ValueError:
-            return False
+    def _say(self, name: str | None) -> None:
+        if name is not None and name not in self._said and len(self._said) < NAMES_SAID and is_host_name(name):
+            self._said.add(name)
+            self._refused(name)
+
+    def _known(self, name: str | None) -> bool:
         if name is None:
             return False
         if name in self._names:
             return True
-        if not self._public:
-            return False
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        return self._public and _is_address(name)
+
+
+def is_host_name(name: str) -> bool:
+    """Whether it can be the name or address of a host, without a port."""
+    return _HOST_NAME.fullmatch(_plain(name)) is not None or _is_address(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return name.lower().strip("[]").removesuffix(".")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _name_in(url: str) -> str | None:
+    """The host of an address, None where there is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a port that is no number
+        return _plain(parts.hostname) if parts.hostname else None
+    except ValueError:
+        return None
+
+
+def _hint(name: str) -> None:
+    print(
+        f"refused: a browser asked for this page under the name {name}. If that is your own proxy or this machine's name, start again "
+        f"with --allow-host {name}.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 @contextlib.contextmanager
@@ -102,8 +150,8 @@ def _guarded_handshakes(guard: OriginGuard) -> Iterator[None]:
 class PageServer(viser.ViserServer):
     """viser's server that refuses foreign origins and every request for a public share link."""
 
-    def __init__(self, host: str, port: int, label: str) -> None:
-        guard = OriginGuard(host)
+    def __init__(self, host: str, port: int, label: str, allowed: Sequence[str] = ()) -> None:
+        guard = OriginGuard(host, allowed, _hint)
         # viser prints its own banner; ours says more.
         with _guarded_handshakes(guard), contextlib.redirect_stdout(io.StringIO()):
             super().__init__(host=host, port=port, label=label, verbose=False)

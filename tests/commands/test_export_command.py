@@ -12,7 +12,8 @@ from trackersplat.captures.capture import Capture
 from trackersplat.cli import main
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
-from trackersplat.gaussians.ply import read_ply
+from trackersplat.gaussians.ply import write_ply
+from trackersplat.gaussians.readers.reader import read_gaussians
 from trackersplat.gaussians.sequence import GaussianSequence
 from trackersplat.jobs.reconstruct import frame_done
 from trackersplat.pipelines.pipeline import ChainState, FrameResult
@@ -58,11 +59,29 @@ def test_by_default_all_frames_become_numbered_plys_of_the_same_bits(
     assert export(folder, "--out", out) == 0
     assert sorted(path.name for path in out.iterdir()) == ["frame00001.ply", "frame00002.ply", "frame00004.ply"]
     for frame in FRAMES:
-        exported = read_ply(out / f"frame{frame + 1:05d}.ply")
+        exported = read_gaussians(out / f"frame{frame + 1:05d}.ply").gaussians
         assert all(torch.equal(tensor, gaussians(frame).tensors()[name]) for name, tensor in exported.tensors().items())
     size = sum(path.stat().st_size for path in out.iterdir())
     assert capsys.readouterr().out == f"{out}: 3 frames, {size / 1e6:.2f} MB\n"
     assert contents(folder) == before
+
+
+def test_infinite_opacities_of_another_program_are_clamped_and_said_by_export_and_compact(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (cloud,) = (folder / "frame1").rglob("point_cloud.ply")
+    opaque = gaussians(0)
+    opaque.opacity_logits[3:5] = torch.inf
+    write_ply(cloud, opaque)
+    assert export(folder, "--out", tmp_path / "plys") == 0
+    assert torch.isfinite(read_gaussians(tmp_path / "plys" / "frame00001.ply").gaussians.opacity_logits).all()
+    says = "2 of 20 Gaussians have an infinite opacity value"
+    assert says in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(SystemExit) as end:
+        main(["compact", str(folder)])
+    assert end.value.code == 0
+    assert says in " ".join(capsys.readouterr().out.split())
+    assert torch.isfinite(Run.open(folder).read_frame(0).opacity_logits).all()
 
 
 def test_chosen_frames_become_a_compact_sequence(folder: Path, tmp_path: Path) -> None:

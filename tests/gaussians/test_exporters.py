@@ -12,7 +12,7 @@ from trackersplat.errors import InputError
 from trackersplat.gaussians.exporters.exporter import Exported, FrameExported
 from trackersplat.gaussians.exporters.registry import EXPORTERS
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.gaussians.ply import read_ply
+from trackersplat.gaussians.readers.reader import read_gaussians
 from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
 from trackersplat.registry import Facts
 
@@ -49,7 +49,7 @@ def test_plys_are_numbered_from_1_and_hold_the_same_bits(tmp_path: Path) -> None
     *_, last = EXPORTERS.load("ply")(frames(), tmp_path / "export")
     assert last.files == ("frame00001.ply", "frame00002.ply", "frame00012.ply")
     for frame in FRAMES:
-        back = read_ply(tmp_path / "export" / f"frame{frame + 1:05d}.ply").tensors()
+        back = read_gaussians(tmp_path / "export" / f"frame{frame + 1:05d}.ply").gaussians.tensors()
         assert all(torch.equal(back[name], tensor) for name, tensor in scene(frame).tensors().items())
 
 

@@ -20,7 +20,7 @@ def write_text_model(folder: Path, cameras: Sequence[Camera], lens: str | None =
     for number, camera in enumerate(cameras, start=1):
         text = lens or f"PINHOLE {camera.width} {camera.height} {camera.fx!r} {camera.fy!r} {camera.cx!r} {camera.cy!r}"
         lenses.append(f"{number + 10} {text}")
-        x, y, z, w = Rotation.from_matrix(camera.rotation).as_quat()
+        x, y, z, w = Rotation.from_matrix(camera.rotation.copy()).as_quat()  # SciPy 1.13 takes no read-only array
         values = " ".join(repr(float(value)) for value in (w, x, y, z, *camera.translation))
         images += [f"{number} {values} {number + 10} {camera.name}.png", "1.5 2.5 -1" if number % 2 else ""]
     (folder / "cameras.txt").write_text("\n".join(lenses) + "\n")

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import tyro
 
 import viewer.app
+from trackersplat.errors import InputError
 from viewer.app import App
 from viewer.arguments import Arguments
 
@@ -123,3 +125,12 @@ def test_reconstructions_use_the_back_end_and_pipeline_of_the_command_line(
         str(small_capture_folder), "--frames", "2:3", "--out", str(out), "--events", "json",
         "--backend", "portable", "--pipeline", "train-base", "--steps", "3",
     ]  # fmt: skip
+
+
+def test_an_allowed_host_that_is_no_name_is_refused_before_anything_starts(small_capture_folder: Path) -> None:
+    with pytest.raises(InputError, match=r"--allow-host http://lab\.example\.org is no name of a host: give it alone"):
+        App(Arguments(str(small_capture_folder), allow_host=("http://lab.example.org",), port=0, browser=False))
+
+
+def test_allow_host_can_be_repeated() -> None:
+    assert tyro.cli(Arguments, args=["demo", "--allow-host", "a.example", "--allow-host", "b"]).allow_host == ("a.example", "b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ class Disk:
         self.frames: list[int] = []
         self.colours: list[int] = []
         self.tracks: list[int] = []
+        self.remarks: tuple[str, ...] = ()
 
     def get(self, path: Path) -> Disk:
         assert path == RUN
@@ -139,7 +141,8 @@ def test_many_at_once_read_a_frame_once(disk: Disk) -> None:
 
 
 def test_what_is_shown_is_the_preview_else_the_frame_else_its_stand_in(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trackersplat.gaussians.ply.read_ply", lambda path: gaussians(-1) if path == Path("p.ply") else None)
+    file = SimpleNamespace(gaussians=gaussians(-1))
+    monkeypatch.setattr("trackersplat.gaussians.readers.reader.read_gaussians", lambda path: file if path == Path("p.ply") else None)
     frame_cache = cache(disk)
     state = State(frame_count=5, frame=3, run=RUN, reconstructed=(1,))
     shown = frame_cache.shown(state)
@@ -149,6 +152,17 @@ def test_what_is_shown_is_the_preview_else_the_frame_else_its_stand_in(disk: Dis
     assert previewed is not None
     assert float(previewed.means[0, 0]) == -1
     assert frame_cache.shown(State(frame_count=5)) is None
+    frame_cache.close()
+
+
+def test_what_was_changed_on_reading_a_frame_is_said_on_the_page(disk: Disk) -> None:
+    store = Store(State(frame_count=5))
+    frame_cache = cache(disk, store)
+    frame_cache.frame(RUN, 1)
+    assert store.state.problems == ()
+    disk.remarks = ("2 of 10 Gaussians have an infinite opacity value.",)
+    frame_cache.frame(RUN, 2)
+    assert store.state.problems == (("frames", "2 of 10 Gaussians have an infinite opacity value."),)
     frame_cache.close()
 
 

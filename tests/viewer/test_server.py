@@ -12,7 +12,7 @@ import viser._messages as messages
 import websockets
 from websockets.typing import Origin, Subprotocol
 
-from viewer.server import OriginGuard, PageServer
+from viewer.server import NAMES_SAID, OriginGuard, PageServer, is_host_name
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +126,62 @@ def test_a_server_for_other_machines_answers_to_addresses_and_its_own_name_only(
     assert not OriginGuard("127.0.0.1").allows("192.168.1.7:8080", "http://192.168.1.7:8080", True)
     assert not guard.allows(None, None, False)
     assert not guard.allows("[::1", None, False)
+
+
+@pytest.fixture(scope="module")
+def proxied() -> Iterator[PageServer]:
+    server = PageServer("127.0.0.1", 0, "test", ("lab.example.org", "Workstation.local"))
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1:{port}", "https://lab.example.org", b" 101 "),  # a proxy that sends its own address on
+        ("lab.example.org", "https://lab.example.org", b" 101 "),  # one that sends the browser's
+        ("workstation.local:{port}", "http://workstation.local:{port}", b" 101 "),
+        ("lab.example.org", "https://evil.example", b" 403 "),
+        ("127.0.0.1:{port}", "https://lab.example.org.evil.example", b" 403 "),
+        ("127.0.0.1:{port}", "https://lab.example.org@evil.example", b" 403 "),
+        ("127.0.0.1:{port}", "https://evil.example@lab.example.org", b" 403 "),
+        ("127.0.0.1:{port}", "file://lab.example.org", b" 403 "),
+        ("evil.example", "https://lab.example.org", b" 403 "),
+    ],
+)
+def test_an_allowed_name_is_answered_with_and_without_its_host_header(proxied: PageServer, host: str, origin: str, status: bytes) -> None:
+    port = proxied.get_port()
+    assert status in handshake(proxied, origin.format(port=port), host=host.format(port=port))
+
+
+def test_a_refused_name_is_told_once_with_the_option_that_allows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    server = PageServer("127.0.0.1", 0, "test")
+    try:
+        port = server.get_port()
+        for _ in range(2):
+            assert b" 403 " in handshake(server, "https://lab.example.org", host=f"127.0.0.1:{port}")
+            assert b" 403 " in handshake(server, "http://box.local", host="box.local")
+        assert b" 403 " in handshake(server, "https://a;b.example", host=f"127.0.0.1:{port}")
+    finally:
+        server.stop()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == ["lab.example.org.", "box.local."]
+    assert all("--allow-host" in line for line in lines)
+
+
+def test_a_scanner_cannot_fill_the_terminal() -> None:
+    said: list[str] = []
+    guard = OriginGuard("127.0.0.1", refused=said.append)
+    for number in range(1000):
+        assert not guard.allows(f"n{number}.example", None, False)
+    assert len(said) == NAMES_SAID
+
+
+@pytest.mark.parametrize("name", ["lab.example.org", "box", "192.168.1.7", "::1", "[fe80::1]"])
+def test_names_and_addresses_can_be_allowed(name: str) -> None:
+    assert is_host_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "http://lab.example.org", "lab.example.org:80", "*", "a b", "a/b", "-x", "ä"])
+def test_what_is_no_name_of_a_host_cannot_be_allowed(name: str) -> None:
+    assert not is_host_name(name)

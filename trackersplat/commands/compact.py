@@ -17,8 +17,10 @@ class Compact:
     """A run folder made by `trackersplat reconstruct`."""
 
     def run(self) -> None:
+        from trackersplat.commands.terminal import print_warnings
         from trackersplat.store.run import Run
 
         run = Run.open(self.folder)
         size = run.compact()
         print(f"{run.path}: {len(run.frames())} frames, {size / 1e6:.2f} MB")
+        print_warnings(run.remarks)

@@ -25,6 +25,7 @@ class Export:
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
 
     def run(self) -> None:
+        from trackersplat.commands.terminal import print_warnings
         from trackersplat.gaussians.exporters.exporter import Exported
         from trackersplat.gaussians.exporters.registry import EXPORTERS
         from trackersplat.jobs.plan import parse_frames
@@ -44,3 +45,4 @@ class Export:
         for event in export(((frame, run.read_frame(frame)) for frame in wanted), self.out):
             if isinstance(event, Exported):
                 print(f"{self.out}: {len(wanted)} frames, {event.bytes / 1e6:.2f} MB")
+        print_warnings(run.remarks)

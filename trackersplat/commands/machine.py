@@ -14,7 +14,7 @@ from trackersplat import __version__
 from trackersplat.errors import InputError
 
 REQUIRED = (
-    "torch", "numpy", "scipy", "numba", "opencv-python-headless", "trimesh", "plyfile", "safetensors", "tyro", "rich", "viser",
+    "torch", "numpy", "scipy", "numba", "opencv-python-headless", "safetensors", "zstandard", "tyro", "rich", "viser",
 )  # fmt: skip
 # Distribution -> what it is for, how to get it.
 OPTIONAL = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -84,7 +85,7 @@ class TextProgress:
         self._all: TaskID | None = None
 
     def __enter__(self) -> TextProgress:
-        _print_warnings(self._console, self._capture.warnings)
+        print_warnings(self._capture.warnings, self._console)
         self._bars.start()
         return self
 
@@ -145,6 +146,9 @@ def print_frames(run: Run, frames: Iterable[int]) -> None:
         shares = ["-", "-"] if done.base is None else [f"{done.measured:.0%}", f"{done.static:.0%}"]
         table.add_row(str(frame + 1), base, *cells, *shares, f"{done.total_seconds:.1f}")
     console.print(table)
+    for facts in metrics:
+        if facts.how:
+            console.print(f"{facts.label}: {facts.how}")
     missing = {name: why for done in records.values() for name, why in done.unavailable.items()}
     for name, why in missing.items():
         console.print(f"{METRICS.facts(name).label if name in METRICS else escape(name)} not available: {escape(why)}")
@@ -175,10 +179,24 @@ def print_capture(capture: Capture) -> None:
         size = f"{camera.width}x{camera.height}"
         table.add_row(escape(camera.name), size, f"{camera.fx:.1f}", f"{camera.fy:.1f}", *position, "held out" if camera.held_out else "")
     console.print(table)
-    _print_warnings(console, facts.warnings)
+    print_warnings(facts.warnings, console)
 
 
-def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
+def print_gaussians(path: Path) -> None:
+    """What a file of Gaussians holds. Raises InputError if it cannot be read."""
+    from trackersplat.gaussians.readers.reader import read_gaussians
+
+    file = read_gaussians(path)
+    console = Console(highlight=False)
+    degree = file.gaussians.sh_degree
+    console.print(f"[bold]{escape(path.name)}[/bold]")
+    console.print(f"  format    {escape(file.format.title)}")
+    console.print(f"  Gaussians {len(file.gaussians):,}, spherical harmonics of degree {degree}")
+    print_warnings(file.remarks, console)
+
+
+def print_warnings(warnings: Sequence[str], console: Console | None = None) -> None:
+    console = console or Console(highlight=False)
     for warning in warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
 

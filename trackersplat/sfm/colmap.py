@@ -9,6 +9,7 @@ from typing import Any
 
 from trackersplat.captures.formats.colmap_lens import colmap_lens
 from trackersplat.captures.formats.colmap_model import ColmapCamera
+from trackersplat.captures.formats.pycolmap_import import import_pycolmap
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.errors import InputError
 
@@ -19,7 +20,7 @@ HOW_TO_INSTALL = "pip install '.[sfm]' in the clone"
 def load_pycolmap() -> Any:
     """The module, without its log: errors are raised or returned as well. Raises InputError if it is missing or too old."""
     try:
-        import pycolmap
+        pycolmap = import_pycolmap()
     except ImportError as error:
         raise InputError(f"Finding points and poses needs pycolmap, which cannot be imported ({error}): {HOW_TO_INSTALL}.") from error
     version = str(pycolmap.__version__)

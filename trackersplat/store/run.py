@@ -25,7 +25,7 @@ from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
 from trackersplat.files import atomic_folder, read_json, remove_folder, remove_leftovers, unwritable, write_json, write_text
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.gaussians.ply import read_ply
+from trackersplat.gaussians.readers.reader import read_gaussians
 from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
 from trackersplat.motion.evidence import Evidence
 from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
@@ -52,6 +52,7 @@ class Run:
         self.info = info
         self._index = RunIndex(path, path / self.pipeline_folder)
         self._sequence: GaussianSequence | None = None
+        self._remarks: dict[str, None] = {}
         self.refresh()
 
     @staticmethod
@@ -141,10 +142,17 @@ class Run:
         """
         entry = self._index.entries.get(frame)
         if entry is not None and entry.has_cloud:
-            return read_ply(frame_files.cloud_path(entry.folder))
+            file = read_gaussians(frame_files.cloud_path(entry.folder))
+            self._remarks |= dict.fromkeys(file.remarks)
+            return file.gaussians
         if self._sequence is None or frame not in self._sequence.frames:
             raise InputError(f"Frame {frame + 1} of the run {self.path} is not reconstructed yet.")
         return self._sequence.read(frame)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences: what was changed in the frames that were read so far, such as infinite opacities of other programs."""
+        return tuple(self._remarks)
 
     def read_state(self, frame: int, device: torch.device) -> ChainState:
         """All that a pipeline goes on from, as if the process that wrote the frame had gone on. Raises InputError if a file is broken."""

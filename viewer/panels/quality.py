@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trackersplat.events import FrameDone
+from trackersplat.metrics.registry import METRICS
 from viewer.panels.html import note, table
 from viewer.panels.panel import Panel, PanelContext
 from viewer.panels.plots import Plot
@@ -26,6 +27,9 @@ class QualityPanel(Panel):
                 else "This capture holds out no camera, so there is nothing to measure on."
             )
         )
+        for facts in METRICS:
+            if facts.how:
+                gui.add_html(note(f"{facts.label}: {facts.how}"))
         self._plot = Plot(gui, "frame", ("–",), COLOURS[:1], height=170)
         self._table = gui.add_html("")
         context.store.subscribe(self._on_change)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import struct
 import subprocess
@@ -187,3 +188,65 @@ def test_of_several_archives_one_must_be_named(tmp_path: Path):
     assert find_archive(tmp_path / "b.zip") == tmp_path / "b.zip"
     with pytest.raises(InputError, match=r"has 2 archives, a\.zip and others"):
         find_archive(tmp_path)
+
+
+def _overlapping(path: Path, copies: int, size: int) -> None:
+    """The same packed data under many names, as David Fifield's archives do."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = packer.compress(bytes(size)) + packer.flush()
+    crc = zlib.crc32(bytes(size))
+    names = [f"{i:04d}".encode() for i in range(copies)]
+    body = struct.pack("<4sHHHHHIIIHH", b"PK\3\4", 20, 0, 8, 0, 0, crc, len(data), size, 4, 0) + names[0] + data
+    listed = b"".join(
+        struct.pack("<4sHHHHHHIIIHHHHHII", b"PK\1\2", 20, 20, 0, 8, 0, 0, crc, len(data), size, 4, 0, 0, 0, 0, 0, 0) + name
+        for name in names
+    )
+    path.write_bytes(body + listed + struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, copies, copies, len(listed), len(body), 0))
+
+
+def test_entries_that_share_bytes_are_refused(tmp_path: Path):
+    _overlapping(tmp_path / "a.zip", 2, 1000)
+    with pytest.raises(InputError, match=r"a\.zip is damaged or incomplete \('0000' overlaps with what follows it\)"):
+        list(unpack(tmp_path / "a.zip", tmp_path / "out"))
+
+
+def test_an_entry_that_reaches_into_the_list_of_files_is_refused(tmp_path: Path):
+    archive = _zip(tmp_path / "a.zip", {"a.txt": b"12345678"}, zipfile.ZIP_STORED)
+    data = bytearray(archive.read_bytes())
+    start = data.rfind(b"PK\1\2")
+    data[start + 20 : start + 28] = struct.pack("<II", 40, 40)
+    archive.write_bytes(bytes(data))
+    with pytest.raises(InputError, match=r"'a\.txt' overlaps with what follows it"):
+        list(unpack(archive, tmp_path / "out"))
+
+
+def test_a_small_archive_of_much_is_refused_with_the_way_to_go_on(tmp_path: Path):
+    archive = _zip(tmp_path / "a.zip", {f"{i}.npy": b"\0" * 40_000_000 for i in range(2)})
+    with pytest.raises(InputError, match=r"has 0\.1 MB and would unpack to 80 MB, .* unpack it by hand and give the folder"):
+        list(unpack(archive, tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b/c", "a/b"), ("a/", "a")])
+def test_a_name_that_is_file_and_folder_is_called_so(tmp_path: Path, names: tuple[str, str]):
+    archive = _zip(tmp_path / "a.zip", dict.fromkeys(names, b""))
+    with pytest.raises(InputError, match=r"a\.zip is damaged or incomplete \('a(/b)?' is both a file and a folder in it\)"):
+        list(unpack(archive, tmp_path / "out"))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(InputError, match=r"a\.zip is not a plain file"):
+        list(unpack(tmp_path / "a.zip", tmp_path / "out"))
+
+
+@pytest.mark.parametrize("names", [("a/b", "a//b"), ("a/b", "./a/b"), ("a/./b", "a/b")])
+def test_two_ways_to_write_a_name_are_one_name(tmp_path: Path, names: tuple[str, str]):
+    archive = _zip(tmp_path / "a.zip", dict.fromkeys(names, b"x"))
+    with pytest.raises(InputError, match="a name stands in it twice"):
+        list(unpack(archive, tmp_path / "out"))
+
+
+def test_folders_listed_beside_their_files_are_no_conflict(tmp_path: Path):
+    archive = _zip(tmp_path / "a.zip", {"a/": b"", "a/b/": b"", "a/b/c.txt": b"c"})
+    assert _run(archive, tmp_path / "out") == {"a/b/c.txt": b"c"}

@@ -2,7 +2,8 @@
 
 After PKWARE's APPNOTE 6.3.9: the list of entries at the end has the part and the place in it where each entry begins; sizes and places
 beyond 32 bits are in the extra field 1 (ZIP64). Nothing in an archive is trusted: names must stay inside the folder, entries must be plain
-files, their sizes are compared with the free space before anything is written, and no file becomes larger than listed.
+files that share no bytes and no name, their sizes are compared with that of the archive and with the free space before anything is
+written, and no file becomes larger than listed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ MAX_PARTS = 999
 MAX_ENTRIES = 1_000_000
 MAX_LIST_BYTES = 512 * 2**20
 SPARE = 2**28  # bytes that must stay free
+MAX_RATIO = 200  # of unpacked to packed bytes; images, videos and arrays of captures stay far below it
+ANYWAY = 2**26  # bytes that any archive may unpack to
 CHUNK = 2**20
 _END, _END64, _LOCATOR, _ENTRY, _LOCAL = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2", b"PK\3\4"
 _STORED, _DEFLATED = 0, 8
@@ -38,6 +41,7 @@ class Entry:
     packed: int  # bytes
     size: int
     place: int  # of its header, in all parts one after the other
+    taken: int  # bytes of its header and its data, at least
 
 
 def find_archive(path: Path) -> Path | None:
@@ -84,6 +88,11 @@ def unpack(archive: Path, folder: Path) -> Iterator[Event]:
         parts = _Parts(archive, open_files)
         entries = _entries(parts)
         total = sum(entry.size for entry in entries)
+        if total > max(ANYWAY, MAX_RATIO * parts.size):
+            raise InputError(
+                f"{archive} has {parts.size / 1e6:.1f} MB and would unpack to {total / 1e6:,.0f} MB, which no capture does: "
+                "if you trust it, unpack it by hand and give the folder."
+            )
         place = next(parent for parent in folder.parents if parent.is_dir())
         free = shutil.disk_usage(place).free
         if total + SPARE > free:
@@ -111,6 +120,8 @@ class _Parts:
             if not part.is_file():
                 break
             paths.append(part)
+        if archive.exists() and not archive.is_file():
+            raise InputError(f"{archive} is not a plain file: give the file of an archive.")
         try:
             self._files: list[BinaryIO] = [stack.enter_context(path.open("rb")) for path in (*paths, archive)]
             sizes = [path.stat().st_size for path in (*paths, archive)]
@@ -167,10 +178,30 @@ def _entries(parts: _Parts) -> list[Entry]:
         raise InputError(f"{parts.archive} lists {count:,} files, which is too many: unpack it by hand.")
     data = parts.read(parts.at(disk, offset), size)
     found = list(_parsed(parts, data, count))
-    names = [entry.name for entry in found]
-    if len(set(names)) != len(names):
+    _check_names(parts, found)
+    _check_overlap(parts, found, parts.at(disk, offset))
+    return [entry for entry in found if not entry.name.startswith("__MACOSX/") and not entry.name.endswith("/")]
+
+
+def _check_names(parts: _Parts, entries: list[Entry]) -> None:
+    """Raises InputError if a name stands for two files, or for a file and a folder."""
+    files = [PurePosixPath(entry.name) for entry in entries if not entry.name.endswith("/")]
+    if len(set(files)) != len(files):
         raise parts.damaged("a name stands in it twice")
-    return [entry for entry in found if not entry.name.startswith("__MACOSX/")]
+    folders = {PurePosixPath(entry.name) for entry in entries if entry.name.endswith("/")}
+    folders |= {parent for file in files for parent in file.parents}
+    both = next((file for file in files if file in folders), None)
+    if both is not None:
+        raise parts.damaged(f"{str(both)[:80]!r} is both a file and a folder in it")
+
+
+def _check_overlap(parts: _Parts, entries: list[Entry], end: int) -> None:
+    """Raises InputError if two entries share bytes, or one reaches into the list of files, which begins at ``end``."""
+    ordered = sorted((entry for entry in entries if not entry.name.endswith("/")), key=lambda entry: entry.place)
+    places = [*(entry.place for entry in ordered[1:]), end]
+    for entry, following in zip(ordered, places, strict=False):
+        if entry.place + entry.taken > following:
+            raise parts.damaged(f"{entry.name[:80]!r} overlaps with what follows it")
 
 
 def _parsed(parts: _Parts, data: bytes, count: int) -> Iterator[Entry]:
@@ -188,6 +219,7 @@ def _parsed(parts: _Parts, data: bytes, count: int) -> Iterator[Entry]:
         if 0xFFFFFFFF in (size, packed, offset) or disk == 0xFFFF:
             size, packed, offset, disk = _zip64(parts, extra, size, packed, offset, disk)
         if name.endswith("/"):
+            yield Entry(name, _STORED, 0, 0, 0, 0, 0)
             continue
         kind = stat.S_IFMT(attributes >> 16)
         if kind not in (0, stat.S_IFREG):
@@ -195,7 +227,7 @@ def _parsed(parts: _Parts, data: bytes, count: int) -> Iterator[Entry]:
         if flags & 1 or method not in (_STORED, _DEFLATED):
             raise InputError(f"{parts.archive} has {name[:80]!r} encrypted or packed by method {method}: unpack it by hand.")
         _safe(name, parts.archive)
-        yield Entry(name, method, crc, packed, size, parts.at(disk, offset))
+        yield Entry(name, method, crc, packed, size, parts.at(disk, offset), 30 + name_size + packed)
 
 
 def _zip64(parts: _Parts, extra: bytes, size: int, packed: int, offset: int, disk: int) -> tuple[int, int, int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trackersplat.captures.formats.colmap_model import ColmapCamera
+from trackersplat.captures.formats.pycolmap_import import import_pycolmap
 from trackersplat.captures.media.lens import LensModel, OpenCVLens
 from trackersplat.errors import InputError
 
@@ -23,7 +24,7 @@ def colmap_lens(camera: ColmapCamera) -> LensModel:
         coefficients = (*rest, 0.0, 0.0, 0.0, 0.0)[:4]  # k1 k2, then p1 p2 or, of a fisheye, k3 k4
         return OpenCVLens(camera.width, camera.height, fx, fy, cx, cy, coefficients, camera.model.endswith("FISHEYE"))
     try:
-        import pycolmap
+        pycolmap = import_pycolmap()
     except ImportError as error:
         raise InputError(
             f"The COLMAP model has lens distortion of the model {camera.model}: install pycolmap with "
@@ -60,8 +61,6 @@ class PycolmapLens:
         return np.asarray(self.camera.img_from_cam(np.concatenate([rays, np.ones((len(rays), 1))], axis=1)), dtype=np.float64)
 
     def resized(self, width: int, height: int) -> PycolmapLens:
-        import pycolmap
-
-        camera = pycolmap.Camera(self.camera.todict())
+        camera = import_pycolmap().Camera(self.camera.todict())
         camera.rescale(new_width=width, new_height=height)
         return PycolmapLens(camera)

@@ -8,48 +8,42 @@ import numpy as np
 
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
-from trackersplat.files import has_file
+from trackersplat.ply_files import read_header, read_tables
 
 MAX_PLY_BYTES = 2**30
-MAX_HEADER_BYTES = 64 * 1024
 GREY = 128  # of points without colours
 
 
 def read_points(path: Path) -> PointCloud:
-    """The vertices of any point or mesh PLY, grey where it has no colours.
+    """The vertices of any point or mesh PLY, of value ``GREY`` where it has no colours.
 
     Raises InputError if the file is no PLY, is cut off, too large, or has coordinates that are not finite.
     """
-    import trimesh  # here, because it takes half a second and most captures bring no PLY
-
-    if not has_file(path):
-        raise InputError(f"{path} is missing: copy it again.")
-    try:
-        size = path.stat().st_size
-        if size > MAX_PLY_BYTES:
-            raise InputError(f"{path} has more than {MAX_PLY_BYTES >> 20} MB, which is too large for first points: thin them out.")
-        with path.open("rb") as file:
-            if b"end_header" not in file.read(MAX_HEADER_BYTES):
-                raise InputError(f"{path} is not a PLY file: it has no PLY header.")
-            file.seek(0)
-            loaded = trimesh.load(file, file_type="ply", process=False)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, MemoryError) as error:
-        raise InputError(f"{path} is a damaged or cut off PLY file ({str(error)[:120]}): write it again.") from error
-    vertices = getattr(loaded, "vertices", None)
-    if vertices is None or len(vertices) == 0:
+    header = read_header(path, MAX_PLY_BYTES)
+    vertices = header.element("vertex")
+    if vertices is None or vertices.count == 0:
         raise InputError(f"{path} holds no points: remove it or write it again.")
-    with np.errstate(over="ignore"):
-        xyz = np.asarray(vertices, dtype=np.float32)  # too large a number becomes infinite
-    if xyz.ndim != 2 or xyz.shape[1] != 3:
-        raise InputError(f"{path} has vertices of shape {xyz.shape}, expected x, y and z of each: write it again.")
+    kinds = {entry.name: entry.kind for entry in vertices.scalars}
+    if not set("xyz") <= set(kinds):
+        raise InputError(f"{path} has vertices with {', '.join(kinds) or 'nothing'}, expected x, y and z of each: write it again.")
+    table = read_tables(path, header, ("vertex",))["vertex"]
+    with np.errstate(over="ignore"):  # too large a number becomes infinite
+        xyz = np.stack([table[axis].astype(np.float32) for axis in "xyz"], axis=1)
     if not np.isfinite(xyz).all():
         raise InputError(f"{path} has points whose coordinates are not finite numbers: write it again without them.")
-    colours = getattr(loaded.visual, "vertex_colors", None) if hasattr(loaded, "visual") else getattr(loaded, "colors", None)
-    rgb = (
-        np.full(xyz.shape, GREY, dtype=np.uint8)
-        if colours is None or len(colours) != len(xyz)
-        else np.asarray(colours)[:, :3].astype(np.uint8)
-    )
-    return PointCloud(xyz, np.ascontiguousarray(rgb))
+    names = ("red", "green", "blue")
+    if not set(names) <= set(kinds):
+        return PointCloud(xyz, np.full(xyz.shape, GREY, dtype=np.uint8))
+    return PointCloud(xyz, np.stack([_eight_bits(path, table[name], kinds[name]) for name in names], axis=1))
+
+
+def _eight_bits(path: Path, values: np.ndarray, kind: str) -> np.ndarray:
+    """Colours of 8 or 16 bits, or numbers from 0 to 1. Raises InputError for others."""
+    if kind == "u1":
+        return values.astype(np.uint8)
+    unit = values.astype(np.float64) / {"u2": 65535, "f4": 1, "f8": 1}.get(kind, 255)
+    if kind[0] == "f" and np.isfinite(unit).all() and unit.max() > 1:
+        unit = unit / 255  # numbers from 0 to 255
+    if not ((unit >= 0) & (unit <= 1)).all():
+        raise InputError(f"{path} has colours out of range: write it again with 8 bits per channel.")
+    return np.rint(unit * 255).astype(np.uint8)

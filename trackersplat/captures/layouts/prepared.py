@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from plyfile import PlyData, PlyElement
 
 from trackersplat.captures.capture import Capture, FrameSource, MaskSource, PointCloud
 from trackersplat.captures.formats.cameras_json import MAX_CAMERAS, RigCamera, read_rig
@@ -41,6 +40,7 @@ from trackersplat.captures.settings import (
 )
 from trackersplat.errors import InputError
 from trackersplat.files import has_file, read_json, write_json
+from trackersplat.ply_files import write_table
 
 NAME = "prepared"
 RECORD = "prepared.json"
@@ -261,7 +261,7 @@ def _write_points(path: Path, points: PointCloud) -> None:
         vertices[name] = points.xyz[:, axis]
     for axis, name in enumerate(("red", "green", "blue")):
         vertices[name] = points.rgb[:, axis]
-    PlyData([PlyElement.describe(vertices, "vertex")], byte_order="<").write(str(path))
+    write_table(path, vertices)
 
 
 LAYOUT = Layout(detects, read)
