@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A package may import those before it, and itself.
 LAYERS = (
-    ("errors", "files", "events", "registry"),
+    ("errors", "locks", "files", "events", "registry"),
     ("geometry",),
     ("captures", "gaussians"),
     ("metrics", "checks", "sfm", "rendering"),
@@ -30,7 +30,10 @@ LAYERS = (
     ("viewer",),
 )
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
-BESIDE = {("captures", "gaussians"), ("gaussians", "captures"), ("files", "errors"), ("registry", "errors"), ("rendering", "metrics")}
+BESIDE = {
+    ("captures", "gaussians"), ("gaussians", "captures"), ("files", "errors"), ("files", "locks"), ("locks", "errors"),
+    ("registry", "errors"), ("rendering", "metrics"),
+}  # fmt: skip
 
 # What the store takes of the layers below it: data types and their names, nothing that computes.
 STORE_TAKES = {
@@ -39,7 +42,7 @@ STORE_TAKES = {
     "trackersplat.metrics.names", "trackersplat.motion.evidence", "trackersplat.motion.followed_tracks",
     "trackersplat.motion.motion", "trackersplat.pipelines.pipeline", "trackersplat.pipelines.registry",
     "trackersplat.tracking.tracks", "trackersplat.training.photometric",
-    "trackersplat.errors", "trackersplat.events", "trackersplat.files",
+    "trackersplat.errors", "trackersplat.events", "trackersplat.files", "trackersplat.locks",
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from trackersplat.pipelines.chain import follow_chain
 from trackersplat.pipelines.pipeline import ChainState
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.store.fingerprints import Hashes
 from trackersplat.store.run import Run
 from trackersplat.training.optimiser import LearningRates, TrainingViews
 
@@ -165,9 +166,9 @@ def test_a_frame_is_written_while_the_next_one_is_worked_on(
     tracked = threading.Event()
     original, in_time = Run.write_frame, []
 
-    def late(self: Run, result: Any, done: FrameDone, capture: Capture) -> None:
+    def late(self: Run, result: Any, done: FrameDone, capture: Capture, images: Hashes) -> None:
         in_time.append(tracked.wait(timeout=60))
-        original(self, result, done, capture)
+        original(self, result, done, capture, images)
 
     monkeypatch.setattr(Run, "write_frame", late)
     found = []

@@ -21,7 +21,8 @@ from trackersplat.motion.evidence import Evidence, ViewState
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.pipelines.pipeline import ChainState, FrameResult
 from trackersplat.store import index
-from trackersplat.store.run import Run, default_out, find_runs
+from trackersplat.store.find import default_out, find_runs
+from trackersplat.store.run import Run
 from trackersplat.training.photometric import ColourAffines
 
 INFO = {"settings": {"pipeline": "base-propagate", "tracker": "dis", "metrics": ["psnr", "ssim"], "refine": {"steps": 60}}}

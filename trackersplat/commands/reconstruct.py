@@ -70,7 +70,8 @@ class Reconstruct:
         from trackersplat.jobs.reconstruct import reconstruct
         from trackersplat.jobs.versions import versions
         from trackersplat.rendering.registry import choose_rasterizer
-        from trackersplat.store.run import Run, default_out
+        from trackersplat.store.find import default_out
+        from trackersplat.store.run import Run
 
         capture = open_capture(self.capture)
         if self.hold_out is not None:
