@@ -37,7 +37,7 @@ BESIDE = {
 
 # What the store takes of the layers below it: data types and their names, nothing that computes.
 STORE_TAKES = {
-    "trackersplat.captures.capture", "trackersplat.captures.camera", "trackersplat.captures.demo",
+    "trackersplat.captures.capture", "trackersplat.captures.camera", "trackersplat.captures.demo", "trackersplat.captures.fingerprints",
     "trackersplat.gaussians.gaussians", "trackersplat.gaussians.lineage", "trackersplat.gaussians.ply", "trackersplat.gaussians.sequence",
     "trackersplat.metrics.names", "trackersplat.motion.evidence", "trackersplat.motion.followed_tracks",
     "trackersplat.motion.motion", "trackersplat.pipelines.pipeline", "trackersplat.pipelines.registry",

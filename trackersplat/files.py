@@ -65,7 +65,7 @@ def atomic_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
         raise unwritable(path.parent, error) from error
     with hold(path.with_name(f".{path.name}.lock"), str(path)):
         try:
-            _remove_temporaries(path)
+            remove_leftovers_of(path)
             restore(path)
             temporary.mkdir()
             yield temporary
@@ -133,21 +133,24 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
-def _remove_temporaries(path: Path) -> None:
-    for folder in path.parent.glob(f".{glob.escape(path.name)}.{_HEX}.tmp"):
-        remove_folder(folder)
+def remove_leftovers_of(path: Path) -> None:
+    """Removes what killed writers of this file or folder have left beside it. Nobody else may be writing it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{_HEX}.tmp"):
+        _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Removes what killed writers of any file or folder in ``folder`` have left there. Nobody else may be writing there."""
     for child in folder.iterdir():
-        if _TEMPORARY.fullmatch(child.name):
-            if child.is_dir() and not child.is_symlink():
-                shutil.rmtree(child)
-            else:
-                child.unlink(missing_ok=True)
-        elif _LOCK.fullmatch(child.name):
-            child.unlink(missing_ok=True)
+        if _TEMPORARY.fullmatch(child.name) or _LOCK.fullmatch(child.name):
+            _remove(child)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.fingerprints import Hashes
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Finished, FrameDone, Preview, Stage, Started
 from trackersplat.gaussians.gaussians import Gaussians
@@ -23,7 +24,6 @@ from trackersplat.pipelines.chain import follow_chain
 from trackersplat.pipelines.pipeline import ChainState
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.store.fingerprints import Hashes
 from trackersplat.store.run import Run
 from trackersplat.training.optimiser import LearningRates, TrainingViews
 

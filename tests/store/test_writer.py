@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.fingerprints import Hashes
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
 from trackersplat.pipelines.pipeline import ChainState, FrameResult
-from trackersplat.store.fingerprints import Hashes
 from trackersplat.store.run import Run
 from trackersplat.store.writer import RunWriter
 

@@ -12,8 +12,8 @@ import pytest
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.fingerprints import difference
 from trackersplat.errors import InputError
-from trackersplat.store.fingerprints import difference
 from viewer.runs import Runs
 from viewer.state import State, Store
 

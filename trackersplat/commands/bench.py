@@ -14,6 +14,7 @@ import tyro
 
 from trackersplat.commands.options import check_match_rounds, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
+from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Bench:
                     result = event
         assert result is not None, "a bench ends with its result"
         write_json(target, self._record(capture, run, settings, rasterizer, result))
-        print(f"All numbers: {target}")
+        print(printable(f"All numbers: {target}"))
 
     def _settings(self, capture: Capture, rasterizer: Rasterizer) -> tuple[MotionBenchSettings, ReconstructSettings]:
         from trackersplat.benchmarks.motion import MotionBenchSettings, check_distances

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
 
 
@@ -43,4 +44,4 @@ class Export:
             raise InputError(f"{self.out} is there already: choose a new folder with --out.")
         for event in export(((frame, run.read_frame(frame)) for frame in wanted), self.out):
             if isinstance(event, Exported):
-                print(f"{self.out}: {len(wanted)} frames, {event.bytes / 1e6:.2f} MB")
+                print(printable(f"{self.out}: {len(wanted)} frames, {event.bytes / 1e6:.2f} MB"))

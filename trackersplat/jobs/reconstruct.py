@@ -22,8 +22,8 @@ from trackersplat.pipelines.pipeline import Batch, ChainState, Context, FrameRes
 from trackersplat.pipelines.registry import PIPELINES, create_pipeline
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.store.fingerprints import Fingerprints
 from trackersplat.store.run import Run
+from trackersplat.store.watched import Watched
 from trackersplat.store.writer import RunWriter
 from trackersplat.training.fit import FitState
 
@@ -64,7 +64,7 @@ def _to_compare(frames: Sequence[int], run: Run) -> list[int]:
     return sorted({*present[:1], *present[-1:]})
 
 
-def _written(watched: Fingerprints, run: Run, frames: Sequence[int], context: Context, now: Callable[[], float]) -> Iterator[Event]:
+def _written(watched: Watched, run: Run, frames: Sequence[int], context: Context, now: Callable[[], float]) -> Iterator[Event]:
     """The events of all frames that are not there yet; each is on disk when it is told."""
     capture, rasterizer, settings = context.capture, context.rasterizer, context.settings
     batches = plan_batches(frames, run.frames(), settings.batch)
@@ -106,7 +106,7 @@ def frame_done(result: FrameResult, capture: Capture) -> FrameDone:
     )
 
 
-def _frames(batches: Sequence[Batch], run: Run, context: Context, watched: Fingerprints) -> Iterator[Event]:
+def _frames(batches: Sequence[Batch], run: Run, context: Context, watched: Watched) -> Iterator[Event]:
     """The events of all batches. The state goes from batch to batch in memory; the run is read only to resume."""
     capture, settings = context.capture, context.settings
     pipeline: Pipeline = create_pipeline(settings.pipeline)

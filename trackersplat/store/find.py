@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import demo_capture, demo_run
-from trackersplat.store.fingerprints import short_hash
+from trackersplat.captures.fingerprints import short_hash
 from trackersplat.store.index import FRAME_FOLDER
 from trackersplat.store.run import LEFT_AT_START, Run
 

@@ -22,7 +22,7 @@ class FrameRecord:
     done: FrameDone
     iterations: int
     scores: dict[str, dict[str, float]]  # score name -> camera name -> value
-    images: dict[str, str] = field(default_factory=dict)  # hashes of what it was made from (`fingerprints.Hashes`); older ones have none
+    images: dict[str, str] = field(default_factory=dict)  # hashes of what it was made from (`captures.fingerprints`)
 
 
 def write_record(path: Path, record: FrameRecord) -> None:

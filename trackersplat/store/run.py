@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trackersplat.captures import fingerprints
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
@@ -43,13 +44,14 @@ from trackersplat.locks import Lock, hold
 from trackersplat.motion.evidence import Evidence
 from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
 from trackersplat.pipelines.registry import PIPELINES
-from trackersplat.store import fingerprints, frame_files
+from trackersplat.store import frame_files
 from trackersplat.store.evidence_files import read_evidence
 from trackersplat.store.index import RunIndex
 from trackersplat.store.lineage import RunLineage
 from trackersplat.store.record import FrameRecord
 from trackersplat.store.tables import metrics_header, metrics_rows
 from trackersplat.store.track_files import TRACKS_FILE, read_state, read_tracks
+from trackersplat.store.watched import OTHER_FOLDER, Watched
 from trackersplat.tracking.tracks import Tracks
 from trackersplat.training.photometric import ColourAffines
 
@@ -157,10 +159,10 @@ class Run:
         other = fingerprints.different_images(record.images, capture, record.done.frame)
         return f"frame {record.done.frame + 1} of {other[0]} shows something else" if other else None
 
-    def watched(self, capture: Capture) -> fingerprints.Fingerprints:
+    def watched(self, capture: Capture) -> Watched:
         """The capture, each image of which is compared with that from which the run's frames were made, when it is read."""
         expected = {frame: record.images for frame, record in self._index.records().items()}
-        return fingerprints.Fingerprints(capture, expected, self._not_of(capture))
+        return Watched(capture, expected, self._not_of(capture))
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
@@ -356,12 +358,11 @@ class Run:
     def _check_capture(self, capture: Capture) -> None:
         if not self.is_verifiable:
             raise InputError(
-                f"{self.path} holds a run of an older version, which does not say from which images it was made: "
-                f"{fingerprints.OTHER_FOLDER}."
+                f"{self.path} holds a run of an older version, which does not say from which images it was made: {OTHER_FOLDER}."
             )
         difference = fingerprints.difference(self.info.get("capture"), capture)
         if difference is not None:
-            raise InputError(f"{self._not_of(capture)}: {difference}; {fingerprints.OTHER_FOLDER}.")
+            raise InputError(f"{self._not_of(capture)}: {difference}; {OTHER_FOLDER}.")
 
     def _not_of(self, capture: Capture) -> str:
         about = self.info.get("capture")

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.fingerprints import Hashes
 from trackersplat.events import FrameDone
 from trackersplat.pipelines.pipeline import FrameResult
-from trackersplat.store.fingerprints import Hashes
 from trackersplat.store.run import Run
 
 WAITING = 2  # results at most that wait for the disk: each holds a frame's Gaussians in memory

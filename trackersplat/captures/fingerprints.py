@@ -1,36 +1,31 @@
 """What tells one capture from another: its cameras, its points, and the images that were read of it.
 
-Of the cameras and points ``run.json`` keeps hashes, of the images and masks of a frame its ``frame.json`` (see `store.record`). Hashes are
-of decoded pixels, so a capture may be renamed, moved or stored in another layout.
+Hashes are of decoded pixels, so a capture may be renamed, moved or stored in another layout.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from trackersplat.captures.camera import Camera
-from trackersplat.captures.capture import Capture, FrameSource, MaskSource
-from trackersplat.errors import InputError
+from trackersplat.captures.capture import Capture
 
 _BYTES = 8  # of a hash
 # Steps to which the numbers of a camera are rounded: what another machine computes differently in the last bits is the same camera.
 _PIXELS, _RADIANS, _RELATIVE = 1e-6, 1e-9, 1e-10
 _OFF = 0.37  # of a step: round numbers lie in the middle of one rather than at its border
-OTHER_FOLDER = "choose another folder with --out"
 MASK = "mask of "  # before the name of a camera
 
 Hashes = Mapping[str, str]  # of the images of one frame: camera, or MASK + camera -> hash
 
 
 def describe(capture: Capture, folder: str) -> dict[str, Any]:
-    """What ``run.json`` says of the capture that was found in ``folder``."""
+    """What tells the capture that was found in ``folder`` from others, as JSON."""
     return {
         "name": capture.name,
         "folder": folder,
@@ -134,92 +129,6 @@ def different_images(expected: Hashes, capture: Capture, frame: int) -> list[str
         if pixels is None or hash_of_pixels(pixels) != known:
             found.append(key)
     return found
-
-
-class Fingerprints:
-    """Hashes what is read of a capture through `capture`, in the background, and compares it with what was read of it before.
-
-    An image that is not the expected one is an InputError where it is read.
-    """
-
-    def __init__(self, capture: Capture, expected: Mapping[int, Hashes], complaint: str) -> None:
-        """``expected``: by frame, what a run's frames were made from. ``complaint``: begins the message if it is not."""
-        self._names = tuple(camera.name for camera in capture.cameras)
-        self._original = capture
-        self._expected = expected
-        self._complaint = complaint
-        self._found: dict[tuple[int, str], Future[str]] = {}
-        self._pool = ThreadPoolExecutor(1, "hash")
-        masks = None if capture.masks is None else _Masks(capture.masks, self)
-        self.capture = replace(capture, source=_Frames(capture.source, self), masks=masks)
-
-    def of(self, frame: int) -> dict[str, str]:
-        """What was read of a frame: hashes by camera, and by MASK + camera."""
-        found = {name: future.result() for (at, name), future in list(self._found.items()) if at == frame}
-        return dict(sorted(found.items()))
-
-    def require(self, frame: int) -> None:
-        """Reads all that a frame of the run was made from. Raises InputError if it is something else now."""
-        different = different_images(self._expected.get(frame, {}), self._original, frame)
-        if different:
-            raise self._other(frame, different[0])
-
-    def note(self, camera: int, frame: int, pixels: np.ndarray, prefix: str = "") -> None:
-        """What has been read. Raises InputError if it is not what was expected."""
-        name = prefix + self._names[camera]
-        if (frame, name) in self._found:
-            return
-        future = self._pool.submit(hash_of_pixels, pixels)
-        known = self._expected.get(frame, {}).get(name)
-        if known is not None and future.result() != known:
-            raise self._other(frame, name)
-        self._found[frame, name] = future
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _other(self, frame: int, name: str) -> InputError:
-        what = f"the {name}" if name.startswith(MASK) else f"the image of {name}"
-        return InputError(f"{self._complaint}: {what} in frame {frame + 1} is another one; {OTHER_FOLDER}.")
-
-
-class _Frames:
-    """A `FrameSource` that tells what is read."""
-
-    def __init__(self, source: FrameSource, fingerprints: Fingerprints) -> None:
-        self._source = source
-        self._fingerprints = fingerprints
-
-    def read(self, camera: int, frame: int) -> np.ndarray:
-        image = self._source.read(camera, frame)
-        self._fingerprints.note(camera, frame, image)
-        return image
-
-    def prefetch(self, wanted: Iterable[tuple[int, int]]) -> None:
-        self._source.prefetch(wanted)
-
-    def close(self) -> None:
-        self._source.close()
-
-
-class _Masks:
-    """A `MaskSource` that tells what is read."""
-
-    def __init__(self, source: MaskSource, fingerprints: Fingerprints) -> None:
-        self._source = source
-        self._fingerprints = fingerprints
-
-    def has(self, camera: int) -> bool:
-        return self._source.has(camera)
-
-    def read(self, camera: int, frame: int) -> np.ndarray | None:
-        mask = self._source.read(camera, frame)
-        if mask is not None:
-            self._fingerprints.note(camera, frame, mask, MASK)
-        return mask
-
-    def close(self) -> None:
-        self._source.close()
 
 
 def _listed(names: Any) -> str:
