@@ -333,6 +333,8 @@ class Run:
             frames = self.frames()
             if not frames:
                 raise InputError(f"The run {self.path} has no frames to compact: reconstruct some first.")
+            if self._sequence is not None and self._sequence.frames == frames and not self._own_clouds():
+                return sum(file.stat().st_size for file in self._sequence.path.iterdir())  # done before; once more would lose precision
             size = write_sequence(self.path / SEQUENCE, frames, self.read_frame, unfinished=True)
             self.refresh()
             self._remove_compacted()
@@ -372,6 +374,9 @@ class Run:
     def _folder(self, frame: int) -> Path | None:
         entry = self._index.entries.get(frame)
         return None if entry is None else entry.folder
+
+    def _own_clouds(self) -> bool:
+        return any(self._index.entries[frame].cloud is not None for frame, _ in self._own_folders())
 
     def _own_folders(self) -> Iterator[tuple[int, Path]]:
         """A linked frame belongs to another run, which keeps its files."""
