@@ -30,7 +30,7 @@ class Prepare:
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """A capture folder, a folder of videos or images without calibration, or "demo"."""
     out: Path | None = None
-    """Folder to prepare; prepared/NAME in the working folder if absent."""
+    """Folder to prepare; if absent, prepared/NAME in the working folder, or prepared/NAME-HASH if that holds something else."""
     poses: Literal["keep", "refine", "estimate"] | None = None
     """keep the given poses; refine them; or estimate poses without them, then aligned with the given ones. If absent: keep where poses are
     given, else estimate."""

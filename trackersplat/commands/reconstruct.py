@@ -29,7 +29,7 @@ class Reconstruct:
     frames: str = "all"
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
     out: Path | None = None
-    """Run folder. Default: output/NAME in the working folder."""
+    """Run folder. Default: output/NAME in the working folder, or output/NAME-HASH if that holds something else."""
     pipeline: str = "base-propagate"
     """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
     tracker: str = "dis"
