@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trackersplat.errors import InputError
-from trackersplat.files import atomic_file, atomic_folder, read_json, remove_leftovers, restore, working_folder, write_text
+from trackersplat.files import atomic_file, atomic_folder, read_json, remove_dead, remove_leftovers, restore, working_folder, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -171,3 +171,17 @@ def test_what_is_no_small_plain_file_is_not_read_as_json(tmp_path: Path, monkeyp
 def test_a_byte_order_mark_before_json_is_no_part_of_it(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_json(tmp_path / "a.json") == {"a": 1}
+
+
+def test_what_dead_writers_of_a_folder_left_is_removed_and_what_living_ones_use_is_not(tmp_path: Path) -> None:
+    for name in (".a.0123456789ab.tmp", ".a.frames.0123456789ab.work", ".b.0123456789ab.tmp"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    (tmp_path / ".a.lock").write_text("of a killed process")
+    (tmp_path / ".a.frames.0123456789ab.work.lock").write_text("of a killed process")
+    remove_dead(tmp_path / "a")
+    assert names(tmp_path) == [".b.0123456789ab.tmp"]
+    with atomic_folder(tmp_path / "a") as folder, working_folder(".a.frames", tmp_path) as work:
+        remove_dead(tmp_path / "a")
+        assert folder.is_dir()
+        assert work.is_dir()
+    remove_dead(tmp_path / "missing" / "a")

@@ -153,6 +153,16 @@ def remove_leftovers(folder: Path) -> None:
             _remove(child)
 
 
+def remove_dead(path: Path) -> None:
+    """Removes what killed writers of a folder, and killed users of a `working_folder` named after it, have left beside it."""
+    if not path.parent.is_dir():
+        return
+    with try_to_hold(path.with_name(f".{path.name}.lock")) as lock:
+        if lock is not None:
+            remove_leftovers_of(path)
+    _remove_dead_work(path.parent, f".{glob.escape(path.name)}.*")
+
+
 @contextmanager
 def working_folder(name: str, parent: Path | None = None) -> Iterator[Path]:
     """A new folder for intermediate files, removed in the end, in ``parent`` or else the folder for temporary files.
@@ -160,10 +170,9 @@ def working_folder(name: str, parent: Path | None = None) -> Iterator[Path]:
     Those that killed processes left under the same name are removed first; those of living ones are locked. Raises InputError if it cannot
     be written.
     """
-    parent = Path(tempfile.gettempdir()) if parent is None else parent
+    remove_dead_work(name, parent)
+    parent = _temporary(parent)
     folder = parent / f"{name}.{uuid.uuid4().hex[:12]}.work"
-    for left in parent.glob(f"{glob.escape(name)}.{_HEX}.work*"):
-        _remove_dead(left.with_name(left.name.removesuffix(".lock")))
     with hold(_lock_of(folder), str(folder)):  # before the folder is there: one without a lock belongs to nobody
         try:
             folder.mkdir(mode=0o700)
@@ -179,14 +188,24 @@ def _lock_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
 
 
-def _remove_dead(folder: Path) -> None:
-    """Removes a working folder whose process is gone."""
-    with suppress(OSError, InputError):  # of another user, or removed by another process at the same time
-        if hasattr(os, "getuid") and (folder if folder.exists() else _lock_of(folder)).lstat().st_uid != os.getuid():
-            return
-        with try_to_hold(_lock_of(folder)) as lock:
-            if lock is not None:
-                remove_folder(folder)
+def remove_dead_work(name: str, parent: Path | None = None) -> None:
+    """Removes each `working_folder` of this name whose process is gone."""
+    _remove_dead_work(_temporary(parent), glob.escape(name))
+
+
+def _remove_dead_work(parent: Path, pattern: str) -> None:
+    for left in parent.glob(f"{pattern}.{_HEX}.work*"):
+        folder = left.with_name(left.name.removesuffix(".lock"))
+        with suppress(OSError, InputError):  # of another user, or removed by another process at the same time
+            if hasattr(os, "getuid") and (folder if folder.exists() else _lock_of(folder)).lstat().st_uid != os.getuid():
+                continue
+            with try_to_hold(_lock_of(folder)) as lock:
+                if lock is not None:
+                    remove_folder(folder)
+
+
+def _temporary(parent: Path | None) -> Path:
+    return Path(tempfile.gettempdir()) if parent is None else parent
 
 
 def unwritable(folder: Path, error: OSError) -> InputError:

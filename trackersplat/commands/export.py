@@ -26,6 +26,7 @@ class Export:
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
 
     def run(self) -> None:
+        from trackersplat.files import remove_dead
         from trackersplat.gaussians.exporters.exporter import Exported
         from trackersplat.gaussians.exporters.registry import EXPORTERS
         from trackersplat.jobs.plan import parse_frames
@@ -40,6 +41,7 @@ class Export:
         if missing:
             raise InputError(f"The run {run.path} has no frame {', '.join(missing)}: choose among those that are there with --frames.")
         export = EXPORTERS.load(self.format)
+        remove_dead(self.out)
         if self.out.exists():
             raise InputError(f"{self.out} is there already: choose a new folder with --out.")
         for event in export(((frame, run.read_frame(frame)) for frame in wanted), self.out):

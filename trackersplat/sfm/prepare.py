@@ -33,7 +33,16 @@ from trackersplat.captures.registry import recognised
 from trackersplat.captures.settings import CaptureSettings, check_held_out, plain_name
 from trackersplat.errors import InputError
 from trackersplat.events import Event
-from trackersplat.files import atomic_folder, read_json, remove_leftovers_of, unwritable, working_folder, write_json
+from trackersplat.files import (
+    atomic_folder,
+    read_json,
+    remove_dead,
+    remove_dead_work,
+    remove_leftovers_of,
+    unwritable,
+    working_folder,
+    write_json,
+)
 from trackersplat.locks import hold
 from trackersplat.sfm.align import change
 from trackersplat.sfm.colmap import load_pycolmap
@@ -46,6 +55,7 @@ from trackersplat.sfm.poses import FoundPoses, PosesFound, estimate_poses, refin
 from trackersplat.sfm.settings import Intrinsics, Poses, PrepareSettings
 from trackersplat.sfm.triangulate import CameraFit, SparsePoints, triangulate
 
+_WORK = "trackersplat-prepare"  # name of the folder for intermediate files
 _LIST_BYTES = 64 << 20  # of the end of an archive, where its list of files is
 
 
@@ -77,6 +87,8 @@ def prepare(source: str, out: Path, settings: PrepareSettings) -> Iterator[Event
     source = "demo" if source == "demo" else str(Path(source).expanduser().resolve())
     if source != "demo" and out.resolve().is_relative_to(source):
         raise InputError(f"{out} lies inside of {source}, where nothing is written: choose another folder with --out.")
+    remove_dead(out.resolve())
+    remove_dead_work(_WORK)
     archive = None if source == "demo" else archive_of(Path(source))
     if archive is not None:
         unpacked = unpacked_folder(out)
@@ -150,6 +162,7 @@ def _unpacked_once(archive: Path, unpacked: Path) -> Iterator[Event]:
         raise unwritable(about.parent, error) from error
     with hold(about.with_name(f".{about.name}.lock"), str(unpacked)):
         remove_leftovers_of(about)
+        remove_dead(unpacked)
         if not unpacked.is_dir():
             write_json(about, known)  # before the folder is there: what it says of a folder is always true
             yield from unpack(archive, unpacked)
@@ -220,7 +233,7 @@ def _prepared(data: Capture | Footage, source: str, out: Path, settings: Prepare
     wanted = [name for name in names if poses != "keep" or name not in held_out]
     if len(set(names) - set(held_out)) < 2:
         raise InputError(f"{data.name} has fewer than 2 training cameras, which points need: add cameras, or hold fewer out.")
-    with working_folder("trackersplat-prepare") as work:
+    with working_folder(_WORK) as work:
         photos: list[Photo] = []
         for name in wanted:
             yield Step("reading frame 1", len(photos), len(wanted))
