@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import random
+import runpy
 import shutil
 import signal
 import sys
@@ -42,7 +43,7 @@ _OPERATIONS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.tru
 _THERE = "is there already"
 _TIMES = {"seconds", "unpacked"}  # keys of JSON that tell times
 _PRELOAD = [
-    "trackersplat.cli", "trackersplat.jobs.reconstruct", "trackersplat.rendering.registry", "trackersplat.sfm.prepare", "torch._dynamo",
+    "tyro", "trackersplat.jobs.reconstruct", "trackersplat.rendering.registry", "trackersplat.sfm.prepare", "torch._dynamo",
 ]  # fmt: skip
 
 
@@ -210,9 +211,8 @@ def _command(arguments: tuple[str, ...], work: Path, before_operation: int | Non
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(count)
-    from trackersplat.cli import main
-
-    main(list(arguments))
+    sys.argv = ["trackersplat", *arguments]
+    runpy.run_module("trackersplat.cli", run_name="__main__")
 
 
 def _writes(values: tuple[Any, ...]) -> bool:
