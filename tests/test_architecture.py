@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A package may import those before it, and itself.
 LAYERS = (
-    ("errors", "files", "events", "registry", "ply_files"),
+    ("errors", "locks", "files", "events", "registry", "ply_files"),
     ("geometry",),
     ("captures", "gaussians"),
     ("metrics", "checks", "sfm", "rendering"),
@@ -31,24 +31,19 @@ LAYERS = (
 )
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 BESIDE = {
-    ("captures", "gaussians"),
-    ("gaussians", "captures"),
-    ("files", "errors"),
-    ("ply_files", "errors"),
-    ("ply_files", "files"),
-    ("registry", "errors"),
-    ("rendering", "metrics"),
-}
+    ("captures", "gaussians"), ("gaussians", "captures"), ("files", "errors"), ("files", "locks"), ("locks", "errors"),
+    ("ply_files", "errors"), ("ply_files", "files"), ("registry", "errors"), ("rendering", "metrics"),
+}  # fmt: skip
 
 # What the store takes of the layers below it: data types and their names, nothing that computes.
 STORE_TAKES = {
-    "trackersplat.captures.capture", "trackersplat.captures.camera", "trackersplat.captures.demo",
+    "trackersplat.captures.capture", "trackersplat.captures.camera", "trackersplat.captures.demo", "trackersplat.captures.fingerprints",
     "trackersplat.gaussians.gaussians", "trackersplat.gaussians.lineage", "trackersplat.gaussians.ply", "trackersplat.gaussians.sequence",
     "trackersplat.gaussians.readers.reader",
     "trackersplat.metrics.names", "trackersplat.motion.evidence", "trackersplat.motion.followed_tracks",
     "trackersplat.motion.motion", "trackersplat.pipelines.pipeline", "trackersplat.pipelines.registry",
     "trackersplat.tracking.tracks", "trackersplat.training.photometric",
-    "trackersplat.errors", "trackersplat.events", "trackersplat.files",
+    "trackersplat.errors", "trackersplat.events", "trackersplat.files", "trackersplat.locks",
 }  # fmt: skip
 
 

@@ -364,3 +364,43 @@ def test_without_held_out_cameras_the_table_says_why_it_is_empty(small_capture_f
     assert result.returncode == 0, result.stderr
     assert "No camera is held out, so quality is not measured" in result.stdout
     assert " dB" not in result.stdout
+
+
+def test_two_captures_in_folders_of_one_name_get_a_run_each(small_capture_folder: Path, tmp_path: Path) -> None:
+    first, second = (Path(shutil.copytree(small_capture_folder, tmp_path / name / "take")) for name in ("a", "b"))
+    shutil.copy(second / "cam03.mp4", second / "cam02.mp4")  # the same cameras filmed something else
+    options = ("--frames", "1", "--first-steps", "1", "--points", "patches")
+    assert trackersplat("reconstruct", first, *options, cwd=tmp_path).returncode == 0
+    result = trackersplat("reconstruct", second, *options, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    runs = sorted(path.name for path in (tmp_path / "output").iterdir())
+    assert runs[0] == "take"
+    assert len(runs) == 2
+    assert f"note: output/take holds something else than a run of {second}, so this goes into output/{runs[1]}." in result.stderr
+    for capture, folder in ((first, "take"), (second, runs[1])):
+        again = trackersplat("reconstruct", capture, *options, "--events", "json", cwd=tmp_path)
+        assert [json.loads(line)["event"] for line in again.stdout.splitlines()] == ["Started", "Finished"]
+        assert Run.open(tmp_path / "output" / folder).info["capture"]["folder"] == str(capture.relative_to(tmp_path))
+    shared = trackersplat("reconstruct", second, *options, "--out", "output/take", cwd=tmp_path)
+    assert shared.returncode == 2
+    assert shared.stderr == (
+        "error: output/take holds a run of take (a/take), not of take (b/take): the image of cam02 in frame 1 is another one; "
+        "choose another folder with --out.\n"
+    )
+
+
+def test_a_second_process_on_a_run_is_refused_in_one_sentence_and_the_first_one_ends_well(
+    small_capture_folder: Path, tmp_path: Path
+) -> None:
+    arguments = ("reconstruct", small_capture_folder, "--frames", "1:2", "--out", tmp_path / "run", *QUICK, "--events", "json")
+    with subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, text=True, env=_environment()) as first:
+        assert first.stdout is not None
+        assert '"Started"' in first.stdout.readline()
+        for command in (arguments, ("compact", tmp_path / "run")):
+            second = trackersplat(*command)
+            assert second.returncode == 2
+            assert second.stderr.startswith(f"error: The run {tmp_path / 'run'} is being written by process {first.pid} on ")
+            assert len(second.stderr.splitlines()) == 1
+        last = first.stdout.read().splitlines()[-1]
+    assert (first.returncode, json.loads(last)["event"]) == (0, "Finished")
+    assert Run.open(tmp_path / "run").frames() == (0, 1)

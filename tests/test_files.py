@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trackersplat.errors import InputError
-from trackersplat.files import atomic_file, atomic_folder, remove_leftovers, write_text
+from trackersplat.files import atomic_file, atomic_folder, read_json, remove_dead, remove_leftovers, restore, working_folder, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -98,19 +98,90 @@ def test_a_folder_whose_removal_is_slow_is_renamed_away_first(tmp_path: Path, mo
     assert all(found == ["new.txt"] for found in seen)
 
 
-def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    kept = ("frame1", ".frame10.0123456789ab.tmp", ".frame1.notes.tmp", ".frame1.0123456789ab", "[frame]1")
-    for name in (*kept, ".frame1.0123456789ab.tmp", ".frame1.ba9876543210.tmp"):
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = ["frame1", ".frame1.notes.tmp", ".frame1.0123456789ab", "run.json", ".hidden", "lock", ".lock", ".frame1.old"]
+    for name in (*kept, ".frame1.0123456789ab.tmp", ".frame[10].ba9876543210.tmp"):
         (tmp_path / name / "below").mkdir(parents=True)
-    remove_leftovers(tmp_path / "frame1")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
-    remove_leftovers(tmp_path / "missing" / "frame1")
+    for name in (".run.json.0123456789ab.tmp", ".two\nlines.ba9876543210.tmp", ".frame3.lock"):
+        (tmp_path / name).write_text("half")
+    (tmp_path / ".linked.0123456789ab.tmp").symlink_to(tmp_path / "frame1")
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == sorted(kept)
 
 
-def test_a_folder_that_is_being_written_has_the_name_of_a_leftover(tmp_path: Path) -> None:
-    with atomic_folder(tmp_path / "frame[1]") as folder:
-        remove_leftovers(tmp_path / "frame[2]")
+def test_a_writer_of_a_folder_removes_what_a_killed_one_of_the_same_folder_left(tmp_path: Path) -> None:
+    for name in (".a[1].0123456789ab.tmp", ".b.0123456789ab.tmp"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    (tmp_path / ".a[1].lock").write_text("left behind")
+    with atomic_folder(tmp_path / "a[1]") as folder:
+        (folder / "new.txt").write_text("new")
+    assert names(tmp_path) == [".b.0123456789ab.tmp", "a[1]"]
+
+
+def test_two_writers_of_one_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "a") as folder:
+        (folder / "first.txt").write_text("first")
+        with pytest.raises(InputError, match=rf"a is being written by process {os.getpid()} on "), atomic_folder(tmp_path / "a"):
+            pass
+    assert names(tmp_path) == ["a"]
+    assert names(tmp_path / "a") == ["first.txt"]
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["after the second rename", "between the renames"])
+def test_an_exchange_of_folders_that_was_killed_is_ended(tmp_path: Path, there: bool) -> None:
+    (tmp_path / ".a.old").mkdir()
+    (tmp_path / ".a.old" / "old.txt").write_text("old")
+    if there:
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "new.txt").write_text("new")
+    restore(tmp_path / "a")
+    assert names(tmp_path) == ["a"]
+    assert names(tmp_path / "a") == ["new.txt" if there else "old.txt"]
+
+
+def test_working_folders_of_dead_processes_are_removed_and_those_of_living_ones_are_not(tmp_path: Path) -> None:
+    for name in ("job.0123456789ab.work", "job.ba9876543210.work", "job.notes", "other.0123456789ab.work"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    (tmp_path / "job.0123456789ab.work.lock").write_text("of a killed process")
+    (tmp_path / "job.aaaaaaaaaaaa.work.lock").write_text("of one that was killed before its folder was there")
+    with working_folder("job", tmp_path) as first, working_folder("job", tmp_path) as second:
+        assert names(tmp_path) == sorted(
+            [first.name, f"{first.name}.lock", second.name, f"{second.name}.lock", "job.notes", "other.0123456789ab.work"]
+        )
+    assert names(tmp_path) == ["job.notes", "other.0123456789ab.work"]
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "an endless device", "a folder", "more than is read"])
+def test_what_is_no_small_plain_file_is_not_read_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    path = tmp_path / "a.json"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "an endless device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a folder":
+        path.mkdir()
+    else:
+        monkeypatch.setattr("trackersplat.files.JSON_LIMIT", 10)
+        path.write_text('{"a": 12345}')
+    expected = "has more than 10 bytes" if kind == "more than is read" else "expected a JSON file"
+    with pytest.raises(InputError, match=rf"a\.json.*{expected}"):
+        read_json(path)
+
+
+def test_a_byte_order_mark_before_json_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(tmp_path / "a.json") == {"a": 1}
+
+
+def test_what_dead_writers_of_a_folder_left_is_removed_and_what_living_ones_use_is_not(tmp_path: Path) -> None:
+    for name in (".a.0123456789ab.tmp", ".a.frames.0123456789ab.work", ".b.0123456789ab.tmp"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    (tmp_path / ".a.lock").write_text("of a killed process")
+    (tmp_path / ".a.frames.0123456789ab.work.lock").write_text("of a killed process")
+    remove_dead(tmp_path / "a")
+    assert names(tmp_path) == [".b.0123456789ab.tmp"]
+    with atomic_folder(tmp_path / "a") as folder, working_folder(".a.frames", tmp_path) as work:
+        remove_dead(tmp_path / "a")
         assert folder.is_dir()
-        remove_leftovers(tmp_path / "frame[1]")
-        assert not folder.is_dir()
-        folder.mkdir()
+        assert work.is_dir()
+    remove_dead(tmp_path / "missing" / "a")

@@ -1,8 +1,7 @@
-"""The command line, ``trackersplat COMMAND``. Exit codes: 0 done, 1 defect, 2 bad input, 130 stopped."""
+"""The command line, ``trackersplat COMMAND``. Exit codes: 0 done, 1 defect, 2 bad input, 130 stopped, 141 reader gone."""
 
 from __future__ import annotations
 
-import io
 import signal
 import sys
 from collections.abc import Callable
@@ -36,7 +35,11 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(exit_code(lambda: _run(given)))
+
+
+def _run(arguments: list[str]) -> None:
     if arguments == ["--version"]:
         print(f"trackersplat {__version__}")
         return
@@ -47,9 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         args=arguments,
     )
     signal.signal(signal.SIGTERM, _stop)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what no terminal can show
-    sys.exit(exit_code(command.run))
+    command.run()
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

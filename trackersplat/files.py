@@ -6,7 +6,9 @@ import codecs
 import glob
 import json
 import os
+import re
 import shutil
+import tempfile
 import uuid
 import zipfile
 import zlib
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from trackersplat.errors import InputError
+from trackersplat.locks import hold, try_to_hold
 
 READ_STEP = 2**20  # bytes
 JSON_LIMIT = 16 << 20  # bytes; a larger "settings" file is an accident or an attack
@@ -23,6 +26,9 @@ JSON_LIMIT = 16 << 20  # bytes; a larger "settings" file is an accident or an at
 NPZ_DAMAGE = (
     OSError, EOFError, KeyError, ValueError, TypeError, OverflowError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+_HEX = "[0-9a-f]" * 12
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp", re.DOTALL)
+_LOCK = re.compile(r"\..+\.lock", re.DOTALL)
 
 
 @contextmanager
@@ -44,41 +50,163 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yields a new temporary folder beside ``path``; on success it takes the place of ``path``, on failure it is removed.
 
-    A folder that is there is renamed out of the way and removed only when the new one is in its place.
+    A folder that is there is renamed to `aside` first and removed only when the new one is in its place: a reader finds one of the two at
+    any moment, and `restore` brings the old one back after a kill between the renames. What a killed writer of the same path left is
+    removed. ``durable``: all is on the disk before the rename, so that what depends on it may be removed after.
 
-    Raises InputError if the parent folder cannot be written.
+    Raises InputError if the parent folder cannot be written, or another process is writing the same folder.
     """
-    temporary, replaced = _beside(path), _beside(path)
+    temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        yield temporary
-        if path.is_dir() and not path.is_symlink():
-            os.replace(path, replaced)
-        try:
-            os.replace(temporary, path)
-        except BaseException:
-            if replaced.is_dir():
-                os.replace(replaced, path)
-            raise
-        shutil.rmtree(replaced, ignore_errors=True)
     except OSError as error:
         raise unwritable(path.parent, error) from error
+    with hold(path.with_name(f".{path.name}.lock"), str(path)):
+        try:
+            remove_leftovers_of(path)
+            restore(path)
+            temporary.mkdir()
+            yield temporary
+            if durable:
+                _flush(temporary)
+            _replace(temporary, path)
+            if durable:
+                _flush_entries(path.parent)
+        except OSError as error:
+            raise unwritable(path.parent, error) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def aside(path: Path) -> Path:
+    """Where the folder ``path`` is while another one takes its place."""
+    return path.with_name(f".{path.name}.old")
+
+
+def restore(path: Path) -> None:
+    """Ends an exchange of folders that was killed: the new one if it had taken its place, else the old one."""
+    old = aside(path)
+    if old.is_dir() and not old.is_symlink():
+        if path.exists():
+            shutil.rmtree(old)
+        else:
+            os.replace(old, path)
+
+
+def _replace(new: Path, path: Path) -> None:
+    old = aside(path)
+    if path.is_dir() and not path.is_symlink():
+        os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except BaseException:
+        if old.is_dir():
+            os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    """Waits until all files of a folder are on the disk."""
+    for file in (*folder.rglob("*"), folder):
+        if file.is_dir():
+            _flush_entries(file)
+        else:
+            with file.open("r+b") as opened:
+                os.fsync(opened.fileno())
+
+
+def _flush_entries(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk, where folders can be opened (not on Windows)."""
+    if os.name == "nt":
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(opened)
 
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
-def remove_leftovers(path: Path) -> None:
-    """Removes what a killed `atomic_folder` of this path has left beside it."""
-    for folder in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 12}.tmp"):
-        remove_folder(folder)
+def remove_leftovers_of(path: Path) -> None:
+    """Removes what killed writers of this file or folder have left beside it. Nobody else may be writing it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{_HEX}.tmp"):
+        _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what killed writers of any file or folder in ``folder`` have left there. Nobody else may be writing there."""
+    for child in folder.iterdir():
+        if _TEMPORARY.fullmatch(child.name) or _LOCK.fullmatch(child.name):
+            _remove(child)
+
+
+def remove_dead(path: Path) -> None:
+    """Removes what killed writers of a folder, and killed users of a `working_folder` named after it, have left beside it."""
+    if not path.parent.is_dir():
+        return
+    with try_to_hold(path.with_name(f".{path.name}.lock")) as lock:
+        if lock is not None:
+            remove_leftovers_of(path)
+    _remove_dead_work(path.parent, f".{glob.escape(path.name)}.*")
+
+
+@contextmanager
+def working_folder(name: str, parent: Path | None = None) -> Iterator[Path]:
+    """A new folder for intermediate files, removed in the end, in ``parent`` or else the folder for temporary files.
+
+    Those that killed processes left under the same name are removed first; those of living ones are locked. Raises InputError if it cannot
+    be written.
+    """
+    remove_dead_work(name, parent)
+    parent = _temporary(parent)
+    folder = parent / f"{name}.{uuid.uuid4().hex[:12]}.work"
+    with hold(_lock_of(folder), str(folder)):  # before the folder is there: one without a lock belongs to nobody
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise unwritable(parent, error) from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def remove_dead_work(name: str, parent: Path | None = None) -> None:
+    """Removes each `working_folder` of this name whose process is gone."""
+    _remove_dead_work(_temporary(parent), glob.escape(name))
+
+
+def _remove_dead_work(parent: Path, pattern: str) -> None:
+    for left in parent.glob(f"{pattern}.{_HEX}.work*"):
+        folder = left.with_name(left.name.removesuffix(".lock"))
+        with suppress(OSError, InputError):  # of another user, or removed by another process at the same time
+            if hasattr(os, "getuid") and (folder if folder.exists() else _lock_of(folder)).lstat().st_uid != os.getuid():
+                continue
+            with try_to_hold(_lock_of(folder)) as lock:
+                if lock is not None:
+                    remove_folder(folder)
+
+
+def _temporary(parent: Path | None) -> Path:
+    return Path(tempfile.gettempdir()) if parent is None else parent
 
 
 def unwritable(folder: Path, error: OSError) -> InputError:

@@ -17,6 +17,7 @@ from typing import Any
 import tyro
 
 from trackersplat.commands.outcome import exit_code
+from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
 from trackersplat.registry import Registry
 from viewer.arguments import Arguments
@@ -26,18 +27,18 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Entry point of ``trackersplat-view``. Exit code 2 on bad input."""
+    sys.exit(exit_code(_serve))
+
+
+def _serve() -> None:
+    """Opens the page and keeps it up until Ctrl-C or SIGTERM. Raises InputError."""
     arguments = tyro.cli(Arguments, prog="trackersplat-view", description=Arguments.__doc__)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    sys.exit(exit_code(lambda: _serve(arguments)))
-
-
-def _serve(arguments: Arguments) -> None:
-    """Opens the page and keeps it up until Ctrl-C or SIGTERM. Raises InputError."""
     # The handler only sets a flag: an exception raised from it can be lost inside an import or a compiler's callback.
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     app = App(arguments)
-    print(f"{app.capture.name}: {len(app.capture.cameras)} cameras, {app.capture.frame_count} frames")
+    print(printable(f"{app.capture.name}: {len(app.capture.cameras)} cameras, {app.capture.frame_count} frames"))
     print(f"Open {app.url} in a browser. Ctrl-C ends the program.", flush=True)
     if arguments.browser:
         # A browser that is missing, or blocks until it is closed, must not hold up the page.

@@ -31,7 +31,7 @@ class Runs:
 
     def find(self) -> bool:
         """Says where results go and shows the first run found. False if there is none to show."""
-        from trackersplat.store.run import default_out, find_runs
+        from trackersplat.store.find import default_out, find_runs
 
         self._store.set(out=self._out if self._out is not None else default_out(self._capture))
         try:
@@ -76,7 +76,7 @@ class Runs:
 
         stamp = _stamp(path)  # before it is read: a change in between opens the run once more
         run = Run.open(path)
-        self._check_cameras(run)
+        self._check_capture(run)
         self._opened[path] = (run, stamp)
         return run
 
@@ -88,13 +88,13 @@ class Runs:
         self._opened[path] = (run, stamp)
         return run
 
-    def _check_cameras(self, run: Run) -> None:
-        """Raises InputError if the run says that it is of a capture with other cameras. Runs of other programs say nothing."""
-        made_of = run.info.get("capture")
-        if not isinstance(made_of, dict) or "cameras" not in made_of:
-            return
-        if made_of["cameras"] != [camera.name for camera in self._capture.cameras]:
-            raise InputError(f"{run.path} is a run of another capture ({made_of.get('name')}): choose another folder with --out.")
+    def _check_capture(self, run: Run) -> None:
+        """Raises InputError if the run is, as far as it says, of another capture. Runs of other programs say nothing."""
+        difference = run.difference(self._capture)
+        if difference is not None:
+            made_of = run.info.get("capture")
+            name = made_of.get("name") if isinstance(made_of, dict) else None
+            raise InputError(f"{run.path} is a run of another capture ({name}): {difference}; choose another folder with --out.")
 
 
 def _stamp(path: Path) -> _Stamp:

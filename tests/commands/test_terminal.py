@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from trackersplat.captures.registry import open_capture
+from trackersplat.commands.shown import escape, printable
 from trackersplat.commands.terminal import StepBar, TextProgress
 from trackersplat.events import Stage, Started, StepDone
 
@@ -64,3 +65,23 @@ def test_a_stage_after_steps_does_not_keep_their_number(small_capture_folder: Pa
     assert "frame 1 measuring" in capture.get()
     assert "0/?" in capture.get()
     assert "1000" not in capture.get()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a b", "a b"),
+        ("Küche 🎥", "Küche 🎥"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\x9b31m", "\\x9b31m"),
+        ("two\nlines\r\x07", "two\\nlines\\r\\x07"),
+        ("\u202egpj.exe\u2028", "\\u202egpj.exe\\u2028"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_what_a_terminal_could_obey_is_written_out(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert _shown((text, 1, 9)).startswith(shown)
+    console = Console(file=io.StringIO(), width=100)
+    console.print(escape(f"[red]{text}"))
+    assert console.file.getvalue() == f"[red]{shown}\n"

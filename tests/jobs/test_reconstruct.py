@@ -10,10 +10,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.fingerprints import Hashes, hash_of_pixels
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Finished, FrameDone, Preview, Stage, Started
 from trackersplat.gaussians.gaussians import Gaussians
@@ -165,9 +167,9 @@ def test_a_frame_is_written_while_the_next_one_is_worked_on(
     tracked = threading.Event()
     original, in_time = Run.write_frame, []
 
-    def late(self: Run, result: Any, done: FrameDone, capture: Capture) -> None:
+    def late(self: Run, result: Any, done: FrameDone, capture: Capture, images: Hashes) -> None:
         in_time.append(tracked.wait(timeout=60))
-        original(self, result, done, capture)
+        original(self, result, done, capture, images)
 
     monkeypatch.setattr(Run, "write_frame", late)
     found = []
@@ -313,3 +315,121 @@ def test_previews_of_a_first_frame_are_as_rare_as_the_clock_says_and_leave_nothi
     assert shown["standing"] == [0]
     assert len(shown["running"]) > 1
     assert set(shown["running"]) == {0}
+
+
+class OtherImages:
+    """The images of another take: those of one camera in one frame differ."""
+
+    def __init__(self, capture: Capture, camera: int, frame: int) -> None:
+        self._source, self._other = capture.source, (camera, frame)
+        self.read_frames: list[int] = []
+
+    def read(self, camera: int, frame: int) -> np.ndarray:
+        self.read_frames.append(frame)
+        image = self._source.read(camera, frame)
+        return 255 - image if (camera, frame) == self._other else image
+
+    def prefetch(self, wanted: object) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def three_frames(small_capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path_factory.mktemp("runs") / "three", small_capture, settings)
+    events(small_capture, run, range(3), settings)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("wanted", "camera", "frame"),
+    [(range(3), 2, 0), (range(3), 1, 2), (range(4), 0, 0), (range(4), 3, 2), (range(1, 4), 1, 0), (range(3, 4), 2, 2)],
+    ids=["nothing to do, first", "nothing to do, last", "held out", "base", "fitted frame that the base is from", "base of one frame"],
+)
+def test_frames_of_other_images_are_not_gone_on_with(
+    small_capture: Capture, three_frames: Run, tmp_path: Path, wanted: range, camera: int, frame: int
+) -> None:
+    shutil.copytree(three_frames.path, tmp_path / "run")
+    other = replace(small_capture, source=OtherImages(small_capture, camera, frame))
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", other, settings)
+    before = files(run)
+    name = small_capture.cameras[camera].name
+    with pytest.raises(
+        InputError,
+        match=rf"run holds a run of .*, not of .*: the image of {name} in frame {frame + 1} is another one; choose another folder",
+    ):
+        events(other, run, wanted, settings)
+    assert files(run) == before
+    assert not list((tmp_path / "run").rglob(".*"))
+
+
+def test_a_frame_is_recorded_with_the_hashes_of_all_its_images_and_no_more_are_read_to_compare_them(
+    small_capture: Capture, three_frames: Run, tmp_path: Path
+) -> None:
+    for frame in range(3):
+        record = three_frames.record(frame)
+        assert record is not None
+        images = {camera.name: small_capture.image(index, frame) for index, camera in enumerate(small_capture.cameras)}
+        assert record.images == {name: hash_of_pixels(image) for name, image in images.items()}
+    source = OtherImages(small_capture, 9, 9)
+    settings = quick(1, match={"match_rounds": 0})
+    events(replace(small_capture, source=source), Run.open(three_frames.path), range(3), settings)
+    assert set(source.read_frames) == {0, 2}  # nothing was to be done
+
+
+def test_a_run_that_is_removed_during_the_work_is_an_error_that_says_so(small_capture: Capture, tmp_path: Path) -> None:
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", small_capture, settings)
+
+    def remove_it() -> None:
+        for event in reconstruct(small_capture, run, range(3), settings, PortableRasterizer()):
+            if isinstance(event, Stage) and (event.frame, event.name) == (1, "refine"):
+                shutil.rmtree(run.path, ignore_errors=True)
+
+    with pytest.raises(InputError, match="was removed or replaced while the run was being written, so its frames are lost"):
+        remove_it()
+
+
+def test_a_first_frame_that_is_removed_during_the_work_is_an_error_that_says_so(small_capture: Capture, tmp_path: Path) -> None:
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", small_capture, settings)
+
+    def remove_it() -> None:
+        for event in reconstruct(small_capture, run, range(2), settings, PortableRasterizer()):
+            if isinstance(event, FrameDone) and event.frame == 0:
+                shutil.rmtree(run.path / "frame1")
+
+    with pytest.raises(InputError, match=r"Frame 1 was removed from .*run while the run was being written"):
+        remove_it()
+    assert Run.open(run.path).frames() == (1,)
+
+
+def test_of_two_jobs_on_one_run_the_second_is_told_who_is_first_and_harms_nothing(small_capture: Capture, tmp_path: Path) -> None:
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", small_capture, settings)
+    first = reconstruct(small_capture, run, range(2), settings, PortableRasterizer())
+    for event in first:
+        if isinstance(event, Stage) and event.name == "optimise":
+            break
+    with pytest.raises(InputError, match=r"is being written by process \d+ on "):
+        events(small_capture, Run.open(run.path), range(2), settings)
+    assert [event.frame for event in first if isinstance(event, FrameDone)] == [0, 1]
+    assert not (run.path / ".lock").exists()
+
+
+def test_a_folder_where_a_preview_goes_is_one_sentence_before_the_work(small_capture: Capture, tmp_path: Path) -> None:
+    settings = quick(1)
+    run = new_run(tmp_path / "run", small_capture, settings)
+    (run.path / PREVIEW_FILE).mkdir()
+    with pytest.raises(InputError, match=r"preview\.ply is a folder, where a preview is written"):
+        events(small_capture, run, range(1), settings)
+    assert Run.open(run.path).frames() == ()
+
+
+def test_a_preview_that_a_killed_process_left_is_removed(small_capture: Capture, three_frames: Run, tmp_path: Path) -> None:
+    shutil.copytree(three_frames.path, tmp_path / "run")
+    (tmp_path / "run" / PREVIEW_FILE).write_text("half")
+    events(small_capture, Run.open(tmp_path / "run"), range(3), quick(1, match={"match_rounds": 0}))
+    assert not (tmp_path / "run" / PREVIEW_FILE).exists()

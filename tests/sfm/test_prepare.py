@@ -15,6 +15,7 @@ import pytest
 from demo_photos import CAMERAS, demo_cameras, turned, write_capture, write_footage
 
 from trackersplat.captures.registry import open_capture
+from trackersplat.commands.prepare import default_folder
 from trackersplat.errors import InputError
 from trackersplat.sfm.align import align_poses, change
 from trackersplat.sfm.events import Step
@@ -271,3 +272,84 @@ def test_a_download_is_unpacked_once_and_prepared(captured: Path, tmp_path: Path
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "kitchen.zip").rename(tmp_path / "elsewhere" / "kitchen.zip")
     assert run(tmp_path / "elsewhere", done.folder).reused
+
+
+def test_data_that_have_changed_since_they_were_prepared_are_not_taken_for_the_same(captured: Path, kept: Prepared, tmp_path: Path):
+    source = tmp_path / "posed"
+    shutil.copytree(captured, source)
+    done = run(source, tmp_path / "out")
+    assert run(source, done.folder).reused
+    image = next((source / "images" / "cam02").iterdir())
+    before = image.read_bytes()
+    cv2.imwrite(str(image), 255 - cv2.imread(str(image)))
+    with pytest.raises(
+        InputError, match=r"out was prepared from other data in .*posed \(the image of cam02 in frame 1 is another one now\)"
+    ):
+        run(source, done.folder)
+    image.write_bytes(before)
+    rig = json.loads((source / "cameras.json").read_text())
+    rig["cameras"][0]["K"][0][0] += 1.0
+    (source / "cameras.json").write_text(json.dumps(rig))
+    with pytest.raises(InputError, match=r"\(the calibration has changed\): choose another folder with --out, or remove that one"):
+        run(source, done.folder)
+
+
+def zipped(path: Path, captured: Path, brighter: int = 0) -> Path:
+    """An archive of the capture; ``brighter`` makes another capture of it, of the same size."""
+    path.parent.mkdir(parents=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(captured / "cameras.json", "cameras.json")
+        for image in sorted((captured / "images").rglob("*.png")):
+            pixels = cv2.imread(str(image)) // 2 * 2 + np.uint8(brighter)
+            archive.writestr(str(image.relative_to(captured)), cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes())
+    return path
+
+
+def test_two_archives_of_one_name_are_not_taken_for_one_another(captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = (zipped(tmp_path / name / "kitchen.zip", captured, brighter) for name, brighter in (("a", 0), ("b", 1)))
+    assert first.stat().st_size == second.stat().st_size
+    assert default_folder(str(first)) == default_folder(str(second)) == Path("prepared/kitchen.zip")
+    out = default_folder(str(first))
+    run(first, out)
+    with pytest.raises(
+        InputError, match=r"kitchen\.zip-data holds what was unpacked from .*a/kitchen\.zip, whose content is not that of .*b/kitchen\.zip"
+    ):
+        run(second, out)
+    other = default_folder(str(second))
+    assert other.parent == out.parent
+    assert other.name.startswith("kitchen.zip-")
+    assert default_folder(str(first)) == out
+    assert run(first, out).reused
+
+
+def test_what_was_unpacked_from_an_archive_that_nobody_knows_is_not_taken_for_it(captured: Path, tmp_path: Path):
+    archive = zipped(tmp_path / "a" / "kitchen.zip", captured)
+    (tmp_path / "out-data").mkdir()
+    with pytest.raises(InputError, match="unpacked from an archive that is not known"):
+        run(archive, tmp_path / "out")
+
+
+def test_folders_of_one_name_are_prepared_in_different_ones(kept: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    plain = Path("prepared/posed")
+    assert default_folder("a/posed") == plain
+    shutil.copytree(kept.folder, plain)
+    record = json.loads((plain / "prepared.json").read_text())
+    (plain / "prepared.json").write_text(json.dumps({**record, "source": str(tmp_path / "a" / "posed")}))
+    assert default_folder("a/posed") == plain
+    other = default_folder("b/posed")
+    assert other.parent == plain.parent
+    assert other.name.startswith("posed-")
+    assert other != default_folder("c/posed")
+
+
+def test_a_killed_preparation_leaves_nothing_after_the_next_one(captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    scratch = tmp_path / "scratch"
+    (scratch / "trackersplat-prepare.0123456789ab.work" / "features").mkdir(parents=True)
+    (scratch / "trackersplat-prepare.0123456789ab.work.lock").write_text("of a killed process")
+    (tmp_path / ".out.0123456789ab.tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    run(captured, tmp_path / "out")
+    assert list(scratch.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "scratch"]

@@ -6,7 +6,8 @@ from trackersplat.captures.demo import demo_capture, demo_run
 from trackersplat.captures.registry import open_capture
 from trackersplat.metrics.image import psnr
 from trackersplat.rendering.registry import choose_rasterizer
-from trackersplat.store.run import Run, find_runs
+from trackersplat.store.find import find_runs
+from trackersplat.store.run import Run
 
 
 def test_it_holds_every_frame_of_the_demo_in_at_most_fourteen_megabytes() -> None:

@@ -21,7 +21,8 @@ from trackersplat.motion.evidence import Evidence, ViewState
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.pipelines.pipeline import ChainState, FrameResult
 from trackersplat.store import index
-from trackersplat.store.run import Run, default_out, find_runs
+from trackersplat.store.find import default_out, find_runs
+from trackersplat.store.run import Run
 from trackersplat.training.photometric import ColourAffines
 
 INFO = {"settings": {"pipeline": "base-propagate", "tracker": "dis", "metrics": ["psnr", "ssim"], "refine": {"steps": 60}}}
@@ -388,3 +389,81 @@ def test_damaged_colours_are_said_in_one_sentence(run: Run, text: str) -> None:
     (run.path / "frame1" / "colours.json").write_text(text)
     with pytest.raises(InputError, match=r"colours\.json"):
         run.read_state(0, CPU)
+
+
+def test_compacting_a_run_without_frames_is_one_sentence(tmp_path: Path, capture: Capture) -> None:
+    with pytest.raises(InputError, match=r"The run .*run has no frames to compact: reconstruct some first\."):
+        Run.create(tmp_path / "run", capture, INFO).compact()
+
+
+def test_only_one_process_writes_to_a_run_and_others_may_read_it(run: Run, capture: Capture) -> None:
+    other = Run.open(run.path)
+    with run.writing():
+        for start in (other.compact, lambda: Run.create(run.path, capture, INFO)):
+            with pytest.raises(InputError, match=rf"The run .*run is being written by process {os.getpid()} on .* since "):
+                start()
+        assert Run.open(run.path).read_frame(1).means.shape == (50, 3)
+        run.compact()  # what holds the lock may go on
+    other.compact()
+    assert not (run.path / ".lock").exists()
+
+
+def test_a_start_removes_what_killed_processes_left_and_nothing_else(run: Run) -> None:
+    moved = run.path / "refine/base-propagate-dis"
+    left = [run.path / ".run.json.0123456789ab.tmp", run.path / ".metrics.csv.0123456789ab.tmp", moved / ".frame2.lock"]
+    for path in left:
+        path.write_text("half")
+    for path in (moved / ".frame7.0123456789ab.tmp", run.path / ".sequence.0123456789ab.tmp"):
+        (path / "below").mkdir(parents=True)
+        left.append(path)
+    kept = [run.path / ".notes", run.path / "notes.tmp"]
+    for path in kept:
+        path.write_text("mine")
+    with run.writing():
+        pass
+    assert [path for path in left if path.exists()] == []
+    assert all(path.is_file() for path in kept)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_run_that_is_removed_while_it_is_written_is_said(run: Run, capture: Capture, replaced: bool) -> None:
+    with run.writing():
+        shutil.rmtree(run.path)
+        if replaced:
+            run.path.mkdir()
+            (run.path / "run.json").write_text("{}")
+        for action in (lambda: write(run, result(2, 1), capture), lambda: run.require_frames([0])):
+            with pytest.raises(InputError, match=r"run was removed or replaced while the run was being written, so its frames are lost"):
+                action()
+    assert run.path.exists() == replaced
+    assert not list(run.path.parent.rglob("frame3"))
+
+
+def test_a_frame_that_is_removed_while_others_are_written_is_said(run: Run) -> None:
+    with run.writing():
+        shutil.rmtree(run.path / "frame1")
+        run.require_frames([1])
+        with pytest.raises(InputError, match=r"Frame 1 was removed from .*run while the run was being written: start it again"):
+            run.require_frames([0, 1])
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "an endless device"])
+@pytest.mark.parametrize("name", ["sequence/manifest.json", "sequence/frame1.safetensors"])
+def test_a_sequence_with_a_pipe_or_a_device_in_it_is_one_sentence(run: Run, name: str, kind: str) -> None:
+    run.compact()
+    path = run.path / name
+    path.unlink()
+    if kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"a device or a pipe|is missing, or no file"):
+        Run.open(run.path).read_frame(0)
+
+
+def test_the_hashes_of_images_come_back_with_the_record(run: Run, capture: Capture) -> None:
+    images = {"a": "0123456789abcdef", "mask of a": "fedcba9876543210"}
+    run.write_frame(result(2, 1), done(result(2, 1)), capture, images)
+    again = Run.open(run.path)
+    assert again.record(2).images == images
+    assert again.record(0).images == {}

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.fingerprints import Hashes
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
 from trackersplat.gaussians.gaussians import Gaussians
@@ -62,10 +63,10 @@ def test_a_disk_that_refuses_stops_the_work_with_its_own_sentence_and_leaves_no_
 ) -> None:
     real = Run.write_frame
 
-    def full(self: Run, result: FrameResult, done: FrameDone, capture: Capture) -> None:
+    def full(self: Run, result: FrameResult, done: FrameDone, capture: Capture, images: Hashes | None) -> None:
         if result.frame == 1:
             raise InputError("Cannot write: no space")
-        real(self, result, done, capture)
+        real(self, result, done, capture, images)
 
     monkeypatch.setattr(Run, "write_frame", full)
 

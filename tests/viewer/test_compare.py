@@ -92,3 +92,10 @@ def test_the_seam_is_where_the_photo_ends() -> None:
     assert np.flatnonzero(page[10, :, 0] == 255).tolist() == [30]
     draw_seam(page, placement, 1.0)
     assert np.flatnonzero(page[10, :, 0] == 255).tolist() == [30, 49]  # not beside the picture
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_number_gets_the_lowest_colour_without_a_warning() -> None:
+    found = heat(np.array([np.nan, 0.0, np.inf, 1.0, -np.inf, 1e300]))
+    assert found[[1, 3, 1, 3]].tolist() == found[[0, 2, 4, 5]].tolist()
+    assert np.array_equal(heat(np.array([np.nan], np.float32)), found[:1])

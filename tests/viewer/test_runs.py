@@ -12,6 +12,7 @@ import pytest
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.fingerprints import difference
 from trackersplat.errors import InputError
 from viewer.runs import Runs
 from viewer.state import State, Store
@@ -40,6 +41,9 @@ class Index:
 
     def records(self) -> dict[int, Any]:
         return {frame: frame for frame in self.frames()}
+
+    def difference(self, capture: Capture) -> str | None:
+        return difference(self.info.get("capture"), capture)
 
     def refresh(self) -> None:
         if not (self.path / "run.json").is_file():

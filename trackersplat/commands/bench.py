@@ -14,6 +14,7 @@ import tyro
 
 from trackersplat.commands.options import check_match_rounds, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
+from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Bench:
                     result = event
         assert result is not None, "a bench ends with its result"
         write_json(target, self._record(capture, run, settings, rasterizer, result))
-        print(f"All numbers: {target}")
+        print(printable(f"All numbers: {target}"))
 
     def _settings(self, capture: Capture, rasterizer: Rasterizer) -> tuple[MotionBenchSettings, ReconstructSettings]:
         from trackersplat.benchmarks.motion import MotionBenchSettings, check_distances
@@ -142,18 +143,18 @@ class Bench:
     def _run(self, capture: Capture, first: ReconstructSettings, rasterizer: Rasterizer) -> Run:
         """The run that has the base frame, or will have it."""
         from trackersplat.jobs.versions import versions
-        from trackersplat.store.run import Run, default_out
+        from trackersplat.store.find import default_out
+        from trackersplat.store.run import Run
 
         if self.run_folder is not None:
             run = Run.open(self.run_folder)
             _check_run(run, capture, self.base - 1)
             return run
-        out = default_out(capture)
-        suffix = "-bench" if self.base == 1 else f"-bench-{self.base}"
+        ending = "-bench" if self.base == 1 else f"-bench-{self.base}"
         # Only what decides the base frame, so that it serves every tracker and every number of refinement steps.
         decisive = {key: value for key, value in first.to_json().items() if key in ("first", "metrics", "seed")}
         info = {"settings": {**decisive, "base": self.base}, **versions(rasterizer)}
-        return Run.create(self.out or out.with_name(out.name + suffix), capture, info)
+        return Run.create(self.out or default_out(capture, ending), capture, info)
 
     def _record(
         self, capture: Capture, run: Run, settings: MotionBenchSettings, rasterizer: Rasterizer, result: BenchDone

@@ -7,10 +7,10 @@ from types import TracebackType
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 
 from trackersplat.benchmarks.motion import METHODS, MOVED, BaseDone, BenchDone, DistanceDone
+from trackersplat.commands.shown import escape
 from trackersplat.commands.terminal import STAGES, StepBar
 from trackersplat.events import FrameDone, Stage, Started, StepDone
 from trackersplat.metrics.points import PointErrors

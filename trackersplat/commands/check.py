@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
 
 
@@ -62,7 +63,7 @@ class Check:
         if self.json is not None:
             write_json(self.json, to_json(event.report))
             if self.events == "text":
-                print(f"All numbers: {self.json}")
+                print(printable(f"All numbers: {self.json}"))
         problems = event.report.count("problem")
         if self.strict and problems:
             raise InputError(f"{capture.name} has {problems} problem{'s' * (problems > 1)}: see the findings.")

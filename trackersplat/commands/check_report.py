@@ -9,13 +9,13 @@ from types import TracebackType
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
 from trackersplat.checks.events import Checked, Step, to_json
 from trackersplat.checks.findings import Report, name_frames
 from trackersplat.checks.summary import CAPTION, COLUMNS, cells
+from trackersplat.commands.shown import escape
 from trackersplat.commands.terminal import JsonLines, StepBar
 from trackersplat.events import Event, Finished
 

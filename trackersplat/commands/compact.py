@@ -8,6 +8,8 @@ from typing import Annotated
 
 import tyro
 
+from trackersplat.commands.shown import printable
+
 
 @dataclass(frozen=True)
 class Compact:
@@ -22,5 +24,5 @@ class Compact:
 
         run = Run.open(self.folder)
         size = run.compact()
-        print(f"{run.path}: {len(run.frames())} frames, {size / 1e6:.2f} MB")
+        print(printable(f"{run.path}: {len(run.frames())} frames, {size / 1e6:.2f} MB"))
         print_warnings(run.remarks)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from trackersplat.commands.shown import escape
 from trackersplat.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ class Doctor:
 def print_machine(machine: Machine) -> None:
     """For people."""
     from rich.console import Console
-    from rich.markup import escape
 
     from trackersplat.commands.machine import LITTLE_SPACE
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
 
 
@@ -26,6 +27,7 @@ class Export:
 
     def run(self) -> None:
         from trackersplat.commands.terminal import print_warnings
+        from trackersplat.files import remove_dead
         from trackersplat.gaussians.exporters.exporter import Exported
         from trackersplat.gaussians.exporters.registry import EXPORTERS
         from trackersplat.jobs.plan import parse_frames
@@ -40,9 +42,10 @@ class Export:
         if missing:
             raise InputError(f"The run {run.path} has no frame {', '.join(missing)}: choose among those that are there with --frames.")
         export = EXPORTERS.load(self.format)
+        remove_dead(self.out)
         if self.out.exists():
             raise InputError(f"{self.out} is there already: choose a new folder with --out.")
         for event in export(((frame, run.read_frame(frame)) for frame in wanted), self.out):
             if isinstance(event, Exported):
-                print(f"{self.out}: {len(wanted)} frames, {event.bytes / 1e6:.2f} MB")
+                print(printable(f"{self.out}: {len(wanted)} frames, {event.bytes / 1e6:.2f} MB"))
         print_warnings(run.remarks)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
+
+from trackersplat.commands.shown import escape, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +30,7 @@ class Prepare:
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """A capture folder, a folder of videos or images without calibration, or "demo"."""
     out: Path | None = None
-    """Folder to prepare; prepared/NAME in the working folder if absent."""
+    """Folder to prepare; if absent, prepared/NAME in the working folder, or prepared/NAME-HASH if that holds something else."""
     poses: Literal["keep", "refine", "estimate"] | None = None
     """keep the given poses; refine them; or estimate poses without them, then aligned with the given ones. If absent: keep where poses are
     given, else estimate."""
@@ -56,24 +60,39 @@ class Prepare:
         settings = PrepareSettings(
             poses=self.poses, intrinsics=self.intrinsics, held_out=held_out, scale=scale, points=self.points, weights=self.weights
         )
+        out = self.out or default_folder(self.capture)
+        if self.out is None and out != plain_folder(self.capture):
+            print(printable(f"note: {plain_folder(self.capture)} holds something else, so this goes into {out}."), file=sys.stderr)
         with StepBar() as bar:
-            for event in prepare(self.capture, self.out or default_folder(self.capture), settings):
+            for event in prepare(self.capture, out, settings):
                 if isinstance(event, Step):
                     bar.show(event.name, event.done, event.total)
         assert isinstance(event, Prepared), "the last event of a preparation"
         print_report(event)
 
 
-def default_folder(capture: str) -> Path:
+def plain_folder(capture: str) -> Path:
     """``prepared/NAME`` below the working folder. NAME is that of the capture's folder, with other than plain characters replaced."""
     name = re.sub(r"[^\w.\- ]", "_", Path(capture).expanduser().resolve().name).lstrip(".").strip()
     return Path("prepared") / (name or "capture")
 
 
+def default_folder(capture: str) -> Path:
+    """`plain_folder`, or, if other data were prepared there, that with a hash behind the name."""
+    from trackersplat.sfm.prepare import archive_of, hash_of_archive, made_from
+
+    source = capture if capture == "demo" else str(Path(capture).expanduser().resolve())
+    archive = None if capture == "demo" else archive_of(Path(source))
+    key = source if archive is None else hash_of_archive(archive)
+    plain = plain_folder(capture)
+    if made_from(plain) in (None, key):
+        return plain
+    return plain.with_name(f"{plain.name}-{hashlib.blake2b(key.encode(), digest_size=4).hexdigest()}")
+
+
 def print_report(prepared: Prepared) -> None:
     """What was found, per camera, and the next command."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
@@ -112,7 +131,6 @@ def print_report(prepared: Prepared) -> None:
 
 def _print_network(console: Console, network: dict[str, Any]) -> None:
     """How well the cameras of the network fit, and its licences."""
-    from rich.markup import escape
 
     title, licence, weights = (escape(str(network.get(key))) for key in ("title", "licence", "weights_licence"))
     off = f"{_cell(network, 'off_deg', '.3f')}° and {_cell(network, 'off', '.4g')} units"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +12,7 @@ import tyro
 
 from trackersplat.commands.options import check_match_rounds, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
+from trackersplat.commands.shown import printable
 
 if TYPE_CHECKING:
     from trackersplat.captures.capture import Capture
@@ -27,7 +29,7 @@ class Reconstruct:
     frames: str = "all"
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
     out: Path | None = None
-    """Run folder. Default: output/NAME in the working folder."""
+    """Run folder. Default: output/NAME in the working folder, or output/NAME-HASH if that holds something else."""
     pipeline: str = "base-propagate"
     """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
     tracker: str = "dis"
@@ -70,7 +72,7 @@ class Reconstruct:
         from trackersplat.jobs.reconstruct import reconstruct
         from trackersplat.jobs.versions import versions
         from trackersplat.rendering.registry import choose_rasterizer
-        from trackersplat.store.run import Run, default_out
+        from trackersplat.store.run import Run
 
         capture = open_capture(self.capture)
         if self.hold_out is not None:
@@ -80,7 +82,7 @@ class Reconstruct:
         settings = self._settings(capture, rasterizer)
         info = {"settings": settings.to_json(), "warnings": list(capture.warnings), **versions(rasterizer)}
         require_readable(capture, frames[0])  # before anything is written
-        run = Run.create(self.out or default_out(capture), capture, info)
+        run = Run.create(self.out or self._default_out(capture), capture, info)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)
         with traceback_in(run.path / "run.log"), reporter:
             for event in reconstruct(capture, run, frames, settings, rasterizer, weights=self.weights):
@@ -89,6 +91,14 @@ class Reconstruct:
             run.compact()
         if self.events == "text":
             print_frames(run, frames)
+
+    def _default_out(self, capture: Capture) -> Path:
+        from trackersplat.store.find import default_out, plain_out
+
+        out, plain = default_out(capture), plain_out(capture)
+        if out != plain:
+            print(printable(f"note: {plain} holds something else than a run of {capture.root}, so this goes into {out}."), file=sys.stderr)
+        return out
 
     def _settings(self, capture: Capture, rasterizer: Rasterizer) -> ReconstructSettings:
         """Raises InputError if a name is unknown or a number out of range: before anything is written."""

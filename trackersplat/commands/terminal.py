@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Protocol
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.summary import describe
+from trackersplat.commands.shown import escape, printable
 from trackersplat.events import Event, Failed, Finished, FrameDone, Stage, Started, StepDone, to_json
 from trackersplat.metrics.registry import METRICS
 from trackersplat.store.run import Run
@@ -71,7 +71,7 @@ class StepBar(Progress):
         """``done`` of ``total`` steps; a total of 0 is one that is not known."""
         bar = next(task for task in self.tasks if task.id == self._now)
         bar.total, bar.finished_time = total or None, None  # `update` takes back neither a known total nor the end of an earlier step
-        self.update(bar.id, description=what, completed=done, note=note)
+        self.update(bar.id, description=printable(what), completed=done, note=printable(note))
 
 
 class TextProgress:

@@ -32,6 +32,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 # The format, which readers rely on.
 FORMAT = 1
+UNFINISHED = "unfinished"  # an empty file beside the manifest while what the sequence replaces is being removed
 KEY_FRAME_EVERY = 15  # frames: a jump reads at most that many files
 # Quantisation levels over the range of each component, chosen so that the demo loses less than a tenth of a dB.
 LEVELS = {"means": 16383, "quats": 255, "log_scales": 127, "opacity_logits": 63, "sh_dc": 255, "sh_rest": 63}
@@ -137,6 +138,8 @@ class GaussianSequence:
     def _load(self, path: Path) -> dict[str, np.ndarray]:
         expected = self._files.get(path.name, {})
         try:
+            if not path.is_file():
+                raise InputError(f"{path} is missing, or no file; make the sequence anew.")
             size = path.stat().st_size
             if size > FILE_LIMIT or size != expected.get("bytes"):
                 raise InputError(f"{path} has {size:,} bytes, the manifest says {expected.get('bytes')}; make the sequence anew.")
@@ -151,24 +154,37 @@ class GaussianSequence:
             raise InputError(f"{path} is not a safetensors file ({error}); make the sequence anew.") from error
 
 
-def write_sequence(path: Path, frames: Sequence[int], read: Callable[[int], Gaussians], settings: SequenceSettings | None = None) -> int:
+def write_sequence(
+    path: Path,
+    frames: Sequence[int],
+    read: Callable[[int], Gaussians],
+    settings: SequenceSettings | None = None,
+    *,
+    unfinished: bool = False,
+) -> int:
     """Writes the frames given by ``read`` to the folder ``path`` (replaced as a whole) and returns its bytes.
 
-    Reads every frame twice. Raises InputError if the frames do not hold the same Gaussians.
+    Reads every frame twice. ``unfinished``: marked with `UNFINISHED`, for a caller that removes next what the sequence replaces.
+    Raises InputError if the frames do not hold the same Gaussians.
     """
-    for _ in written_frames(path, frames, read, settings):
+    for _ in written_frames(path, frames, read, settings, unfinished=unfinished):
         pass
     return sum(file.stat().st_size for file in path.iterdir())
 
 
 def written_frames(
-    path: Path, frames: Sequence[int], read: Callable[[int], Gaussians], settings: SequenceSettings | None = None
+    path: Path,
+    frames: Sequence[int],
+    read: Callable[[int], Gaussians],
+    settings: SequenceSettings | None = None,
+    *,
+    unfinished: bool = False,
 ) -> Iterator[int]:
     """`write_sequence`, giving each frame when it is encoded. The folder appears after the last one; closing the iterator cancels."""
     first = read(frames[0])
     ranges = _ranges(frames, read)
     files: dict[str, dict[str, Any]] = {}
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, durable=True) as folder:
         for frame, streams in zip(frames, _streams(frames, read, ranges, settings or SequenceSettings()), strict=True):
             content = save(streams)
             name = f"frame{frame + 1}.safetensors"
@@ -184,6 +200,8 @@ def written_frames(
             "files": files,
         }
         write_json(folder / "manifest.json", manifest)
+        if unfinished:
+            (folder / UNFINISHED).touch()
         written = GaussianSequence.open(folder)
         for frame in sorted({*frames[KEY_FRAME_EVERY - 1 :: KEY_FRAME_EVERY], frames[-1]}):  # each reads all back to its key frame
             written.read(frame)

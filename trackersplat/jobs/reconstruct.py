@@ -9,9 +9,11 @@ import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
 from trackersplat.events import Event, Finished, FrameDone, Preview, Stage, Started
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.plan import plan_batches
@@ -21,6 +23,7 @@ from trackersplat.pipelines.registry import PIPELINES, create_pipeline
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.store.run import Run
+from trackersplat.store.watched import Watched
 from trackersplat.store.writer import RunWriter
 from trackersplat.training.fit import FitState
 
@@ -43,21 +46,39 @@ def reconstruct(
 
     The result depends on the settings, the machine and the capture only, not on where an earlier attempt was stopped. ``weights`` is the
     folder of the weights of metrics (torch's cache if absent), ``now`` the clock that paces previews.
+
+    Raises InputError if another process writes the run, an image that is read is not the one that the run was made from, or the run is
+    removed meanwhile.
     """
     started = now()
+    with run.writing(), closing(run.watched(capture)) as watched:
+        for frame in _to_compare(frames, run):
+            watched.require(frame)
+        yield from _written(watched, run, frames, Context(watched.capture, rasterizer, settings, weights), now)
+    yield Finished(now() - started)
+
+
+def _to_compare(frames: Sequence[int], run: Run) -> list[int]:
+    """Frames whose images are compared with those of the capture before the work: the first and the last that are there already."""
+    present = sorted(set(frames) & set(run.frames()))
+    return sorted({*present[:1], *present[-1:]})
+
+
+def _written(watched: Watched, run: Run, frames: Sequence[int], context: Context, now: Callable[[], float]) -> Iterator[Event]:
+    """The events of all frames that are not there yet; each is on disk when it is told."""
+    capture, rasterizer, settings = context.capture, context.rasterizer, context.settings
     batches = plan_batches(frames, run.frames(), settings.batch)
     planned = tuple(frame for batch in batches for frame in batch.targets)
+    preview = _Previews(run.path / PREVIEW_FILE, now)
     yield Started(planned, rasterizer.describe(), settings.pipeline, settings.first.steps, settings.refine.steps)
     run.write_metrics()
     if planned and not rasterizer.is_prepared():
         yield from _prepare(rasterizer, planned[0])
-    context = Context(capture, rasterizer, settings, weights)
-    preview = _Previews(run.path / PREVIEW_FILE, now)
     try:
         with RunWriter(run, capture) as writer:
-            for event in _frames(batches, run, context):
+            for event in _frames(batches, run, context, watched):
                 if isinstance(event, FrameResult):
-                    writer.put(event, frame_done(event, capture))
+                    writer.put(event, frame_done(event, capture), watched.of(event.frame))
                 elif isinstance(event, FitState):
                     yield from preview.of(event)
                 else:
@@ -67,8 +88,8 @@ def reconstruct(
             writer.wait()
             yield from writer.finished()
     finally:
-        preview.path.unlink(missing_ok=True)
-    yield Finished(now() - started)
+        preview.remove()
+    run.require_frames(planned)
 
 
 def frame_done(result: FrameResult, capture: Capture) -> FrameDone:
@@ -85,7 +106,7 @@ def frame_done(result: FrameResult, capture: Capture) -> FrameDone:
     )
 
 
-def _frames(batches: Sequence[Batch], run: Run, context: Context) -> Iterator[Event]:
+def _frames(batches: Sequence[Batch], run: Run, context: Context, watched: Watched) -> Iterator[Event]:
     """The events of all batches. The state goes from batch to batch in memory; the run is read only to resume."""
     capture, settings = context.capture, context.settings
     pipeline: Pipeline = create_pipeline(settings.pipeline)
@@ -98,7 +119,10 @@ def _frames(batches: Sequence[Batch], run: Run, context: Context) -> Iterator[Ev
             events = pipeline.first_frame(batch.targets[0], context)
         else:
             if state is None or state.frame != batch.base:
+                watched.require(batch.base)
                 state = run.read_state(batch.base, context.rasterizer.device)
+                if state.origin is not None:
+                    watched.require(state.origin.frame)
             events = pipeline.step(state, batch, context)
         for event in events:
             if isinstance(event, FrameResult):
@@ -120,15 +144,23 @@ def _prepare(rasterizer: Rasterizer, frame: int) -> Iterator[Event]:
 
 
 class _Previews:
-    """Writes the state of a first frame for whoever watches, now and then."""
+    """Writes the state of a first frame for whoever watches, now and then. What a killed process left is removed first."""
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        """Raises InputError if a folder has the name of the file."""
         self.path = path
         self._now = now
         self._last = now() - PREVIEW_SECONDS
+        if path.is_dir() and not path.is_symlink():
+            raise InputError(f"{path} is a folder, where a preview is written during the work: remove or rename it.")
+        self.remove()
 
     def of(self, state: FitState) -> Iterator[Event]:
         if self._now() - self._last >= PREVIEW_SECONDS:
             write_ply(self.path, state.gaussians)
             yield Preview(state.frame, str(self.path))
             self._last = self._now()
+
+    def remove(self) -> None:
+        with suppress(OSError):  # it does no harm where it cannot be removed, and the error before, if any, is the one to tell
+            self.path.unlink(missing_ok=True)

@@ -10,7 +10,6 @@ import importlib
 import inspect
 import io
 import math
-import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
+from trackersplat.files import working_folder
 from trackersplat.sfm.initialisers import PACKAGE, InitialiserInfo
 
 LONGEST = 300  # letters of another package's message that are shown
@@ -56,9 +56,9 @@ def guess_scene(info: InitialiserInfo, weights: Path, images: Sequence[np.ndarra
                 initialiser = create(**{info.weights_argument: str(weights.resolve())})
         except Exception as error:
             raise InputError(f"{info.title} cannot be loaded from {weights} ({_said(error)}): download the file again.") from error
-        with tempfile.TemporaryDirectory(prefix="trackersplat-") as folder:
-            paths = _write(Path(folder) / "input", images)
-            wanted = {"destination": str(Path(folder) / "scene")}  # where newer versions put images and depth maps
+        with working_folder("trackersplat-network") as folder:
+            paths = _write(folder / "input", images)
+            wanted = {"destination": str(folder / "scene")}  # where newer versions put images and depth maps
             options = {key: value for key, value in wanted.items() if key in inspect.signature(initialiser).parameters}
             try:
                 cloud, cameras = initialiser([str(path) for path in paths], **options)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from trackersplat.captures.archives.unpack import Written, find_archive, unpack
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.fingerprints import hash_of_pixels, hashes_of_cameras
 from trackersplat.captures.formats.cameras_json import RigCamera
 from trackersplat.captures.layouts.footage import Footage, is_footage
 from trackersplat.captures.layouts.prepared import (
@@ -31,7 +33,17 @@ from trackersplat.captures.registry import recognised
 from trackersplat.captures.settings import CaptureSettings, check_held_out, plain_name
 from trackersplat.errors import InputError
 from trackersplat.events import Event
-from trackersplat.files import atomic_folder
+from trackersplat.files import (
+    atomic_folder,
+    read_json,
+    remove_dead,
+    remove_dead_work,
+    remove_leftovers_of,
+    unwritable,
+    working_folder,
+    write_json,
+)
+from trackersplat.locks import hold
 from trackersplat.sfm.align import change
 from trackersplat.sfm.colmap import load_pycolmap
 from trackersplat.sfm.events import Step
@@ -42,6 +54,9 @@ from trackersplat.sfm.instantsplat import guess_scene
 from trackersplat.sfm.poses import FoundPoses, PosesFound, estimate_poses, refine_poses
 from trackersplat.sfm.settings import Intrinsics, Poses, PrepareSettings
 from trackersplat.sfm.triangulate import CameraFit, SparsePoints, triangulate
+
+_WORK = "trackersplat-prepare"  # name of the folder for intermediate files
+_LIST_BYTES = 64 << 20  # of the end of an archive, where its list of files is
 
 
 @dataclass(frozen=True)
@@ -58,9 +73,11 @@ def prepare(source: str, out: Path, settings: PrepareSettings) -> Iterator[Event
 
     Yields `Step` events, then `Prepared`. Points are triangulated, or guessed by a network, from the images of the training cameras alone.
     Poses are found from the images of all cameras, since held-out cameras need one too. A folder that was prepared in the same way from the
-    same data is kept as it is. ``source`` may also be a ZIP archive, or a folder with one, which is unpacked into ``<out>-data``.
+    same data is kept as it is. ``source`` may also be a ZIP archive, or a folder with one, which is unpacked into ``<out>-data``;
+    ``<out>-data.json`` says which archive that was.
 
-    Raises InputError if ``source`` is neither, ``out`` holds anything else or cannot be written, or the images do not fit together.
+    Raises InputError if ``source`` is neither, ``out`` holds anything else, is being written by another process or cannot be written, or
+    the images do not fit together.
     """
     if settings.points == "features":
         load_pycolmap()
@@ -70,31 +87,92 @@ def prepare(source: str, out: Path, settings: PrepareSettings) -> Iterator[Event
     source = "demo" if source == "demo" else str(Path(source).expanduser().resolve())
     if source != "demo" and out.resolve().is_relative_to(source):
         raise InputError(f"{out} lies inside of {source}, where nothing is written: choose another folder with --out.")
-    archive = None if source == "demo" else _archive_of(Path(source))
+    remove_dead(out.resolve())
+    remove_dead_work(_WORK)
+    archive = None if source == "demo" else archive_of(Path(source))
     if archive is not None:
-        unpacked = out.resolve().with_name(f"{out.name}-data")
-        if not unpacked.is_dir():
-            for event in unpack(archive, unpacked):
-                if isinstance(event, Written):
-                    yield Step(f"unpacking {archive.name}, MB", event.done >> 20, event.total >> 20)
+        unpacked = unpacked_folder(out)
+        for event in _unpacked_once(archive, unpacked):
+            if isinstance(event, Written):
+                yield Step(f"unpacking {archive.name}, MB", event.done >> 20, event.total >> 20)
         source = str(_data_in(unpacked))
     there = _existing(out, source, settings)
-    if there is not None:
-        yield Prepared(out, there, reused=True)
-        return
-    yield Step("opening")
+    if there is None:
+        yield Step("opening")
     data = open_source(source, "The data")
     try:
+        if there is not None:
+            _check_data(out, there, data)
+            yield Prepared(out, there, reused=True)
+            return
         yield from _prepared(data, source, out, settings, started)
     finally:
         data.source.close()
 
 
-def _archive_of(path: Path) -> Path | None:
+def archive_of(path: Path) -> Path | None:
     """The archive that ``path`` is, or that lies in a folder without other data; else None."""
     if path.is_dir() and (recognised(path) is not None or is_footage(path)):
         return None
     return find_archive(path)
+
+
+def unpacked_folder(out: Path) -> Path:
+    """Where an archive is unpacked that is prepared into ``out``."""
+    out = out.resolve()
+    return out.with_name(f"{out.name}-data")
+
+
+def hash_of_archive(archive: Path) -> str:
+    """Of its size and of its list of files, which has the check sum of each."""
+    try:
+        with archive.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _LIST_BYTES))
+            return hashlib.blake2b(f"{size} ".encode() + file.read(), digest_size=8).hexdigest()
+    except OSError as error:
+        raise InputError(f"{archive} cannot be read ({error.strerror}): check it and its permissions.") from error
+
+
+def made_from(out: Path) -> str | None:
+    """What a folder was prepared from: the hash of an archive, or else the place of the data; "" if it holds something else.
+
+    None if nothing is there. Raises InputError if its record is damaged.
+    """
+    about = _about(unpacked_folder(out))
+    if about.is_file():
+        return str(read_json(about).get("hash"))
+    if unpacked_folder(out).exists():
+        return ""
+    if not out.exists() or (out.is_dir() and next(out.iterdir(), None) is None):
+        return None
+    return read_record(out).source if (out / RECORD).is_file() else ""
+
+
+def _about(unpacked: Path) -> Path:
+    return unpacked.with_name(f"{unpacked.name}.json")
+
+
+def _unpacked_once(archive: Path, unpacked: Path) -> Iterator[Event]:
+    """Unpacks an archive unless that was done. Raises InputError if another one was unpacked there."""
+    about, known = _about(unpacked), {"archive": str(archive), "hash": hash_of_archive(archive)}
+    try:
+        about.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(about.parent, error) from error
+    with hold(about.with_name(f".{about.name}.lock"), str(unpacked)):
+        remove_leftovers_of(about)
+        remove_dead(unpacked)
+        if not unpacked.is_dir():
+            write_json(about, known)  # before the folder is there: what it says of a folder is always true
+            yield from unpack(archive, unpacked)
+            return
+        before = read_json(about) if about.is_file() else {}
+        if before.get("hash") != known["hash"]:
+            raise InputError(
+                f"{unpacked} holds what was unpacked from {before.get('archive', 'an archive that is not known')}, "
+                f"whose content is not that of {archive}: choose another folder with --out, or remove that one."
+            )
 
 
 def _data_in(unpacked: Path) -> Path:
@@ -119,6 +197,32 @@ def _existing(out: Path, source: str, settings: PrepareSettings) -> Record | Non
     return record
 
 
+def _hashes(data: Capture | Footage, images: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What tells these data from others that come to lie in the same place."""
+    calibration = hashes_of_cameras(data.cameras) if isinstance(data, Capture) else None
+    return {"calibration": calibration, "images": {name: hash_of_pixels(image) for name, image in images.items()}}
+
+
+def _check_data(out: Path, record: Record, data: Capture | Footage) -> None:
+    """Raises InputError if the data are not those that were prepared. Reads frame 1. Older records do not tell."""
+    known = record.report.get("data")
+    if not isinstance(known, dict) or not isinstance(known.get("images"), dict):
+        return
+    names = [camera.name for camera in data.cameras] if isinstance(data, Capture) else list(data.cameras)
+    images = {name: data.source.read(names.index(name), 0) for name in known["images"] if name in names}
+    found = _hashes(data, images)
+    if found["images"] != known["images"]:
+        other = next(name for name in known["images"] if found["images"].get(name) != known["images"][name])
+        what = f"the image of {other} in frame 1 is another one now"
+    elif found["calibration"] != known.get("calibration"):
+        what = "the calibration has changed"
+    else:
+        return
+    raise InputError(
+        f"{out} was prepared from other data in {record.source} ({what}): choose another folder with --out, or remove that one."
+    )
+
+
 def _prepared(data: Capture | Footage, source: str, out: Path, settings: PrepareSettings, started: float) -> Iterator[Event]:
     cameras = tuple(SourceCamera(c.name, c.width, c.height) for c in data.cameras) if isinstance(data, Capture) else footage_cameras(data)
     names = [plain_name(camera.name, f"{data.root}: a camera's name") for camera in cameras]
@@ -129,14 +233,14 @@ def _prepared(data: Capture | Footage, source: str, out: Path, settings: Prepare
     wanted = [name for name in names if poses != "keep" or name not in held_out]
     if len(set(names) - set(held_out)) < 2:
         raise InputError(f"{data.name} has fewer than 2 training cameras, which points need: add cameras, or hold fewer out.")
-    with tempfile.TemporaryDirectory(prefix="trackersplat-") as work:
+    with working_folder(_WORK) as work:
         photos: list[Photo] = []
         for name in wanted:
             yield Step("reading frame 1", len(photos), len(wanted))
             photos.append(Photo(name, data.source.read(names.index(name), 0), lenses.get(name)))
         found: FoundPoses | None = None
         if poses != "keep" or settings.points == "features":
-            for event in find_features(Path(work) / "features", photos, intrinsics, settings.features):
+            for event in find_features(work / "features", photos, intrinsics, settings.features):
                 if isinstance(event, FeaturesFound):
                     features = event.features
                 else:
@@ -182,6 +286,7 @@ def _prepared(data: Capture | Footage, source: str, out: Path, settings: Prepare
             "unrefined": list(found.unrefined) if found else [],
             "left_out": [name for name in names if name not in {camera.name for camera in posed}],
             "cameras": _camera_reports(names, points, found, given),
+            "data": _hashes(data, {photo.camera: photo.image for photo in photos}),
         },
     )
     said = CaptureSettings(held_out=held_out if held_out or settings.held_out is not None else None, scale=settings.scale)

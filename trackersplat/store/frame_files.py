@@ -13,7 +13,6 @@ colours.json                                 3x4 map per training camera, where 
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -36,7 +35,6 @@ from trackersplat.training.photometric import ColourAffines
 
 CARRIED, REPLACED, COLOURS = "carried.safetensors", "replaced.safetensors", "colours.json"
 EVIDENCE = "evidence.npz"
-_ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
 _AGAIN = "remove the folder to reconstruct the frame anew"
 
 
@@ -50,7 +48,7 @@ def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture:
     write_ply(cloud / "point_cloud.ply", gaussians)
     write_text(log / "log.csv", log_csv(result.scores, [capture.cameras[index].name for index in capture.training_cameras]))
     write_json(folder / "cameras.json", camera_entries(capture))
-    write_text(folder / "cfg_args", f"Namespace(sh_degree={gaussians.sh_degree}, source_path={_short(capture.root)!r})")
+    write_text(folder / "cfg_args", f"Namespace(sh_degree={gaussians.sh_degree}, source_path={short_path(capture.root)!r})")
     if result.state.tracks is not None:
         write_tracks(folder, result.state.tracks)
     if result.motion is not None and result.motion.evidence is not None:
@@ -64,15 +62,6 @@ def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture:
     if result.state.colours is not None:
         write_json(folder / COLOURS, result.state.colours.to_json())
     write_record(folder / "frame.json", record)
-
-
-def cloud_path(folder: Path) -> Path:
-    """The PLY of the last iteration. Raises InputError if there is none."""
-    clouds = folder / "point_cloud"
-    numbered = [(int(match[1]), child) for child in clouds.iterdir() if (match := _ITERATION_FOLDER.fullmatch(child.name))]
-    if not numbered:
-        raise InputError(f"{clouds} holds no iteration_<I> folder; {_AGAIN}.")
-    return max(numbered)[1] / "point_cloud.ply"
 
 
 def read_carried(folder: Path) -> CarriedMotion | None:
@@ -123,7 +112,7 @@ def _load(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _short(path: Path) -> str:
+def short_path(path: Path) -> str:
     """The path as a person in the working folder would write it."""
     path = path.resolve()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

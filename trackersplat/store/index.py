@@ -10,15 +10,16 @@ from pathlib import Path
 from trackersplat.store.record import FrameRecord, read_record
 
 FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
+_ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
 
 
 @dataclass(frozen=True)
 class FrameEntry:
-    """A frame's folder as it was found. ``inode`` tells whether another one has taken its place."""
+    """A frame's folder as it was found. ``inode`` tells whether another one has taken its place; ``cloud`` is its PLY, if it has one."""
 
     folder: Path
     inode: int
-    has_cloud: bool
+    cloud: Path | None
 
 
 @dataclass
@@ -33,7 +34,7 @@ class RunIndex:
     def refresh(self) -> None:
         """Finds frames that appeared, changed or went since the last time."""
         found: dict[int, FrameEntry] = {}
-        for parent in self._parents():
+        for parent in self.parents():
             for number, entry in _frames_in(parent):
                 found[number] = entry
         for frame, entry in found.items():
@@ -46,7 +47,7 @@ class RunIndex:
 
     def add(self, frame: int, folder: Path, record: FrameRecord) -> None:
         """A frame that has just been written."""
-        self.entries[frame] = FrameEntry(folder, folder.stat().st_ino, True)
+        self.entries[frame] = FrameEntry(folder, folder.stat().st_ino, find_cloud(folder))
         self.entries = dict(sorted(self.entries.items()))
         self._records[frame] = record
 
@@ -58,12 +59,17 @@ class RunIndex:
             self._records[frame] = read_record(path) if path is not None and path.is_file() else None
         return self._records[frame]
 
+    def first_record(self) -> FrameRecord | None:
+        """Of the first frame that has one."""
+        return next((record for frame in self.entries if (record := self.record(frame)) is not None), None)
+
     def records(self) -> dict[int, FrameRecord]:
         """By frame, ascending; frames without a record are left out."""
         known = ((frame, self.record(frame)) for frame in self.entries)
         return {frame: record for frame, record in known if record is not None}
 
-    def _parents(self) -> list[Path]:
+    def parents(self) -> list[Path]:
+        """The folders that frames may be in."""
         parents = [path for path in (self.root, *sorted(self.root.glob("*/*"))) if path != self.own and self._may_hold_frames(path)]
         return [*parents, self.own] if self.own.is_dir() and self.own != self.root else parents
 
@@ -73,6 +79,17 @@ class RunIndex:
         return path.is_dir() and not any(name.startswith(".") or FRAME_FOLDER.fullmatch(name) for name in names)
 
 
+def find_cloud(folder: Path) -> Path | None:
+    """The PLY of the last iteration in a frame's folder; None where there is none, as in one that was compacted."""
+    try:
+        children = list((folder / "point_cloud").iterdir())
+    except OSError:
+        return None
+    numbered = [(int(match[1]), child) for child in children if (match := _ITERATION_FOLDER.fullmatch(child.name))]
+    paths = [child / "point_cloud.ply" for _, child in sorted(numbered, reverse=True)]
+    return next((path for path in paths if path.is_file()), None)
+
+
 def _frames_in(parent: Path) -> list[tuple[int, FrameEntry]]:
     found = []
     with os.scandir(parent) as children:
@@ -80,5 +97,5 @@ def _frames_in(parent: Path) -> list[tuple[int, FrameEntry]]:
             match = FRAME_FOLDER.fullmatch(child.name)
             if match and child.is_dir():
                 folder = Path(child.path)
-                found.append((int(match[1]) - 1, FrameEntry(folder, child.stat().st_ino, (folder / "point_cloud").is_dir())))
+                found.append((int(match[1]) - 1, FrameEntry(folder, child.stat().st_ino, find_cloud(folder))))
     return found

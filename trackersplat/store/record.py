@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ class FrameRecord:
     done: FrameDone
     iterations: int
     scores: dict[str, dict[str, float]]  # score name -> camera name -> value
+    images: dict[str, str] = field(default_factory=dict)  # hashes of what it was made from (`captures.fingerprints`)
 
 
 def write_record(path: Path, record: FrameRecord) -> None:
     """Numbers that are not finite (the PSNR of equal images) are written as text, because JSON lacks them."""
-    data = {"done": to_json(record.done), "iterations": record.iterations, "scores": record.scores}
+    data = {"done": to_json(record.done), "iterations": record.iterations, "scores": record.scores, "images": record.images}
     write_json(path, _spelled(data))
 
 
@@ -45,7 +46,8 @@ def read_record(path: Path) -> FrameRecord:
         scores = {
             str(name): {str(camera): _number(value) for camera, value in by_camera.items()} for name, by_camera in data["scores"].items()
         }
-        return FrameRecord(done, int(_number(data["iterations"])), scores)
+        images = {str(name): str(known) for name, known in data.get("images", {}).items()}
+        return FrameRecord(done, int(_number(data["iterations"])), scores, images)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{path} is not a frame record of ours ({error}); remove its folder to reconstruct the frame anew.") from error
 

@@ -5,6 +5,7 @@
     <run>/frame1/...                                 a frame fitted from scratch (its files: store/frame_files.py)
     <run>/refine/base-propagate-<tracker>/frame<N>/  frames moved from another and refined
     <run>/sequence/                                  the compact form (gaussians/sequence.py), beside or instead of the PLYs
+    <run>/.lock                                      who is writing it now (locks.py)
 
 The layout is that of the published system, so older results open too. A frame's folder appears by one rename: it is
 complete or absent. Folders and files count frames from 1, this module's functions from 0.
@@ -13,34 +14,51 @@ complete or absent. Folders and files count frames from 1, this module's functio
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from trackersplat.captures import fingerprints
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
-from trackersplat.files import atomic_folder, read_json, remove_folder, remove_leftovers, unwritable, write_json, write_text
+from trackersplat.files import (
+    aside,
+    atomic_folder,
+    read_json,
+    remove_folder,
+    remove_leftovers,
+    restore,
+    unwritable,
+    write_json,
+    write_text,
+)
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.readers.reader import read_gaussians
-from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
+from trackersplat.gaussians.sequence import UNFINISHED, GaussianSequence, write_sequence
+from trackersplat.locks import Lock, hold
 from trackersplat.motion.evidence import Evidence
 from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
 from trackersplat.pipelines.registry import PIPELINES
 from trackersplat.store import frame_files
 from trackersplat.store.evidence_files import read_evidence
-from trackersplat.store.index import FRAME_FOLDER, RunIndex
+from trackersplat.store.index import RunIndex
 from trackersplat.store.lineage import RunLineage
 from trackersplat.store.record import FrameRecord
 from trackersplat.store.tables import metrics_header, metrics_rows
 from trackersplat.store.track_files import TRACKS_FILE, read_state, read_tracks
+from trackersplat.store.watched import OTHER_FOLDER, Watched
 from trackersplat.tracking.tracks import Tracks
 from trackersplat.training.photometric import ColourAffines
 
 FORMAT = 2
+LOCK = ".lock"
+SEQUENCE = "sequence"
+LEFT_AT_START = re.compile(r"\.run\.json\.[0-9a-f]{12}\.tmp|\.lock")  # by a process killed before the first file was complete
 _TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -53,6 +71,8 @@ class Run:
         self._index = RunIndex(path, path / self.pipeline_folder)
         self._sequence: GaussianSequence | None = None
         self._remarks: dict[str, None] = {}
+        self._sequence_first = False  # whether its frames are read from there although their PLYs are still there
+        self._lock: Lock | None = None
         self.refresh()
 
     @staticmethod
@@ -76,32 +96,31 @@ class Run:
     def create(path: Path, capture: Capture, info: dict[str, Any]) -> Run:
         """Opens the run at ``path``, or starts one there.
 
-        Raises InputError if the folder cannot be written, holds something else, or a run of other settings, cameras or
-        held-out cameras: one that was trained on cannot be measured on.
+        Raises InputError if the folder cannot be written, holds something else, or a run of another capture (as far as ``run.json`` tells;
+        `watched` compares the images), of other settings or other held-out cameras: one that was trained on cannot be measured on. Also if
+        another process is writing it.
         """
-        identity = {
-            "name": capture.name,
-            "layout": capture.layout,
-            "frames": capture.frame_count,
-            "cameras": [c.name for c in capture.cameras],
-        }
         held_out = [capture.cameras[i].name for i in capture.held_out_cameras]
-        info = {"format": FORMAT, "capture": identity, **info, "held_out": held_out}
-        if (path / "run.json").is_file():
-            run = Run.open(path)
-            _same_or_raise(path, "capture", run.info.get("capture"), identity)
-            _same_or_raise(path, "held-out cameras", run.info.get("held_out"), held_out)
-            _same_or_raise(path, "settings", run.info.get("settings"), info.get("settings"))
-            return run
+        described = fingerprints.describe(capture, frame_files.short_path(capture.root))
+        info = {"format": FORMAT, "capture": described, **info, "held_out": held_out}
         try:
-            # A process killed while it wrote run.json leaves nothing but a temporary file.
-            if path.is_dir() and not all(child.match(".run.json.*.tmp") for child in path.iterdir()):
+            # A process killed while it wrote run.json leaves nothing but temporary files and its lock.
+            ours = (path / "run.json").is_file() or not path.is_dir() or all(LEFT_AT_START.fullmatch(c.name) for c in path.iterdir())
+            if not ours:
                 raise InputError(f"{path} is not empty and holds no run: choose an empty or new folder with --out.")
             path.mkdir(parents=True, exist_ok=True)
-            write_json(path / "run.json", info)
         except OSError as error:
             raise unwritable(path, error) from error
-        return Run(path, info)
+        with hold(path / LOCK, f"The run {path}"):
+            if (path / "run.json").is_file():
+                run = Run.open(path)
+                run._check_capture(capture)
+                _same_or_raise(path, "held-out cameras", run.info.get("held_out"), held_out)
+                _same_or_raise(path, "settings", run.info.get("settings"), info.get("settings"))
+                return run
+            remove_leftovers(path)
+            write_json(path / "run.json", info)
+            return Run(path, info)
 
     @property
     def name(self) -> str:
@@ -122,30 +141,96 @@ class Run:
             tracker = "unknown"
         return PIPELINES.facts(known).folder_for(tracker)
 
+    # -- whose run it is --------------------------------------------------------------------------------------------
+
+    @property
+    def is_verifiable(self) -> bool:
+        """Whether it says by hashes of which cameras it was made. Older runs do not."""
+        return fingerprints.is_verifiable(self.info.get("capture"))
+
+    def difference(self, capture: Capture) -> str | None:
+        """In words, by what the capture that this run was made of differs from the given one; None if, as far as the run tells, it is that.
+
+        Reads the images of the first frame of the run.
+        """
+        found = fingerprints.difference(self.info.get("capture"), capture)
+        record = None if found else self._index.first_record()
+        if record is None:
+            return found
+        other = fingerprints.different_images(record.images, capture, record.done.frame)
+        return f"frame {record.done.frame + 1} of {other[0]} shows something else" if other else None
+
+    def watched(self, capture: Capture) -> Watched:
+        """The capture, each image of which is compared with that from which the run's frames were made, when it is read."""
+        expected = {frame: record.images for frame, record in self._index.records().items()}
+        return Watched(capture, expected, self._not_of(capture))
+
     # -- frames -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """While this process alone writes to the run. First, what a killed process began is ended, and what it left is removed.
+
+        Raises InputError if another process is writing it.
+        """
+        if self._lock is not None:
+            yield
+            return
+        with hold(self.path / LOCK, f"The run {self.path}") as self._lock:
+            try:
+                restore(self.path / SEQUENCE)
+                self.refresh()
+                self._remove_compacted()
+                for folder in self._index.parents():
+                    remove_leftovers(folder)
+                yield
+            finally:
+                self._lock = None
+
+    def require_there(self) -> None:
+        """Raises InputError if the folder of this run was removed or replaced since the run was opened for writing."""
+        if not (self.path / "run.json").is_file() or (self._lock is not None and not self._lock.is_there()):
+            raise InputError(
+                f"{self.path} was removed or replaced while the run was being written, so its frames are lost: start it again."
+            )
+
+    def require_frames(self, frames: Iterable[int]) -> None:
+        """Raises InputError if one of these frames, or the folder of the run, is not on disk any more."""
+        self.require_there()
+        self.refresh()
+        lost = sorted(set(frames) - set(self.frames()))
+        if lost:
+            raise InputError(
+                f"Frame {lost[0] + 1} was removed from {self.path} while the run was being written: start it again to make it anew."
+            )
 
     def refresh(self) -> None:
         """Finds frames that another process wrote since the run was opened. Raises InputError if the compact sequence is damaged."""
         self._index.refresh()
-        path = self.path / "sequence"
+        path = self.path / SEQUENCE
+        path = path if path.is_dir() else aside(path)  # while another one takes its place
         self._sequence = GaussianSequence.open(path) if path.is_dir() else None
+        self._sequence_first = (path / UNFINISHED).is_file()
 
     def frames(self) -> tuple[int, ...]:
         """Indices of the frames on disk, ascending."""
-        found = {frame for frame, entry in self._index.entries.items() if entry.has_cloud}
+        found = {frame for frame, entry in self._index.entries.items() if entry.cloud is not None}
         return tuple(sorted(found | set(self._sequence.frames if self._sequence else ())))
 
     def read_frame(self, frame: int) -> Gaussians:
         """The Gaussians of a frame, on the CPU: the PLY where there is one, the compact form otherwise.
 
-        Raises InputError if the frame is not there or its file is broken.
+        Where `compact` was killed while it removed PLYs, the compact form of all. Raises InputError if the frame is not there or its file
+        is broken.
         """
         entry = self._index.entries.get(frame)
-        if entry is not None and entry.has_cloud:
-            file = read_gaussians(frame_files.cloud_path(entry.folder))
+        cloud = None if entry is None else entry.cloud
+        compact = self._sequence is not None and frame in self._sequence.frames
+        if cloud is not None and not (compact and self._sequence_first):
+            file = read_gaussians(cloud)
             self._remarks |= dict.fromkeys(file.remarks)
             return file.gaussians
-        if self._sequence is None or frame not in self._sequence.frames:
+        if self._sequence is None or not compact:
             raise InputError(f"Frame {frame + 1} of the run {self.path} is not reconstructed yet.")
         return self._sequence.read(frame)
 
@@ -177,14 +262,16 @@ class Run:
             tracks=read_state(tracks).to(device) if tracks is not None and tracks.is_file() else None,
         )
 
-    def write_frame(self, result: FrameResult, done: FrameDone, capture: Capture) -> None:
-        """Writes the frame's folder (by one rename) and then its rows of ``metrics.csv``."""
+    def write_frame(self, result: FrameResult, done: FrameDone, capture: Capture, images: fingerprints.Hashes | None = None) -> None:
+        """Writes the frame's folder (by one rename) and then its rows of ``metrics.csv``. ``images``: hashes of what it was made from."""
+        self.require_there()
         parent = self.path if result.base is None else self.path / self.pipeline_folder
         folder = parent / f"frame{result.frame + 1}"
-        record = FrameRecord(done, result.iterations, {name: dict(values) for name, values in result.scores.items()})
-        remove_leftovers(folder)
+        scores = {name: dict(values) for name, values in result.scores.items()}
+        record = FrameRecord(done, result.iterations, scores, dict(images or {}))
         with atomic_folder(folder) as temporary:
             frame_files.write_files(temporary, result, record, capture)
+        self.require_there()
         self._index.add(result.frame, folder, record)
         table = self.path / "metrics.csv"
         if not table.is_file():
@@ -247,26 +334,57 @@ class Run:
     def compact(self) -> int:
         """Turns the PLYs into the compact sequence (lossy: quantised); returns its size in bytes.
 
-        The PLYs are removed only after the sequence is complete and verified, and with them what only a next frame needs.
+        One rename makes the sequence valid, when it is complete and verified. Only then the PLYs are removed, and with them what only a
+        next frame needs. If that is killed, frames are read from the sequence, and whoever writes to the run next removes the rest.
         """
-        frames = self.frames()
-        if not frames:
-            raise InputError(f"The run {self.path} has no frames to compact.")
-        size = write_sequence(self.path / "sequence", frames, self.read_frame)
-        about = self.info.get("capture")
-        capture_ends = isinstance(about, dict) and about.get("frames") == frames[-1] + 1
-        for frame, folder in self._own_folders():
-            remove_folder(folder / "point_cloud")
-            if frame != frames[-1] or capture_ends:
-                (folder / frame_files.CARRIED).unlink(missing_ok=True)
-        self.refresh()
+        with self.writing():
+            frames = self.frames()
+            if not frames:
+                raise InputError(f"The run {self.path} has no frames to compact: reconstruct some first.")
+            if self._sequence is not None and self._sequence.frames == frames and not self._own_clouds():
+                return sum(file.stat().st_size for file in self._sequence.path.iterdir())  # done before; once more would lose precision
+            size = write_sequence(self.path / SEQUENCE, frames, self.read_frame, unfinished=True)
+            self.refresh()
+            self._remove_compacted()
         return size
 
     # -- private ------------------------------------------------------------------------------------------------------
 
+    def _remove_compacted(self) -> None:
+        """Removes what an unfinished sequence replaces."""
+        if self._sequence is None or not self._sequence_first:
+            return
+        frames = self._sequence.frames
+        about = self.info.get("capture")
+        capture_ends = isinstance(about, dict) and about.get("frames") == frames[-1] + 1
+        for frame, folder in self._own_folders():
+            if frame in frames:
+                remove_folder(folder / "point_cloud")
+                if frame != frames[-1] or capture_ends:
+                    (folder / frame_files.CARRIED).unlink(missing_ok=True)
+        (self._sequence.path / UNFINISHED).unlink()
+        self.refresh()
+
+    def _check_capture(self, capture: Capture) -> None:
+        if not self.is_verifiable:
+            raise InputError(
+                f"{self.path} holds a run of an older version, which does not say from which images it was made: {OTHER_FOLDER}."
+            )
+        difference = fingerprints.difference(self.info.get("capture"), capture)
+        if difference is not None:
+            raise InputError(f"{self._not_of(capture)}: {difference}; {OTHER_FOLDER}.")
+
+    def _not_of(self, capture: Capture) -> str:
+        about = self.info.get("capture")
+        there = f"{about.get('name')} ({about.get('folder', 'folder unknown')})" if isinstance(about, dict) else "another capture"
+        return f"{self.path} holds a run of {there}, not of {capture.name} ({frame_files.short_path(capture.root)})"
+
     def _folder(self, frame: int) -> Path | None:
         entry = self._index.entries.get(frame)
         return None if entry is None else entry.folder
+
+    def _own_clouds(self) -> bool:
+        return any(self._index.entries[frame].cloud is not None for frame, _ in self._own_folders())
 
     def _own_folders(self) -> Iterator[tuple[int, Path]]:
         """A linked frame belongs to another run, which keeps its files."""
@@ -282,29 +400,6 @@ class Run:
     def _held_out(self) -> tuple[str, ...]:
         names = self.info.get("held_out")
         return tuple(str(name) for name in names) if isinstance(names, list) else ()
-
-
-def default_out(capture: Capture) -> Path:
-    """Where a reconstruction of this capture goes if nobody says otherwise: ``output/<name>`` below the working folder.
-
-    A name may be any text, so what could lead elsewhere is replaced by "_".
-    """
-    plain = re.sub(r"[^\w.\- ]", "_", capture.name).lstrip(".").strip()
-    return Path("output") / (plain or "capture")
-
-
-def find_runs(capture: Capture, out: Path | None = None) -> list[Path]:
-    """Run folders of this capture: ``out`` if given, else the default one and, for the bundled demo, the finished run."""
-    from trackersplat.captures.demo import demo_capture, demo_run
-
-    candidates = [out] if out is not None else [default_out(capture)]
-    if out is None and capture.root.resolve() == demo_capture().resolve():
-        candidates.append(demo_run())
-    found = []
-    for path in candidates:
-        if path.is_dir() and ((path / "run.json").is_file() or any(FRAME_FOLDER.fullmatch(child.name) for child in path.iterdir())):
-            found.append(path)
-    return found
 
 
 def _same_or_raise(path: Path, what: str, there: Any, asked: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.fingerprints import Hashes
 from trackersplat.events import FrameDone
 from trackersplat.pipelines.pipeline import FrameResult
 from trackersplat.store.run import Run
@@ -21,7 +22,7 @@ class RunWriter:
     def __init__(self, run: Run, capture: Capture) -> None:
         self._run = run
         self._capture = capture
-        self._waiting: queue.Queue[tuple[FrameResult, FrameDone] | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[tuple[FrameResult, FrameDone, Hashes | None] | None] = queue.Queue(WAITING)
         self._done: queue.SimpleQueue[FrameDone] = queue.SimpleQueue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="write", daemon=True)
@@ -36,10 +37,13 @@ class RunWriter:
         if kind is None:
             self._raise_error()
 
-    def put(self, result: FrameResult, done: FrameDone) -> None:
-        """Hands over a result; waits while too many are waiting. Raises what went wrong with an earlier one."""
+    def put(self, result: FrameResult, done: FrameDone, images: Hashes | None = None) -> None:
+        """Hands over a result and the hashes of what it was made from; waits while too many are waiting.
+
+        Raises what went wrong with an earlier one.
+        """
         self._raise_error()
-        self._waiting.put((result, done))
+        self._waiting.put((result, done, images))
 
     def finished(self) -> Iterator[FrameDone]:
         """The frames that are on disk since the last call. Raises what went wrong with one."""
@@ -59,7 +63,9 @@ class RunWriter:
                 if item is None:
                     return
                 if self._error is None:  # after an error nothing is written: frames on disk have no gaps
-                    self._run.write_frame(*item, self._capture)
+                    result, done, images = item
+                    self._run.write_frame(result, done, self._capture, images)
+                    del result
                     self._done.put(item[1])
             except BaseException as error:  # raised again in the thread that waits for it
                 self._error = error

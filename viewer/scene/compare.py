@@ -43,8 +43,8 @@ def error_map(render: np.ndarray, photo: np.ndarray) -> np.ndarray:
 
 
 def heat(values: np.ndarray) -> np.ndarray:
-    """(..., 3) uint8 colours of values in [0, 1] (clipped)."""
-    levels = np.ascontiguousarray(np.clip(values * 255, 0, 255).astype(np.uint8))
+    """(..., 3) uint8 colours of values in [0, 1] (clipped; nan, which is no value, as 0)."""
+    levels = np.ascontiguousarray((np.clip(np.nan_to_num(values), 0, 1) * 255).astype(np.uint8))
     flat = cv2.applyColorMap(levels.reshape(-1, 1), cv2.COLORMAP_TURBO)
     return flat[:, 0, ::-1].reshape(*levels.shape, 3)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
 from trackersplat.events import Event
-from trackersplat.files import unwritable
+from trackersplat.files import unwritable, working_folder
 from trackersplat.gaussians.exporters.exporter import FrameExported, check_some, check_target, exported, next_frame
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.sequence import written_frames
@@ -23,7 +22,7 @@ def export_sequence(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iter
     check_target(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent) as kept:
+        with working_folder(f".{path.name}.frames", path.parent) as kept:
             order: list[int] = []
             for frame, gaussians in frames:
                 next_frame(frame, order)
@@ -37,5 +36,5 @@ def export_sequence(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iter
     yield exported(path, order)
 
 
-def _kept(folder: str, frame: int) -> Path:
-    return Path(folder) / f"{frame}.safetensors"
+def _kept(folder: Path, frame: int) -> Path:
+    return folder / f"{frame}.safetensors"
