@@ -123,7 +123,7 @@ def test_points_of_far_apart_cameras_lie_on_the_surfaces_or_far_behind_them() ->
 
 def test_few_views_far_apart_get_plain_colours_and_a_price_for_opacity() -> None:
     settings = FirstFrameSettings().for_views(_wide_capture().cameras)
-    assert (settings.sh_degree, settings.regularisation.opacity) == (0, FirstFrameSettings().far_apart_opacity)
+    assert (settings.sh_degree, settings.regularisation.opacity) == (0, FirstFrameSettings().few_views_opacity)
     assert FirstFrameSettings().for_views(quad_capture().cameras) == FirstFrameSettings()
     stronger = replace(FirstFrameSettings(), regularisation=Regularisation(opacity=0.5))
     assert stronger.for_views(_wide_capture().cameras).regularisation.opacity == 0.5

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.geometry.projection import centers
+from trackersplat.geometry.projection import centers, common_focus
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
 
@@ -31,9 +31,10 @@ class FloaterSettings:
     magnification: float = 3.0  # times nearer to a viewpoint than to any view that shows it well
     well: float = 0.1  # of the solid angle (in units of its own size) in the view that shows it best, to show it well
     views: float = 2.0  # effective number of views from which on a Gaussian's depth is known
-    neighbours: int = 4  # of a camera, between which and beyond which viewpoints are placed
-    beyond: float = 0.5  # of the way to a neighbour, by which a viewpoint lies on the other side of the camera
-    border: float = 0.1  # of a viewpoint's half image, beside it, in which a Gaussian still counts
+    rings: tuple[float, ...] = (0.5, 1.0)  # radii of the rings of viewpoints around a camera, over the cameras' median spacing
+    directions: int = 8  # viewpoints in a ring
+    parallel: float = 10.0  # spacings to what cameras look at whose axes are parallel
+    border: float = 0.5  # of a viewpoint's half image, beside it, in which a Gaussian still counts: others may stand between viewpoints
     reach: float = 2.0  # standard deviations by which a Gaussian reaches into an image
     farther: tuple[float, ...] = (1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)  # times the distance, tried in turn; none helps: it goes
 
@@ -58,21 +59,30 @@ class Cleared:
 
 
 def viewpoints(cameras: Sequence[Camera], settings: FloaterSettings) -> list[Viewpoint]:
-    """Half way between each camera and its nearest neighbours, and beyond it on their other side.
+    """Around each camera, as far away as cameras stand from each other, looking at what the camera looks at.
 
-    Rotations are those of the way from one camera to the other, as far as the place is along it.
+    Each camera's own focus is where it sees the cameras' common one, or 10 times their median distance from each other ahead where their
+    axes are parallel. Viewpoints are as far from it as the camera is.
     """
     places = centers(cameras)
     distance = np.linalg.norm(places[:, None] - places, axis=2)
     np.fill_diagonal(distance, np.inf)
+    spacing = float(np.median(distance.min(axis=1)))
+    common = common_focus(cameras)
+    angles = 2 * np.pi * np.arange(settings.directions) / settings.directions
     found = []
-    for i, camera in enumerate(cameras):
+    for camera in cameras:
+        ahead = 0.0 if common is None else float((common - camera.center) @ camera.rotation[2])
+        ahead = ahead if ahead > spacing else settings.parallel * spacing
+        focus = camera.center + ahead * camera.rotation[2]
         half = (0.5 * camera.width / camera.fx, 0.5 * camera.height / camera.fy)
-        for j in np.argsort(distance[i], kind="stable")[: min(settings.neighbours, len(cameras) - 1)]:
-            turn = Rotation.from_matrix(cameras[j].rotation @ camera.rotation.T).as_rotvec()
-            for part in (0.5, -settings.beyond):
-                rotation = Rotation.from_rotvec(part * turn).as_matrix() @ camera.rotation
-                found.append(Viewpoint(places[i] + part * (places[j] - places[i]), rotation, half))
+        for part in settings.rings:
+            for angle in angles:
+                aside = part * spacing * (np.cos(angle) * camera.rotation[0] + np.sin(angle) * camera.rotation[1])
+                outwards = camera.center + aside - focus
+                center = focus + outwards * (ahead / np.linalg.norm(outwards))
+                turn, _ = Rotation.align_vectors([(focus - center) / ahead], [camera.rotation[2]])
+                found.append(Viewpoint(center, camera.rotation @ turn.as_matrix().T, half))
     return found
 
 

@@ -19,15 +19,15 @@ from trackersplat.training.losses import LossSettings
 from trackersplat.training.optimiser import LearningRates
 from trackersplat.training.photometric import PhotometricSettings
 from trackersplat.training.points.settings import PointSettings
-from trackersplat.training.points.views import far_apart
+from trackersplat.training.points.views import far_apart, views_of_a_place
 
 
 @dataclass(frozen=True)
 class TrialSettings:
     """How candidates for the first points are compared (`trial.try_candidates`)."""
 
-    steps: int = 150  # of each short fit
-    side: int = 160  # pixels, longer side of its images
+    steps: int = 120  # of each short fit
+    side: int = 128  # pixels, longer side of its images
     cameras: int = 3  # left out, one in each fit; fewer where there are no more than 4
     tie: float = 0.1  # dB by which a candidate must be better than one before it
 
@@ -49,7 +49,7 @@ class FirstFrameSettings:
     regularisation: Regularisation = field(default_factory=Regularisation)
     floaters: FloaterSettings = field(default_factory=FloaterSettings)
     trial: TrialSettings = field(default_factory=TrialSettings)
-    far_apart_opacity: float = 0.03  # Regularisation.opacity, at least, where cameras are far apart
+    few_views_opacity: float = 0.03  # Regularisation.opacity, at least, where few views see a place, from far apart
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
     average: float = 0.0  # the result is the mean over this last part of the steps, after the last densification; 0: the last state
     prune: float = 1e-4  # part of the blending weight that may go with the least weighty Gaussians at the end: with those that none shows
@@ -71,7 +71,7 @@ class FirstFrameSettings:
         if torch.device(device).type == "cpu":
             return FirstFrameSettings()
         return FirstFrameSettings(
-            points=PointSettings(count=300_000, max_side=640),
+            points=PointSettings(count=300_000, max_side=640, planes_too=True),
             densify=DensifySettings(cap=400_000),
             regularisation=Regularisation(random_background=True),
             average=0.3,
@@ -82,13 +82,14 @@ class FirstFrameSettings:
         return self._capped(int(pixels / self.pixels_per_gaussian))
 
     def for_views(self, cameras: Sequence[Camera]) -> FirstFrameSettings:
-        """Where they are far apart: colours that do not depend on the direction, and a price for opacity.
+        """Where they are far apart and few of them see a place: colours that do not depend on the direction, and a price for opacity.
 
-        Both are worth a few tenths of a dB there, and cost as much where views are close together.
+        Both are worth a few tenths of a dB there. Where many views see a place, the price costs Gaussians and quality.
         """
-        if not far_apart(cameras, self.points.far_apart):
+        apart = self.points.far_apart
+        if not far_apart(cameras, apart) or views_of_a_place(cameras, apart) >= apart.few:
             return self
-        weights = replace(self.regularisation, opacity=max(self.regularisation.opacity, self.far_apart_opacity))
+        weights = replace(self.regularisation, opacity=max(self.regularisation.opacity, self.few_views_opacity))
         return replace(self, sh_degree=0, regularisation=weights)
 
     def for_memory(self, free: int, image_pixels: int, training_pixels: int) -> FirstFrameSettings:

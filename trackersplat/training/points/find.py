@@ -22,12 +22,6 @@ from trackersplat.training.points.thin import thinned
 from trackersplat.training.points.views import far_apart
 
 AUTO = "auto"
-_NAMES = {  # of what "auto" has after each strategy, in words
-    "planes": "matched points",
-    "patches": "matched points",
-    "ground": "matched points, ground and backdrop",
-    "surround": "matched points and surroundings",
-}
 
 
 def first_points(capture: Capture, cameras: Sequence[int], frame: int, settings: PointSettings) -> PointCloud:
@@ -41,8 +35,9 @@ def find_points(task: PointTask) -> Iterator[Event]:
     """Yields events.Stage, last PointsFound with all ``points``.
 
     "auto" takes the capture's own points where they are dense enough and of this frame. Else it matches the views, adds what suits the
-    arrangement of the cameras, and fills gaps with the capture's own points. Where matching leaves much of the pictures out, the result
-    names candidates: with and without what was added, and the capture's own points alone. Any other name runs that strategy alone.
+    arrangement of the cameras, and fills gaps with the capture's own points. Where cameras are far apart, or matching leaves much of the
+    pictures out, the result names candidates: with and without what was added, and the capture's own points alone. Any other name runs
+    that strategy alone.
 
     Raises InputError if nothing is found, there are too few cameras, or no strategy has that name.
     """
@@ -69,16 +64,13 @@ def _auto(task: PointTask) -> Iterator[Event]:
         yield from POINT_STRATEGIES.load("capture")(task)
         return
     _check_cameras(task)
-    found = PointsFound(task.frame, no_points())
     candidates: list[Candidate] = []
-    for name in suited(task):
-        if name == "ground" and not len(found.matched.surface.xyz):
-            continue
-        for event in POINT_STRATEGIES.load(name)(replace(task, matched=found.matched)):
+    covered = 0.0
+    for chain in suited(task):
+        for event in _chained(task, chain, own):
             if isinstance(event, PointsFound):
-                found = replace(event, points=joined(found.points, event.points))
-                if _anything(found):
-                    candidates.insert(0, _candidate(task, found, own, _NAMES.get(name, name)))
+                candidates += event.candidates
+                covered = max(covered, coverage(task, event.matched.surface))
             else:
                 yield event
     if not candidates:
@@ -93,8 +85,7 @@ def _auto(task: PointTask) -> Iterator[Event]:
     cloud = candidates[0].points
     added = "" if own is None else " and the capture's own points"
     yield Stage(task.frame, "points", f"{len(cloud.xyz):,} points from {len(task.cameras)} views{added}")
-    covered = coverage(task, found.matched.surface)
-    if covered >= settings.covered:
+    if covered >= settings.covered and not far_apart(task.views.cameras, settings.far_apart):
         yield PointsFound(task.frame, cloud)
         return
     yield Stage(task.frame, "points", f"matching reaches {covered:.0%} of the pixels")
@@ -103,21 +94,36 @@ def _auto(task: PointTask) -> Iterator[Event]:
     yield PointsFound(task.frame, cloud, candidates=tuple(candidates))
 
 
+def _chained(task: PointTask, chain: tuple[str, ...], own: PointCloud | None) -> Iterator[Event]:
+    """Strategies one after the other; last PointsFound with a candidate for each of them, the last one's first."""
+    found = PointsFound(task.frame, no_points())
+    candidates: list[Candidate] = []
+    for name in chain:
+        if name == "ground" and not len(found.matched.surface.xyz):
+            continue
+        for event in POINT_STRATEGIES.load(name)(replace(task, matched=found.matched)):
+            if not isinstance(event, PointsFound):
+                yield event
+                continue
+            found = replace(event, points=joined(found.points, event.points))
+            if len(found.matched.surface.xyz) or len(found.points.xyz):
+                candidates.insert(0, _candidate(task, found, own, name if name == chain[0] else f"{chain[0]} and {name}"))
+    yield replace(found, candidates=tuple(candidates))
+
+
 def coverage(task: PointTask, surface: Surface) -> float:
     """Share of the pixels of all views that have a point of the surface near them."""
     beside = task.settings.backdrop.beside
     return float(np.mean([shown_at(surface.xyz, view.camera, beside).mean() for view in task.views.views]))
 
 
-def suited(task: PointTask) -> tuple[str, ...]:
-    """The strategies that suit the arrangement of the cameras, in the order in which each works on what those before have matched."""
+def suited(task: PointTask) -> tuple[tuple[str, ...], ...]:
+    """The strategies that suit the arrangement of the cameras, in chains: each works on what those before it in its chain have matched."""
     cameras, settings = task.views.cameras, task.settings
     apart, around = far_apart(cameras, settings.far_apart), surrounding_rig(cameras, settings.rig) is not None
-    return ("patches" if apart else "planes", *(("surround",) if around else ("ground",) if apart else ()))
-
-
-def _anything(found: PointsFound) -> bool:
-    return len(found.matched.surface.xyz) > 0 or len(found.points.xyz) > 0
+    after = ("surround",) if around else ("ground",) if apart else ()
+    first = ("planes",) if not apart else ("patches", "planes") if settings.planes_too else ("patches",)
+    return tuple((name, *after) for name in first)
 
 
 def _candidate(task: PointTask, found: PointsFound, own: PointCloud | None, name: str) -> Candidate:

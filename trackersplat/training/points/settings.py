@@ -20,6 +20,8 @@ class FarApartSettings:
     """When cameras count as far apart (`views.far_apart`)."""
 
     angle: float = 18.0  # degrees between two neighbouring cameras, seen from what they look at
+    around: tuple[float, float] = (0.6, 1.6)  # depths of the places whose views are counted, over that of what they look at
+    few: float = 5.0  # views of a place, on average, below which these are few
 
 
 @dataclass(frozen=True)
@@ -220,5 +222,6 @@ class PointSettings:
     shell: ShellSettings = field(default_factory=ShellSettings)
     hull: HullSettings = field(default_factory=HullSettings)
     gaps: GapSettings = field(default_factory=GapSettings)
+    planes_too: bool = False  # whether planes are swept, too, where cameras are far apart: a GPU does it in seconds
     covered: float = 0.85  # share of the training pixels near a matched point, from which on there is nothing to choose between
     seed: int = 0

@@ -25,6 +25,26 @@ def far_apart(cameras: Sequence[Camera], settings: FarApartSettings) -> bool:
     return float(np.median(angles.min(axis=1))) > settings.angle
 
 
+def views_of_a_place(cameras: Sequence[Camera], settings: FarApartSettings) -> float:
+    """How many of the cameras see a place, on average over the volume before each camera, around what they all look at.
+
+    All of them where they look in parallel.
+    """
+    focus = common_focus(list(cameras))
+    if focus is None:
+        return float(len(cameras))
+    counts = []
+    for camera in cameras:
+        depth = max(float((focus - camera.center) @ camera.rotation[2]), 1e-12)
+        places = frustum_points(camera, *(factor * depth for factor in settings.around))
+        seen = np.zeros(len(places))
+        for other in cameras:
+            uv, z = other.project(places)
+            seen += (z > 0) & inside_image(uv, other.width, other.height)
+        counts.append(float(seen.mean()))
+    return float(np.mean(counts))
+
+
 def neighbours(cameras: list[Camera], reference: int, near: float, far: float, settings: NeighbourSettings) -> list[int]:
     """Indices of the views to compare ``reference`` with, best first: they see the same volume under a moderate parallax."""
     points = frustum_points(cameras[reference], near, far)

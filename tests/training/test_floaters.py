@@ -1,0 +1,128 @@
+"""Gaussians that hang before a place where a camera may stand go away along the ray of the one view that sees them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from quad_scene import look_at
+
+from trackersplat.captures.camera import Camera
+from trackersplat.gaussians.gaussians import SH_C0, Gaussians
+from trackersplat.geometry.projection import common_focus
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.training.first_frame.floaters import FloaterSettings, Viewpoint, before_viewpoints, viewpoints, without_floaters
+
+SETTINGS = FloaterSettings()
+RASTERIZER = PortableRasterizer()
+FOCUS = np.array([0.0, 0.0, 4.0])
+
+
+def _ring(count: int = 6) -> list[Camera]:
+    """Cameras on a circle of radius 3 around FOCUS, looking at it."""
+    return [
+        look_at_focus(f"cam{i}", FOCUS + 3 * np.array([np.sin(a), 0.1, np.cos(a)]))
+        for i, a in enumerate(2 * np.pi * np.arange(count) / count)
+    ]
+
+
+def look_at_focus(name: str, center: np.ndarray) -> Camera:
+    forward = (FOCUS - center) / np.linalg.norm(FOCUS - center)
+    right = np.cross([0.0, 1.0, 0.0], forward)
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(forward, right), forward])
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = rotation, -rotation @ center
+    return replace(look_at(name, (0.0, 0.0, 0.0), 64, 48, 60.0), world_to_camera=pose)
+
+
+def _gaussians(means: np.ndarray, size: float) -> Gaussians:
+    n = len(means)
+    quats = torch.zeros(n, 4)
+    quats[:, 0] = 1
+    sh = torch.full((n, 1, 3), 0.3 / SH_C0)
+    return Gaussians(torch.tensor(means, dtype=torch.float32), quats, torch.full((n, 3), float(np.log(size))), torch.full((n,), 3.0), sh)
+
+
+def test_viewpoints_look_at_what_the_camera_looks_at_from_as_far_away() -> None:
+    cameras = _ring()
+    places = viewpoints(cameras, SETTINGS)
+    assert len(places) == len(cameras) * len(SETTINGS.rings) * SETTINGS.directions
+    focus = common_focus(cameras)
+    assert focus is not None
+    each = len(SETTINGS.rings) * SETTINGS.directions
+    for i, camera in enumerate(cameras):
+        ahead = float((focus - camera.center) @ camera.rotation[2])
+        aim = camera.center + ahead * camera.rotation[2]
+        for place in places[i * each : (i + 1) * each]:
+            assert np.isclose(np.linalg.norm(place.center - aim), ahead)
+            assert np.allclose(place.rotation @ (aim - place.center), [0, 0, ahead], atol=1e-6)
+            assert np.allclose(place.rotation @ place.rotation.T, np.eye(3), atol=1e-9)
+            assert np.isclose(np.linalg.det(place.rotation), 1)
+
+
+def test_viewpoints_of_a_row_that_looks_in_parallel_stay_beside_it() -> None:
+    row = [look_at(f"cam{i}", (0.2 * i, 0.0, 0.0), 64, 48, 60.0) for i in range(3)]
+    row = [replace(camera, world_to_camera=_parallel(camera.center)) for camera in row]
+    assert common_focus(row) is None
+    for place in viewpoints(row, SETTINGS):
+        assert abs(place.center[2]) < 0.05
+        assert place.rotation[2, 2] > 0.99
+
+
+def _parallel(center: np.ndarray) -> np.ndarray:
+    pose = np.eye(4)
+    pose[:3, 3] = -center
+    return pose
+
+
+def test_before_a_viewpoint_is_in_its_image_and_so_many_times_nearer_than_to_any_view() -> None:
+    place = Viewpoint(np.zeros(3), np.eye(3), (0.5, 0.4))
+    means = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, -1.0], [2.0, 0.0, 1.0], [0.7, 0.0, 1.0], [0.0, 0.65, 1.0]])
+    nearest = torch.tensor([3.1, 2.9, 9.0, 9.0, 9.0, 9.0])
+    size = torch.full((6,), 1e-3)
+    assert before_viewpoints(means, size, nearest, [place], SETTINGS).tolist() == [True, False, False, False, True, False]
+    wide = torch.tensor([1e-3, 1e-3, 1e-3, 0.7, 1e-3, 1e-3])
+    assert before_viewpoints(means, wide, nearest, [place], SETTINGS).tolist()[3]  # reaches into the image from beside it
+
+
+def test_what_one_view_sees_goes_along_its_ray_and_looks_the_same_there() -> None:
+    cameras = _ring()
+    places = [Viewpoint(cameras[3].center + np.array([0.9, 0.0, 0.0]), cameras[3].rotation, (0.6, 0.5))]
+    ray = cameras[0].center + 0.93 * (places[0].center + 0.3 * places[0].rotation[2] - cameras[0].center)
+    floater = _gaussians(np.stack([ray, FOCUS]), 0.02)
+    seen = [camera for camera in cameras if camera is not cameras[3]]
+    found = without_floaters(floater, [seen[0]], places, RASTERIZER, SETTINGS)
+    assert found.floaters == 1
+    assert found.keep.all()
+    assert torch.equal(found.means[1], floater.means[1])
+    assert torch.equal(found.log_scales[1], floater.log_scales[1])
+    moved = replace(floater, means=found.means, log_scales=found.log_scales)
+    factor = float((found.means[0].double() - torch.tensor(seen[0].center)).norm() / np.linalg.norm(ray - seen[0].center))
+    assert min(abs(factor - allowed) for allowed in SETTINGS.farther) < 1e-4
+    assert torch.allclose(found.log_scales[0] - floater.log_scales[0], torch.full((3,), float(np.log(factor))), atol=1e-4)
+    before, after = (RASTERIZER.render(state, [seen[0]]).color for state in (floater, moved))
+    assert (before - after).abs().max() < 0.02
+    size = found.log_scales.exp().amax(1)
+    distance = (found.means - torch.tensor(seen[0].center, dtype=torch.float32)).norm(dim=1)
+    assert not before_viewpoints(found.means, size, distance, places, SETTINGS).any()
+
+
+def test_what_no_distance_helps_goes() -> None:
+    cameras = _ring()
+    place = Viewpoint(cameras[0].center + 2.7 * cameras[0].rotation[2], cameras[0].rotation, (0.6, 0.5))  # looks along the same ray
+    floater = _gaussians(np.stack([cameras[0].center + 3.2 * cameras[0].rotation[2]]), 0.02)
+    far = replace(SETTINGS, farther=(1.05,))
+    found = without_floaters(floater, [cameras[0]], [place], RASTERIZER, far)
+    assert found.keep.tolist() == [False]
+
+
+def test_what_several_views_see_alike_stays() -> None:
+    cameras = _ring()
+    place = Viewpoint(FOCUS + np.array([0.0, 0.0, -0.3]), np.eye(3), (0.6, 0.5))
+    gaussians = _gaussians(FOCUS[None], 0.02)
+    assert before_viewpoints(gaussians.means, gaussians.scales.amax(1), torch.tensor([3.0]), [place], SETTINGS).all()
+    found = without_floaters(gaussians, cameras, [place], RASTERIZER, SETTINGS)
+    assert found.floaters == 0
+    assert torch.equal(found.means, gaussians.means)
