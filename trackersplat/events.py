@@ -70,6 +70,7 @@ class FrameDone(Event):
     measured: float  # share of the Gaussians moved by their own tracks
     static: float  # share found static
     seconds: dict[str, float]  # wall time per stage; the whole is `total_seconds`
+    remarks: tuple[str, ...] = ()  # what is implausible about it, in sentences
 
     @property
     def total_seconds(self) -> float:
@@ -111,6 +112,8 @@ def from_json(data: dict[str, Any]) -> Event:
     try:
         if kind is Started:
             values["frames"] = tuple(values["frames"])
+        if kind is FrameDone:
+            values["remarks"] = tuple(str(remark) for remark in values.get("remarks", ()))
         if kind is StepDone and values["loss"] is None:
             values["loss"] = math.nan
         return kind(**values)

@@ -10,6 +10,8 @@ import numpy as np
 
 from trackersplat.errors import ShapeError
 
+DEFAULT_NEAR = 0.01  # scene units, until `units.with_units_of_the_rig` knows better
+
 
 @dataclass(frozen=True, eq=False)
 class Camera:
@@ -28,7 +30,7 @@ class Camera:
     height: int  # pixels
     K: np.ndarray  # (3, 3) float64, true principal point, no skew
     world_to_camera: np.ndarray  # (4, 4) float64
-    near: float = 0.01  # depth along the optical axis, scene units
+    near: float = DEFAULT_NEAR  # depth along the optical axis, scene units
 
     def __post_init__(self) -> None:
         for label, shape in (("K", (3, 3)), ("world_to_camera", (4, 4))):

@@ -45,7 +45,7 @@ class MaskSource(Protocol):
 class PointCloud:
     """Coloured points of the first frame. Raises ShapeError if there is not one colour per point."""
 
-    xyz: np.ndarray  # (N, 3) float32, scene units
+    xyz: np.ndarray  # (N, 3) float32, scene units; float64 while a capture is read
     rgb: np.ndarray  # (N, 3) uint8
     sparse: bool = False  # only where there are features: a region without points need not be empty
 
@@ -70,6 +70,7 @@ class Capture:
     depth_bounds: np.ndarray | None = None  # (C, 2) near and far in scene units, where the capture has them
     warnings: tuple[str, ...] = ()
     masks: MaskSource | None = None  # of the foreground, where the capture has any
+    origin: np.ndarray | None = None  # (3,) float64, in the coordinates of its files: where zero is here; None: where it is there
 
     def image(self, camera: int, frame: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB, read-only. Raises IndexError outside the capture, InputError if it cannot be decoded."""

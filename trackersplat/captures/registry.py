@@ -152,12 +152,13 @@ def _with_remarks(capture: Capture, layout: Layout) -> Capture:
     """Adds what holds for every layout: what its files and poses show, without decoding an image."""
     from trackersplat.captures.media.cache import CachedFrames  # with NumPy, which listing the layouts does without
     from trackersplat.captures.pose_readings import PREFIX, pose_remarks
+    from trackersplat.captures.units import with_units_of_the_rig
 
     files = capture.source.remarks if isinstance(capture.source, CachedFrames) else ()
     points = None if capture.points is None else capture.points.xyz.astype(np.float64)
     doubted = any(warning.startswith(PREFIX) for warning in capture.warnings)  # by the layout of the data that were prepared
     remarks = (*capture.warnings, *files, *([] if doubted else pose_remarks(capture.cameras, points, layout)))
-    return replace(capture, warnings=tuple(dict.fromkeys(remarks)))
+    return with_units_of_the_rig(replace(capture, warnings=tuple(dict.fromkeys(remarks))))
 
 
 def recognised(folder: Path) -> LayoutFacts | None:

@@ -81,6 +81,8 @@ class Reconstruct:
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
         settings = self._settings(capture, rasterizer)
         info = {"settings": settings.to_json(), "warnings": list(capture.warnings), **versions(rasterizer)}
+        if capture.origin is not None:
+            info["origin"] = capture.origin.tolist()
         require_readable(capture, frames[0])  # before anything is written
         run = Run.create(self.out or self._default_out(capture), capture, info)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)

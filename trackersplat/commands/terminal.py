@@ -83,6 +83,7 @@ class TextProgress:
         self._stage = ""
         self._bars = StepBar(self._console)
         self._all: TaskID | None = None
+        self._remarks: set[str] = set()  # that were said: what holds for many frames is said once here, and counted at the end
 
     def __enter__(self) -> TextProgress:
         print_warnings(self._capture.warnings, self._console)
@@ -106,6 +107,9 @@ class TextProgress:
                 self._bars.show(f"frame {frame + 1} {self._stage}", step, steps, note)
             case FrameDone():
                 self._console.print(f"  frame {event.frame + 1:>4}  {frame_sentence(event)}")
+                new = [remark for remark in event.remarks if remark not in self._remarks]
+                self._remarks.update(new)
+                print_warnings(new, self._console)
                 if self._all is not None:
                     self._bars.advance(self._all)
             case Finished(seconds=seconds):
@@ -149,9 +153,25 @@ def print_frames(run: Run, frames: Iterable[int]) -> None:
     for facts in metrics:
         if facts.how:
             console.print(f"{facts.label}: {facts.how}")
+    print_warnings(frame_remarks(records.values()), console)
     missing = {name: why for done in records.values() for name, why in done.unavailable.items()}
     for name, why in missing.items():
         console.print(f"{METRICS.facts(name).label if name in METRICS else escape(name)} not available: {escape(why)}")
+
+
+def frame_remarks(records: Iterable[FrameDone]) -> list[str]:
+    """What was remarked about frames, each once, with the frames."""
+    frames: dict[str, list[int]] = {}
+    for done in records:
+        for remark in done.remarks:
+            frames.setdefault(remark, []).append(done.frame + 1)
+    return [f"{_frames_in_words(found)}: {remark}" for remark, found in frames.items()]
+
+
+def _frames_in_words(frames: Sequence[int]) -> str:
+    if len(frames) == 1:
+        return f"Frame {frames[0]}"
+    return f"{len(frames)} frames, from {min(frames)} to {max(frames)}"
 
 
 def print_capture(capture: Capture) -> None:

@@ -17,6 +17,7 @@ from trackersplat.errors import InputError
 from trackersplat.events import Event, Finished, FrameDone, Preview, Stage, Started
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.plan import plan_batches
+from trackersplat.jobs.remarks import remarks
 from trackersplat.pipelines.measure import held_out_means
 from trackersplat.pipelines.pipeline import Batch, ChainState, Context, FrameResult, Pipeline
 from trackersplat.pipelines.registry import PIPELINES, create_pipeline
@@ -103,6 +104,7 @@ def frame_done(result: FrameResult, capture: Capture) -> FrameDone:
         measured=result.measured,
         static=result.static,
         seconds=dict(result.seconds),
+        remarks=remarks(result, capture),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trackersplat.events import FrameDone
 from trackersplat.metrics.registry import METRICS
-from viewer.panels.html import note, table
+from viewer.panels.html import WARN, box, note, table
 from viewer.panels.panel import Panel, PanelContext
 from viewer.panels.plots import Plot
 from viewer.panels.scores import Column, columns, missing
@@ -69,4 +69,5 @@ def scores_html(records: list[FrameDone], shown: tuple[Column, ...], frame: int)
     head = ("Frame", *(column.title for column in shown), "s")
     rows = [(str(done.frame + 1), *(column.cell(done) for column in shown), f"{done.total_seconds:.1f}") for done in records]
     marked = next((row for row, done in enumerate(records) if done.frame == frame), None)
-    return table(head, rows, marked) + "".join(note(sentence) for sentence in missing(records))
+    remarks = dict.fromkeys(remark for done in records for remark in done.remarks)
+    return table(head, rows, marked) + "".join(box(remark, WARN) for remark in remarks) + "".join(map(note, missing(records)))

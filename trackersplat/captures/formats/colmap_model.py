@@ -141,8 +141,9 @@ def read_model_points(folder: Path) -> PointCloud | None:
     if len(rows) == 0:
         return None
     with np.errstate(over="ignore"):
-        xyz = rows[:, :3].astype(np.float32)  # too large a number becomes infinite
-    if not np.isfinite(xyz).all() or not np.isfinite(rows).all():
+        xyz = rows[:, :3].astype(np.float64)
+        single = xyz.astype(np.float32)  # too large a number becomes infinite
+    if not np.isfinite(single).all() or not np.isfinite(rows).all():
         raise InputError(f"{path} has a point whose coordinates are not finite numbers: write it again without it.")
     return PointCloud(xyz, np.clip(rows[:, 3:], 0, 255).astype(np.uint8))
 

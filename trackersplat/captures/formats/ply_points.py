@@ -28,8 +28,9 @@ def read_points(path: Path) -> PointCloud:
         raise InputError(f"{path} has vertices with {', '.join(kinds) or 'nothing'}, expected x, y and z of each: write it again.")
     table = read_tables(path, header, ("vertex",))["vertex"]
     with np.errstate(over="ignore"):  # too large a number becomes infinite
-        xyz = np.stack([table[axis].astype(np.float32) for axis in "xyz"], axis=1)
-    if not np.isfinite(xyz).all():
+        xyz = np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=1)
+        single = xyz.astype(np.float32)
+    if not np.isfinite(single).all():
         raise InputError(f"{path} has points whose coordinates are not finite numbers: write it again without them.")
     names = ("red", "green", "blue")
     if not set(names) <= set(kinds):

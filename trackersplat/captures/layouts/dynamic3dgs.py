@@ -254,8 +254,9 @@ def _read_points(path: Path) -> PointCloud | None:
         return None
     data = read_arrays(path, {"data": ("f", ("N", 7))})["data"]
     with np.errstate(over="ignore"):
-        xyz = data[:, :3].astype(np.float32)  # too large a number becomes infinite
-    if not len(data) or not np.isfinite(xyz).all() or not np.isfinite(data[:, 3:6]).all():
+        xyz = data[:, :3].astype(np.float64)
+        single = xyz.astype(np.float32)  # too large a number becomes infinite
+    if not len(data) or not np.isfinite(single).all() or not np.isfinite(data[:, 3:6]).all():
         raise InputError(f"{path} has no points, or some that are not finite numbers: write it again, or remove it.")
     rgb = data[:, 3:6] * (255.0 if data[:, 3:6].max() <= 1.0 else 1.0)
     return PointCloud(xyz, np.clip(np.round(rgb), 0, 255).astype(np.uint8))

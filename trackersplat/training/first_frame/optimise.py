@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.errors import InputError
 from trackersplat.events import Event, Stage, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.metrics.image import psnr
@@ -88,6 +89,11 @@ def optimise_points(
             losses = []
     state = best.gaussians or average.mean() or optimiser.snapshot()
     state = cleared(state, views, rasterizer, settings)
+    if len(state) == 0:
+        raise InputError(
+            f"{capture.name}, frame {frame + 1}: no Gaussian is left after the fit, as no training camera shows any: the poses or the "
+            "units do not fit the images; `trackersplat check` looks for the reason."
+        )
     score = held_out_psnr(capture, frame, rasterizer, state) if settings.measure_every > 0 else None
     loss = torch.stack(losses).mean() if losses else torch.tensor(math.nan)
     yield StepDone(frame, steps, steps, float(loss), len(state), score)

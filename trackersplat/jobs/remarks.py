@@ -1,0 +1,42 @@
+"""What is implausible about a frame, in sentences for whoever started the job. Nothing here changes a result."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trackersplat.captures.capture import Capture
+from trackersplat.metrics.image import constant_psnr
+from trackersplat.pipelines.pipeline import FrameResult
+
+BETTER = 1.0  # dB by which a first frame shows the training cameras better than pictures of one colour, at least
+MOVING = 0.1  # share of the Gaussians that are not static, from which on it is asked how they were moved
+OWN_TRACKS = 0.25  # share of these that follow tracks of their own, at least
+
+POOR_FIT = (
+    "The first frame shows the training cameras hardly better than pictures of one colour would: the poses or the units do not fit the "
+    "images. `trackersplat check` looks for the reason."
+)
+FEW_TRACKS = (
+    f"Of the Gaussians that move, less than {OWN_TRACKS:.0%} follow tracks of their own; the others follow their neighbours, or stay. "
+    "The views agree on too few tracks: `trackersplat check` says whether a camera is out of step or turned; where the cameras are only "
+    "far apart, more of them help, and smaller steps in time."
+)
+
+
+def remarks(result: FrameResult, capture: Capture) -> tuple[str, ...]:
+    """Of a first frame, whether it shows anything; of a moved one, whether tracks moved it."""
+    if result.base is None:
+        return (POOR_FIT,) if _is_poor(result, capture) else ()
+    moving = 1.0 - result.static
+    lost = result.motion is not None and moving > MOVING and result.measured < OWN_TRACKS * moving
+    return (FEW_TRACKS,) if lost else ()
+
+
+def _is_poor(result: FrameResult, capture: Capture) -> bool:
+    by_camera = result.scores.get("psnr", {})
+    gains = [
+        by_camera[capture.cameras[i].name] - constant_psnr(capture.image(i, result.frame))
+        for i in capture.training_cameras
+        if capture.cameras[i].name in by_camera
+    ]
+    return bool(gains) and float(np.mean(gains)) < BETTER
