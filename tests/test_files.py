@@ -163,7 +163,7 @@ def test_what_is_no_small_plain_file_is_not_read_as_json(tmp_path: Path, monkeyp
     else:
         monkeypatch.setattr("trackersplat.files.JSON_LIMIT", 10)
         path.write_text('{"a": 12345}')
-    expected = "has more than 10 bytes" if kind == "more than is read" else "expected a JSON file"
+    expected = "has more than 10 bytes" if kind == "more than is read" else "expected a file"
     with pytest.raises(InputError, match=rf"a\.json.*{expected}"):
         read_json(path)
 

@@ -14,10 +14,11 @@ from trackersplat.geometry.projection import common_focus
 from trackersplat.training.first_frame.regularise import Regularisation
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.points.find import first_points
+from trackersplat.training.points.fusion import fuse, fuse_unhindered
 from trackersplat.training.points.patchmatch import patchmatch
 from trackersplat.training.points.settings import FarApartSettings, PatchMatchSettings, PointSettings, SweepSettings
 from trackersplat.training.points.sweep import View, sweep
-from trackersplat.training.points.views import far_apart, unproject
+from trackersplat.training.points.views import far_apart, unproject, views_of_a_place
 
 PATCHES, FEW = PatchMatchSettings(), FarApartSettings()
 
@@ -93,10 +94,10 @@ def test_the_same_seed_finds_the_same_depths() -> None:
     assert not np.array_equal(one.depth, three.depth)
 
 
-def test_only_few_cameras_whose_neighbours_see_things_differently_are_far_apart() -> None:
+def test_cameras_whose_neighbours_see_things_differently_are_far_apart() -> None:
     assert far_apart(_wide_capture().cameras, FEW)
     assert not far_apart(quad_capture().cameras[:4], FEW)  # close together
-    assert not far_apart(dome_capture().cameras, FEW)  # many
+    assert far_apart(dome_capture().cameras, FEW)
     assert not far_apart(_wide_capture().cameras[:1], FEW)
 
 
@@ -121,9 +122,33 @@ def test_points_of_far_apart_cameras_lie_on_the_surfaces_or_far_behind_them() ->
     assert (wrong[~behind] < 0.05).mean() > 0.9
 
 
+def test_the_views_of_a_place_are_counted_around_what_all_look_at() -> None:
+    three = _wide_capture().cameras
+    assert 2.0 < views_of_a_place(three, FEW) <= 3.0
+    assert views_of_a_place(three[:1], FEW) == 1.0
+    assert views_of_a_place(dome_capture().cameras, FEW) > FEW.few
+
+
 def test_few_views_far_apart_get_plain_colours_and_a_price_for_opacity() -> None:
     settings = FirstFrameSettings().for_views(_wide_capture().cameras)
     assert (settings.sh_degree, settings.regularisation.opacity) == (0, FirstFrameSettings().few_views_opacity)
     assert FirstFrameSettings().for_views(quad_capture().cameras) == FirstFrameSettings()
+    assert FirstFrameSettings().for_views(dome_capture().cameras) == FirstFrameSettings()  # far apart, but many see a place
     stronger = replace(FirstFrameSettings(), regularisation=Regularisation(opacity=0.5))
     assert stronger.for_views(_wide_capture().cameras).regularisation.opacity == 0.5
+
+
+def test_what_two_views_agree_on_by_accident_goes_where_more_views_see_past_it() -> None:
+    cameras = quad_capture().cameras
+    depths = [cast(camera)[1].astype(np.float32) for camera in cameras]
+    near = unproject(cameras[1], np.array([[0.5 * cameras[1].width, 0.5 * cameras[1].height]]), np.array([1.4]))
+    for camera, depth in zip(cameras[1:3], depths[1:3], strict=True):
+        uv, z = camera.project(near)
+        column, row = uv[0].astype(int)
+        depth[row - 2 : row + 3, column - 2 : column + 3] = z[0]
+    believed = fuse(cameras, depths, 0.02, 1)
+    kept = fuse_unhindered(cameras, depths, 0.02, 1, 0.015)
+    accident = np.linalg.norm(believed.xyz - near, axis=1) < 0.05
+    assert accident.sum() >= 1
+    assert not (np.linalg.norm(kept.xyz - near, axis=1) < 0.05).any()
+    assert len(kept.xyz) > 0.9 * (len(believed.xyz) - accident.sum())
