@@ -6,10 +6,13 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from quad_scene import quad_capture
 
+from trackersplat.captures.capture import PointCloud
+from trackersplat.captures.units import with_units_of_the_rig
 from trackersplat.events import Event, Stage, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
@@ -67,6 +70,23 @@ def test_the_picture_from_a_view_never_looked_at_gets_better(fitted: list[Event]
     start = gaussians_from_points(points, SETTINGS.sh_degree, SETTINGS.initialise)
     before, after = (held_out_psnr(quad_capture(), 0, PortableRasterizer(), gaussians) or 0.0 for gaussians in (start, _result(fitted)))
     assert after > before + 3
+
+
+@pytest.mark.parametrize("factor", [1e-4, 1e4])
+def test_the_units_do_not_matter(fitted: list[Event], factor: float) -> None:
+    cameras = []
+    for camera in quad_capture().cameras:
+        pose = np.array(camera.world_to_camera)
+        pose[:3, 3] *= factor
+        cameras.append(replace(camera, world_to_camera=pose))
+    capture = quad_capture()
+    bounds = None if capture.depth_bounds is None else factor * capture.depth_bounds
+    points = None if capture.points is None else PointCloud(factor * capture.points.xyz, capture.points.rgb)
+    capture = with_units_of_the_rig(replace(capture, cameras=tuple(cameras), depth_bounds=bounds, points=points))
+    *_, last = fit_first_frame(capture, 0, PortableRasterizer(), SETTINGS)
+    assert isinstance(last, FitDone)
+    plain = held_out_psnr(quad_capture(), 0, PortableRasterizer(), _result(fitted)) or 0.0
+    assert held_out_psnr(capture, 0, PortableRasterizer(), last.gaussians) == pytest.approx(plain, abs=0.7)
 
 
 def test_the_cap_is_respected_and_reached(fitted: list[Event]) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
@@ -34,8 +33,6 @@ class FloaterSettings:
     rings: tuple[float, ...] = (0.5, 1.0)  # radii of the rings of viewpoints around a camera, over the cameras' median spacing
     directions: int = 8  # viewpoints in a ring
     parallel: float = 10.0  # spacings to what cameras look at whose axes are parallel
-    border: float = 0.5  # of a viewpoint's half image, beside it, in which a Gaussian still counts: others may stand between viewpoints
-    reach: float = 2.0  # standard deviations by which a Gaussian reaches into an image
     farther: tuple[float, ...] = (1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)  # times the distance, tried in turn; none helps: it goes
 
 
@@ -44,8 +41,7 @@ class Viewpoint:
     """A place where a camera of the rig might stand."""
 
     center: np.ndarray  # (3,)
-    rotation: np.ndarray  # (3, 3) world to camera, OpenCV axes
-    half: tuple[float, float]  # tangents of the half angles of its image, in x and y
+    forward: np.ndarray  # (3,) unit vector: where it looks
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +71,12 @@ def viewpoints(cameras: Sequence[Camera], settings: FloaterSettings) -> list[Vie
         ahead = 0.0 if common is None else float((common - camera.center) @ camera.rotation[2])
         ahead = ahead if ahead > spacing else settings.parallel * spacing
         focus = camera.center + ahead * camera.rotation[2]
-        half = (0.5 * camera.width / camera.fx, 0.5 * camera.height / camera.fy)
         for part in settings.rings:
             for angle in angles:
                 aside = part * spacing * (np.cos(angle) * camera.rotation[0] + np.sin(angle) * camera.rotation[1])
                 outwards = camera.center + aside - focus
                 center = focus + outwards * (ahead / np.linalg.norm(outwards))
-                turn, _ = Rotation.align_vectors([(focus - center) / ahead], [camera.rotation[2]])
-                found.append(Viewpoint(center, camera.rotation @ turn.as_matrix().T, half))
+                found.append(Viewpoint(center, (focus - center) / ahead))
     return found
 
 
@@ -92,16 +86,17 @@ def without_floaters(
 ) -> Cleared:
     """Moves floaters away from the view that shows them, until they are before no viewpoint.
 
-    A floater is in the image of a viewpoint, ``magnification`` times nearer to it than to any view that shows it well, and shown by fewer
-    than ``views`` views, effectively. A view counts by the part of the Gaussian that it shows: its blending weight, summed over the pixels,
+    A floater is in front of a viewpoint, ``magnification`` times nearer to it than to any view that shows it well, and shown by fewer than
+    ``views`` views, effectively. A view counts by the part of the Gaussian that it shows: its blending weight, summed over the pixels,
     times the squared distance. The effective number is the squared sum of these over the sum of their squares.
     """
     places = torch.as_tensor(centers(cameras), dtype=torch.float32, device=gaussians.device)
     distance = torch.cdist(gaussians.means, places)
     shown = weights(gaussians, cameras, rasterizer) * distance.square()
     best = shown.amax(1)
-    effective = shown.sum(1).square() / shown.square().sum(1).clamp_min(1e-12)
-    nearest = torch.where(shown > settings.well * best[:, None], distance, math.inf).amin(1)
+    part = torch.where(best[:, None] > 0, shown / best[:, None], 0.0)
+    effective = part.sum(1).square() / part.square().sum(1).clamp_min(1.0)  # the best part is 1
+    nearest = torch.where(part > settings.well, distance, math.inf).amin(1)
     size = gaussians.scales.amax(1)
     unsure = torch.nonzero((best > 0) & (effective < settings.views))[:, 0]
     means, log_scales = gaussians.means.clone(), gaussians.log_scales.clone()
@@ -123,18 +118,15 @@ def without_floaters(
 
 
 def before_viewpoints(means: Tensor, size: Tensor, nearest: Tensor, points: Sequence[Viewpoint], settings: FloaterSettings) -> Tensor:
-    """(N,) bool: in the image of a viewpoint and ``magnification`` times nearer to it than ``nearest`` (N,).
+    """(N,) bool: in front of a viewpoint, and ``magnification`` times nearer to it than ``nearest`` (N,).
 
-    ``size`` (N,) is the largest standard deviation of each.
+    ``size`` (N,) is the largest standard deviation of each, by which it may lie behind. Anywhere in front counts, not only what a viewpoint
+    has in its image: a camera may stand between two viewpoints.
     """
     found = torch.zeros(len(means), dtype=torch.bool, device=means.device)
     for point in points:
-        local = (means - means.new_tensor(point.center)) @ means.new_tensor(point.rotation).T
-        depth = torch.maximum(local[:, 2], size)
-        inside = local[:, 2] > -size
-        for axis, half in enumerate(point.half):
-            inside &= local[:, axis].abs() - settings.reach * size < (1 + settings.border) * half * depth
-        found |= inside & (nearest > settings.magnification * local.norm(dim=1))
+        offset = means - means.new_tensor(point.center)
+        found |= (offset @ means.new_tensor(point.forward) > -size) & (nearest > settings.magnification * offset.norm(dim=1))
     return found
 
 

@@ -13,6 +13,9 @@ from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 
+FLOAT32 = 1e-7  # of the extent of the points: what single precision tells apart
+LEAST = 1e-30  # scene units: all points in one place
+
 
 @dataclass(frozen=True)
 class InitialiseSettings:
@@ -38,8 +41,9 @@ def gaussians_from_points(
         raise InputError(f"A scene cannot start from {len(xyz)} points; at least {neighbours + 1} with finite coordinates are needed.")
     distance, _ = cKDTree(xyz).query(xyz, k=neighbours + 1, workers=-1)
     size = settings.width * np.sqrt(np.mean(distance[:, 1:] ** 2, axis=1))
-    median = float(np.median(size))
-    size = np.clip(size, max(settings.smallest * median, 1e-7), max(settings.largest * median, 1e-7))
+    spread = float(np.linalg.norm(np.ptp(xyz, axis=0)))
+    median = max(float(np.median(size)), FLOAT32 * spread, LEAST)
+    size = np.clip(size, settings.smallest * median, settings.largest * median)
     n, coefficients = len(xyz), (sh_degree + 1) ** 2
     sh = torch.zeros((n, coefficients, 3))
     sh[:, 0] = (torch.from_numpy(points.rgb.astype(np.float32)) / 255 - 0.5) / SH_C0
