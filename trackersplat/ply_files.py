@@ -60,7 +60,7 @@ def read_header(path: Path, max_bytes: int) -> PlyHeader:
         if not path.is_file():
             raise InputError(f"{path} is not a plain file: give a PLY file.")
         if size > max_bytes:
-            raise InputError(f"{path} has more than {max_bytes >> 20:,} MB, which is too large: thin it out.")
+            raise InputError(f"{path} has more than {max_bytes >> 20:,} MB, which is too large: remove points from it.")
         with path.open("rb") as file:
             header = _parsed(path, file.read(MAX_HEADER_BYTES))
     except OSError as error:

@@ -2,7 +2,7 @@
 
 Per capture and seed, the held-out PSNR of frame 1 with its own points ("auto"), without them ("images alone"), from nothing but its own
 points, and, where the folder has them, from true depths (``gt/depth_<camera>.npz``, key ``depth`` (T, H, W), 1 cm of noise). A capture
-without held-out cameras needs ``--hold-out`` in a ``capture.json``.
+without held-out cameras needs ``held_out`` in its ``capture.json``.
 """
 
 from __future__ import annotations

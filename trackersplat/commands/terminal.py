@@ -83,7 +83,7 @@ class TextProgress:
         self._stage = ""
         self._bars = StepBar(self._console)
         self._all: TaskID | None = None
-        self._remarks: set[str] = set()  # that were said: what holds for many frames is said once here, and counted at the end
+        self._remarks: set[str] = set()  # that were shown: one for many frames is shown once during the run, and with its frames at the end
 
     def __enter__(self) -> TextProgress:
         print_warnings(self._capture.warnings, self._console)
@@ -160,7 +160,7 @@ def print_frames(run: Run, frames: Iterable[int]) -> None:
 
 
 def frame_remarks(records: Iterable[FrameDone]) -> list[str]:
-    """What was remarked about frames, each once, with the frames."""
+    """Each remark about frames once, with the frames that have it."""
     frames: dict[str, list[int]] = {}
     for done in records:
         for remark in done.remarks:

@@ -66,7 +66,7 @@ def _to_compare(frames: Sequence[int], run: Run) -> list[int]:
 
 
 def _written(watched: Watched, run: Run, frames: Sequence[int], context: Context, now: Callable[[], float]) -> Iterator[Event]:
-    """The events of all frames that are not there yet; each is on disk when it is told."""
+    """The events of all frames that are not there yet; each FrameDone comes when its frame is on disk."""
     capture, rasterizer, settings = context.capture, context.rasterizer, context.settings
     batches = plan_batches(frames, run.frames(), settings.batch)
     planned = tuple(frame for batch in batches for frame in batch.targets)
@@ -164,5 +164,5 @@ class _Previews:
             self._last = self._now()
 
     def remove(self) -> None:
-        with suppress(OSError):  # it does no harm where it cannot be removed, and the error before, if any, is the one to tell
+        with suppress(OSError):  # a preview that stays does no harm, and must not hide an earlier error
             self.path.unlink(missing_ok=True)

@@ -72,7 +72,7 @@ def _jpeg(file: BinaryIO) -> ImageHead | None:
         head = file.read(4)
         if len(head) < 4 or head[0] != 0xFF:
             return None
-        if head[1] == 0xFF:  # a byte that fills up
+        if head[1] == 0xFF:  # a fill byte
             file.seek(-3, 1)
             continue
         (length,) = struct.unpack(">H", head[2:])

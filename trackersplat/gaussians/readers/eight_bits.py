@@ -1,4 +1,4 @@
-"""What formats that keep 8 bits of a number have in common."""
+"""Opacities of 8 bits, as several formats store them."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def optimise_points(
     if len(state) == 0:
         raise InputError(
             f"{capture.name}, frame {frame + 1}: no Gaussian is left after the fit, as no training camera shows any: the poses or the "
-            "units do not fit the images; `trackersplat check` looks for the reason."
+            "units do not fit the images; run `trackersplat check` to find the cause."
         )
     score = held_out_psnr(capture, frame, rasterizer, state) if settings.measure_every > 0 else None
     loss = torch.stack(losses).mean() if losses else torch.tensor(math.nan)

@@ -1,4 +1,4 @@
-"""Which of several candidates for the first points is best: short fits, each without one training camera, which is then measured."""
+"""Chooses among candidates for the first points: by short fits, each without one training camera, on which it is then scored."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ class CandidateChosen(Event):
 def try_candidates(
     capture: Capture, frame: int, rasterizer: Rasterizer, settings: FirstFrameSettings, candidates: Sequence[Candidate]
 ) -> Iterator[Event]:
-    """Yields events.Stage, last CandidateChosen. Nothing at all where there are no two candidates, or too few cameras to leave one out.
+    """Yields events.Stage, last CandidateChosen. Nothing if there are fewer than two candidates, or too few cameras to leave one out.
 
     Each candidate is fitted to small images of all training cameras but one, and scored by the PSNR of the one left out; points that this
-    camera's own image proposed are left out too. The best mean over the cameras left out wins; of candidates that are as good, the first.
+    camera's own image proposed are left out too. Chosen is the first candidate whose mean over the cameras left out is within ``tie`` of
+    the best.
     """
     trial = settings.trial
     cameras = capture.training_cameras
