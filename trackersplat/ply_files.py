@@ -147,7 +147,7 @@ def _parsed(path: Path, start: bytes) -> PlyHeader:
 
 
 def _least_bytes(element: PlyElement, order: str) -> int:
-    """Of one entry; that of a list is an empty one."""
+    """The least bytes of one entry: each list may be empty."""
     if not order:
         return 2 * len(element.properties)
     return sum(np.dtype(entry.counted_by or entry.kind).itemsize for entry in element.properties)

@@ -72,7 +72,7 @@ def difference(described: Any, capture: Capture) -> str | None:
 
 
 def hashes_of_cameras(cameras: Sequence[Camera]) -> list[str]:
-    """Of the size, the intrinsics and the pose of each."""
+    """A hash per camera: of its size, intrinsics and pose."""
     reach = max(float(np.abs(camera.center).max()) for camera in cameras)
     # The factor 1.37 keeps 1, 10 and so on away from the border between two powers. A camera at the origin alone gives no size.
     reach = 10.0 ** np.floor(np.log10(reach * 1.37)) if reach > 1e-12 else 1.0
@@ -86,7 +86,7 @@ def hashes_of_cameras(cameras: Sequence[Camera]) -> list[str]:
 
 
 def hash_of_points(capture: Capture) -> str | None:
-    """Of the capture's own points and depth bounds; None if it has neither."""
+    """A hash of the capture's own points and depth bounds; None if it has neither."""
     arrays = [] if capture.points is None else [capture.points.xyz.astype("<f4"), capture.points.rgb]
     if capture.depth_bounds is not None:
         arrays.append(capture.depth_bounds.astype("<f4"))  # without the last bits, see above

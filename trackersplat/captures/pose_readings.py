@@ -1,4 +1,5 @@
-"""Poses that were written in another convention than they are read in: the cameras then share no view, or stand askew.
+"""Poses that were written in another convention than they are read in: the cameras then share no view, or are tilted in different
+directions.
 
 Each such pose alone is a valid rigid motion. The rig shows the mistake: cameras of one scene look at one place, and most stand upright.
 Each other reading of the same numbers is tried: the inverse, the position in place of the translation, and the axes of OpenCV, OpenGL and
@@ -95,7 +96,7 @@ def _misread(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layou
     elif given.fails:
         what = "the cameras share no view"
     else:
-        what, sense = "the cameras stand askew", "all cameras would stand upright and look at one place, unless they are mounted askew"
+        what, sense = "the cameras are tilted in different directions", "all cameras would be upright and look at one place"
     yield f"{what}, read as {given.words}. Read as {better.words}, {sense}: convert the poses, or check them with `trackersplat check`."
 
 
@@ -122,7 +123,7 @@ def _far_off(cameras: Sequence[Camera]) -> tuple[list[str], list[str]]:
     if not far:
         return [], []
     times = f"{distances.max() / usual:.3g}"
-    return far, [f"{some(far)} stand {times} times as far from the middle of the rig as is usual in it: check the units."]
+    return far, [f"{some(far)} stand {times} times as far from the middle of the rig as the median camera: check the units."]
 
 
 def _readings(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[Reading]:

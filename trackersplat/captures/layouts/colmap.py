@@ -81,7 +81,7 @@ def read(folder: Path) -> Capture:
     warnings += [*unused_images(workspaces[0] / "images", used, "The COLMAP model"), *_other_models(place), *unheld]
     if settings.fps is None and len(views[0].files) > 1:
         warnings.append(
-            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" would say it.'
+            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" sets another.'
         )
     by_id = {camera_id: colmap_lens(camera) for camera_id, camera in model.cameras.items()}
     lenses, scaled = _fitted([by_id[view.image.camera_id] for view in views], [view.files[0] for view in views])

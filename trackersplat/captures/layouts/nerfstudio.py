@@ -90,7 +90,7 @@ def read(folder: Path) -> Capture:
         fps = positive_number(data["fps"], MAX_FPS, f"{path}: 'fps'")
     if fps is None and len(times) > 1:
         warnings.append(
-            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" would say it.'
+            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" sets another.'
         )
     views = [make_view(camera.name, camera.lens, camera.world_to_camera, settings.scale or 1.0) for camera in cameras]
     cloud = data.get("ply_file_path")

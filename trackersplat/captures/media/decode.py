@@ -150,7 +150,9 @@ def _remarks(firsts: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> tuple[
             f"({orientation}): their poses must be those of the pixels as stored."
         )
     if alpha:
-        remarks.append(f"The images of {len(alpha)} cameras have an alpha channel, the first is {alpha[0]}: they are laid on black.")
+        remarks.append(
+            f"The images of {len(alpha)} cameras have an alpha channel, the first is {alpha[0]}: transparent pixels become black."
+        )
     return tuple(remarks)
 
 

@@ -90,7 +90,7 @@ def _jpeg(file: BinaryIO) -> ImageHead | None:
 
 
 def _orientation(exif: bytes) -> int:
-    """Of the first directory of a TIFF structure; upright where it says nothing or is damaged."""
+    """The orientation in the first directory of a TIFF structure; upright if there is none or it is damaged."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
         return UPRIGHT

@@ -50,7 +50,7 @@ def frame_rate(infos: Sequence[VideoInfo]) -> tuple[float, list[str]]:
     if len(rates) == 1 and infos[0].fps:
         return fps, []
     return fps, [
-        f'The videos do not agree on a frame rate, so {fps:g} frames per second are assumed; a file capture.json with "fps" would say it.'
+        f'The videos do not agree on a frame rate, so {fps:g} frames per second are assumed; a file capture.json with "fps" sets another.'
     ]
 
 
