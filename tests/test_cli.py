@@ -382,7 +382,7 @@ def test_two_captures_in_folders_of_one_name_get_a_run_each(small_capture_folder
     runs = sorted(path.name for path in (tmp_path / "output").iterdir())
     assert runs[0] == "take"
     assert len(runs) == 2
-    assert f"note: output/take holds something else than a run of {second}, so this goes into output/{runs[1]}." in result.stderr
+    assert f"note: output/take holds something else than a run of {second}, so this run goes into output/{runs[1]}." in result.stderr
     for capture, folder in ((first, "take"), (second, runs[1])):
         again = trackersplat("reconstruct", capture, *options, "--events", "json", cwd=tmp_path)
         assert [json.loads(line)["event"] for line in again.stdout.splitlines()] == ["Started", "Finished"]

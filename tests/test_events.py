@@ -8,6 +8,7 @@ from trackersplat.events import (
     Failed,
     Finished,
     FrameDone,
+    Note,
     Preview,
     Stage,
     Started,
@@ -22,7 +23,8 @@ EVENTS: list[Event] = [
     StepDone(1, 20, 60, 0.031, 21000, 27.5),
     Preview(0, "output/demo/preview.ply"),
     FrameDone(1, 0, {"psnr": 27.25, "unmoved_psnr": 24.0}, {"lpips": "no weights"}, 21000, 0.25, 0.5, {"track": 1.5, "refine": 4.0}),
-    FrameDone(0, None, {}, {}, 21000, 0.0, 0.0, {"optimise": 60.0}),
+    FrameDone(0, None, {}, {}, 21000, 0.0, 0.0, {"optimise": 60.0}, ("odd",), ("chosen, because",)),
+    Note(0, "chosen, because"),
     Finished(63.5),
     Failed("The video cam03.mp4 cannot be decoded.", 3),
 ]

@@ -80,6 +80,7 @@ LAYOUT_CONSTANTS = {
     "training/first_frame/capacity.py": {
         "MEMORY_SHARE": "memory budget", "COPIES": "memory budget", "PER_GAUSSIAN": "memory budget", "PER_PIXEL": "memory budget",
     },
+    "training/first_frame/initialise.py": {"FLOAT32": "precision of float32", "LEAST": "guards a division by zero"},
     "training/photometric.py": {"MOST_CAMERAS": "limit of a file that is read", "LARGEST": "limit of a file that is read"},
     "training/points/colouring.py": {"MOST_POINTS": "memory budget"},
     "training/points/each_view.py": {"_THREADS": "memory budget"},

@@ -51,6 +51,14 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True)
+class Note(Event):
+    """A choice that was made for a frame, and why. It is kept with the frame."""
+
+    frame: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Preview(Event):
     """The state of the frame in work was written here (a PLY that the next preview replaces)."""
 
@@ -71,6 +79,7 @@ class FrameDone(Event):
     static: float  # share found static
     seconds: dict[str, float]  # wall time per stage; the whole is `total_seconds`
     remarks: tuple[str, ...] = ()  # what is implausible about it, in sentences
+    notes: tuple[str, ...] = ()  # choices that were made for it, and why
 
     @property
     def total_seconds(self) -> float:
@@ -92,7 +101,7 @@ class Failed(Event):
     frame: int | None = None
 
 
-_KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in (Started, Stage, StepDone, Preview, FrameDone, Finished, Failed)}
+_KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in (Started, Stage, StepDone, Note, Preview, FrameDone, Finished, Failed)}
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -113,7 +122,8 @@ def from_json(data: dict[str, Any]) -> Event:
         if kind is Started:
             values["frames"] = tuple(values["frames"])
         if kind is FrameDone:
-            values["remarks"] = tuple(str(remark) for remark in values.get("remarks", ()))
+            for name in ("remarks", "notes"):
+                values[name] = tuple(str(sentence) for sentence in values.get(name, ()))
         if kind is StepDone and values["loss"] is None:
             values["loss"] = math.nan
         return kind(**values)

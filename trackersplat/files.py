@@ -87,7 +87,7 @@ def aside(path: Path) -> Path:
 
 
 def restore(path: Path) -> None:
-    """Ends an exchange of folders that was killed: the new one if it had taken its place, else the old one."""
+    """Completes an exchange of folders that was killed: keeps the new one if it is in place, else brings the old one back."""
     old = aside(path)
     if old.is_dir() and not old.is_symlink():
         if path.exists():
@@ -258,7 +258,7 @@ def read_file(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
     if len(data) > limit:
-        raise InputError(f"{path} has more than {limit:,} bytes, expected at most that many: it is too large for what it should be.")
+        raise InputError(f"{path} has more than {limit:,} bytes, expected at most that many: check that it is the right file.")
     return bytes(data)
 
 

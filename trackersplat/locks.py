@@ -1,4 +1,4 @@
-"""A lock that one process holds on something on disk, and that dies with it.
+"""A lock by which one process at a time writes a file or folder. It is released when the process ends, however it ends.
 
 The lock is the operating system's (``flock``, on Windows ``msvcrt.locking``) on a small file, which says who holds it. A killed process
 leaves the file, not the lock: the next holder takes the file over and removes it at its end.
@@ -21,7 +21,7 @@ from pathlib import Path
 from trackersplat.errors import InputError
 
 _TEXT_LIMIT = 4096  # bytes of a lock file that are read
-_LOCKED_BYTE = 1 << 20  # the one that Windows locks: nobody else can read it, so it lies behind the text
+_LOCKED_BYTE = 1 << 20  # the byte that Windows locks; others cannot read it, so it lies behind the text
 _BUSY = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 log = logging.getLogger(__name__)
@@ -44,10 +44,10 @@ class Lock:
 
 @contextmanager
 def hold(path: Path, what: str) -> Iterator[Lock]:
-    """Holds the lock on the file ``path``, which is made and in the end removed.
+    """Holds the lock on the file ``path``, which is created now and removed at the end.
 
-    Raises InputError that begins with ``what`` and says who holds it if another process does, or if the file cannot be written. Where the
-    disk knows no locks, a warning is logged and nothing is locked.
+    Raises InputError if another process holds it (the message begins with ``what`` and says who), or if the file cannot be written. Where
+    the file system has no locks, a warning is logged and nothing is locked.
     """
     found = _take(path)
     if found is None:
@@ -89,7 +89,7 @@ def _take(path: Path) -> Lock | None:
             if error.errno not in _UNSUPPORTED:
                 os.close(file)
                 raise InputError(f"{path} cannot be locked ({error.strerror}): check the disk, or use another folder.") from error
-            log.warning("%s cannot be locked, as this disk knows no locks: see to it that no other process writes there.", path)
+            log.warning("%s cannot be locked, because this file system has no locks: make sure that no other process writes there.", path)
         if lock.is_there():  # else its last holder removed it before it was locked here
             _sign(file)
             return lock
@@ -97,7 +97,7 @@ def _take(path: Path) -> Lock | None:
 
 
 def _give_back(lock: Lock) -> None:
-    if sys.platform == "win32":  # which removes no open file; another process that takes it first keeps it
+    if sys.platform == "win32":  # which cannot remove an open file, so another process may take it first
         os.close(lock._file)
         with suppress(OSError):
             lock.path.unlink()
@@ -110,7 +110,7 @@ def _give_back(lock: Lock) -> None:
 
 def _sign(file: int) -> None:
     who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().astimezone().isoformat(timespec="seconds")}
-    with suppress(OSError):  # a full disk: it is locked all the same
+    with suppress(OSError):  # a full disk: the lock holds without the text
         os.ftruncate(file, 0)
         os.lseek(file, 0, os.SEEK_SET)
         os.write(file, json.dumps(who).encode())

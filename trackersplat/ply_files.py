@@ -60,7 +60,7 @@ def read_header(path: Path, max_bytes: int) -> PlyHeader:
         if not path.is_file():
             raise InputError(f"{path} is not a plain file: give a PLY file.")
         if size > max_bytes:
-            raise InputError(f"{path} has more than {max_bytes >> 20:,} MB, which is too large: thin it out.")
+            raise InputError(f"{path} has more than {max_bytes >> 20:,} MB, which is too large: remove points from it.")
         with path.open("rb") as file:
             header = _parsed(path, file.read(MAX_HEADER_BYTES))
     except OSError as error:
@@ -147,7 +147,7 @@ def _parsed(path: Path, start: bytes) -> PlyHeader:
 
 
 def _least_bytes(element: PlyElement, order: str) -> int:
-    """Of one entry; that of a list is an empty one."""
+    """The least bytes of one entry: each list may be empty."""
     if not order:
         return 2 * len(element.properties)
     return sum(np.dtype(entry.counted_by or entry.kind).itemsize for entry in element.properties)

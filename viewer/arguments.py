@@ -16,7 +16,8 @@ class Arguments:
     path: Annotated[str, tyro.conf.Positional]
     """Folder of the capture, or "demo" for the bundled one."""
     out: Path | None = None
-    """Folder of the run to show and to write to. Default: output/NAME in the working folder."""
+    """Folder of the run to show and to write to. Default: output/NAME in the working folder, or output/NAME-HASH if that holds
+    something else."""
     backend: str | None = None
     """Rendering back end of the page and of its reconstructions; the best one of this machine if absent."""
     pipeline: str | None = None

@@ -24,7 +24,7 @@ from websockets.http11 import Request, Response
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?")
-NAMES_SAID = 20  # refused names that the terminal tells of; a scanner must not fill it
+NAMES_SAID = 20  # refused names that are shown in the terminal, at most, so that a scanner cannot fill it
 _patching = threading.Lock()
 
 
@@ -39,7 +39,7 @@ class OriginGuard:
     request was sent to (so that SSH port forwarding works), and that host is one we answer to: loopback names, the allowed
     names, and if the server is bound elsewhere also the bound name, this machine's names, and plain IP addresses (a
     rebound foreign domain name is none of those). Behind a proxy that sends its own address as host, an origin of an allowed
-    name is ours, too. ``refused`` is told the name for which each refused request was made, once per name.
+    name is ours, too. ``refused`` is called with the name that a refused request was made for, once per name.
     """
 
     def __init__(self, host: str, allowed: Sequence[str] = (), refused: Callable[[str], None] = lambda name: None) -> None:

@@ -147,7 +147,9 @@ def test_an_output_that_is_full_is_one_sentence(arguments: tuple[str, ...]) -> N
     with Path("/dev/full").open("w") as out:
         done = process(*arguments, out=out)
     assert done.returncode == 2
-    assert done.stderr == "error: The output cannot be written (No space left on device): free some space, or send it elsewhere.\n"
+    assert (
+        done.stderr == "error: The output cannot be written (No space left on device): free some space, or redirect it to another disk.\n"
+    )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

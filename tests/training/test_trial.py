@@ -9,7 +9,7 @@ import pytest
 from quad_scene import cast, quad_capture
 
 from trackersplat.captures.capture import Capture, PointCloud
-from trackersplat.events import Stage
+from trackersplat.events import Note, Stage
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
 from trackersplat.training.first_frame.fit import fit_first_frame
@@ -47,9 +47,10 @@ def test_the_candidate_wins_that_shows_cameras_left_out_best_and_the_log_says_wh
     *told, last = try_candidates(capture, 0, PortableRasterizer(), SETTINGS, [_candidate("bad", bad), _candidate("good", good)])
     assert isinstance(last, CandidateChosen)
     assert last.points is good
-    details = [event.detail for event in told if isinstance(event, Stage)]
+    details = [event.detail for event in told if isinstance(event, Stage) and event.name == "points"]
     assert details[0] == "trial of 2 candidates, 1 of 2"
-    assert details[-1].startswith("good chosen by training cameras left out: bad ")
+    (note,) = (event for event in told if isinstance(event, Note))
+    assert note.text.startswith("first points: good, by the PSNR of training cameras left out (bad ")
 
 
 def test_of_candidates_that_are_as_good_the_first_is_taken() -> None:

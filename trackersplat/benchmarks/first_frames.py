@@ -2,7 +2,7 @@
 
 Per capture and seed, the held-out PSNR of frame 1 with its own points ("auto"), without them ("images alone"), from nothing but its own
 points, and, where the folder has them, from true depths (``gt/depth_<camera>.npz``, key ``depth`` (T, H, W), 1 cm of noise). A capture
-without held-out cameras needs ``--hold-out`` in a ``capture.json``.
+without held-out cameras needs ``held_out`` in its ``capture.json``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from trackersplat.captures.capture import Capture, PointCloud
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
-from trackersplat.events import Stage
+from trackersplat.events import Note
 from trackersplat.files import write_json
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.rendering.registry import choose_rasterizer
@@ -69,8 +69,8 @@ def measure(capture: Capture, way: str, seed: int, rasterizer: Rasterizer) -> Fi
     began, told = time.perf_counter(), []
     fitted: FitDone | None = None
     for event in fit_first_frame(capture, 0, rasterizer, replace(settings, points=points, seed=seed)):
-        if isinstance(event, Stage) and event.name == "points":
-            told.append(event.detail)
+        if isinstance(event, Note):
+            told.append(event.text)
         if isinstance(event, FitDone):
             fitted = event
     assert fitted is not None, "a fit ends with its result"

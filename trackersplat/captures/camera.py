@@ -10,7 +10,7 @@ import numpy as np
 
 from trackersplat.errors import ShapeError
 
-DEFAULT_NEAR = 0.01  # scene units, until `units.with_units_of_the_rig` knows better
+DEFAULT_NEAR = 0.01  # scene units; `units.with_units_of_the_rig` replaces it
 
 
 @dataclass(frozen=True, eq=False)

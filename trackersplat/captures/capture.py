@@ -70,7 +70,7 @@ class Capture:
     depth_bounds: np.ndarray | None = None  # (C, 2) near and far in scene units, where the capture has them
     warnings: tuple[str, ...] = ()
     masks: MaskSource | None = None  # of the foreground, where the capture has any
-    origin: np.ndarray | None = None  # (3,) float64, in the coordinates of its files: where zero is here; None: where it is there
+    origin: np.ndarray | None = None  # (3,) float64: this capture's origin in the coordinates of its files; None: the same origin
 
     def image(self, camera: int, frame: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB, read-only. Raises IndexError outside the capture, InputError if it cannot be decoded."""

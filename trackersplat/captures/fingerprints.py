@@ -1,4 +1,4 @@
-"""What tells one capture from another: its cameras, its points, and the images that were read of it.
+"""How captures are told apart: by hashes of their cameras, their points, and those of their images that were read.
 
 Hashes are of decoded pixels, so a capture may be renamed, moved or stored in another layout.
 """
@@ -16,16 +16,16 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 
 _BYTES = 8  # of a hash
-# Steps to which the numbers of a camera are rounded: what another machine computes differently in the last bits is the same camera.
+# Steps to which the numbers of a camera are rounded: differences in the last bits, as between two machines, must not count.
 _PIXELS, _RADIANS, _RELATIVE = 1e-6, 1e-9, 1e-10
-_OFF = 0.37  # of a step: round numbers lie in the middle of one rather than at its border
+_OFF = 0.37  # of a step, added before rounding down: round numbers then do not lie at the border between two steps
 MASK = "mask of "  # before the name of a camera
 
 Hashes = Mapping[str, str]  # of the images of one frame: camera, or MASK + camera -> hash
 
 
 def describe(capture: Capture, folder: str) -> dict[str, Any]:
-    """What tells the capture that was found in ``folder`` from others, as JSON."""
+    """What identifies the capture in ``folder``, as JSON."""
     return {
         "name": capture.name,
         "folder": folder,
@@ -44,7 +44,7 @@ def is_verifiable(described: Any) -> bool:
 
 
 def difference(described: Any, capture: Capture) -> str | None:
-    """In words, by what a described capture differs from this one: cameras, sizes, calibration, frames or points; None if it does not.
+    """How a described capture differs from this one, in words: cameras, sizes, calibration, frames or points. None if it does not.
 
     What the description does not say is not compared.
     """
@@ -60,7 +60,7 @@ def difference(described: Any, capture: Capture) -> str | None:
         if not isinstance(known, list) or known == here[key]:
             continue
         if len(known) != len(names):
-            return f"it says nothing of some cameras' {key}"
+            return f"it records the {key} of {len(known)} cameras, but there are {len(names)}"
         index = next(i for i, (one, other) in enumerate(zip(known, here[key], strict=True)) if one != other)
         numbers = f" ({_size(known[index])} there, {_size(here[key][index])} here)" if key == "sizes" else ""
         return f"{what.format(names[index])} differs{numbers}"
@@ -72,9 +72,9 @@ def difference(described: Any, capture: Capture) -> str | None:
 
 
 def hashes_of_cameras(cameras: Sequence[Camera]) -> list[str]:
-    """Of the size, the intrinsics and the pose of each."""
+    """A hash per camera: of its size, intrinsics and pose."""
     reach = max(float(np.abs(camera.center).max()) for camera in cameras)
-    # 1.37: 1, 10 and so on are not at the border. A rig at the origin has no size.
+    # The factor 1.37 keeps 1, 10 and so on away from the border between two powers. A camera at the origin alone gives no size.
     reach = 10.0 ** np.floor(np.log10(reach * 1.37)) if reach > 1e-12 else 1.0
     found = []
     for camera in cameras:
@@ -86,7 +86,7 @@ def hashes_of_cameras(cameras: Sequence[Camera]) -> list[str]:
 
 
 def hash_of_points(capture: Capture) -> str | None:
-    """Of the capture's own points and depth bounds; None if it has neither."""
+    """A hash of the capture's own points and depth bounds; None if it has neither."""
     arrays = [] if capture.points is None else [capture.points.xyz.astype("<f4"), capture.points.rgb]
     if capture.depth_bounds is not None:
         arrays.append(capture.depth_bounds.astype("<f4"))  # without the last bits, see above

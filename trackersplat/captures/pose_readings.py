@@ -1,8 +1,9 @@
-"""Poses that were written in another convention than they are read in: the cameras then share no view, or stand askew.
+"""Poses that were written in another convention than they are read in: the cameras then share no view, or are tilted in different
+directions.
 
-Any such pose is a rigid motion, so nothing is wrong with it alone. What gives it away is the rig: cameras of one scene look at one place,
-and most stand upright. Each other reading of the same numbers is tried: the inverse, the position in place of the translation, and
-the axes of OpenCV, OpenGL and LLFF.
+Each such pose alone is a valid rigid motion. The rig shows the mistake: cameras of one scene look at one place, and most stand upright.
+Each other reading of the same numbers is tried: the inverse, the position in place of the translation, and the axes of OpenCV, OpenGL and
+LLFF.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ PREFIX = "The poses look wrong: "  # of all remarks of this module
 
 MOST, FEW = 0.9, 0.5  # shares of the cameras that see the place at which all look
 MANY_POINTS, FEW_POINTS = 0.8, 0.2  # shares of the capture's points that two cameras see
-MIN_CAMERAS = 3  # any two axes come close to each other somewhere
+MIN_CAMERAS = 3  # with two, the axes always come close to each other somewhere
 MAX_CAMERAS = 300  # of a rig whose cameras are compared pair by pair
-_UPRIGHT = 0.05  # less than this off, a rig is upright enough
-_MORE_UPRIGHT = 0.25  # another reading must leave no more than this share of what a rig is off
+_UPRIGHT = 0.05  # a rig with a smaller `Reading.askew` is upright enough
+_MORE_UPRIGHT = 0.25  # another reading must reduce `Reading.askew` to at most this share
 _FAR_OFF = 50.0  # times the usual distance from the middle of the rig
 _PARALLEL = 200.0  # condition beyond which the axes are within a few degrees of each other, and meet by accident
 _CLEARLY = 20.0  # condition below which many axes, far from parallel, meet at one place: no accident
@@ -76,11 +77,11 @@ def better_reading(cameras: Sequence[Camera], points: np.ndarray | None, layout:
     if not given.fails:
         if given.askew <= _UPRIGHT:
             return None
-        if given.fits and given.meets < _CLEARLY:  # then it is the direction that was meant, and at most the axes are others
+        if given.fits and given.meets < _CLEARLY:  # then the direction of the matrices is right, and only the axes may be wrong
             fitting = [other for other in fitting if not other.inverse]
         fitting = [other for other in fitting if other.askew < _MORE_UPRIGHT * given.askew]
         fitting = [other for other in fitting if (other.covered or 0.0) >= (given.covered or 0.0) - _UPRIGHT]
-    # Readings come from the usual mistake to the rarest; one that is hardly better is not preferred.
+    # Readings are ordered from the most usual mistake to the rarest; a later one must be clearly better.
     return (given, min(fitting, key=lambda other: (-round(other.covered or 0.0, 2), round(other.askew, 1)))) if fitting else None
 
 
@@ -95,7 +96,7 @@ def _misread(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layou
     elif given.fails:
         what = "the cameras share no view"
     else:
-        what, sense = "the cameras stand askew", "all cameras would stand upright and look at one place, unless they are mounted askew"
+        what, sense = "the cameras are tilted in different directions", "all cameras would be upright and look at one place"
     yield f"{what}, read as {given.words}. Read as {better.words}, {sense}: convert the poses, or check them with `trackersplat check`."
 
 
@@ -122,7 +123,7 @@ def _far_off(cameras: Sequence[Camera]) -> tuple[list[str], list[str]]:
     if not far:
         return [], []
     times = f"{distances.max() / usual:.3g}"
-    return far, [f"{some(far)} stand {times} times as far from the middle of the rig as is usual in it: check the units."]
+    return far, [f"{some(far)} stand {times} times as far from the middle of the rig as the median camera: check the units."]
 
 
 def _readings(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[Reading]:

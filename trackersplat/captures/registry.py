@@ -85,7 +85,7 @@ LAYOUTS: Registry[LayoutFacts] = Registry(
         LayoutFacts(
             name="nerfstudio",
             title="nerfstudio, several cameras per time",
-            files="transforms.json (or transforms_train.json and transforms_test.json) with a 'time' for each frame",
+            files="transforms.json (or transforms_train.json and transforms_test.json)",
             load=f"{_MODULES}.nerfstudio:LAYOUT",
         ),
         LayoutFacts(

@@ -1,6 +1,6 @@
 """Images of cameras that do not move: which are of one camera, and which were taken together.
 
-Files tell more than a count does: the number in an image's name says which frame it is, whatever is missing before it.
+The number in an image's name says which frame it is, even if frames before it are missing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from trackersplat.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # Images of one camera: rotations, positions relative to the rig, and lenses relative to themselves differ by no more than this. It is a
-# tenth of a pixel in an image of 1000, and far above what writers round away.
+# tenth of a pixel in an image of 1000, and far above rounding errors of files.
 SAME = 1e-4
-ROUNDING = 1e-9  # differences that are not worth a word
+ROUNDING = 1e-9  # differences below which no warning is given
 
 _LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*$")
 

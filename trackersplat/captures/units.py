@@ -1,4 +1,4 @@
-"""Captures in any units and far from any origin: what would else be assumed is taken from the rig."""
+"""Captures in any units and at any distance from the origin: near planes and the origin are chosen by the rig."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from trackersplat.captures.capture import Capture
 from trackersplat.geometry.projection import centers, common_focus
 
 NEAR = 0.0035  # near plane over the cameras' distance from what they look at: 1 cm for people filmed from 3 m
-FAR_FROM_ZERO = 1000.0  # distance of the cameras from zero, in sizes of the rig, from which on float32 is too coarse: 1e-4 of the rig
+FAR_FROM_ZERO = 1000.0  # sizes of the rig between origin and cameras, beyond which float32 is too coarse: its step is 1e-4 of the rig
 _LEAST = 1e-30  # scene units: a rig without any size
 
 
 def with_units_of_the_rig(capture: Capture) -> Capture:
-    """Near planes that no layout has set become relative to the rig; a rig far from zero is moved there, and that is said.
+    """Near planes that no layout has set become relative to the rig. A rig far from the origin is moved there, with a warning.
 
-    ``Capture.origin`` says where zero was moved from. Points become float32 afterwards.
+    ``Capture.origin`` is then the new origin, in the coordinates of the files. Points become float32 afterwards.
     """
     cameras, size = capture.cameras, rig_size(capture.cameras)
     warnings, origin, points = list(capture.warnings), capture.origin, capture.points
@@ -40,7 +40,7 @@ def with_units_of_the_rig(capture: Capture) -> Capture:
 
 
 def rig_size(cameras: tuple[Camera, ...]) -> float:
-    """Median distance of the cameras from the place at which all look; where there is none before them, the largest distance of two.
+    """Median distance of the cameras from the place at which all look; if none lies in front of them, the diagonal of their bounding box.
 
     1 for a single camera, or where all stand at one point.
     """

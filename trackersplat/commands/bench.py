@@ -66,7 +66,8 @@ class Bench:
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
     """Take the base frame from this run instead of fitting it."""
     out: Path | None = None
-    """Folder for the base frame, which is fitted once, and for the JSON file. Default: output/NAME-bench."""
+    """Folder for the base frame, which is fitted once, and for the JSON file. Default: output/NAME-bench, or
+    output/NAME-bench-HASH if that holds something else."""
     json: Path | None = None
     """File for all numbers. Default: bench-motion-TRACKER.json in the folder."""
 

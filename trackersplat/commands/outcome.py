@@ -16,12 +16,12 @@ from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports programs whose reader went away
-# OpenCV and its FFmpeg tell on standard error what went wrong inside of them. Our readers find that out and say it in a sentence.
+# OpenCV and its FFmpeg write their own errors to standard error. Our readers detect the same errors and report each in one sentence.
 _QUIET = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
 
 
 def exit_code(work: Callable[[], None]) -> int:
-    """Runs ``work`` and says what went wrong, if anything, in the way a person can use. A defect's traceback goes into `default_log`.
+    """Runs ``work``, reports an error in one sentence, and returns the exit code. A defect's traceback goes into `default_log`.
 
     Everything that ``work`` prints is written when this returns.
     """
@@ -39,7 +39,7 @@ def exit_code(work: Callable[[], None]) -> int:
         _drop(sys.stdout)
         if error.number == errno.EPIPE:
             return BROKEN_PIPE
-        _say(f"error: The output cannot be written ({error.reason}): free some space, or send it elsewhere.")
+        _say(f"error: The output cannot be written ({error.reason}): free some space, or redirect it to another disk.")
         return 2
 
 
@@ -51,7 +51,7 @@ def _outcome(work: Callable[[], None]) -> int:
         _say(f"error: {printable(str(error))}")
         return 2
     except KeyboardInterrupt:
-        _say("Stopped. Finished frames are kept; the same command goes on from there.")
+        _say("Stopped. Finished frames are kept; the same command continues from there.")
         return 130
     except DefectError as error:
         _say(f"internal error: {printable(str(error))}")
@@ -62,7 +62,7 @@ def _outcome(work: Callable[[], None]) -> int:
 def _say(sentence: str) -> None:
     try:
         print(sentence, file=sys.stderr, flush=True)
-    except OSError:  # nobody is left who could be told; the exit code stays
+    except OSError:  # nobody reads it any more; the exit code stays the same
         _drop(sys.stderr)
 
 

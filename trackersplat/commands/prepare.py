@@ -28,7 +28,7 @@ class Prepare:
     """
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
-    """A capture folder, a folder of videos or images without calibration, or "demo"."""
+    """A capture folder, a folder of videos or images without calibration, a ZIP archive of one, or "demo"."""
     out: Path | None = None
     """Folder to prepare; if absent, prepared/NAME in the working folder, or prepared/NAME-HASH if that holds something else."""
     poses: Literal["keep", "refine", "estimate"] | None = None
@@ -62,7 +62,7 @@ class Prepare:
         )
         out = self.out or default_folder(self.capture)
         if self.out is None and out != plain_folder(self.capture):
-            print(printable(f"note: {plain_folder(self.capture)} holds something else, so this goes into {out}."), file=sys.stderr)
+            print(printable(f"note: {plain_folder(self.capture)} holds something else, so the result goes into {out}."), file=sys.stderr)
         with StepBar() as bar:
             for event in prepare(self.capture, out, settings):
                 if isinstance(event, Step):

@@ -44,7 +44,7 @@ class Reconstruct:
     first_steps: int | None = None
     """Optimisation steps of a frame that is fitted from scratch. Default: 1000."""
     points: str = "auto"
-    """How first points are found; auto chooses by the rig."""
+    """How first points are found; auto chooses by the arrangement of the cameras. docs/method.md lists the strategies."""
     densify: str = "error"
     """How a first frame gets more Gaussians: error (where the picture is wrong), mcmc, or default (by gradients, as 3DGS)."""
     refinement: str = "adam"
@@ -99,7 +99,8 @@ class Reconstruct:
 
         out, plain = default_out(capture), plain_out(capture)
         if out != plain:
-            print(printable(f"note: {plain} holds something else than a run of {capture.root}, so this goes into {out}."), file=sys.stderr)
+            note = f"note: {plain} holds something else than a run of {capture.root}, so this run goes into {out}."
+            print(printable(note), file=sys.stderr)
         return out
 
     def _settings(self, capture: Capture, rasterizer: Rasterizer) -> ReconstructSettings:

@@ -1,18 +1,18 @@
-"""Text of others, such as the name of a capture, made safe for a terminal."""
+"""Text from files and users, such as the name of a capture, made safe for a terminal."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """On one line, with everything that a terminal could obey written out: "\\x1b[2J" is then eight letters and no command.
+    """On one line, with control characters as escapes: "\\x1b[2J" then appears as these letters and does not clear the screen.
 
-    Names of files may also hold bytes that are no text, and letters that turn the direction of writing.
+    Bytes that are no text, and characters that change the direction of writing, become escapes too.
     """
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text)
 
 
 def escape(text: str) -> str:
-    """`printable`, and no markup of rich's either."""
+    """`printable`, and rich does not read markup in it."""
     from rich.markup import escape as without_markup
 
     return without_markup(printable(text))

@@ -15,7 +15,7 @@ from rich.table import Table
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.summary import describe
 from trackersplat.commands.shown import escape, printable
-from trackersplat.events import Event, Failed, Finished, FrameDone, Stage, Started, StepDone, to_json
+from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Stage, Started, StepDone, to_json
 from trackersplat.metrics.registry import METRICS
 from trackersplat.store.run import Run
 
@@ -83,7 +83,7 @@ class TextProgress:
         self._stage = ""
         self._bars = StepBar(self._console)
         self._all: TaskID | None = None
-        self._remarks: set[str] = set()  # that were said: what holds for many frames is said once here, and counted at the end
+        self._remarks: set[str] = set()  # that were shown: one for many frames is shown once during the run, and with its frames at the end
 
     def __enter__(self) -> TextProgress:
         print_warnings(self._capture.warnings, self._console)
@@ -105,6 +105,8 @@ class TextProgress:
             case StepDone(frame=frame, step=step, steps=steps, loss=loss, gaussians=count, psnr=psnr):
                 note = f"loss {loss:.4f}, {count:,} Gaussians" + (f", held out {psnr:.2f} dB" if psnr is not None else "")
                 self._bars.show(f"frame {frame + 1} {self._stage}", step, steps, note)
+            case Note(frame=frame, text=text):
+                self._console.print(f"  frame {frame + 1:>4}  {escape(text)}")
             case FrameDone():
                 self._console.print(f"  frame {event.frame + 1:>4}  {frame_sentence(event)}")
                 new = [remark for remark in event.remarks if remark not in self._remarks]
@@ -160,7 +162,7 @@ def print_frames(run: Run, frames: Iterable[int]) -> None:
 
 
 def frame_remarks(records: Iterable[FrameDone]) -> list[str]:
-    """What was remarked about frames, each once, with the frames."""
+    """Each remark about frames once, with the frames that have it."""
     frames: dict[str, list[int]] = {}
     for done in records:
         for remark in done.remarks:

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.events import Event, Finished, FrameDone, Preview, Stage, Started
+from trackersplat.events import Event, Finished, FrameDone, Note, Preview, Stage, Started
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.plan import plan_batches
 from trackersplat.jobs.remarks import remarks
@@ -66,7 +67,7 @@ def _to_compare(frames: Sequence[int], run: Run) -> list[int]:
 
 
 def _written(watched: Watched, run: Run, frames: Sequence[int], context: Context, now: Callable[[], float]) -> Iterator[Event]:
-    """The events of all frames that are not there yet; each is on disk when it is told."""
+    """The events of all frames that are not there yet; each FrameDone comes when its frame is on disk."""
     capture, rasterizer, settings = context.capture, context.rasterizer, context.settings
     batches = plan_batches(frames, run.frames(), settings.batch)
     planned = tuple(frame for batch in batches for frame in batch.targets)
@@ -77,9 +78,14 @@ def _written(watched: Watched, run: Run, frames: Sequence[int], context: Context
         yield from _prepare(rasterizer, planned[0])
     try:
         with RunWriter(run, capture) as writer:
+            notes: list[str] = []
             for event in _frames(batches, run, context, watched):
                 if isinstance(event, FrameResult):
-                    writer.put(event, frame_done(event, capture), watched.of(event.frame))
+                    writer.put(event, replace(frame_done(event, capture), notes=tuple(notes)), watched.of(event.frame))
+                    notes = []
+                elif isinstance(event, Note):
+                    notes.append(event.text)
+                    yield event
                 elif isinstance(event, FitState):
                     yield from preview.of(event)
                 else:
@@ -164,5 +170,5 @@ class _Previews:
             self._last = self._now()
 
     def remove(self) -> None:
-        with suppress(OSError):  # it does no harm where it cannot be removed, and the error before, if any, is the one to tell
+        with suppress(OSError):  # a preview that stays does no harm, and must not hide an earlier error
             self.path.unlink(missing_ok=True)

@@ -8,23 +8,23 @@ from trackersplat.captures.capture import Capture
 from trackersplat.metrics.image import constant_psnr
 from trackersplat.pipelines.pipeline import FrameResult
 
-BETTER = 1.0  # dB by which a first frame shows the training cameras better than pictures of one colour, at least
-MOVING = 0.1  # share of the Gaussians that are not static, from which on it is asked how they were moved
+BETTER = 1.0  # dB: a first frame must be better than pictures of one colour by this, as the mean over training cameras
+MOVING = 0.1  # share of the Gaussians that are not static, above which OWN_TRACKS is checked
 OWN_TRACKS = 0.25  # share of these that follow tracks of their own, at least
 
 POOR_FIT = (
-    "The first frame shows the training cameras hardly better than pictures of one colour would: the poses or the units do not fit the "
-    "images. `trackersplat check` looks for the reason."
+    "From the training cameras, the first frame looks hardly better than pictures of one colour would: the poses or the units do not fit "
+    "the images. Run `trackersplat check` to find the cause."
 )
 FEW_TRACKS = (
     f"Of the Gaussians that move, less than {OWN_TRACKS:.0%} follow tracks of their own; the others follow their neighbours, or stay. "
-    "The views agree on too few tracks: `trackersplat check` says whether a camera is out of step or turned; where the cameras are only "
-    "far apart, more of them help, and smaller steps in time."
+    "The views agree on too few tracks: `trackersplat check` says whether a camera is out of step or turned. If the cameras are far apart, "
+    "more cameras or a higher frame rate help."
 )
 
 
 def remarks(result: FrameResult, capture: Capture) -> tuple[str, ...]:
-    """Of a first frame, whether it shows anything; of a moved one, whether tracks moved it."""
+    """Of a first frame, whether it shows anything; of a moved one, whether enough tracks moved it."""
     if result.base is None:
         return (POOR_FIT,) if _is_poor(result, capture) else ()
     moving = 1.0 - result.static

@@ -124,7 +124,7 @@ def unpacked_folder(out: Path) -> Path:
 
 
 def hash_of_archive(archive: Path) -> str:
-    """Of its size and of its list of files, which has the check sum of each."""
+    """A hash of its size and of its list of files, which has the check sum of each."""
     try:
         with archive.open("rb") as file:
             size = file.seek(0, os.SEEK_END)

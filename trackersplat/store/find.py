@@ -1,4 +1,4 @@
-"""Where the run of a capture is, or goes, if nobody says otherwise."""
+"""The default folders of a capture's runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from trackersplat.store.run import LEFT_AT_START, Run
 
 
 def default_out(capture: Capture, ending: str = "") -> Path:
-    """Where a reconstruction of this capture goes if nobody says otherwise: ``output/<name>`` below the working folder.
+    """The run folder of this capture if no other is given: ``output/<name>`` below the working folder.
 
-    If that holds anything but a run of this capture: ``output/<name>-<hash of the capture>``. A name may be any text, so what could lead
-    elsewhere is replaced by "_". ``ending`` is put after it.
+    If that holds anything but a run of this capture: ``output/<name>-<hash of the capture>``. A name may be any text, so characters that
+    could lead to another folder are replaced by "_". ``ending`` follows the name.
     """
     plain = plain_out(capture, ending)
     if not _is_taken(plain, capture):

@@ -60,7 +60,7 @@ class RunIndex:
         return self._records[frame]
 
     def first_record(self) -> FrameRecord | None:
-        """Of the first frame that has one."""
+        """The record of the first frame that has one."""
         return next((record for frame in self.entries if (record := self.record(frame)) is not None), None)
 
     def records(self) -> dict[int, FrameRecord]:

@@ -145,11 +145,11 @@ class Run:
 
     @property
     def is_verifiable(self) -> bool:
-        """Whether it says by hashes of which cameras it was made. Older runs do not."""
+        """Whether it has hashes of the cameras that it was made from. Older runs have none."""
         return fingerprints.is_verifiable(self.info.get("capture"))
 
     def difference(self, capture: Capture) -> str | None:
-        """In words, by what the capture that this run was made of differs from the given one; None if, as far as the run tells, it is that.
+        """How the capture that this run was made from differs from the given one, in words; None if no difference is known.
 
         Reads the images of the first frame of the run.
         """
@@ -158,10 +158,10 @@ class Run:
         if record is None:
             return found
         other = fingerprints.different_images(record.images, capture, record.done.frame)
-        return f"frame {record.done.frame + 1} of {other[0]} shows something else" if other else None
+        return f"frame {record.done.frame + 1} of {other[0]} differs" if other else None
 
     def watched(self, capture: Capture) -> Watched:
-        """The capture, each image of which is compared with that from which the run's frames were made, when it is read."""
+        """The capture; when an image is read, it is compared with the one that the run's frames were made from."""
         expected = {frame: record.images for frame, record in self._index.records().items()}
         return Watched(capture, expected, self._not_of(capture))
 
@@ -169,7 +169,7 @@ class Run:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """While this process alone writes to the run. First, what a killed process began is ended, and what it left is removed.
+        """Holds the run's lock. First completes what a killed process began, and removes what it left.
 
         Raises InputError if another process is writing it.
         """
@@ -220,8 +220,8 @@ class Run:
     def read_frame(self, frame: int) -> Gaussians:
         """The Gaussians of a frame, on the CPU: the PLY where there is one, the compact form otherwise.
 
-        Where `compact` was killed while it removed PLYs, the compact form of all. Raises InputError if the frame is not there or its file
-        is broken.
+        If `compact` was killed while it removed PLYs, all frames are read from the compact form. Raises InputError if the frame is not
+        there or its file is broken.
         """
         entry = self._index.entries.get(frame)
         cloud = None if entry is None else entry.cloud
@@ -240,7 +240,7 @@ class Run:
         return tuple(self._remarks)
 
     def read_state(self, frame: int, device: torch.device) -> ChainState:
-        """All that a pipeline goes on from, as if the process that wrote the frame had gone on. Raises InputError if a file is broken."""
+        """All that a pipeline continues from, as if its process had never ended. Raises InputError if a file is broken."""
         gaussians = self.read_frame(frame).to(device)
         folder = self._folder(frame)
         lineages = self.lineage()
@@ -334,8 +334,9 @@ class Run:
     def compact(self) -> int:
         """Turns the PLYs into the compact sequence (lossy: quantised); returns its size in bytes.
 
-        One rename makes the sequence valid, when it is complete and verified. Only then the PLYs are removed, and with them what only a
-        next frame needs. If that is killed, frames are read from the sequence, and whoever writes to the run next removes the rest.
+        One rename makes the sequence valid, when it is complete and verified. Only then the PLYs are removed, and with them the files that
+        only the next frame needs. If the removal is killed, frames are read from the sequence, and whoever writes to the run next removes
+        the rest.
         """
         with self.writing():
             frames = self.frames()

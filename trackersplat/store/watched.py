@@ -1,4 +1,4 @@
-"""A capture each image of which is hashed when it is read, and compared with the one that a run was made from.
+"""A capture whose images are hashed when they are read, and compared with those that a run was made from.
 
 ``frame.json`` keeps the hashes of the images and masks of its frame, ``run.json`` those of the cameras and points.
 """
@@ -66,7 +66,7 @@ class Watched:
 
 
 class _Frames:
-    """A `FrameSource` that tells what is read."""
+    """A `FrameSource` that reports what is read."""
 
     def __init__(self, source: FrameSource, watched: Watched) -> None:
         self._source = source
@@ -85,7 +85,7 @@ class _Frames:
 
 
 class _Masks:
-    """A `MaskSource` that tells what is read."""
+    """A `MaskSource` that reports what is read."""
 
     def __init__(self, source: MaskSource, watched: Watched) -> None:
         self._source = source

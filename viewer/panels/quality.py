@@ -70,4 +70,5 @@ def scores_html(records: list[FrameDone], shown: tuple[Column, ...], frame: int)
     rows = [(str(done.frame + 1), *(column.cell(done) for column in shown), f"{done.total_seconds:.1f}") for done in records]
     marked = next((row for row, done in enumerate(records) if done.frame == frame), None)
     remarks = dict.fromkeys(remark for done in records for remark in done.remarks)
-    return table(head, rows, marked) + "".join(box(remark, WARN) for remark in remarks) + "".join(map(note, missing(records)))
+    notes = [f"Frame {done.frame + 1}: {text}" for done in records for text in done.notes]
+    return table(head, rows, marked) + "".join(box(remark, WARN) for remark in remarks) + "".join(map(note, (*notes, *missing(records))))

@@ -162,7 +162,7 @@ def test_a_camera_that_lost_its_first_image_is_not_shifted_against_the_others(tm
     capture = open_capture(written(tmp_path, {"cam00": range(4), "cam01": range(1, 4), "cam02": range(4)}, 3))
     for index in range(3):
         np.testing.assert_array_equal(capture.image(index, 0), tiny_capture.render(capture.cameras[index], 1))
-    assert capture.warnings == ("The images of cam01 begin with number 1, those of others with 0: frame 1 is number 1 of all.",)
+    assert capture.warnings == ("The images of cam01 begin with number 1, others with 0: frame 1 is number 1 in all cameras.",)
 
 
 def test_a_lost_first_image_that_leaves_too_few_frames_is_named(tmp_path: Path):

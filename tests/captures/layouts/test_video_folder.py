@@ -124,7 +124,7 @@ def test_a_camera_of_twice_the_rate_is_matched_by_time(folder: Path):
     capture = open_capture(folder)
     assert_the_point_lights_up(capture)
     assert capture.fps == 25.0
-    assert any("other frame rates (25, 50)" in warning for warning in capture.warnings)
+    assert any("different frame rates (25, 50)" in warning for warning in capture.warnings)
 
 
 def test_a_lost_frame_is_not_explained_by_the_rate(folder: Path):

@@ -78,7 +78,9 @@ def test_transparent_images_are_laid_on_black_whatever_colour_hides_there(tmp_pa
 def test_an_alpha_channel_is_said(tmp_path: Path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((7, 9, 4), np.uint8))
     source = ImageFileSource([[tmp_path / "a.png"]], [(9, 7)])
-    assert source.remarks == (f"The images of 1 cameras have an alpha channel, the first is {tmp_path / 'a.png'}: they are laid on black.",)
+    assert source.remarks == (
+        f"The images of 1 cameras have an alpha channel, the first is {tmp_path / 'a.png'}: transparent pixels become black.",
+    )
 
 
 def test_an_image_of_another_size_than_its_camera_is_named_with_both_sizes(tmp_path: Path):

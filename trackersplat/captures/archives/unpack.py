@@ -27,7 +27,7 @@ MAX_ENTRIES = 1_000_000
 MAX_LIST_BYTES = 512 * 2**20
 SPARE = 2**28  # bytes that must stay free
 MAX_RATIO = 200  # of unpacked to packed bytes; images, videos and arrays of captures stay far below it
-ANYWAY = 2**26  # bytes that any archive may unpack to
+ANYWAY = 2**26  # bytes that any archive may unpack to, whatever the ratio
 CHUNK = 2**20
 _END, _END64, _LOCATOR, _ENTRY, _LOCAL = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2", b"PK\3\4"
 _STORED, _DEFLATED = 0, 8
@@ -90,7 +90,7 @@ def unpack(archive: Path, folder: Path) -> Iterator[Event]:
         total = sum(entry.size for entry in entries)
         if total > max(ANYWAY, MAX_RATIO * parts.size):
             raise InputError(
-                f"{archive} has {parts.size / 1e6:.1f} MB and would unpack to {total / 1e6:,.0f} MB, which no capture does: "
+                f"{archive} has {parts.size / 1e6:.1f} MB and would unpack to {total / 1e6:,.0f} MB, which is too much for a capture: "
                 "if you trust it, unpack it by hand and give the folder."
             )
         place = next(parent for parent in folder.parents if parent.is_dir())

@@ -35,7 +35,7 @@ from trackersplat.errors import InputError
 NAME = "colmap"
 FALLBACK_FPS = 30.0
 POSE_TOLERANCE = 1e-4  # of entries of world_to_camera, relative to the largest translation
-STILL = 0.02  # radians, and sizes of the rig: COLMAP finds the poses of a camera that stands still no farther apart than this
+STILL = 0.02  # radians, and sizes of the rig: largest difference between COLMAP's poses of a camera that does not move
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def read(folder: Path) -> Capture:
     warnings += [*unused_images(workspaces[0] / "images", used, "The COLMAP model"), *_other_models(place), *unheld]
     if settings.fps is None and len(views[0].files) > 1:
         warnings.append(
-            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" would say it.'
+            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" sets another.'
         )
     by_id = {camera_id: colmap_lens(camera) for camera_id, camera in model.cameras.items()}
     lenses, scaled = _fitted([by_id[view.image.camera_id] for view in views], [view.files[0] for view in views])
@@ -154,7 +154,7 @@ def _views_by_number(model: ColmapModel, folder: Path) -> tuple[list[_View] | No
 
 
 def _by_folder(model: ColmapModel, folder: Path) -> tuple[list[_View], list[str]] | None:
-    """Cameras that are folders below ``images``. Their frames are all images that lie there: the poses of some are those of all."""
+    """Cameras that are folders below ``images``. All images in a folder are frames, also those without a pose of their own."""
     registered: dict[str, list[ColmapImage]] = {}
     for image in model.images:
         registered.setdefault(str(PurePosixPath(image.name).parent), []).append(image)

@@ -72,7 +72,7 @@ def read_footage(folder: Path) -> Footage:
         frame_count, fps = len(paths[0]), FALLBACK_FPS
         if not settings.fps:
             warnings.append(
-                f'The images have no frame rate, so {fps:g} per second are assumed; a file capture.json with "fps" would say it.'
+                f'The images have no frame rate, so {fps:g} per second are assumed; a file capture.json with "fps" sets another.'
             )
     return Footage(
         name=settings.name or folder.resolve().name,

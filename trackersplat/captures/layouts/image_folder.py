@@ -81,7 +81,7 @@ def _frame_paths(images: Path, names: list[str], frame_count: int) -> tuple[list
     if start > lowest:
         late = [name for name in names if firsts[name] > lowest]
         remarks.append(
-            f"The images of {some(late)} begin with number {start}, those of others with {lowest}: frame 1 is number {start} of all."
+            f"The images of {some(late)} begin with number {start}, others with {lowest}: frame 1 is number {start} in all cameras."
         )
     unused = max(sum(number >= start + frame_count for number in own) for own in numbered.values())
     if unused:

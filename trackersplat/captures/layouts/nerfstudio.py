@@ -2,7 +2,7 @@
 
 ``transform_matrix`` is camera to world with OpenGL's axes (x right, y up, z backward); pixel centres lie at +0.5. ``time`` orders the
 frames, in any unit and from any start; without it the numbers in the images' names do, where a camera has several. Poses, lenses and
-times of one camera may differ by what writers round away. ``applied_transform`` says what has been done to poses and points alike, so
+times of one camera may differ by rounding. ``applied_transform`` says what has been done to poses and points alike, so
 there is nothing to undo. Instead of one file there may be ``transforms_train.json`` and ``transforms_test.json``, whose cameras are held
 out.
 """
@@ -43,7 +43,7 @@ _FISHEYE = ("OPENCV_FISHEYE", "fisheye")
 @dataclass(frozen=True)
 class _Frame:
     path: PurePosixPath  # as written, below the capture's folder unless ``absolute``
-    absolute: bool  # then the end of the path may lead to the image
+    absolute: bool  # then the image is at the longest end of the path that exists below the folder
     time: int | float | None
     lens: OpenCVLens | None  # None: the file lacks the size, which is read from the image
     entry: dict[str, Any]  # the file's keys, overridden by the frame's
@@ -90,7 +90,7 @@ def read(folder: Path) -> Capture:
         fps = positive_number(data["fps"], MAX_FPS, f"{path}: 'fps'")
     if fps is None and len(times) > 1:
         warnings.append(
-            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" would say it.'
+            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" sets another.'
         )
     views = [make_view(camera.name, camera.lens, camera.world_to_camera, settings.scale or 1.0) for camera in cameras]
     cloud = data.get("ply_file_path")
@@ -213,7 +213,7 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera
 
 
 def _numbers(frame: _Frame) -> list[float]:
-    """What the lens of a frame is told apart by."""
+    """The numbers by which lenses of frames are compared."""
     if frame.lens is not None:
         lens = frame.lens
         values = [lens.width, lens.height, lens.fx, lens.fy, lens.cx, lens.cy, *lens.distortion, *[0.0] * (14 - len(lens.distortion))]
@@ -286,7 +286,7 @@ def _relative(value: Any, what: str) -> tuple[PurePosixPath, bool]:
 
 
 def _inside(folder: Path, path: PurePosixPath, absolute: bool, where: Path) -> Path:
-    """The file below the capture's folder; of an absolute path the longest end that is one."""
+    """The file below the capture's folder; of an absolute path, the longest end that names a file there."""
     ends = [PurePosixPath(*path.parts[start:]) for start in range(len(path.parts) if absolute else 1)]
     for end in ends:
         for ending in ENDINGS:

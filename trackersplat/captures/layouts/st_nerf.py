@@ -61,7 +61,7 @@ def read(folder: Path) -> Capture:
     held_out, unheld = held_out_cameras(settings, folder, names)
     if settings.fps is None:
         warnings.append(
-            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" would say it.'
+            f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" sets another.'
         )
     paths = [[_image(frame / "images" / image.name) for frame in frames] for image in images]
     views: list[tuple[Camera, Remap | None]] = [

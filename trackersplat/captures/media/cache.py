@@ -72,7 +72,7 @@ class CachedFrames(ABC):
     """A FrameSource around ``decode``: an image cache, one lock per camera, and background threads that read ahead.
 
     Subclasses implement ``decode``. Two threads never decode for the same camera at once, and the requests of one camera are
-    served in the order given, so a video decoder sees ascending frame numbers. A reader that waits goes before read-ahead.
+    served in the order given, so a video decoder sees ascending frame numbers. A reader that waits is served before read-ahead.
 
     Backwards, a decoder would start at a key frame again for every frame. So when frames are read, or asked for ahead, one by one
     backwards, the frames before the wanted one are decoded with it, in ascending runs of at most a quarter of the cache, and the next

@@ -36,8 +36,8 @@ class VideoSource(CachedFrames):
     ``frames[camera][frame]`` is the number in the file of each frame of the capture, where cameras started at different times or
     dropped frames; without it, all videos have one length and are taken as they are. ``remaps`` scale and undistort the images.
 
-    Videos of one length in seconds and other rates are matched by time. Raises InputError if a video is shorter than the others, or than
-    ``frames`` needs.
+    Videos of one length in seconds and different rates are matched by time. Raises InputError if a video is shorter than the others, or
+    than ``frames`` needs.
     """
 
     def __init__(
@@ -150,7 +150,9 @@ def _remarks(firsts: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> tuple[
             f"({orientation}): their poses must be those of the pixels as stored."
         )
     if alpha:
-        remarks.append(f"The images of {len(alpha)} cameras have an alpha channel, the first is {alpha[0]}: they are laid on black.")
+        remarks.append(
+            f"The images of {len(alpha)} cameras have an alpha channel, the first is {alpha[0]}: transparent pixels become black."
+        )
     return tuple(remarks)
 
 
@@ -183,7 +185,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def _on_black(bgra: np.ndarray) -> np.ndarray:
-    """(H, W, 4) of 8 or 16 bits, laid on black, (H, W, 3) uint8. What colour a transparent pixel has is an accident of the writer."""
+    """(H, W, 4) of 8 or 16 bits, composited over black, as (H, W, 3) uint8. The colour of a transparent pixel means nothing."""
     largest = np.iinfo(bgra.dtype).max
     colours = bgra[..., :3] * (bgra[..., 3:].astype(np.float32) / largest) * np.float32(255.0 / largest)
     return np.asarray(np.rint(colours), dtype=np.uint8)

@@ -72,7 +72,7 @@ def _jpeg(file: BinaryIO) -> ImageHead | None:
         head = file.read(4)
         if len(head) < 4 or head[0] != 0xFF:
             return None
-        if head[1] == 0xFF:  # a byte that fills up
+        if head[1] == 0xFF:  # a fill byte
             file.seek(-3, 1)
             continue
         (length,) = struct.unpack(">H", head[2:])
@@ -90,7 +90,7 @@ def _jpeg(file: BinaryIO) -> ImageHead | None:
 
 
 def _orientation(exif: bytes) -> int:
-    """Of the first directory of a TIFF structure; upright where it says nothing or is damaged."""
+    """The orientation in the first directory of a TIFF structure; upright if there is none or it is damaged."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
         return UPRIGHT

@@ -21,7 +21,7 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v")  # one format under three names
 MAX_SIDE = 16384  # pixels
 MAX_FRAMES = 1_000_000
 SAME_TIME = 0.05  # ms
-OTHER_RATE = 0.01  # relative difference of frame rates that is not one of rounding, such as 29.97 and 30
+OTHER_RATE = 0.01  # relative difference from which on frame rates count as different; that of 29.97 and 30 is smaller
 # Names of codecs by the four letters in an MP4's index, and those that every FFmpeg decodes; of others the first frame is tried.
 CODECS = {
     "avc1": "H.264", "avc3": "H.264", "hvc1": "H.265", "hev1": "H.265", "mp4v": "MPEG-4", "av01": "AV1", "vp08": "VP8", "vp09": "VP9",
@@ -50,14 +50,14 @@ def frame_rate(infos: Sequence[VideoInfo]) -> tuple[float, list[str]]:
     if len(rates) == 1 and infos[0].fps:
         return fps, []
     return fps, [
-        f'The videos do not agree on a frame rate, so {fps:g} frames per second are assumed; a file capture.json with "fps" would say it.'
+        f'The videos do not agree on a frame rate, so {fps:g} frames per second are assumed; a file capture.json with "fps" sets another.'
     ]
 
 
 def match_rates(infos: Sequence[VideoInfo]) -> tuple[list[list[int]], str] | None:
-    """Per video the numbers of its frames that were taken with those of the slowest, where all films are as long but have other rates.
+    """Per video, which of its frames are nearest in time to those of the slowest video; and a remark that says so.
 
-    And what to say of it. None where the rates do not explain the numbers of frames.
+    For videos of one length in seconds and different rates. None where the rates do not explain the numbers of frames.
     """
     slowest, fastest = min(info.fps for info in infos), max(info.fps for info in infos)
     if slowest <= 0 or fastest < (1 + OTHER_RATE) * slowest:
@@ -68,7 +68,7 @@ def match_rates(infos: Sequence[VideoInfo]) -> tuple[list[list[int]], str] | Non
     times = np.arange(round(min(seconds) * slowest)) / slowest
     frames = [np.minimum(np.rint(times * info.fps).astype(int), info.frame_count - 1).tolist() for info in infos]
     rates = ", ".join(f"{rate:g}" for rate in sorted({info.fps for info in infos}))
-    return frames, f"The videos have other frame rates ({rates}): of the faster ones, the frames taken with those of the slowest are used."
+    return frames, f"The videos have different frame rates ({rates}): the frames nearest in time to those of the slowest are used."
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from trackersplat.gaussians.ply import DC, POSITION, ROTATION, SCALE
 from trackersplat.gaussians.readers.registry import OTHERS, READERS, FormatFacts
 
 MAX_BYTES = 16 * 2**30
-MAX_LOGIT = math.log(1019)  # of the opacity 1 - 1/1020: the middle of what 8 bits of alpha call opaque
+MAX_LOGIT = math.log(1019)  # of the opacity 1 - 1/1020, a quarter of an 8-bit step below 1 (see `eight_bits.opacity_logits`)
 FLAT = math.log(1e-3)  # an axis of length 0 becomes this part of the Gaussian's longest axis
 
 
@@ -37,11 +37,12 @@ class GaussianFile:
 
 
 def read_gaussians(path: Path) -> GaussianFile:
-    """Reads any format of ``READERS``, by what the file begins with.
+    """Reads any format of ``READERS``; the first bytes, or else the suffix, say which.
 
-    Infinite opacities, axes of length 0 and quaternions of length 0 are replaced by what renders alike; the remarks count them.
+    Infinite opacities, axes of length 0 and quaternions of length 0 are replaced by values that render alike; the remarks count
+    them.
 
-    Raises InputError if the file is missing, of another format, damaged, or holds a number that means nothing.
+    Raises InputError if the file is missing, of another format, damaged, or holds another number that is not finite.
     """
     path = Path(path)
     facts = _format(path)
@@ -113,7 +114,7 @@ def _scales(path: Path, log_scales: Tensor, remarks: list[str]) -> Tensor:
     if not len(finite):
         raise InputError(f"{path}: no Gaussian has an extent (each scale is 0): train or export it again.")
     longest = log_scales.amax(dim=1, keepdim=True)
-    longest = torch.where(longest == -math.inf, finite.min() - FLAT, longest)  # a point becomes the shortest axis of all
+    longest = torch.where(longest == -math.inf, finite.min() - FLAT, longest)  # a point gets the length of the shortest axis in the file
     mended = torch.where(flat, longest + FLAT, log_scales)
     _check_finite(path, mended, SCALE)
     remarks.append(

@@ -16,7 +16,7 @@ class FormatFacts(Facts):
     """What is known about a format. ``load`` names a function of the path and the largest size in bytes; see `readers.reader.Reader`."""
 
     starts: tuple[bytes, ...] = ()  # a file of this format begins with one of them
-    suffix: str  # of a format whose files begin with anything
+    suffix: str  # of its files; decides where ``starts`` is empty
 
 
 # A file is read by the first that fits.
@@ -47,6 +47,6 @@ OTHERS = {
 
 
 def is_gaussian_file(path: Path) -> bool:
-    """Whether a path names a file of a format that is read or known. False where it cannot be looked at."""
+    """Whether a path names a file of a format that is read or known. False if the file cannot be examined."""
     suffix = path.suffix.lower()
     return os.path.isfile(path) and (suffix in OTHERS or any(suffix == facts.suffix for facts in READERS))

@@ -20,7 +20,7 @@ from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.readers.eight_bits import opacity_logits
 
-MAX_RATIO = 1032  # of unpacked to packed bytes: more than deflate can pack
+MAX_RATIO = 1032  # of unpacked to packed bytes: the most that deflate reaches
 _COLOUR_SCALE = 0.15
 _FLIPPED_SH = np.array([-1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1], np.float32)  # sign of each coefficient when y and z flip
 
@@ -42,7 +42,7 @@ def read_spz(path: Path, max_bytes: int) -> Gaussians:
     """See `readers.reader.Reader`."""
     try:
         if path.stat().st_size > max_bytes:
-            raise InputError(f"{path} has more than {max_bytes >> 30} GB, which is too large: thin it out.")
+            raise InputError(f"{path} has more than {max_bytes >> 30} GB, which is too large: remove Gaussians from it.")
         data = path.read_bytes()
         header, parts = _unpacked(data)
         return _gaussians(header, parts)
@@ -91,7 +91,7 @@ def _header(start: bytes, limit: int) -> _Header:
     if degree > 3:
         raise ValueError(f"spherical harmonics of degree {degree}, expected 0 to 3")
     if fraction_bits > 24:
-        raise ValueError(f"{fraction_bits} bits after the point of 24")
+        raise ValueError(f"{fraction_bits} fraction bits, expected at most 24")
     header = _Header(version, count, degree, fraction_bits)
     if sum(header.sizes()) > limit:
         raise ValueError(f"it claims {count:,} Gaussians, more than fit into it")

@@ -20,13 +20,13 @@ from trackersplat.training.points.task import PointsFound, PointTask
 def fit_first_frame(capture: Capture, frame: int, rasterizer: Rasterizer, settings: FirstFrameSettings) -> Iterator[Event]:
     """Finds first points, makes Gaussians of them and optimises these against the training images of ``frame``.
 
-    Where there are several candidates for the points, those are taken that show training cameras best which a short fit has not seen.
+    If there are several candidates for the points, short fits choose: see `trial.try_candidates`.
 
     Yields events.Stage, events.StepDone and, after each of these but the last, fit.FitState; last fit.FitDone, which carries the result.
     Same seed, same machine, same result, as long as the device's memory is not what bounds the Gaussians.
 
-    Held-out cameras are looked at only to measure, where ``measure_every`` asks for it; that changes nothing in the result. A fit that
-    stopped when they looked best would make their scores incomparable with everybody else's. To stop early, ``validate`` names a
+    Held-out cameras are used only to measure, every ``measure_every`` steps; that does not change the result. If a fit stopped when their
+    scores are best, these could not be compared with published ones. To stop early, ``validate`` names a
     *training* camera: it is left out of points and fit, measured every ``validate_every`` steps, and the best state is the result once
     ``patience`` measurements in a row were no better. It costs that camera's pixels, which is more than stopping early gains where
     cameras are few; so by default the number of steps alone decides.

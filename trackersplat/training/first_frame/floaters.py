@@ -1,8 +1,8 @@
-"""Gaussians that hang before a place where a camera may stand, although hardly any camera has seen them from near.
+"""Floaters: Gaussians close in front of a place where a camera could stand, although only one view determines where they are.
 
-What one view alone sees has no depth of its own: the fit may place it anywhere along the rays of that view. A Gaussian that covers 20
-pixels there may then hang a hand's breadth before a camera that was held out, and veil all that it shows. Along the ray of the view that
-sees it, it can be moved away without a change to that view: its size grows with its distance.
+The depth of what one view alone sees is not determined: the fit may place it anywhere along the rays of that view. A Gaussian that covers
+20 pixels there may lie close in front of a held-out camera and hide everything from it. If it is moved away along the ray of the view that
+sees it, and grows with the distance, that view does not change.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class FloaterSettings:
     """Which Gaussians count as floaters, and where they go. All lengths are relative to the rig's own."""
 
     every: int = 100  # steps between two searches, and one at the end; 0: never
-    magnification: float = 3.0  # times nearer to a viewpoint than to any view that shows it well
-    well: float = 0.1  # of the solid angle (in units of its own size) in the view that shows it best, to show it well
-    views: float = 2.0  # effective number of views from which on a Gaussian's depth is known
+    magnification: float = 3.0  # a floater's distance to any view that shows it well is more than this many times that to a viewpoint
+    well: float = 0.1  # a view shows a Gaussian well if it shows more than this share of what the best view shows
+    views: float = 2.0  # effective number of views from which on a Gaussian's depth counts as determined
     rings: tuple[float, ...] = (0.5, 1.0)  # radii of the rings of viewpoints around a camera, over the cameras' median spacing
     directions: int = 8  # viewpoints in a ring
-    parallel: float = 10.0  # spacings to what cameras look at whose axes are parallel
-    farther: tuple[float, ...] = (1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)  # times the distance, tried in turn; none helps: it goes
+    parallel: float = 10.0  # median spacings of the cameras: assumed distance of what they look at, if their axes are parallel
+    farther: tuple[float, ...] = (1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)  # of the distance, tried in turn; if none helps, it is removed
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Viewpoint:
 
 @dataclass(frozen=True, eq=False)
 class Cleared:
-    """Where the Gaussians go. All that are no floaters stay, bit by bit."""
+    """The new places of the Gaussians. All that are no floaters stay the same, bit for bit."""
 
     means: Tensor  # (N, 3)
     log_scales: Tensor  # (N, 3)
@@ -55,10 +55,10 @@ class Cleared:
 
 
 def viewpoints(cameras: Sequence[Camera], settings: FloaterSettings) -> list[Viewpoint]:
-    """Around each camera, as far away as cameras stand from each other, looking at what the camera looks at.
+    """Rings around each camera, with radii of ``rings`` times the cameras' median spacing, that look at what the camera looks at.
 
-    Each camera's own focus is where it sees the cameras' common one, or 10 times their median distance from each other ahead where their
-    axes are parallel. Viewpoints are as far from it as the camera is.
+    A camera's own focus is on its axis at the depth of the cameras' common focus, or, if their axes are parallel, at ``parallel`` times
+    their median spacing. Viewpoints are as far from it as the camera is.
     """
     places = centers(cameras)
     distance = np.linalg.norm(places[:, None] - places, axis=2)
@@ -84,11 +84,11 @@ def viewpoints(cameras: Sequence[Camera], settings: FloaterSettings) -> list[Vie
 def without_floaters(
     gaussians: Gaussians, cameras: Sequence[Camera], points: Sequence[Viewpoint], rasterizer: Rasterizer, settings: FloaterSettings
 ) -> Cleared:
-    """Moves floaters away from the view that shows them, until they are before no viewpoint.
+    """Moves floaters away from the view that shows them best, until they are in front of no viewpoint; else marks them for removal.
 
-    A floater is in front of a viewpoint, ``magnification`` times nearer to it than to any view that shows it well, and shown by fewer than
-    ``views`` views, effectively. A view counts by the part of the Gaussian that it shows: its blending weight, summed over the pixels,
-    times the squared distance. The effective number is the squared sum of these over the sum of their squares.
+    A floater is in front of a viewpoint, ``magnification`` times nearer to it than to any view that shows it well, and shown by
+    effectively fewer than ``views`` views. A view counts by the part of the Gaussian that it shows: its blending weight, summed over the
+    pixels, times the squared distance. The effective number is the squared sum of these over the sum of their squares.
     """
     places = torch.as_tensor(centers(cameras), dtype=torch.float32, device=gaussians.device)
     distance = torch.cdist(gaussians.means, places)

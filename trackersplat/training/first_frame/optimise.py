@@ -92,7 +92,7 @@ def optimise_points(
     if len(state) == 0:
         raise InputError(
             f"{capture.name}, frame {frame + 1}: no Gaussian is left after the fit, as no training camera shows any: the poses or the "
-            "units do not fit the images; `trackersplat check` looks for the reason."
+            "units do not fit the images; run `trackersplat check` to find the cause."
         )
     score = held_out_psnr(capture, frame, rasterizer, state) if settings.measure_every > 0 else None
     loss = torch.stack(losses).mean() if losses else torch.tensor(math.nan)
@@ -102,7 +102,7 @@ def optimise_points(
 
 
 def cleared(state: Gaussians, views: TrainingViews, rasterizer: Rasterizer, settings: FirstFrameSettings) -> Gaussians:
-    """Without giants, without Gaussians that hardly show, and without colour bands that are hardly more than noise."""
+    """Without giants, without the Gaussians of least weight, and without colour bands that hardly vary over the views."""
     state = state[~giants(state, views.cameras)]
     culls = settings.cull_sh > 0 and state.sh_degree > 0
     if settings.prune <= 0 and not culls:
@@ -115,7 +115,7 @@ def cleared(state: Gaussians, views: TrainingViews, rasterizer: Rasterizer, sett
 
 
 def _clear(optimiser: Optimiser, found: Cleared) -> None:
-    """Floaters go to their new places, with the moments of Adam that they have."""
+    """Moves floaters to their new places, and keeps their moments of Adam."""
     if not found.floaters:
         return
     state = optimiser.gaussians().detach()

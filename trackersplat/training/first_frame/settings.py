@@ -28,8 +28,8 @@ class TrialSettings:
 
     steps: int = 120  # of each short fit
     side: int = 128  # pixels, longer side of its images
-    cameras: int = 3  # left out, one in each fit; fewer where there are no more than 4
-    tie: float = 0.1  # dB by which a candidate must be better than one before it
+    cameras: int = 3  # left out, one in each fit; fewer if there are at most 4 training cameras
+    tie: float = 0.1  # dB below the best within which the first candidate in the list is chosen
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which of several candidates for the first points is best: short fits, each without one training camera, which is then measured."""
+"""Chooses among candidates for the first points: by short fits, each without one training camera, on which it is then scored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from trackersplat.captures.capture import Capture, FrameSource, PointCloud
-from trackersplat.events import Event, Stage
+from trackersplat.events import Event, Note, Stage
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.first_frame.optimise import held_out_psnr, optimise_points
 from trackersplat.training.first_frame.settings import FirstFrameSettings
@@ -28,10 +28,12 @@ class CandidateChosen(Event):
 def try_candidates(
     capture: Capture, frame: int, rasterizer: Rasterizer, settings: FirstFrameSettings, candidates: Sequence[Candidate]
 ) -> Iterator[Event]:
-    """Yields events.Stage, last CandidateChosen. Nothing at all where there are no two candidates, or too few cameras to leave one out.
+    """Yields events.Stage, then events.Note with the scores, last CandidateChosen. Nothing if there are fewer than two candidates, or
+    too few cameras to leave one out.
 
     Each candidate is fitted to small images of all training cameras but one, and scored by the PSNR of the one left out; points that this
-    camera's own image proposed are left out too. The best mean over the cameras left out wins; of candidates that are as good, the first.
+    camera's own image proposed are left out too. Chosen is the first candidate whose mean over the cameras left out is within ``tie`` of
+    the best.
     """
     trial = settings.trial
     cameras = capture.training_cameras
@@ -58,7 +60,7 @@ def try_candidates(
     means = [float(np.mean(found)) for found in scores]
     best = next(i for i, mean in enumerate(means) if mean >= max(means) - trial.tie)
     listed = "; ".join(f"{c.name} {mean:.1f} dB" for c, mean in zip(candidates, means, strict=True))
-    yield Stage(frame, "points", f"{candidates[best].name} chosen by training cameras left out: {listed}")
+    yield Note(frame, f"first points: {candidates[best].name}, by the PSNR of training cameras left out ({listed})")
     yield CandidateChosen(frame, candidates[best].points)
 
 

@@ -36,8 +36,8 @@ def find_points(task: PointTask) -> Iterator[Event]:
 
     "auto" takes the capture's own points where they are dense enough and of this frame. Else it matches the views, adds what suits the
     arrangement of the cameras, and fills gaps with the capture's own points. Where cameras are far apart, or matching leaves much of the
-    pictures out, the result names candidates: with and without what was added, and the capture's own points alone. Any other name runs
-    that strategy alone.
+    images without points, the result has candidates: with and without what was added, and the capture's own points. Any other name
+    runs that strategy alone.
 
     Raises InputError if nothing is found, there are too few cameras, or no strategy has that name.
     """

@@ -40,11 +40,11 @@ def fuse(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: flo
 
 
 def fuse_unhindered(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: float, agreeing: int, margin: float) -> Surface:
-    """As `fuse`, without points that hang before what other views know: those with no more views that agree than views that see past them.
+    """As `fuse`, but a point is dropped if at least as many views see past it as agree with it.
 
     A view sees past a point if its own depth there, at a pixel that took part in an accepted point, is larger by more than twice
-    ``margin`` (relative); it agrees if the two differ by no more than ``margin``. So one view is believed against one other, and its
-    random matches, which lie before the surfaces as often as behind them, are told by the views that look through them.
+    ``margin`` (relative); it agrees if the two differ by no more than ``margin``. So one agreeing view is enough, and random
+    matches in front of the surfaces are found by the views that see past them.
     """
     surface, used = _fused(cameras, depths, tolerance, agreeing)
     past, same = np.zeros(len(surface.xyz), dtype=np.int64), np.zeros(len(surface.xyz), dtype=np.int64)

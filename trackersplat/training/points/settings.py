@@ -21,7 +21,7 @@ class FarApartSettings:
 
     angle: float = 18.0  # degrees between two neighbouring cameras, seen from what they look at
     around: tuple[float, float] = (0.6, 1.6)  # depths of the places whose views are counted, over that of what they look at
-    few: float = 5.0  # views of a place, on average, below which these are few
+    few: float = 5.0  # views of a place, on average, below which a place has few views
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class PatchMatchSettings:
     few: int = 3  # with so many other views or fewer, the best one counts alone
     mismatch: float = 0.2  # from which on a patch is dropped
     tolerance: float = 0.01  # as FusionSettings.tolerance
-    margin: float = 0.015  # relative depth difference up to which another view agrees; one that sees twice as far beyond contradicts
+    margin: float = 0.015  # relative depth difference up to which another view agrees; a view whose depth is larger by twice this sees past
 
 
 @dataclass(frozen=True)
@@ -223,5 +223,5 @@ class PointSettings:
     hull: HullSettings = field(default_factory=HullSettings)
     gaps: GapSettings = field(default_factory=GapSettings)
     planes_too: bool = False  # whether planes are swept, too, where cameras are far apart: a GPU does it in seconds
-    covered: float = 0.85  # share of the training pixels near a matched point, from which on there is nothing to choose between
+    covered: float = 0.85  # share of the training pixels near a matched point, from which on no candidates are compared
     seed: int = 0

@@ -18,9 +18,9 @@ from trackersplat.training.points.task import Matched, PointsFound, PointTask
 
 
 def find(task: PointTask) -> Iterator[Event]:
-    """Keeps patches that match well, that another view agrees on, and that no more views see past than agree.
+    """Keeps patches that match well and with which more views agree than see past them.
 
-    Far apart, hardly any surface is seen by three views from alike.
+    Cameras far apart: hardly any surface looks alike in three views.
     """
     settings, views, ranges = task.settings, task.views.views, task.views.ranges
     rules = settings.patchmatch
