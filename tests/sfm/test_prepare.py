@@ -323,6 +323,20 @@ def test_two_archives_of_one_name_are_not_taken_for_one_another(captured: Path, 
     assert run(first, out).reused
 
 
+def test_an_archive_that_cannot_be_unpacked_leaves_nothing(tmp_path: Path):
+    (tmp_path / "a.zip").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="is no ZIP archive"):
+        list(prepare(str(tmp_path / "a.zip"), tmp_path / "out", PrepareSettings()))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.7z"])
+def test_a_file_that_is_no_archive_we_read_is_called_a_file(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(b"something")
+    with pytest.raises(InputError, match=f"{name}', a file that is no ZIP archive: unpack it"):
+        list(prepare(str(tmp_path / name), tmp_path / "out", PrepareSettings()))
+
+
 def test_what_was_unpacked_from_an_archive_that_nobody_knows_is_not_taken_for_it(captured: Path, tmp_path: Path):
     archive = zipped(tmp_path / "a" / "kitchen.zip", captured)
     (tmp_path / "out-data").mkdir()

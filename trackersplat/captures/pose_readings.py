@@ -123,7 +123,8 @@ def _far_off(cameras: Sequence[Camera]) -> tuple[list[str], list[str]]:
     if not far:
         return [], []
     times = f"{distances.max() / usual:.3g}"
-    return far, [f"{some(far)} stand {times} times as far from the middle of the rig as the median camera: check the units."]
+    stand = "stands" if len(far) == 1 else "stand"
+    return far, [f"{some(far)} {stand} {times} times as far from the middle of the rig as the median camera: check the units."]
 
 
 def _readings(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[Reading]:

@@ -165,7 +165,11 @@ def _unpacked_once(archive: Path, unpacked: Path) -> Iterator[Event]:
         remove_dead(unpacked)
         if not unpacked.is_dir():
             write_json(about, known)  # before the folder is there: what it says of a folder is always true
-            yield from unpack(archive, unpacked)
+            try:
+                yield from unpack(archive, unpacked)
+            finally:
+                if not unpacked.is_dir():
+                    about.unlink(missing_ok=True)
             return
         before = read_json(about) if about.is_file() else {}
         if before.get("hash") != known["hash"]:

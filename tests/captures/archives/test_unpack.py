@@ -234,6 +234,21 @@ def test_a_name_that_is_file_and_folder_is_called_so(tmp_path: Path, names: tupl
         list(unpack(archive, tmp_path / "out"))
 
 
+def test_a_path_that_no_file_system_takes_is_not_called_free_space(tmp_path: Path):
+    archive = _zip(tmp_path / "a.zip", {"/".join(["d" * 100] * 60): b"x"})
+    with pytest.raises(InputError, match=r"a\.zip has a file whose name has 6,059 bytes .*, which is too long"):
+        list(unpack(archive, tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+@pytest.mark.parametrize("names", [(), ("folder/",)])
+def test_an_archive_without_files_is_refused_by_its_own_name(tmp_path: Path, names: tuple[str, ...]):
+    archive = _zip(tmp_path / "a.zip", dict.fromkeys(names, b""))
+    with pytest.raises(InputError, match=r"a\.zip holds no files"):
+        list(unpack(archive, tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "a.zip")
     with pytest.raises(InputError, match=r"a\.zip is not a plain file"):

@@ -25,6 +25,7 @@ from trackersplat.files import atomic_folder
 MAX_PARTS = 999
 MAX_ENTRIES = 1_000_000
 MAX_LIST_BYTES = 512 * 2**20
+MAX_NAME_BYTES = 1024  # of a name with its folders; Linux takes 4096 for a whole path, macOS 1024
 SPARE = 2**28  # bytes that must stay free
 MAX_RATIO = 200  # of unpacked to packed bytes; images, videos and arrays of captures stay far below it
 ANYWAY = 2**26  # bytes that any archive may unpack to, whatever the ratio
@@ -87,6 +88,8 @@ def unpack(archive: Path, folder: Path) -> Iterator[Event]:
     with ExitStack() as open_files:
         parts = _Parts(archive, open_files)
         entries = _entries(parts)
+        if not entries:
+            raise InputError(f"{archive} holds no files: download it again, or pack it again.")
         total = sum(entry.size for entry in entries)
         if total > max(ANYWAY, MAX_RATIO * parts.size):
             raise InputError(
@@ -251,8 +254,12 @@ def _zip64(parts: _Parts, extra: bytes, size: int, packed: int, offset: int, dis
 
 
 def _safe(name: str, archive: Path) -> PurePosixPath:
-    """Raises InputError unless the name stays inside of the folder it is unpacked into, on every system."""
-    path = PurePosixPath(name)
+    """Raises InputError unless the name stays inside of the folder it is unpacked into, on every system, and is not too long."""
+    path, size = PurePosixPath(name), len(name.encode())
+    if size > MAX_NAME_BYTES:
+        raise InputError(
+            f"{archive} has a file whose name has {size:,} bytes ({name[:40]!r}...), which is too long: pack it again with shorter names."
+        )
     outside = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
     if outside or not path.parts or not name.isprintable() or any(len(part.encode()) > 255 for part in path.parts):
         raise InputError(f"{archive} has a file named {name[:80]!r}, which does not stay inside of a folder: do not trust it.")

@@ -89,6 +89,8 @@ def open_source(source: str, what: str) -> Capture | Footage:
     """The capture in a folder, or else its footage. Raises InputError, beginning with ``what``, if it is neither, or prepared itself."""
     folder = Path(source)
     if source != "demo":
+        if folder.is_file():
+            raise InputError(f"{what} is {source!r}, a file that is no ZIP archive: unpack it, or give the folder that it lies in.")
         if not folder.is_dir():
             raise InputError(f"{what} is {source!r}, but there is no such folder: bring the data back there, or prepare again.")
         layout = recognised(folder)
