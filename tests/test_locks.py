@@ -99,7 +99,7 @@ def test_a_disk_without_locks_is_said_and_used_all_the_same(
     monkeypatch.setattr(locks, "_lock", unsupported)
     with hold(tmp_path / "a", "It") as lock:
         assert lock.is_there()
-    assert "this disk knows no locks" in caplog.text
+    assert "this file system has no locks" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', "\x1b[31m"])

@@ -69,6 +69,14 @@ def test_viewpoints_of_a_row_that_looks_in_parallel_stay_beside_it() -> None:
         assert place.forward[2] > 0.99
 
 
+def test_cameras_at_one_point_have_no_viewpoints_and_pairs_of_them_do_not_count() -> None:
+    camera = _ring()[0]
+    assert viewpoints([camera], SETTINGS) == []
+    assert viewpoints([camera, replace(camera, name="twin")], SETTINGS) == []
+    paired = [twin for each in _ring() for twin in (each, replace(each, name=f"{each.name} twin"))]
+    assert all(np.isfinite(place.center).all() for place in viewpoints(paired, SETTINGS))
+
+
 def _parallel(center: np.ndarray) -> np.ndarray:
     pose = np.eye(4)
     pose[:3, 3] = -center

@@ -83,7 +83,7 @@ def test_text_and_binary_models_give_what_was_written(tmp_path_factory: pytest.T
         cloud = read_model_points(folder)
         assert (cloud is None) == (len(points) == 0)
         if cloud is not None:
-            np.testing.assert_array_equal(cloud.xyz, np.array([p[:3] for p in points], np.float32))
+            np.testing.assert_array_equal(cloud.xyz, np.array([p[:3] for p in points]))
             np.testing.assert_array_equal(cloud.rgb, [p[3:6] for p in points])
 
 

@@ -58,12 +58,16 @@ def viewpoints(cameras: Sequence[Camera], settings: FloaterSettings) -> list[Vie
     """Rings around each camera, with radii of ``rings`` times the cameras' median spacing, that look at what the camera looks at.
 
     A camera's own focus is on its axis at the depth of the cameras' common focus, or, if their axes are parallel, at ``parallel`` times
-    their median spacing. Viewpoints are as far from it as the camera is.
+    their median spacing. Viewpoints are as far from it as the camera is. There are none where all cameras stand at one point.
     """
     places = centers(cameras)
     distance = np.linalg.norm(places[:, None] - places, axis=2)
     np.fill_diagonal(distance, np.inf)
-    spacing = float(np.median(distance.min(axis=1)))
+    nearest = distance.min(axis=1)
+    apart = nearest[np.isfinite(nearest) & (nearest > 0)]
+    if not len(apart):
+        return []
+    spacing = float(np.median(apart))
     common = common_focus(cameras)
     angles = 2 * np.pi * np.arange(settings.directions) / settings.directions
     found = []

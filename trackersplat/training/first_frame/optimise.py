@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -69,7 +69,7 @@ def optimise_points(
                 yield Stage(frame, "optimise", detail)
                 colours = colours if kept else None
         densify.after_step(fit, step, correct)
-        if places and (step % settings.floaters.every == 0 or step == steps):
+        if places and step % settings.floaters.every == 0 and not settings.averages(step):  # a mean of two places is neither
             _clear(optimiser, without_floaters(optimiser.gaussians().detach(), views.cameras, places, rasterizer, settings.floaters))
         if settings.averages(step):
             average.add(optimiser.gaussians())
@@ -88,6 +88,9 @@ def optimise_points(
             yield FitState(frame, step, state, colours.affines() if colours else None)
             losses = []
     state = best.gaussians or average.mean() or optimiser.snapshot()
+    if places and steps > 0:
+        found = without_floaters(state, views.cameras, places, rasterizer, settings.floaters)
+        state = replace(state, means=found.means, log_scales=found.log_scales)[found.keep]
     state = cleared(state, views, rasterizer, settings)
     if len(state) == 0:
         raise InputError(
