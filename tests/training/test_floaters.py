@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
-from quad_scene import look_at
+from quad_scene import look_at, quad_capture
 
 from trackersplat.captures.camera import Camera
+from trackersplat.captures.capture import PointCloud
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.projection import common_focus
 from trackersplat.rendering.backends.portable import PortableRasterizer
-from trackersplat.training.first_frame.floaters import FloaterSettings, Viewpoint, before_viewpoints, viewpoints, without_floaters
+from trackersplat.training.first_frame.densify.settings import DensifySettings
+from trackersplat.training.first_frame.floaters import Cleared, FloaterSettings, Viewpoint, before_viewpoints, viewpoints, without_floaters
+from trackersplat.training.first_frame.optimise import optimise_points
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.fit import FitDone
 
 SETTINGS = FloaterSettings()
 RASTERIZER = PortableRasterizer()
@@ -132,3 +138,27 @@ def test_what_several_views_see_alike_stays() -> None:
     found = without_floaters(gaussians, cameras, [place], RASTERIZER, SETTINGS)
     assert found.floaters == 0
     assert torch.equal(found.means, gaussians.means)
+
+
+@pytest.mark.parametrize(("average", "searches"), [(0.0, 3), (0.5, 2)])
+def test_a_fit_is_cleared_now_and_then_and_at_its_end_but_not_while_states_are_averaged(
+    average: float, searches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+
+    def without_first(gaussians: Gaussians, *_: object) -> Cleared:
+        counted.append(len(gaussians))
+        keep = torch.ones(len(gaussians), dtype=torch.bool)
+        keep[0] = False
+        return Cleared(gaussians.means, gaussians.log_scales, keep, 1)
+
+    monkeypatch.setattr("trackersplat.training.first_frame.optimise.without_floaters", without_first)
+    capture = quad_capture(forbid_held_out=True)
+    settings = FirstFrameSettings(
+        steps=12, average=average, prune=0.0, cull_sh=0.0, floaters=FloaterSettings(every=5), densify=DensifySettings(every=100, until=0.0)
+    )
+    xyz = np.random.default_rng(0).uniform(-0.3, 0.3, (40, 3)).astype(np.float32) + np.float32([0, 0, 3])
+    *_, last = optimise_points(capture, 0, RASTERIZER, settings, PointCloud(xyz, np.full((40, 3), 128, dtype=np.uint8)))
+    assert isinstance(last, FitDone)
+    assert counted == [40 - i for i in range(searches)]
+    assert len(last.gaussians) == 40 - searches

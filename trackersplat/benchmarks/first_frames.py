@@ -29,6 +29,7 @@ from trackersplat.training.first_frame.fit import fit_first_frame
 from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone
+from trackersplat.training.points.views import unproject
 
 WAYS = ("auto", "images", "own", "depth")
 TITLES = {"auto": "with its own points", "images": "images alone", "own": "own points alone", "depth": "from true depths"}
@@ -92,9 +93,8 @@ def true_points(capture: Capture, seed: int) -> PointCloud | None:
         with np.load(path, allow_pickle=False) as data:
             depth = data["depth"][0].astype(np.float64)
         row, column = np.nonzero(depth > 0)
-        z = depth[row, column]
-        local = np.stack(((column + 0.5 - camera.cx) / camera.fx * z, (row + 0.5 - camera.cy) / camera.fy * z, z), axis=1)
-        parts.append(((local - camera.translation) @ camera.rotation, capture.image(index, 0)[row, column]))
+        pixels = np.stack((column + 0.5, row + 0.5), axis=1)
+        parts.append((unproject(camera, pixels, depth[row, column]), capture.image(index, 0)[row, column]))
     xyz, rgb = (np.concatenate(values) for values in zip(*parts, strict=True))
     chosen = random.choice(len(xyz), min(COUNT, len(xyz)), replace=False)
     noise = random.normal(0, DEPTH_NOISE, (len(chosen), 3))
