@@ -1,7 +1,8 @@
-"""``trackersplat-view``: the page of a capture and its reconstructions."""
+"""``trackersplat-view``: the workbench of a capture and its reconstructions."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -22,6 +23,7 @@ from trackersplat.errors import InputError
 from trackersplat.registry import Registry
 from viewer.arguments import Arguments
 
+PORTS_TRIED = 100
 log = logging.getLogger(__name__)
 
 
@@ -34,9 +36,6 @@ def _serve() -> None:
     """Opens the page and keeps it up until Ctrl-C or SIGTERM. Raises InputError."""
     arguments = tyro.cli(Arguments, prog="trackersplat-view", description=Arguments.__doc__)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # The handler only sets a flag: an exception raised from it can be lost inside an import or a compiler's callback.
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     app = App(arguments)
     print(printable(f"{app.capture.name}: {len(app.capture.cameras)} cameras, {app.capture.frame_count} frames"))
     print(f"Open {app.url} in a browser. Ctrl-C ends the program.", flush=True)
@@ -44,110 +43,119 @@ def _serve() -> None:
         # A browser that is missing, or blocks until it is closed, must not hold up the page.
         threading.Thread(target=webbrowser.open, args=(app.url,), daemon=True).start()
     loader = threading.Thread(target=app.load, name="load", daemon=True)
-    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(app):
-        loader.start()
-        stop.wait()
+    loader.start()
+    with contextlib.closing(app):
+        app.serve()
     if loader.is_alive():
         sys.stdout.flush()
         os._exit(0)  # imports and compilers in the middle of their work do not survive an orderly exit
 
 
 class App:
-    """Everything behind the page. The page answers as soon as the constructor returns; ``load`` fetches the rest.
+    """Everything behind the page; one per process, as NiceGUI is. ``serve`` answers, ``load`` fetches what takes longer.
 
     Raises InputError if the path is no capture, ``out`` cannot be a run, the address cannot be bound, or the back end or pipeline
-    asked for cannot be used here. ``worker_options``: more of the command line of reconstructions.
+    asked for cannot be used here.
     """
 
-    def __init__(self, arguments: Arguments, worker_options: Sequence[str] = ()) -> None:
+    def __init__(self, arguments: Arguments) -> None:
         from trackersplat.captures.registry import open_capture
 
         self.arguments = arguments
         self.capture = open_capture(arguments.path)
-        _check_address(arguments.host, arguments.port)
         _check_allowed(arguments.allow_host)
         if arguments.out is not None:
             _check_out(arguments.out)
         _check_names(arguments)
+        self._socket = bind(arguments.host, arguments.port)
 
-        from viewer.frame_cache import FrameCache
-        from viewer.page import Page
-        from viewer.playback import Playback
-        from viewer.runs import Runs
-        from viewer.scene.painter import Painter
-        from viewer.server import PageServer, is_loopback
-        from viewer.state import State, Store
+        from viewer.document import Document
+        from viewer.guard import is_loopback, new_token
+        from viewer.stage.server import StageServer
+        from viewer.stage.stage import Stage
+        from viewer.state import Shared, Store
+        from viewer.web import Web
 
-        if not is_loopback(arguments.host):
-            print(f"warning: everybody who can reach {arguments.host} can use this page, see its files and start jobs.", file=sys.stderr)
+        self.token = None if is_loopback(arguments.host) else new_token()
+        if self.token is not None:
+            print(
+                f"warning: who can reach {arguments.host} and knows the address below can use this page, see its files and start jobs.",
+                file=sys.stderr,
+            )
+        self.store = Store(Shared(self.capture.frame_count, self.capture.fps, activity="starting the renderer …"))
+        self.document = Document(self.capture, self.store, arguments)
+        self.stage = Stage(StageServer(), self.document)
+        self.web = Web(self.document, self.stage, arguments, self.token)
 
-        self.store = Store(State(frame_count=self.capture.frame_count, activity="starting the renderer …"))
-        runs = Runs(self.capture, self.store, arguments.out)
-        self.frame_cache = FrameCache(self.store, runs)
-        self.painter = Painter(self.capture, self.frame_cache)
-        self.server = PageServer(arguments.host, arguments.port, "TrackerSplat", arguments.allow_host)
-        self.page = Page(self.server, self.capture, self.store, runs, self.frame_cache, self.painter, arguments, worker_options)
-        self.playback = Playback(self.store, self.capture.fps, lambda: bool(self.server.get_clients()))
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
 
     @property
     def url(self) -> str:
-        return self.server.url
+        host = self.arguments.host
+        name = socket.gethostname() if host in ("0.0.0.0", "::", "") else host
+        shown = f"[{name}]" if ":" in name else name
+        return f"http://{shown}:{self.port}" + (f"/?token={self.token}" if self.token is not None else "")
 
     def load(self) -> None:
-        """Starts the rasteriser and shows the run that is found. Failures become messages on the page."""
-        for source, what, step in (
-            ("run", "The run could not be opened", self.page.find_run),
-            ("renderer", "The renderer could not be started", self._start_rasterizer),
-        ):
-            try:
-                step()
-            except InputError as error:
-                self.store.problem(source, str(error))
-            except Exception as error:
-                log.exception(what)
-                self.store.problem(source, f"{what} ({type(error).__name__}: {error}); the terminal shows where.")
-        self.store.set(activity="")
+        """Opens the run and starts the rasteriser. Failures become messages on the page."""
+        self.document.load(lambda text: print(text, flush=True))
+        if self.arguments.autoplay and len(self.store.shared.reconstructed) > 1:
+            self.web.play_when_shown()
 
-    def _start_rasterizer(self) -> None:
-        from trackersplat.rendering.registry import choose_rasterizer
+    def serve(self) -> None:
+        """Answers until Ctrl-C, SIGTERM or ``stop``."""
+        import uvicorn
 
-        rasterizer = choose_rasterizer(backend=self.arguments.backend)
-        self.store.set(renderer=rasterizer.describe())
-        if not rasterizer.is_prepared():
-            rasterizer.prepare(self._compiling)
-        self.painter.use(rasterizer)
-        self.store.set(activity="")
-        self.store.set(ready=True, playing=self.arguments.autoplay and len(self.store.state.reconstructed) > 1)
+        config = uvicorn.Config(
+            self.web.app, log_level="warning", access_log=False, ws_max_size=1 << 20, timeout_graceful_shutdown=2, server_header=False
+        )
+        self._server = uvicorn.Server(config)
+        # uvicorn would raise the signal once more after it has stopped, in the middle of our own end.
+        self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: self.stop())
+        asyncio.run(self._server.serve(sockets=[self._socket]))
 
-    def _compiling(self, kernel: str, done: int, total: int) -> None:
-        if done < total:
-            message = f"compiling kernels, once per machine: {kernel} ({done + 1} of {total}) …"
-            print(message, flush=True)
-            self.store.set(activity=message)
+    def stop(self) -> None:
+        self._server.should_exit = True
 
     def close(self) -> None:
-        """Ends the worker process, the threads and the server."""
-        self.playback.close()
-        self.page.close()
-        self.frame_cache.close()
-        self.server.stop()
-        self.capture.close()
+        """Ends the worker process, the threads and the servers."""
+        self.web.close()
+        self.stage.close()
+        self.document.close()
+        self._socket.close()
 
 
-def _check_address(host: str, port: int) -> None:
-    """Raises InputError if the host is not an address of this machine: viser would try a thousand ports in vain."""
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on the port or on one of the next free ones. Raises InputError if the host is not an address of this machine."""
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port must be between 0 and 65535, got {port}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind(address)
     except (OSError, UnicodeError) as error:  # a name that is none fails in its encoding
         raise InputError(f"Cannot listen on --host {host} ({error}): give an address of this machine.") from error
-    if not 0 <= port <= 65535:
-        raise InputError(f"--port must be between 0 and 65535, got {port}.")
+    last: OSError | None = None
+    for number in range(port, min(port + PORTS_TRIED, 65536)) if port else (0,):
+        found = socket.socket(family, socket.SOCK_STREAM)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((address[0], number, *address[2:]))
+            found.listen(128)
+            return found
+        except OSError as error:
+            found.close()
+            last = error
+    raise InputError(f"No port from {port} on can be used ({last}): give another one with --port.")
 
 
 def _check_allowed(names: Sequence[str]) -> None:
-    from viewer.server import is_host_name
+    from viewer.guard import is_host_name
 
     for name in names:
         if not is_host_name(name):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from trackersplat.errors import InputError
 from viewer.runs import Runs
-from viewer.state import State, Store
+from viewer.state import Store
 
 if TYPE_CHECKING:
     from trackersplat.gaussians.gaussians import Gaussians
@@ -62,14 +62,15 @@ class FrameCache:
             self._colours.pop((run, frame), None)
             self._tracks.pop((run, frame), None)
 
-    def shown(self, state: State) -> Gaussians | None:
-        """What the picture of ``state`` is made of; None if nothing is reconstructed. Raises InputError."""
-        source = state.source_frame()
+    def shown(self, frame: int) -> Gaussians | None:
+        """What the picture of a frame is made of (`Shared.source_of`); None if nothing is reconstructed. Raises InputError."""
+        shared = self._store.shared
+        source = shared.source_of(frame)
         if source is None:
             return None
-        if state.preview is not None and state.preview.frame == source:
-            return self._get((state.preview.path, -state.preview.serial))
-        return self.frame(state.run, source) if state.run is not None else None
+        if shared.draft is not None and shared.draft.frame == source:
+            return self._get((shared.draft.path, -shared.draft.serial))
+        return self.frame(shared.run, source) if shared.run is not None else None
 
     def tracks(self, run: Path, frame: int) -> dict[str, Tracks]:
         """Camera name -> the 2D tracks at this frame; empty if none were kept. Raises InputError."""
@@ -135,13 +136,16 @@ class FrameCache:
 
     # -- reading ahead ------------------------------------------------------------------------------------------------
 
-    def _on_change(self, state: State, changed: frozenset[str]) -> None:
-        if not changed & {"frame", "run", "reconstructed", "ready"} or state.run is None or not state.ready:
+    def _on_change(self, tab: str | None, changed: frozenset[str]) -> None:
+        if not changed & {"frame", "run", "reconstructed", "ready"}:
             return
-        frames = state.reconstructed
-        start = next((i for i, frame in enumerate(frames) if frame > state.frame), 0)
-        ahead = (*frames[start:], *frames[:start])
-        self._wanted = [(state.run, frame) for frame in ahead]
+        shared = self._store.shared
+        if shared.run is None or not shared.ready:
+            return
+        frame = self._store.view(tab).frame if tab is not None else 0
+        frames = shared.reconstructed
+        start = next((i for i, known in enumerate(frames) if known > frame), 0)
+        self._wanted = [(shared.run, known) for known in (*frames[start:], *frames[:start])]
         self._wake.set()
 
     def _read_ahead(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
+from trackersplat.events import FrameDone
 from viewer.state import Store
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ class Runs:
     """Keeps one `Run` per folder, so that its index is read once and later only what is new. Thread-safe."""
 
     def __init__(self, capture: Capture, store: Store, out: Path | None = None) -> None:
-        """``out``: the run that the user asked for, None to look where runs of this capture usually are."""
+        """``out``: the run that the user asked for; None to search where runs of this capture usually are."""
         self._capture = capture
         self._store = store
         self._out = out
@@ -30,7 +32,7 @@ class Runs:
         self._lock = threading.RLock()
 
     def find(self) -> bool:
-        """Says where results go and shows the first run found. False if there is none to show."""
+        """Says where results go and shows the run with the most frames. False if there is none to show."""
         from trackersplat.store.find import default_out, find_runs
 
         self._store.set(out=self._out if self._out is not None else default_out(self._capture))
@@ -40,7 +42,14 @@ class Runs:
             self._store.problem("run", str(error))
             return False
         self._store.set(runs=tuple(found))
-        return any(self.show(path) for path in found)
+        return any(self.show(path) for path in sorted(found, key=self._frames_of, reverse=True))
+
+    def _frames_of(self, path: Path) -> int:
+        """How many frames the run at ``path`` has; 0 if it cannot be read, which is said when it is shown."""
+        try:
+            return len(self.get(path).frames())
+        except InputError:
+            return 0
 
     def show(self, path: Path) -> bool:
         """Shows a run as it is on disk now. False if it has no frame yet or cannot be read (then a message says why)."""
@@ -55,10 +64,15 @@ class Runs:
         self._store.problem("run", None)
         if not frames:
             return False
-        state = self._store.state
-        runs = state.runs if path in state.runs else (*state.runs, path)
-        self._store.set(runs=runs, run=path, reconstructed=frames, records=dict(records), revision=state.revision + 1)
+        shared = self._store.shared
+        runs = shared.runs if path in shared.runs else (*shared.runs, path)
+        self._store.set(runs=runs, run=path, reconstructed=frames, records=dict(records), revision=shared.revision + 1)
         return True
+
+    def records(self, path: Path) -> Mapping[int, FrameDone]:
+        """What was reported of each frame of the run at ``path``. Raises InputError."""
+        with self._lock:
+            return self._refresh(path).records()
 
     def get(self, path: Path) -> Run:
         """The run at ``path`` as last shown; opened if it was not. Raises InputError if there is none."""

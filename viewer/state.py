@@ -1,36 +1,25 @@
-"""The one store of the page: time, view, layers and what is known about the run. It knows no toolkit."""
+"""What the workbench shows: the project's state, which all tabs share, and the view of each tab. It knows no toolkit."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from trackersplat.events import FrameDone
 
-Compare = Literal["render", "photo", "wipe", "error"]
-Mode = Literal["colour", "depth", "opacity"]
-TrailColour = Literal["speed", "track"]
+Compare = Literal["render", "photo", "wipe", "error", "other"]
+Channel = Literal["colour", "depth", "opacity", "motion", "static", "age", "error"]
+ColourBy = Literal["id", "score", "category", "error", "confidence", "age", "speed", "views"]
 
-COMPARES: tuple[Compare, ...] = ("render", "photo", "wipe", "error")
-MODES: tuple[Mode, ...] = ("colour", "depth", "opacity")
+COMPARES: tuple[Compare, ...] = ("render", "photo", "wipe", "error", "other")
+CHANNELS: tuple[Channel, ...] = ("colour", "depth", "opacity", "motion", "static", "age", "error")
+COLOURS_BY: tuple[ColourBy, ...] = ("category", "score", "error", "id", "confidence", "age", "speed", "views")
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The score of exactly the pixels of the render that are on the screen."""
-
-    camera: str
-    held_out: bool
-    frame: int
-    kind: Compare
-    psnr: float  # dB
-    width: int  # pixels that were compared
-    height: int
+MOST_PANES = 4
 
 
 @dataclass(frozen=True)
@@ -43,85 +32,152 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class State:
-    """What the page shows. Frames are indices from 0."""
+class Shared:
+    """The project. Frames are indices from 0."""
 
     frame_count: int = 1
-    frame: int = 0
-    playing: bool = False
-    speed: float = 1.0
-    loop: bool = True
-
-    camera: int | None = None  # the camera looked through; None is the free view
-    compare: Compare = "render"
-    wipe: float = 0.5  # share of the width that shows the photograph
-    mode: Mode = "colour"
-
-    show_cameras: bool = True
-    show_trails: bool = True
-    show_tracks: bool = False
-    trail_length: int = 8  # frames
-    trail_colour: TrailColour = "speed"
-
+    fps: float = 30.0
     out: Path | None = None  # where reconstructions go, once it is known
     runs: tuple[Path, ...] = ()  # all that are known of this capture
     run: Path | None = None  # the run on the screen
-    reconstructed: tuple[int, ...] = ()  # its frames, ascending
-    records: dict[int, FrameDone] = field(default_factory=dict)  # what was reported of each of its frames; replaced, never changed
-    preview: Draft | None = None  # the frame in work
-    revision: int = 0  # grows when a frame on disk was replaced
+    other: Path | None = None  # the run that it is compared with
+    reconstructed: tuple[int, ...] = ()  # frames of the run, ascending
+    records: Mapping[int, FrameDone] = field(default_factory=dict)  # what was reported of each of its frames; replaced, never changed
+    stale: frozenset[int] = frozenset()  # frames that an edit has made out of date
+    failed: frozenset[int] = frozenset()  # frames that a job could not finish
+    waiting: frozenset[int] = frozenset()  # frames that a job is to reconstruct
     working_on: int | None = None  # the frame being reconstructed
+    draft: Draft | None = None  # the frame in work
+    revision: int = 0  # grows when a frame on disk was replaced
+    diagnosed: int = 0  # grows when the tracks have been diagnosed anew
+    edits: int = 0  # grows with the log of edits
+    notes: int = 0  # grows with the flags and notes
+    job: int = 0  # grows with every event of a job
 
-    renderer: str = ""  # what renders the page, for people; "" until it is known
+    renderer: str = ""  # what renders, for people; "" until it is known
     ready: bool = False  # the rasteriser is there
-    activity: str = ""  # what the page is busy with, for people
-    comparison: Comparison | None = None
-    trails: int = 0  # grows when the trails of a run have been loaded
+    activity: str = ""  # what the program is busy with, for people
     problems: tuple[tuple[str, str], ...] = ()  # (source, sentence)
 
-    def source_frame(self) -> int | None:
-        """The frame whose Gaussians are shown: this one, or the nearest earlier (else later) one; None if there is none."""
-        if self.preview is not None and self.preview.frame == self.frame:
-            return self.frame
+    def source_of(self, frame: int) -> int | None:
+        """The frame whose Gaussians stand for ``frame``: itself, or the nearest earlier (else later) one; None if there is none."""
+        if self.draft is not None and self.draft.frame == frame:
+            return frame
         if not self.reconstructed:
             return None
-        earlier = [frame for frame in self.reconstructed if frame <= self.frame]
+        earlier = [known for known in self.reconstructed if known <= frame]
         return earlier[-1] if earlier else self.reconstructed[0]
 
-    def span(self) -> tuple[int, int]:
-        """First and last frame that playing runs through: the reconstructed ones if there are several, else all."""
-        if len(self.reconstructed) > 1:
-            return self.reconstructed[0], self.reconstructed[-1]
-        return 0, self.frame_count - 1
+    def frame_state(self, frame: int) -> str:
+        """One of running, failed, stale, done, todo."""
+        if self.working_on == frame:
+            return "running"
+        if frame in self.failed:
+            return "failed"
+        if frame in self.stale:
+            return "stale"
+        return "done" if frame in self.reconstructed else "todo"
 
 
-# Fields that change the picture; everything else must not cause a redraw.
-PICTURE_FIELDS = (
-    "frame", "camera", "compare", "wipe", "mode", "show_tracks", "show_trails", "trail_length", "trail_colour", "trails",
-    "run", "reconstructed", "preview", "revision", "ready",
-)  # fmt: skip
+@dataclass(frozen=True)
+class Pane:
+    """One camera pane of a tab."""
+
+    camera: int = 0
+    compare: Compare = "render"
+    channel: Channel = "colour"
+    wipe: float = 0.5  # share of the width that shows the photograph
+    overlay: bool = True  # tracks over the picture
+
+
+@dataclass(frozen=True)
+class View:
+    """One tab of the browser."""
+
+    frame: int = 0
+    shown: int = -1  # frame of the picture that the page has acknowledged; -1: none yet
+    playing: bool = False
+    speed: float = 1.0
+    loop: bool = True
+    first: int | None = None  # in point
+    last: int | None = None  # out point
+    linked: bool = True  # shares its time with the other tabs that do
+
+    panes: tuple[Pane, ...] = (Pane(),)
+    active: int = 0  # the pane that commands act on
+    grid: bool = False  # all cameras at once in place of the panes
+
+    tracks: tuple[int, ...] = ()  # ids of the selected tracks; the last one is the main one
+    gaussian: int | None = None  # index of the picked Gaussian
+    epipolar_from: int | None = None  # the camera last pointed at
+
+    measured: bool = True  # marks of the overlay
+    reprojected: bool = True
+    rendered: bool = True
+    residual_scale: float = 1.0  # factor of the residual arrows
+    trail_length: int = 8  # frames; 0: no trails
+    colour_by: ColourBy = "category"
+
+    show_cameras: bool = True  # frusta on the stage
+    show_trails: bool = False
+    inspector: str = "tracks"  # the panel that is open on the right
+    filter: str = ""  # text of the tracks table
+    categories: tuple[int, ...] = ()  # of the tracks table; empty: all
+    size: str = ""  # layout, e.g. sizes of the splitters, as the page reported them
+
+    def pane(self) -> Pane:
+        return self.panes[min(self.active, len(self.panes) - 1)]
+
+    def main_track(self) -> int | None:
+        return self.tracks[-1] if self.tracks else None
+
+    def with_pane(self, index: int, **changes: Any) -> tuple[Pane, ...]:
+        """The panes with one changed."""
+        return tuple(replace(pane, **changes) if i == index else pane for i, pane in enumerate(self.panes))
+
 
 log = logging.getLogger(__name__)
 
-Subscriber = Callable[[State, frozenset[str]], None]
+# Called with the id of the tab whose view changed, or None for the project, and the names of the changed fields.
+Subscriber = Callable[[str | None, frozenset[str]], None]
 
 
 class Store:
-    """Holds the state and is the only one that changes and announces it.
+    """Holds all state and is the only one that changes and announces it. Thread-safe.
 
-    Subscribers are called in order, on the thread that made the change, with the new state and the names of the fields
-    that changed. They must be quick (set a widget, wake a worker) and may change the state again. One that fails
-    (its page just closed) must stop neither the others nor the thread that made the change.
+    Subscribers are called in order, on the thread that made the change. They must be quick (note what changed, wake a worker) and may
+    change the state again. One that fails stops neither the others nor the thread that made the change.
     """
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._views: dict[str, View] = {}
         self._subscribers: list[Subscriber] = []
         self._lock = threading.RLock()
 
     @property
-    def state(self) -> State:
-        return self._state
+    def shared(self) -> Shared:
+        return self._shared
+
+    def view(self, tab: str) -> View:
+        """Raises KeyError if the tab is closed."""
+        return self._views[tab]
+
+    def tabs(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(self._views)
+
+    def open_tab(self, tab: str, view: View) -> None:
+        """A linked tab joins the time of those that are there."""
+        with self._lock:
+            others = [other for other in self._views.values() if other.linked]
+            if view.linked and others:
+                view = replace(view, frame=others[0].frame, playing=others[0].playing, speed=others[0].speed, loop=others[0].loop)
+            self._views[tab] = view
+
+    def close_tab(self, tab: str) -> None:
+        with self._lock:
+            self._views.pop(tab, None)
 
     def subscribe(self, subscriber: Subscriber) -> None:
         with self._lock:
@@ -129,46 +185,57 @@ class Store:
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         with self._lock:
-            self._subscribers.remove(subscriber)
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
 
     def set(self, **changes: Any) -> None:
-        """Changes fields. A frame outside the capture is moved to its nearest end."""
+        """Changes fields of the project."""
         with self._lock:
-            if "frame" in changes:
-                changes["frame"] = min(max(int(changes["frame"]), 0), self._state.frame_count - 1)
-            old = self._state
-            new = replace(old, **changes)
-            changed = frozenset(f.name for f in fields(State) if getattr(old, f.name) != getattr(new, f.name))
-            if not changed:
-                return
-            self._state = new
-            for subscriber in tuple(self._subscribers):
-                try:
-                    subscriber(self._state, changed)
-                except Exception:
-                    log.exception("a part of the page could not follow the change of %s", ", ".join(sorted(changed)))
+            old = self._shared
+            self._shared = replace(old, **changes)
+            self._announce(None, _changed(old, self._shared))
 
-    def step(self, frames: int) -> None:
-        """Stops playing and moves by some frames."""
+    def set_view(self, tab: str, **changes: Any) -> None:
+        """Changes fields of a tab; time is carried to the tabs that share it. A frame outside the capture is moved to its nearest end.
+
+        Nothing happens if the tab is closed.
+        """
         with self._lock:
-            self.set(playing=False, frame=self._state.frame + frames)
+            old = self._views.get(tab)
+            if old is None:
+                return
+            if "frame" in changes:
+                changes["frame"] = min(max(int(changes["frame"]), 0), self._shared.frame_count - 1)
+            new = replace(old, **changes)
+            self._views[tab] = new
+            self._announce(tab, _changed(old, new))
+            time = {name: changes[name] for name in _TIME if name in changes}
+            if not (new.linked and time):
+                return
+            for other, view in list(self._views.items()):
+                if other != tab and view.linked:
+                    self._views[other] = replace(view, **time)
+                    self._announce(other, _changed(view, self._views[other]))
 
     def problem(self, source: str, sentence: str | None) -> None:
         """Sets, or with None clears, what one part of the program complains about."""
         with self._lock:
-            rest = tuple(entry for entry in self._state.problems if entry[0] != source)
+            rest = tuple(entry for entry in self._shared.problems if entry[0] != source)
             self.set(problems=rest if sentence is None else (*rest, (source, sentence)))
 
+    def _announce(self, tab: str | None, changed: frozenset[str]) -> None:
+        if not changed:
+            return
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber(tab, changed)
+            except Exception:
+                log.exception("a part of the page could not follow the change of %s", ", ".join(sorted(changed)))
 
-def advance(frame: int, ticks: int, span: tuple[int, int], loop: bool) -> tuple[int, bool]:
-    """The frame after some ticks of playing and whether playing goes on.
 
-    A frame outside the span starts at its beginning; at the end it wraps if ``loop``, else it stays there and stops.
-    """
-    first, last = span
-    if not first <= frame <= last:
-        return first, True
-    wanted = frame + ticks
-    if wanted <= last:
-        return wanted, True
-    return (first + (wanted - first) % (last - first + 1), True) if loop else (last, False)
+_TIME = ("frame", "playing", "speed", "loop", "first", "last")  # fields of a view that linked tabs share
+
+
+def _changed(old: Any, new: Any) -> frozenset[str]:
+    pairs = ((f.name, getattr(old, f.name), getattr(new, f.name)) for f in fields(old))
+    return frozenset(name for name, before, after in pairs if before is not after and before != after)

@@ -1,37 +1,34 @@
-"""What a panel is built from, and what the page asks of it."""
+"""What a panel is: widgets of one tab that follow the store."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import viser
-
-from trackersplat.captures.capture import Capture
-from viewer.arguments import Arguments
-from viewer.frame_cache import FrameCache
-from viewer.runs import Runs
-from viewer.state import Store
-
-
-@dataclass(frozen=True)
-class PanelContext:
-    """All that a panel may need."""
-
-    gui: viser.GuiApi
-    capture: Capture
-    store: Store
-    runs: Runs
-    frame_cache: FrameCache
-    arguments: Arguments
-    worker_options: tuple[str, ...] = ()  # more of the worker's command line, for reconstructions
+from viewer.state import Shared, View
+from viewer.tab import Tab
 
 
 class Panel:
-    """Widgets that follow the store. They are added to the container that is open when the panel is built."""
+    """One instance per tab. ``build`` makes the widgets in the NiceGUI container that is open; ``on_state`` follows.
 
-    def __init__(self, context: PanelContext) -> None:
-        self._store = context.store
-        self._capture = context.capture
+    Both run on the event loop and must be quick. Whatever a user does in the panel becomes ``tab.set`` or ``tab.do``. A panel that fails is
+    reported in the terminal and on the page; the others go on.
+    """
+
+    def __init__(self, tab: Tab) -> None:
+        self.tab = tab
+
+    @property
+    def view(self) -> View:
+        return self.tab.view
+
+    @property
+    def shared(self) -> Shared:
+        return self.tab.shared
+
+    def build(self) -> None:
+        raise NotImplementedError
+
+    def on_state(self, changed: frozenset[str]) -> None:
+        """``changed``: names of fields of `View` and `Shared` that changed since the last call; all of them at first."""
 
     def close(self) -> None:
         """Ends what the panel has started."""

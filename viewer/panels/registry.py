@@ -1,4 +1,4 @@
-"""The panels of the page, in their order. Adding one is a module with a class (see `viewer.panels.panel`) and a line here."""
+"""The panels of the page. Adding one is a module with a class (see `viewer.panels.panel`) and a line here."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from trackersplat.registry import Facts, Registry
 
 @dataclass(frozen=True)
 class PanelFacts(Facts):
-    """``title`` is that of the panel's tab; ``load`` names a class that is built with one `PanelContext`."""
+    """``title`` is that of its tab in the inspector; ``load`` names a class that is built with one `viewer.tab.Tab`."""
 
-    place: Literal["side", "below"] = "side"  # a tab of the panel on the right, or a floating panel at the bottom
+    place: Literal["top", "panes", "inspector", "below"] = "inspector"
+    icon: str = ""  # Material name
+    hint: str = ""  # tooltip of the tab
 
 
 PANELS: Registry[PanelFacts] = Registry(
     "panel",
-    (
-        PanelFacts("view", "View", "viewer.panels.view:ViewPanel"),
-        PanelFacts("reconstruct", "Reconstruct", "viewer.panels.reconstruct:ReconstructPanel"),
-        PanelFacts("quality", "Quality", "viewer.panels.quality:QualityPanel"),
-        PanelFacts("capture", "Capture", "viewer.panels.capture:CapturePanel"),
-        PanelFacts("timeline", "Timeline", "viewer.panels.timeline:Timeline", place="below"),
-    ),
+    (PanelFacts("header", "Header", "viewer.panels.header:HeaderPanel", place="top"),),
 )

@@ -1,0 +1,102 @@
+"""Commands about the camera panes: which camera, what of it, and how many panes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from viewer.commands.command import Command
+from viewer.state import CHANNELS, COMPARES, MOST_PANES, Pane
+
+if TYPE_CHECKING:
+    from viewer.tab import Tab
+
+GROUP = "Cameras"
+
+
+def _next(tab: Tab, steps: int) -> None:
+    tab.set_pane(camera=(tab.view.pane().camera + steps) % len(tab.document.capture.cameras))
+
+
+def _show(tab: Tab, camera: int, pane: int | None = None) -> None:
+    tab.set(grid=False)
+    tab.set_pane(pane, camera=int(camera) % len(tab.document.capture.cameras))
+
+
+def _compare(tab: Tab, how: str, pane: int | None = None) -> None:
+    """A comparison that is on already gives way to the plain render."""
+    if how not in COMPARES:
+        return
+    view = tab.view
+    at = view.active if pane is None else pane
+    on = view.panes[at].compare == how
+    tab.set_pane(at, compare="render" if on else how, channel="colour")
+
+
+def _channel(tab: Tab, channel: str, pane: int | None = None) -> None:
+    if channel not in CHANNELS:
+        return
+    view = tab.view
+    at = view.active if pane is None else pane
+    compare = view.panes[at].compare
+    plain = channel == "colour" or compare == "other"
+    tab.set_pane(at, channel=channel, compare=compare if plain else "render")
+
+
+def _panes(tab: Tab, count: int) -> None:
+    """New panes show cameras that are in no pane yet."""
+    view, cameras = tab.view, len(tab.document.capture.cameras)
+    panes = list(view.panes[:count])
+    free = [index for index in range(cameras) if index not in {pane.camera for pane in panes}]
+    while len(panes) < min(count, MOST_PANES):
+        panes.append(Pane(camera=free.pop(0) if free else 0))
+    tab.set(panes=tuple(panes), active=min(view.active, len(panes) - 1), grid=False)
+
+
+def _overlay(tab: Tab) -> None:
+    on = not tab.view.pane().overlay
+    tab.set(panes=tuple(_with_overlay(pane, on) for pane in tab.view.panes))
+
+
+def _with_overlay(pane: Pane, on: bool) -> Pane:
+    from dataclasses import replace
+
+    return replace(pane, overlay=on)
+
+
+COMMANDS = (
+    Command("camera.next", "Next camera", GROUP, lambda tab: _next(tab, 1), "c", repeats=True),
+    Command("camera.previous", "Previous camera", GROUP, lambda tab: _next(tab, -1), "shift+c", repeats=True),
+    Command("camera.show", "Show a camera in a pane", GROUP, _show),
+    Command("camera.photo", "Photograph or render (A-B)", GROUP, lambda tab: _compare(tab, "photo"), "g"),
+    Command("camera.wipe", "Wipe between photograph and render", GROUP, lambda tab: _compare(tab, "wipe"), "w"),
+    Command("camera.error", "Error map", GROUP, lambda tab: _compare(tab, "error"), "e"),
+    Command("camera.other", "Other run or this one (A-B)", GROUP, lambda tab: _compare(tab, "other"), "b"),
+    Command("camera.compare", "Compare in a pane", GROUP, _compare),
+    Command("camera.channel", "Channel of a pane", GROUP, _channel),
+    *(
+        Command(f"camera.channel_{name}", f"Show {title}", GROUP, lambda tab, name=name: _channel(tab, name), key)
+        for name, title, key in (
+            ("colour", "colours", "1"),
+            ("depth", "depth", "2"),
+            ("opacity", "opacity", "3"),
+            ("motion", "motion", "4"),
+            ("static", "static and moving Gaussians", "5"),
+            ("age", "age of the Gaussians", "6"),
+            ("error", "error of the Gaussians", "7"),
+        )
+    ),  # fmt: skip
+    *(
+        Command(
+            f"panes.{count}", f"{count} camera pane{'s' if count > 1 else ''}", GROUP, lambda tab, n=count: _panes(tab, n), f"alt+{count}"
+        )
+        for count in range(1, MOST_PANES + 1)
+    ),
+    Command("panes.grid", "All cameras as a grid", GROUP, lambda tab: tab.set(grid=not tab.view.grid), "a"),
+    Command(
+        "panes.activate",
+        "Make a pane the active one",
+        GROUP,
+        lambda tab, pane: tab.set(active=min(max(int(pane), 0), len(tab.view.panes) - 1)),
+    ),
+    Command("panes.overlay", "Tracks over the pictures", GROUP, _overlay, "t"),
+)

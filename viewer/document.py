@@ -1,0 +1,95 @@
+"""What is open: the capture, its runs and their frames, the diagnosis of their tracks. Data behind the page; it knows no toolkit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
+from viewer.arguments import Arguments
+from viewer.frame_cache import FrameCache
+from viewer.runs import Runs
+from viewer.shared_rasterizer import SharedRasterizer
+from viewer.stage.framing import frame_capture
+from viewer.state import Store
+
+if TYPE_CHECKING:
+    from trackersplat.gaussians.gaussians import Gaussians
+
+log = logging.getLogger(__name__)
+
+
+class Document:
+    """Thread-safe. Long work runs on threads of its own and announces its results through the store."""
+
+    def __init__(self, capture: Capture, store: Store, arguments: Arguments) -> None:
+        self.capture = capture
+        self.store = store
+        self.arguments = arguments
+        self.framing = frame_capture(capture)
+        self.runs = Runs(capture, store, arguments.out)
+        self.frames = FrameCache(store, self.runs)
+        self.renderer = SharedRasterizer()
+
+    def close(self) -> None:
+        self.frames.close()
+        self.capture.close()
+
+    # -- loading ------------------------------------------------------------------------------------------------------
+
+    def load(self, say: Callable[[str], None] = lambda text: None) -> None:
+        """Finds the run and starts the rasteriser. Failures become messages on the page. ``say`` gets the progress for the terminal."""
+        steps = (
+            ("run", "The run could not be opened", self._find_run),
+            ("renderer", "The renderer could not be started", lambda: self._start_rasterizer(say)),
+        )
+        for source, what, step in steps:
+            try:
+                step()
+            except InputError as error:
+                self.store.problem(source, str(error))
+            except Exception as error:
+                log.exception(what)
+                self.store.problem(source, f"{what} ({type(error).__name__}: {error}); the terminal shows where.")
+        self.store.set(activity="")
+
+    def _find_run(self) -> None:
+        self.runs.find()
+
+    def _start_rasterizer(self, say: Callable[[str], None]) -> None:
+        from trackersplat.rendering.registry import choose_rasterizer
+
+        rasterizer = choose_rasterizer(backend=self.arguments.backend)
+        self.store.set(renderer=rasterizer.describe())
+        if not rasterizer.is_prepared():
+
+            def compiling(kernel: str, done: int, total: int) -> None:
+                if done < total:
+                    message = f"compiling kernels, once per machine: {kernel} ({done + 1} of {total}) …"
+                    say(message)
+                    self.store.set(activity=message)
+
+            rasterizer.prepare(compiling)
+        self.renderer.use(rasterizer)
+        self.store.set(activity="", ready=True)
+
+    # -- frames -------------------------------------------------------------------------------------------------------
+
+    def shown(self, frame: int) -> Gaussians | None:
+        """What stands for a frame; None if nothing is reconstructed. Raises InputError if it cannot be read."""
+        return self.frames.shown(frame)
+
+    def frame_is_new(self, path: Path, frame: int) -> None:
+        """A frame of the run at ``path`` was written: it replaces what was kept of it."""
+        self.frames.forget(path, frame)
+        if self.store.shared.run in (None, path):
+            self.runs.show(path)
+
+    # -- pictures of the free view ------------------------------------------------------------------------------------
+
+    def home_photo_frame(self, frame: int) -> tuple[int, int]:
+        """The camera and frame whose photograph stands for the scene until there is something better."""
+        return self.framing.home, frame

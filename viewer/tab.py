@@ -1,0 +1,56 @@
+"""One tab of the browser, as panels and commands see it: its view, the project, and what can be done."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trackersplat.errors import InputError
+from viewer.state import Shared, Store, View
+
+if TYPE_CHECKING:
+    from viewer.document import Document
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Tab:
+    """``id`` names the tab in the store, in sockets and in the stage's address."""
+
+    id: str
+    store: Store
+    document: Document
+
+    @property
+    def view(self) -> View:
+        return self.store.view(self.id)
+
+    @property
+    def shared(self) -> Shared:
+        return self.store.shared
+
+    def set(self, **changes: Any) -> None:
+        """Changes fields of this tab's view."""
+        self.store.set_view(self.id, **changes)
+
+    def set_pane(self, index: int | None = None, **changes: Any) -> None:
+        """Changes one pane, by default the active one."""
+        view = self.view
+        self.set(panes=view.with_pane(view.active if index is None else index, **changes))
+
+    def do(self, name: str, **arguments: Any) -> None:
+        """Runs a command. What it refuses, and what fails, is said on the page; the tab goes on."""
+        from viewer.commands.registry import COMMANDS
+
+        source = f"command {name}"
+        try:
+            COMMANDS[name].run(self, **arguments)
+        except InputError as error:
+            self.store.problem(source, str(error))
+        except Exception as error:
+            log.exception("the command %s failed", name)
+            self.store.problem(source, f"{COMMANDS[name].title}: this failed ({type(error).__name__}: {error}); the terminal shows where.")
+        else:
+            self.store.problem(source, None)

@@ -1,0 +1,70 @@
+"""The state of a tab in its address: frame, cameras, selection, mode. What an address asks for is checked like any other input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from trackersplat.captures.capture import Capture
+from viewer.document import Document
+from viewer.state import CHANNELS, COMPARES, MOST_PANES, Pane, View
+
+LONGEST = 2000  # characters of a value that is read
+MOST_TRACKS = 50  # of a selection that an address holds
+
+
+def first_pane(document: Document) -> Pane:
+    """A photograph until something is reconstructed."""
+    shared = document.store.shared
+    return Pane(camera=document.framing.home, compare="render" if shared.reconstructed else "photo")
+
+
+def write(view: View, capture: Capture) -> str:
+    """The query of an address, without what is as a new tab has it."""
+    query: dict[str, str] = {}
+    if view.frame:
+        query["frame"] = str(view.frame + 1)
+    names = [capture.cameras[pane.camera].name for pane in view.panes]
+    query["cameras"] = ",".join(str(capture.camera_index(name)) for name in names)
+    modes = [f"{pane.compare}.{pane.channel}" for pane in view.panes]
+    if set(modes) != {"render.colour"}:
+        query["mode"] = ",".join(modes)
+    if view.tracks:
+        query["tracks"] = ",".join(map(str, view.tracks[:MOST_TRACKS]))
+    if view.inspector != "tracks":
+        query["panel"] = view.inspector
+    return urlencode(query)
+
+
+def read(query: Mapping[str, str], capture: Capture) -> dict[str, Any]:
+    """Fields of the view that an address asks for; nonsense is left out."""
+    found: dict[str, Any] = {}
+    text = {key: value[:LONGEST] for key, value in query.items()}
+    if (frame := _whole(text.get("frame", ""))) is not None:
+        found["frame"] = min(max(frame - 1, 0), capture.frame_count - 1)
+    cameras = [index for part in text.get("cameras", "").split(",") if (index := _whole(part)) is not None]
+    cameras = [index for index in cameras if index < len(capture.cameras)][:MOST_PANES]
+    if cameras:
+        modes = [part.partition(".") for part in text.get("mode", "").split(",")]
+        panes = []
+        for place, camera in enumerate(cameras):
+            compare, _, channel = modes[place] if place < len(modes) else ("", "", "")
+            panes.append(
+                Pane(
+                    camera,
+                    compare if compare in COMPARES else "render",  # type: ignore[arg-type]
+                    channel if channel in CHANNELS else "colour",  # type: ignore[arg-type]
+                )
+            )
+        found["panes"] = tuple(panes)
+    tracks = [number for part in text.get("tracks", "").split(",") if (number := _whole(part)) is not None]
+    if tracks:
+        found["tracks"] = tuple(tracks[:MOST_TRACKS])
+    if text.get("panel", "").isidentifier():
+        found["inspector"] = text["panel"]
+    return found
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

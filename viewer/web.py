@@ -1,0 +1,93 @@
+"""The web application: routes, sockets, and one `Workbench` per tab of the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+import viser
+from fastapi import FastAPI
+from nicegui import Client, ui
+from starlette.requests import Request
+from starlette.websockets import WebSocket
+
+from viewer import urls
+from viewer.arguments import Arguments
+from viewer.document import Document
+from viewer.guard import Guard, hint
+from viewer.relay import Relay
+from viewer.stage.stage import Stage
+from viewer.state import View
+from viewer.tab import Tab
+from viewer.workbench import Workbench
+
+
+class Web:
+    """The ASGI application and the tabs that are open."""
+
+    def __init__(self, document: Document, stage: Stage, arguments: Arguments, token: str | None) -> None:
+        self._document = document
+        self._stage = stage
+        self._tabs: dict[str, Tab] = {}
+        self._autoplay = False
+        self._relay: Relay | None = None
+        self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        self.app.add_api_route("/stage/{tab}/{path:path}", self._stage_file, methods=["GET"], include_in_schema=False)
+        self.app.add_api_websocket_route("/stage/{tab}", self._stage_socket)
+        ui.page("/", title=f"{document.capture.name} · TrackerSplat", dark=True)(self._page)
+        ui.run_with(self.app, dark=True, tailwind=False, show_welcome_message=False, reconnect_timeout=10.0, title="TrackerSplat")
+        self.app.add_middleware(Guard, host=arguments.host, allowed=arguments.allow_host, token=token, refused=hint)
+
+    def play_when_shown(self) -> None:
+        """New tabs, and those that are open, start to play."""
+        self._autoplay = True
+        for tab in list(self._tabs.values()):
+            tab.set(playing=True)
+
+    def close(self) -> None:
+        for tab in list(self._tabs.values()):
+            self._document.store.close_tab(tab.id)
+
+    # -- pages --------------------------------------------------------------------------------------------------------
+
+    async def _page(self, request: Request, client: Client) -> None:
+        identity = secrets.token_urlsafe(12)
+        asked = urls.read(dict(request.query_params), self._document.capture)
+        store = self._document.store
+        start = View(playing=self._autoplay and not asked, panes=(urls.first_pane(self._document),))
+        store.open_tab(identity, start)
+        tab = Tab(identity, store, self._document)
+        if asked:
+            tab.set(**asked)
+        self._tabs[identity] = tab
+        bench = Workbench(tab, self._stage)
+        bench.build()
+
+        def gone() -> None:
+            bench.close()
+            store.close_tab(identity)
+            self._tabs.pop(identity, None)
+
+        client.on_delete(gone)
+
+    # -- the stage ----------------------------------------------------------------------------------------------------
+
+    def _relayed(self) -> Relay:
+        """Made on the event loop that it works on."""
+        if self._relay is None:
+            self._relay = Relay(self._stage.server, lambda tab: tab in self._tabs, self._connected, self._disconnected)
+        return self._relay
+
+    def _connected(self, tab: str, client: viser.ClientHandle) -> None:
+        found = self._tabs.get(tab)
+        if found is not None:
+            asyncio.get_running_loop().run_in_executor(None, self._stage.connect, found, client)
+
+    def _disconnected(self, tab: str, client: viser.ClientHandle) -> None:
+        self._stage.disconnect(client)
+
+    async def _stage_file(self, request: Request) -> object:
+        return await self._relayed().file(request)
+
+    async def _stage_socket(self, websocket: WebSocket) -> None:
+        await self._relayed().socket(websocket)

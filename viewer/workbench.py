@@ -1,0 +1,204 @@
+"""One tab: the arrangement of stage, panes, inspector and timeline, and the pump that brings changes of the store to the panels."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import fields
+
+from nicegui import background_tasks, context, ui
+from nicegui.events import KeyEventArguments
+
+from viewer import theme, urls
+from viewer.commands.registry import by_hotkey
+from viewer.panels.panel import Panel
+from viewer.panels.registry import PANELS, PanelFacts
+from viewer.stage.stage import Stage
+from viewer.state import Shared, View
+from viewer.tab import Tab
+
+URL_AFTER = 0.5  # seconds of rest until the address follows
+INSPECTOR_WIDTH, TIMELINE_HEIGHT = 360, 190  # pixels, at first
+
+log = logging.getLogger(__name__)
+
+
+class Workbench:
+    """What one tab shows. Everything here runs on the event loop."""
+
+    def __init__(self, tab: Tab, stage: Stage) -> None:
+        self._tab = tab
+        self._stage = stage
+        self._panels: list[Panel] = []
+        self._changed: set[str] = set()
+        self._event = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self._client = context.client
+
+    # -- building -----------------------------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        ui.add_css(theme.css())
+        ui.query("body").props('lang="en"')
+        with ui.element("div").style("display:flex;flex-direction:column;width:100vw;height:100vh"):
+            with ui.element("header").classes("ts-bar").props('role="banner"'):
+                self._place("top")
+            with (
+                ui.splitter(horizontal=True, reverse=True, value=TIMELINE_HEIGHT, limits=(90, 420))
+                .props("unit=px")
+                .classes("w-full")
+                .style("flex:1;min-height:0") as outer
+            ):
+                self._remembers(outer, "timeline")
+                with (
+                    outer.before,
+                    ui.splitter(reverse=True, value=INSPECTOR_WIDTH, limits=(260, 720)).props("unit=px").classes("fit") as right,
+                ):
+                    self._remembers(right, "inspector")
+                    with right.before, ui.splitter(value=50, limits=(0, 100)).classes("fit") as middle:
+                        self._remembers(middle, "stage")
+                        with middle.before:
+                            self._build_stage()
+                        with middle.after:
+                            self._place("panes")
+                    with right.after:
+                        self._build_inspector()
+                with outer.after, ui.element("section").props('aria-label="Timeline"').style("height:100%;background:var(--surface)"):
+                    self._place("below")
+        ui.keyboard(self._key, ignore=["input", "select", "textarea"])
+        self._keys = by_hotkey()
+        self._tab.store.subscribe(self._on_store)
+        self._changed.update(f.name for f in (*fields(View), *fields(Shared)))
+        self._event.set()
+        background_tasks.create(self._pump(), name=f"pump {self._tab.id}")
+
+    def _remembers(self, splitter: ui.splitter, name: str) -> None:
+        """Its place is kept by the browser."""
+        key = f"trackersplat.{name}"
+        splitter.on("update:model-value", js_handler=f"(value) => localStorage.setItem('{key}', value)")
+        ui.timer(
+            0.01,
+            lambda: ui.run_javascript(
+                f"const v = parseFloat(localStorage.getItem('{key}')); const e = getElement({splitter.id});"
+                f"if (Number.isFinite(v)) e.$emit('update:model-value', v)"
+            ),
+            once=True,
+        )
+
+    def _build_stage(self) -> None:
+        frame = ui.element("iframe").props(f'src="/stage/{self._tab.id}/?fixedDpr=1&hideViserLogo" title="3D stage" tabindex="0"')
+        frame.style("width:100%;height:100%")
+        # viser's own panel and notices have no switch; the frame is of our own origin, so the page can style them away.
+        hide = (
+            "const d = e.target.contentDocument; const s = d.createElement('style');"
+            "s.textContent = '.mantine-Paper-root, .mantine-Notifications-root, [class*=\"ViserLogo\"] {display:none !important}'; d.head.appendChild(s);"
+        )
+        frame.on("load", js_handler=f"(e) => {{ {hide} }}")
+
+    def _build_inspector(self) -> None:
+        with ui.element("section").props('aria-label="Inspector"').classes("column no-wrap").style("height:100%;background:var(--surface)"):
+            entries = [facts for facts in PANELS if facts.place == "inspector"]
+            with ui.tabs(on_change=lambda event: self._tab.set(inspector=str(event.value))).props(
+                "dense no-caps align=left outside-arrows"
+            ) as tabs:
+                for facts in entries:
+                    with ui.tab(facts.name, label=facts.title):
+                        if facts.hint:
+                            ui.tooltip(facts.hint)
+            open_now = self._tab.view.inspector
+            first = next((facts.name for facts in entries if facts.name == open_now), entries[0].name if entries else None)
+            with ui.tab_panels(tabs, value=first, animated=False, keep_alive=True).classes("w-full").style("flex:1;min-height:0") as pages:
+                for facts in entries:
+                    with ui.tab_panel(facts.name).style("height:100%"):
+                        self._build_panel(facts)
+            self._pages = pages
+
+    def _place(self, place: str) -> None:
+        for facts in PANELS:
+            if facts.place == place:
+                self._build_panel(facts)
+
+    def _build_panel(self, facts: PanelFacts) -> None:
+        panel: Panel = PANELS.load(facts.name)(self._tab)
+        try:
+            panel.build()
+        except Exception:
+            log.exception("the panel %s could not be built", facts.name)
+            ui.label(f"The panel {facts.title} could not be built; the terminal shows why.").classes("ts-problem")
+            return
+        self._panels.append(panel)
+
+    # -- following the store ------------------------------------------------------------------------------------------
+
+    def _on_store(self, tab: str | None, changed: frozenset[str]) -> None:
+        """On any thread."""
+        if tab in (None, self._tab.id) and not self._closed:
+            self._loop.call_soon_threadsafe(self._note, changed)
+
+    def _note(self, changed: frozenset[str]) -> None:
+        self._changed |= changed
+        self._event.set()
+
+    async def _pump(self) -> None:
+        with self._client:
+            written, rested_since = "", time.monotonic()
+            while not self._closed:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._event.wait(), URL_AFTER)
+                self._event.clear()
+                changed = frozenset(self._changed)
+                self._changed.clear()
+                if changed:
+                    rested_since = time.monotonic()
+                    self._follow(changed)
+                    await asyncio.sleep(0)
+                elif time.monotonic() - rested_since >= URL_AFTER:
+                    address = urls.write(self._tab.view, self._tab.document.capture)
+                    if address != written and not self._tab.view.playing:
+                        written = address
+                        ui.run_javascript(f"history.replaceState(null, '', '?{address}')")
+
+    def _follow(self, changed: frozenset[str]) -> None:
+        for panel in self._panels:
+            try:
+                panel.on_state(changed)
+            except Exception:
+                log.exception("the panel %s could not follow a change", type(panel).__name__)
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+
+    def _key(self, event: KeyEventArguments) -> None:
+        if not event.action.keydown:
+            return
+        name = key_name(event)
+        command = self._keys.get(name)
+        if command is not None and (command.repeats or not event.action.repeat):
+            self._tab.do(command.name)
+
+    def close(self) -> None:
+        self._closed = True
+        self._event.set()
+        self._tab.store.unsubscribe(self._on_store)
+        for panel in self._panels:
+            panel.close()
+
+
+def key_name(event: KeyEventArguments) -> str:
+    """As in `Command.hotkey`: modifiers in the order ctrl, alt, shift, then the key in lower case."""
+    key = str(event.key.name).lower()
+    key = {" ": "space"}.get(key, key)
+    if event.modifiers.alt and event.key.code.startswith("Digit"):
+        key = event.key.code[5:]
+    parts = [
+        name
+        for name, on in (
+            ("ctrl", event.modifiers.ctrl or event.modifiers.meta),
+            ("alt", event.modifiers.alt),
+            ("shift", event.modifiers.shift),
+        )
+        if on
+    ]
+    return "+".join((*parts, key))
