@@ -113,9 +113,7 @@ def pane_overlay(
     held_out: bool,
     reconstructed: Sequence[int],  # frames of the run, ascending
     diagnosis: Diagnosed | None = None,
-    history: Sequence[
-        Tracks
-    ] = (),  # of this camera: of this frame and of those of the run before it, newest first, as far as there are any
+    history: Sequence[Tracks] = (),  # of this camera, newest first: of this frame and of the run's frames before it
     following: Tracks | None = None,  # of this camera in the run's next frame: where tracks begin in this one
     trail_length: int = 8,
 ) -> Overlay:
@@ -183,10 +181,10 @@ def _tracked(frame: int, history: Sequence[Tracks]) -> Overlay:
         here, there = _same_tracks(ids, query, tracks)
         row[here] = tracks.positions[-1].cpu().numpy()[there]
     ended = newest.ends[-1].cpu().numpy() != 0
-    # A track that ended is marked where it was last.
-    last = np.where(
-        np.isnan(positions[0]) & ended[:, None] & np.isfinite(positions[min(1, len(positions) - 1)]), positions[-1 % 2], positions[0]
-    )
+    last = positions[0].copy()
+    if len(positions) > 1:  # a track that ended is marked where it was last
+        lost = ended & np.isnan(last).any(axis=1)
+        last[lost] = positions[1, lost]
     keep = np.isfinite(last).all(axis=1)
     nan = np.full(len(ids), np.nan, np.float32)
     values = _values(
