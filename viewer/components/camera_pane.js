@@ -260,8 +260,8 @@ const STYLE = `
 .tsp-legend button:focus-visible { outline: 2px solid var(--accent, #5aa9f0); }
 .tsp-tip { position: absolute; z-index: 2; padding: 5px 8px; border-radius: 4px; background: var(--raised, #232932); border: 1px solid var(--line, #323a46);
   box-shadow: 0 2px 8px #0008; font-size: 11px; line-height: 16px; pointer-events: none; display: grid; grid-template-columns: auto auto; gap: 0 10px; max-width: 260px; }
-.tsp-tip :nth-child(odd) { color: var(--muted, #9aa4b2); } .tsp-tip :nth-child(even) { text-align: right; }
-.tsp-tip .head { grid-column: 1 / -1; color: var(--text, #e6e9ee); font-weight: 600; text-align: left; }
+.tsp-tip :nth-child(even) { color: var(--muted, #9aa4b2); } .tsp-tip :nth-child(odd) { text-align: right; }
+.tsp-tip .head.head { grid-column: 1 / -1; color: var(--text, #e6e9ee); font-weight: 600; text-align: left; }
 .tsp [hidden] { display: none !important; }
 `;
 
@@ -416,6 +416,7 @@ export default {
       if (everything) this.whole = picture;
       else if (whole && whole.content !== picture.content) this.whole = null;
       for (const old of new Set([before, whole])) if (old && old !== this.picture && old !== this.whole) old.bitmap.close();
+      if (!this.drag?.wipes && (header.wipe === null || header.exact)) this.wipeAt = null; // the line is where the server has it
       this.unacknowledged = header.serial;
       this.chooseOverlay();
       this.say("", "");
@@ -915,7 +916,6 @@ export default {
     },
 
     endDrag() {
-      if (this.drag?.wipes) setTimeout(() => { this.wipeAt = null; this.redraw(); }, 400); // by then the server's picture has the line there
       this.drag = null;
       this.parts.stage.classList.remove("panning");
     },
@@ -987,7 +987,6 @@ export default {
       if (value("ended")) rows.push(["", "ended here"]);
       const id = BigInt(value("id0")) + BigInt(value("id1")) * ID_PART + BigInt(value("id2")) * ID_PART * ID_PART;
       tip.replaceChildren(make("span", "head", `Track ${id}`), ...rows.flatMap(([name, text]) => [make("span", "", name), make("span", "", text)]));
-      // The heading spans both columns, so names are the even children.
       tip.hidden = false;
       const x = at.px / this.ratio;
       const y = at.py / this.ratio;
@@ -1006,7 +1005,6 @@ export default {
       const arrow = arrows[event.key];
       if (arrow && event.target === this.parts.wipe) {
         this.setWipe((this.wipeValue() ?? 0.5) + (event.shiftKey ? 0.1 : 0.01) * (arrow[0] || -arrow[1]));
-        setTimeout(() => { this.wipeAt = null; }, 400);
       } else if (arrow && this.view) this.pan(step * arrow[0], step * arrow[1]);
       else if (event.key === "+" || event.key === "=") this.zoomBy(1.5);
       else if (event.key === "-") this.zoomBy(1 / 1.5);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from nicegui import events
 from nicegui.element import Element
@@ -30,7 +30,8 @@ class MarkStyle:
     def to_json(self) -> dict[str, Any]:
         return {
             "measured": self.measured, "reprojected": self.reprojected, "rendered": self.rendered, "trails": self.trails,
-            "residual": self.residual, "colour": None if self.colour is None else self.colour.to_json(), "categories": list(self.categories),
+            "residual": self.residual, "categories": list(self.categories),
+            "colour": None if self.colour is None else self.colour.to_json(),
         }  # fmt: skip
 
 
@@ -147,5 +148,5 @@ def read_point(pane: int, data: Any) -> PanePoint | None:
     return PanePoint(pane, float(data["x"]), float(data["y"]), track, data.get("shift") is True)
 
 
-def _finite(value: Any) -> bool:
+def _finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9 and math.isfinite(value)
