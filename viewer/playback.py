@@ -53,7 +53,7 @@ class Watched(Protocol):
         """Makes this the current frame and asks for its picture."""
 
     def acknowledged_frame(self) -> int | None:
-        """The frame of the picture that is on the screen, of the slowest tab if several share the time; None if nobody waits for pictures."""
+        """The frame of the picture on the screen (of the slowest tab if several share the time); None if nobody waits for pictures."""
 
     def is_watched(self) -> bool:
         """Whether anybody looks: nothing moves without a page."""

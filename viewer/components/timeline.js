@@ -26,7 +26,7 @@ const STYLE = `
 .timeline-surface { position: absolute; inset: 0; touch-action: none; outline: none; }
 .timeline-surface:focus-visible { outline: 2px solid var(--accent, #5aa9f0); outline-offset: -2px; }
 .timeline-run { position: absolute; top: ${NUMBERS}px; height: ${BAND - 1}px; padding: 0 6px; border: 0; border-radius: 3px;
-  font: 600 11px/${BAND - 1}px inherit; font-family: inherit; white-space: nowrap; cursor: pointer; color: var(--bg, #14171c);
+  font-family: inherit; font-size: 11px; font-weight: 600; line-height: ${BAND - 1}px; white-space: nowrap; cursor: pointer; color: var(--bg, #14171c);
   background: var(--accent, #5aa9f0); font-variant-numeric: tabular-nums; }
 .timeline-run:hover { filter: brightness(1.12); }
 .timeline-run:focus-visible { outline: 2px solid var(--text, #e6e9ee); outline-offset: 1px; }
@@ -52,7 +52,7 @@ export function format(value, digits) {
   if (!formats.has(digits)) {
     formats.set(digits, new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
   }
-  return formats.get(digits).format(value).replace("-", "−");
+  return formats.get(digits).format(Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value).replace("-", "−");
 }
 
 /** An end of a scale: at most four characters of digits. */
@@ -90,9 +90,61 @@ export function extent(values, from, to) {
   return { low, high, first, last };
 }
 
+/** Fills rectangles on a canvas. */
+function brush(ctx) {
+  return (x, y, width, height, colour, alpha = 1) => {
+    ctx.fillStyle = colour;
+    ctx.globalAlpha = alpha;
+    ctx.fillRect(x, y, width, height);
+    ctx.globalAlpha = 1;
+  };
+}
+
+/** Fills rectangles in an array of pixels, which is much faster where there are thousands of one pixel's width. */
+class Pixels {
+  constructor() {
+    this.canvas = document.createElement("canvas");
+    this.pen = this.canvas.getContext("2d", { willReadFrequently: true });
+    this.inks = new Map();
+  }
+
+  start(left, top, width, height) {
+    Object.assign(this, { left, top, width, height });
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    if (this.image?.width !== width || this.image.height !== height) this.image = new ImageData(width, height);
+    this.data = new Uint32Array(this.image.data.buffer).fill(0);
+    return (x, y, wide, tall, colour, alpha) => this.rect(x - left, y - top, wide, tall, this.ink(colour, alpha));
+  }
+
+  rect(x, y, wide, tall, ink) {
+    const { data, width } = this, from = Math.max(x, 0), to = Math.min(x + wide, width), end = Math.min(y + tall, this.height) * width;
+    for (let row = Math.max(y, 0) * width; row < end; row += width) {
+      for (let at = row + from; at < row + to; at++) data[at] = ink;
+    }
+  }
+
+  ink(colour, alpha = 1) {
+    if (colour === this.colour && alpha === this.alpha) return this.last; // as for the column before
+    const key = `${colour} ${alpha}`;
+    [this.colour, this.alpha] = [colour, alpha];
+    if (!this.inks.has(key)) {
+      this.pen.fillStyle = colour;
+      const rgb = Number.parseInt(this.pen.fillStyle.slice(1, 7), 16); // in the form #rrggbb, whatever the page wrote
+      const [red, green, blue] = [rgb >> 16, (rgb >> 8) & 255, rgb & 255];
+      this.inks.set(key, ((Math.round(alpha * 255) << 24) | (blue << 16) | (green << 8) | red) >>> 0);
+    }
+    return (this.last = this.inks.get(key));
+  }
+
+  finish(ctx) {
+    this.pen.putImageData(this.image, 0, 0);
+    ctx.drawImage(this.canvas, this.left, this.top);
+  }
+}
+
 class View {
-  constructor(root, parts, emit) {
-    Object.assign(this, { root, ...parts, emit });
+  constructor(root, { base, over, surface, button }, emit) {
+    Object.assign(this, { root, base, over, surface, button, emit });
     this.count = 1;
     this.fps = 30;
     this.lanes = [];
@@ -104,7 +156,9 @@ class View {
     this.pending = 0;
     this.patterns = new Map();
     this.theme = new Map(); // colours and the font of the page; asked for anew with every redraw of the lanes
-    this.timing = { base: 0, over: 0 }; // milliseconds of the last redraw
+    this.pixels = new Pixels();
+    // Drawn by the processor: through a software GL a first redraw took seconds, and a graphics card has nothing to gain here.
+    this.pens = { base: base.getContext("2d", { alpha: false, willReadFrequently: true }), over: over.getContext("2d", { willReadFrequently: true }) };
     this.tip = document.createElement("div");
     this.tip.className = "timeline-tooltip";
     this.tip.setAttribute("aria-hidden", "true");
@@ -182,9 +236,10 @@ class View {
   resize(entry) {
     const rect = this.base.getBoundingClientRect();
     this.dpr = window.devicePixelRatio || 1;
-    const box = entry?.devicePixelContentBoxSize?.[0];
-    const width = box ? box.inlineSize : Math.round(rect.width * this.dpr);
-    const height = box ? box.blockSize : Math.round(rect.height * this.dpr);
+    const box = entry?.devicePixelContentBoxSize?.[0]; // exact where the pane begins or ends within a device pixel
+    const near = box && Math.abs(box.inlineSize - rect.width * this.dpr) < 2 && Math.abs(box.blockSize - rect.height * this.dpr) < 2;
+    const width = near ? box.inlineSize : Math.round(rect.width * this.dpr); // an emulated screen reports its real pixels
+    const height = near ? box.blockSize : Math.round(rect.height * this.dpr);
     for (const canvas of [this.base, this.over]) Object.assign(canvas, { width, height });
     this.patterns.clear();
     this.redraw("base", "over");
@@ -451,7 +506,7 @@ class View {
     for (const lane of this.lanes) {
       if (lane.kind === "state" && lane.states) this.line(lane.title, STATES[lane.states[frame]] ?? "–");
       for (const series of lane.series) {
-        const value = series.values[frame], few = series === lane.series[0] && value < lane.warn_below;
+        const value = series.values[frame], few = series === lane.series[0] && lane.warn_below !== null && value < lane.warn_below;
         const label = lane.series.length > 1 ? `${lane.title}, ${series.label}` : lane.title;
         const note = few ? ` (fewer than ${format(lane.warn_below, 0)})` : "";
         this.line(label, `${format(value, lane.digits)} ${value === value ? lane.unit : ""}`.trim() + note, series.colour, few);
@@ -507,9 +562,7 @@ class View {
       for (const [layer, draw] of [["base", this.draw_base], ["over", this.draw_over]]) {
         if (!this.dirty[layer]) continue;
         this.dirty[layer] = false;
-        const began = performance.now();
         draw.call(this);
-        this.timing[layer] = performance.now() - began;
       }
       const at = this.drag && this.at(this.drag.event); // goes on scrolling while the pointer rests beyond an end
       if (at && this.drag.kind !== "pan" && (at.x < at.place.left || at.x > at.place.right) && this.view[1] - this.view[0] < this.count) this.redraw();
@@ -546,7 +599,7 @@ class View {
 
   draw_base() {
     this.theme.clear();
-    const ctx = this.base.getContext("2d", { alpha: false }), place = this.layout();
+    const ctx = this.pens.base, place = this.layout();
     ctx.fillStyle = this.colour("--surface");
     ctx.fillRect(0, 0, this.base.width, this.base.height);
     if (!place) return;
@@ -578,17 +631,16 @@ class View {
   draw_ruler(ctx, place) {
     const [a, b] = this.view, least = (this.px(TICK_GAP) * (b - a)) / place.plot, power = 10 ** Math.floor(Math.log10(Math.max(least, 1)));
     const step = Math.max([1, 2, 5, 10].find((n) => n * power >= least) * power, 1);
-    this.font(ctx);
-    ctx.textAlign = "center";
-    for (let number = Math.max(Math.ceil((a + 1) / step) * step, step); number <= Math.min(b, this.count); number += step) {
-      const x = Math.round(this.x(number - 0.5, place)), text = format(number, 0), half = ctx.measureText(text).width / 2;
-      ctx.fillStyle = this.colour("--line");
+    this.numbers = a < 1 && step > 1 ? [1] : [];
+    for (let number = Math.max(Math.ceil((a + 1) / step) * step, step); number <= Math.min(b, this.count); number += step) this.numbers.push(number);
+    ctx.fillStyle = this.colour("--line");
+    for (const number of this.numbers) {
+      const x = Math.round(this.x(number - 0.5, place));
       ctx.fillRect(x, this.px(NUMBERS - 3), 1, this.px(3));
       ctx.fillRect(x, this.px(RULER), 1, place.bottom - this.px(RULER));
-      ctx.fillStyle = this.colour("--muted");
-      ctx.fillText(text, clamp(x, place.left + half - this.px(PAD), place.right - half + this.px(PAD)), this.px(8));
     }
-    ctx.textAlign = "left";
+    this.font(ctx);
+    ctx.fillStyle = this.colour("--muted");
     ctx.fillText("Frame", this.px(8), this.px(NUMBERS / 2));
     ctx.fillStyle = this.colour("--line");
     ctx.fillRect(place.left, this.px(NUMBERS + BAND / 2) - this.px(1), place.plot, this.px(2)); // where the range lies
@@ -603,8 +655,8 @@ class View {
     this.font(ctx);
     let limit = edge;
     if (!place.narrow && lane.kind !== "state") {
-      const over = lane.series.some((series) => !series.faint && series.values.some((value) => value > lane.high && value < Infinity));
-      const scale = `${short(lane.low)}–${short(lane.high)}${over ? "+" : ""}`;
+      const over = lane.series.some((series) => !series.faint && series.most > lane.high);
+      const ends = lane.low === -lane.high ? `±${short(lane.high)}` : `${short(lane.low)}–${short(lane.high)}`, scale = ends + (over ? "+" : "");
       ctx.fillStyle = this.colour("--muted");
       ctx.textAlign = "right";
       ctx.fillText(scale, edge, middle);
@@ -630,23 +682,22 @@ class View {
       ctx.fillRect(place.left, y(0), place.plot, 1);
       ctx.globalAlpha = 1;
     }
+    const fill = cols.dense ? this.pixels.start(place.left, top, place.plot, height) : brush(ctx);
+    for (let i = lane.series.length - 1; i >= 0; i--) {
+      const series = lane.series[i], style = { colour: this.colour(series.colour), alpha: series.faint ? 0.6 : 1 };
+      if (i === 0 && lane.kind === "count") this.draw_bars(fill, lane, series, style, y, top + height, cols);
+      else if (cols.dense) this.draw_dense(fill, lane, series, style, y, cols);
+      else this.draw_line(ctx, lane, series, style, y, cols);
+    }
+    if (cols.dense) this.pixels.finish(ctx);
     if (lane.warn_below !== null && lane.series.length) {
       const few = (i) => extent(lane.series[0].values, cols.f[i], Math.max(cols.f[i + 1], cols.f[i] + 1)).low < lane.warn_below;
       ctx.fillStyle = this.pattern(ctx, "lines", this.colour("--warn"));
-      ctx.globalAlpha = 0.45;
+      ctx.globalAlpha = 0.6;
       for (const [from, to] of runs(cols.n, few)) ctx.fillRect(cols.x[from], top - this.px(1), cols.x[to + 1] - cols.x[from], height + this.px(2));
       ctx.globalAlpha = 1;
     }
-    let empty = true;
-    for (let i = lane.series.length - 1; i >= 0; i--) {
-      const series = lane.series[i];
-      ctx.fillStyle = ctx.strokeStyle = this.colour(series.colour);
-      ctx.globalAlpha = series.faint ? 0.6 : 1;
-      const drawn = i === 0 && lane.kind === "count" ? this.draw_bars(ctx, lane, series, y, top + height, cols) : this.draw_line(ctx, lane, series, y, top, cols);
-      empty = empty && !drawn && !series.any;
-      ctx.globalAlpha = 1;
-    }
-    if (empty && lane.note) {
+    if (lane.note && !lane.series.some((series) => series.any)) {
       this.font(ctx);
       ctx.fillStyle = this.colour("--muted");
       ctx.fillText(fit(ctx, lane.note, place.plot - this.px(8)), place.left + this.px(4), top + height / 2 + 1);
@@ -654,72 +705,73 @@ class View {
   }
 
   /** Bars from the bottom. A column of several frames shows the worst of them. Zero is a line, nothing is nothing. */
-  draw_bars(ctx, lane, series, y, bottom, cols) {
+  draw_bars(fill, lane, series, { colour }, y, bottom, cols) {
+    let from = 0, height = -1; // of a run of equal columns, drawn as one
+    const gap = !cols.dense && (cols.x[cols.n] - cols.x[0]) / cols.n >= this.px(8) ? this.px(1) : 0, line = Math.max(this.px(1), 1);
+    const flush = (to) => {
+      if (height < 0) return;
+      const x = cols.x[from], width = cols.x[to] - x - gap;
+      fill(x, bottom - height, width, Math.min(line, height), colour);
+      if (height > line) fill(x, bottom - height + line, width, height - line, colour, 0.45);
+    };
     const caps = [];
-    let from = 0, height = -1, drawn = false; // of a run of equal columns, drawn as one
-    const gap = !cols.dense && cols.n && cols.x[1] - cols.x[0] >= this.px(4) ? this.px(1) : 0;
-    const flush = (to) => height >= 0 && ctx.fillRect(cols.x[from], bottom - height, cols.x[to] - cols.x[from] - gap, height);
     for (let i = 0; i < cols.n; i++) {
       const { low, high } = extent(series.values, cols.f[i], Math.max(cols.f[i + 1], cols.f[i] + 1));
       const value = lane.better === "high" ? low : high, now = value === value ? Math.max(bottom - y(value), 1) : -1;
-      drawn ||= now > 0;
       if (high > lane.high) caps.push(i);
       if (now === height && !gap) continue;
       flush(i);
       [from, height] = [i, now];
     }
     flush(cols.n);
-    this.draw_caps(ctx, caps, cols, y(lane.high));
-    return drawn;
+    this.draw_caps(fill, caps, cols, y(lane.high));
   }
 
-  draw_line(ctx, lane, series, y, top, cols) {
+  /** Every column from the least to the greatest value of its frames, so that nothing is lost. */
+  draw_dense(fill, lane, series, { colour, alpha }, y, cols) {
     const thick = Math.max(this.px(series.faint ? 1 : 1.5), 1), caps = [];
-    let before = NaN, drawn = false;
-    if (cols.dense) {
-      for (let i = 0; i < cols.n; i++) {
-        let { low, high, first, last } = extent(series.values, cols.f[i], Math.max(cols.f[i + 1], cols.f[i] + 1));
-        if (high > lane.high && high < Infinity) caps.push(i);
-        if (first === first) {
-          if (before === before) [low, high] = [Math.min(low, before), Math.max(high, before)];
-          const upper = y(high);
-          ctx.fillRect(cols.x[i], upper, 1, y(low) - upper + thick);
-          drawn = true;
-        }
-        before = Number.isNaN(series.values[cols.f[i + 1] - 1]) ? NaN : last; // no line over a gap
+    let before = NaN;
+    for (let i = 0; i < cols.n; i++) {
+      let { low, high, first, last } = extent(series.values, cols.f[i], Math.max(cols.f[i + 1], cols.f[i] + 1));
+      if (high > lane.high && high < Infinity) caps.push(i);
+      if (first === first) {
+        if (before === before) [low, high] = [Math.min(low, before), Math.max(high, before)];
+        const upper = y(high);
+        fill(cols.x[i], upper, 1, y(low) - upper + thick, colour, alpha);
       }
-    } else {
-      ctx.lineWidth = thick;
-      ctx.lineJoin = "round";
-      ctx.setLineDash(series.faint ? [this.px(3), this.px(3)] : []);
-      ctx.beginPath();
-      const middle = (i) => (cols.x[i] + cols.x[i + 1]) / 2,
-        dots = [];
-      for (let i = 0; i < cols.n; i++) {
-        const value = series.values[cols.f[i]];
-        if (value === value) {
-          if (value > lane.high && value < Infinity) caps.push(i);
-          if (before === before) ctx.lineTo(middle(i), y(value) + 0.5);
-          else ctx.moveTo(middle(i), y(value) + 0.5);
-          const alone = before !== before && !(series.values[cols.f[i] + 1] === series.values[cols.f[i] + 1] && cols.f[i] + 1 < this.count);
-          if (alone || cols.x[i + 1] - cols.x[i] >= this.px(9)) dots.push(i);
-          drawn = true;
-        }
-        before = value;
-      }
-      ctx.stroke();
-      ctx.setLineDash([]);
-      const size = this.px(3);
-      for (const i of dots) ctx.fillRect(Math.round(middle(i) - size / 2), y(series.values[cols.f[i]]) - Math.floor(size / 2), size, size);
+      before = Number.isNaN(series.values[cols.f[i + 1] - 1]) ? NaN : last; // no line over a gap
     }
-    if (!series.faint) this.draw_caps(ctx, caps, cols, top);
-    return drawn;
+    if (!series.faint) this.draw_caps(fill, caps, cols, y(lane.high));
+  }
+
+  draw_line(ctx, lane, series, { colour, alpha }, y, cols) {
+    const middle = (i) => (cols.x[i] + cols.x[i + 1]) / 2, known = (f) => f >= 0 && f < this.count && !Number.isNaN(series.values[f]);
+    const single = (cols.x[cols.n] - cols.x[0]) / cols.n >= this.px(9); // room for a mark on every frame
+    const dots = [], caps = [], size = this.px(3), fill = brush(ctx);
+    ctx.lineWidth = Math.max(this.px(series.faint ? 1 : 1.5), 1);
+    ctx.lineJoin = "round";
+    ctx.setLineDash(series.faint ? [this.px(3), this.px(3)] : []);
+    ctx.strokeStyle = colour;
+    ctx.globalAlpha = alpha;
+    ctx.beginPath();
+    for (let i = 0; i < cols.n; i++) {
+      const f = cols.f[i], value = series.values[f];
+      if (!known(f)) continue;
+      if (value > lane.high && value < Infinity) caps.push(i);
+      if (known(f - 1) && i > 0) ctx.lineTo(middle(i), y(value) + 0.5);
+      else ctx.moveTo(middle(i), y(value) + 0.5);
+      if ((!known(f - 1) && !known(f + 1)) || single) dots.push([middle(i), y(value)]);
+    }
+    ctx.stroke();
+    ctx.setLineDash([]);
+    ctx.globalAlpha = 1;
+    for (const [x, at] of dots) fill(Math.round(x - size / 2), at - Math.floor(size / 2), size, size, colour, alpha);
+    if (!series.faint) this.draw_caps(fill, caps, cols, y(lane.high));
   }
 
   /** Marks what lies beyond the scale. */
-  draw_caps(ctx, caps, cols, y) {
-    ctx.fillStyle = this.colour("--bad");
-    for (const i of caps) ctx.fillRect(cols.x[i], y - this.px(1), Math.max(cols.x[i + 1] - cols.x[i], this.px(2)), this.px(2));
+  draw_caps(fill, caps, cols, y) {
+    for (const i of caps) fill(cols.x[i], y, Math.max(cols.x[i + 1] - cols.x[i], this.px(2)), this.px(2), this.colour("--bad"));
   }
 
   /** Colour, height and texture tell the states apart. */
@@ -731,7 +783,7 @@ class View {
       return SEVERITY[worst];
     };
     const looks = {
-      t: ["--line", "", 2 / height], d: ["--good", "", 0.5], s: ["--warn", "dots", 0.75], r: ["--accent", "", 1], f: ["--bad", "lines", 1],
+      t: ["--muted", "", 0], d: ["--good", "", 0.5], s: ["--warn", "dots", 0.75], r: ["--accent", "", 1], f: ["--bad", "lines", 1],
     };
     let from = 0, now = cols.n ? code(0) : undefined;
     for (let i = 1; i <= cols.n; i++) {
@@ -748,14 +800,16 @@ class View {
           if (texture === "lines") ctx.fillRect(x, y, width, this.px(2));
         }
         ctx.fillStyle = texture ? this.pattern(ctx, texture, colour) : colour;
+        ctx.globalAlpha = now === "t" ? 0.5 : 1;
         ctx.fillRect(x, y, width, tall);
+        ctx.globalAlpha = 1;
       }
       [from, now] = [i, next];
     }
   }
 
   draw_over() {
-    const ctx = this.over.getContext("2d"), place = this.layout();
+    const ctx = this.pens.over, place = this.layout();
     ctx.clearRect(0, 0, this.over.width, this.over.height);
     this.place_button(place);
     if (!place) return;
@@ -778,12 +832,12 @@ class View {
       ctx.lineTo(x, y - px(1));
       ctx.fill();
     }
-    const badges = [];
+    const taken = []; // stretches of the ruler that have a number
     if (seen(centre(this.frame))) {
       const x = centre(this.frame), wide = Math.max(px(1.5), 1);
       ctx.fillStyle = this.colour("--accent");
       ctx.fillRect(x - Math.floor(wide / 2), px(NUMBERS - 2), wide, bottom - px(NUMBERS - 2));
-      badges.push(this.badge(ctx, place, this.frame, this.colour("--accent"), this.colour("--bg")));
+      this.badge(ctx, place, this.frame, taken, true);
     }
     if (this.shown !== null && this.shown !== this.frame && seen(centre(this.shown))) {
       ctx.strokeStyle = this.colour("--text");
@@ -794,19 +848,37 @@ class View {
       ctx.lineTo(centre(this.shown) + 0.5, bottom);
       ctx.stroke();
       ctx.setLineDash([]);
+      this.badge(ctx, place, this.shown, taken, false);
+    }
+    this.font(ctx);
+    ctx.fillStyle = this.colour("--muted");
+    for (const number of this.numbers ?? []) {
+      const text = format(number, 0), width = ctx.measureText(text).width, x = this.ruler_x(place, number - 0.5, width);
+      if (free(taken, x - px(3), x + width + px(3))) ctx.fillText(text, x, px(9));
     }
   }
 
-  badge(ctx, place, frame, fill, ink) {
-    this.font(ctx, 11, 600);
-    const text = format(frame + 1, 0), width = Math.ceil(ctx.measureText(text).width) + this.px(8), pad = this.px(PAD);
-    const x = Math.round(clamp(this.x(frame + 0.5, place) - width / 2, place.left - pad, place.right + pad - width));
-    ctx.fillStyle = fill;
+  /** Where a number of this width stands in the ruler: over its frame, but not beyond the ends. */
+  ruler_x(place, time, width) {
+    const pad = this.px(PAD - 2);
+    return Math.round(clamp(this.x(time, place) - width / 2, place.left - pad, place.right + pad - width));
+  }
+
+  /** The number of a frame: filled for the current one, outlined for that of the picture. */
+  badge(ctx, place, frame, taken, filled) {
+    this.font(ctx, 11, filled ? 600 : 400);
+    const text = format(frame + 1, 0), width = Math.ceil(ctx.measureText(text).width) + this.px(8), x = this.ruler_x(place, frame + 0.5, width);
+    if (!free(taken, x - this.px(1), x + width + this.px(1))) return;
+    taken.push([x, x + width]);
+    const edge = Math.max(this.px(1), 1), half = filled ? 0 : edge / 2;
+    ctx.fillStyle = ctx.strokeStyle = this.colour(filled ? "--accent" : "--text");
+    ctx.lineWidth = edge;
     ctx.beginPath();
-    ctx.roundRect(x, this.px(1), width, this.px(15), this.px(3));
-    ctx.fill();
-    ctx.fillStyle = ink;
-    ctx.fillText(text, x + this.px(4), this.px(9));
+    ctx.roundRect(x + half, this.px(1) + half, width - 2 * half, this.px(16) - 2 * half, this.px(3));
+    if (filled) ctx.fill();
+    else ctx.stroke();
+    ctx.fillStyle = this.colour(filled ? "--bg" : "--text");
+    ctx.fillText(text, x + this.px(4), this.px(9) + 0.5);
   }
 
   draw_range(ctx, place) {
@@ -857,9 +929,9 @@ class View {
       }
       let x = edge;
       const shown = lane.series.filter((series) => !series.faint).slice(0, place.narrow ? 1 : 2);
-      for (const series of shown.reverse()) {
+      for (const series of shown.reverse()) { // two are told apart by colour; one alone is read best in that of text
         const value = series.values[this.frame], text = format(value, lane.digits);
-        ctx.fillStyle = value === value ? this.colour(series.colour) : this.colour("--muted");
+        ctx.fillStyle = this.colour(value !== value ? "--muted" : shown.length > 1 ? series.colour : "--text");
         ctx.fillText(text, x, middle);
         x -= ctx.measureText(text).width + this.px(8);
       }
@@ -886,6 +958,8 @@ class View {
 }
 
 const sorted = (a, b) => [Math.min(a, b), Math.max(a, b)];
+
+const free = (taken, from, to) => taken.every(([start, end]) => to <= start || from >= end);
 
 function tally(text, code) {
   let found = 0;
@@ -926,7 +1000,8 @@ function read(entry, old) {
       values = old.series[i].values;
       sent.at.forEach((frame, k) => (values[frame] = number(sent.to[k])));
     }
-    return { ...sent, values, any: values.some((value) => value === value) };
+    const finite = values.filter(Number.isFinite);
+    return { ...sent, values, any: finite.length > 0 || values.some((value) => value === value), most: finite.reduce((a, b) => Math.max(a, b), -Infinity) };
   });
   return { ...entry, series };
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -87,24 +87,65 @@ class TrackFacts(Protocol):
     def evidence(self) -> Mapping[str, np.ndarray]: ...  # name -> (F, P), nan where there is none
 
 
+@dataclass(frozen=True, eq=False)
+class TrackValues:
+    """What is shown of all tracks, in each of F frames."""
+
+    frames: tuple[int, ...]
+    cameras: int  # that have tracks at all
+    followed: np.ndarray  # (F,) tracks with a measured position
+    lost: np.ndarray  # (F,) tracks that started in this frame or earlier and have none
+    views: np.ndarray  # (F,) cameras with a followed track
+    mean_error: np.ndarray  # (F,) nan where no track has an error
+    error: np.ndarray  # (F, P)
+
+
+_ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0)
+_NOTHING = np.zeros(0)
+_NO_TRACKS = TrackValues((), 0, _NOTHING, _NOTHING, _NOTHING, _NOTHING, np.zeros((0, 0)))
+
+
+def track_values(diagnosis: TrackFacts, settings: LaneSettings | None = None) -> TrackValues:
+    """To be computed once per diagnosis: it goes through all of its arrays."""
+    settings = settings or LaneSettings()
+    frames = np.asarray(diagnosis.frames, dtype=np.int64)
+    measured = np.isfinite(diagnosis.position).all(axis=2)
+    started = diagnosis.query[:, 0] <= frames[:, None]
+    cameras = np.unique(diagnosis.camera)
+    views = [measured[:, diagnosis.camera == camera].any(axis=1) for camera in cameras]
+    error = diagnosis.evidence.get(settings.error, np.full(measured.shape, np.nan, dtype=np.float32))
+    known = np.isfinite(error)
+    count = known.sum(axis=1)
+    total = np.where(known, error, 0.0).sum(axis=1, dtype=np.float64)
+    return TrackValues(
+        frames=tuple(int(frame) for frame in frames),
+        cameras=len(cameras),
+        followed=measured.sum(axis=1),
+        lost=(~measured & started).sum(axis=1),
+        views=np.sum(views, axis=0) if views else np.zeros(len(frames), dtype=np.int64),
+        mean_error=np.where(count > 0, total / np.maximum(count, 1), np.nan),
+        error=error,
+    )
+
+
 def lanes(
     frame_count: int,
     records: Mapping[int, FrameDone],
     training: Mapping[int, float],
     work: Work,
-    diagnosis: TrackFacts | None = None,
+    tracks: TrackValues | None = None,
     selection: Collection[int] = (),
     settings: LaneSettings | None = None,
 ) -> tuple[Lane, ...]:
     """Every lane, the most important first (the page drops the last ones where there is no room).
 
-    ``training`` is what `training_psnr` gives, ``selection`` the selected columns of the diagnosis.
+    ``training`` is what `training_psnr` gives, ``tracks`` what `track_values` gives, ``selection`` the selected columns of the diagnosis.
     """
     settings = settings or LaneSettings()
     return (
         state_lane(frame_count, work),
         psnr_lane(frame_count, records, training),
-        *track_lanes(frame_count, diagnosis, selection, settings),
+        *track_lanes(frame_count, tracks, selection, settings),
         _lane(
             "gaussians",
             "Gaussians",
@@ -165,41 +206,28 @@ def training_psnr(records: Mapping[int, FrameRecord], held_out: Collection[str])
     return means
 
 
-def track_lanes(frame_count: int, diagnosis: TrackFacts | None, selection: Collection[int], settings: LaneSettings) -> tuple[Lane, ...]:
+def track_lanes(frame_count: int, tracks: TrackValues | None, selection: Collection[int], settings: LaneSettings) -> tuple[Lane, ...]:
     """Track error, lost tracks, tracks and views of every diagnosed frame."""
-    mean: dict[int, float] = {}
-    greatest: dict[int, float] = {}
-    lost: dict[int, float] = {}
-    followed: dict[int, float] = {}
-    views: dict[int, float] = {}
-    cameras = 0
-    if diagnosis is not None:
-        chosen = np.array(sorted(selection), dtype=np.int64)
-        cameras = len(np.unique(diagnosis.camera))
-        error = diagnosis.evidence.get(settings.error)
-        for row, frame in enumerate(diagnosis.frames):
-            measured = np.isfinite(diagnosis.position[row]).all(axis=1)
-            followed[frame] = int(measured.sum())
-            lost[frame] = int((~measured & (diagnosis.query[:, 0] <= frame)).sum())
-            views[frame] = len(np.unique(diagnosis.camera[measured]))
-            if error is not None:
-                mean[frame] = _reduce(np.mean, error[row])
-                greatest[frame] = _reduce(np.max, error[row][chosen])
-    errors = [Series("mean of all", _by_frame(frame_count, mean), BLUE)]
-    if selection:
-        errors.append(Series("maximum of the selection", _by_frame(frame_count, greatest), YELLOW))
-    note = NOT_DIAGNOSED if diagnosis is None else "No track has been measured"
-    fewest = settings.least_tracks * cameras if cameras else None
-    least_views = float(min(settings.least_views, cameras)) if cameras else None
+
+    def per_frame(values: np.ndarray) -> tuple[float | None, ...]:
+        return _by_frame(frame_count, dict(zip(known.frames, values.tolist(), strict=True)))
+
+    known = tracks or _NO_TRACKS
+    errors = [Series("mean of all", per_frame(known.mean_error), BLUE)]
+    if selection and known.frames:
+        errors.append(Series("maximum of the selection", per_frame(np.fmax.reduce(known.error[:, sorted(selection)], axis=1)), YELLOW))
+    note = NOT_DIAGNOSED if tracks is None else "No track has been measured"
+    fewest = settings.least_tracks * known.cameras if known.cameras else None
+    least_views = float(min(settings.least_views, known.cameras)) if known.cameras else None
     return (
         _lane("error", "Track error", "px", "line", errors, better="low", zero=True, digits=2, note=note, crowding=settings.crowding),
-        _lane("lost", "Lost tracks", "", "count", [Series("lost", _by_frame(frame_count, lost), VERMILION)], better="low", note=note),
+        _lane("lost", "Lost tracks", "", "count", [Series("lost", per_frame(known.lost), VERMILION)], better="low", note=note),
         _lane(
             "tracks",
             "Tracks",
             "",
             "count",
-            [Series("followed", _by_frame(frame_count, followed), BLUE)],
+            [Series("followed", per_frame(known.followed), BLUE)],
             better="high",
             warn_below=fewest,
             note=note,
@@ -209,7 +237,7 @@ def track_lanes(frame_count: int, diagnosis: TrackFacts | None, selection: Colle
             "Views",
             "",
             "count",
-            [Series("cameras with tracks", _by_frame(frame_count, views), GREEN)],
+            [Series("cameras with tracks", per_frame(known.views), GREEN)],
             better="high",
             warn_below=least_views,
             note=note,
@@ -237,11 +265,6 @@ def delta_lane(frame_count: int, shown: Mapping[int, FrameDone], other: Mapping[
 def _by_frame(frame_count: int, values: Mapping[int, float | None]) -> tuple[float | None, ...]:
     found = (values.get(frame) for frame in range(frame_count))
     return tuple(None if value is None or math.isnan(value) else float(value) for value in found)
-
-
-def _reduce(function: Callable[[np.ndarray], np.floating], values: np.ndarray) -> float:
-    finite = values[np.isfinite(values)]
-    return float(function(finite)) if len(finite) else math.nan
 
 
 def _lane(
@@ -272,14 +295,14 @@ def _scale(values: Sequence[float], crowding: float) -> tuple[float, float]:
     most = crowding * float(np.median(finite))
     usual = finite[finite <= most] if most > 0 else finite
     low, high = float(usual.min()), float(usual.max())
-    step = _nice((high - low) / 4 or max(abs(high) * 0.01, 0.01))
+    step = _nice((high - low) / 8 or max(abs(high) * 0.01, 0.01))
     first, last = math.floor(low / step), math.ceil(high / step)
     return (first * step, last * step) if last > first else ((first - 1) * step, (last + 1) * step)
 
 
 def _nice(value: float) -> float:
-    """The least of 1, 2, 2.5, 5 and 10 times a power of ten that is not below the value."""
+    """The least round number that is not below the value."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(times * power for times in (1.0, 2.0, 2.5, 5.0, 10.0, 20.0) if times * power >= value * (1 - 1e-9))
+    return next(times * power for times in _ROUND if times * power >= value * (1 - 1e-9))
