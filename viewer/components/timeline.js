@@ -360,12 +360,11 @@ class View {
   dragged(drag, frame, time) {
     const [first, last] = drag.whole ?? [0, 0];
     if (drag.kind === "new") return Math.abs(this.at(drag.event).x - drag.x) < this.px(3) ? drag.range : sorted(drag.from, frame);
-    if (drag.kind === "band") {
-      const shift = clamp(Math.round(time - drag.from), -first, this.count - 1 - last);
-      return [first + shift, last + shift];
-    }
-    const edge = clamp(Math.round(drag.kind === "in" ? time : time - 1), 0, this.count - 1);
-    return drag.kind === "in" ? [Math.min(edge, last), last] : [first, Math.max(edge, first)];
+    const shift = Math.round(time - drag.from);
+    if (drag.kind === "in") return [clamp(first + shift, 0, last), last];
+    if (drag.kind === "out") return [first, clamp(last + shift, first, this.count - 1)];
+    const both = clamp(shift, -first, this.count - 1 - last);
+    return [first + both, last + both];
   }
 
   up(event) {
