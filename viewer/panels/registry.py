@@ -19,5 +19,9 @@ class PanelFacts(Facts):
 
 PANELS: Registry[PanelFacts] = Registry(
     "panel",
-    (PanelFacts("header", "Header", "viewer.panels.header:HeaderPanel", place="top"),),
+    (
+        PanelFacts("header", "Header", "viewer.panels.header:HeaderPanel", place="top"),
+        PanelFacts("panes", "Cameras", "viewer.panels.panes:PanesPanel", place="panes"),
+        PanelFacts("timeline", "Timeline", "viewer.panels.timeline:TimelinePanel", place="below"),
+    ),
 )
