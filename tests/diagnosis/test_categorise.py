@@ -34,10 +34,8 @@ def reasons(*frames: dict[str, float], end: TrackEnd = TrackEnd.ALIVE, found: tu
     ends = np.zeros((count, 1), np.uint8)
     ends[-1, 0] = end
     ones = np.ones((count, 1), np.float32)
-    table = TrackTable(
-        ("cam1",), tuple(range(count)), np.array([1]), np.zeros(1, np.int16), np.zeros((1, 3), np.float32), np.ones((count, 1, 2), np.float32),
-        ones, ones, ends,
-    )  # fmt: skip
+    query, positions = np.zeros((1, 3), np.float32), np.ones((count, 1, 2), np.float32)
+    table = TrackTable(("cam1",), tuple(range(count)), np.array([1]), np.zeros(1, np.int16), query, positions, ones, ones, ends)
     state = np.full((count, 1), TrackState.VISIBLE, np.uint8)
     return categorise(evidence, score, state, table, CAPTURE, found, DiagnosisSettings())[:, 0].tolist()
 
