@@ -13,6 +13,7 @@ from trackersplat.events import FrameDone
 
 Compare = Literal["render", "photo", "wipe", "error", "other"]
 Channel = Literal["colour", "depth", "opacity", "motion", "static", "age", "error"]
+TrailsOf = Literal["tracks", "gaussians"]
 ColourBy = Literal["id", "score", "category", "error", "confidence", "age", "speed", "views"]
 
 COMPARES: tuple[Compare, ...] = ("render", "photo", "wipe", "error", "other")
@@ -91,6 +92,19 @@ class Pane:
 
 
 @dataclass(frozen=True)
+class Flight:
+    """Where a stage is to look from; what is None stays as it is. Scene units."""
+
+    serial: int  # tells one flight from the next
+    look_at: tuple[float, float, float]  # the orbit's centre
+    position: tuple[float, float, float] | None = None
+    distance: float | None = None  # from ``look_at``, along the present direction; not with a position
+    turn: bool = False  # whether only the direction changes, the position stays
+    up: tuple[float, float, float] | None = None
+    tangents: tuple[float, float] | None = None  # of half the angles of view, across and down, that must be seen
+
+
+@dataclass(frozen=True)
 class View:
     """One tab of the browser."""
 
@@ -120,6 +134,9 @@ class View:
 
     show_cameras: bool = True  # frusta on the stage
     show_trails: bool = False
+    trails_of: TrailsOf = "tracks"  # what the trails on the stage are of
+    trail_fade: bool = True  # older parts are fainter
+    flight: Flight | None = None  # the last one that was asked for
     inspector: str = "tracks"  # the panel that is open on the right
     filter: str = ""  # text of the tracks table
     categories: tuple[int, ...] = ()  # of the tracks table; empty: all
