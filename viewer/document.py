@@ -14,9 +14,11 @@ from viewer.frame_cache import FrameCache
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
 from viewer.stage.framing import frame_capture
+from viewer.stage.gaussian_paths import GaussianPaths
 from viewer.state import Store
 
 if TYPE_CHECKING:
+    from trackersplat.diagnosis.diagnosis import Diagnosis
     from trackersplat.gaussians.gaussians import Gaussians
 
 log = logging.getLogger(__name__)
@@ -33,8 +35,10 @@ class Document:
         self.runs = Runs(capture, store, arguments.out)
         self.frames = FrameCache(store, self.runs)
         self.renderer = SharedRasterizer()
+        self.paths = GaussianPaths(store, self.runs, self.frames, self.framing.extent)
 
     def close(self) -> None:
+        self.paths.close()
         self.frames.close()
         self.capture.close()
 
@@ -87,6 +91,12 @@ class Document:
         self.frames.forget(path, frame)
         if self.store.shared.run in (None, path):
             self.runs.show(path)
+
+    # -- tracks -------------------------------------------------------------------------------------------------------
+
+    def diagnosis(self, path: Path | None = None) -> Diagnosis | None:
+        """What is known about the tracks of a run, by default of the one on the screen; None if they are not diagnosed yet."""
+        return None
 
     # -- pictures of the free view ------------------------------------------------------------------------------------
 

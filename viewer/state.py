@@ -50,6 +50,7 @@ class Shared:
     working_on: int | None = None  # the frame being reconstructed
     draft: Draft | None = None  # the frame in work
     revision: int = 0  # grows when a frame on disk was replaced
+    paths: int = 0  # grows when the paths of the Gaussians were read anew
     diagnosed: int = 0  # grows when the tracks have been diagnosed anew
     edits: int = 0  # grows with the log of edits
     notes: int = 0  # grows with the flags and notes
@@ -137,6 +138,7 @@ class View:
     trails_of: TrailsOf = "tracks"  # what the trails on the stage are of
     trail_fade: bool = True  # older parts are fainter
     flight: Flight | None = None  # the last one that was asked for
+    canvas: tuple[int, int, float] | None = None  # of the stage: width, height, device pixels per CSS pixel; None until the page tells
     inspector: str = "tracks"  # the panel that is open on the right
     filter: str = ""  # text of the tracks table
     categories: tuple[int, ...] = ()  # of the tracks table; empty: all
