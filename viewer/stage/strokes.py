@@ -15,6 +15,7 @@ BEHIND = 0.25  # opacity of what is behind a surface, as a share
 SURFACE_MARGIN = 0.03  # of the depth: what is this far behind the surface still counts as on it
 SOLID = 0.5  # alpha from which a pixel has a surface
 
+
 @dataclass(frozen=True, eq=False)
 class Lines:
     """S segments in world coordinates."""

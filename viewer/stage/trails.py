@@ -46,6 +46,7 @@ def track_trails(
     fade: bool = True,
     selected: Sequence[int] = (),  # ids
     all_tracks: bool = True,  # otherwise only the selected ones
+    scale: ColourScale | None = None,  # `track_scale`, if it is known already
 ) -> Trails:
     """Where the points that the views agree on were in the last frames; the selected ones thick and on top."""
     if frame not in diagnosis.frames:
@@ -57,7 +58,7 @@ def track_trails(
     for some, on_top in ((np.flatnonzero(~chosen), False), (np.flatnonzero(chosen), True)):
         if not len(some) or not (all_tracks or on_top):
             continue
-        colours = track_colours(diagnosis, row, by, some)
+        colours = track_colours(diagnosis, row, by, some, scale)
         back = min(length, row)
         rows = np.arange(row, row - back - 1, -1)
         positions = diagnosis.world[rows][:, some].astype(np.float32)  # newest first
@@ -126,14 +127,14 @@ def _strokes(
 # -- colours ----------------------------------------------------------------------------------------------------------
 
 
-def track_colours(diagnosis: Diagnosis, row: int, by: ColourBy, some: np.ndarray) -> np.ndarray:
+def track_colours(diagnosis: Diagnosis, row: int, by: ColourBy, some: np.ndarray, scale: ColourScale | None = None) -> np.ndarray:
     """(len(some), 3) uint8 of these tracks in one frame."""
     if by == "id":
         return _by_id(diagnosis.ids[some])
     if by == "category":
         palette = np.array([_rgb(colour) for colour in theme.CATEGORY_COLOURS], np.uint8)
         return palette[np.minimum(diagnosis.category[row, some], len(palette) - 1)]
-    return _by_map(_values(diagnosis, row, by)[some], track_scale(by, diagnosis))
+    return _by_map(_values(diagnosis, row, by)[some], scale or track_scale(by, diagnosis))
 
 
 def _values(diagnosis: Diagnosis, row: int, by: ColourBy) -> np.ndarray:
