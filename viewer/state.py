@@ -103,6 +103,7 @@ class Flight:
     turn: bool = False  # whether only the direction changes, the position stays
     up: tuple[float, float, float] | None = None
     tangents: tuple[float, float] | None = None  # of half the angles of view, across and down, that must be seen
+    cover: bool = False  # of these the smaller part is seen that fills the stage, nothing beside it
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class GaussianPanel(Panel):
                 ).tooltip("Fly to it (F)")
             _table(
                 ("Position", "  ".join(f"{value:.4g}" for value in about.position), "scene units"),
-                ("Scales", " × ".join(f"{value:.3g}" for value in about.scales), "standard deviations, scene units"),
+                ("Scales", " × ".join(f"{value:.3g}" for value in about.scales), "σ, scene units"),
                 ("Opacity", f"{about.opacity:.3f}", ""),
                 ("Colour", "  ".join(map(str, about.colour)), "RGB"),
             )

@@ -24,16 +24,12 @@ class StageSettingsPanel(Panel):
         do = self.tab.do
         with ui.element("div").classes("ts-panel").style("display:flex;flex-direction:column;gap:10px"):
             self._cameras = ui.switch("Cameras", on_change=lambda e: self._switch(e.value, "show_cameras", "stage.cameras")).props("dense")
-            self._cameras.tooltip(
-                "The capture's cameras, with names and images (P). Click: show it in the pane. Double click: look through it"
-            )
+            self._cameras.tooltip("The capture's cameras (P). Click one: it is shown in the pane. Double click: look through it")
             with ui.element("div").classes("ts-row ts-small"):
                 for text, colour in (("training", COLOUR), ("held out", HELD_OUT_COLOUR), ("in the active pane", ACTIVE_COLOUR)):
                     _swatch(text, colour)
             self._trails = ui.switch("Trails", on_change=lambda e: self._switch(e.value, "show_trails", "stage.trails")).props("dense")
-            self._trails.tooltip(
-                "Where tracks or Gaussians were in the last frames (Shift+T). Click a head to select its track, Shift adds"
-            )
+            self._trails.tooltip("Where tracks or Gaussians were before (Shift T). Click a head: its track is selected; Shift adds")
             self._of = (
                 ui.toggle({"tracks": "of tracks", "gaussians": "of Gaussians"}, on_change=lambda e: self._choose_of(str(e.value)))
                 .props('dense no-caps unelevated aria-label="Trails of"')

@@ -45,9 +45,12 @@ class StageViewPanel(Panel):
             .props('aria-label="3D stage"')
             .style("position:relative;width:100%;height:100%;background:var(--bg);overflow:hidden")
         ):
-            self._photo = ui.element("div").style(
-                "position:absolute;inset:0;background-size:cover;background-position:center;filter:brightness(.4)"
+            self._photo = (
+                ui.element("img")
+                .props('alt=""')
+                .style("position:absolute;inset:0;width:100%;height:100%;object-fit:cover;filter:brightness(.4)")
             )
+            self._photo.set_visibility(False)
             self._frame = (
                 ui.element("iframe")
                 .props('title="3D stage" tabindex="0"')
@@ -66,17 +69,14 @@ class StageViewPanel(Panel):
                     button = ui.button(icon=icon, on_click=lambda _, name=name: self.tab.do(name)).props("flat dense size=sm color=grey-4")
                     button.props(f'aria-label="{command.title}"').style("background:#14171cc0")
                     with button:
-                        ui.tooltip(
-                            f"{command.title} ({command.hotkey.replace('shift+', 'Shift+').upper() if len(command.hotkey) == 1 else command.hotkey.replace('shift+', 'Shift+')})"
-                        )
+                        ui.tooltip(f"{command.title} ({command.hotkey.replace('shift+', 'Shift ').upper()})")
                     self._buttons.append((button, field))
             self._words = (
                 ui.label("")
                 .props('role="status" aria-live="polite"')
                 .classes("ts-small")
-                .style(
-                    "position:absolute;left:8px;bottom:8px;max-width:calc(100% - 16px);padding:3px 8px;border-radius:3px;background:#14171cd0;color:var(--text);pointer-events:none"
-                )
+                .style("position:absolute;left:8px;bottom:8px;max-width:calc(100% - 16px);padding:3px 8px;border-radius:3px")
+                .style("background:#14171cd0;color:var(--text);pointer-events:none")
             )
         # The size is told to a listener that has to be there first.
         ui.timer(0.01, lambda: ui.run_javascript(_START % {"frame": self._frame.html_id, "tab": self.tab.id}), once=True)
@@ -89,7 +89,8 @@ class StageViewPanel(Panel):
             self.tab.store.problem("stage", str(error))
             return
         if data is not None:
-            self._photo.style(f"background-image:url({data})")
+            self._photo.props["src"] = data
+            self._photo.set_visibility(True)
 
     def _encoded_photo(self) -> str:
         """The home camera's photograph as a data URL. Raises InputError if it cannot be read."""

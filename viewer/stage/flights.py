@@ -11,7 +11,9 @@ from trackersplat.errors import InputError
 from viewer.state import Flight
 from viewer.tab import Tab
 
-NEAR = 0.35  # of the scene's extent: how far from a selection a flight ends, at most
+NEAR = 0.6  # of the scene's extent: how far from a selection a flight ends, at most
+MARGIN = 1.25  # around what an overview must show
+WIDEST = 2.2  # radians, of an overview
 _serials = itertools.count(1)
 
 Vector = tuple[float, float, float]
@@ -47,13 +49,23 @@ def to_start(tab: Tab) -> Flight:
     framing = tab.document.framing
     home = tab.document.capture.cameras[framing.home]
     tangents = (0.5 * home.width / home.fx, 0.5 * home.height / home.fy)
-    return Flight(next(_serials), _vector(framing.focus), _vector(framing.start), up=_vector(framing.up), tangents=tangents)
+    return Flight(next(_serials), _vector(framing.focus), _vector(framing.start), up=_vector(framing.up), tangents=tangents, cover=True)
 
 
 def to_overview(tab: Tab) -> Flight:
-    """All cameras and the scene."""
+    """All cameras, and what they look at."""
     framing = tab.document.framing
-    return Flight(next(_serials), _vector(framing.focus), _vector(framing.overview), up=_vector(framing.up))
+    forward = framing.focus - framing.overview
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(forward, framing.up)
+    right = right / max(float(np.linalg.norm(right)), 1e-9)
+    down = np.cross(forward, right)
+    ways = np.array([*(camera.center for camera in tab.document.capture.cameras), framing.focus]) - framing.overview
+    depth = np.maximum(ways @ forward, 1e-3 * framing.extent)
+    across, below = (MARGIN * float((np.abs(ways @ axis) / depth).max()) for axis in (right, down))
+    widest = float(np.tan(0.5 * WIDEST))
+    tangents = (min(max(across, 0.2), widest), min(max(below, 0.2), widest))
+    return Flight(next(_serials), _vector(framing.focus), _vector(framing.overview), up=_vector(framing.up), tangents=tangents)
 
 
 def to_point(tab: Tab, point: np.ndarray) -> Flight:
@@ -111,7 +123,8 @@ def destination(flight: Flight, now: Pose, aspect: float) -> Pose:
     fov = now.fov
     if flight.tangents is not None:
         across, down = flight.tangents
-        fov = 2 * float(np.arctan(max(down, across / aspect)))
+        pick = min if flight.cover else max
+        fov = 2 * float(np.arctan(pick(down, across / aspect)))
     return Pose(position, look_at, now.up if flight.up is None else np.array(flight.up), fov)
 
 

@@ -52,7 +52,10 @@ def choose(means: np.ndarray, opacity: np.ndarray, extent: float, most: int = MO
 
 
 class GaussianPaths:
-    """Keeps the paths of the run on the screen; reads them in the background once a tab shows them, and announces them by `Shared.paths`."""
+    """Keeps the paths of the run on the screen; reads them in the background once a tab shows them.
+
+    They are announced by `Shared.paths`.
+    """
 
     def __init__(self, store: Store, runs: Runs, frame_cache: FrameCache, extent: float) -> None:
         self._store = store

@@ -112,7 +112,7 @@ def seen_by(
     there = gaussians.to(rasterizer.device)
     found = []
     for camera, photo in zip(cameras, photos, strict=True):
-        uv, depth = camera.project(gaussians.means[index : index + 1].cpu().numpy().astype(np.float64))
+        _, depth = camera.project(gaussians.means[index : index + 1].cpu().numpy().astype(np.float64))
         if depth[0] <= camera.near:
             continue
         features = torch.ones(1, camera.height, camera.width, 2, device=rasterizer.device)
@@ -121,7 +121,7 @@ def seen_by(
         else:
             with torch.inference_mode():
                 colour = rasterizer.render(there, [camera]).color
-            target = torch.from_numpy(np.ascontiguousarray(photo)).to(rasterizer.device).float()[None]
+            target = torch.from_numpy(np.array(photo)).to(rasterizer.device).float()[None]
             features[..., 1] = (colour.clamp(0, 1) * 255 - target).abs().mean(-1)
         weight, error = (float(value) for value in lift(rasterizer, there, [camera], features)[0, index].cpu())
         if weight >= LEAST_SEEN:
