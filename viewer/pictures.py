@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 import cv2
-import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from trackersplat.errors import InputError
@@ -136,8 +135,9 @@ def parse(text: str | bytes | None) -> Message | None:
         return Message("ack", pane, serial=data["serial"]) if _whole(data.get("serial"), 0, 1 << 53) else None
     if kind == "size":
         width, height = data.get("w"), data.get("h")
-        fits = _number(width, 1, LARGEST_SIDE) and _number(height, 1, LARGEST_SIDE)
-        return Message("size", pane, size=(round(width), round(height))) if fits else None
+        if not _number(width, 1, LARGEST_SIDE) or not _number(height, 1, LARGEST_SIDE):
+            return None
+        return Message("size", pane, size=(round(width), round(height)))
     if kind == "view":
         rect, camera = data.get("rect"), data.get("camera")
         if rect is None:
@@ -150,11 +150,11 @@ def parse(text: str | bytes | None) -> Message | None:
     return None
 
 
-def _number(value: Any, low: float, high: float) -> bool:
+def _number(value: Any, low: float, high: float) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high  # false for nan
 
 
-def _whole(value: Any, low: int, high: int) -> bool:
+def _whole(value: Any, low: int, high: int) -> TypeGuard[int]:
     return isinstance(value, int) and _number(value, low, high)
 
 
@@ -418,9 +418,3 @@ def _picture_header(index: int, serial: int, request: PaneRequest, picture: Pane
         "wipe": picture.wipe, "exact": picture.exact,
         "content": [request.camera, request.frame, request.compare, request.channel, request.against, request.wipe, request.revision],
     }  # fmt: skip
-
-
-def picture_as_sent(picture: PanePicture, full: bool) -> np.ndarray:
-    """(H, W, 3) uint8 as the page decodes it."""
-    data = np.frombuffer(encode(picture, full)[1], np.uint8)
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])

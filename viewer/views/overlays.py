@@ -96,6 +96,12 @@ def join_ids(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> np.ndarra
     return (high << (2 * ID_BITS)) + (middle << ID_BITS) + low
 
 
+def split_id(track: int) -> tuple[int, int, int]:
+    """The three parts of one id, as the page names it."""
+    mask = (1 << ID_BITS) - 1
+    return track & mask, (track >> ID_BITS) & mask, track >> (2 * ID_BITS)
+
+
 def join_id(parts: Sequence[int]) -> int:
     """One id from the three parts that the page names it by."""
     low, middle, high = parts
