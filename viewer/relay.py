@@ -28,6 +28,8 @@ from viewer.stage.server import SECRET_HEADER, StageServer
 LARGEST_MESSAGE = 64 << 10  # bytes, of one from the page
 LARGEST_CANVAS = 8192  # pixels, width and height
 LARGEST_COORDINATE = 1e12
+POLL = 0.01  # seconds
+PROTOCOL = websockets.Subprotocol(f"viser-v{viser.__version__}")
 MOST_NONSENSE = 20  # messages that are no message, after which the socket is closed
 
 # viser's own panel, its notices (that of software rendering among them) and its logo have no switch; the stage is nothing but the picture.
@@ -55,7 +57,6 @@ class Relay:
         self._connected = connected
         self._disconnected = disconnected
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{stage.get_port()}", headers={SECRET_HEADER: stage.secret})
-        self._opening = asyncio.Lock()
         self._index: tuple[bytes, bytes, str] | None = None  # viser's page: plain, gzipped, and its tag
 
     async def close(self) -> None:
@@ -93,33 +94,35 @@ class Relay:
         if not self._known_tab(tab):
             await page.close(1008)
             return
-        address = f"ws://127.0.0.1:{self._stage.get_port()}"
-        headers = {SECRET_HEADER: self._stage.secret}
-        protocols = [websockets.Subprotocol(name) for name in page.scope.get("subprotocols", [])]
+        if PROTOCOL not in page.scope.get("subprotocols", []):
+            await page.close(1002)
+            return
         client: viser.ClientHandle | None = None
         try:
-            async with self._opening:  # one at a time: that is how viser's handle of the connection is told
-                before = set(self._stage.get_clients())
-                inner = await websockets.connect(
-                    address, additional_headers=headers, subprotocols=protocols, max_size=None, compression=None, ping_interval=None
-                )
-                await page.accept(subprotocol=inner.subprotocol)
-                out = asyncio.ensure_future(_outwards(inner, page))
-                into = asyncio.ensure_future(self._inwards(page, inner))
-                for _ in range(1500):
-                    new = [handle for key, handle in self._stage.get_clients().items() if key not in before]
-                    if new or out.done() or into.done():
-                        break
-                    await asyncio.sleep(0.01)
-                if new:
-                    client = new[0]
-            if client is not None:
-                self._connected(tab, client)
-            await asyncio.wait([out, into], return_when=asyncio.FIRST_COMPLETED)
-            for task in (out, into):
-                task.cancel()
-            await asyncio.gather(out, into, return_exceptions=True)
-            await inner.close()
+            inner = await websockets.connect(
+                f"ws://127.0.0.1:{self._stage.get_port()}",
+                additional_headers={SECRET_HEADER: self._stage.secret},
+                subprotocols=[PROTOCOL],
+                max_size=None,
+                compression=None,
+                ping_interval=None,
+            )
+            await page.accept(subprotocol=inner.subprotocol)
+            ways = [asyncio.ensure_future(_outwards(inner, page)), asyncio.ensure_future(self._inwards(page, inner))]
+            try:
+                # viser makes a handle once the page has told its viewpoint; a page that never does keeps nobody waiting.
+                while client is None and not any(way.done() for way in ways):
+                    client = self._stage.client_at(inner.local_address[1])
+                    if client is None:
+                        await asyncio.sleep(POLL)
+                if client is not None:
+                    self._connected(tab, client)
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+                await inner.close()
             with contextlib.suppress(RuntimeError):  # it is closed already
                 await page.close()
         except (OSError, websockets.WebSocketException, WebSocketDisconnect) as error:
@@ -171,9 +174,9 @@ def judge(raw: bytes) -> bool | None:
     fields = ALLOWED.get(kind)
     if fields is None:
         return False
-    if message.keys() - _OPTIONAL != fields.keys() - _OPTIONAL:
+    if not fields.keys() - _OPTIONAL <= message.keys() <= fields.keys():
         return None
-    return True if all(fields[name](value) for name, value in message.items() if name in fields) else None
+    return True if all(fields[name](value) for name, value in message.items()) else None
 
 
 def _is_number(value: Any) -> bool:
