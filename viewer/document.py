@@ -14,6 +14,7 @@ from viewer.frame_cache import FrameCache
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
 from viewer.stage.framing import frame_capture
+from viewer.stage.gaussian_paths import GaussianPaths
 from viewer.state import Store
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class Document:
         self.frames = FrameCache(store, self.runs)
         self.renderer = SharedRasterizer()
         self._gaussian_error: tuple[object, torch.Tensor] | None = None  # of the last frame that was asked for
+        self.paths = GaussianPaths(store, self.runs, self.frames, self.framing.extent)
 
     def close(self) -> None:
+        self.paths.close()
         self.frames.close()
         self.capture.close()
 
@@ -114,9 +117,3 @@ class Document:
                 found = gaussian_error(rasterizer, gaussians, self.capture.cameras, images, self.frames.colours(shared.run, frame))
             self._gaussian_error = kept = (key, found.cpu())
         return kept[1]
-
-    # -- tracks -------------------------------------------------------------------------------------------------------
-
-    def diagnosis(self, path: Path | None = None) -> Diagnosis | None:
-        """What is known about the tracks of a run, by default of the one on the screen; None if they are not diagnosed yet."""
-        return None

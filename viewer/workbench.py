@@ -61,7 +61,7 @@ class Workbench:
                     with right.before, ui.splitter(value=50, limits=(0, 100)).classes("fit") as middle:
                         self._remembers(middle, "stage")
                         with middle.before:
-                            self._build_stage()
+                            self._place("stage")
                         with middle.after:
                             self._place("panes")
                     with right.after:
@@ -87,16 +87,6 @@ class Workbench:
             ),
             once=True,
         )
-
-    def _build_stage(self) -> None:
-        frame = ui.element("iframe").props(f'src="/stage/{self._tab.id}/?fixedDpr=1&hideViserLogo" title="3D stage" tabindex="0"')
-        frame.style("width:100%;height:100%")
-        # viser's own panel and notices have no switch; the frame is of our own origin, so the page can style them away.
-        hide = (
-            "const d = e.target.contentDocument; const s = d.createElement('style');"
-            "s.textContent = '.mantine-Paper-root, .mantine-Notifications-root, [class*=\"ViserLogo\"] {display:none !important}'; d.head.appendChild(s);"
-        )
-        frame.on("load", js_handler=f"(e) => {{ {hide} }}")
 
     def _build_inspector(self) -> None:
         with ui.element("section").props('aria-label="Inspector"').classes("column no-wrap").style("height:100%;background:var(--surface)"):

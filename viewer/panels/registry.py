@@ -12,7 +12,7 @@ from trackersplat.registry import Facts, Registry
 class PanelFacts(Facts):
     """``title`` is that of its tab in the inspector; ``load`` names a class that is built with one `viewer.tab.Tab`."""
 
-    place: Literal["top", "panes", "inspector", "below"] = "inspector"
+    place: Literal["top", "stage", "panes", "inspector", "below"] = "inspector"
     icon: str = ""  # Material name
     hint: str = ""  # tooltip of the tab
 
@@ -23,5 +23,10 @@ PANELS: Registry[PanelFacts] = Registry(
         PanelFacts("header", "Header", "viewer.panels.header:HeaderPanel", place="top"),
         PanelFacts("panes", "Cameras", "viewer.panels.panes:PanesPanel", place="panes"),
         PanelFacts("timeline", "Timeline", "viewer.panels.timeline:TimelinePanel", place="below"),
+        PanelFacts("stage_view", "3D stage", "viewer.panels.stage_view:StageViewPanel", place="stage"),
+        PanelFacts("gaussian", "Gaussian", "viewer.panels.gaussian:GaussianPanel", hint="The Gaussian that was picked on the stage"),
+        PanelFacts(
+            "stage", "Stage", "viewer.panels.stage_settings:StageSettingsPanel", hint="What the 3D stage shows, and in which colours"
+        ),
     ),
 )
