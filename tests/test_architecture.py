@@ -20,7 +20,7 @@ LAYERS = (
     ("metrics", "checks", "sfm", "rendering"),
     ("tracking",),
     ("motion",),
-    ("training",),
+    ("training", "diagnosis"),
     ("pipelines",),
     ("store",),
     ("jobs",),
