@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from viewer.arguments import Arguments
+from viewer.diagnosing import Diagnosing
 from viewer.frame_cache import FrameCache
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
@@ -17,7 +18,9 @@ from viewer.stage.framing import frame_capture
 from viewer.state import Store
 
 if TYPE_CHECKING:
+    from trackersplat.diagnosis.diagnosis import Diagnosis
     from trackersplat.gaussians.gaussians import Gaussians
+    from viewer.views.table import TrackList
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +36,10 @@ class Document:
         self.runs = Runs(capture, store, arguments.out)
         self.frames = FrameCache(store, self.runs)
         self.renderer = SharedRasterizer()
+        self.diagnosing = Diagnosing(capture, store, self.runs, arguments.backend)
 
     def close(self) -> None:
+        self.diagnosing.close()
         self.frames.close()
         self.capture.close()
 
@@ -87,6 +92,18 @@ class Document:
         self.frames.forget(path, frame)
         if self.store.shared.run in (None, path):
             self.runs.show(path)
+
+    # -- tracks -------------------------------------------------------------------------------------------------------
+
+    def diagnosis(self, path: Path | None = None) -> Diagnosis | None:
+        """What is known about the tracks of a run, by default of the one on the screen; None if they are not diagnosed yet."""
+        tracks = self.tracks(path)
+        return None if tracks is None else tracks.diagnosis
+
+    def tracks(self, path: Path | None = None) -> TrackList | None:
+        """The diagnosed tracks of a run as a list; None if they are not diagnosed yet."""
+        chosen = self.store.shared.run if path is None else path
+        return None if chosen is None else self.diagnosing.get(chosen)
 
     # -- pictures of the free view ------------------------------------------------------------------------------------
 

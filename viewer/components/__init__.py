@@ -1,0 +1,1 @@
+"""Parts of the page that NiceGUI lacks: JavaScript that draws, each with its Python face."""
