@@ -21,6 +21,7 @@ LAYERS = (
     ("tracking",),
     ("motion",),
     ("training",),
+    ("edits",),
     ("pipelines",),
     ("store",),
     ("jobs",),
