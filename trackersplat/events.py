@@ -80,6 +80,8 @@ class FrameDone(Event):
     seconds: dict[str, float]  # wall time per stage; the whole is `total_seconds`
     remarks: tuple[str, ...] = ()  # what is implausible about it, in sentences
     notes: tuple[str, ...] = ()  # choices that were made for it, and why
+    edits: str = ""  # key of the edits that its Gaussians were made with (edits/stale.py), "" if none
+    track_edits: str = ""  # the same of its sparse tracks
 
     @property
     def total_seconds(self) -> float:
@@ -124,6 +126,8 @@ def from_json(data: dict[str, Any]) -> Event:
         if kind is FrameDone:
             for name in ("remarks", "notes"):
                 values[name] = tuple(str(sentence) for sentence in values.get(name, ()))
+            for name in ("edits", "track_edits"):
+                values[name] = str(values.get(name, ""))
         if kind is StepDone and values["loss"] is None:
             values["loss"] = math.nan
         return kind(**values)
