@@ -11,6 +11,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from viewer.arguments import Arguments
 from viewer.diagnosing import Diagnosing
+from viewer.edit_log import RunEdits
 from viewer.frame_cache import FrameCache
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
@@ -36,10 +37,12 @@ class Document:
         self.runs = Runs(capture, store, arguments.out)
         self.frames = FrameCache(store, self.runs)
         self.renderer = SharedRasterizer()
+        self.edits = RunEdits(store)
         self.diagnosing = Diagnosing(capture, store, self.runs, arguments.backend)
 
     def close(self) -> None:
         self.diagnosing.close()
+        self.edits.close()
         self.frames.close()
         self.capture.close()
 

@@ -15,20 +15,26 @@ BEST_ANGLE = 40.0  # degrees between two rays: more shows depth no better, and s
 
 
 def best_other(tracks: TrackList, cameras: Sequence[Camera], row: int, frame: int) -> int | None:
-    """Index of the camera, other than the track's own, that shows its point best: it sees it, from another side.
+    """Index of the camera, other than the track's own, that shows its point best; None if there is no other camera."""
+    found = others_by_worth(tracks, cameras, row, frame)
+    return found[0] if found else None
 
-    None if there is no other camera.
+
+def others_by_worth(tracks: TrackList, cameras: Sequence[Camera], row: int, frame: int) -> list[int]:
+    """Indices of the other cameras, that which shows the point of a track best first: it sees it, from another side.
+
+    Where the views do not agree on a point, the nearest camera is first.
     """
     own = tracks.diagnosis.cameras[int(tracks.diagnosis.camera[row])]
     others = [index for index, camera in enumerate(cameras) if camera.name != own]
     if not others:
-        return None
+        return []
     home = next((camera for camera in cameras if camera.name == own), cameras[others[0]])
     at = tracks.frame_row(frame)
     point = np.full(3, np.nan) if at is None else tracks.diagnosis.world[at, row].astype(np.float64)
     if not np.isfinite(point).all():
-        return min(others, key=lambda index: float(np.linalg.norm(cameras[index].center - home.center)))
-    return max(others, key=lambda index: _worth(tracks, cameras[index], home, point, frame))
+        return sorted(others, key=lambda index: float(np.linalg.norm(cameras[index].center - home.center)))
+    return sorted(others, key=lambda index: -_worth(tracks, cameras[index], home, point, frame))
 
 
 def _worth(tracks: TrackList, camera: Camera, home: Camera, point: np.ndarray, frame: int) -> float:

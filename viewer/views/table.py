@@ -67,6 +67,17 @@ class TrackList:
         return {int(identity): row for row, identity in enumerate(self.diagnosis.ids)}
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the rows, for people: small ids as they are; long ones as camera, first frame (from 1) and grid cell of the track."""
+        from trackersplat.motion.followed_tracks import CELL_BITS, FRAME_BITS
+
+        ids = [int(identity) for identity in self.diagnosis.ids]
+        if not ids or max(ids) < 1 << CELL_BITS:
+            return tuple(map(str, ids))
+        cells, frames = (1 << CELL_BITS) - 1, (1 << FRAME_BITS) - 1
+        return tuple(f"{i >> (CELL_BITS + FRAME_BITS)}.{((i >> CELL_BITS) & frames) + 1}.{i & cells}" for i in ids)
+
+    @cached_property
     def worst_first(self) -> np.ndarray:
         """(P,) rows by falling highest score, then by falling residual; those without a score last."""
         score = np.nan_to_num(self.summary.max_score, nan=-1.0)
@@ -77,9 +88,14 @@ class TrackList:
         """What a filter looks through, of each row."""
         cameras, summary = self.diagnosis.cameras, self.summary
         return tuple(
-            f"{identity} {cameras[camera]} {Category(category).title} {STATE_WORDS[TrackState(state)]}".lower()
-            for identity, camera, category, state in zip(
-                self.diagnosis.ids.tolist(), self.diagnosis.camera.tolist(), summary.category.tolist(), summary.state.tolist(), strict=True
+            f"{name} {identity} {cameras[camera]} {Category(category).title} {STATE_WORDS[TrackState(state)]}".lower()
+            for name, identity, camera, category, state in zip(
+                self.names,
+                self.diagnosis.ids.tolist(),
+                self.diagnosis.camera.tolist(),
+                summary.category.tolist(),
+                summary.state.tolist(),
+                strict=True,
             )
         )
 
@@ -116,9 +132,9 @@ class TrackList:
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def rows(self, most: int = MOST_ROWS) -> list[list[Any]]:
-        """One list per track in the order of ``COLUMNS``, worst first; numbers are rounded, None where nothing is known.
+        """One list per track in the order of ``COLUMNS``, then its name; worst first. Numbers are rounded, None where nothing is known.
 
-        Frames are counted from 1. The span and the category are numbers and text as they sort: the first frame, the title.
+        Frames are counted from 1; a category is its number, a span its ends.
         """
         summary, cameras = self.summary, self.diagnosis.cameras
         chosen = self.worst_first[:most]
@@ -132,12 +148,11 @@ class TrackList:
             "mean": _rounded(summary.mean_reprojection[chosen], 1),
             "backward": _rounded(summary.forward_backward[chosen], 1),
             "views": _rounded(summary.views[chosen], 0),
-            "span": [
-                f"{first + 1}–{last + 1}" for first, last in zip(summary.first[chosen].tolist(), summary.last[chosen].tolist(), strict=True)
-            ],
+            "span": [[first + 1, last + 1] for first, last in zip(summary.first[chosen].tolist(), summary.last[chosen].tolist(), strict=True)],
             "state": [STATE_WORDS[TrackState(state)] for state in summary.state[chosen].tolist()],
         }
-        return [list(row) for row in zip(*(columns[column.key] for column in COLUMNS), strict=True)]
+        names = [self.names[row] for row in chosen.tolist()]
+        return [list(row) for row in zip(*(columns[column.key] for column in COLUMNS), names, strict=True)]
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[float | None]:
