@@ -108,5 +108,5 @@ def cut_patch(image: np.ndarray, centre: np.ndarray, side: float, size: int) -> 
     # Pixel i of the patch is centred on i + 0.5; OpenCV counts from the centre of the first pixel.
     left, top = (float(value) - side / 2 + step / 2 - 0.5 for value in centre)
     matrix = np.array([[step, 0.0, left], [0.0, step, top]])
-    flags = cv2.WARP_INVERSE_MAP | (cv2.INTER_NEAREST if step <= 1 else cv2.INTER_AREA)
+    flags = cv2.WARP_INVERSE_MAP | (cv2.INTER_NEAREST if step <= 1 else cv2.INTER_LINEAR)
     return cv2.warpAffine(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE)
