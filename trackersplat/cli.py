@@ -14,6 +14,7 @@ from trackersplat import __version__
 from trackersplat.commands.bench import Bench
 from trackersplat.commands.check import Check
 from trackersplat.commands.compact import Compact
+from trackersplat.commands.diagnose import Diagnose
 from trackersplat.commands.doctor import Doctor
 from trackersplat.commands.export import Export
 from trackersplat.commands.info import Info
@@ -26,6 +27,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "check": Check,
     "prepare": Prepare,
     "reconstruct": Reconstruct,
+    "diagnose": Diagnose,
     "compact": Compact,
     "export": Export,
     "bench": Bench,
