@@ -12,7 +12,7 @@ export default {
             <th :title="row.hint">{{ row.label }}</th>
             <td v-for="(frame, i) in frames" :key="frame">
               <button v-if="row.states[i] !== 'a'" :class="{ now: frame === current }" :style="style(row, i)" :title="row.titles[i]" :aria-label="row.titles[i]"
-                      @click="$emit('pick', { camera: row.camera, frame })"><i></i></button>
+                      @click="$emit('pick', { camera: row.camera, frame })"><i v-if="row.src"></i></button>
               <span v-else class="gap" :title="row.titles[i]"></span>
             </td>
           </tr>

@@ -22,13 +22,14 @@ from viewer.views import evidence
 from viewer.views.filmstrip import Strip, cut_strip, empty_strip, strip_frames, strip_rows
 from viewer.views.table import TrackList
 
+# Command, label, icon, tooltip
 ACTIONS = (
-    ("edit.retrack_forward", "east", "Follows the selected tracks anew from this frame on, with the tracker chosen here"),
-    ("edit.retrack_backward", "west", "Follows the selected tracks anew from this frame back, with the tracker chosen here"),
-    ("edit.end", "block", "The selected tracks end in this frame"),
-    ("edit.drop_view", "visibility_off", "The tracks of this camera have no weight where the track fails"),
-    ("edit.reseed", "add_location", "New tracks start in the camera of the active pane where none are"),
-    ("edit.rerun", "replay", "The frames between in and out point, or those in which the track fails, are made again"),
+    ("edit.retrack_forward", "Re-track forward", "east", "Follows the selected tracks anew from this frame on, with the tracker chosen here"),
+    ("edit.retrack_backward", "Re-track back", "west", "Follows the selected tracks anew from this frame back, with the tracker chosen here"),
+    ("edit.end", "End track here", "block", "The selected tracks end in this frame"),
+    ("edit.drop_view", "Drop this view", "visibility_off", "The tracks of this camera have no weight in the frames in which the track fails"),
+    ("edit.reseed", "Start new tracks", "add_location", "New tracks start in this frame in the camera of the active pane, where none are"),
+    ("edit.rerun", "Run the span again", "replay", "The frames between in and out point, or those in which the track fails, are made again"),
 )
 LATEST_EDITS = 30  # that the panel lists
 
@@ -55,12 +56,12 @@ class TrackPanel(Panel):
                 self._build_actions()
                 self._facts_title = ui.label("").classes("ts-section")
                 self._facts = EvidenceTable()
-            self._edits_box = ui.column().classes("w-full").style("gap:4px;margin-top:8px")
+            self._edits_box = ui.column().classes("full-width").style("gap:4px;margin-top:8px")
             with self._edits_box:
-                with ui.row().classes("w-full items-center no-wrap").style("gap:4px"):
+                with ui.row().classes("full-width items-center no-wrap").style("gap:4px"):
                     self._edits_title = ui.label("").classes("ts-section col")
                     self._undo, self._redo = (self._command_button(name, icon) for name, icon in (("edit.undo", "undo"), ("edit.redo", "redo")))
-                self._edits = ui.element("div").classes("ts-edits w-full")
+                self._edits = ui.element("div").classes("ts-edits full-width")
 
     def _build_head(self) -> None:
         with ui.element("div").classes("ts-track-head"):
@@ -82,9 +83,9 @@ class TrackPanel(Panel):
             self._tracker = ui.select(usable, value="").props('dense outlined options-dense aria-label="Tracker to re-track with"').classes("col")
             self._tracker.tooltip("The tracker that the two buttons below take")
         with ui.element("div").classes("ts-actions"):
-            for name, icon, hint in ACTIONS:
+            for name, label, icon, hint in ACTIONS:
                 command = COMMANDS[name]
-                button = ui.button(command.title, icon=icon, on_click=lambda name=name: self._act(name)).props("outline dense no-wrap")
+                button = ui.button(label, icon=icon, on_click=lambda name=name: self._act(name)).props("outline dense no-wrap")
                 button.tooltip(hint + (f" ({command.hotkey})" if command.hotkey else "") + "; can be undone")
         ui.label("Ctrl-click in a camera pane puts the track where the point is. Edits take effect when the frames are run again.").classes(
             "ts-small ts-muted"

@@ -26,18 +26,17 @@ class TracksPanel(Panel):
     def build(self) -> None:
         add_style()
         self._tracks: TrackList | None = None
-        self._counted: tuple[int, str] | None = None  # what the chips show: serial of the diagnosis, text
         self._ready = False  # the grid is on the page
         self._selected: tuple[int, ...] | None = None  # as the grid shows it
         self._filtered: tuple[str, tuple[int, ...]] | None = None  # as the grid shows it
         with ui.element("div").classes("ts-panel ts-tracks"):
-            with ui.row().classes("ts-note w-full no-wrap items-center") as self._status:
+            with ui.row().classes("ts-note full-width no-wrap items-center") as self._status:
                 self._status_text = ui.label("").classes("col")
                 self._stop = ui.button("Stop", on_click=lambda: self.tab.do("selection.stop_diagnosis")).props("flat dense")
                 self._stop.tooltip("Stop diagnosing")
                 self._again = ui.button("Diagnose", on_click=lambda: self.tab.do("selection.diagnose")).props("flat dense")
                 self._again.tooltip("Diagnose the tracks of this run again")
-            with ui.row().classes("w-full items-center no-wrap ts-tracks-head"):
+            with ui.row().classes("full-width items-center no-wrap ts-tracks-head"):
                 self._text = ui.input(placeholder="Filter: camera, number, reason, state", on_change=self._type)
                 self._text.props('dense outlined clearable debounce=120 aria-label="Filter the tracks"').classes("col")
                 self._text.tooltip("Every word must occur in the number, camera, reason or state of a track")
@@ -47,10 +46,10 @@ class TracksPanel(Panel):
                     command = COMMANDS[name]
                     button = ui.button(icon=icon, on_click=lambda name=name: self.tab.do(name))
                     button.props(f'flat dense aria-label="{command.title}"').tooltip(f"{command.title}, by score ({command.hotkey.title()})")
-            self._chips = ui.row().classes("w-full ts-chips").props('role="group" aria-label="Failures by category"')
-            self._triage = ui.column().classes("w-full ts-triage")
+            self._chips = ui.row().classes("full-width ts-chips").props('role="group" aria-label="Failures by category"')
+            self._triage = ui.column().classes("full-width ts-triage")
             self._summary = ui.label("").classes("ts-small ts-muted").props('role="status"')
-            self._grid = ui.aggrid(grid_options(), theme="balham", auto_size_columns=False).classes("w-full ts-grid")
+            self._grid = ui.aggrid(grid_options(), theme="balham", auto_size_columns=False).classes("full-width ts-grid")
             self._grid.props('aria-label="Tracks"')
             self._grid.on("gridReady", self._grid_ready, [])
             ids = f"getElement({self._grid.id}).api"
@@ -98,7 +97,6 @@ class TracksPanel(Panel):
             tracks = self.tab.document.tracks()
             if tracks is not self._tracks:
                 self._tracks = tracks
-                self._counted = None
                 self._send_rows()
         if changed & {"diagnosed", "run", "filter", "categories"}:
             self._follow_filter()
@@ -118,11 +116,8 @@ class TracksPanel(Panel):
         if (self._text.value or "") != view.filter:
             self._text.set_value(view.filter)
         self._send_filter()
-        counted = (id(tracks), view.filter)
         counts = {} if tracks is None else tracks.counts(view.filter)
-        if counted != self._counted or True:
-            self._counted = counted
-            self._build_chips(counts)
+        self._build_chips(counts)
         self._build_triage(counts)
         if tracks is None:
             self._summary.set_text("")
@@ -158,9 +153,11 @@ class TracksPanel(Panel):
             for category in chosen:
                 count = counts.get(category, 0)
                 with ui.element("div").classes("ts-triage-row"):
-                    with ui.row().classes("items-center no-wrap w-full"):
+                    with ui.row().classes("items-center no-wrap full-width"):
                         mark(category)
-                        ui.label(f"{category.title}: {count:,}").classes("text-weight-medium col")
+                        ui.label(f"{category.title}: {count:,} failure{'s' if count != 1 else ''}").classes("text-weight-medium")
+                    ui.label(f"{category.meaning} {category.action}").classes("ts-muted")
+                    with ui.row().classes("items-center full-width"):
                         select = ui.button("Select", on_click=lambda number=int(category): self.tab.do("selection.category", category=number))
                         select.props("flat dense").tooltip(f"Select all {count:,} failures of this kind")
                         select.set_enabled(count > 0)
@@ -172,7 +169,6 @@ class TracksPanel(Panel):
                                 f"Adds this to the edits of the run for the selected tracks of this kind, else for all {count:,}; can be undone"
                             )
                             act.set_enabled(count > 0)
-                    ui.label(f"{category.meaning} {category.action}").classes("ts-muted")
 
     # -- the grid -----------------------------------------------------------------------------------------------------
 
@@ -271,7 +267,7 @@ def _column(index: int) -> dict[str, Any]:
     if column.digits is not None:
         found[":valueFormatter"] = f"p => p.value == null ? '–' : p.value.toFixed({column.digits})"
     if column.key == "id":
-        found |= {":valueFormatter": f"p => p.data[{NAME}]", "pinned": "left", "cellClass": "ts-text"}
+        found |= {":valueFormatter": f"p => p.data[{NAME}]", "pinned": "left", "cellClass": "ts-text", "headerClass": ""}
     if column.key == "category":
         titles = json.dumps(TITLES)
         found |= {

@@ -20,7 +20,7 @@ class Value:
 
     name: str
     title: str
-    value: str  # "–" if there is none
+    value: str | None  # None if there is none
     unit: str
     rank: float | None  # share of the tracks in this frame that it is worse than; None if it has no direction or no value
     hint: str
@@ -57,16 +57,15 @@ def values(tracks: TrackList, row: int, frame: int) -> tuple[Value, ...]:
             others = piece[at][np.isfinite(piece[at])]
             better = others < value if facts.direction == "high" else others > value
             rank = float(better.sum()) / max(len(others) - 1, 1)
-        found.append(Value(facts.name, facts.title, number(value), facts.unit, rank, facts.how))
+        unit = facts.unit.replace("^2", "²").replace("scene units", "units")
+        found.append(Value(facts.name, facts.title, number(value) if math.isfinite(value) else None, unit, rank, facts.how))
     return tuple(found)
 
 
 def number(value: float) -> str:
-    """With three significant digits; "–" where there is none."""
-    if not math.isfinite(value):
-        return "–"
+    """A finite number with about three significant digits; whole ones as they are."""
     size = abs(value)
-    digits = 0 if size >= 100 or value == 0 else 1 if size >= 10 else 2 if size >= 0.1 else 3 if size >= 0.01 else 4
+    digits = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 0.1 else 3 if size >= 0.01 else 4
     return f"{value:.{digits}f}"
 
 
@@ -106,7 +105,7 @@ def reason(tracks: TrackList, row: int, frame: int) -> tuple[Category, str]:
     category = Category(int(tracks.diagnosis.category[at, row] if here and at is not None else summary.category[row]))
     top = float(summary.max_score[row])
     if not math.isfinite(top) or top < FAILED:
-        return category, f"Nothing speaks against the track: its highest failure score is {number(max(top, 0.0))}."
+        return category, f"Nothing speaks against the track: its highest failure score is {number(top) if math.isfinite(top) else 0}."
     where = f"In frame {frame + 1}" if here else f"In its worst frame, {worst + 1}"
     score = float(tracks.diagnosis.score[at, row]) if here and at is not None else top
     return category, f"{where}: {category.title}, with a failure score of {score:.2f}. {category.meaning}"

@@ -15,7 +15,7 @@ from viewer.views.evidence import curve
 from viewer.views.table import TrackList
 
 MOST_FRAMES = 48  # of a strip
-MOST_CAMERAS = 4  # beside that of the track
+MOST_CAMERAS = 5  # beside that of the track
 LEAST_SIDE, SIDE_SHARE = 33, 1 / 28  # of a patch: pixels, and share of the longest image side
 CELL = 88  # pixels of a cell in the strip, twice those on the page, for sharp screens
 QUALITY = 88  # of the JPEG

@@ -31,13 +31,13 @@ class Column:
     text: bool = False
 
 
-# The first seven fit into the narrowest inspector; the others are reached by scrolling or a wider one.
+# The first six fit into the inspector as it opens; the others are reached by scrolling or a wider one.
 COLUMNS = (
-    Column("id", "Track", "Number of the track. It stays the same in every frame and view.", 62),
-    Column("camera", "Camera", "The camera in which the track was followed.", 58, text=True),
-    Column("score", "Score", "Failure score of the worst frame: the probability that the position is wrong.", 50, 2),
-    Column("category", "Why", "Why it fails, in its worst frame.", 98, text=True),
-    Column("worst", "Worst", "The frame with the highest failure score; a click on the row goes there.", 46),
+    Column("id", "Track", "Number of the track. It stays the same in every frame and view.", 56),
+    Column("camera", "Camera", "The camera in which the track was followed.", 50, text=True),
+    Column("score", "Score", "Failure score of the worst frame: the probability that the position is wrong.", 44, 2),
+    Column("category", "Why", "Why it fails, in its worst frame.", 104, text=True),
+    Column("worst", "Worst", "The frame with the highest failure score; a click on the row goes there.", 42),
     Column("most", "Max px", "Largest reprojection residual: the measured position against the point that all views agree on.", 46, 1),
     Column("mean", "Mean px", "Mean reprojection residual over all frames.", 56, 1),
     Column("backward", "F-B px", "Largest forward-backward error: tracked on and back again, how far from where it started.", 52, 1),
