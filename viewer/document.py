@@ -19,6 +19,8 @@ from viewer.stage.framing import frame_capture
 from viewer.state import Store
 
 if TYPE_CHECKING:
+    import torch
+
     from trackersplat.diagnosis.diagnosis import Diagnosis
     from trackersplat.gaussians.gaussians import Gaussians
     from viewer.views.table import TrackList
@@ -39,6 +41,7 @@ class Document:
         self.renderer = SharedRasterizer()
         self.edits = RunEdits(store)
         self.diagnosing = Diagnosing(capture, store, self.runs, arguments.backend)
+        self._gaussian_error: tuple[object, torch.Tensor] | None = None  # of the last frame that was asked for
 
     def close(self) -> None:
         self.diagnosing.close()
@@ -96,6 +99,29 @@ class Document:
         if self.store.shared.run in (None, path):
             self.runs.show(path)
 
+    def gaussian_error(self, frame: int) -> torch.Tensor:
+        """(N,) in how much error each Gaussian of a reconstructed frame is, over all cameras (`diagnosis.gaussian_error`).
+
+        Raises InputError if the frame or a photograph cannot be read.
+        """
+        import torch
+
+        from trackersplat.diagnosis.gaussian_error import gaussian_error
+
+        shared, rasterizer = self.store.shared, self.renderer.rasterizer
+        assert shared.run is not None and rasterizer is not None
+        key = (shared.run, frame, shared.revision)
+        kept = self._gaussian_error
+        if kept is None or kept[0] != key:
+            gaussians = self.frames.frame(shared.run, frame).to(rasterizer.device)
+            images = [
+                torch.as_tensor(self.capture.image(i, frame), device=rasterizer.device) / 255.0 for i in range(len(self.capture.cameras))
+            ]
+            with self.renderer.lock:
+                found = gaussian_error(rasterizer, gaussians, self.capture.cameras, images, self.frames.colours(shared.run, frame))
+            self._gaussian_error = kept = (key, found.cpu())
+        return kept[1]
+
     # -- tracks -------------------------------------------------------------------------------------------------------
 
     def diagnosis(self, path: Path | None = None) -> Diagnosis | None:
@@ -107,9 +133,3 @@ class Document:
         """The diagnosed tracks of a run as a list; None if they are not diagnosed yet."""
         chosen = self.store.shared.run if path is None else path
         return None if chosen is None else self.diagnosing.get(chosen)
-
-    # -- pictures of the free view ------------------------------------------------------------------------------------
-
-    def home_photo_frame(self, frame: int) -> tuple[int, int]:
-        """The camera and frame whose photograph stands for the scene until there is something better."""
-        return self.framing.home, frame

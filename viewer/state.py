@@ -89,6 +89,7 @@ class Pane:
     channel: Channel = "colour"
     wipe: float = 0.5  # share of the width that shows the photograph
     overlay: bool = True  # tracks over the picture
+    against_run: bool = False  # wipe and error map compare with the other run instead of the photograph
 
 
 @dataclass(frozen=True)

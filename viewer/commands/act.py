@@ -111,15 +111,15 @@ def _reseed(tab: Tab, camera: str | None = None) -> None:
     _add(tab, make_edit("reseed", {"camera": name, "frame": tab.view.frame + 1}))
 
 
-def _correct(tab: Tab, x: float, y: float, pane: int | None = None) -> None:
-    """The main track is put at a pixel of the camera in a pane, by default the active one."""
+def _correct(tab: Tab, x: float, y: float, camera: int | None = None) -> None:
+    """The main track is put at a pixel of a camera, by default that of the active pane."""
     tracks, row = _main(tab)
-    view = tab.view
-    index = view.active if pane is None else int(pane)
-    if not 0 <= index < len(view.panes):
-        raise InputError(f"There is no camera pane {index + 1}.")
-    camera = tab.document.capture.cameras[view.panes[index].camera].name
-    values = {"track": int(tracks.diagnosis.ids[row]), "camera": camera, "frame": view.frame + 1, "x": float(x), "y": float(y)}
+    view, cameras = tab.view, tab.document.capture.cameras
+    index = view.pane().camera if camera is None else int(camera)
+    if not 0 <= index < len(cameras):
+        raise InputError(f"There is no camera {index + 1}.")
+    name = cameras[index].name
+    values = {"track": int(tracks.diagnosis.ids[row]), "camera": name, "frame": view.frame + 1, "x": float(x), "y": float(y)}
     _add(tab, make_edit("correct_point", values))
 
 
@@ -195,21 +195,21 @@ def _no_redo(tab: Tab) -> str | None:
 
 
 COMMANDS = (
-    Command("edit.undo", "Undo the last edit", GROUP, lambda tab: tab.document.edits.undo(), "ctrl+z", enabled=_no_undo),
-    Command("edit.redo", "Redo the edit", GROUP, lambda tab: tab.document.edits.redo(), "ctrl+shift+z", enabled=_no_redo),
+    Command("act.undo", "Undo the last edit", GROUP, lambda tab: tab.document.edits.undo(), "ctrl+z", enabled=_no_undo),
+    Command("act.redo", "Redo the edit", GROUP, lambda tab: tab.document.edits.redo(), "ctrl+shift+z", enabled=_no_redo),
     Command(
-        "edit.retrack_forward", "Re-track from here forward", GROUP,
+        "act.retrack_forward", "Re-track from here forward", GROUP,
         lambda tab, tracker=None: _retrack(tab, "forward", tracker), "shift+r", enabled=_no_selection,
     ),
     Command(
-        "edit.retrack_backward", "Re-track from here back", GROUP,
+        "act.retrack_backward", "Re-track from here back", GROUP,
         lambda tab, tracker=None: _retrack(tab, "backward", tracker), "alt+r", enabled=_no_selection,
     ),
-    Command("edit.drop_view", "Drop this view where the track fails", GROUP, _drop_view, enabled=_no_selection),
-    Command("edit.drop_camera", "Drop the camera", GROUP, _drop_camera, enabled=_no_selection),
-    Command("edit.end", "End the track here", GROUP, _end, enabled=_no_selection),
-    Command("edit.correct", "Put the track at a point of a picture", GROUP, _correct, enabled=_no_selection),
-    Command("edit.reseed", "Start new tracks in this camera and frame", GROUP, _reseed),
-    Command("edit.rerun", "Run the span again", GROUP, _rerun),
-    Command("edit.remedy", "Do what helps a category of failures", GROUP, _remedy),
+    Command("act.drop_view", "Drop this view where the track fails", GROUP, _drop_view, enabled=_no_selection),
+    Command("act.drop_camera", "Drop the camera", GROUP, _drop_camera, enabled=_no_selection),
+    Command("act.end", "End the track here", GROUP, _end, enabled=_no_selection),
+    Command("act.correct", "Put the track at a point of a picture", GROUP, _correct, enabled=_no_selection),
+    Command("act.reseed", "Start new tracks in this camera and frame", GROUP, _reseed),
+    Command("act.rerun", "Run the span again", GROUP, _rerun),
+    Command("act.remedy", "Do what helps a category of failures", GROUP, _remedy),
 )  # fmt: skip

@@ -98,5 +98,5 @@ class ResidualsPanel(Panel):
             with ui.row().classes("items-center").style("gap:4px;margin-top:2px"):
                 look = ui.button("Look through it", on_click=lambda: self.tab.do("camera.show", camera=camera)).props("flat dense")
                 look.tooltip(f"Show {finding.camera} in the active pane")
-                drop = ui.button("Drop the camera", on_click=lambda: self.tab.do("edit.drop_camera", camera=finding.camera))
+                drop = ui.button("Drop the camera", on_click=lambda: self.tab.do("act.drop_camera", camera=finding.camera))
                 drop.props("outline dense").tooltip("Adds to the edits of the run: the camera is used no more; can be undone")

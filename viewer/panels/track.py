@@ -24,12 +24,12 @@ from viewer.views.table import TrackList
 
 # Command, label, icon, tooltip
 ACTIONS = (
-    ("edit.retrack_forward", "Re-track forward", "east", "Follows the selected tracks anew from this frame on, with the tracker chosen here"),
-    ("edit.retrack_backward", "Re-track back", "west", "Follows the selected tracks anew from this frame back, with the tracker chosen here"),
-    ("edit.end", "End track here", "block", "The selected tracks end in this frame"),
-    ("edit.drop_view", "Drop this view", "visibility_off", "The tracks of this camera have no weight in the frames in which the track fails"),
-    ("edit.reseed", "Start new tracks", "add_location", "New tracks start in this frame in the camera of the active pane, where none are"),
-    ("edit.rerun", "Run the span again", "replay", "The frames between in and out point, or those in which the track fails, are made again"),
+    ("act.retrack_forward", "Re-track forward", "east", "Follows the selected tracks anew from this frame on, with the tracker chosen here"),
+    ("act.retrack_backward", "Re-track back", "west", "Follows the selected tracks anew from this frame back, with the tracker chosen here"),
+    ("act.end", "End track here", "block", "The selected tracks end in this frame"),
+    ("act.drop_view", "Drop this view", "visibility_off", "The tracks of this camera have no weight in the frames in which the track fails"),
+    ("act.reseed", "Start new tracks", "add_location", "New tracks start in this frame in the camera of the active pane, where none are"),
+    ("act.rerun", "Run the span again", "replay", "The frames between in and out point, or those in which the track fails, are made again"),
 )
 LATEST_EDITS = 30  # that the panel lists
 
@@ -60,7 +60,7 @@ class TrackPanel(Panel):
             with self._edits_box:
                 with ui.row().classes("full-width items-center no-wrap").style("gap:4px"):
                     self._edits_title = ui.label("").classes("ts-section col")
-                    self._undo, self._redo = (self._command_button(name, icon) for name, icon in (("edit.undo", "undo"), ("edit.redo", "redo")))
+                    self._undo, self._redo = (self._command_button(name, icon) for name, icon in (("act.undo", "undo"), ("act.redo", "redo")))
                 self._edits = ui.element("div").classes("ts-edits full-width")
 
     def _build_head(self) -> None:
@@ -100,7 +100,7 @@ class TrackPanel(Panel):
     # -- what the user does -------------------------------------------------------------------------------------------
 
     def _act(self, name: str) -> None:
-        if name.startswith("edit.retrack"):
+        if name.startswith("act.retrack"):
             self.tab.do(name, tracker=self._tracker.value or None)
         else:
             self.tab.do(name)

@@ -163,7 +163,7 @@ class TracksPanel(Panel):
                         select.set_enabled(count > 0)
                         if category in REMEDIES:
                             act = ui.button(
-                                REMEDIES[category], on_click=lambda number=int(category): self.tab.do("edit.remedy", category=number)
+                                REMEDIES[category], on_click=lambda number=int(category): self.tab.do("act.remedy", category=number)
                             )
                             act.props("outline dense").tooltip(
                                 f"Adds this to the edits of the run for the selected tracks of this kind, else for all {count:,}; can be undone"
