@@ -2,9 +2,9 @@
 
     python -m trackersplat.benchmarks.failure_score --fit RUN:CAPTURE ... --test RUN:CAPTURE ...
 
-Needs captures with exact tracks from their first frame (``gt/flow_*.npz``), and runs of them. Scored are the run's own tracks and tracks that
-the tracker made alone from frame to frame, both from the first frame on, in the frames of the exact tracks. Prints the settings that fit
-the captures after ``--fit`` best, and with them a table for every capture.
+Needs captures with exact tracks from their first frame (``gt/flow_*.npz``), and runs of them. Scored are the run's own tracks and tracks
+that the tracker made alone from frame to frame, both from the first frame on, in the frames of the exact tracks. Prints the settings that
+fit the captures after ``--fit`` best, and with them a table for every capture.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from trackersplat.jobs.run_tracks import run_tracks
 from trackersplat.rendering.registry import choose_rasterizer
 from trackersplat.store.run import Run
 from trackersplat.tracking.sources import reachable_targets, track_source
+from trackersplat.tracking.tracks import DenseTracks
 
 RIDGE = 1.0  # of the squared weights of standardised features, against the summed log-likelihood
 BINS = 10  # of the expected calibration error
@@ -174,9 +175,9 @@ def compare(name: str, table: TrackTable, diagnosis: Diagnosis, capture: Capture
     return Observed(name, evidence, diagnosis.state[where], limit[where], error[where], chained[where])
 
 
-def certain(dense: object) -> object:
+def certain(dense: DenseTracks) -> DenseTracks:
     """Exact tracks with visibility 1: the position of a hidden point is as exact."""
-    return replace(dense, visibility=torch.ones_like(dense.visibility))  # type: ignore[attr-defined, type-var]
+    return replace(dense, visibility=torch.ones_like(dense.visibility))
 
 
 def table(part: Observed, settings: ScoreSettings) -> str:

@@ -55,6 +55,7 @@ class Moment:
     previous_world: np.ndarray  # (P, 3) `Points.world` in the frame before
     earlier_world: np.ndarray  # (P, 3)
     material: Material
+    lifted: np.ndarray  # (P,) bool: the material point was taken from the position in this frame, so the two are the same
     offset: np.ndarray  # (P, 2) px: from where the rendering shows something to where the photograph does
     patch: np.ndarray  # (P, n, n) grey levels now
     previous_patch: np.ndarray  # in the frame before

@@ -59,10 +59,10 @@ class ScoreSettings:
     """The logistic regression behind the failure score; `benchmarks.failure_score` prints these numbers anew."""
 
     wrong_share: float = 1 / 64  # of the longest image side: a position further than this from the truth is wrong; 4 px of 256
-    features: tuple[str, ...] = ()
-    centres: tuple[float, ...] = ()
-    weights: tuple[float, ...] = ()
-    bias: float = 0.0
+    features: tuple[str, ...] = ("step", "other_views", "rendered", "nearest", "unlike_query", "covered")  # names of `score.FEATURES`
+    centres: tuple[float, ...] = (-3.2, -3.0, -3.0, -3.2, -2.5, 0.0)  # their medians
+    weights: tuple[float, ...] = (0.5, 0.7, 0.7, 1.8, 0.4, 1.0)
+    bias: float = -8.0
 
 
 @dataclass(frozen=True)

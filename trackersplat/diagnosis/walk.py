@@ -102,7 +102,8 @@ class _Walker:
             forward, backward = self._dense(before.frame, frame), self._dense(frame, before.frame)
             self._carry(before, gaussians, frame)
             self.echoes = follow_echoes(self.echoes, forward, settings.views)
-        self._lift(begins | (here & ~self.material.isfinite().all(-1).numpy()), position, depth)
+        lifted = begins | (here & ~self.material.isfinite().all(-1).numpy())
+        self._lift(lifted, position, depth)
         self.echoes = begin_echoes(self.echoes, torch.from_numpy(begins), self.material)
         seen = here & (table.visibility[row] >= settings.views.visible)
         own = torch.from_numpy(np.where(seen[:, None], position, np.nan))
@@ -134,6 +135,7 @@ class _Walker:
             previous_world=np.full((len(table), 3), np.nan) if before is None else before.world,
             earlier_world=self.earlier_world,
             material=self._material(depth),
+            lifted=lifted,
             offset=self._at(offsets, position),
             patch=patch,
             previous_patch=previous_patch,

@@ -8,5 +8,5 @@ from trackersplat.diagnosis.moment import Moment
 
 
 def rendered_gap(moment: Moment) -> np.ndarray:
-    """(P,) px."""
-    return np.linalg.norm(moment.position - moment.material.pixels, axis=1)
+    """(P,) px; nothing where the point was lifted in this very frame."""
+    return np.where(moment.lifted, np.nan, np.linalg.norm(moment.position - moment.material.pixels, axis=1))
