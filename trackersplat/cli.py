@@ -15,6 +15,7 @@ from trackersplat.commands.bench import Bench
 from trackersplat.commands.check import Check
 from trackersplat.commands.compact import Compact
 from trackersplat.commands.doctor import Doctor
+from trackersplat.commands.edits import Edits
 from trackersplat.commands.export import Export
 from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
@@ -26,6 +27,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "check": Check,
     "prepare": Prepare,
     "reconstruct": Reconstruct,
+    "edits": Edits,
     "compact": Compact,
     "export": Export,
     "bench": Bench,

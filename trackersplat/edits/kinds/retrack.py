@@ -82,6 +82,10 @@ class Retrack(Edit):
         return f"Track {what} {way}" + ("" if self.last is None else f" to frame {self.last + 1}") + f" by {self.tracker_name}"
 
     @property
+    def named_tracks(self) -> tuple[int | None, tuple[int, ...]]:
+        return self.frame, self.tracks or ()
+
+    @property
     def last_frame(self) -> int:
         return self.frame if self.last is None else max(self.frame, self.last)
 
