@@ -89,7 +89,7 @@ class Reconstruct:
         require_readable(capture, frames[0])  # before anything is written
         run = Run.create(self.out or self._default_out(capture), capture, info)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)
-        with traceback_in(run.path / "run.log"), run.writing(), reporter:
+        with traceback_in(run.path / "run.log"), reporter, run.writing():
             redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
             wanted = frames if self.redo is None else sorted(redo)
             for event in reconstruct(capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights):

@@ -127,7 +127,7 @@ class FrameTracks:
             places = round_positions(torch.tensor(pixels, dtype=torch.float32, device=device))
         else:
             seen = state.alive & (state.hidden == 0) & (state.camera == index)
-            share = self.settings.spacing / 2 if spacing is None else spacing / max(view.width, view.height)
+            share = self.settings.spacing / 3 if spacing is None else spacing / max(view.width, view.height)
             _, places = free_cells(view, state.positions[seen], replace(self.settings, spacing=share))
         surface = self.depth.at(places, torch.full((len(places),), index, device=device))
         good = surface.is_whole & inside_image(places, view.width, view.height)

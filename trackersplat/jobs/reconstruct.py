@@ -64,9 +64,8 @@ def reconstruct(
             watched.require(frame)
         log = read_log(run.path)
         context = Context(watched.capture, rasterizer, settings, weights, AppliedEdits(log.edits))
-        yield from _written(
-            watched, run, plan_batches(frames, [f for f in run.frames() if f not in redo], settings.batch), context, log, now
-        )
+        batches = plan_batches(frames, [frame for frame in run.frames() if frame not in redo], settings.batch)
+        yield from _written(watched, run, batches, context, log, now)
         if stale := stale_frames(log, run.records()):
             yield Stale(tuple(sorted(stale)))
     yield Finished(now() - started)

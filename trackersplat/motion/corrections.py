@@ -40,10 +40,12 @@ def with_corrections(
     """
     names = ("displacement", "variance", "rough", "moved")
     changed = {name: getattr(measurements, name).clone() for name in names}
+    corrected = torch.zeros_like(measurements.displacement[0, ..., 0], dtype=torch.bool)
     for target, points in enumerate(corrections):
         for point in points:
             _correct(changed, measurements, target, point, means.double(), cameras)
-    return replace(measurements, **changed)
+            corrected[target, point.carriers] = True
+    return replace(measurements, corrected=corrected, **changed)
 
 
 def _correct(

@@ -151,6 +151,7 @@ class _Views:
     surface: Tensor  # (V, N, 3)
     inverse_weight: Tensor  # (V, N)
     below: Tensor  # (M, 3) scene units from the mean to the surface, in the mean over the views that show it
+    corrected: Tensor  # (M,) bool
 
     @staticmethod
     def of(cameras: Sequence[Camera], measurements: Measurements) -> _Views:
@@ -168,6 +169,7 @@ class _Views:
             surface=measurements.surface,
             inverse_weight=measurements.inverse_view_weight,
             below=measurements.surface.double().sum(0).repeat(targets, 1) / shown.sum(0).clamp_min(1)[:, None],
+            corrected=torch.zeros_like(shown[0]) if measurements.corrected is None else measurements.corrected.flatten(),
         )
 
     def weighted_variance(self) -> Tensor:
@@ -270,7 +272,9 @@ def _solve_moving(
     agreeing[found] = torch.where(good, again.views, 0)
     field = Field(translation=translation, rotation=turn.vectors, confidence=confidence)
     return _Solved(
-        measured=Measured(field=field, information=information, precision=precision, rotation_precision=turn.precision),
+        measured=Measured(
+            field=field, information=information, precision=precision, rotation_precision=turn.precision, undisputed=views.corrected
+        ),
         is_measured=is_measured,
         residual_px=residual_px,
         views=agreeing.to(torch.int32),
