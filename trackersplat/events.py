@@ -89,6 +89,13 @@ class FrameDone(Event):
 
 
 @dataclass(frozen=True)
+class Stale(Event):
+    """Frames of the run that are not what its edits would make of them, or that come from frames that have changed since."""
+
+    frames: tuple[int, ...]  # ascending
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """All frames of the plan are on disk."""
 
@@ -103,7 +110,9 @@ class Failed(Event):
     frame: int | None = None
 
 
-_KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in (Started, Stage, StepDone, Note, Preview, FrameDone, Finished, Failed)}
+_KINDS: dict[str, type[Event]] = {
+    cls.__name__: cls for cls in (Started, Stage, StepDone, Note, Preview, FrameDone, Stale, Finished, Failed)
+}
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -121,7 +130,7 @@ def from_json(data: dict[str, Any]) -> Event:
     if kind is None:
         raise ValueError(f"not an event: {data!r}")
     try:
-        if kind is Started:
+        if kind in (Started, Stale):
             values["frames"] = tuple(values["frames"])
         if kind is FrameDone:
             for name in ("remarks", "notes"):

@@ -170,10 +170,17 @@ def test_any_other_content_is_read_or_refused_with_the_name_of_the_file(
             break
     text = json.dumps(data)
     (tmp_path / EDITS_FILE).write_text(text if cut is None else text[:cut])
-    try:
-        log = read_log(tmp_path)
-    except InputError as error:
-        assert EDITS_FILE in str(error)
+    found = read_or_refuse(tmp_path)
+    if isinstance(found, str):
+        assert EDITS_FILE in found
     else:
-        assert 0 <= log.cursor <= len(log.entries)
-        assert all(isinstance(entry.edit.label, str) for entry in log.entries)
+        assert 0 <= found.cursor <= len(found.entries)
+        assert all(isinstance(entry.edit.label, str) for entry in found.entries)
+
+
+def read_or_refuse(run: Path) -> EditLog | str:
+    """The log, or what is said about it."""
+    try:
+        return read_log(run)
+    except InputError as error:
+        return str(error)

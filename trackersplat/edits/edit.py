@@ -20,6 +20,7 @@ class EditFacts(Facts):
 
     arguments: str = ""  # as `trackersplat edits --add` takes them, for people
     needs_tracks: bool = True  # whether it does nothing in a run whose pipeline asks no tracker
+    training: bool = False  # whether it does nothing to a held-out camera
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Edit(ABC):
     def last_frame(self) -> int:
         """The largest index of a frame that it names."""
         return 0
+
+    @property
+    def named_tracks(self) -> tuple[int | None, tuple[int, ...]]:
+        """A frame, and the ids of tracks that it expects there; None if it names no tracks."""
+        return None, ()
 
     # -- which frames come out otherwise ------------------------------------------------------------------------------
 

@@ -50,3 +50,6 @@ class FrameRange:
             raise InputError(f"Frames {text[:40]!r} are not understood: expected A:B (counted from 1), one number, A: or all.")
         first = int(match[1]) - 1
         return FrameRange(first, int(match[3]) - 1 if match[3] else None if match[2] else first)
+
+
+ALL_FRAMES = FrameRange()

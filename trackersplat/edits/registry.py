@@ -17,6 +17,7 @@ EDITS: Registry[EditFacts] = Registry(
             "the tracks of a camera have no weight in the motion to some frames",
             "trackersplat.edits.kinds.drop_view:DropView",
             arguments="camera=NAME [frames=A:B]",
+            training=True,
         ),
         EditFacts(
             "drop_camera",
@@ -24,6 +25,7 @@ EDITS: Registry[EditFacts] = Registry(
             "trackersplat.edits.kinds.drop_camera:DropCamera",
             arguments="camera=NAME [frame=A]",
             needs_tracks=False,
+            training=True,
         ),
         EditFacts(
             "correct_point",
@@ -42,6 +44,7 @@ EDITS: Registry[EditFacts] = Registry(
             "new tracks start in a camera at a frame, on a finer grid or at given pixels",
             "trackersplat.edits.kinds.reseed:Reseed",
             arguments="camera=NAME frame=A [pixels=X,Y;X,Y] [spacing=PX]",
+            training=True,
         ),
         EditFacts(
             "end_track",

@@ -60,6 +60,10 @@ class CorrectPoint(Edit):
         return (self.camera,)
 
     @property
+    def named_tracks(self) -> tuple[int | None, tuple[int, ...]]:
+        return self.frame, (self.track,)
+
+    @property
     def last_frame(self) -> int:
         return self.frame
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from trackersplat.edits.arguments import Arguments
 from trackersplat.edits.edit import Edit
-from trackersplat.edits.frame_range import FrameRange
+from trackersplat.edits.frame_range import ALL_FRAMES, FrameRange
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class DropView(Edit):
 
     kind: ClassVar[str] = "drop_view"
     camera: str
-    frames: FrameRange = FrameRange()
+    frames: FrameRange = ALL_FRAMES
 
     @classmethod
     def parse(cls, arguments: Arguments) -> DropView:
-        return cls(arguments.text("camera"), arguments.frames() if arguments.has("frames") else FrameRange())
+        return cls(arguments.text("camera"), arguments.frames() if arguments.has("frames") else ALL_FRAMES)
 
     def to_json(self) -> dict[str, Any]:
         return {"camera": self.camera, "frames": str(self.frames)}

@@ -37,6 +37,10 @@ class EndTrack(Edit):
         return f"End {track_words(self.tracks)} at frame {self.frame + 1}"
 
     @property
+    def named_tracks(self) -> tuple[int | None, tuple[int, ...]]:
+        return self.frame, self.tracks
+
+    @property
     def last_frame(self) -> int:
         return self.frame
 

@@ -23,7 +23,7 @@ class Reseed(Edit):
     camera: str
     frame: int
     pixels: tuple[tuple[float, float], ...] = ()
-    spacing: float | None = None  # px of the grid; None: half that of the run
+    spacing: float | None = None  # px of the grid; None: a third of that of the run, so that some start between others
 
     @classmethod
     def parse(cls, arguments: Arguments) -> Reseed:

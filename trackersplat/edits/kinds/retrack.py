@@ -10,6 +10,7 @@ from trackersplat.edits.edit import Edit
 from trackersplat.edits.frame_range import LAST_FRAME
 from trackersplat.edits.words import track_words
 from trackersplat.errors import InputError
+from trackersplat.motion.followed_tracks import start_frame
 from trackersplat.tracking.registry import TRACKERS
 
 if TYPE_CHECKING:
@@ -47,9 +48,8 @@ class Retrack(Edit):
         if self.tracks is None:
             raise InputError("retrack: backward needs the ids of tracks, because all frames before would be made from other tracks.")
         if len(self.at) != len(self.tracks):
-            raise InputError(
-                f"retrack: backward needs one pixel per track in frame {self.frame + 1} (at), got {len(self.at)} for {len(self.tracks)} tracks."
-            )
+            needed = f"one pixel per track in frame {self.frame + 1} (at)"
+            raise InputError(f"retrack: backward needs {needed}, got {len(self.at)} for {len(self.tracks)} tracks.")
 
     @classmethod
     def parse(cls, arguments: Arguments) -> Retrack:
@@ -82,13 +82,18 @@ class Retrack(Edit):
         return f"Track {what} {way}" + ("" if self.last is None else f" to frame {self.last + 1}") + f" by {self.tracker_name}"
 
     @property
+    def named_tracks(self) -> tuple[int | None, tuple[int, ...]]:
+        return self.frame, self.tracks or ()
+
+    @property
     def last_frame(self) -> int:
         return self.frame if self.last is None else max(self.frame, self.last)
 
     def _covers(self, frame: int) -> bool:
         if self.direction == FORWARD:
             return self.frame < frame <= (LAST_FRAME if self.last is None else self.last)
-        return (0 if self.last is None else self.last) <= frame <= self.frame
+        first = min(map(start_frame, self.tracks or ()), default=0) + 1  # where a track starts is part of its id
+        return max(first, self.last or 0) <= frame <= self.frame
 
     def changes_gaussians(self, frame: int) -> bool:
         return self.tracks is None and self._covers(frame)
@@ -103,4 +108,4 @@ class Retrack(Edit):
         assert self.tracks is not None, "all tracks are changed by the tracker of the frame"
         if self.direction == FORWARD:
             return at.followed_by(state, self.tracks, self.tracker_name, self.label)
-        return at.led_back(state, self.tracks, self.label, self.path(), self.tracker_name)
+        return at.led_back(state, dict(zip(self.tracks, self.at, strict=True)), self.frame, self.tracker_name, self.label)
