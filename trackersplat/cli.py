@@ -16,6 +16,7 @@ from trackersplat.commands.check import Check
 from trackersplat.commands.compact import Compact
 from trackersplat.commands.diagnose import Diagnose
 from trackersplat.commands.doctor import Doctor
+from trackersplat.commands.edits import Edits
 from trackersplat.commands.export import Export
 from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
@@ -28,6 +29,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "prepare": Prepare,
     "reconstruct": Reconstruct,
     "diagnose": Diagnose,
+    "edits": Edits,
     "compact": Compact,
     "export": Export,
     "bench": Bench,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from viewer.arguments import Arguments
+from viewer.diagnosing import Diagnosing
+from viewer.edit_log import RunEdits
 from viewer.frame_cache import FrameCache
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from trackersplat.diagnosis.diagnosis import Diagnosis
     from trackersplat.gaussians.gaussians import Gaussians
+    from viewer.views.table import TrackList
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +40,15 @@ class Document:
         self.runs = Runs(capture, store, arguments.out)
         self.frames = FrameCache(store, self.runs)
         self.renderer = SharedRasterizer()
+        self.edits = RunEdits(store)
+        self.diagnosing = Diagnosing(capture, store, self.runs, arguments.backend)
         self._gaussian_error: tuple[object, torch.Tensor] | None = None  # of the last frame that was asked for
         self.paths = GaussianPaths(store, self.runs, self.frames, self.framing.extent)
 
     def close(self) -> None:
         self.paths.close()
+        self.diagnosing.close()
+        self.edits.close()
         self.frames.close()
         self.capture.close()
 
@@ -117,3 +124,15 @@ class Document:
                 found = gaussian_error(rasterizer, gaussians, self.capture.cameras, images, self.frames.colours(shared.run, frame))
             self._gaussian_error = kept = (key, found.cpu())
         return kept[1]
+
+    # -- tracks -------------------------------------------------------------------------------------------------------
+
+    def diagnosis(self, path: Path | None = None) -> Diagnosis | None:
+        """What is known about the tracks of a run, by default of the one on the screen; None if they are not diagnosed yet."""
+        tracks = self.tracks(path)
+        return None if tracks is None else tracks.diagnosis
+
+    def tracks(self, path: Path | None = None) -> TrackList | None:
+        """The diagnosed tracks of a run as a list; None if they are not diagnosed yet."""
+        chosen = self.store.shared.run if path is None else path
+        return None if chosen is None else self.diagnosing.get(chosen)

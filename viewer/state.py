@@ -52,6 +52,7 @@ class Shared:
     revision: int = 0  # grows when a frame on disk was replaced
     paths: int = 0  # grows when the paths of the Gaussians were read anew
     diagnosed: int = 0  # grows when the tracks have been diagnosed anew
+    diagnosing: str = ""  # what is done to diagnose the tracks, or why they are not, for people; "" if there is nothing to say
     edits: int = 0  # grows with the log of edits
     notes: int = 0  # grows with the flags and notes
     job: int = 0  # grows with every event of a job
@@ -126,6 +127,7 @@ class View:
 
     tracks: tuple[int, ...] = ()  # ids of the selected tracks; the last one is the main one
     gaussian: int | None = None  # index of the picked Gaussian
+    fly_to: tuple[float, float, float] | None = None  # the point that the stage's camera was last sent to look at
     epipolar_from: int | None = None  # the camera last pointed at
 
     measured: bool = True  # marks of the overlay

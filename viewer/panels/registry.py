@@ -28,5 +28,8 @@ PANELS: Registry[PanelFacts] = Registry(
         PanelFacts(
             "stage", "Stage", "viewer.panels.stage_settings:StageSettingsPanel", hint="What the 3D stage shows, and in which colours"
         ),
+        PanelFacts("tracks", "Tracks", "viewer.panels.tracks:TracksPanel", icon="table_rows", hint="All tracks, worst first, and why they fail"),
+        PanelFacts("track", "Track", "viewer.panels.track:TrackPanel", icon="timeline", hint="The selected track: patches, residuals, evidence, mending"),
+        PanelFacts("residuals", "Residuals", "viewer.panels.residuals:ResidualsPanel", icon="grid_on", hint="Residuals by camera and time"),
     ),
 )
