@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from viewer.arguments import Arguments
+from viewer.capture_check import CaptureCheck
 from viewer.frame_cache import FrameCache
+from viewer.notes import Notes
+from viewer.reconstruction import Reconstruction
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
 from viewer.stage.framing import frame_capture
@@ -33,8 +37,13 @@ class Document:
         self.runs = Runs(capture, store, arguments.out)
         self.frames = FrameCache(store, self.runs)
         self.renderer = SharedRasterizer()
+        self.reconstruction = Reconstruction(capture, store, self.runs, arguments.path, self.frame_is_new)
+        self.check = CaptureCheck(store, arguments.path)
+        self.notes = Notes(store)
 
     def close(self) -> None:
+        self.reconstruction.close()
+        self.check.close()
         self.frames.close()
         self.capture.close()
 
@@ -81,6 +90,10 @@ class Document:
     def shown(self, frame: int) -> Gaussians | None:
         """What stands for a frame; None if nothing is reconstructed. Raises InputError if it cannot be read."""
         return self.frames.shown(frame)
+
+    def show_run(self, path: Path) -> None:
+        """Opens a run and shows it, on a thread of its own: comparing it with the capture may read images."""
+        threading.Thread(target=self.runs.show, args=(path,), name="show run", daemon=True).start()
 
     def frame_is_new(self, path: Path, frame: int) -> None:
         """A frame of the run at ``path`` was written: it replaces what was kept of it."""

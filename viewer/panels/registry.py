@@ -19,5 +19,15 @@ class PanelFacts(Facts):
 
 PANELS: Registry[PanelFacts] = Registry(
     "panel",
-    (PanelFacts("header", "Header", "viewer.panels.header:HeaderPanel", place="top"),),
+    (
+        PanelFacts("header", "Header", "viewer.panels.header:HeaderPanel", place="top"),
+        PanelFacts("palette", "Palette", "viewer.panels.palette:PalettePanel", place="top"),
+        PanelFacts(
+            "reconstruct", "Reconstruct", "viewer.panels.reconstruct:ReconstructPanel", hint="Reconstruct frames and watch them grow"
+        ),
+        PanelFacts("quality", "Quality", "viewer.panels.quality:QualityPanel", hint="How good every frame is"),
+        PanelFacts("compare", "Compare", "viewer.panels.compare:ComparePanel", hint="Two runs: which is better where"),
+        PanelFacts("notes", "Notes", "viewer.panels.notes:NotesPanel", hint="Flags and notes of frames and tracks"),
+        PanelFacts("capture", "Capture", "viewer.panels.capture:CapturePanel", hint="What the capture is, and what is wrong with it"),
+    ),
 )
