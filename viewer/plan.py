@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,11 @@ def make_plan(
         )
         better = (0, asked[1])
     else:
-        sentences.append("Frame 1 is fitted from scratch, the others follow from it." if len(frames) > 1 else "It is fitted from scratch.")
+        sentences.append(
+            "Frame 1 is fitted from scratch, the others follow from it."
+            if len(frames) > 1
+            else "It is fitted from scratch, as every first frame."
+        )
     where, seconds = _time(paces, len(scratch), len(frames) - len(scratch))
     if seconds is not None:
         sentences.append(f"About {duration(seconds)}, by what {where} took.")
@@ -118,14 +123,14 @@ def make_plan(
     return replace(plan, sentences=tuple(sentences), warning=warning, better=better, seconds=seconds)
 
 
-def new_folder(out: Path) -> Path:
+def new_folder(out: Path, taken: Collection[Path] = ()) -> Path:
     """``out`` if nothing is there, else out-2, out-3 and so on."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return out
-    number = 2
-    while out.with_name(f"{out.name}-{number}").exists():
-        number += 1
-    return out.with_name(f"{out.name}-{number}")
+    numbered = (out if number == 1 else out.with_name(f"{out.name}-{number}") for number in itertools.count(1))
+    return next(path for path in numbered if path not in taken and _is_free(path))
+
+
+def _is_free(path: Path) -> bool:
+    return not path.exists() or (path.is_dir() and not any(path.iterdir()))
 
 
 def why_fixed(run: Run) -> str | None:
@@ -169,7 +174,7 @@ def _text(value: Any) -> str:
 
 def _what(frames: tuple[int, ...], there: int) -> str:
     rest = f"; {there} of the frames asked for {'is' if there == 1 else 'are'} there already" if there else ""
-    return f"{_capital(name_frames(frames))} {'is' if len(frames) == 1 else 'are'} reconstructed{rest}."
+    return f"{_capital(name_frames(frames))} will be reconstructed{rest}."
 
 
 def _time(paces: Sequence[tuple[str, Pace]], first: int, moved: int) -> tuple[str, float | None]:

@@ -107,20 +107,24 @@ class Reconstruction:
     # -- what could be done -------------------------------------------------------------------------------------------
 
     def targets(self) -> tuple[Target, ...]:
-        """The runs that can be continued, that on the screen first, and a new one."""
-        shared = self._store.shared
+        """The runs that can be continued, that on the screen first, those that jobs will make, and a new one."""
+        shared, tasks = self._store.shared, [task for task in self.tasks if task.open]
+        coming = {task.plan.target.path: task.plan.options for task in tasks}
+        known = (shared.run, shared.out, *shared.runs, *coming)
         found = []
-        known = [path for path in shared.runs if path != shared.run]
-        for path in ([shared.run] if shared.run is not None else []) + known:
+        for path in dict.fromkeys(path for path in known if path is not None):
             try:
-                run = self._runs.refreshed(path)
-                if why_fixed(run) is None:
+                run = self._runs.refreshed(path) if (path / "run.json").is_file() else None
+                if run is not None and why_fixed(run) is None:
                     held_out = tuple(self._capture.held_out)
                     found.append(Target(path, run.frames(), options_of(run.settings, run.info.get("held_out"), held_out)))
+                elif run is None and path in coming:
+                    found.append(Target(path, (), coming[path]))
             except InputError:
                 continue  # it is no run to continue; the page says so where it is shown
         if shared.out is not None:
-            found.append(Target(new_folder(shared.out)))
+            taken = {target.path for target in found} | set(coming)
+            found.append(Target(new_folder(shared.out, taken)))
         return tuple(found)
 
     def target(self, path: Path | None = None) -> Target:
@@ -133,7 +137,8 @@ class Reconstruction:
                 if target.path == path:
                     return target
         out = self._store.shared.out
-        by_itself = [target for target in found if target.path in (self._store.shared.run, out)]
+        jobs = {task.plan.target.path for task in self.tasks if task.open}
+        by_itself = [target for target in found if target.path == self._store.shared.run or target.path in jobs or target.path == out]
         return by_itself[0] if by_itself else found[-1]
 
     def plan(self, asked: tuple[int, int], target: Target, options: Options = Options()) -> Plan:

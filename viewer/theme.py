@@ -51,6 +51,12 @@ html, body { background: var(--bg); color: var(--text); font: 12px/1.45 Inter, "
 .ts-warning { background: #e0a45822; border-left: 3px solid var(--warn); padding: 6px 10px; border-radius: 3px; overflow-wrap: anywhere; }
 .ts-wrap { overflow-wrap: anywhere; }
 .ts-stack { display: flex; flex-direction: column; gap: 8px; align-items: stretch; flex-wrap: nowrap; }
+.q-field--labeled.q-field--dense .q-field__control, .q-field--labeled.q-field--dense .q-field__marginal { height: 40px; min-height: 40px; }
+.q-field--labeled.q-field--dense.q-textarea .q-field__control { height: auto; } .q-field--dense .q-field__label { font-size: 12px; color: var(--muted); }
+.q-field--labeled.q-field--dense .q-field__native { min-height: 24px; padding-top: 14px; padding-bottom: 2px; }
+.q-field--labeled.q-field--dense.q-select .q-field__native { min-height: 38px; padding: 13px 0 0; line-height: 18px; flex-wrap: nowrap; }
+.q-field--labeled.q-field--dense.q-select .q-field__native > span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; line-height: 18px; }
+.w-full { width: 100%; min-width: 0; } .ts-panel { overflow-x: hidden; } .q-tab-panels, .q-tab-panel { min-width: 0; max-width: 100%; }
 .ts-panel.ts-stack > * { flex-shrink: 0; }
 .ts-card { background: var(--raised); border: 1px solid var(--line); border-radius: 4px; padding: 8px; gap: 4px; }
 .ts-task { gap: 4px; border-top: 1px solid var(--line); padding-top: 4px; }

@@ -64,7 +64,7 @@ class ReconstructPanel(Panel):
             )
         self._ends.bind_visibility_from(self._scope, "value", backward=lambda value: value == RANGE)
         self._target = select("Run", "The folder that the frames go into: a run to continue, or a new one", {}, None, self._choose_target)
-        presets = {preset.name: preset.title for preset in PRESETS} | {CUSTOM: "Own options"}
+        presets = {preset.name: preset.title for preset in PRESETS} | {CUSTOM: "Own"}
         self._preset = (
             ui.toggle(presets, value="standard", on_change=self._choose_preset)
             .props("dense no-caps unelevated spread")
@@ -376,9 +376,17 @@ class ReconstructPanel(Panel):
 
 def _continued(options: Options) -> str:
     """The settings of a run that is continued."""
-    parts = [f"{options.pipeline}", f"tracker {options.tracker}", f"{options.steps} steps", f"first frame {options.first_steps} steps"]
-    parts += [f"batch {options.batch}", f"{options.match_rounds} match rounds", f"seed {options.seed}"]
-    return f"Continued as it was begun: {', '.join(parts)}. For other options choose a new run."
+    named = (
+        (options.pipeline, "{}"),
+        (options.tracker, "tracker {}"),
+        (options.steps, "{} steps"),
+        (options.first_steps, "first frame {} steps"),
+        (options.batch, "batch {}"),
+        (options.match_rounds, "{} match rounds"),
+        (options.seed, "seed {}"),
+    )
+    parts = [text.format(value) for value, text in named if value is not None]
+    return f"Continued as it was begun ({', '.join(parts) or 'without options'}). For other options choose a new run."
 
 
 def _group(column: Column) -> str:
