@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ class Plan:
 
 
 def make_plan(
-    asked: tuple[int, int], target: Target, options: Options, paces: Sequence[tuple[str, Pace]] = (), waiting: Iterable[int] = ()
+    asked: tuple[int, int], target: Target, options: Options, paces: Sequence[tuple[str, Pace]] = (), waiting: Collection[int] = ()
 ) -> Plan:
     """``paces``: what frames took, by where it was measured, the most fitting first. ``waiting``: frames that jobs before it will make."""
     from trackersplat.jobs.plan import plan_batches
@@ -92,7 +92,9 @@ def make_plan(
     scratch = tuple(frame for batch in batches if batch.base is None for frame in batch.targets)
     plan = Plan(asked, target, options, frames, scratch)
     if not frames:
-        return replace(plan, refused=f"{_capital(name_frames(range(asked[0], asked[1] + 1)))} are there already; nothing would be done.")
+        asked_for = _capital(name_frames(range(asked[0], asked[1] + 1)))
+        there = "in the queue or there already" if waiting else "there already"
+        return replace(plan, refused=f"{asked_for} {'is' if asked[0] == asked[1] else 'are'} {there}; nothing would be done.")
     sentences = [_what(frames, len(present) and asked[1] - asked[0] + 1 - len(frames))]
     warning, better = "", None
     base = batches[0].base

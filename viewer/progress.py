@@ -123,7 +123,7 @@ class Progress:
                 self.previews += 1
             case FrameDone():
                 self._take_frame(event, now)
-                weight = 0.5
+                weight = 1.0 if event.base is None else 0.5  # a first frame tells more than all estimates before it
         self._settle(weight, now)
 
     def _take_step(self, event: StepDone, now: float) -> None:

@@ -43,7 +43,7 @@ html, body { background: var(--bg); color: var(--text); font: 12px/1.45 Inter, "
 .q-tabs { min-height: 30px; }
 .q-tab-panel { padding: 0; }
 .q-splitter__separator { background: var(--line); }
-.q-tooltip { font-size: 11px; background: #000d; }
+.q-tooltip { font-size: 11px; background: #000d; max-width: 320px !important; white-space: pre-line; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
 .ag-theme-balham-dark, .ag-theme-balham { --ag-background-color: var(--surface); --ag-odd-row-background-color: var(--surface); --ag-header-background-color: var(--raised);
   --ag-foreground-color: var(--text); --ag-border-color: var(--line); --ag-font-size: 11px; --ag-selected-row-background-color: #5aa9f033; }
@@ -54,7 +54,8 @@ html, body { background: var(--bg); color: var(--text); font: 12px/1.45 Inter, "
 .q-field--labeled.q-field--dense .q-field__control, .q-field--labeled.q-field--dense .q-field__marginal { height: 40px; min-height: 40px; }
 .q-field--labeled.q-field--dense.q-textarea .q-field__control { height: auto; } .q-field--dense .q-field__label { font-size: 12px; color: var(--muted); }
 .q-field--labeled.q-field--dense .q-field__native { min-height: 24px; padding-top: 14px; padding-bottom: 2px; }
-.q-field--labeled.q-field--dense.q-select .q-field__native { min-height: 38px; padding: 13px 0 0; line-height: 18px; flex-wrap: nowrap; }
+.q-field--labeled.q-field--dense.q-select .q-field__control-container { padding-top: 14px; }
+.q-field--labeled.q-field--dense.q-select .q-field__native { min-height: 22px; padding: 0; flex-wrap: nowrap; }
 .q-field--labeled.q-field--dense.q-select .q-field__native > span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; line-height: 18px; }
 .w-full { width: 100%; min-width: 0; } .ts-panel { overflow-x: hidden; } .q-tab-panels, .q-tab-panel { min-width: 0; max-width: 100%; }
 .ts-panel.ts-stack > * { flex-shrink: 0; }

@@ -109,7 +109,8 @@ class HeaderPanel(Panel):
         self._job.set_visibility(task is not None)
         if task is not None:
             report = work.report()
-            self._job.set_text("paused" if task.state == "paused" else f"{100 * report.share:.0f} % · {report.left.rpartition('· ')[2]}")
+            left = report.left.rpartition("· ")[2] or "starting …"
+            self._job.set_text("paused" if task.state == "paused" else f"{100 * report.share:.0f} % · {left}")
             self._job.props(f"icon={'pause' if task.state == 'paused' else 'hourglass_top'}")
 
 

@@ -17,6 +17,7 @@ document.addEventListener('keydown', (e) => {
   if ((e.ctrlKey || e.metaKey) && !e.altKey && !e.shiftKey && e.key.toLowerCase() === 'k') e.preventDefault();
 }, true);
 """
+MOST = 60  # commands in the list at once
 STEPS = {"ArrowDown": 1, "ArrowUp": -1, "PageDown": 8, "PageUp": -8}
 
 
@@ -34,17 +35,19 @@ class PalettePanel(Panel):
     # -- palette ------------------------------------------------------------------------------------------------------
 
     def _build_palette(self) -> None:
-        with ui.dialog().props('position=top transition-duration=80 aria-label="Find a command"') as self._palette:
-            with ui.card().classes("ts-palette ts-stack"):
-                self._input = ui.input(placeholder="Find a command", on_change=self._filter).props("dense outlined autofocus clearable")
-                self._input.classes("w-full")
-                named(self._input, "Find a command", "Letters of its name; arrows choose, Enter runs, Escape closes")
-                self._input.on("keydown", self._press, ["key"], js_handler=_PRESSED)
-                self._list = ui.element("div").classes("ts-list").props('role="listbox" aria-label="Commands"')
+        with (
+            ui.dialog().props('position=top transition-duration=80 aria-label="Find a command"') as self._palette,
+            ui.card().classes("ts-palette ts-stack"),
+        ):
+            self._input = ui.input(placeholder="Find a command", on_change=self._filter).props("dense outlined autofocus clearable")
+            self._input.classes("w-full")
+            named(self._input, "Find a command", "Letters of its name; arrows choose, Enter runs, Escape closes")
+            self._input.on("keydown", self._press, ["key"], js_handler=_PRESSED)
+            self._list = ui.element("div").classes("ts-list").props('role="listbox" aria-label="Commands"')
         self._palette.on_value_change(lambda event: self._closed(event, "palette"))
 
     def _filter(self) -> None:
-        self._found, self._at = find(COMMANDS.values(), self._input.value or ""), 0
+        self._found, self._at = find(COMMANDS.values(), self._input.value or "")[:MOST], 0
         self._fill()
 
     def _fill(self) -> None:

@@ -42,9 +42,12 @@ class ReconstructPanel(Panel):
         self._plan_is_old = self._job_is_old = True
         self._drawn: tuple[Any, ...] = ()
         self._shown_tasks: tuple[Task, ...] = ()
+        self._setting = False  # the fields follow a preset
         with ui.element("div").classes("ts-panel ts-stack"):
-            self._build_choice()
-            self._build_job()
+            with ui.element("div").classes("ts-stack"):
+                self._build_choice()
+            with ui.element("div").classes("ts-stack") as self._work:  # above the choice while a job is at work
+                self._build_job()
         self._timer = ui.timer(TICK, self._tick)
 
     # -- what to do ---------------------------------------------------------------------------------------------------
@@ -125,7 +128,7 @@ class ReconstructPanel(Panel):
     def _set_option(self, name: str, value: Any) -> None:
         whole = name in self._numbers if hasattr(self, "_numbers") else False
         self._options = replace(self._options, **{name: int(value) if whole and value is not None else value})
-        if whole and self._preset.value != self._preset_of(self._options):
+        if whole and not self._setting and self._preset.value != self._preset_of(self._options):
             self._preset.value = self._preset_of(self._options)
         self._plan_is_old = True
 
@@ -143,8 +146,10 @@ class ReconstructPanel(Panel):
         if preset is None:
             self._more.open()
         elif self._preset_of(self._options) != preset.name:
+            self._setting = True
             for name in ("steps", "first_steps", "match_rounds"):
                 self._numbers[name].value = getattr(preset.options, name)
+            self._setting = False
         self._plan_is_old = True
 
     def _choose_target(self) -> None:
@@ -291,6 +296,7 @@ class ReconstructPanel(Panel):
 
     def _show_job(self, task: Task | None, report: Report) -> None:
         self._card.set_visibility(task is not None)
+        self._work.style(f"order:{-1 if task is not None else 0}")
         if task is not None:
             paused = task.state == "paused"
             self._head.set_text(report.head)
