@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,10 @@ from trackersplat.errors import InputError
 from viewer.arguments import Arguments
 from viewer.diagnosing import Diagnosing
 from viewer.edit_log import RunEdits
+from viewer.capture_check import CaptureCheck
 from viewer.frame_cache import FrameCache
+from viewer.notes import Notes
+from viewer.reconstruction import Reconstruction
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
 from viewer.stage.framing import frame_capture
@@ -45,10 +49,16 @@ class Document:
         self._gaussian_error: tuple[object, torch.Tensor] | None = None  # of the last frame that was asked for
         self.paths = GaussianPaths(store, self.runs, self.frames, self.framing.extent)
 
+        self.reconstruction = Reconstruction(capture, store, self.runs, arguments.path, self.frame_is_new)
+        self.check = CaptureCheck(store, arguments.path)
+        self.notes = Notes(store)
+
     def close(self) -> None:
         self.paths.close()
         self.diagnosing.close()
         self.edits.close()
+        self.reconstruction.close()
+        self.check.close()
         self.frames.close()
         self.capture.close()
 
@@ -95,6 +105,10 @@ class Document:
     def shown(self, frame: int) -> Gaussians | None:
         """What stands for a frame; None if nothing is reconstructed. Raises InputError if it cannot be read."""
         return self.frames.shown(frame)
+
+    def show_run(self, path: Path) -> None:
+        """Opens a run and shows it, on a thread of its own: comparing it with the capture may read images."""
+        threading.Thread(target=self.runs.show, args=(path,), name="show run", daemon=True).start()
 
     def frame_is_new(self, path: Path, frame: int) -> None:
         """A frame of the run at ``path`` was written: it replaces what was kept of it."""

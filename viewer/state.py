@@ -146,6 +146,7 @@ class View:
     inspector: str = "tracks"  # the panel that is open on the right
     filter: str = ""  # text of the tracks table
     categories: tuple[int, ...] = ()  # of the tracks table; empty: all
+    dialog: str = ""  # what lies over the page: "palette", "keys" or "log"; "": nothing
     size: str = ""  # layout, e.g. sizes of the splitters, as the page reported them
 
     def pane(self) -> Pane:
@@ -239,6 +240,11 @@ class Store:
                 if other != tab and view.linked:
                     self._views[other] = replace(view, **time)
                     self._announce(other, _changed(view, self._views[other]))
+
+    def grow(self, counter: str) -> None:
+        """Adds one to a counter of the project, such as ``job``."""
+        with self._lock:
+            self.set(**{counter: getattr(self._shared, counter) + 1})
 
     def problem(self, source: str, sentence: str | None) -> None:
         """Sets, or with None clears, what one part of the program complains about."""

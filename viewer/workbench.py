@@ -138,6 +138,8 @@ class Workbench:
             while not self._closed:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._event.wait(), URL_AFTER)
+                if self._closed:
+                    return
                 self._event.clear()
                 changed = frozenset(self._changed)
                 self._changed.clear()
