@@ -41,6 +41,10 @@ html, body { background: var(--bg); color: var(--text); font: 12px/1.45 Inter, "
 .q-field__native, .q-field__label, .q-item { font-size: 12px; min-height: 26px; }
 .q-tab { min-height: 30px; padding: 0 10px; text-transform: none; } .q-tab__label { font-size: 12px; }
 .q-tabs { min-height: 30px; }
+.ts-rail { width: 58px; flex: none; height: 100%; overflow-y: auto; overflow-x: hidden; border-left: 1px solid var(--line); background: var(--bg); scrollbar-width: none; }
+.ts-rail .q-tab { min-height: 46px; padding: 2px 0; color: var(--muted); }
+.ts-rail .q-tab__icon { font-size: 18px; } .ts-rail .q-tab__label { font-size: 10px; line-height: 1.2; }
+.ts-rail .q-tab__content { padding: 2px 0; min-width: 0; }
 .q-tab-panel { padding: 0; }
 .q-splitter__separator { background: var(--line); }
 .q-tooltip { font-size: 11px; background: #000d; max-width: 320px !important; white-space: pre-line; }
