@@ -139,6 +139,10 @@ class Document:
             self._gaussian_error = kept = (key, found.cpu())
         return kept[1]
 
+    def home_photo_frame(self, frame: int) -> tuple[int, int]:
+        """The camera and frame whose photograph stands for the scene until there is something better."""
+        return self.framing.home, frame
+
     # -- tracks -------------------------------------------------------------------------------------------------------
 
     def diagnosis(self, path: Path | None = None) -> Diagnosis | None:

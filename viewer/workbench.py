@@ -20,7 +20,7 @@ from viewer.state import Shared, View
 from viewer.tab import Tab
 
 URL_AFTER = 0.5  # seconds of rest until the address follows
-INSPECTOR_WIDTH, TIMELINE_HEIGHT = 360, 190  # pixels, at first
+INSPECTOR_WIDTH, TIMELINE_HEIGHT = 424, 200  # pixels, at first
 
 log = logging.getLogger(__name__)
 
