@@ -15,7 +15,7 @@ from rich.table import Table
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.summary import describe
 from trackersplat.commands.shown import escape, printable
-from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Stage, Started, StepDone, to_json
+from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Remark, Stage, Started, StepDone, to_json
 from trackersplat.metrics.registry import METRICS
 from trackersplat.store.run import Run
 
@@ -86,7 +86,6 @@ class TextProgress:
         self._remarks: set[str] = set()  # that were shown: one for many frames is shown once during the run, and with its frames at the end
 
     def __enter__(self) -> TextProgress:
-        print_warnings(self._capture.warnings, self._console)
         self._bars.start()
         return self
 
@@ -99,6 +98,8 @@ class TextProgress:
                 count = f"{len(frames)} frame{'' if len(frames) == 1 else 's'}"
                 self._console.print(f"{escape(self._capture.name)}: {count} to reconstruct on {escape(device)}")
                 self._all = self._bars.add_task("frames", total=len(frames), note="")
+            case Remark(text=text):
+                print_warnings([text], self._console)
             case Stage(frame=frame, name=name, detail=detail):
                 self._stage = STAGES.get(name, name)
                 self._bars.show(f"frame {frame + 1} {self._stage}", 0, 0, detail)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.events import Event, Finished, FrameDone, Note, Preview, Stage, Started
+from trackersplat.events import Event, Finished, FrameDone, Note, Preview, Remark, Stage, Started
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.plan import plan_batches
 from trackersplat.jobs.remarks import remarks
@@ -71,8 +71,10 @@ def _written(watched: Watched, run: Run, frames: Sequence[int], context: Context
     capture, rasterizer, settings = context.capture, context.rasterizer, context.settings
     batches = plan_batches(frames, run.frames(), settings.batch)
     planned = tuple(frame for batch in batches for frame in batch.targets)
+    run.require_places(planned)
     preview = _Previews(run.path / PREVIEW_FILE, now)
     yield Started(planned, rasterizer.describe(), settings.pipeline, settings.first.steps, settings.refine.steps)
+    yield from map(Remark, (*capture.warnings, *run.lost()))
     run.write_metrics()
     if planned and not rasterizer.is_prepared():
         yield from _prepare(rasterizer, planned[0])
@@ -128,7 +130,9 @@ def _frames(batches: Sequence[Batch], run: Run, context: Context, watched: Watch
         else:
             if state is None or state.frame != batch.base:
                 watched.require(batch.base)
+                told = len(run.remarks)
                 state = run.read_state(batch.base, context.rasterizer.device)
+                yield from map(Remark, run.remarks[told:])
                 if state.origin is not None:
                     watched.require(state.origin.frame)
             events = pipeline.step(state, batch, context)
