@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from quad_scene import quad_capture
 
+from trackersplat.captures.capture import Capture
 from trackersplat.commands.terminal import frame_remarks
 from trackersplat.events import FrameDone, from_json, to_json
-from trackersplat.jobs.remarks import BETTER, FEW_TRACKS, OWN_TRACKS, POOR_FIT, remarks
+from trackersplat.jobs.remarks import BETTER, FEW_TRACKS, OWN_TRACKS, POOR_FIT, POOR_HELD_OUT, remarks
 from trackersplat.metrics.image import constant_psnr, psnr
 
 
@@ -23,6 +25,14 @@ def _first(gain: float) -> Any:
     return SimpleNamespace(base=None, frame=0, scores={"psnr": scores})
 
 
+def _two_kinds(training: float, held_out: float) -> tuple[Any, Capture]:
+    """A first frame that is by so many dB better than pictures of one colour, and its capture with a held-out camera."""
+    capture = replace(quad_capture(), held_out=("cam01",))
+    result = _first(training)
+    result.scores["psnr"]["cam01"] += held_out - training
+    return result, capture
+
+
 def _moved(static: float, measured: float, motion: object = object()) -> Any:
     return SimpleNamespace(base=0, frame=1, scores={}, motion=motion, static=static, measured=measured)
 
@@ -31,6 +41,14 @@ def test_a_first_frame_must_be_better_than_pictures_of_one_colour() -> None:
     capture = quad_capture()
     assert remarks(_first(BETTER - 0.1), capture) == (POOR_FIT,)
     assert remarks(_first(BETTER + 0.1), capture) == ()
+
+
+def test_a_first_frame_must_not_be_worse_than_pictures_of_one_colour_where_nothing_was_trained() -> None:
+    """So it is where the poses of two cameras are exchanged: each training image is fitted by Gaussians that no other camera confirms."""
+    assert remarks(*_two_kinds(3.0, -0.1)) == (POOR_HELD_OUT,)
+    assert remarks(*_two_kinds(3.0, 0.1)) == ()
+    assert remarks(*_two_kinds(0.1, -3.0)) == (POOR_FIT,)  # which says it already
+    assert all("`trackersplat check`" in remark for remark in (POOR_FIT, POOR_HELD_OUT))
 
 
 def test_pictures_of_one_colour_are_scored_by_their_mean() -> None:

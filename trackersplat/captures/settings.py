@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +113,22 @@ def camera_names(value: object, what: str) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise InputError(f"{what} names a camera twice.")
     return names
+
+
+def named_cameras(values: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """The cameras that an option names: each of its values is a name, or several between commas. Names that are not known are kept.
+
+    Names may have commas themselves: the longest part between commas that is a known name is taken for one.
+    """
+    found: list[str] = []
+    for value in values:
+        parts = value.split(",")
+        while parts:
+            ends = range(len(parts), 0, -1)
+            end = next((end for end in ends if ",".join(parts[:end]).strip() in known), 1)
+            found.append(",".join(parts[:end]).strip())
+            parts = parts[end:]
+    return tuple(dict.fromkeys(name for name in found if name))
 
 
 def check_held_out(held_out: Sequence[str], cameras: Sequence[str], where: Path) -> tuple[str, ...]:

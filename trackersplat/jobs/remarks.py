@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from trackersplat.captures.capture import Capture
@@ -16,6 +18,11 @@ POOR_FIT = (
     "From the training cameras, the first frame looks hardly better than pictures of one colour would: the poses or the units do not fit "
     "the images. Run `trackersplat check` to find the cause."
 )
+POOR_HELD_OUT = (
+    "From the held-out cameras, the first frame looks worse than pictures of one colour would, although it fits the training cameras: poses "
+    "do not belong to the images, such as where those of two cameras are exchanged, or the cameras are too far apart. Run "
+    "`trackersplat check` to find the cause."
+)
 FEW_TRACKS = (
     f"Of the Gaussians that move, less than {OWN_TRACKS:.0%} follow tracks of their own; the others follow their neighbours, or stay. "
     "The views agree on too few tracks: `trackersplat check` says whether a camera is out of step or turned. If the cameras are far apart, "
@@ -24,19 +31,21 @@ FEW_TRACKS = (
 
 
 def remarks(result: FrameResult, capture: Capture) -> tuple[str, ...]:
-    """Of a first frame, whether it shows anything; of a moved one, whether enough tracks moved it."""
+    """Of a first frame, whether it shows anything, also from where it was not trained; of a moved one, whether enough tracks moved it."""
     if result.base is None:
-        return (POOR_FIT,) if _is_poor(result, capture) else ()
+        if _gain(result, capture, capture.training_cameras) < BETTER:
+            return (POOR_FIT,)
+        return (POOR_HELD_OUT,) if _gain(result, capture, capture.held_out_cameras) < 0 else ()
     moving = 1.0 - result.static
     lost = result.motion is not None and moving > MOVING and result.measured < OWN_TRACKS * moving
     return (FEW_TRACKS,) if lost else ()
 
 
-def _is_poor(result: FrameResult, capture: Capture) -> bool:
+def _gain(result: FrameResult, capture: Capture, cameras: Iterable[int]) -> float:
+    """By how many dB the frame is better than pictures of one colour, as the mean over cameras; infinite where none was measured."""
     by_camera = result.scores.get("psnr", {})
-    gains = [
-        by_camera[capture.cameras[i].name] - constant_psnr(capture.image(i, result.frame))
-        for i in capture.training_cameras
-        if capture.cameras[i].name in by_camera
+    measured = [
+        (by_camera[capture.cameras[i].name], capture.image(i, result.frame)) for i in cameras if capture.cameras[i].name in by_camera
     ]
-    return bool(gains) and float(np.mean(gains)) < BETTER
+    gains = [psnr - constant_psnr(image) for psnr, image in measured]
+    return float(np.mean(gains)) if gains else np.inf

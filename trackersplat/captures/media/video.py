@@ -65,8 +65,8 @@ def other_rates(names: Sequence[str], infos: Sequence[VideoInfo]) -> tuple[str, 
     """A remark for each camera whose video has another frame rate than most, where all have the same number of frames."""
     usual = usual_rate(infos)
     return tuple(
-        f"{name} has {info.fps:g} frames per second and the others {usual:g}, but as many frames, so the frames are matched by their numbers: "
-        f"if that is wrong, cut the video to the same time, or leave {leave_out([name])}."
+        f"{name} has {info.fps:g} frames per second and the others {usual:g}, but as many frames, so the frames are matched by their "
+        f"numbers: if that is wrong, cut the video to the same time, or leave {leave_out([name])}."
         for name, info in zip(names, infos, strict=True)
         if info.fps and not _same_rate(info.fps, usual)
     )
