@@ -14,11 +14,12 @@ import logging
 import math
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeGuard, TypeVar
 
+import anyio
 import cv2
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -88,17 +89,22 @@ class Pictures:
         await websocket.accept()
         session = _Session(self, websocket, source)
         unsubscribe = source.subscribe(session.wake)
-        sending = asyncio.ensure_future(session.send())
-        receiving = asyncio.ensure_future(session.receive())
+
+        async def until_it_ends(work: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await work()
+            except WebSocketDisconnect:
+                pass  # the page has left
+            except Exception:
+                log.exception("the pictures of a tab ended")
+            group.cancel_scope.cancel()
+
         try:
-            await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
+            async with anyio.create_task_group() as group:
+                group.start_soon(until_it_ends, session.send)
+                group.start_soon(until_it_ends, session.receive)
         finally:
             unsubscribe()
-            for task in (sending, receiving):
-                task.cancel()
-            for result in await asyncio.gather(sending, receiving, return_exceptions=True):
-                if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
-                    log.error("the pictures of a tab ended", exc_info=result)
         if websocket.application_state == WebSocketState.CONNECTED and websocket.client_state == WebSocketState.CONNECTED:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the page may leave at this moment
                 await websocket.close(POLICY_VIOLATION if session.malformed >= MOST_MALFORMED else 1011)
@@ -290,9 +296,14 @@ class _Session:
                 self._last = job.index
                 await self._answer(job)
                 continue
-            timeout = None if deadline is None else max(deadline - self._pictures.clock(), 0.001)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout)
+            alarm = None
+            if deadline is not None:
+                alarm = self._loop.call_later(max(deadline - self._pictures.clock(), 0.001), self._wake.set)
+            try:
+                await self._wake.wait()  # not asyncio.wait_for: before Python 3.12 it may lose a cancellation
+            finally:
+                if alarm is not None:
+                    alarm.cancel()
 
     def _next(self, now: float) -> tuple[_Job | None, float | None]:
         """What to do next, what moves before what rests; else the time at which to look again, if time alone changes anything."""

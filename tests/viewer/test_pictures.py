@@ -289,7 +289,7 @@ MESSAGES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.text(max_size=200) | st.binary(max_size=200) | MESSAGES.map(json.dumps), max_size=MOST_MALFORMED - 1))
 def test_the_server_lives_through_garbage(garbage: list[str | bytes]) -> None:
     source = Source()
