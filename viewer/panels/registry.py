@@ -21,8 +21,16 @@ PANELS: Registry[PanelFacts] = Registry(
     "panel",
     (
         PanelFacts("header", "Header", "viewer.panels.header:HeaderPanel", place="top"),
-        PanelFacts("tracks", "Tracks", "viewer.panels.tracks:TracksPanel", icon="table_rows", hint="All tracks, worst first, and why they fail"),
-        PanelFacts("track", "Track", "viewer.panels.track:TrackPanel", icon="timeline", hint="The selected track: patches, residuals, evidence, mending"),
+        PanelFacts(
+            "tracks", "Tracks", "viewer.panels.tracks:TracksPanel", icon="table_rows", hint="All tracks, worst first, and why they fail"
+        ),
+        PanelFacts(
+            "track",
+            "Track",
+            "viewer.panels.track:TrackPanel",
+            icon="timeline",
+            hint="The selected track: patches, residuals, evidence, mending",
+        ),
         PanelFacts("residuals", "Residuals", "viewer.panels.residuals:ResidualsPanel", icon="grid_on", hint="Residuals by camera and time"),
     ),
 )
