@@ -220,7 +220,9 @@ class Diagnosing:
             job = self._job
         message = event.message if isinstance(event, Failed) else "The diagnosis ended without a result."
         self._tried[path] = key
-        self._say("The diagnosis was stopped." if job is not None and job.outcome == "cancelled" else f"The tracks are not diagnosed: {message}")
+        self._say(
+            "The diagnosis was stopped." if job is not None and job.outcome == "cancelled" else f"The tracks are not diagnosed: {message}"
+        )
         self._wake.set()
 
     def _say(self, text: str) -> None:

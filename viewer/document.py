@@ -126,7 +126,8 @@ class Document:
         from trackersplat.diagnosis.gaussian_error import gaussian_error
 
         shared, rasterizer = self.store.shared, self.renderer.rasterizer
-        assert shared.run is not None and rasterizer is not None
+        assert shared.run is not None
+        assert rasterizer is not None
         key = (shared.run, frame, shared.revision)
         kept = self._gaussian_error
         if kept is None or kept[0] != key:

@@ -56,9 +56,8 @@ class RunEdits:
         if run is None:
             raise InputError("There is no run to edit: reconstruct first.")
         if is_bundled(run):
-            raise InputError(
-                f"The run that came with the program is not edited: reconstruct the capture into {self._store.shared.out}, then edit that run."
-            )
+            out = self._store.shared.out
+            raise InputError(f"The run that came with the program is not edited: reconstruct the capture into {out}, then edit that run.")
         with self._lock:
             log = change_log(run, change)
             self._run, self._log = run, log

@@ -40,14 +40,21 @@ def test_evidence_has_units_and_the_share_of_tracks_it_is_worse_than(tracks: Tra
     views[2, 2] = 1.0
     found = replace(tracks.diagnosis, evidence={"reprojection": piece, "views": views})
     residual, support = evidence.values(TrackList(found), 2, 2)
-    assert (residual.title, residual.value, residual.unit, residual.rank, residual.unusual) == ("reprojection residual", "12.3", "px", 1.0, True)
+    assert (residual.title, residual.value, residual.unit, residual.rank, residual.unusual) == (
+        "reprojection residual",
+        "12.3",
+        "px",
+        1.0,
+        True,
+    )
     assert (support.value, support.unit, support.rank) == ("1", "", 1.0)  # few views speak against a track
     assert [(value.value, value.rank) for value in evidence.values(TrackList(found), 30, 2)] == [(None, None), ("5", 0.0)]
     assert evidence.values(TrackList(found), 2, FRAMES) == ()
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0"), (123.4, "123"), (12.34, "12.3"), (1.234, "1.23"), (0.0123, "0.012"), (0.00012, "0.0001"), (-2.5, "-2.50")]
+    ("value", "text"),
+    [(0.0, "0"), (123.4, "123"), (12.34, "12.3"), (1.234, "1.23"), (0.0123, "0.012"), (0.00012, "0.0001"), (-2.5, "-2.50")],
 )
 def test_numbers_keep_about_three_digits(value: float, text: str) -> None:
     assert evidence.number(value) == text
@@ -89,7 +96,8 @@ def test_the_best_other_view_sees_the_point_from_another_side(tracks: TrackList)
     there = TrackList(replace(tracks.diagnosis, world=world, state=np.full_like(tracks.diagnosis.state, TrackState.VISIBLE)))
     best = best_other(there, cameras(), 0, 0)
     angle = {index: np.degrees(np.arccos(_ray(index) @ _ray(0))) for index in (1, 2, 3)}
-    assert best in (1, 2, 3) and angle[best] == max(angle.values())
+    assert best in (1, 2, 3)
+    assert angle[best] == max(angle.values())
     world[0, 0] = np.nan  # the views agree on nothing: the nearest camera
     nearest = min((1, 2, 3), key=lambda index: float(np.linalg.norm(cameras()[index].center - cameras()[0].center)))
     assert others_by_worth(there, cameras(), 0, 0)[0] == nearest
@@ -136,12 +144,14 @@ def test_strips_show_the_photographs_and_say_where_there_is_no_position(tracks: 
     tracks.diagnosis.state[1, 0] = TrackState.ABSENT
     frames = filmstrip.strip_frames(tracks, 0, 0)
     rows = filmstrip.strip_rows(tracks, small_capture.cameras, 0, frames, 0)
-    assert rows[0].label == "cam00" and rows[0].states[1] == "a"
+    assert rows[0].label == "cam00"
+    assert rows[0].states[1] == "a"
     assert {row.camera for row in rows[1:]} <= {1, 2, 3}
     empty = filmstrip.empty_strip(rows[0], frames)
     assert empty.titles[1] == "cam00, frame 2: no position in this frame"
     source = filmstrip.cut_strip(rows[0], frames, small_capture.cameras[0], small_capture.image, lambda: False)
-    assert source is not None and source.startswith("data:image/jpeg;base64,")
+    assert source is not None
+    assert source.startswith("data:image/jpeg;base64,")
     strip = cv2.imdecode(np.frombuffer(base64.b64decode(source.partition(",")[2]), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     size = filmstrip.CELL
     assert strip.shape == (size, size * FRAMES, 3)
@@ -164,8 +174,10 @@ def test_the_heat_map_is_the_mean_over_visible_tracks_and_nan_where_there_are_no
     state = np.full((FRAMES, 40), TrackState.VISIBLE, np.uint8)
     state[0, 2] = TrackState.HIDDEN
     heat = camera_time(replace(tracks.diagnosis, evidence={"reprojection": piece}, state=state), "reprojection")
-    assert heat.values[0, 0] == 1.5 and heat.counts[0, 0] == 2
-    assert np.isnan(heat.values[1:]).all() and not heat.counts[1:].any()
+    assert heat.values[0, 0] == 1.5
+    assert heat.counts[0, 0] == 2
+    assert np.isnan(heat.values[1:]).all()
+    assert not heat.counts[1:].any()
     assert (heat.title, heat.unit, heat.high) == ("reprojection residual", "px", 2.0)
     assert available(replace(tracks.diagnosis, evidence={"reprojection": piece}, state=state)) == {
         "reprojection": "reprojection residual",

@@ -108,7 +108,8 @@ def open_tab(page: Page, name: str) -> None:
 def test_the_worst_track_is_first_and_a_click_selects_it_and_goes_to_its_worst_frame_and_camera(page: Page, tracks: TrackList) -> None:
     expected = [tracks.names[index] for index in tracks.worst_first.tolist()]
     shown = names(page)
-    assert len(shown) > 5 and shown == expected[: len(shown)]
+    assert len(shown) > 5
+    assert shown == expected[: len(shown)]
     third = int(tracks.worst_first[2])
     row(page, 2).locator(".ag-cell[col-id='2']").click()  # type: ignore[attr-defined]
     wait_for_query(page, frame=str(int(tracks.summary.worst[third]) + 1), tracks=str(tracks.diagnosis.ids[third]))
@@ -121,9 +122,11 @@ def test_no_column_that_matters_is_cut_at_the_default_width(page: Page) -> None:
     assert box is not None
     for column in range(6):
         cell = page.locator(f".ts-grid .ag-row[row-index='0'] .ag-cell[col-id='{column}']").bounding_box()
-        assert cell is not None and cell["x"] >= box["x"] - 1 and cell["x"] + cell["width"] <= box["x"] + box["width"] + 1
+        assert cell is not None
+        assert cell["x"] >= box["x"] - 1
+        assert cell["x"] + cell["width"] <= box["x"] + box["width"] + 1
     cut = page.evaluate(
-        "[...document.querySelectorAll('.ts-grid .ag-cell[col-id=\"0\"], .ts-grid .ag-cell[col-id=\"3\"], .ts-grid .ag-cell[col-id=\"5\"]')]"
+        '[...document.querySelectorAll(\'.ts-grid .ag-cell[col-id="0"], .ts-grid .ag-cell[col-id="3"], .ts-grid .ag-cell[col-id="5"]\')]'
         ".filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.innerText)"
     )
     assert cut == []

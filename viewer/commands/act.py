@@ -84,7 +84,7 @@ def _frames(first: int, last: int | None) -> str:
 
 def _retrack(tab: Tab, direction: str, tracker: str | None = None) -> None:
     """The selected tracks, from the frame on the screen."""
-    tracks, row = _main(tab)
+    tracks, _ = _main(tab)
     frame, rows = tab.view.frame, chosen_rows(tab, tracks)
     values: dict[str, Any] = {
         "tracks": tracks.diagnosis.ids[rows].tolist(), "frame": frame + 1, "tracker": _tracker(tab, tracker), "direction": direction,
@@ -94,8 +94,7 @@ def _retrack(tab: Tab, direction: str, tracker: str | None = None) -> None:
         pixels = None if at is None else tracks.diagnosis.position[at, rows]
         if pixels is None or not np.isfinite(pixels).all():
             raise InputError(f"Frame {frame + 1} has no position of every selected track to start from: go to a frame that has.")
-        order = np.argsort(tracks.diagnosis.ids[rows], kind="stable")  # an edit names its tracks in ascending order
-        values |= {"tracks": tracks.diagnosis.ids[rows][order].tolist(), "at": pixels[order].astype(float).round(2).tolist()}
+        values["at"] = pixels.astype(float).round(2).tolist()
     _add(tab, make_edit("retrack", values))
 
 
@@ -158,7 +157,9 @@ def remedies(tracks: TrackList, rows: Sequence[int], category: Category, tracker
     if category == Category.BAD_CAMERA:
         return [make_edit("drop_camera", {"camera": camera}) for camera in dict.fromkeys(_camera(tracks, row) for row in rows)]
     if category == Category.GEOMETRY:
-        return [make_edit("rerun", {"frames": _frames(*span)}) for span in _merged([failing_span(tracks, row, int(worst[row])) for row in rows])]
+        return [
+            make_edit("rerun", {"frames": _frames(*span)}) for span in _merged([failing_span(tracks, row, int(worst[row])) for row in rows])
+        ]
     ends = category in (Category.LEFT_IMAGE, Category.TEXTURELESS)
     by_frame: dict[int, list[int]] = {}
     for row in rows:
@@ -166,9 +167,7 @@ def remedies(tracks: TrackList, rows: Sequence[int], category: Category, tracker
         by_frame.setdefault(frame, []).append(int(ids[row]))
     if ends:
         return [make_edit("end_track", {"tracks": group, "frame": frame + 1}) for frame, group in sorted(by_frame.items())]
-    return [
-        make_edit("retrack", {"tracks": group, "frame": frame + 1, "tracker": tracker}) for frame, group in sorted(by_frame.items())
-    ]
+    return [make_edit("retrack", {"tracks": group, "frame": frame + 1, "tracker": tracker}) for frame, group in sorted(by_frame.items())]
 
 
 def _merged(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -24,7 +24,11 @@ class ResidualsPanel(Panel):
             self._status = ui.label("").classes("ts-note full-width")
             self._findings = ui.column().classes("full-width").style("gap:6px")
             with ui.row().classes("full-width items-center no-wrap") as self._head:
-                self._choice = ui.select({}, on_change=self._choose).props('dense outlined options-dense aria-label="What the map shows"').classes("col")
+                self._choice = (
+                    ui.select({}, on_change=self._choose)
+                    .props('dense outlined options-dense aria-label="What the map shows"')
+                    .classes("col")
+                )
                 self._choice.tooltip("Mean over the visible tracks of each camera in each frame")
             self._map = HeatMapElement(self._pick)
             self._hint = ui.label(

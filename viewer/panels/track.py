@@ -24,10 +24,25 @@ from viewer.views.table import TrackList
 
 # Command, label, icon, tooltip
 ACTIONS = (
-    ("act.retrack_forward", "Re-track forward", "east", "Follows the selected tracks anew from this frame on, with the tracker chosen here"),
-    ("act.retrack_backward", "Re-track back", "west", "Follows the selected tracks anew from this frame back, with the tracker chosen here"),
+    (
+        "act.retrack_forward",
+        "Re-track forward",
+        "east",
+        "Follows the selected tracks anew from this frame on, with the tracker chosen here",
+    ),
+    (
+        "act.retrack_backward",
+        "Re-track back",
+        "west",
+        "Follows the selected tracks anew from this frame back, with the tracker chosen here",
+    ),
     ("act.end", "End track here", "block", "The selected tracks end in this frame"),
-    ("act.drop_view", "Drop this view", "visibility_off", "The tracks of this camera have no weight in the frames in which the track fails"),
+    (
+        "act.drop_view",
+        "Drop this view",
+        "visibility_off",
+        "The tracks of this camera have no weight in the frames in which the track fails",
+    ),
     ("act.reseed", "Start new tracks", "add_location", "New tracks start in this frame in the camera of the active pane, where none are"),
     ("act.rerun", "Run the span again", "replay", "The frames between in and out point, or those in which the track fails, are made again"),
 )
@@ -60,7 +75,9 @@ class TrackPanel(Panel):
             with self._edits_box:
                 with ui.row().classes("full-width items-center no-wrap").style("gap:4px"):
                     self._edits_title = ui.label("").classes("ts-section col")
-                    self._undo, self._redo = (self._command_button(name, icon) for name, icon in (("act.undo", "undo"), ("act.redo", "redo")))
+                    self._undo, self._redo = (
+                        self._command_button(name, icon) for name, icon in (("act.undo", "undo"), ("act.redo", "redo"))
+                    )
                 self._edits = ui.element("div").classes("ts-edits full-width")
 
     def _build_head(self) -> None:
@@ -80,7 +97,9 @@ class TrackPanel(Panel):
         usable = {"": "the run's tracker"} | {facts.name: facts.name for facts in TRACKERS if TRACKERS.why_unavailable(facts.name) is None}
         with ui.row().classes("items-center no-wrap").style("gap:6px"):
             ui.label("Re-track with").classes("ts-muted")
-            self._tracker = ui.select(usable, value="").props('dense outlined options-dense aria-label="Tracker to re-track with"').classes("col")
+            self._tracker = (
+                ui.select(usable, value="").props('dense outlined options-dense aria-label="Tracker to re-track with"').classes("col")
+            )
             self._tracker.tooltip("The tracker that the two buttons below take")
         with ui.element("div").classes("ts-actions"):
             for name, label, icon, hint in ACTIONS:

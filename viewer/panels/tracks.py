@@ -45,7 +45,9 @@ class TracksPanel(Panel):
 
                     command = COMMANDS[name]
                     button = ui.button(icon=icon, on_click=lambda name=name: self.tab.do(name))
-                    button.props(f'flat dense aria-label="{command.title}"').tooltip(f"{command.title}, by score ({command.hotkey.title()})")
+                    button.props(f'flat dense aria-label="{command.title}"').tooltip(
+                        f"{command.title}, by score ({command.hotkey.title()})"
+                    )
             self._chips = ui.row().classes("full-width ts-chips").props('role="group" aria-label="Failures by category"')
             self._triage = ui.column().classes("full-width ts-triage")
             self._summary = ui.label("").classes("ts-small ts-muted").props('role="status"')
@@ -109,7 +111,7 @@ class TracksPanel(Panel):
         self._status_text.set_text(said + (" What is below is of the state before." if said and there else ""))
         self._status.set_visibility(bool(said))
         self._stop.set_visibility(running)
-        self._again.set_visibility(not running and "not diagnosed" in said or "stopped" in said)
+        self._again.set_visibility((not running and "not diagnosed" in said) or "stopped" in said)
 
     def _follow_filter(self) -> None:
         view, tracks = self.view, self._tracks
@@ -136,7 +138,7 @@ class TracksPanel(Panel):
         with self._chips:
             for category in shown:
                 chip = ui.element("button").classes("ts-chip" + (" on" if category in on else ""))
-                chip.props(f'type=button aria-pressed={"true" if category in on else "false"}')
+                chip.props(f"type=button aria-pressed={'true' if category in on else 'false'}")
                 chip.on("click", lambda number=int(category): self.tab.do("selection.categories", category=number))
                 with chip:
                     mark(category)
@@ -158,7 +160,9 @@ class TracksPanel(Panel):
                         ui.label(f"{category.title}: {count:,} failure{'s' if count != 1 else ''}").classes("text-weight-medium")
                     ui.label(f"{category.meaning} {category.action}").classes("ts-muted")
                     with ui.row().classes("items-center full-width"):
-                        select = ui.button("Select", on_click=lambda number=int(category): self.tab.do("selection.category", category=number))
+                        select = ui.button(
+                            "Select", on_click=lambda number=int(category): self.tab.do("selection.category", category=number)
+                        )
                         select.props("flat dense").tooltip(f"Select all {count:,} failures of this kind")
                         select.set_enabled(count > 0)
                         if category in REMEDIES:
@@ -210,8 +214,8 @@ class TracksPanel(Panel):
             "if (api) { const nodes = wanted.map(id => api.getRowNode(id)).filter(Boolean);"
             "api.deselectAll('all', 'api'); api.setNodesSelected({nodes, newValue: true, source: 'api'});"
             "const main = nodes[nodes.length - 1];"
-            "if (main && main.displayed) { api.ensureNodeVisible(main, null); api.setFocusedCell(main.rowIndex, api.getFocusedCell()?.column ?? '0'); }"
-            "else api.clearFocusedCell(); }"
+            "if (main && main.displayed) { api.ensureNodeVisible(main, null);"
+            "api.setFocusedCell(main.rowIndex, api.getFocusedCell()?.column ?? '0'); } else api.clearFocusedCell(); }"
         )
 
 
@@ -224,7 +228,13 @@ def grid_options() -> dict[str, Any]:
     """Options of AG Grid; those that begin with a colon are JavaScript."""
     return {
         "columnDefs": [_column(index) for index in range(len(COLUMNS))],
-        "defaultColDef": {"sortable": True, "resizable": True, "suppressMovable": True, "suppressHeaderMenuButton": True, "wrapHeaderText": False},
+        "defaultColDef": {
+            "sortable": True,
+            "resizable": True,
+            "suppressMovable": True,
+            "suppressHeaderMenuButton": True,
+            "wrapHeaderText": False,
+        },
         "rowData": [],
         "rowHeight": ROW_HEIGHT,
         "headerHeight": HEADER_HEIGHT,
@@ -242,7 +252,8 @@ def grid_options() -> dict[str, Any]:
         # Up and Down select; Left and Right are left to time.
         ":navigateToNextCell": (
             "p => { const next = p.nextCellPosition; if (!next || !p.key.match(/Up|Down/)) return p.previousCellPosition;"
-            " p.api.deselectAll('all', 'api'); p.api.getDisplayedRowAtIndex(next.rowIndex)?.setSelected(true, true, 'rowClicked'); return next; }"
+            " p.api.deselectAll('all', 'api'); p.api.getDisplayedRowAtIndex(next.rowIndex)?.setSelected(true, true, 'rowClicked');"
+            " return next; }"
         ),
         "suppressColumnVirtualisation": True,
         "animateRows": False,

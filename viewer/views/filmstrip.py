@@ -87,7 +87,9 @@ def empty_strip(row: Row, frames: Sequence[int]) -> Strip:
     return Strip(row.camera, row.label, row.hint, row.states, titles, "")
 
 
-def cut_strip(row: Row, frames: Sequence[int], camera: Camera, image: Callable[[int, int], np.ndarray], stop: Callable[[], bool]) -> str | None:
+def cut_strip(
+    row: Row, frames: Sequence[int], camera: Camera, image: Callable[[int, int], np.ndarray], stop: Callable[[], bool]
+) -> str | None:
     """The data URL of a row's pictures; None if ``stop`` says so in between. ``image``: (camera, frame) -> (H, W, 3) uint8."""
     side = max(float(LEAST_SIDE), SIDE_SHARE * max(camera.width, camera.height))
     strip = np.empty((CELL, CELL * len(frames), 3), np.uint8)

@@ -148,7 +148,9 @@ class TrackList:
             "mean": _rounded(summary.mean_reprojection[chosen], 1),
             "backward": _rounded(summary.forward_backward[chosen], 1),
             "views": _rounded(summary.views[chosen], 0),
-            "span": [[first + 1, last + 1] for first, last in zip(summary.first[chosen].tolist(), summary.last[chosen].tolist(), strict=True)],
+            "span": [
+                [first + 1, last + 1] for first, last in zip(summary.first[chosen].tolist(), summary.last[chosen].tolist(), strict=True)
+            ],
             "state": [STATE_WORDS[TrackState(state)] for state in summary.state[chosen].tolist()],
         }
         names = [self.names[row] for row in chosen.tolist()]
