@@ -57,8 +57,10 @@ def draw(
     canvas = np.zeros((*image.shape[:2], 5), np.float32)
     for stroke in strokes:
         surface = np.full((1, 1), np.inf, np.float32) if stroke.on_top or depth is None else depth
-        draw_one = _draw_lines if isinstance(stroke, Lines) else _draw_dots
-        low, high = draw_one(canvas, stroke, view, surface, scale)  # type: ignore[operator]
+        if isinstance(stroke, Lines):
+            low, high = _draw_lines(canvas, stroke, view, surface, scale)
+        else:
+            low, high = _draw_dots(canvas, stroke, view, surface, scale)
         if high > low:
             composite(image, canvas, low, high)
 
