@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 import uvicorn
+from browser import ARGUMENTS, find_browser
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.websockets import WebSocket
-from waiting import wait_for
+from waiting import wait_for as wait_for_it
 
-from browser import ARGUMENTS, find_browser
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians
@@ -41,7 +41,12 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(BROWSER is None, reason="no Chrome or Chromium on this machine: `python tests/run.py` gets one"),
 ]
+PATIENCE = 120.0  # seconds a busy machine with software GL may need; it bounds how long a failing test hangs
 BOX = "position:absolute;left:10px;top:20px;width:400px;height:300px;border:0"
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    wait_for_it(condition, seconds=PATIENCE)
 
 
 def scene() -> Gaussians:
@@ -142,7 +147,9 @@ def of_screen(page: Any) -> np.ndarray:
 
 def tell_size(page: Any, tab: Tab) -> None:
     """As the page's own script does (`viewer.panels.stage_view`)."""
-    size = "(() => { const f = document.querySelector('iframe'), r = devicePixelRatio; return [f.clientWidth * r, f.clientHeight * r, r] })()"
+    size = (
+        "(() => { const f = document.querySelector('iframe'), r = devicePixelRatio; return [f.clientWidth * r, f.clientHeight * r, r] })()"
+    )
     width, height, ratio = page.evaluate(size)
     tab.set(canvas=(round(width), round(height), float(ratio)))
 
