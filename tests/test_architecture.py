@@ -21,6 +21,7 @@ LAYERS = (
     ("tracking",),
     ("motion",),
     ("training", "diagnosis"),
+    ("edits",),
     ("pipelines",),
     ("store",),
     ("jobs",),

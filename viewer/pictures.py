@@ -23,8 +23,9 @@ import cv2
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from trackersplat.errors import InputError
+from viewer.views.compare import role
 from viewer.views.overlays import Overlay, nothing
-from viewer.views.picture import LARGEST_SIDE, PanePicture, PaneRequest, Renderings, Sources, pane_picture
+from viewer.views.picture import LARGEST_SIDE, PanePicture, PaneRequest, Renderings, Sources, pane_picture, picture_title
 
 MOST_PANES = 4
 MOST_BYTES = 64 << 10  # of a message from the page
@@ -214,6 +215,7 @@ class _Made:
     data: bytes
     overlay: Overlay | None
     why: str = ""  # there is no picture
+    facts: dict[str, Any] = field(default_factory=dict)  # what it would be of
 
 
 class _Session:
@@ -337,7 +339,7 @@ class _Session:
         picture = made.picture
         if picture is None:
             pane.full = True  # the same request would fail again: wait for another one
-            await self._say(job.index, "error", made.why)
+            await self._say(job.index, "error", made.why, **made.facts)
             return
         if picture.scale is not None and job.full:
             pane.limits[_scale_key(request)] = (picture.scale.low, picture.scale.high)
@@ -365,15 +367,21 @@ class _Session:
         if not job.picture:
             return _Made(None, "", b"", overlay)
 
+        facts: dict[str, Any] = {}
+
         def make() -> _Made:
-            picture = pane_picture(request, self._source.sources(request), self._pictures.kept)
+            sources = self._source.sources(request)
+            facts.update(
+                camera=sources.camera.name, role=role(sources.held_out), frame=request.frame, label=picture_title(request, sources)
+            )
+            picture = pane_picture(request, sources, self._pictures.kept)
             return _Made(picture, *encode(picture, request.full), overlay)
 
         made = _tried(make, "The picture could not be made")
-        return _Made(None, "", b"", overlay, made) if isinstance(made, str) else made
+        return _Made(None, "", b"", overlay, made, facts) if isinstance(made, str) else made
 
-    async def _say(self, index: int, kind: str, sentence: str) -> None:
-        await self._websocket.send_bytes(pack({"t": "state", "pane": index, "kind": kind, "sentence": sentence}))
+    async def _say(self, index: int, kind: str, sentence: str, **facts: Any) -> None:
+        await self._websocket.send_bytes(pack({"t": "state", "pane": index, "kind": kind, "sentence": sentence, **facts}))
 
     async def _send_marks(self, job: _Job, overlay: Overlay | None) -> bool:
         """Whether the trails went along."""

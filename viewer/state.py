@@ -52,6 +52,7 @@ class Shared:
     revision: int = 0  # grows when a frame on disk was replaced
     paths: int = 0  # grows when the paths of the Gaussians were read anew
     diagnosed: int = 0  # grows when the tracks have been diagnosed anew
+    diagnosing: str = ""  # what is done to diagnose the tracks, or why they are not, for people; "" if there is nothing to say
     edits: int = 0  # grows with the log of edits
     notes: int = 0  # grows with the flags and notes
     job: int = 0  # grows with every event of a job
@@ -90,6 +91,7 @@ class Pane:
     channel: Channel = "colour"
     wipe: float = 0.5  # share of the width that shows the photograph
     overlay: bool = True  # tracks over the picture
+    against_run: bool = False  # wipe and error map compare with the other run instead of the photograph
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class View:
 
     tracks: tuple[int, ...] = ()  # ids of the selected tracks; the last one is the main one
     gaussian: int | None = None  # index of the picked Gaussian
+    fly_to: tuple[float, float, float] | None = None  # the point that the stage's camera was last sent to look at
     epipolar_from: int | None = None  # the camera last pointed at
 
     measured: bool = True  # marks of the overlay
@@ -143,6 +146,7 @@ class View:
     inspector: str = "tracks"  # the panel that is open on the right
     filter: str = ""  # text of the tracks table
     categories: tuple[int, ...] = ()  # of the tracks table; empty: all
+    dialog: str = ""  # what lies over the page: "palette", "keys" or "log"; "": nothing
     size: str = ""  # layout, e.g. sizes of the splitters, as the page reported them
 
     def pane(self) -> Pane:
@@ -236,6 +240,11 @@ class Store:
                 if other != tab and view.linked:
                     self._views[other] = replace(view, **time)
                     self._announce(other, _changed(view, self._views[other]))
+
+    def grow(self, counter: str) -> None:
+        """Adds one to a counter of the project, such as ``job``."""
+        with self._lock:
+            self.set(**{counter: getattr(self._shared, counter) + 1})
 
     def problem(self, source: str, sentence: str | None) -> None:
         """Sets, or with None clears, what one part of the program complains about."""

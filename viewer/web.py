@@ -9,12 +9,15 @@ import viser
 from fastapi import FastAPI
 from nicegui import Client, ui
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from viewer import urls
 from viewer.arguments import Arguments
 from viewer.document import Document
 from viewer.guard import Guard, hint
+from viewer.pane_source import TabPanes
+from viewer.pictures import Pictures
 from viewer.relay import Relay
 from viewer.stage.stage import Stage
 from viewer.state import View
@@ -34,6 +37,9 @@ class Web:
         self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         self.app.add_api_route("/stage/{tab}/{path:path}", self._stage_file, methods=["GET"], include_in_schema=False)
         self.app.add_api_websocket_route("/stage/{tab}", self._stage_socket)
+        self.app.add_api_websocket_route("/pictures", self._pictures_socket)
+        self.pictures = Pictures()
+        self.app.add_api_route("/notes.csv", self._notes, methods=["GET"], include_in_schema=False)
         ui.page("/", title=f"{document.capture.name} · TrackerSplat", dark=True)(self._page)
         ui.run_with(self.app, dark=True, tailwind=False, show_welcome_message=False, reconnect_timeout=10.0, title="TrackerSplat")
         self.app.add_middleware(Guard, host=arguments.host, allowed=arguments.allow_host, token=token, refused=hint)
@@ -45,6 +51,7 @@ class Web:
             tab.set(playing=True)
 
     def close(self) -> None:
+        self.pictures.close()
         for tab in list(self._tabs.values()):
             self._document.store.close_tab(tab.id)
 
@@ -70,6 +77,11 @@ class Web:
 
         client.on_delete(gone)
 
+    def _notes(self) -> Response:
+        """The flags and notes of the run on the screen, as a file to keep."""
+        headers = {"content-disposition": 'attachment; filename="notes.csv"', "cache-control": "no-store"}
+        return Response(self._document.notes.csv(), media_type="text/csv; charset=utf-8", headers=headers)
+
     # -- the stage ----------------------------------------------------------------------------------------------------
 
     def _relayed(self) -> Relay:
@@ -91,3 +103,12 @@ class Web:
 
     async def _stage_socket(self, websocket: WebSocket) -> None:
         await self._relayed().socket(websocket)
+
+    # -- pictures of the panes ----------------------------------------------------------------------------------------
+
+    async def _pictures_socket(self, websocket: WebSocket) -> None:
+        tab = self._tabs.get(websocket.query_params.get("tab", ""))
+        if tab is None:
+            await websocket.close(1008)
+            return
+        await self.pictures.handle(websocket, TabPanes(tab))

@@ -28,6 +28,8 @@ class Reconstruct:
     """A capture folder, or "demo"."""
     frames: str = "all"
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
+    redo: str | None = None
+    """A:B, one number, or stale: make these frames again in place, with the edits of the run, and no others. Not outside --frames."""
     out: Path | None = None
     """Run folder. Default: output/NAME in the working folder, or output/NAME-HASH if that holds something else."""
     pipeline: str = "base-propagate"
@@ -68,6 +70,7 @@ class Reconstruct:
         from trackersplat.captures.readable import require_readable
         from trackersplat.captures.registry import open_capture
         from trackersplat.commands.terminal import JsonLines, TextProgress, print_frames
+        from trackersplat.jobs.edits import frames_to_redo
         from trackersplat.jobs.plan import parse_frames
         from trackersplat.jobs.reconstruct import reconstruct
         from trackersplat.jobs.versions import versions
@@ -86,8 +89,10 @@ class Reconstruct:
         require_readable(capture, frames[0])  # before anything is written
         run = Run.create(self.out or self._default_out(capture), capture, info)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)
-        with traceback_in(run.path / "run.log"), reporter:
-            for event in reconstruct(capture, run, frames, settings, rasterizer, weights=self.weights):
+        with traceback_in(run.path / "run.log"), reporter, run.writing():
+            redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
+            wanted = frames if self.redo is None else sorted(redo)
+            for event in reconstruct(capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights):
                 reporter.show(event)
         if self.compact:
             run.compact()

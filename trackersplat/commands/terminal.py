@@ -15,7 +15,10 @@ from rich.table import Table
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.summary import describe
 from trackersplat.commands.shown import escape, printable
-from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Stage, Started, StepDone, to_json
+from trackersplat.edits.log import read_log
+from trackersplat.edits.registry import EDITS
+from trackersplat.edits.stale import stale_frames
+from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Stage, Stale, Started, StepDone, to_json
 from trackersplat.metrics.registry import METRICS
 from trackersplat.store.run import Run
 
@@ -114,10 +117,21 @@ class TextProgress:
                 print_warnings(new, self._console)
                 if self._all is not None:
                     self._bars.advance(self._all)
+            case Stale(frames=frames):
+                print_warnings([stale_sentence(frames)], self._console)
             case Finished(seconds=seconds):
                 self._console.print(f"Finished in {seconds:.1f} s.")
             case _:
                 return
+
+
+def stale_sentence(frames: Sequence[int]) -> str:
+    """Which frames are stale, and what to do."""
+    are = "is" if len(frames) == 1 else "are"
+    return (
+        f"{_frames_in_words([frame + 1 for frame in frames])} {are} stale: edits, or frames that they come from, have changed since. "
+        "`trackersplat reconstruct CAPTURE --redo stale` makes them again."
+    )
 
 
 def frame_sentence(done: FrameDone) -> str:
@@ -225,3 +239,22 @@ def print_warnings(warnings: Sequence[str], console: Console | None = None) -> N
 
 def _cell(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def print_edits(run: Run) -> None:
+    """The log of edits, what is in effect, and which frames are stale."""
+    log, console = read_log(run.path), Console(highlight=False, soft_wrap=True)
+    if not log.entries:
+        console.print(f"{escape(str(run.path))} has no edits.")
+    for index, entry in enumerate(log.entries):
+        state = "" if index < log.cursor else "  (undone)"
+        console.print(f"  {index + 1:>4}  {escape(entry.time)}  {entry.kind:<13}  {escape(entry.label)}{state}")
+    if stale := stale_frames(log, run.records()):
+        print_warnings([stale_sentence(sorted(stale))], console)
+
+
+def print_edit_kinds() -> None:
+    """What `trackersplat edits --add` takes."""
+    console = Console(highlight=False, soft_wrap=True)
+    for facts in EDITS:
+        console.print(f"{escape(facts.name)} {escape(facts.arguments)}\n    {escape(facts.title)}")

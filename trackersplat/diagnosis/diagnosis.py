@@ -121,6 +121,14 @@ class Diagnosis:
         found = Counter(self.summary().category.tolist())
         return {category: found[category] for category in Category if found[category]}
 
+    def by_camera(self, name: str) -> np.ndarray:
+        """(C, F) median over the tracks of each camera of a piece of evidence, or of "score"; nan where there is none.
+
+        A camera that is wrong is a stripe in it.
+        """
+        values = self.score if name == "score" else self.evidence[name]
+        return np.stack([_median(values[:, self.camera == index].T) for index in range(len(self.cameras))])
+
     def to_npz(self, path: Path, key: str) -> None:
         """Writes the file at once or not at all. ``key`` says what it was made from (see `from_npz`).
 
@@ -154,6 +162,15 @@ class Diagnosis:
             return _diagnosis(facts, arrays)
         except (*NPZ_DAMAGE, RecursionError) as error:
             raise InputError(f"{path} is damaged ({str(error)[:120]}): remove it and diagnose the run again.") from error
+
+
+@dataclass(frozen=True)
+class FrameExamined(Event):
+    """All evidence about the tracks in one frame is there."""
+
+    frame: int
+    done: int  # frames
+    total: int
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,7 @@ class Run:
         with hold(self.path / LOCK, f"The run {self.path}") as self._lock:
             try:
                 restore(self.path / SEQUENCE)
+                self._index.restore()
                 self.refresh()
                 self._remove_compacted()
                 for folder in self._index.parents():
@@ -263,18 +264,24 @@ class Run:
         )
 
     def write_frame(self, result: FrameResult, done: FrameDone, capture: Capture, images: fingerprints.Hashes | None = None) -> None:
-        """Writes the frame's folder (by one rename) and then its rows of ``metrics.csv``. ``images``: hashes of what it was made from."""
+        """Writes the frame's folder (by one rename) and then its rows of ``metrics.csv``. ``images``: hashes of what it was made from.
+
+        A frame that is there is replaced; until the new one is complete, the old one is read.
+        """
         self.require_there()
         parent = self.path if result.base is None else self.path / self.pipeline_folder
         folder = parent / f"frame{result.frame + 1}"
         scores = {name: dict(values) for name, values in result.scores.items()}
         record = FrameRecord(done, result.iterations, scores, dict(images or {}))
+        before = self._folder(result.frame)
         with atomic_folder(folder) as temporary:
             frame_files.write_files(temporary, result, record, capture)
         self.require_there()
         self._index.add(result.frame, folder, record)
+        if before is not None and before != folder and before.resolve().is_relative_to(self.path.resolve()):
+            remove_folder(before)  # of another pipeline, or fitted from scratch: it would be found in place of this one
         table = self.path / "metrics.csv"
-        if not table.is_file():
+        if before is not None or not table.is_file():
             self.write_metrics()
             return
         try:
