@@ -190,9 +190,14 @@ def test_a_page_that_sends_nothing_but_nonsense_is_closed(site: SimpleNamespace)
         page.send_bytes(packed(CAMERA))
         for _ in range(MOST_NONSENSE):
             page.send_bytes(b"\xff")
-        with pytest.raises(WebSocketDisconnect):
-            while True:
-                page.receive_bytes()
+        assert closed_in_the_end(page)
+
+
+def closed_in_the_end(page: WebSocketTestSession) -> bool:
+    """Reads what comes until the other side closes."""
+    while True:
+        if page.receive()["type"] == "websocket.close":
+            return True
 
 
 def test_a_socket_of_an_unknown_tab_is_refused(site: SimpleNamespace) -> None:
@@ -220,8 +225,9 @@ def test_the_inner_port_answers_nobody_without_the_secret(site: SimpleNamespace)
         assert connection.getresponse().status == status
         connection.close()
     protocol = websockets.Subprotocol(f"viser-v{viser.__version__}")
-    with pytest.raises(websockets.InvalidStatus) as refused, websockets.sync.client.connect(
-        f"ws://127.0.0.1:{port}", subprotocols=[protocol]
+    with (
+        pytest.raises(websockets.InvalidStatus) as refused,
+        websockets.sync.client.connect(f"ws://127.0.0.1:{port}", subprotocols=[protocol]),
     ):
         pass
     assert refused.value.response.status_code == 403

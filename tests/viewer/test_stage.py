@@ -37,9 +37,9 @@ VIEW = page_camera(np.zeros(3), np.eye(3), 2 * np.arctan(0.4), 100, 80)  # looks
 
 
 def gaussians(*places: tuple[float, float, float], opacity: float = 0.9, scale: float = 0.03) -> Gaussians:
-    count = len(places)
+    count, upright = len(places), torch.tensor([[1.0, 0, 0, 0]])
     return Gaussians(
-        torch.tensor(places, dtype=torch.float32), torch.tensor([[1.0, 0, 0, 0]]).repeat(count, 1), torch.full((count, 3), float(np.log(scale))),
+        torch.tensor(places, dtype=torch.float32), upright.repeat(count, 1), torch.full((count, 3), float(np.log(scale))),
         torch.full((count,), float(np.log(opacity / (1 - opacity)))), torch.zeros(count, 1, 3),
     )  # fmt: skip
 
@@ -244,7 +244,9 @@ def pointer_of(tab: Tab) -> Pointer:
 def test_the_picture_is_the_rasterisers_own_and_dimmed_where_another_frame_stands_in(tab: Tab) -> None:
     rendering = tab.document.renderer.render(tab.document.shown(0), VIEW)  # type: ignore[arg-type]
     found = free_picture(tab, 0, VIEW)
-    assert abs(float(found.image[40, 50, 0]) - 255 * float(rendering.color[0, 40, 50, 0]) - 20 * (1 - float(rendering.alpha[0, 40, 50]))) <= 1
+    assert (
+        abs(float(found.image[40, 50, 0]) - 255 * float(rendering.color[0, 40, 50, 0]) - 20 * (1 - float(rendering.alpha[0, 40, 50]))) <= 1
+    )
     assert found.depth is not None
     assert found.depth[40, 50] == pytest.approx(2.0, abs=0.3)
     tab.store.set(reconstructed=(1, 2))
@@ -346,7 +348,8 @@ def test_the_error_is_that_of_the_pixels_that_it_makes_by_its_weight() -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        None, [], {}, {"w": 10**9, "h": 1, "ratio": 1}, {"w": 0, "h": 5, "ratio": 1}, {"w": "5", "h": 5, "ratio": 1}, {"w": True, "h": 5, "ratio": 1},
+        None, [], {}, {"w": 10**9, "h": 1, "ratio": 1}, {"w": 0, "h": 5, "ratio": 1}, {"w": "5", "h": 5, "ratio": 1},
+        {"w": True, "h": 5, "ratio": 1},
         {"w": 5, "h": 5, "ratio": float("nan")}, {"w": 5, "h": 5, "ratio": 0}, {"w": 5, "h": 5, "ratio": 1e9}, {"w": 5, "h": 5},
     ],
 )  # fmt: skip

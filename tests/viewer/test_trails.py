@@ -110,9 +110,7 @@ def test_a_trail_never_leaves_the_clip_and_a_frame_without_diagnosis_has_none() 
 
 
 def test_buffers_keep_their_size_from_frame_to_frame() -> None:
-    sizes = {
-        tuple(len(stroke.points) for stroke in track_trails(diagnosis(), frame, 2, "id").strokes) for frame in (2, 3, 4)
-    }
+    sizes = {tuple(len(stroke.points) for stroke in track_trails(diagnosis(), frame, 2, "id").strokes) for frame in (2, 3, 4)}
     assert sizes == {(2 * 3, 3)}
 
 

@@ -36,8 +36,8 @@ class Pointer:
         async def with_shift(event: viser.SceneClickEvent) -> None:
             self._clicked(event.screen_pos, add=True)
 
-        client.scene.on_click()(plain)
-        client.scene.on_click(modifier="shift")(with_shift)
+        client.scene.on_click()(plain)  # type: ignore[arg-type]  # viser awaits coroutines, in order
+        client.scene.on_click(modifier="shift")(with_shift)  # type: ignore[arg-type]
 
     def on_camera(self, at: tuple[float, float]) -> None:
         """A camera was clicked there: viser reports the same click once more, for the scene."""
@@ -74,7 +74,7 @@ class Pointer:
             self._tab.set(gaussian=identity, tracks=(), inspector="gaussian")
             return True
         before = self._tab.view.tracks
-        tracks = (identity,)
+        tracks: tuple[int, ...] = (identity,)
         if add:
             tracks = tuple(track for track in before if track != identity) if identity in before else (*before, identity)
         self._tab.set(tracks=tracks, gaussian=None)

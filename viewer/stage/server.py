@@ -71,6 +71,10 @@ class StageServer(viser.ViserServer):
                 return clients[number]
         return None
 
+    def stop(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):  # viser says that it stopped
+            super().stop()
+
     def request_share_url(self, verbose: bool = True) -> str | None:
         """Never: the page shows local files and starts local processes."""
         return None

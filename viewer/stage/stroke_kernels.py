@@ -10,11 +10,12 @@ import numba
 Array = Any  # of NumPy
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def stamp_lines(
     canvas: Array,  # (H, W, 5) float32: coverage, coverage * opacity, that times R, G, B; added to
     ends: Array,  # (S, 4) x0, y0, x1, y1 in pixels
-    z: Array,  # (S, 2) depths; nan: not drawn
+    z: Array,  # (S, 2) depths
+    drawn: Array,  # (S,) bool; the places of the others do not count
     colours: Array,  # (S, 3)
     opacity: Array,  # (S, 2)
     radius: float,
@@ -26,9 +27,10 @@ def stamp_lines(
     height, width = canvas.shape[:2]
     tested = surface.shape[0] == height and surface.shape[1] == width
     low, high = height, 0
-    reach = radius + 0.5
+    reach, solid = radius + 0.5, max(radius - 0.5, 0.0)
+    reach2, solid2 = reach * reach, solid * solid
     for s in range(len(ends)):
-        if math.isnan(z[s, 0]) or math.isnan(z[s, 1]):
+        if not drawn[s]:
             continue
         x0, y0, x1, y1 = ends[s, 0], ends[s, 1], ends[s, 2], ends[s, 3]
         if max(x0, x1) < -reach or max(y0, y1) < -reach or min(x0, x1) > width + reach or min(y0, y1) > height + reach:
@@ -39,26 +41,31 @@ def stamp_lines(
             continue
         top, bottom = int(max(min(y0, y1) - reach, 0.0)), int(min(max(y0, y1) + reach, height - 1.0))
         half = reach * math.sqrt(length2) / max(abs(dy), 1e-9)  # half the width of the band across a row
+        red, green, blue = float(colours[s, 0]), float(colours[s, 1]), float(colours[s, 2])
+        per_length, slope = 1.0 / length2, dx / dy if abs(dy) > 1e-9 else 0.0
+        low, high = min(low, top), max(high, bottom + 1)
         for y in range(top, bottom + 1):
             left, right = min(x0, x1) - reach, max(x0, x1) + reach
             if abs(dy) > 1e-9:  # only the part of the row that the line crosses
-                middle = x0 + (y + 0.5 - y0) * dx / dy
+                middle = x0 + (y + 0.5 - y0) * slope
                 left, right = max(left, middle - half), min(right, middle + half)
             for x in range(int(max(left - 1.0, 0.0)), int(min(right + 1.0, width - 1.0)) + 1):
                 px, py = x + 0.5 - x0, y + 0.5 - y0
-                t = min(max((px * dx + py * dy) / length2, 0.0), 1.0)
-                cover = radius + 0.5 - math.hypot(px - t * dx, py - t * dy)
-                if cover <= 0.0:
+                t = min(max((px * dx + py * dy) * per_length, 0.0), 1.0)
+                away_x, away_y = px - t * dx, py - t * dy
+                distance2 = away_x * away_x + away_y * away_y
+                if distance2 >= reach2:
                     continue
+                cover = 1.0 if distance2 <= solid2 else reach - math.sqrt(distance2)
                 cover = min(cover, 1.0)
                 strength = cover * (opacity[s, 0] + t * (opacity[s, 1] - opacity[s, 0]))
                 if tested and z[s, 0] + t * (z[s, 1] - z[s, 0]) > surface[y, x] * margin:
                     strength *= behind
                 canvas[y, x, 0] += cover
                 canvas[y, x, 1] += strength
-                for channel in range(3):
-                    canvas[y, x, 2 + channel] += strength * colours[s, channel]
-                low, high = min(low, y), max(high, y + 1)
+                canvas[y, x, 2] += strength * red
+                canvas[y, x, 3] += strength * green
+                canvas[y, x, 4] += strength * blue
     return low, high
 
 

@@ -57,8 +57,10 @@ def draw(
     canvas = np.zeros((*image.shape[:2], 5), np.float32)
     for stroke in strokes:
         surface = np.full((1, 1), np.inf, np.float32) if stroke.on_top or depth is None else depth
-        draw_one = _draw_lines if isinstance(stroke, Lines) else _draw_dots
-        low, high = draw_one(canvas, stroke, view, surface, scale)  # type: ignore[operator]
+        if isinstance(stroke, Lines):
+            low, high = _draw_lines(canvas, stroke, view, surface, scale)
+        else:
+            low, high = _draw_dots(canvas, stroke, view, surface, scale)
         if high > low:
             composite(image, canvas, low, high)
 
@@ -84,10 +86,11 @@ def _draw_lines(canvas: np.ndarray, lines: Lines, view: Camera, depth: np.ndarra
 
     ends = np.ascontiguousarray(lines.points.reshape(-1, 3))
     uv, z = view.project(ends)
-    z = np.where(np.isfinite(ends).all(axis=1) & (z > view.near), z, np.nan)
+    with np.errstate(invalid="ignore"):
+        drawn = (z > view.near).reshape(-1, 2).all(axis=1) & np.isfinite(uv).reshape(-1, 4).all(axis=1)
     radius = max(0.5 * lines.width * scale, 0.6)
     found: tuple[int, int] = stamp_lines(
-        canvas, uv.reshape(-1, 4), z.reshape(-1, 2), lines.colours, lines.opacity, radius, depth, 1 + SURFACE_MARGIN, BEHIND
+        canvas, uv.reshape(-1, 4), z.reshape(-1, 2), drawn, lines.colours, lines.opacity, radius, depth, 1 + SURFACE_MARGIN, BEHIND
     )
     return found
 
