@@ -303,20 +303,14 @@ def _start(command: list[str]) -> subprocess.Popen[str]:
 
 def in_words(message: str) -> str:
     """What a library says about a lack of memory or room, with what to do."""
-    low = message.lower()
+    low, first = message.lower(), f"({message.strip().partition(chr(10))[0][:200]})"
     if "cuda out of memory" in low:
-        return "The GPU has too little memory left: close other programs that use it, then press Reconstruct to go on. " + _first_line(
-            message
-        )
+        return f"The GPU has too little memory left: close other programs that use it, then press Reconstruct to go on {first}."
     if "out of memory" in low or "not enough memory" in low or "unable to allocate" in low or message == "MemoryError":
-        return "This machine has too little memory left: close other programs, then press Reconstruct to go on. " + _first_line(message)
+        return f"This machine has too little memory left: close other programs, then press Reconstruct to go on {first}."
     if "no space left on device" in low and "check its permissions" not in low:
-        return "The disk is full: make room, then press Reconstruct to go on. " + _first_line(message)
+        return f"The disk is full: make room, then press Reconstruct to go on {first}."
     return message
-
-
-def _first_line(message: str) -> str:
-    return f"({message.strip().splitlines()[0][:200]})"
 
 
 def _lines(stream: IO[str] | None) -> Sequence[str] | collections.abc.Iterator[str]:

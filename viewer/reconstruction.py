@@ -29,6 +29,8 @@ TASKS_KEPT = 20  # that have ended
 STARTING = "Starting the worker process …"
 GPU_INTERVAL = 2.0  # seconds between looks at the GPUs
 
+AS_THE_COMMAND_LINE = Options()
+
 log = logging.getLogger(__name__)
 
 
@@ -141,7 +143,7 @@ class Reconstruction:
         by_itself = [target for target in found if target.path == self._store.shared.run or target.path in jobs or target.path == out]
         return by_itself[0] if by_itself else found[-1]
 
-    def plan(self, asked: tuple[int, int], target: Target, options: Options = Options()) -> Plan:
+    def plan(self, asked: tuple[int, int], target: Target, options: Options = AS_THE_COMMAND_LINE) -> Plan:
         """What reconstructing frames first to last would do. A run that is there is continued with its own options."""
         last = self._capture.frame_count - 1
         asked = (min(max(asked[0], 0), last), min(max(asked[1], 0), last))

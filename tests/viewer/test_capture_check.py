@@ -13,7 +13,7 @@ from trackersplat.checks.events import Checked, Step
 from trackersplat.checks.events import to_json as check_json
 from trackersplat.checks.findings import Report
 from trackersplat.events import Failed, Finished, to_json
-from viewer import capture_check
+from viewer import capture_check, jobs
 from viewer.capture_check import CaptureCheck
 from viewer.state import Shared, Store
 
@@ -23,8 +23,10 @@ REPORT = Report("c", "n3dv", (0, 1), (), (), 2.0)
 def says(monkeypatch: pytest.MonkeyPatch, folder: Path, *events: dict[str, object], code: int = 0, wait: bool = False) -> None:
     lines = "\n".join(json.dumps(event) for event in events)
     (folder / "said").write_text(lines + "\n")
-    script = f"import sys, signal; print(open({str(folder / 'said')!r}).read(), flush=True); {'signal.pause()' if wait else ''}; sys.exit({code})"
-    monkeypatch.setattr(capture_check, "check_command", lambda source: [sys.executable, "-c", script.replace("; ;", ";")])
+    rest = "signal.pause()" if wait else f"sys.exit({code})"
+    script = f"import signal, sys; print(open({str(folder / 'said')!r}).read(), flush=True); {rest}"
+    monkeypatch.setattr(capture_check, "check_command", lambda source: [sys.executable, "-c", script])
+    monkeypatch.setattr(jobs, "NICENESS", 0)
 
 
 def test_a_check_reports_to_all_who_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,10 +14,18 @@ from waiting import wait_for
 
 from trackersplat.commands.reconstruct import Reconstruct
 from trackersplat.events import Event, Failed, Finished, FrameDone, Started, StepDone, to_json
+from viewer import jobs
 from viewer.jobs import RECONSTRUCTION, Job, Options, in_words, reconstruct_command
 
 STARTED = Started(frames=(0, 1), device="none", pipeline="base-propagate", steps_first=10, steps_refine=5)
 DONE = FrameDone(0, None, {"psnr": 27.5, "ssim": 0.9}, {"lpips": "no weights"}, 100, 0.0, 0.0, {"optimise": 1.0, "write": 0.5})
+
+
+@pytest.fixture(autouse=True)
+def promptly(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a worker of low priority would not start within the time of a test."""
+    if "low_priority" not in request.node.name:
+        monkeypatch.setattr(jobs, "NICENESS", 0)
 
 
 def worker(folder: Path, body: str) -> list[str]:

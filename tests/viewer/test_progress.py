@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -34,11 +35,12 @@ def started(clock: Clock, frames: int, pace: Pace = Pace()) -> Progress:  # noqa
     return progress
 
 
-def play(
-    progress: Progress, clock: Clock, frame: int, base: int | None, seconds: float, steps: int = 10
-) -> list[tuple[float, float | None]]:
-    """A frame of so many seconds: a fifth before its steps, three fifths of steps, a fifth after. Returns (time, seconds left) of every tick."""
-    told: list[tuple[float, float | None]] = []
+Told = list[tuple[float, float | None]]  # time, seconds left
+
+
+def play(progress: Progress, clock: Clock, frame: int, base: int | None, seconds: float, steps: int = 10) -> Told:
+    """A frame of so many seconds: a fifth before its steps, three fifths of steps, a fifth after. Returns what was told at every tick."""
+    told: Told = []
 
     def tick(share: float, event: Event | None = None) -> None:
         clock.now = begin + share * seconds
@@ -88,7 +90,7 @@ def test_the_countdown_runs_and_never_jumps_up_by_much(clock: Clock) -> None:
         for now, left in play(progress, clock, frame, None if frame == 0 else frame - 1, 40.0 if frame == 0 else 8.0):
             if frame >= 2 and left is not None:
                 told.append((now, left))
-    for (before, first), (now, second) in zip(told, told[1:], strict=False):
+    for (before, first), (now, second) in pairwise(told):
         assert second <= first + 1.0
         if now > before:
             assert second != first

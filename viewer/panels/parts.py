@@ -99,7 +99,8 @@ def grid(columns: Sequence[dict[str, Any]], on_row: Callable[[dict[str, Any]], A
         "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": False},
         ":getRowId": f"(params) => String(params.data.{row_id})",
         "defaultColDef": {
-            "sortable": True, "resizable": True, "wrapHeaderText": True, "suppressHeaderMenuButton": True, "cellClass": "ts-cell", "headerClass": "ts-cell", "flex": 1,
+            "sortable": True, "resizable": True, "wrapHeaderText": True, "suppressHeaderMenuButton": True,
+            "cellClass": "ts-cell", "headerClass": "ts-cell", "flex": 1,
             "minWidth": 34,
         },
     }  # fmt: skip

@@ -66,7 +66,8 @@ def chart(
         "title": {"text": y_name, "left": 0, "top": 0, "textStyle": {"fontSize": 11, "fontWeight": 500, "color": MUTED}},
         "tooltip": {
             "trigger": "axis", "confine": True, "renderMode": "richText", "backgroundColor": RAISED, "borderColor": LINE, "padding": 6,
-            "textStyle": {"fontSize": 11, "color": TEXT}, "axisPointer": {"lineStyle": {"color": MUTED}}, ":valueFormatter": f"(v) => typeof v === 'number' ? v.toFixed({digits}) : '–'",
+            "textStyle": {"fontSize": 11, "color": TEXT}, "axisPointer": {"lineStyle": {"color": MUTED}},
+            ":valueFormatter": f"(v) => typeof v === 'number' ? v.toFixed({digits}) : '–'",
         },
         "xAxis": x_axis,
         "yAxis": {

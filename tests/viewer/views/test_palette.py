@@ -28,7 +28,7 @@ SOME = (
         ("next", ["time.next", "camera.next"]),
         ("NEXT cam", ["camera.next"]),
         ("frame", ["time.next", "job.frame"]),
-        ("rcf", ["job.frame"]),
+        ("rcnst", ["job.frame"]),
         ("cameras next", ["camera.next"]),
         ("zzz", []),
     ],
