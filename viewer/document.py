@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from viewer.arguments import Arguments
+from viewer.capture_check import CaptureCheck
 from viewer.diagnosing import Diagnosing
 from viewer.edit_log import RunEdits
-from viewer.capture_check import CaptureCheck
 from viewer.frame_cache import FrameCache
 from viewer.notes import Notes
 from viewer.reconstruction import Reconstruction

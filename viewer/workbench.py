@@ -66,7 +66,10 @@ class Workbench:
                             self._place("panes")
                     with right.after:
                         self._build_inspector()
-                with outer.after, ui.element("section").props('aria-label="Timeline"').style("height:100%;width:100%;background:var(--surface)"):
+                with (
+                    outer.after,
+                    ui.element("section").props('aria-label="Timeline"').style("height:100%;width:100%;background:var(--surface)"),
+                ):
                     self._place("below")
         ui.keyboard(self._key, ignore=["input", "select", "textarea"])
         self._keys = by_hotkey()

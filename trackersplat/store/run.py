@@ -30,6 +30,7 @@ from trackersplat.files import (
     aside,
     atomic_folder,
     read_json,
+    remove_folder,
     remove_leftovers,
     restore,
     unwritable,

@@ -63,7 +63,8 @@ class PalettePanel(Panel):
         chosen = " ts-chosen" if place == self._at else ""
         row = ui.element("div").classes(f"ts-item{chosen}{' ts-off' if why else ''}")
         row.props(
-            f'role="option" aria-selected="{str(place == self._at).lower()}" aria-disabled="{str(why is not None).lower()}" data-place={place}'
+            f'role="option" aria-selected="{str(place == self._at).lower()}" '
+            f'aria-disabled="{str(why is not None).lower()}" data-place={place}'
         )
         row.on("click", lambda: self._run(command))
         with row:

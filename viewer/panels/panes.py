@@ -141,7 +141,8 @@ class _Bar:
         cameras = panel.tab.document.capture.cameras
         names = {i: camera.name for i, camera in enumerate(cameras)}
         with ui.element("div").style(
-            "display:flex;align-items:center;gap:4px;padding:2px 6px;background:var(--surface);border-bottom:1px solid var(--line);min-width:0;overflow:hidden"
+            "display:flex;align-items:center;gap:4px;padding:2px 6px;background:var(--surface);"
+            "border-bottom:1px solid var(--line);min-width:0;overflow:hidden"
         ):
             self._camera = self._select(names, "Camera (C, Shift+C)", lambda value: self._do("camera.show", camera=value), "flex:1 1 90px")
             self._compare = self._select(

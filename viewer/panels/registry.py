@@ -25,17 +25,27 @@ PANELS: Registry[PanelFacts] = Registry(
         PanelFacts("stage_view", "3D stage", "viewer.panels.stage_view:StageViewPanel", place="stage"),
         PanelFacts("panes", "Cameras", "viewer.panels.panes:PanesPanel", place="panes"),
         PanelFacts("timeline", "Timeline", "viewer.panels.timeline:TimelinePanel", place="below"),
-        PanelFacts("tracks", "Tracks", "viewer.panels.tracks:TracksPanel", icon="table_rows", hint="All tracks, worst first, and why they fail"),
-        PanelFacts("track", "Track", "viewer.panels.track:TrackPanel", icon="timeline", hint="The selected track: patches, evidence, mending"),
+        PanelFacts(
+            "tracks", "Tracks", "viewer.panels.tracks:TracksPanel", icon="table_rows", hint="All tracks, worst first, and why they fail"
+        ),
+        PanelFacts(
+            "track", "Track", "viewer.panels.track:TrackPanel", icon="timeline", hint="The selected track: patches, evidence, mending"
+        ),
         PanelFacts("residuals", "Residuals", "viewer.panels.residuals:ResidualsPanel", icon="grid_on", hint="Residuals by camera and time"),
         PanelFacts("gaussian", "Gaussian", "viewer.panels.gaussian:GaussianPanel", icon="lens_blur", hint="The Gaussian that was picked"),
         PanelFacts(
-            "reconstruct", "Run", "viewer.panels.reconstruct:ReconstructPanel", icon="play_circle", hint="Reconstruct frames and watch them grow"
+            "reconstruct",
+            "Run",
+            "viewer.panels.reconstruct:ReconstructPanel",
+            icon="play_circle",
+            hint="Reconstruct frames and watch them grow",
         ),
         PanelFacts("quality", "Quality", "viewer.panels.quality:QualityPanel", icon="insights", hint="How good every frame is"),
         PanelFacts("compare", "Compare", "viewer.panels.compare:ComparePanel", icon="compare", hint="Two runs: which is better where"),
         PanelFacts("notes", "Notes", "viewer.panels.notes:NotesPanel", icon="flag", hint="Flags and notes of frames and tracks"),
         PanelFacts("stage", "Stage", "viewer.panels.stage_settings:StageSettingsPanel", icon="tune", hint="What the 3D stage shows"),
-        PanelFacts("capture", "Capture", "viewer.panels.capture:CapturePanel", icon="videocam", hint="The capture, and what is wrong with it"),
+        PanelFacts(
+            "capture", "Capture", "viewer.panels.capture:CapturePanel", icon="videocam", hint="The capture, and what is wrong with it"
+        ),
     ),
 )
