@@ -220,7 +220,7 @@ def main() -> None:
         print(table(part, settings), "\n")
         for chained, title in ((False, "the run's own tracks"), (True, "tracks from frame to frame")):
             chosen = part.chained == chained
-            print(table(part.part(chosen, f"{part.name}, {title}"), settings).splitlines()[0:3:2], "\n")
+            print(*table(part.part(chosen, f"{part.name}, {title}"), settings).splitlines()[:3], "", sep="\n")
 
 
 if __name__ == "__main__":
