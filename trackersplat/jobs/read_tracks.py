@@ -59,7 +59,7 @@ def _table(path: Path, arrays: dict[str, np.ndarray]) -> TrackTable:
         raise InputError(f"{path}: frames must be different indices from 0, in ascending order.")
     if (np.abs(positions[np.isfinite(positions)]) > POSITION_LIMIT).any():
         raise InputError(f"{path}: positions must be pixels, at most {POSITION_LIMIT} from 0, or nan where a track has none.")
-    known: np.ndarray = np.isfinite(positions).all(-1)
+    known = np.isfinite(positions[..., 0]) & np.isfinite(positions[..., 1])
     query = arrays.get("query", _first(known, positions, frames)).astype(np.float32)
     if not np.isfinite(query).all() or (np.abs(query) > POSITION_LIMIT).any():
         raise InputError(f"{path}: query must hold a frame and a pixel x, y per track.")
