@@ -216,7 +216,8 @@ def test_the_heat_map_names_the_bad_camera_and_a_click_goes_to_frame_and_camera(
     # The stripe: the pixel of cam04 is brighter than those of its neighbours.
     brightness = page.evaluate(
         """rows => { const c = document.querySelector('.ts-heat-box canvas'), s = c.width / c.clientWidth, g = c.getContext('2d');
-        return [3, 4, 5].map(k => { const d = g.getImageData(c.width * 0.4, (k + 0.5) * rows * s, 1, 1).data; return d[0] + d[1] + d[2]; }); }""",
+        const at = k => g.getImageData(c.width * 0.4, (k + 0.5) * rows * s, 1, 1).data;
+        return [3, 4, 5].map(k => { const d = at(k); return d[0] + d[1] + d[2]; }); }""",
         rows,
     )
     assert brightness[1] > 1.5 * max(brightness[0], brightness[2])
@@ -229,8 +230,8 @@ def test_the_track_panel_shows_why_patches_curve_and_evidence_and_follows_the_fr
     open_tab(page, "Track")
     page.get_by_text(f"Track {tracks.names[failures[0]]} in ").wait_for()
     page.get_by_text(f"In frame {worst + 1}:").wait_for()
-    page.locator(f".ts-film thead th.now:has-text('{worst + 1}')").wait_for()
-    page.wait_for_function("document.querySelector('.ts-film tbody button')?.style.backgroundImage.includes('data:image/jpeg')")
+    page.locator(f".ts-film .head .now:has-text('{worst + 1}')").wait_for()
+    page.wait_for_function("document.querySelector('.ts-film-row button.made')?.parentElement.style.backgroundImage.includes('data:image/jpeg')")
     page.locator(".ts-evidence tr.unusual", has_text="reprojection residual").wait_for()
     page.get_by_text(f"Evidence in frame {worst + 1}").wait_for()
     page.locator(f".ts-film button[aria-label*='frame {worst}:']").first.click()
