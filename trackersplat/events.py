@@ -30,6 +30,13 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
+class Remark(Event):
+    """What is assumed, left out or implausible about the capture or the run, in one sentence. Each comes once, most right after Started."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Stage(Event):
     """A frame enters a stage: "compile", "points", "optimise", "track", "move", "match", "refine", "measure", "write"."""
 
@@ -111,7 +118,7 @@ class Failed(Event):
 
 
 _KINDS: dict[str, type[Event]] = {
-    cls.__name__: cls for cls in (Started, Stage, StepDone, Note, Preview, FrameDone, Stale, Finished, Failed)
+    cls.__name__: cls for cls in (Started, Remark, Stage, StepDone, Note, Preview, FrameDone, Stale, Finished, Failed)
 }
 
 

@@ -142,7 +142,12 @@ class FrameCache:
         shared = self._store.shared
         if shared.run is None or not shared.ready:
             return
-        frame = self._store.view(tab).frame if tab is not None else 0
+        tabs = self._store.tabs()
+        tab = tab if tab in tabs else next(iter(tabs), None)  # what concerns all is read for the tab that was opened first
+        try:
+            frame = 0 if tab is None else self._store.view(tab).frame
+        except KeyError:  # closed meanwhile
+            return
         frames = shared.reconstructed
         start = next((i for i, known in enumerate(frames) if known > frame), 0)
         self._wanted = [(shared.run, known) for known in (*frames[start:], *frames[:start])]

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import IO, Any, Generic, Literal, TypeVar
 
@@ -21,9 +22,11 @@ from trackersplat.checks.events import from_json as check_event
 from trackersplat.events import Event, Failed, Finished, from_json
 
 LONGEST_LINE = 1 << 20  # characters; an event has a few hundred
-TAIL_LINES = 40  # of what the process said beside its events
+TAIL_LINES = 200  # of what the process said beside its events
 NICENESS, NICEST = 10, 19  # above the page's own, which goes first
 PATIENCE = 5.0  # seconds between asking a process to stop and killing it
+LOOK = 0.25  # seconds between looks whether the process was stopped or continued by somebody else
+WORKER = (sys.executable, "-m", "viewer.worker")
 
 E = TypeVar("E")  # what a job says beside Finished and Failed
 Outcome = Literal["running", "finished", "failed", "cancelled"]
@@ -31,29 +34,44 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """By what the worker reconstructs; None leaves the choice to it."""
+class Options:
+    """By what the worker reconstructs; None leaves the choice to it. The names are those of `trackersplat reconstruct`."""
 
     backend: str | None = None
     pipeline: str | None = None
+    tracker: str | None = None
+    steps: int | None = None
+    first_steps: int | None = None
+    batch: int | None = None
+    match_rounds: int | None = None
+    seed: int | None = None
+    points: str | None = None
+    densify: str | None = None
+    refinement: str | None = None
+    hold_out: str | None = None
+
+    def arguments(self) -> list[str]:
+        """As on the command line."""
+        found: list[str] = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                found += [f"--{field.name.replace('_', '-')}", str(value)]
+        return found
 
 
 def reconstruct_command(
-    capture: Path | str, frames: tuple[int, int], out: Path, recipe: Recipe = Recipe(), options: Sequence[str] = ()
+    capture: Path | str, frames: tuple[int, int], out: Path, options: Options = Options(), more: Sequence[str] = ()
 ) -> list[str]:
     """The command line that reconstructs frames first to last (indices from 0, both included) into ``out``."""
     span = f"{frames[0] + 1}:{frames[1] + 1}"
-    command = [sys.executable, "-m", "trackersplat.cli", "reconstruct", str(capture)]
-    command += ["--frames", span, "--out", str(out), "--events", "json"]
-    for option, name in (("--backend", recipe.backend), ("--pipeline", recipe.pipeline)):
-        if name is not None:
-            command += [option, name]
-    return [*command, *options]
+    command = [*WORKER, "reconstruct", str(capture), "--frames", span, "--out", str(out), "--events", "json"]
+    return [*command, *options.arguments(), *more]
 
 
 def check_command(capture: Path | str) -> list[str]:
     """The command line that looks for what is wrong with a capture."""
-    return [sys.executable, "-m", "trackersplat.cli", "check", str(capture), "--events", "json"]
+    return [*WORKER, "check", str(capture), "--events", "json"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +88,7 @@ def _read_check(data: dict[str, Any]) -> Event:
     return from_json(data) if data.get("event") in ("Finished", "Failed") else check_event(data)
 
 
-RECONSTRUCTION: Kind[Event] = Kind("reconstruction", "finished frames are kept", "press Start to go on", from_json)
+RECONSTRUCTION: Kind[Event] = Kind("reconstruction", "finished frames are kept", "press Reconstruct to go on", from_json)
 CHECK: Kind[Event] = Kind("check", "nothing was changed", "press Check capture to start again", _read_check)
 
 
@@ -78,47 +96,35 @@ class Job(Generic[E]):
     """One worker process. ``on_event`` gets its events, in order, on a thread of the job; the last is Finished or Failed.
 
     Anything that is not an event (a library's print, half a line of a killed process) is kept for the error message and
-    otherwise ignored. A cancelled job ends with Failed too; ``outcome`` tells the two apart.
+    otherwise ignored. A cancelled job ends with Failed too; ``outcome`` tells the two apart. ``on_halt`` is called, on another thread,
+    with True when the process was stopped (by `pause` or by somebody else) and with False when it goes on.
+
+    Raises OSError if the process cannot be started.
     """
 
     def __init__(
-        self, command: Sequence[str], on_event: Callable[[E | Finished | Failed], None], kind: Kind[E], *, patience: float = PATIENCE
+        self,
+        command: Sequence[str],
+        on_event: Callable[[E | Finished | Failed], None],
+        kind: Kind[E],
+        *,
+        on_halt: Callable[[bool], None] = lambda halted: None,
+        patience: float = PATIENCE,
     ) -> None:
         self.outcome: Outcome = "running"
+        self.halted = False  # the process is stopped
         self._kind = kind
         self._on_event = on_event
+        self._on_halt = on_halt
         self._patience = patience
         self._cancelled = False
+        self._ended = threading.Event()
         self._tail: collections.deque[str] = collections.deque(maxlen=TAIL_LINES)
-        # The worker runs the very package that this process runs, wherever it was started from.
-        paths = [str(Path(trackersplat.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
-        # Threads that spin while they wait take the cores from the page.
-        environment = {
-            "OMP_WAIT_POLICY": "PASSIVE",
-            **os.environ,
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        }
-        self._process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env=environment,
-            start_new_session=True,  # a group of its own: Ctrl-C in the terminal and cancelling reach all of it, once
-        )
-        if hasattr(os, "setpriority"):
-            with contextlib.suppress(OSError):  # already gone, which is reported like any other end
-                niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, NICEST)
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, niceness)
-        self._errors = threading.Thread(target=self._collect_errors, name="job-stderr", daemon=True)
-        self._errors.start()
-        threading.Thread(target=self._sweep, name="job-sweep", daemon=True).start()
-        self._thread = threading.Thread(target=self._follow, name="job", daemon=True)
+        started: Future[subprocess.Popen[str]] = Future()
+        # The process is started by the thread that lives as long as it does: see `worker.end_with_the_page`.
+        self._thread = threading.Thread(target=self._live, args=(list(command), started), name="job", daemon=True)
         self._thread.start()
+        self._process = started.result()
 
     @property
     def pid(self) -> int:
@@ -127,6 +133,21 @@ class Job(Generic[E]):
     @property
     def running(self) -> bool:
         return self.outcome == "running"
+
+    def tail(self) -> tuple[str, ...]:
+        """What the process said last beside its events."""
+        return tuple(self._tail)
+
+    def pause(self) -> bool:
+        """Stops the process and its children where they are; it keeps its memory. False where the system has no such signal."""
+        if not hasattr(signal, "SIGSTOP"):
+            return False
+        self._signal(signal.SIGSTOP)
+        return True
+
+    def resume(self) -> None:
+        if hasattr(signal, "SIGCONT"):
+            self._signal(signal.SIGCONT)
 
     def cancel(self) -> None:
         """Asks the process to stop, kills it if it does not; returns at once."""
@@ -149,6 +170,7 @@ class Job(Generic[E]):
 
     def _stop(self) -> None:
         self._signal(signal.SIGTERM)
+        self.resume()  # a stopped process does not hear what it is asked
         try:
             self._process.wait(self._patience)
         except subprocess.TimeoutExpired:
@@ -162,6 +184,36 @@ class Job(Generic[E]):
                 os.killpg(self._process.pid, number)
             else:
                 self._process.terminate()
+
+    def _live(self, command: list[str], started: Future[subprocess.Popen[str]]) -> None:
+        try:
+            process = _start(command)
+        except OSError as error:
+            started.set_exception(error)
+            return
+        self._process = process
+        started.set_result(process)
+        self._errors = threading.Thread(target=self._collect_errors, name="job-stderr", daemon=True)
+        self._errors.start()
+        threading.Thread(target=self._sweep, name="job-sweep", daemon=True).start()
+        if hasattr(os, "waitid"):
+            threading.Thread(target=self._watch, name="job-watch", daemon=True).start()
+        self._follow()
+
+    def _watch(self) -> None:
+        """Notices that the process is stopped or goes on, whoever sent the signal."""
+        while not self._ended.wait(LOOK):
+            try:
+                found = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+            except ChildProcessError:  # it has ended
+                return
+            if found is not None and found.si_code in (os.CLD_STOPPED, os.CLD_CONTINUED):
+                self._set_halted(found.si_code == os.CLD_STOPPED)
+
+    def _set_halted(self, halted: bool) -> None:
+        if halted != self.halted:
+            self.halted = halted
+            self._on_halt(halted)
 
     def _sweep(self) -> None:
         """What a dead worker leaves behind would hold its pipes open, and the end would never be announced."""
@@ -189,11 +241,14 @@ class Job(Generic[E]):
             else:
                 self._announce(event)
         code = self._process.wait()
+        self._ended.set()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._errors.join(2.0)  # a grandchild that left the group may hold stderr open
         if self._cancelled:
             self._end("cancelled", Failed(f"The {self._kind.name} was cancelled; {self._kind.kept}."))
         elif isinstance(last, Failed):
-            self._end("failed", last)
+            self._end("failed", replace(last, message=in_words(last.message)))
         elif isinstance(last, Finished) and code == 0:
             self._end("finished", last)
         else:
@@ -215,6 +270,47 @@ class Job(Generic[E]):
             self._on_event(event)
         except Exception:  # the listener's defect must not stop the reading, or the process would block
             log.exception("an event of the %s could not be shown", self._kind.name)
+
+
+def _start(command: list[str]) -> subprocess.Popen[str]:
+    """Raises OSError."""
+    # The worker runs the very package that this process runs, wherever it was started from.
+    paths = [str(Path(trackersplat.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    # Threads that spin while they wait take the cores from the page.
+    environment = {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+    }
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,  # never written: its end tells the worker that the page is gone
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+        start_new_session=True,  # a group of its own: Ctrl-C in the terminal and cancelling reach all of it, once
+    )
+    if hasattr(os, "setpriority"):
+        with contextlib.suppress(OSError):  # already gone, which is reported like any other end
+            niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, NICEST)
+            os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
+    return process
+
+
+def in_words(message: str) -> str:
+    """What a library says about a lack of memory or room, with what to do."""
+    low, first = message.lower(), f"({message.strip().partition(chr(10))[0][:200]})"
+    if "cuda out of memory" in low:
+        return f"The GPU has too little memory left: close other programs that use it, then press Reconstruct to go on {first}."
+    if "out of memory" in low or "not enough memory" in low or "unable to allocate" in low or message == "MemoryError":
+        return f"This machine has too little memory left: close other programs, then press Reconstruct to go on {first}."
+    if "no space left on device" in low and "check its permissions" not in low:
+        return f"The disk is full: make room, then press Reconstruct to go on {first}."
+    return message
 
 
 def _lines(stream: IO[str] | None) -> Sequence[str] | collections.abc.Iterator[str]:

@@ -75,7 +75,8 @@ class TabPanes:
         missing: dict[str, str] = {}
         motion = static = age = error = None
         if finished and gaussians is not None and request.channel in ("motion", "static", "age", "error"):
-            assert source is not None and shared.run is not None
+            assert source is not None
+            assert shared.run is not None
             try:
                 if request.channel == "motion":
                     motion = self._motion(shared.run, source, gaussians)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import math
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
+from viewer.plan import why_fixed
 from viewer.state import Store
 
 if TYPE_CHECKING:
@@ -18,6 +24,24 @@ if TYPE_CHECKING:
 
 # Tells one run.json from another: inode, time of change in ns, bytes. None if a run has none (runs of other programs).
 _Stamp = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What helps to choose a run."""
+
+    path: Path
+    frames: tuple[int, ...]
+    psnr: float | None  # mean over its frames of the held-out PSNR, dB
+    changed: datetime | None  # when its newest frame was written
+    remark: str  # why it cannot be read or continued; "" if it can
+
+    def title(self) -> str:
+        count = len(self.frames)
+        parts = [f"{count} frame{'s' * (count != 1)}"]
+        parts += [] if self.psnr is None else [f"{self.psnr:.2f} dB"]
+        parts += [] if self.changed is None else [f"{self.changed:%Y-%m-%d %H:%M}"]
+        return f"{self.path.name}: {', '.join(parts)}"
 
 
 class Runs:
@@ -41,8 +65,52 @@ class Runs:
         except InputError as error:
             self._store.problem("run", str(error))
             return False
+        found += [path for path in self._beside() if path not in found]
         self._store.set(runs=tuple(found))
         return any(self.show(path) for path in sorted(found, key=self._frames_of, reverse=True))
+
+    def _beside(self) -> list[Path]:
+        """Runs of this capture in folders that are called like the one for results, with an ending, as the page makes them."""
+        from trackersplat.store.find import find_runs
+
+        out = self._store.shared.out
+        assert out is not None
+        found = []
+        for path in sorted(out.parent.glob(f"{glob.escape(out.name)}-*")):
+            with contextlib.suppress(InputError):  # somebody else's folder
+                if find_runs(self._capture, path) and self.get(path).frames():
+                    found.append(path)
+        return found
+
+    def know(self, path: Path) -> None:
+        """Adds a run to those that can be chosen."""
+        shared = self._store.shared
+        if path not in shared.runs:
+            self._store.set(runs=(*shared.runs, path))
+
+    def facts(self, path: Path) -> RunFacts:
+        """What helps to choose a run. It never fails: what cannot be read is said in the remark."""
+        try:
+            with self._lock:
+                run = self._refresh(path)
+                frames, records = run.frames(), run.records()
+                remark = why_fixed(run) or ""
+        except InputError as error:
+            return RunFacts(path, (), None, None, str(error))
+        scores = [done.scores["psnr"] for done in records.values() if math.isfinite(done.scores.get("psnr", math.nan))]
+        return RunFacts(path, frames, sum(scores) / len(scores) if scores else None, _changed_at(path), remark)
+
+    def camera_scores(self, path: Path, score: str) -> dict[str, dict[int, float]]:
+        """Camera -> frame -> value of one score, as ``psnr``. Raises InputError."""
+        found: dict[str, dict[int, float]] = {}
+        with self._lock:
+            run = self.get(path)
+            for frame in run.frames():
+                record = run.record(frame)
+                for camera, value in (record.scores.get(score, {}) if record is not None else {}).items():
+                    if math.isfinite(value):
+                        found.setdefault(camera, {})[frame] = value
+        return found
 
     def _frames_of(self, path: Path) -> int:
         """How many frames the run at ``path`` has; 0 if it cannot be read, which is said when it is shown."""
@@ -80,6 +148,11 @@ class Runs:
             known = self._opened.get(path)
             return known[0] if known is not None else self._open(path)
 
+    def refreshed(self, path: Path) -> Run:
+        """The run at ``path`` as it is on disk now. Raises InputError if there is none."""
+        with self._lock:
+            return self._refresh(path)
+
     def lineage(self, path: Path) -> RunLineage:
         """Which frames of the run at ``path`` hold the same Gaussians. Raises InputError if there is no run."""
         with self._lock:
@@ -109,6 +182,14 @@ class Runs:
             made_of = run.info.get("capture")
             name = made_of.get("name") if isinstance(made_of, dict) else None
             raise InputError(f"{run.path} is a run of another capture ({name}): {difference}; choose another folder with --out.")
+
+
+def _changed_at(path: Path) -> datetime | None:
+    times = []
+    for name in ("run.json", "metrics.csv"):
+        with contextlib.suppress(OSError):  # runs of other programs have neither
+            times.append((path / name).stat().st_mtime)
+    return datetime.fromtimestamp(max(times)) if times else None
 
 
 def _stamp(path: Path) -> _Stamp:

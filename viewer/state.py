@@ -13,6 +13,7 @@ from trackersplat.events import FrameDone
 
 Compare = Literal["render", "photo", "wipe", "error", "other"]
 Channel = Literal["colour", "depth", "opacity", "motion", "static", "age", "error"]
+TrailsOf = Literal["tracks", "gaussians"]
 ColourBy = Literal["id", "score", "category", "error", "confidence", "age", "speed", "views"]
 
 COMPARES: tuple[Compare, ...] = ("render", "photo", "wipe", "error", "other")
@@ -49,6 +50,7 @@ class Shared:
     working_on: int | None = None  # the frame being reconstructed
     draft: Draft | None = None  # the frame in work
     revision: int = 0  # grows when a frame on disk was replaced
+    paths: int = 0  # grows when the paths of the Gaussians were read anew
     diagnosed: int = 0  # grows when the tracks have been diagnosed anew
     diagnosing: str = ""  # what is done to diagnose the tracks, or why they are not, for people; "" if there is nothing to say
     edits: int = 0  # grows with the log of edits
@@ -93,6 +95,20 @@ class Pane:
 
 
 @dataclass(frozen=True)
+class Flight:
+    """Where a stage is to look from; what is None stays as it is. Scene units."""
+
+    serial: int  # tells one flight from the next
+    look_at: tuple[float, float, float]  # the orbit's centre
+    position: tuple[float, float, float] | None = None
+    distance: float | None = None  # from ``look_at``, along the present direction; not with a position
+    turn: bool = False  # whether only the direction changes, the position stays
+    up: tuple[float, float, float] | None = None
+    tangents: tuple[float, float] | None = None  # of half the angles of view, across and down, that must be seen
+    cover: bool = False  # of these the smaller part is seen that fills the stage, nothing beside it
+
+
+@dataclass(frozen=True)
 class View:
     """One tab of the browser."""
 
@@ -123,9 +139,14 @@ class View:
 
     show_cameras: bool = True  # frusta on the stage
     show_trails: bool = False
+    trails_of: TrailsOf = "tracks"  # what the trails on the stage are of
+    trail_fade: bool = True  # older parts are fainter
+    flight: Flight | None = None  # the last one that was asked for
+    canvas: tuple[int, int, float] | None = None  # of the stage: width, height, device pixels per CSS pixel; None until the page tells
     inspector: str = "tracks"  # the panel that is open on the right
     filter: str = ""  # text of the tracks table
     categories: tuple[int, ...] = ()  # of the tracks table; empty: all
+    dialog: str = ""  # what lies over the page: "palette", "keys" or "log"; "": nothing
     size: str = ""  # layout, e.g. sizes of the splitters, as the page reported them
 
     def pane(self) -> Pane:
@@ -219,6 +240,11 @@ class Store:
                 if other != tab and view.linked:
                     self._views[other] = replace(view, **time)
                     self._announce(other, _changed(view, self._views[other]))
+
+    def grow(self, counter: str) -> None:
+        """Adds one to a counter of the project, such as ``job``."""
+        with self._lock:
+            self.set(**{counter: getattr(self._shared, counter) + 1})
 
     def problem(self, source: str, sentence: str | None) -> None:
         """Sets, or with None clears, what one part of the program complains about."""

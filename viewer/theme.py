@@ -21,10 +21,13 @@ def css() -> str:
 
 
 _SHEET = """
-html, body { background: var(--bg); color: var(--text); font: 12px/1.45 Inter, "Segoe UI", system-ui, -apple-system, Roboto, "DejaVu Sans", sans-serif;
+html, body { background: var(--bg); color: var(--text);
+  font: 12px/1.45 Inter, "Segoe UI", system-ui, -apple-system, Roboto,
+  "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums; margin: 0; overflow: hidden; overscroll-behavior: none; }
 .nicegui-content { padding: 0; gap: 0; width: 100vw; height: 100vh; }
-.ts-bar { display: flex; align-items: center; gap: 8px; height: 34px; padding: 0 10px; background: var(--surface); border-bottom: 1px solid var(--line); white-space: nowrap; overflow: hidden; }
+.ts-bar { display: flex; align-items: center; gap: 8px; height: 34px; padding: 0 10px; background: var(--surface);
+  border-bottom: 1px solid var(--line); white-space: nowrap; overflow: hidden; }
 .ts-title { font-size: 13px; font-weight: 600; }
 .ts-small { font-size: 11px; }
 .ts-muted { color: var(--muted); }
@@ -41,11 +44,66 @@ html, body { background: var(--bg); color: var(--text); font: 12px/1.45 Inter, "
 .q-field__native, .q-field__label, .q-item { font-size: 12px; min-height: 26px; }
 .q-tab { min-height: 30px; padding: 0 10px; text-transform: none; } .q-tab__label { font-size: 12px; }
 .q-tabs { min-height: 30px; }
+.ts-rail { width: 58px; flex: none; height: 100%; overflow-y: auto; overflow-x: hidden; border-left: 1px solid var(--line);
+  background: var(--bg); scrollbar-width: none; }
+.ts-rail .q-tab { min-height: 46px; padding: 2px 0; color: var(--muted); }
+.ts-rail .q-tab__icon { font-size: 18px; } .ts-rail .q-tab__label { font-size: 10px; line-height: 1.2; }
+.ts-rail .q-tab__content { padding: 2px 0; min-width: 0; }
 .q-tab-panel { padding: 0; }
 .q-splitter__separator { background: var(--line); }
-.q-tooltip { font-size: 11px; background: #000d; }
+.q-tooltip { font-size: 11px; background: #000d; max-width: 320px !important; white-space: pre-line; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
-.ag-theme-balham-dark, .ag-theme-balham { --ag-background-color: var(--surface); --ag-odd-row-background-color: var(--surface); --ag-header-background-color: var(--raised);
-  --ag-foreground-color: var(--text); --ag-border-color: var(--line); --ag-font-size: 11px; --ag-selected-row-background-color: #5aa9f033; }
+.ag-theme-balham-dark, .ag-theme-balham { --ag-background-color: var(--surface); --ag-odd-row-background-color: var(--surface);
+  --ag-header-background-color: var(--raised);
+  --ag-foreground-color: var(--text); --ag-border-color: var(--line); --ag-font-size: 11px;
+  --ag-selected-row-background-color: #5aa9f033; }
+.ts-text { color: var(--text); } .ts-accent { color: var(--accent); }
+.ts-warning { background: #e0a45822; border-left: 3px solid var(--warn); padding: 6px 10px; border-radius: 3px; overflow-wrap: anywhere; }
+.ts-wrap { overflow-wrap: anywhere; }
+.ts-stack { display: flex; flex-direction: column; gap: 8px; align-items: stretch; flex-wrap: nowrap; }
+.q-field--labeled.q-field--dense .q-field__control, .q-field--labeled.q-field--dense .q-field__marginal { height: 40px;
+  min-height: 40px; }
+.q-field--labeled.q-field--dense.q-textarea .q-field__control { height: auto; }
+.q-field--dense .q-field__label { font-size: 12px; color: var(--muted); }
+.q-field--labeled.q-field--dense .q-field__native { min-height: 24px; padding-top: 14px; padding-bottom: 2px; }
+.q-field--labeled.q-field--dense.q-select .q-field__control-container { padding-top: 14px; }
+.q-field--labeled.q-field--dense.q-select .q-field__native { min-height: 22px; padding: 0; flex-wrap: nowrap; }
+.q-field--labeled.q-field--dense.q-select .q-field__native > span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+  line-height: 18px; }
+.w-full { width: 100%; min-width: 0; } .ts-panel { overflow-x: hidden; } .q-tab-panels, .q-tab-panel { min-width: 0; max-width: 100%; }
+.ts-panel.ts-stack > * { flex-shrink: 0; }
+.ts-card { background: var(--raised); border: 1px solid var(--line); border-radius: 4px; padding: 8px; gap: 4px; }
+.ts-task { gap: 4px; border-top: 1px solid var(--line); padding-top: 4px; }
+.ts-number { flex: 1 1 90px; min-width: 90px; } .ts-half { flex: 1 1 0; min-width: 0; } .ts-wide { grid-column: 1 / -1; min-width: 0; }
+.ts-options { display: grid; grid-template-columns: 1fr 1fr 1fr; gap: 8px; padding: 6px 0; }
+.ts-options .ts-number { min-width: 0; }
+.ts-facts { display: grid; grid-template-columns: auto 1fr; gap: 2px 12px; }
+.ts-plot { width: 100%; height: 150px; } .ts-plot.ts-high { height: 190px; }
+.ts-toggle { border: 1px solid var(--line); border-radius: 4px; } .ts-toggle .q-btn { min-height: 24px; padding: 0 6px; }
+.ts-expansion .q-item { min-height: 26px; padding: 0; } .ts-expansion .q-expansion-item__content { padding: 0; }
+.ts-menu { max-width: 90vw; }
+.ts-runs { gap: 0; padding: 4px 0; max-width: 520px; }
+.ts-runitem { gap: 6px; align-items: center; min-height: 34px; }
+.ts-run { max-width: 220px; }
+.ts-run .q-btn__content { flex-wrap: nowrap; flex-direction: row-reverse; }
+.ts-run .block { overflow: hidden; text-overflow: ellipsis; }
+.ts-cell { padding: 0 4px !important; font-variant-numeric: tabular-nums; }
+.q-dialog .q-card { background: var(--surface); border: 1px solid var(--line); box-shadow: 0 8px 30px #000a; padding: 12px; }
+.ts-palette { width: min(640px, 94vw); max-width: none !important; margin-top: 48px !important; }
+.ts-list { max-height: min(60vh, 480px); overflow: auto; }
+.ts-item { display: flex; align-items: center; gap: 10px; padding: 4px 8px; border-radius: 3px; cursor: pointer; white-space: nowrap;
+  overflow: hidden; }
+.ts-item:hover { background: var(--raised); }
+.ts-chosen { background: #5aa9f033 !important; }
+.ts-off { opacity: 0.75; }
+.ts-group { width: 78px; flex: none; }
+.ts-keys { display: inline-flex; gap: 3px; flex: none; margin-left: auto; }
+.ts-sheet { width: min(1040px, 94vw); max-width: none !important; max-height: 88vh; }
+.ts-columns { columns: 3 280px; column-gap: 24px; overflow: auto; }
+.ts-keygroup { break-inside: avoid-column; margin-bottom: 12px; }
+.ts-keyrow { display: flex; gap: 8px; align-items: center; padding: 2px 0; border-bottom: 1px solid #323a4680; }
+.ts-log { width: min(900px, 94vw); max-width: none !important; max-height: 88vh; }
+.ts-lines { white-space: pre-wrap; overflow: auto; overflow-wrap: anywhere;
+  font: 11px/1.5 ui-monospace, "DejaVu Sans Mono", Consolas, monospace; background: var(--bg); padding: 8px; border-radius: 3px; }
 iframe { border: 0; display: block; width: 100%; height: 100%; background: var(--bg); }
 """

@@ -9,6 +9,7 @@ import viser
 from fastapi import FastAPI
 from nicegui import Client, ui
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from viewer import urls
@@ -38,6 +39,7 @@ class Web:
         self.app.add_api_websocket_route("/stage/{tab}", self._stage_socket)
         self.app.add_api_websocket_route("/pictures", self._pictures_socket)
         self.pictures = Pictures()
+        self.app.add_api_route("/notes.csv", self._notes, methods=["GET"], include_in_schema=False)
         ui.page("/", title=f"{document.capture.name} · TrackerSplat", dark=True)(self._page)
         ui.run_with(self.app, dark=True, tailwind=False, show_welcome_message=False, reconnect_timeout=10.0, title="TrackerSplat")
         self.app.add_middleware(Guard, host=arguments.host, allowed=arguments.allow_host, token=token, refused=hint)
@@ -74,6 +76,11 @@ class Web:
             self._tabs.pop(identity, None)
 
         client.on_delete(gone)
+
+    def _notes(self) -> Response:
+        """The flags and notes of the run on the screen, as a file to keep."""
+        headers = {"content-disposition": 'attachment; filename="notes.csv"', "cache-control": "no-store"}
+        return Response(self._document.notes.csv(), media_type="text/csv; charset=utf-8", headers=headers)
 
     # -- the stage ----------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ GOOD = {
     "image_border": 20.0, "leave_one_out": 0.1, "rendered_gap": 0.1, "forward_backward": 0.1, "visibility_conflict": 0.0, "speed": 1.0,
     "texture": 50.0, "views": 4.0, "parallax": 20.0,
 }  # fmt: skip
-FAR = {"leave_one_out": 9.0, "rendered_gap": 9.0}
+FAR = {"leave_one_out": 7.5, "rendered_gap": 7.5}
 
 
 def reasons(*frames: dict[str, float], end: TrackEnd = TrackEnd.ALIVE, found: tuple[CameraFinding, ...] = ()) -> list[int]:
@@ -57,12 +57,13 @@ def reasons(*frames: dict[str, float], end: TrackEnd = TrackEnd.ALIVE, found: tu
     ],
 )
 def test_the_plainest_reason_is_given(evidence: dict[str, float], category: Category) -> None:
-    assert reasons({}, {"rendered_gap": evidence.get("rendered_gap", 0.1) - 0.5}, evidence)[-1] == category
+    slowly = ({"rendered_gap": gap, "leave_one_out": 0.9} for gap in (1.4, 2.8, 4.2, 5.6, 6.9))  # 1.5 px are wrong in an image of 96
+    assert reasons(*slowly, evidence)[-1] == category
 
 
 def test_a_jump_of_the_residual_is_an_identity_swap_and_stays_one_until_it_is_right_again() -> None:
     drifted = [Category.NONE, Category.IDENTITY_SWAP, Category.IDENTITY_SWAP, Category.NONE]
-    assert reasons({}, FAR, FAR | {"rendered_gap": 9.2}, {}) == drifted
+    assert reasons({}, FAR, FAR | {"rendered_gap": 8.0}, {}) == drifted
 
 
 def test_the_end_of_a_track_has_its_reason() -> None:

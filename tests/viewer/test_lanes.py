@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from trackersplat.events import FrameDone
 from trackersplat.store.record import FrameRecord
+from viewer.components.timeline import encode
 from viewer.views import lanes as view
-from viewer.views.lanes import Lane, LaneSettings, Work, delta_lane, lanes, psnr_lane, state_lane, track_lanes, track_values, training_psnr
+from viewer.views.lanes import (
+    Lane,
+    LaneSettings,
+    Series,
+    Work,
+    delta_lane,
+    lanes,
+    psnr_lane,
+    state_lane,
+    track_lanes,
+    track_values,
+    training_psnr,
+)
 
 
 def done(frame: int, psnr: float | None = 30.0, unmoved: float | None = None, seconds: float = 6.0, gaussians: int = 1000) -> FrameDone:
@@ -155,3 +169,29 @@ def test_the_difference_of_two_runs_where_both_have_measured() -> None:
 )
 def test_scales_end_at_round_numbers(value: float, nice: float) -> None:
     assert view._nice(value) == pytest.approx(nice)
+
+
+# -- as they travel to the page -------------------------------------------------------------------------------------------
+
+
+def lane(values: tuple[float | None, ...], **changes: object) -> Lane:
+    return replace(Lane("psnr", "PSNR", "dB", "line", (Series("held out", values, "#56B4E9"),), "high", 20.0, 40.0, digits=2), **changes)  # type: ignore[arg-type]
+
+
+def test_a_lane_travels_rounded_and_without_numbers_that_json_lacks() -> None:
+    sent = encode(lane((31.123456, None, math.inf, -math.inf, math.nan)), None)
+    assert sent["series"] == [
+        {"label": "held out", "colour": "#56B4E9", "faint": False, "values": [31.1235, None, "Infinity", "-Infinity", None]}
+    ]
+    assert json.loads(json.dumps(sent, allow_nan=False)) == sent
+    assert encode(state_lane(3, Work((0, 1), 2, (1,))), None)["states"] == "dfr"
+
+
+def test_only_what_has_changed_travels() -> None:
+    old = lane((30.0,) * 16)
+    assert encode(old, old) == {"key": "psnr"}
+    sent = encode(lane((30.0,) * 3 + (31.0, None) + (30.0,) * 11), old)
+    assert sent["series"] == [{"label": "held out", "colour": "#56B4E9", "faint": False, "at": [3, 4], "to": [31.0, None]}]
+    assert "values" in encode(lane((31.0,) * 3 + (30.0,) * 13), old)["series"][0]  # more than an eighth
+    assert encode(lane((30.0,) * 16, high=50.0), old)["series"][0]["at"] == []
+    assert "values" in encode(lane((30.0,) * 17), old)["series"][0]  # of another clip

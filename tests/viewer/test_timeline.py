@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import os
+import secrets
 import subprocess
 import sys
 import urllib.request
@@ -103,7 +104,7 @@ def serve(count: int) -> None:
     from viewer.components.timeline import Timeline
 
     events: list[Any] = []
-    timelines: list[Timeline] = []
+    timelines: dict[str, Timeline] = {}  # by the name that the test gives its page
     api = FastAPI()
     shown = example(count)
     following = [True]  # the page's frame follows what the user asks for, as the real page does
@@ -117,17 +118,22 @@ def serve(count: int) -> None:
     @api.post("/call")
     async def call(request: dict[str, Any]) -> None:
         method, arguments = request["method"], request["arguments"]
+        timeline = timelines.get(request["page"])
         if method == "follow":
             following[0] = arguments[0]
+        elif timeline is None:
+            raise KeyError(request["page"])
+        elif method == "example":
+            timeline.set_lanes(shown)
         elif method == "first_psnr":  # a single value changes
             lane = shown[1]
             row = replace(lane.series[0], values=(arguments[0], *lane.series[0].values[1:]))
-            timelines[-1].set_lanes((shown[0], replace(lane, series=(row, *lane.series[1:])), *shown[2:]))
+            timeline.set_lanes((shown[0], replace(lane, series=(row, *lane.series[1:])), *shown[2:]))
         else:
-            getattr(timelines[-1], method)(*arguments)
+            getattr(timeline, method)(*arguments)
 
     @ui.page("/")
-    def page(height: int = 200) -> None:
+    def page(height: int = 200, name: str = "") -> None:
         ui.add_css(
             ":root{--bg:#14171c;--surface:#1b1f26;--raised:#232932;--line:#323a46;--text:#e6e9ee;--muted:#9aa4b2;--accent:#5aa9f0;"
             "--good:#56b4a0;--warn:#e0a458;--bad:#e0716c} body{background:#14171c;overflow:hidden}"
@@ -150,11 +156,12 @@ def serve(count: int) -> None:
             )
         timeline.set_lanes(shown)
         timeline.set_frame(count // 3, count // 3)
-        timelines.append(timeline)
+        timelines[name] = timeline
 
     ui.run_with(api, dark=True, storage_secret=None)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen(64)  # who connects before the server runs waits
     print(listener.getsockname()[1], flush=True)
     uvicorn.Server(uvicorn.Config(api, log_level="warning")).run([listener])
 
@@ -179,8 +186,8 @@ class Server:
         self._process.terminate()
         self._process.wait(20)
 
-    def call(self, method: str, *arguments: Any) -> None:
-        data = json.dumps({"method": method, "arguments": arguments}).encode()
+    def call(self, page: str, method: str, *arguments: Any) -> None:
+        data = json.dumps({"page": page, "method": method, "arguments": arguments}).encode()
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/call", data, {"Content-Type": "application/json"})).close()
 
     def events(self, count: int) -> list[Any]:
@@ -233,8 +240,9 @@ class Driver:
         self.page: Page = browser.new_page(viewport={"width": width, "height": HEIGHT}, device_scale_factor=scale)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        server.call("follow", True)
-        self.page.goto(f"{server.url}/?height={height}")
+        self.name = secrets.token_hex(4)
+        self.call("follow", True)
+        self.page.goto(f"{server.url}/?height={height}&name={self.name}")
         self.surface = self.page.locator(".timeline-surface")
         self.wait_frame(server.count // 3)
         self.wait("t.lanes.length > 0")
@@ -243,6 +251,26 @@ class Driver:
     def close(self) -> None:
         self.page.close()
         assert self.errors == []
+
+    def call(self, method: str, *arguments: Any) -> None:
+        """A method of the Python class, or what the page adds to them."""
+        self.server.call(self.name, method, *arguments)
+
+    def reset(self) -> None:
+        """As if the page had just been opened."""
+        self.page.mouse.move(600, 10)
+        self.ask("t.emit('menu', {frame: 0, lane: null, x: -1, y: -1})")  # the last of all that is on its way
+        while self.server.events(1)[-1] != ["menu", {"frame": 0, "lane": None, "x": -1, "y": -1}]:
+            pass
+        for method, *arguments in (
+            ("follow", True),
+            ("set_clip", self.server.count, FPS),
+            ("example",),
+            ("set_frame", self.server.count // 3, None),
+        ):
+            self.call(method, *arguments)
+        self.wait(f"t.lanes.length === 9 && t.count === {self.server.count} && t.frame === {self.server.count // 3}")
+        self.ask("t.look([0, t.count])")
 
     def ask(self, script: str) -> Any:
         """A value of the component, ``t``."""
@@ -254,6 +282,11 @@ class Driver:
     def rest(self) -> None:
         """Until everything asked for is drawn."""
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def set_height(self, height: int) -> None:
+        self.height = height
+        self.ask(f"t.root.parentElement.style.height = '{height}px'")
+        self.wait(f"t.base.height === {height * self.scale}")
 
     def view(self) -> tuple[float, float]:
         first, last = self.ask("t.view")
@@ -292,11 +325,18 @@ class Driver:
         return red, green, blue, alpha
 
 
-@pytest.fixture
-def driver(chromium: Browser, clip: Server) -> Iterator[Driver]:
+@pytest.fixture(scope="module")
+def opened(chromium: Browser, clip: Server) -> Iterator[Driver]:
     driver = Driver(chromium, clip)
     yield driver
     driver.close()
+
+
+@pytest.fixture
+def driver(opened: Driver) -> Driver:
+    """The page of 300 frames, as it was when it was opened."""
+    opened.reset()
+    return opened
 
 
 # -- mouse ---------------------------------------------------------------------------------------------------------------
@@ -453,7 +493,7 @@ def test_a_drag_with_alt_makes_a_range_and_a_click_with_alt_removes_it(driver: D
 
 def test_the_button_stays_within_the_timeline(driver: Driver) -> None:
     for first, last in ((0, 299), (200, 299), (0, 3), (2, 298), (299, 299)):
-        driver.server.call("set_range", first, last)
+        driver.call("set_range", first, last)
         driver.wait(f"String(t.range) === '{first},{last}'")
         driver.rest()
         box = driver.page.locator(".timeline-run").bounding_box()
@@ -478,9 +518,10 @@ def test_escape_undoes_a_drag(driver: Driver) -> None:
 # -- keyboard ------------------------------------------------------------------------------------------------------------
 
 
-def test_it_works_by_keyboard(driver: Driver) -> None:
+def test_it_works_by_keyboard(chromium: Browser, clip: Server) -> None:
+    driver = Driver(chromium, clip)
+    driver.press("Tab")
     driver.page.evaluate("() => window.addEventListener('keydown', (event) => event.key !== 'Shift' && (window.leaked = event.key))")
-    driver.page.keyboard.press("Tab")
     assert driver.surface.evaluate("(element) => [element === document.activeElement, getComputedStyle(element).outline]") == [
         True,
         "rgb(90, 169, 240) solid 2px",
@@ -506,6 +547,7 @@ def test_it_works_by_keyboard(driver: Driver) -> None:
     assert driver.page.evaluate("() => window.leaked") is None  # the page's own keys must not act a second time
     driver.press("Control+k")
     assert driver.page.evaluate("() => window.leaked") == "k"
+    driver.close()
 
 
 def test_a_screen_reader_hears_what_is_shown(driver: Driver) -> None:
@@ -520,12 +562,12 @@ def test_a_screen_reader_hears_what_is_shown(driver: Driver) -> None:
 
 
 def test_an_answer_to_an_earlier_seek_does_not_move_the_cursor_back(driver: Driver) -> None:
-    driver.server.call("follow", False)
+    driver.call("follow", False)
     driver.page.mouse.click(driver.x(200), driver.y())
     driver.server.events(2)
     driver.ask("t.set_frame(50, 50, 1)")  # the answer to the first of the two
     assert driver.ask("t.frame") == 200
-    driver.server.call("set_frame", 210, 205)
+    driver.call("set_frame", 210, 205)
     driver.wait_frame(210)
 
 
@@ -536,36 +578,36 @@ def test_the_frame_of_the_picture_is_marked_where_it_is_another(driver: Driver) 
         column = driver.ask(f"[...t.over.getContext('2d').getImageData({round(driver.x(frame))}, {RULER}, 1, 60).data]")
         return any(column[at : at + 3] == [230, 233, 238] for at in range(0, len(column), 4))
 
-    driver.server.call("set_frame", 150, 140)
+    driver.call("set_frame", 150, 140)
     driver.wait_frame(150)
     assert marked(140)
-    driver.server.call("set_frame", 151, 151)
+    driver.call("set_frame", 151, 151)
     driver.wait_frame(151)
     assert not marked(140)
 
 
 def test_a_zoomed_view_follows_the_frame_that_plays_but_not_when_it_was_left(driver: Driver) -> None:
     driver.ask("t.look([90, 110])")
-    driver.server.call("set_frame", 115, 115)
+    driver.call("set_frame", 115, 115)
     driver.wait_frame(115)
     assert driver.view() == (pytest.approx(113), pytest.approx(133))
     driver.ask("t.look([200, 220])")
-    driver.server.call("set_frame", 116, 116)
+    driver.call("set_frame", 116, 116)
     driver.wait_frame(116)
     assert driver.view() == (200, 220)
 
 
 def test_a_single_value_that_changes_leaves_the_others(driver: Driver) -> None:
     before = driver.ask("[...t.lanes[1].series[0].values].slice(1, 20)")
-    driver.server.call("first_psnr", 35.125)
+    driver.call("first_psnr", 35.125)
     driver.wait("t.lanes[1].series[0].values[0] === 35.125")
     assert driver.ask("[...t.lanes[1].series[0].values].slice(1, 20)") == before
     assert driver.ask("t.lanes.map((lane) => lane.series.every((series) => series.values.length === 300))") == [True] * 9
 
 
 def test_another_clip_replaces_the_old_one(driver: Driver) -> None:
-    driver.server.call("set_range", 200, 250)
-    driver.server.call("set_clip", 5, 25.0)
+    driver.call("set_range", 200, 250)
+    driver.call("set_clip", 5, 25.0)
     driver.wait_frame(0)
     driver.wait("t.count === 5")
     assert driver.view() == (0, 5)
@@ -574,19 +616,17 @@ def test_another_clip_replaces_the_old_one(driver: Driver) -> None:
     assert driver.server.events(2)[-1] == ["seek", {"frame": 4, "phase": "up"}]
 
 
-def test_lanes_that_do_not_fit_are_counted(chromium: Browser, clip: Server) -> None:
-    for height, rows, hidden in ((200, 9, 0), (120, 4, 5), (60, 0, 9)):
-        driver = Driver(chromium, clip, height=height)
-        driver.rest()
+def test_lanes_that_do_not_fit_are_counted(driver: Driver) -> None:
+    for height, rows, hidden in ((120, 4, 5), (60, 0, 9), (200, 9, 0)):
+        driver.set_height(height)
         place = driver.ask("t.layout()")
         assert (place["rows"], place["hidden"]) == (rows, hidden)
         assert place["bottom"] + (14 if hidden else 0) <= height
         assert 16 <= place["row"] <= 22
-        assert driver.page.evaluate("() => [document.querySelector('.timeline').scrollHeight]") == [height]
+        assert driver.ask("t.root.scrollHeight") == height
         if hidden and rows:
             driver.page.mouse.move(30, driver.y(height - 4))
             assert driver.tooltip()[0] == "Make the timeline higher to see"
-        driver.close()
 
 
 def test_titles_from_files_are_text(driver: Driver) -> None:
@@ -608,9 +648,10 @@ def test_messages_that_are_not_those_of_the_timeline_are_dropped(driver: Driver)
     driver.page.evaluate(
         """() => {
         const t = document.querySelector('.timeline').timeline;
-        for (const bad of [undefined, null, 7, "x", [], {}, {frame: -1}, {frame: 300}, {frame: 1e300}, {frame: 1.5}, {frame: true}, {frame: "1"},
-                           {frame: [1]}, {frame: null}]) {
-          const sent = bad && typeof bad === "object" && !Array.isArray(bad) ? {phase: "up", serial: 1, lane: null, x: 0, y: 0, last: 5, ...bad} : bad;
+        const rest = {phase: "up", serial: 1, lane: null, x: 0, y: 0, last: 5};
+        const frames = [-1, 300, 1e300, 1.5, true, "1", [1], null].map((frame) => ({frame}));
+        for (const bad of [undefined, null, 7, "x", [], {}, ...frames]) {
+          const sent = bad && typeof bad === "object" && !Array.isArray(bad) ? {...rest, ...bad} : bad;
           if (sent && sent.frame !== undefined) sent.first = sent.frame;
           t.emit("seek", sent);
           t.emit("run_range", sent);

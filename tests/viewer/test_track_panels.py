@@ -216,8 +216,8 @@ def test_the_heat_map_names_the_bad_camera_and_a_click_goes_to_frame_and_camera(
     # The stripe: the pixel of cam04 is brighter than those of its neighbours.
     brightness = page.evaluate(
         """rows => { const c = document.querySelector('.ts-heat-box canvas'), s = c.width / c.clientWidth, g = c.getContext('2d');
-        const at = k => g.getImageData(c.width * 0.4, (k + 0.5) * rows * s, 1, 1).data;
-        return [3, 4, 5].map(k => { const d = at(k); return d[0] + d[1] + d[2]; }); }""",
+        const sum = k => { const d = g.getImageData(c.width * 0.4, (k + 0.5) * rows * s, 1, 1).data; return d[0] + d[1] + d[2]; };
+        return [3, 4, 5].map(sum); }""",
         rows,
     )
     assert brightness[1] > 1.5 * max(brightness[0], brightness[2])

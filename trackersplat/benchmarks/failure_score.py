@@ -184,11 +184,11 @@ def table(part: Observed, settings: ScoreSettings) -> str:
     """The score, then every piece of evidence alone, in the direction that speaks against a position."""
     score, wrong = scores(part, settings), part.wrong
     head = f"{part.name}: {len(wrong):,} positions, {int(wrong.sum()):,} wrong ({wrong.mean():.1%})"
-    lines = [head, f"{'':36}{'AUROC':>8}{'AP':>8}{'ECE':>8}{'known':>8}"]
+    lines = [head, f"{'':42}{'AUROC':>8}{'AP':>8}{'ECE':>8}{'known':>8}"]
 
     def row(title: str, values: np.ndarray, known: np.ndarray, calibrated: bool) -> str:
         error = f"{calibration_error(values, wrong):8.3f}" if calibrated else f"{'-':>8}"
-        return f"{title:36}{area_under_roc(values, wrong):8.3f}{average_precision(values, wrong):8.3f}{error}{known.mean():8.0%}"
+        return f"{title:42}{area_under_roc(values, wrong):8.3f}{average_precision(values, wrong):8.3f}{error}{known.mean():8.0%}"
 
     lines.append(row("failure score", score, np.isfinite(score), True))
     for facts in EVIDENCE:

@@ -19,6 +19,14 @@ def demo_run() -> Path:
     return _find("demo-run")
 
 
+def is_demo_run(path: Path) -> bool:
+    """Whether it is the folder that `demo_run` gives."""
+    try:
+        return path.resolve() == demo_run().resolve()
+    except InputError:
+        return False
+
+
 def _find(name: str) -> Path:
     # A wheel carries the assets inside the package; a source checkout has them beside it.
     for folder in (_PACKAGE / "assets" / name, _PACKAGE.parent / "assets" / name):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from trackersplat.commands.options import check_match_rounds, check_numbers, with_held_out
+from trackersplat.commands.options import HoldOut, check_match_rounds, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 
@@ -51,8 +51,8 @@ class Reconstruct:
     """How a first frame gets more Gaussians: error (where the picture is wrong), mcmc, or default (by gradients, as 3DGS)."""
     refinement: str = "adam"
     """Refinement of moved frames. The default is adam."""
-    hold_out: str | None = None
-    """Held-out cameras (comma-separated names): used only to measure. Default: those of the capture."""
+    hold_out: HoldOut = ()
+    """Held-out cameras (comma-separated names, or the option several times): used only to measure. Default: those of the capture."""
     seed: int = 0
     """Seed of all random choices, 0 or more. On a CPU, the same seed on the same machine gives the same result."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -78,7 +78,7 @@ class Reconstruct:
         from trackersplat.store.run import Run
 
         capture = open_capture(self.capture)
-        if self.hold_out is not None:
+        if self.hold_out:
             capture = with_held_out(capture, self.hold_out)
         frames = parse_frames(self.frames, capture.frame_count)
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)

@@ -18,7 +18,7 @@ from trackersplat.commands.shown import escape, printable
 from trackersplat.edits.log import read_log
 from trackersplat.edits.registry import EDITS
 from trackersplat.edits.stale import stale_frames
-from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Stage, Stale, Started, StepDone, to_json
+from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Remark, Stage, Stale, Started, StepDone, to_json
 from trackersplat.metrics.registry import METRICS
 from trackersplat.store.run import Run
 
@@ -89,7 +89,6 @@ class TextProgress:
         self._remarks: set[str] = set()  # that were shown: one for many frames is shown once during the run, and with its frames at the end
 
     def __enter__(self) -> TextProgress:
-        print_warnings(self._capture.warnings, self._console)
         self._bars.start()
         return self
 
@@ -102,6 +101,8 @@ class TextProgress:
                 count = f"{len(frames)} frame{'' if len(frames) == 1 else 's'}"
                 self._console.print(f"{escape(self._capture.name)}: {count} to reconstruct on {escape(device)}")
                 self._all = self._bars.add_task("frames", total=len(frames), note="")
+            case Remark(text=text):
+                print_warnings([text], self._console)
             case Stage(frame=frame, name=name, detail=detail):
                 self._stage = STAGES.get(name, name)
                 self._bars.show(f"frame {frame + 1} {self._stage}", 0, 0, detail)

@@ -47,7 +47,7 @@ class CameraWatch:
         """One frame more, the one in this row of the table."""
         for view, displaced in visited.displaced.items():
             known = np.isfinite(displaced.offset[:, 0])
-            self._seen[view].append(Displaced(*(part[known] for part in displaced)))
+            self._seen[view].append(Displaced(*(part[known].astype(np.float32) for part in displaced)))
             if row in self._blur_rows:
                 image = self._capture.image(self._indices[view], visited.moment.frame)
                 self._blurs[view].append(blur(image))

@@ -35,15 +35,18 @@ def sample_tracks(dense: DenseTracks, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 def sample_image(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """(..., K) or (...) float32 values of ``image`` (H, W[, K]) at ``pixels`` (..., 2), bilinear; nan outside."""
-    flat = pixels.reshape(-1, 2).astype(np.float32) - np.float32(0.5)
-    flat = np.where(np.isfinite(flat), flat, np.float32(-10))
-    source, nowhere = np.ascontiguousarray(image, np.float32), (np.nan,) * 4
+    height, width = image.shape[:2]
+    places = pixels.reshape(-1, 2)
+    inside = np.isfinite(places).all(1) & (places >= 0).all(1) & (places <= (width, height)).all(1)
+    flat = np.where(inside[:, None], places, 0.5).astype(np.float32) - np.float32(0.5)
+    source = np.ascontiguousarray(image, np.float32)
     parts = [
-        cv2.remap(source, part[:, :1], part[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=nowhere)
+        cv2.remap(source, part[:, :1], part[:, 1:], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).reshape(len(part), -1)
         for part in (flat[first : first + _ROWS_AT_ONCE] for first in range(0, len(flat), _ROWS_AT_ONCE))
     ]
     shape = (*pixels.shape[:-1], *image.shape[2:])
-    return np.concatenate(parts).reshape(shape) if parts else np.zeros(shape, np.float32)
+    values = np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+    return np.where(inside[:, None], values, np.float32(np.nan)).reshape(shape)
 
 
 def grey(image: np.ndarray) -> np.ndarray:

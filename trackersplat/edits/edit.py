@@ -76,7 +76,11 @@ class Edit(ABC):
     reads_tracks: ClassVar[bool] = False  # whether what it does to the Gaussians depends on where the sparse tracks are
 
     def changes_gaussians(self, frame: int) -> bool:
-        """Whether it acts on how the Gaussians of this frame are made. What follows from that in later frames is not its matter."""
+        """Whether it acts on how the Gaussians are moved to this frame and refined. What follows in later frames is not its matter."""
+        return False
+
+    def changes_fit(self, frame: int) -> bool:
+        """Whether it acts on how this frame is fitted, if it is one that is fitted from scratch."""
         return False
 
     def changes_tracks(self, frame: int) -> bool:

@@ -140,6 +140,12 @@ class FrameTracks:
         mine = (state.camera == index) & ((state.ids >> CELL_BITS) & ((1 << FRAME_BITS) - 1) == state.frame)
         cells = state.ids[mine] & ((1 << CELL_BITS) - 1)
         first = max(FIRST_HAND_CELL, int(cells.max()) + 1 if len(cells) else 0)
+        room = (1 << CELL_BITS) - first
+        if len(places) > room:
+            self.notes.append(
+                f"{label}: {len(places) - room} tracks do not start, because a frame has ids for {FIRST_HAND_CELL:,} of them."
+            )
+            places, depth = places[:room], depth[:room]
         ids = track_ids(index, state.frame, first + torch.arange(len(places), device=device))
         new = NewTracks(ids, torch.full((len(places),), index, device=device), places, depth)
         return with_tracks(state, new, self.gaussians, self.cameras, self.settings)

@@ -35,8 +35,11 @@ def made_with(log: EditLog, frame: int, base: int | None, before: MadeWith) -> M
     """
     way = range(frame if base is None else base + 1, frame + 1)
     earlier = MadeWith() if base is None else before
-    moving = [entry for entry in log.active if any(entry.edit.changes_gaussians(step) for step in way)]
-    tracking = [entry.token for entry in log.active if any(entry.edit.changes_tracks(step) for step in way)]
+    if base is None:
+        moving = [entry for entry in log.active if entry.edit.changes_fit(frame)]
+    else:
+        moving = [entry for entry in log.active if any(map(entry.edit.changes_gaussians, way))]
+    tracking = [entry.token for entry in log.active if any(map(entry.edit.changes_tracks, way))]
     parts = [entry.token for entry in moving]
     if any(entry.edit.reads_tracks for entry in moving):
         parts.append(earlier.tracks)

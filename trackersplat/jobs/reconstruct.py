@@ -18,7 +18,7 @@ from trackersplat.edits.applied import AppliedEdits
 from trackersplat.edits.log import EditLog, read_log
 from trackersplat.edits.stale import MadeWith, made_with, stale_frames
 from trackersplat.errors import InputError
-from trackersplat.events import Event, Finished, FrameDone, Note, Preview, Stage, Stale, Started
+from trackersplat.events import Event, Finished, FrameDone, Note, Preview, Remark, Stage, Stale, Started
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.plan import plan_batches
 from trackersplat.jobs.remarks import remarks
@@ -83,8 +83,10 @@ def _written(
     """The events of all frames of the batches; each FrameDone comes when its frame is on disk."""
     capture, rasterizer, settings = context.capture, context.rasterizer, context.settings
     planned = tuple(frame for batch in batches for frame in batch.targets)
+    run.require_places(planned)
     preview = _Previews(run.path / PREVIEW_FILE, now)
     yield Started(planned, rasterizer.describe(), settings.pipeline, settings.first.steps, settings.refine.steps)
+    yield from map(Remark, (*capture.warnings, *run.lost()))
     run.write_metrics()
     if planned and not rasterizer.is_prepared():
         yield from _prepare(rasterizer, planned[0])
@@ -143,7 +145,9 @@ def _frames(batches: Sequence[Batch], run: Run, context: Context, watched: Watch
         else:
             if state is None or state.frame != batch.base:
                 watched.require(batch.base)
+                told = len(run.remarks)
                 state = run.read_state(batch.base, context.rasterizer.device)
+                yield from map(Remark, run.remarks[told:])
                 if state.origin is not None:
                     watched.require(state.origin.frame)
                 if tracked and state.carried is None and (state.origin is None or state.origin.frame != state.frame):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def first_tracks(state: ChainState, context: MotionContext, settings: FollowSett
 
 def edited_first_tracks(state: ChainState, context: MotionContext, settings: FollowSettings) -> EditedTracks:
     """`first_tracks` after the edits."""
-    tracks = without_new_in(first_tracks(state, context, settings), context.dropped(state.frame))
+    tracks = first_tracks(state, context, settings)
     return _edited(context, tracks, state.gaussians, settings, (), None)
 
 
@@ -54,6 +55,11 @@ class SparseTracks:
     here: Gaussians  # of the frame of the tracks
     found: MotionsFound
     settings: FollowSettings
+
+    @cached_property
+    def masks(self) -> dict[str, Tensor] | None:
+        """Those of the frame of the tracks."""
+        return self.context.masks(self.tracks.frame)
 
     def at_targets(self) -> list[EditedTracks]:
         """Where the tracks are at every target, after the edits."""
@@ -84,7 +90,7 @@ class _Step:
     ) -> FollowedTracks:
         about, context = self.about, self.about.context
         target, motion = about.found.targets[self.index], about.found.motions[self.index]
-        before, after = context.masks(start.frame), context.masks(target)
+        before, after = about.masks, context.masks(target)
         masks = None if before is None or after is None else (before, after)
         return follow_tracks(
             start, about.here, motion, moved, dense, target, context.cameras, context.rasterizer, about.settings, masks, earlier=earlier

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +82,19 @@ class RunIndex:
         """The folders that frames may be in."""
         parents = [path for path in (self.root, *sorted(self.root.glob("*/*"))) if path != self.own and self._may_hold_frames(path)]
         return [*parents, self.own] if self.own.is_dir() and self.own != self.root else parents
+
+    def files(self) -> dict[int, Path]:
+        """Files, and links to nothing, that have the name of a frame's folder, where no folder of that frame is."""
+        named = ((FRAME_FOLDER.fullmatch(child.name), child) for parent in self.parents() for child in parent.iterdir())
+        found = {int(match[1]) - 1: child for match, child in named if match and not child.is_dir()}
+        return {frame: child for frame, child in found.items() if frame not in self.entries}
+
+    def own_folders(self) -> Iterator[tuple[int, Path]]:
+        """Frames whose files belong to this run: those of a linked frame are another run's."""
+        inside = self.root.resolve()
+        for frame, entry in self.entries.items():
+            if entry.folder.resolve().is_relative_to(inside):
+                yield frame, entry.folder
 
     def _may_hold_frames(self, path: Path) -> bool:
         """Folders inside a frame do not, nor do those that begin with a dot: a frame is written there until it is complete."""

@@ -198,11 +198,11 @@ COMMANDS = (
     Command("act.redo", "Redo the edit", GROUP, lambda tab: tab.document.edits.redo(), "ctrl+shift+z", enabled=_no_redo),
     Command(
         "act.retrack_forward", "Re-track from here forward", GROUP,
-        lambda tab, tracker=None: _retrack(tab, "forward", tracker), "shift+r", enabled=_no_selection,
+        lambda tab, tracker=None: _retrack(tab, "forward", tracker), "y", enabled=_no_selection,
     ),
     Command(
         "act.retrack_backward", "Re-track from here back", GROUP,
-        lambda tab, tracker=None: _retrack(tab, "backward", tracker), "alt+r", enabled=_no_selection,
+        lambda tab, tracker=None: _retrack(tab, "backward", tracker), "shift+y", enabled=_no_selection,
     ),
     Command("act.drop_view", "Drop this view where the track fails", GROUP, _drop_view, enabled=_no_selection),
     Command("act.drop_camera", "Drop the camera", GROUP, _drop_camera, enabled=_no_selection),

@@ -83,7 +83,7 @@ COMMANDS = (
             ("age", "age of the Gaussians", "6"),
             ("error", "error of the Gaussians", "7"),
         )
-    ),  # fmt: skip
+    ),
     *(
         Command(
             f"panes.{count}", f"{count} camera pane{'s' if count > 1 else ''}", GROUP, lambda tab, n=count: _panes(tab, n), f"alt+{count}"

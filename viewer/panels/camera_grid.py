@@ -37,7 +37,8 @@ class CameraGrid:
                     with (
                         ui.element("button")
                         .style(
-                            f"background:var(--surface);border:1px solid {border};padding:0;cursor:pointer;text-align:left;color:var(--text)"
+                            f"background:var(--surface);border:1px solid {border};padding:0;cursor:pointer;text-align:left;"
+                            "color:var(--text)"
                         )
                         .props(f'type="button" aria-label="Camera {index + 1}"')
                         .on("click", partial(self._tab.do, "camera.show", camera=index))

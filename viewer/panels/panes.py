@@ -139,10 +139,10 @@ class _Bar:
     def __init__(self, panel: PanesPanel, index: int) -> None:
         self._panel, self._index = panel, index
         cameras = panel.tab.document.capture.cameras
-        held_out = panel.tab.document.capture.held_out
-        names = {i: f"{camera.name}{' (held out)' if camera.name in held_out else ''}" for i, camera in enumerate(cameras)}
+        names = {i: camera.name for i, camera in enumerate(cameras)}
         with ui.element("div").style(
-            "display:flex;align-items:center;gap:4px;padding:2px 6px;background:var(--surface);border-bottom:1px solid var(--line);min-width:0;overflow:hidden"
+            "display:flex;align-items:center;gap:4px;padding:2px 6px;background:var(--surface);"
+            "border-bottom:1px solid var(--line);min-width:0;overflow:hidden"
         ):
             self._camera = self._select(names, "Camera (C, Shift+C)", lambda value: self._do("camera.show", camera=value), "flex:1 1 90px")
             self._compare = self._select(

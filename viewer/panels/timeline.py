@@ -36,7 +36,8 @@ class TimelinePanel(Panel):
         count = self.shared.frame_count
         with ui.element("div").style("display:flex;flex-direction:column;height:100%;min-height:0"):
             with ui.element("div").style(
-                "display:flex;align-items:center;gap:2px;padding:2px 8px;border-bottom:1px solid var(--line);white-space:nowrap;overflow:hidden"
+                "display:flex;align-items:center;gap:2px;padding:2px 8px;"
+                "border-bottom:1px solid var(--line);white-space:nowrap;overflow:hidden"
             ):
                 self._button("first_page", "First frame (Home)", "time.first")
                 self._button("chevron_left", "Previous frame (←)", "time.previous")

@@ -36,6 +36,9 @@ class DropCamera(Edit):
     def last_frame(self) -> int:
         return self.frame
 
+    def changes_fit(self, frame: int) -> bool:
+        return self.changes_gaussians(frame)
+
     def changes_gaussians(self, frame: int) -> bool:
         return frame >= self.frame
 

@@ -32,5 +32,8 @@ class Rerun(Edit):
     def last_frame(self) -> int:
         return self.frames.first if self.frames.last is None else self.frames.last
 
+    def changes_fit(self, frame: int) -> bool:
+        return self.changes_gaussians(frame)
+
     def changes_gaussians(self, frame: int) -> bool:
         return frame in self.frames

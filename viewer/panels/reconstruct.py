@@ -1,0 +1,408 @@
+"""The panel "Reconstruct": says what a reconstruction would do, starts it, and shows what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nicegui import ui
+
+from trackersplat.commands.options import MAX_MATCH_ROUNDS, MAX_SEED
+from trackersplat.errors import InputError
+from trackersplat.events import FrameDone
+from viewer.jobs import Options
+from viewer.panels.panel import Panel
+from viewer.panels.parts import box, button, named, note, number, offers, select
+from viewer.plan import PRESETS, Plan, Target
+from viewer.reconstruction import Report, Task
+from viewer.views.plots import Line, by_frame, chart
+from viewer.views.scores import Column, columns
+
+THIS, RANGE, ALL = "this", "range", "all"
+SCOPES = {THIS: "This frame", RANGE: "In – out", ALL: "All frames"}
+CUSTOM = "custom"
+TICK = 0.5  # seconds between updates of the panel while it is open
+MOST_STEPS, MOST_BATCH = 100_000, 1000  # that the fields take
+ICONS = {
+    "waiting": ("schedule", "muted"), "running": ("play_arrow", "warn"), "paused": ("pause", "warn"), "finished": ("check", "good"),
+    "failed": ("error", "bad"), "cancelled": ("close", "muted"),
+}  # fmt: skip
+PLAN_FIELDS = frozenset({"frame", "first", "last", "run", "runs", "out", "reconstructed", "inspector", "playing"})
+
+
+class ReconstructPanel(Panel):
+    """What is chosen here belongs to the tab; the jobs to all tabs."""
+
+    def build(self) -> None:
+        self._options = Options(self.tab.document.arguments.backend, self.tab.document.arguments.pipeline)
+        self._into: Path | None = None  # the run that was chosen; None: the one that suggests itself
+        self._plan: Plan | None = None
+        self._targets: dict[str, str] = {}
+        self._plan_is_old = self._job_is_old = True
+        self._drawn: tuple[Any, ...] = ()
+        self._shown_tasks: tuple[Task, ...] = ()
+        self._setting = False  # the fields follow a preset
+        with ui.element("div").classes("ts-panel ts-stack"):
+            with ui.element("div").classes("ts-stack"):
+                self._build_choice()
+            with ui.element("div").classes("ts-stack") as self._work:  # above the choice while a job is at work
+                self._build_job()
+        self._timer = ui.timer(TICK, self._tick)
+
+    # -- what to do ---------------------------------------------------------------------------------------------------
+
+    def _build_choice(self) -> None:
+        count = self.shared.frame_count
+        self._scope = (
+            ui.toggle(SCOPES, value=THIS, on_change=self._replan).props("dense no-caps unelevated spread").classes("w-full ts-toggle")
+        )
+        named(self._scope, "Frames to reconstruct", "Which frames to reconstruct")
+        with ui.row().classes("ts-row w-full no-wrap") as self._ends:
+            self._first = number(
+                "In point", "First frame of the range; the key I sets it to the frame shown", 1, count, "1", self._set_ends
+            )
+            self._last = number(
+                "Out point", "Last frame of the range; the key O sets it to the frame shown", 1, count, str(count), self._set_ends
+            )
+        self._ends.bind_visibility_from(self._scope, "value", backward=lambda value: value == RANGE)
+        self._target = select("Run", "The folder that the frames go into: a run to continue, or a new one", {}, None, self._choose_target)
+        presets = {preset.name: preset.title for preset in PRESETS} | {CUSTOM: "Own"}
+        self._preset = (
+            ui.toggle(presets, value="standard", on_change=self._choose_preset)
+            .props("dense no-caps unelevated spread")
+            .classes("w-full ts-toggle")
+        )
+        named(self._preset, "Quality preset", "\n".join(f"{preset.title}: {preset.hint}" for preset in PRESETS))
+        self._hint = note("")
+        with ui.expansion("Options").props("dense dense-toggle").classes("w-full ts-expansion") as self._more:
+            self._build_options()
+        self._what = ui.column().classes("w-full ts-stack").props('aria-live="polite"')
+        with ui.row().classes("ts-row w-full"):
+            self._start = button(
+                "Reconstruct", "play_arrow", "Starts what is described above", self.start, props="unelevated color=primary"
+            )
+            self._start.props(remove="flat")
+            self._instead = button("", "first_page", "Reconstructs the frames in between, too", self._start_better, props="outline")
+            self._instead.props(remove="flat")
+
+    def _build_options(self) -> None:
+        from trackersplat.pipelines.registry import PIPELINES
+        from trackersplat.rendering.registry import BACKENDS
+        from trackersplat.tracking.registry import TRACKERS
+
+        self._missing: list[str] = []
+        with ui.element("div").classes("ts-options"):
+            for label, name, registry, hint, automatic in (
+                ("Pipeline", "pipeline", PIPELINES, "How frames follow from each other", ""),
+                ("Tracker", "tracker", TRACKERS, "What follows points from the base frame to the others", ""),
+                ("Back end", "backend", BACKENDS, "What renders while the worker optimises", "Automatic: the best one here"),
+            ):
+                names, missing = offers(registry, automatic)
+                self._missing += missing
+                chosen = getattr(self._options, name)
+                value = chosen if chosen in names else next(iter(names), None)
+                made = select(label, hint, names, value, lambda event, name=name: self._set_option(name, event.value or None))
+                made.classes("ts-wide")
+                setattr(self, f"_{name}", made)
+            self._numbers = {
+                name: number(label, hint, least, most, placeholder, lambda event, name=name: self._set_option(name, event.value))
+                for name, label, hint, least, most, placeholder in (
+                    ("steps", "Steps", "Optimisation steps of a moved frame: 100 on a CPU, 200 on a GPU", 1, MOST_STEPS, "auto"),
+                    ("first_steps", "First steps", "Optimisation steps of a frame that is fitted from scratch", 1, MOST_STEPS, "1000"),
+                    ("batch", "Batch", "Frames that share one base frame", 1, MOST_BATCH, "1"),
+                    (
+                        "match_rounds",
+                        "Match rounds",
+                        "Rounds of render-and-match where tracks are unreliable; 0 is faster",
+                        0,
+                        MAX_MATCH_ROUNDS,
+                        "1",
+                    ),
+                    ("seed", "Seed", "Of all random choices", 0, MAX_SEED, "0"),
+                )
+            }
+        for sentence in self._missing:
+            note(sentence).classes("ts-small")
+
+    def _set_option(self, name: str, value: Any) -> None:
+        whole = name in self._numbers if hasattr(self, "_numbers") else False
+        self._options = replace(self._options, **{name: int(value) if whole and value is not None else value})
+        if whole and not self._setting and self._preset.value != self._preset_of(self._options):
+            self._preset.value = self._preset_of(self._options)
+        self._plan_is_old = True
+
+    def _preset_of(self, options: Options) -> str:
+        """The preset that has these numbers of steps and rounds."""
+        numbers = (options.steps, options.first_steps, options.match_rounds)
+        for preset in PRESETS:
+            of = preset.options
+            if numbers == (of.steps, of.first_steps, of.match_rounds):
+                return preset.name
+        return CUSTOM
+
+    def _choose_preset(self) -> None:
+        preset = next((preset for preset in PRESETS if preset.name == self._preset.value), None)
+        if preset is None:
+            self._more.open()
+        elif self._preset_of(self._options) != preset.name:
+            self._setting = True
+            for name in ("steps", "first_steps", "match_rounds"):
+                self._numbers[name].value = getattr(preset.options, name)
+            self._setting = False
+        self._plan_is_old = True
+
+    def _choose_target(self) -> None:
+        self._into = None if self._target.value is None else Path(self._target.value)
+        self._plan_is_old = True
+
+    def _set_ends(self) -> None:
+        """The numbers typed here are the in and out points of the timeline."""
+        first, last = (None if field.value is None else int(field.value) - 1 for field in (self._first, self._last))
+        if (first, last) != (self.view.first, self.view.last):
+            self.tab.set(first=first, last=last)
+
+    def _asked(self) -> tuple[int, int]:
+        last = self.shared.frame_count - 1
+        if self._scope.value == ALL:
+            return 0, last
+        if self._scope.value == RANGE:
+            return self.view.first or 0, last if self.view.last is None else self.view.last
+        return self.view.frame, self.view.frame
+
+    def _replan(self) -> None:
+        """Says anew what would be done."""
+        self._plan_is_old = False
+        work = self.tab.document.reconstruction
+        if self.shared.out is None:
+            self._start.disable()
+            return
+        targets = work.targets()
+        self._offer(targets, work.target(self._into))
+        target = work.target(self._into)
+        self._plan = work.plan(self._asked(), target, self._options)
+        self._show_plan(self._plan)
+
+    def _offer(self, targets: tuple[Target, ...], chosen: Target) -> None:
+        names = {str(target.path): target.title() for target in targets}
+        if names != self._targets or self._target.value != str(chosen.path):
+            self._targets = names
+            into, self._target.value = self._into, None
+            self._target.set_options(names, value=str(chosen.path))
+            self._into = into
+        fixed = not chosen.is_new
+        self._preset.set_visibility(not fixed)
+        for field in (*self._numbers.values(), self._pipeline, self._tracker):  # type: ignore[attr-defined]
+            field.set_enabled(not fixed)
+        preset = next((preset for preset in PRESETS if preset.name == self._preset.value), None)
+        self._hint.set_text(_continued(chosen.options) if chosen.options is not None else preset.hint if preset is not None else "")
+
+    def _show_plan(self, plan: Plan) -> None:
+        busy = self.tab.document.reconstruction.current is not None
+        self._start.set_text("Add to the queue" if busy else "Reconstruct")
+        self._start.set_enabled(not plan.refused)
+        drawn = (plan.sentences, plan.warning, plan.refused, plan.better, busy)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        self._what.clear()
+        with self._what:
+            if plan.refused:
+                box(plan.refused, "note")
+            if plan.warning:
+                box(plan.warning, "warning")
+            if plan.sentences:
+                note(" ".join(plan.sentences), "text")
+        self._instead.set_visibility(plan.better is not None)
+        if plan.better is not None:
+            first, last = plan.better
+            self._instead.set_text(f"Frames {first + 1} to {last + 1} instead")
+
+    def start(self) -> None:
+        """What is described: the warning, if there is one, has been read."""
+        if self._plan is not None:
+            self._begin(*self._plan.asked)
+
+    def _start_better(self) -> None:
+        if self._plan is not None and self._plan.better is not None:
+            self._begin(*self._plan.better)
+
+    def _begin(self, first: int, last: int) -> None:
+        self.tab.do("job.run", first=first, last=last, sure=True, into=self._plan and self._plan.target.path, options=self._options)
+        self._plan_is_old = self._job_is_old = True
+        self._tick()
+
+    # -- the jobs -----------------------------------------------------------------------------------------------------
+
+    def _build_job(self) -> None:
+        with ui.column().classes("w-full ts-stack ts-card") as self._card:
+            with ui.row().classes("ts-row w-full no-wrap"):
+                self._head = ui.label("").classes("ts-title ts-ellipsis").style("flex:1").props('role="status"')
+                self._pause = button("", "pause", "Pause or resume: the worker is stopped where it is and keeps its memory", self._halt)
+                button("", "stop", "Cancel: finished frames are kept", lambda: self.tab.do("job.cancel"), props="color=red-4")
+                button("", "article", "Log of this job", lambda: self.tab.do("job.log"))
+            self._bar = ui.linear_progress(0.0, show_value=False, size="6px").props("aria-label='Done share of the job' instant-feedback")
+            self._left = note("", "text")
+            self._detail = note("")
+            self._message = box("", "warning")
+            self._elsewhere = ui.row().classes("ts-row w-full")
+            with self._elsewhere:
+                note("Its frames are not on the screen: another run is shown.").style("flex:1")
+                button("Show them", "visibility", "Shows the run that is being made, and its pictures as they improve", self._watch)
+            self._gpus = note("")
+        self._result = note("", "text")
+        self._loss = ui.echart(chart([], "step", "Loss")).classes("ts-plot")
+        self._climb = ui.echart(chart([], "step", "PSNR held out, dB")).classes("ts-plot")
+        with ui.column().classes("w-full ts-stack") as self._frames:
+            self._metric = select("Frames of this job", "Which metric the curve shows", {}, None, self._draw_frames)
+            self._quality = ui.echart(chart([], "frame", "")).classes("ts-plot")
+        self._queue = ui.column().classes("w-full ts-stack")
+        self._renderer = note("").classes("ts-small")
+        self._done: tuple[FrameDone, ...] = ()
+        for plot in (self._loss, self._climb, self._frames, self._card, self._result):
+            plot.set_visibility(False)
+
+    def _halt(self) -> None:
+        self.tab.do("job.pause")
+
+    def _watch(self) -> None:
+        self.tab.do("job.watch")
+
+    def on_state(self, changed: frozenset[str]) -> None:
+        if changed & PLAN_FIELDS:
+            self._plan_is_old = True
+        if changed & {"job", "run", "inspector"}:
+            self._job_is_old = self._plan_is_old = True
+        if changed & {"first", "last"}:
+            self._first.value = None if self.view.first is None else self.view.first + 1
+            self._last.value = None if self.view.last is None else self.view.last + 1
+            if (self.view.first, self.view.last) != (None, None) and self._scope.value == THIS:
+                self._scope.value = RANGE
+        if changed & {"renderer", "activity"}:
+            self._renderer.set_text(f"Renderer of the page: {self.shared.renderer or 'starting …'}")
+
+    def _tick(self) -> None:
+        if self.view.inspector != "reconstruct":
+            return
+        try:
+            if self._plan_is_old and not (self.view.playing and self._plan is not None):
+                self._replan()
+        except InputError as error:
+            self._show_plan(Plan((0, 0), Target(Path()), self._options, refused=str(error)))
+        current = self.tab.document.reconstruction.current
+        if self._job_is_old or current is not None:
+            self._job_is_old = False
+            self._show_job(current, self.tab.document.reconstruction.report())
+
+    def _show_job(self, task: Task | None, report: Report) -> None:
+        self._card.set_visibility(task is not None)
+        self._work.style(f"order:{-1 if task is not None else 0}")
+        if task is not None:
+            paused = task.state == "paused"
+            self._head.set_text(report.head)
+            self._bar.value = report.share
+            self._left.set_text("Paused" if paused else report.left)
+            self._detail.set_text(" · ".join(part for part in (report.detail, report.device) if part))
+            self._message.set_text(task.message)
+            self._message.set_visibility(bool(task.message))
+            self._pause.props(f"icon={'play_arrow' if paused else 'pause'}")
+            self._elsewhere.set_visibility(not task.watched and self.shared.run != task.plan.target.path)
+            self._gpus.set_text(" · ".join(gpu.words() for gpu in report.gpus))
+            self._gpus.set_visibility(bool(report.gpus))
+        self._result.set_text(report.last)
+        self._result.set_visibility(bool(report.last))
+        self._draw(self._loss, [Line("loss", report.loss, "#e69f00")], "Loss", 4)
+        self._draw(self._climb, [Line("PSNR", report.climb, "#009e73")], "PSNR held out, dB", 2)
+        if report.done != self._done:
+            self._done = report.done
+            found = _titles(report.done)
+            self._metric.set_options(found, value=self._metric.value if self._metric.value in found else next(iter(found), None))
+            self._frames.set_visibility(bool(found) and len(report.done) > 1)
+            self._draw_frames()
+        self._show_queue()
+
+    def _draw(self, plot: ui.echart, lines: list[Line], name: str, digits: int) -> None:
+        points = lines[0].points
+        plot.set_visibility(len(points) > 1)
+        new = chart(lines, "step", name, digits=digits)
+        if len(points) > 1 and plot.options.get("series") != new["series"]:
+            plot.options.clear()
+            plot.options.update(new)
+            plot.update()
+
+    def _draw_frames(self) -> None:
+        shown = [column for column in columns(self._done) if _group(column) == self._metric.value]
+        if not shown:
+            return
+        lines = [
+            Line(_stage(column), by_frame({done.frame: column.value(done) for done in self._done}), faint=_stage(column) != "refined")
+            for column in reversed(shown)
+        ]
+        self._quality.options.clear()
+        self._quality.options.update(chart(lines, "frame", str(self._metric.value), digits=shown[0].digits))
+        self._quality.update()
+
+    def _show_queue(self) -> None:
+        work = self.tab.document.reconstruction
+        tasks = work.tasks
+        if tasks == self._shown_tasks:
+            return
+        self._shown_tasks = tasks
+        self._queue.clear()
+        with self._queue:
+            if not tasks:
+                return
+            with ui.row().classes("ts-row w-full no-wrap"):
+                ui.label("Jobs").classes("ts-title").style("flex:1")
+                if any(not task.open for task in tasks):
+                    button("Clear", "clear_all", "Takes the ended jobs from this list; their frames stay", lambda: self.tab.do("job.clear"))
+            if work.held:
+                with ui.row().classes("ts-row w-full"):
+                    box("A job failed, so those that wait were not started.", "warning").style("flex:1")
+                    button("Start them", "play_arrow", "Starts what waits", lambda: self.tab.do("job.go_on"))
+            for task in reversed(tasks):
+                self._show_task(task)
+
+    def _show_task(self, task: Task) -> None:
+        icon, kind = ICONS[task.state]
+        with ui.column().classes("w-full ts-task"):
+            with ui.row().classes("ts-row w-full no-wrap"):
+                ui.icon(icon).classes(f"ts-{kind}").props(f'aria-label="{task.state}"')
+                ui.label(task.title()).classes("ts-ellipsis").style("flex:1")
+                if task.state == "waiting":
+                    button("", "close", "Takes this job from the queue", lambda: self.tab.do("job.cancel", number=task.number))
+                else:
+                    button("", "article", "Log of this job", lambda: self.tab.do("job.log", number=task.number))
+            if task.message and task.state not in ("running", "paused"):
+                box(task.message, "problem") if task.state == "failed" else note(task.message)
+
+    def close(self) -> None:
+        self._timer.cancel()
+
+
+def _continued(options: Options) -> str:
+    """The settings of a run that is continued."""
+    named = (
+        (options.pipeline, "{}"),
+        (options.tracker, "tracker {}"),
+        (options.steps, "{} steps"),
+        (options.first_steps, "first frame {} steps"),
+        (options.batch, "batch {}"),
+        (options.match_rounds, "{} match rounds"),
+        (options.seed, "seed {}"),
+    )
+    parts = [text.format(value) for value, text in named if value is not None]
+    return f"Continued as it was begun ({', '.join(parts) or 'without options'}). For other options choose a new run."
+
+
+def _group(column: Column) -> str:
+    """Columns that share an axis: one metric over one region."""
+    return column.title.replace(", unmoved", "").replace(", moved", "")
+
+
+def _stage(column: Column) -> str:
+    return "do nothing" if column.score.startswith("unmoved_") else "moved" if column.score.startswith("moved_") else "refined"
+
+
+def _titles(done: tuple[FrameDone, ...]) -> dict[str, str]:
+    return {_group(column): _group(column) for column in columns(done)}

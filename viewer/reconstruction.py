@@ -1,0 +1,509 @@
+"""The reconstructions that the page starts: a queue of jobs, the one at work, and what it says. It knows no toolkit."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
+from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Preview, Stage, Started, StepDone
+from viewer.gpu import GpuUse, gpu_use
+from viewer.jobs import RECONSTRUCTION, WORKER, Job, Options, reconstruct_command
+from viewer.plan import Plan, Target, make_plan, new_folder, options_of, why_fixed
+from viewer.progress import STAGES, Pace, Progress, duration
+from viewer.runs import Runs
+from viewer.state import Draft, Store
+
+State = Literal["waiting", "running", "paused", "finished", "failed", "cancelled"]
+LOG_LINES = 400  # of what a job said, kept for the log
+LOG_BYTES = 60_000  # of the end of the run's own log that is shown
+TASKS_KEPT = 20  # that have ended
+STARTING = "Starting the worker process …"
+GPU_INTERVAL = 2.0  # seconds between looks at the GPUs
+
+AS_THE_COMMAND_LINE = Options()
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One entry of the queue."""
+
+    number: int
+    plan: Plan
+    state: State = "waiting"
+    message: str = ""  # how it ended, or why it is halted
+    watched: bool = True  # its pictures are shown as they come
+
+    @property
+    def open(self) -> bool:
+        return self.state in ("waiting", "running", "paused")
+
+    def title(self) -> str:
+        from trackersplat.checks.findings import name_frames
+
+        frames = self.plan.frames
+        return f"{name_frames(frames).capitalize()} into {self.plan.target.path}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the job at work, or the last one, has come to."""
+
+    head: str = ""  # "Frame 3: refining"
+    detail: str = ""  # "step 20 of 100, loss 0.0123, 20,011 Gaussians"
+    share: float = 0.0
+    left: str = ""  # "about 2 min 10 s left"
+    last: str = ""  # of the frame done last: its scores
+    device: str = ""
+    loss: tuple[tuple[float, float], ...] = ()
+    climb: tuple[tuple[float, float], ...] = ()  # held-out PSNR over the steps
+    done: tuple[FrameDone, ...] = ()
+    gpus: tuple[GpuUse, ...] = ()
+
+
+class Reconstruction:
+    """One job at a time; the others wait. Thread-safe. Every change grows ``Shared.job``."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        store: Store,
+        runs: Runs,
+        source: str,
+        frame_is_new: Callable[[Path, int], None],
+        *,
+        more: tuple[str, ...] = (),
+        clock: Callable[[], float] = time.monotonic,
+        start: Callable[..., Job[Event]] = Job,
+    ) -> None:
+        """``source``: the capture as on the command line. ``more``: further options of the worker's command line."""
+        self._capture = capture
+        self._store = store
+        self._runs = runs
+        self._source = source
+        self._frame_is_new = frame_is_new
+        self._more = more
+        self._clock = clock
+        self._start = start
+        self._numbers = itertools.count(1)
+        self._tasks: list[Task] = []
+        self._job: Job[Event] | None = None
+        self._progress = Progress(clock=clock)
+        self._said: dict[int, deque[str]] = {}
+        self._gpus: tuple[GpuUse, ...] = ()
+        self._asked_to_halt = False
+        self._held = False  # a job failed: those that wait are not started by themselves
+        self._closed = False
+        self._lock = threading.RLock()
+
+    # -- what could be done -------------------------------------------------------------------------------------------
+
+    def targets(self) -> tuple[Target, ...]:
+        """The runs that can be continued, that on the screen first, those that jobs will make, and a new one."""
+        shared, tasks = self._store.shared, [task for task in self.tasks if task.open]
+        coming = {task.plan.target.path: task.plan.options for task in tasks}
+        known = (shared.run, shared.out, *shared.runs, *coming)
+        found = []
+        for path in dict.fromkeys(path for path in known if path is not None):
+            try:
+                run = self._runs.refreshed(path) if (path / "run.json").is_file() else None
+                if run is not None and why_fixed(run) is None:
+                    held_out = tuple(self._capture.held_out)
+                    found.append(Target(path, run.frames(), options_of(run.settings, run.info.get("held_out"), held_out)))
+                elif run is None and path in coming:
+                    found.append(Target(path, (), coming[path]))
+            except InputError:
+                continue  # it is no run to continue; the page says so where it is shown
+        if shared.out is not None:
+            taken = {target.path for target in found} | set(coming)
+            found.append(Target(new_folder(shared.out, taken)))
+        return tuple(found)
+
+    def target(self, path: Path | None = None) -> Target:
+        """The run that was asked for, else the one that a reconstruction goes into by itself: that on the screen, else where results go."""
+        found = self.targets()
+        if not found:
+            raise InputError("It is not known yet where results go: wait until the capture is opened.")
+        if path is not None:
+            for target in found:
+                if target.path == path:
+                    return target
+        out = self._store.shared.out
+        jobs = {task.plan.target.path for task in self.tasks if task.open}
+        by_itself = [target for target in found if target.path == self._store.shared.run or target.path in jobs or target.path == out]
+        return by_itself[0] if by_itself else found[-1]
+
+    def plan(self, asked: tuple[int, int], target: Target, options: Options = AS_THE_COMMAND_LINE) -> Plan:
+        """What reconstructing frames first to last would do. A run that is there is continued with its own options."""
+        last = self._capture.frame_count - 1
+        asked = (min(max(asked[0], 0), last), min(max(asked[1], 0), last))
+        if asked[0] > asked[1]:
+            asked = (asked[1], asked[0])
+        if target.options is not None:
+            options = replace(target.options, backend=options.backend)
+        waiting = [frame for task in self.tasks if task.open and task.plan.target.path == target.path for frame in task.plan.frames]
+        return make_plan(asked, target, options, self._paces(target), waiting)
+
+    def _paces(self, target: Target) -> list[tuple[str, Pace]]:
+        """That of the run itself, of this session's jobs, and of the run on the screen."""
+        found: list[tuple[str, Pace]] = []
+        with self._lock:
+            here = Pace.of(self._progress.done)
+        for path in dict.fromkeys((target.path, self._store.shared.run)):
+            if path is None or (path == target.path and target.is_new):
+                continue
+            try:
+                records = self._runs.records(path)
+            except InputError:
+                continue
+            found.append((f"the frames of {path.name}", Pace.of(records.values())))
+        found.insert(1 if not target.is_new else 0, ("the frames of the last job", here))
+        return found
+
+    # -- the queue ----------------------------------------------------------------------------------------------------
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        with self._lock:
+            return tuple(self._tasks)
+
+    @property
+    def current(self) -> Task | None:
+        """The one at work."""
+        return next((task for task in self.tasks if task.state in ("running", "paused")), None)
+
+    def add(self, plan: Plan) -> Task:
+        """Puts a job at the end of the queue and starts it if nothing is at work. Raises InputError if the plan cannot be carried out."""
+        if plan.refused:
+            raise InputError(plan.refused)
+        with self._lock:
+            if self._closed:
+                raise InputError("The program is closing.")
+            shown = self._store.shared.run
+            task = Task(next(self._numbers), plan, watched=shown in (None, plan.target.path))
+            self._tasks.append(task)
+            self._held = False
+        self._next()
+        return task
+
+    def cancel(self, number: int | None = None) -> None:
+        """The job at work, or the one of that number. Finished frames stay."""
+        with self._lock:
+            task = self.current if number is None else self._task(number)
+            if task is None:
+                return
+            if task.state == "waiting":
+                self._change(task.number, state="cancelled", message="It was taken from the queue.")
+            elif task.open and self._job is not None:
+                self._change(task.number, message="Cancelling …")
+                self._job.cancel()
+        self._tell()
+
+    def pause(self) -> None:
+        """Stops the worker where it is; it keeps its memory. Raises InputError where that is not possible."""
+        with self._lock:
+            if self._job is None or not self._job.running:
+                raise InputError("No reconstruction is at work.")
+            self._asked_to_halt = True
+            if not self._job.pause():
+                raise InputError("This system cannot pause a process: cancel it, and start it again later; finished frames are kept.")
+
+    def resume(self) -> None:
+        with self._lock:
+            if self._job is not None:
+                self._job.resume()
+
+    def go_on(self) -> None:
+        """Starts what waits after a failure."""
+        with self._lock:
+            self._held = False
+        self._next()
+
+    @property
+    def held(self) -> bool:
+        """A job failed and others wait for a decision."""
+        return self._held and any(task.state == "waiting" for task in self.tasks)
+
+    def watch(self) -> None:
+        """Shows the run of the job at work and its pictures as they come."""
+        task = self.current
+        if task is None:
+            return
+        self._change(task.number, watched=True)
+        path = task.plan.target.path
+        if path.is_dir():
+            self._runs.show(path)
+        self._tell()
+
+    def forget_ended(self) -> None:
+        with self._lock:
+            self._tasks = [task for task in self._tasks if task.open]
+        self._tell()
+
+    def close(self) -> None:
+        """Stops the worker and waits until it is gone. Nothing that waits is started."""
+        with self._lock:
+            self._closed = True
+            job = self._job
+        if job is not None and job.running:
+            job.close()
+
+    def _task(self, number: int) -> Task | None:
+        return next((task for task in self._tasks if task.number == number), None)
+
+    def _change(self, number: int, **changes: Any) -> None:
+        with self._lock:
+            self._tasks = [replace(task, **changes) if task.number == number else task for task in self._tasks]
+
+    def _next(self) -> None:
+        started = self._start_next()
+        if started is not None:
+            self._store.set(failed=self._store.shared.failed - set(started.plan.frames))
+        self._tell()
+
+    def _start_next(self) -> Task | None:
+        with self._lock:
+            task = next((task for task in self._tasks if task.state == "waiting"), None)
+            if task is None or self._closed or self._held or self.current is not None:
+                return None
+            paces = [pace for _, pace in self._paces(task.plan.target) if pace != Pace()]
+            self._progress = Progress(paces[0] if paces else Pace(), self._clock)
+            self._asked_to_halt = False
+            self._said[task.number] = deque(maxlen=LOG_LINES)
+            self._change(task.number, state="running", message=STARTING)
+            command = reconstruct_command(self._source, task.plan.asked, task.plan.target.path, task.plan.options, self._more)
+            self._say(task.number, " ".join(["trackersplat", *command[len(WORKER) :]]))
+            try:
+                self._job = self._start(
+                    command,
+                    lambda event: self._handle(task.number, event),
+                    RECONSTRUCTION,
+                    on_halt=lambda halted: self._halt(task.number, halted),
+                )
+            except OSError as error:
+                self._change(task.number, state="failed", message=f"The reconstruction process could not be started: {error}.")
+                self._held = True
+            else:
+                threading.Thread(target=self._watch_gpus, args=(self._job,), name="gpus", daemon=True).start()
+            return task
+
+    # -- what the worker says, on its threads -------------------------------------------------------------------------
+
+    def _handle(self, number: int, event: Event) -> None:
+        with self._lock:  # an event that comes at once must see its job
+            task = self._task(number)
+            self._progress.take(event)
+            if task is None:
+                return
+            if task.message == STARTING:
+                self._change(number, message="")
+        path = task.plan.target.path
+        self._write_down(number, event)
+        match event:
+            case Preview() if task.watched:
+                self._render_instead_of_photographs()
+                self._store.set(draft=Draft(event.frame, Path(event.path), self._progress.previews))
+            case FrameDone():
+                if task.watched:
+                    self._render_instead_of_photographs()
+                self._store.set(draft=None)
+                self._frame_is_new(path, event.frame)
+                self._runs.know(path)
+                shared = self._store.shared
+                if task.watched and shared.run != path:
+                    self._runs.show(path)
+            case Finished() | Failed():
+                self._finish(number, event)
+                return
+        self._tell()
+
+    def _halt(self, number: int, halted: bool) -> None:
+        with self._lock:
+            task = self._task(number)
+            if task is None or not task.open:
+                return
+            self._progress.halt(halted)
+            why = ""
+            if halted and not self._asked_to_halt:
+                why = "The worker process was stopped by somebody else (a signal): press Resume to go on, or cancel it."
+            elif halted:
+                why = "Paused. The worker keeps its memory and takes no processor time."
+            self._asked_to_halt = self._asked_to_halt and halted
+            self._change(number, state="paused" if halted else "running", message=why)
+            self._say(number, "paused" if halted else "goes on")
+        self._tell()
+
+    def _finish(self, number: int, event: Finished | Failed) -> None:
+        with self._lock:
+            task, job, progress = self._task(number), self._job, self._progress
+            assert task is not None
+            if isinstance(event, Finished):
+                count = len(progress.done)
+                message = f"Done: {count} frame{'s' * (count != 1)} in {duration(progress.elapsed())}."
+                if not count:
+                    message = "Every frame asked for was there already."
+                self._change(number, state="finished", message=message)
+            else:
+                cancelled = job is not None and job.outcome == "cancelled"
+                where = f"Frame {event.frame + 1}: " if event.frame is not None else ""
+                self._change(number, state="cancelled" if cancelled else "failed", message=where + event.message)
+                self._held = not cancelled
+                for line in job.tail() if job is not None else ():
+                    self._say(number, line)
+            ended = [task for task in self._tasks if not task.open][:-TASKS_KEPT]
+            self._tasks = [task for task in self._tasks if task not in ended]
+            for old in ended:
+                self._said.pop(old.number, None)
+        shared, path = self._store.shared, task.plan.target.path
+        changes: dict[str, Any] = {"draft": None, "working_on": None}
+        failed_at = event.frame if isinstance(event, Failed) and event.frame is not None else progress.frame
+        if (
+            isinstance(event, Failed)
+            and not (job is not None and job.outcome == "cancelled")
+            and failed_at is not None
+            and self._shows(task)
+        ):
+            changes["failed"] = shared.failed | {failed_at}
+        self._store.set(**changes)
+        if path.is_dir() and self._store.shared.run in (None, path):
+            self._runs.show(path)
+        self._next()
+
+    def _render_instead_of_photographs(self) -> None:
+        """The first thing ever reconstructed takes the place of the photographs that stood in for it."""
+        if self._store.shared.reconstructed or self._store.shared.draft is not None:
+            return
+        for tab in self._store.tabs():
+            try:
+                panes = self._store.view(tab).panes
+            except KeyError:  # it was closed meanwhile
+                continue
+            self._store.set_view(tab, panes=tuple(replace(pane, compare="render") if pane.compare == "photo" else pane for pane in panes))
+
+    def _shows(self, task: Task) -> bool:
+        return task.watched or self._store.shared.run in (None, task.plan.target.path)
+
+    def _tell(self) -> None:
+        """Brings the store up to date."""
+        with self._lock:
+            current = self.current
+            shown = [task for task in self._tasks if task.open and self._shows(task)]
+            done = {done.frame for done in self._progress.done} if current is not None and current in shown else set()
+            waiting = frozenset(frame for task in shown for frame in task.plan.frames) - done
+            working = self._progress.frame if current is not None and current in shown else None
+        self._store.set(waiting=waiting, working_on=working)
+        self._store.grow("job")
+
+    def _watch_gpus(self, job: Job[Event]) -> None:
+        while job.running:
+            self._gpus = gpu_use()
+            if not self._gpus or job.wait(GPU_INTERVAL):
+                break
+        self._gpus = ()
+
+    # -- what is said to people ---------------------------------------------------------------------------------------
+
+    def report(self) -> Report:
+        """Of the job at work, or the last one."""
+        with self._lock:
+            progress, task = self._progress, self.current
+            head, detail, left = "", "", ""
+            if task is not None:
+                number = f"Frame {progress.frame + 1}" if progress.frame is not None else "Preparing"
+                stage = STAGES.get(progress.stage, progress.stage)
+                head = f"{number}: {stage}" if stage else number
+                if progress.last is not None:
+                    last = progress.last
+                    loss = f", loss {last.loss:.4f}" if last.loss == last.loss else ""
+                    detail = f"step {last.step} of {last.steps}{loss}, {last.gaussians:,} Gaussians"
+                else:
+                    detail = progress.detail
+                left = _left_in_words(progress)
+            return Report(
+                head, detail, progress.share(), left, _scores(progress.done), progress.device,
+                tuple(progress.loss.points), tuple(progress.climb.points), tuple(progress.done), self._gpus,
+            )  # fmt: skip
+
+    def log(self, number: int) -> str:
+        """What a job said, and the end of its run's own log."""
+        with self._lock:
+            task = self._task(number)
+            lines = list(self._said.get(number, ()))
+        if task is None:
+            return "This job is not kept any more."
+        file = task.plan.target.path / "run.log"
+        try:
+            with file.open("rb") as stream:
+                stream.seek(0, 2)
+                stream.seek(max(stream.tell() - LOG_BYTES, 0))
+                lines += ["", f"-- the end of {file} --", stream.read(LOG_BYTES).decode("utf-8", errors="replace")]
+        except OSError:  # it is written when something goes wrong
+            lines += ["", f"-- {file} is not there: no defect was noted --"]
+        return "\n".join(lines)
+
+    def _write_down(self, number: int, event: Event) -> None:
+        match event:
+            case Started():
+                self._say(number, f"{len(event.frames)} frames, {event.pipeline}, {event.device}")
+            case Stage():
+                self._say(number, f"frame {event.frame + 1}: {STAGES.get(event.name, event.name)} {event.detail}".rstrip())
+            case Note():
+                self._say(number, f"frame {event.frame + 1}: {event.text}")
+            case FrameDone():
+                self._say(number, f"frame {event.frame + 1}: done in {event.total_seconds:.1f} s; {_scores([event])}")
+                for remark in event.remarks:
+                    self._say(number, f"frame {event.frame + 1}: {remark}")
+            case Finished():
+                self._say(number, f"finished in {event.seconds:.1f} s")
+            case Failed():
+                self._say(number, event.message)
+            case StepDone() | Preview():
+                pass
+            case _:
+                text = getattr(event, "text", "")
+                if text:
+                    self._say(number, str(text))
+
+    def _say(self, number: int, line: str) -> None:
+        with self._lock:
+            if number in self._said:
+                self._said[number].append(f"{time.strftime('%H:%M:%S')}  {line}")
+
+
+# What the PSNR of a finished frame is compared with: the frame it started from, as it was and moved by tracks.
+BEFORE = (("do nothing", "unmoved_psnr"), ("moved", "moved_psnr"))
+
+
+def _scores(done: list[FrameDone]) -> str:
+    """Of the last of these frames."""
+    if not done:
+        return ""
+    last = done[-1]
+    if "psnr" not in last.scores:
+        return f"Frame {last.frame + 1}: no held-out camera to measure on, {last.total_seconds:.1f} s"
+    before = [f"{stage} {last.scores[name]:.2f}" for stage, name in BEFORE if name in last.scores]
+    compared = f" ({', '.join(before)})" if before else ""
+    return f"Frame {last.frame + 1}: held-out PSNR {last.scores['psnr']:.2f} dB{compared}, {last.total_seconds:.1f} s"
+
+
+def _left_in_words(progress: Progress) -> str:
+    if not progress.frames:
+        return ""
+    count = f"{len(progress.done)} of {len(progress.frames)} frames done"
+    left = progress.seconds_left()
+    if left is not None:
+        return f"{count} · about {duration(left)} left"
+    of_frame = progress.frame_seconds_left()
+    if of_frame is not None:
+        return f"{count} · about {duration(of_frame)} left of this frame; the others are not known yet"
+    return f"{count} · time left not known yet"
