@@ -43,7 +43,7 @@ def main() -> None:
         ["ruff", "format", "--check", "."],
         ["ruff", "check", "."],
         ["mypy"],
-        ["pytest", "-n", str(os.cpu_count() or 1), "--dist", "loadscope", *sys.argv[1:]],
+        ["pytest", "-n", str(os.cpu_count() or 1), "--dist", "loadscope", "--no-loadscope-reorder", *sys.argv[1:]],
     )
     environment = {**dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"), **os.environ}
     for step in steps:

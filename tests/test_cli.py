@@ -23,7 +23,8 @@ from trackersplat.store.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 # Slanted patches alone give enough points here, in a twentieth of the time that "auto" takes for the ground.
-QUICK = ("--first-steps", "40", "--steps", "8", "--points", "patches")
+PATCHES = ("--points", "patches")
+QUICK = ("--first-steps", "40", "--steps", "8", *PATCHES)
 
 
 def trackersplat(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -164,7 +165,7 @@ def test_what_the_held_out_camera_sees_changes_nothing_in_the_result(
 
 
 def test_terminating_stops_with_a_sentence_and_keeps_what_is_done(small_capture_folder: Path, tmp_path: Path) -> None:
-    arguments = ("reconstruct", small_capture_folder, "--out", tmp_path / "run", "--first-steps", "5000", "--events", "json")
+    arguments = ("reconstruct", small_capture_folder, "--out", tmp_path / "run", "--first-steps", "5000", *PATCHES, "--events", "json")
     with subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -352,8 +353,9 @@ def test_bad_input_is_one_sentence_and_exit_code_two_and_nothing_is_written(
 def test_the_rounds_of_render_and_match_are_written_down(
     small_capture_folder: Path, tmp_path: Path, options: tuple[str, ...], rounds: int
 ) -> None:
+    quick = ("--frames", "1", "--first-steps", "1", *PATCHES)
     with pytest.raises(SystemExit) as stop:
-        main(["reconstruct", str(small_capture_folder), "--frames", "1", "--out", str(tmp_path / "run"), "--first-steps", "1", *options])
+        main(["reconstruct", str(small_capture_folder), "--out", str(tmp_path / "run"), *quick, *options])
     assert stop.value.code == 0
     assert Run.open(tmp_path / "run").info["settings"]["motion"]["render_and_match"]["match_rounds"] == rounds
 
@@ -375,7 +377,7 @@ def test_without_held_out_cameras_the_table_says_why_it_is_empty(small_capture_f
 def test_two_captures_in_folders_of_one_name_get_a_run_each(small_capture_folder: Path, tmp_path: Path) -> None:
     first, second = (Path(shutil.copytree(small_capture_folder, tmp_path / name / "take")) for name in ("a", "b"))
     shutil.copy(second / "cam03.mp4", second / "cam02.mp4")  # the same cameras filmed something else
-    options = ("--frames", "1", "--first-steps", "1", "--points", "patches")
+    options = ("--frames", "1", "--first-steps", "1", *PATCHES)
     assert trackersplat("reconstruct", first, *options, cwd=tmp_path).returncode == 0
     result = trackersplat("reconstruct", second, *options, cwd=tmp_path)
     assert result.returncode == 0, result.stderr

@@ -10,6 +10,7 @@ from trackersplat.events import (
     FrameDone,
     Note,
     Preview,
+    Remark,
     Stage,
     Started,
     StepDone,
@@ -19,6 +20,7 @@ from trackersplat.events import (
 
 EVENTS: list[Event] = [
     Started((0, 1, 2), "CPU, 2 cores (portable)", "base-propagate", 600, 60),
+    Remark("cam03 is left out."),
     Stage(1, "track", "11 views"),
     StepDone(1, 20, 60, 0.031, 21000, 27.5),
     Preview(0, "output/demo/preview.ply"),

@@ -14,7 +14,9 @@ from trackersplat import __version__
 from trackersplat.commands.bench import Bench
 from trackersplat.commands.check import Check
 from trackersplat.commands.compact import Compact
+from trackersplat.commands.diagnose import Diagnose
 from trackersplat.commands.doctor import Doctor
+from trackersplat.commands.edits import Edits
 from trackersplat.commands.export import Export
 from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
@@ -26,6 +28,8 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "check": Check,
     "prepare": Prepare,
     "reconstruct": Reconstruct,
+    "diagnose": Diagnose,
+    "edits": Edits,
     "compact": Compact,
     "export": Export,
     "bench": Bench,

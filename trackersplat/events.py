@@ -30,6 +30,13 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
+class Remark(Event):
+    """What is assumed, left out or implausible about the capture or the run, in one sentence. Each comes once, most right after Started."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Stage(Event):
     """A frame enters a stage: "compile", "points", "optimise", "track", "move", "match", "refine", "measure", "write"."""
 
@@ -80,10 +87,19 @@ class FrameDone(Event):
     seconds: dict[str, float]  # wall time per stage; the whole is `total_seconds`
     remarks: tuple[str, ...] = ()  # what is implausible about it, in sentences
     notes: tuple[str, ...] = ()  # choices that were made for it, and why
+    edits: str = ""  # key of the edits that its Gaussians were made with (edits/stale.py), "" if none
+    track_edits: str = ""  # the same of its sparse tracks
 
     @property
     def total_seconds(self) -> float:
         return sum(self.seconds.values())
+
+
+@dataclass(frozen=True)
+class Stale(Event):
+    """Frames of the run that are not what its edits would make of them, or that come from frames that have changed since."""
+
+    frames: tuple[int, ...]  # ascending
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,9 @@ class Failed(Event):
     frame: int | None = None
 
 
-_KINDS: dict[str, type[Event]] = {cls.__name__: cls for cls in (Started, Stage, StepDone, Note, Preview, FrameDone, Finished, Failed)}
+_KINDS: dict[str, type[Event]] = {
+    cls.__name__: cls for cls in (Started, Remark, Stage, StepDone, Note, Preview, FrameDone, Stale, Finished, Failed)
+}
 
 
 def to_json(event: Event) -> dict[str, Any]:
@@ -119,11 +137,13 @@ def from_json(data: dict[str, Any]) -> Event:
     if kind is None:
         raise ValueError(f"not an event: {data!r}")
     try:
-        if kind is Started:
+        if kind in (Started, Stale):
             values["frames"] = tuple(values["frames"])
         if kind is FrameDone:
             for name in ("remarks", "notes"):
                 values[name] = tuple(str(sentence) for sentence in values.get(name, ()))
+            for name in ("edits", "track_edits"):
+                values[name] = str(values.get(name, ""))
         if kind is StepDone and values["loss"] is None:
             values["loss"] = math.nan
         return kind(**values)

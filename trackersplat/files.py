@@ -57,9 +57,11 @@ def atomic_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
     any moment, and `restore` brings the old one back after a kill between the renames. What a killed writer of the same path left is
     removed. ``durable``: all is on the disk before the rename, so that what depends on it may be removed after.
 
-    Raises InputError if the parent folder cannot be written, or another process is writing the same folder.
+    Raises InputError if a file or link has the name, the parent folder cannot be written, or another process writes the same folder.
     """
     temporary = _beside(path)
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise InputError(f"{path} is a {'link' if path.is_symlink() else 'file'}, where a folder is to be written: remove or rename it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

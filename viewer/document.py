@@ -12,16 +12,23 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from viewer.arguments import Arguments
 from viewer.capture_check import CaptureCheck
+from viewer.diagnosing import Diagnosing
+from viewer.edit_log import RunEdits
 from viewer.frame_cache import FrameCache
 from viewer.notes import Notes
 from viewer.reconstruction import Reconstruction
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
 from viewer.stage.framing import frame_capture
+from viewer.stage.gaussian_paths import GaussianPaths
 from viewer.state import Store
 
 if TYPE_CHECKING:
+    import torch
+
+    from trackersplat.diagnosis.diagnosis import Diagnosis
     from trackersplat.gaussians.gaussians import Gaussians
+    from viewer.views.table import TrackList
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +44,19 @@ class Document:
         self.runs = Runs(capture, store, arguments.out)
         self.frames = FrameCache(store, self.runs)
         self.renderer = SharedRasterizer()
+        self.edits = RunEdits(store)
+        self.diagnosing = Diagnosing(capture, store, self.runs, arguments.backend)
+        self._gaussian_error: tuple[object, torch.Tensor] | None = None  # of the last frame that was asked for
+        self.paths = GaussianPaths(store, self.runs, self.frames, self.framing.extent)
+
         self.reconstruction = Reconstruction(capture, store, self.runs, arguments.path, self.frame_is_new)
         self.check = CaptureCheck(store, arguments.path)
         self.notes = Notes(store)
 
     def close(self) -> None:
+        self.paths.close()
+        self.diagnosing.close()
+        self.edits.close()
         self.reconstruction.close()
         self.check.close()
         self.frames.close()
@@ -101,8 +116,42 @@ class Document:
         if self.store.shared.run in (None, path):
             self.runs.show(path)
 
-    # -- pictures of the free view ------------------------------------------------------------------------------------
+    def gaussian_error(self, frame: int) -> torch.Tensor:
+        """(N,) in how much error each Gaussian of a reconstructed frame is, over all cameras (`diagnosis.gaussian_error`).
+
+        Raises InputError if the frame or a photograph cannot be read.
+        """
+        import torch
+
+        from trackersplat.diagnosis.gaussian_error import gaussian_error
+
+        shared, rasterizer = self.store.shared, self.renderer.rasterizer
+        assert shared.run is not None
+        assert rasterizer is not None
+        key = (shared.run, frame, shared.revision)
+        kept = self._gaussian_error
+        if kept is None or kept[0] != key:
+            gaussians = self.frames.frame(shared.run, frame).to(rasterizer.device)
+            images = [
+                torch.as_tensor(self.capture.image(i, frame), device=rasterizer.device) / 255.0 for i in range(len(self.capture.cameras))
+            ]
+            with self.renderer.lock:
+                found = gaussian_error(rasterizer, gaussians, self.capture.cameras, images, self.frames.colours(shared.run, frame))
+            self._gaussian_error = kept = (key, found.cpu())
+        return kept[1]
 
     def home_photo_frame(self, frame: int) -> tuple[int, int]:
         """The camera and frame whose photograph stands for the scene until there is something better."""
         return self.framing.home, frame
+
+    # -- tracks -------------------------------------------------------------------------------------------------------
+
+    def diagnosis(self, path: Path | None = None) -> Diagnosis | None:
+        """What is known about the tracks of a run, by default of the one on the screen; None if they are not diagnosed yet."""
+        tracks = self.tracks(path)
+        return None if tracks is None else tracks.diagnosis
+
+    def tracks(self, path: Path | None = None) -> TrackList | None:
+        """The diagnosed tracks of a run as a list; None if they are not diagnosed yet."""
+        chosen = self.store.shared.run if path is None else path
+        return None if chosen is None else self.diagnosing.get(chosen)

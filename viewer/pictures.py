@@ -14,17 +14,19 @@ import logging
 import math
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeGuard, TypeVar
 
+import anyio
 import cv2
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from trackersplat.errors import InputError
+from viewer.views.compare import role
 from viewer.views.overlays import Overlay, nothing
-from viewer.views.picture import LARGEST_SIDE, PanePicture, PaneRequest, Renderings, Sources, pane_picture
+from viewer.views.picture import LARGEST_SIDE, PanePicture, PaneRequest, Renderings, Sources, pane_picture, picture_title
 
 MOST_PANES = 4
 MOST_BYTES = 64 << 10  # of a message from the page
@@ -87,17 +89,22 @@ class Pictures:
         await websocket.accept()
         session = _Session(self, websocket, source)
         unsubscribe = source.subscribe(session.wake)
-        sending = asyncio.ensure_future(session.send())
-        receiving = asyncio.ensure_future(session.receive())
+
+        async def until_it_ends(work: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await work()
+            except WebSocketDisconnect:
+                pass  # the page has left
+            except Exception:
+                log.exception("the pictures of a tab ended")
+            group.cancel_scope.cancel()
+
         try:
-            await asyncio.wait((sending, receiving), return_when=asyncio.FIRST_COMPLETED)
+            async with anyio.create_task_group() as group:
+                group.start_soon(until_it_ends, session.send)
+                group.start_soon(until_it_ends, session.receive)
         finally:
             unsubscribe()
-            for task in (sending, receiving):
-                task.cancel()
-            for result in await asyncio.gather(sending, receiving, return_exceptions=True):
-                if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
-                    log.error("the pictures of a tab ended", exc_info=result)
         if websocket.application_state == WebSocketState.CONNECTED and websocket.client_state == WebSocketState.CONNECTED:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the page may leave at this moment
                 await websocket.close(POLICY_VIOLATION if session.malformed >= MOST_MALFORMED else 1011)
@@ -214,6 +221,7 @@ class _Made:
     data: bytes
     overlay: Overlay | None
     why: str = ""  # there is no picture
+    facts: dict[str, Any] = field(default_factory=dict)  # what it would be of
 
 
 class _Session:
@@ -288,9 +296,14 @@ class _Session:
                 self._last = job.index
                 await self._answer(job)
                 continue
-            timeout = None if deadline is None else max(deadline - self._pictures.clock(), 0.001)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout)
+            alarm = None
+            if deadline is not None:
+                alarm = self._loop.call_later(max(deadline - self._pictures.clock(), 0.001), self._wake.set)
+            try:
+                await self._wake.wait()  # not asyncio.wait_for: before Python 3.12 it may lose a cancellation
+            finally:
+                if alarm is not None:
+                    alarm.cancel()
 
     def _next(self, now: float) -> tuple[_Job | None, float | None]:
         """What to do next, what moves before what rests; else the time at which to look again, if time alone changes anything."""
@@ -337,7 +350,7 @@ class _Session:
         picture = made.picture
         if picture is None:
             pane.full = True  # the same request would fail again: wait for another one
-            await self._say(job.index, "error", made.why)
+            await self._say(job.index, "error", made.why, **made.facts)
             return
         if picture.scale is not None and job.full:
             pane.limits[_scale_key(request)] = (picture.scale.low, picture.scale.high)
@@ -365,15 +378,21 @@ class _Session:
         if not job.picture:
             return _Made(None, "", b"", overlay)
 
+        facts: dict[str, Any] = {}
+
         def make() -> _Made:
-            picture = pane_picture(request, self._source.sources(request), self._pictures.kept)
+            sources = self._source.sources(request)
+            facts.update(
+                camera=sources.camera.name, role=role(sources.held_out), frame=request.frame, label=picture_title(request, sources)
+            )
+            picture = pane_picture(request, sources, self._pictures.kept)
             return _Made(picture, *encode(picture, request.full), overlay)
 
         made = _tried(make, "The picture could not be made")
-        return _Made(None, "", b"", overlay, made) if isinstance(made, str) else made
+        return _Made(None, "", b"", overlay, made, facts) if isinstance(made, str) else made
 
-    async def _say(self, index: int, kind: str, sentence: str) -> None:
-        await self._websocket.send_bytes(pack({"t": "state", "pane": index, "kind": kind, "sentence": sentence}))
+    async def _say(self, index: int, kind: str, sentence: str, **facts: Any) -> None:
+        await self._websocket.send_bytes(pack({"t": "state", "pane": index, "kind": kind, "sentence": sentence, **facts}))
 
     async def _send_marks(self, job: _Job, overlay: Overlay | None) -> bool:
         """Whether the trails went along."""

@@ -13,6 +13,7 @@ from trackersplat.events import FrameDone
 
 Compare = Literal["render", "photo", "wipe", "error", "other"]
 Channel = Literal["colour", "depth", "opacity", "motion", "static", "age", "error"]
+TrailsOf = Literal["tracks", "gaussians"]
 ColourBy = Literal["id", "score", "category", "error", "confidence", "age", "speed", "views"]
 
 COMPARES: tuple[Compare, ...] = ("render", "photo", "wipe", "error", "other")
@@ -49,7 +50,9 @@ class Shared:
     working_on: int | None = None  # the frame being reconstructed
     draft: Draft | None = None  # the frame in work
     revision: int = 0  # grows when a frame on disk was replaced
+    paths: int = 0  # grows when the paths of the Gaussians were read anew
     diagnosed: int = 0  # grows when the tracks have been diagnosed anew
+    diagnosing: str = ""  # what is done to diagnose the tracks, or why they are not, for people; "" if there is nothing to say
     edits: int = 0  # grows with the log of edits
     notes: int = 0  # grows with the flags and notes
     job: int = 0  # grows with every event of a job
@@ -88,6 +91,21 @@ class Pane:
     channel: Channel = "colour"
     wipe: float = 0.5  # share of the width that shows the photograph
     overlay: bool = True  # tracks over the picture
+    against_run: bool = False  # wipe and error map compare with the other run instead of the photograph
+
+
+@dataclass(frozen=True)
+class Flight:
+    """Where a stage is to look from; what is None stays as it is. Scene units."""
+
+    serial: int  # tells one flight from the next
+    look_at: tuple[float, float, float]  # the orbit's centre
+    position: tuple[float, float, float] | None = None
+    distance: float | None = None  # from ``look_at``, along the present direction; not with a position
+    turn: bool = False  # whether only the direction changes, the position stays
+    up: tuple[float, float, float] | None = None
+    tangents: tuple[float, float] | None = None  # of half the angles of view, across and down, that must be seen
+    cover: bool = False  # of these the smaller part is seen that fills the stage, nothing beside it
 
 
 @dataclass(frozen=True)
@@ -109,6 +127,7 @@ class View:
 
     tracks: tuple[int, ...] = ()  # ids of the selected tracks; the last one is the main one
     gaussian: int | None = None  # index of the picked Gaussian
+    fly_to: tuple[float, float, float] | None = None  # the point that the stage's camera was last sent to look at
     epipolar_from: int | None = None  # the camera last pointed at
 
     measured: bool = True  # marks of the overlay
@@ -120,6 +139,10 @@ class View:
 
     show_cameras: bool = True  # frusta on the stage
     show_trails: bool = False
+    trails_of: TrailsOf = "tracks"  # what the trails on the stage are of
+    trail_fade: bool = True  # older parts are fainter
+    flight: Flight | None = None  # the last one that was asked for
+    canvas: tuple[int, int, float] | None = None  # of the stage: width, height, device pixels per CSS pixel; None until the page tells
     inspector: str = "tracks"  # the panel that is open on the right
     filter: str = ""  # text of the tracks table
     categories: tuple[int, ...] = ()  # of the tracks table; empty: all

@@ -22,7 +22,8 @@ def css() -> str:
 
 _SHEET = """
 html, body { background: var(--bg); color: var(--text);
-  font: 12px/1.45 Inter, "Segoe UI", system-ui, -apple-system, Roboto, "DejaVu Sans", sans-serif;
+  font: 12px/1.45 Inter, "Segoe UI", system-ui, -apple-system, Roboto,
+  "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums; margin: 0; overflow: hidden; overscroll-behavior: none; }
 .nicegui-content { padding: 0; gap: 0; width: 100vw; height: 100vh; }
 .ts-bar { display: flex; align-items: center; gap: 8px; height: 34px; padding: 0 10px; background: var(--surface);
@@ -43,18 +44,25 @@ html, body { background: var(--bg); color: var(--text);
 .q-field__native, .q-field__label, .q-item { font-size: 12px; min-height: 26px; }
 .q-tab { min-height: 30px; padding: 0 10px; text-transform: none; } .q-tab__label { font-size: 12px; }
 .q-tabs { min-height: 30px; }
+.ts-rail { width: 58px; flex: none; height: 100%; overflow-y: auto; overflow-x: hidden; border-left: 1px solid var(--line);
+  background: var(--bg); scrollbar-width: none; }
+.ts-rail .q-tab { min-height: 46px; padding: 2px 0; color: var(--muted); }
+.ts-rail .q-tab__icon { font-size: 18px; } .ts-rail .q-tab__label { font-size: 10px; line-height: 1.2; }
+.ts-rail .q-tab__content { padding: 2px 0; min-width: 0; }
 .q-tab-panel { padding: 0; }
 .q-splitter__separator { background: var(--line); }
 .q-tooltip { font-size: 11px; background: #000d; max-width: 320px !important; white-space: pre-line; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
 .ag-theme-balham-dark, .ag-theme-balham { --ag-background-color: var(--surface); --ag-odd-row-background-color: var(--surface);
   --ag-header-background-color: var(--raised);
-  --ag-foreground-color: var(--text); --ag-border-color: var(--line); --ag-font-size: 11px; --ag-selected-row-background-color: #5aa9f033; }
+  --ag-foreground-color: var(--text); --ag-border-color: var(--line); --ag-font-size: 11px;
+  --ag-selected-row-background-color: #5aa9f033; }
 .ts-text { color: var(--text); } .ts-accent { color: var(--accent); }
 .ts-warning { background: #e0a45822; border-left: 3px solid var(--warn); padding: 6px 10px; border-radius: 3px; overflow-wrap: anywhere; }
 .ts-wrap { overflow-wrap: anywhere; }
 .ts-stack { display: flex; flex-direction: column; gap: 8px; align-items: stretch; flex-wrap: nowrap; }
-.q-field--labeled.q-field--dense .q-field__control, .q-field--labeled.q-field--dense .q-field__marginal { height: 40px; min-height: 40px; }
+.q-field--labeled.q-field--dense .q-field__control, .q-field--labeled.q-field--dense .q-field__marginal { height: 40px;
+  min-height: 40px; }
 .q-field--labeled.q-field--dense.q-textarea .q-field__control { height: auto; }
 .q-field--dense .q-field__label { font-size: 12px; color: var(--muted); }
 .q-field--labeled.q-field--dense .q-field__native { min-height: 24px; padding-top: 14px; padding-bottom: 2px; }

@@ -16,6 +16,8 @@ from viewer import urls
 from viewer.arguments import Arguments
 from viewer.document import Document
 from viewer.guard import Guard, hint
+from viewer.pane_source import TabPanes
+from viewer.pictures import Pictures
 from viewer.relay import Relay
 from viewer.stage.stage import Stage
 from viewer.state import View
@@ -35,6 +37,8 @@ class Web:
         self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         self.app.add_api_route("/stage/{tab}/{path:path}", self._stage_file, methods=["GET"], include_in_schema=False)
         self.app.add_api_websocket_route("/stage/{tab}", self._stage_socket)
+        self.app.add_api_websocket_route("/pictures", self._pictures_socket)
+        self.pictures = Pictures()
         self.app.add_api_route("/notes.csv", self._notes, methods=["GET"], include_in_schema=False)
         ui.page("/", title=f"{document.capture.name} · TrackerSplat", dark=True)(self._page)
         ui.run_with(self.app, dark=True, tailwind=False, show_welcome_message=False, reconnect_timeout=10.0, title="TrackerSplat")
@@ -47,6 +51,7 @@ class Web:
             tab.set(playing=True)
 
     def close(self) -> None:
+        self.pictures.close()
         for tab in list(self._tabs.values()):
             self._document.store.close_tab(tab.id)
 
@@ -98,3 +103,12 @@ class Web:
 
     async def _stage_socket(self, websocket: WebSocket) -> None:
         await self._relayed().socket(websocket)
+
+    # -- pictures of the panes ----------------------------------------------------------------------------------------
+
+    async def _pictures_socket(self, websocket: WebSocket) -> None:
+        tab = self._tabs.get(websocket.query_params.get("tab", ""))
+        if tab is None:
+            await websocket.close(1008)
+            return
+        await self.pictures.handle(websocket, TabPanes(tab))

@@ -20,7 +20,7 @@ from viewer.state import Shared, View
 from viewer.tab import Tab
 
 URL_AFTER = 0.5  # seconds of rest until the address follows
-INSPECTOR_WIDTH, TIMELINE_HEIGHT = 360, 190  # pixels, at first
+INSPECTOR_WIDTH, TIMELINE_HEIGHT = 424, 200  # pixels, at first
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +61,15 @@ class Workbench:
                     with right.before, ui.splitter(value=50, limits=(0, 100)).classes("fit") as middle:
                         self._remembers(middle, "stage")
                         with middle.before:
-                            self._build_stage()
+                            self._place("stage")
                         with middle.after:
                             self._place("panes")
                     with right.after:
                         self._build_inspector()
-                with outer.after, ui.element("section").props('aria-label="Timeline"').style("height:100%;background:var(--surface)"):
+                with (
+                    outer.after,
+                    ui.element("section").props('aria-label="Timeline"').style("height:100%;width:100%;background:var(--surface)"),
+                ):
                     self._place("below")
         ui.keyboard(self._key, ignore=["input", "select", "textarea"])
         self._keys = by_hotkey()
@@ -88,33 +91,28 @@ class Workbench:
             once=True,
         )
 
-    def _build_stage(self) -> None:
-        frame = ui.element("iframe").props(f'src="/stage/{self._tab.id}/?fixedDpr=1&hideViserLogo" title="3D stage" tabindex="0"')
-        frame.style("width:100%;height:100%")
-        # viser's own panel and notices have no switch; the frame is of our own origin, so the page can style them away.
-        hide = (
-            "const d = e.target.contentDocument; const s = d.createElement('style');"
-            "s.textContent = '.mantine-Paper-root, .mantine-Notifications-root, [class*=\"ViserLogo\"] {display:none !important}'; d.head.appendChild(s);"
-        )
-        frame.on("load", js_handler=f"(e) => {{ {hide} }}")
-
     def _build_inspector(self) -> None:
-        with ui.element("section").props('aria-label="Inspector"').classes("column no-wrap").style("height:100%;background:var(--surface)"):
-            entries = [facts for facts in PANELS if facts.place == "inspector"]
-            with ui.tabs(on_change=lambda event: self._tab.set(inspector=str(event.value))).props(
-                "dense no-caps align=left outside-arrows"
-            ) as tabs:
-                for facts in entries:
-                    with ui.tab(facts.name, label=facts.title):
-                        if facts.hint:
-                            ui.tooltip(facts.hint)
-            open_now = self._tab.view.inspector
-            first = next((facts.name for facts in entries if facts.name == open_now), entries[0].name if entries else None)
-            with ui.tab_panels(tabs, value=first, animated=False, keep_alive=True).classes("w-full").style("flex:1;min-height:0") as pages:
-                for facts in entries:
-                    with ui.tab_panel(facts.name).style("height:100%"):
-                        self._build_panel(facts)
-            self._pages = pages
+        entries = [facts for facts in PANELS if facts.place == "inspector"]
+        names = [facts.name for facts in entries]
+        opened = self._tab.view.inspector
+        first = opened if opened in names else names[0]
+        with ui.element("section").props('aria-label="Inspector"').style("display:flex;height:100%;width:100%;background:var(--surface)"):
+            with ui.element("div").style("flex:1;min-width:0;height:100%"):
+                self._pages = ui.tab_panels(value=first, animated=False, keep_alive=True).classes("fit").style("background:transparent")
+                with self._pages:
+                    for facts in entries:
+                        with ui.tab_panel(facts.name).style("height:100%"):
+                            self._build_panel(facts)
+            with ui.element("nav").props('aria-label="Panels"').classes("ts-rail"):
+                self._tabs = (
+                    ui.tabs(value=first, on_change=lambda event: self._tab.set(inspector=str(event.value)))
+                    .props("vertical dense no-caps inline-label=false indicator-color=primary active-color=primary")
+                    .classes("w-full")
+                )
+                with self._tabs:
+                    for facts in entries:
+                        with ui.tab(facts.name, label=facts.title, icon=facts.icon):
+                            ui.tooltip(facts.hint).props('anchor="center left" self="center right"')
 
     def _place(self, place: str) -> None:
         for facts in PANELS:
@@ -164,6 +162,10 @@ class Workbench:
                         ui.run_javascript(f"history.replaceState(null, '', '?{address}')")
 
     def _follow(self, changed: frozenset[str]) -> None:
+        if "inspector" in changed and self._tabs.value != self._tab.view.inspector:
+            self._tabs.set_value(self._tab.view.inspector)
+        if "inspector" in changed and self._pages.value != self._tab.view.inspector:
+            self._pages.set_value(self._tab.view.inspector)
         for panel in self._panels:
             try:
                 panel.on_state(changed)

@@ -49,8 +49,11 @@ from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone
 from trackersplat.training.optimiser import LearningRates
+from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.refine.adam import refine
 from trackersplat.training.refine.task import RefineTask
+
+PATCHES = PointSettings(strategy="patches")  # alone: trying out what else there is takes most of the time of a first frame
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Capture:
 
 @pytest.fixture(scope="module")
 def base(tiny: Capture) -> Gaussians:
-    *_, last = fit_first_frame(tiny, 0, PortableRasterizer(), FirstFrameSettings(steps=800))
+    *_, last = fit_first_frame(tiny, 0, PortableRasterizer(), FirstFrameSettings(steps=800, points=PATCHES))
     assert isinstance(last, FitDone)
     return last.gaussians
 
@@ -243,7 +246,7 @@ def test_json_has_numbers_or_null_and_counts_frames_from_one() -> None:
 def test_exact_tracks_on_the_stage_reach_far_frames(shared_data: Path) -> None:
     capture = open_capture(shared_data / "stage_fast")
     rasterizer = PortableRasterizer()
-    *_, last = fit_first_frame(capture, 0, rasterizer, FirstFrameSettings(steps=60, densify=DensifySettings(cap=10_000)))
+    *_, last = fit_first_frame(capture, 0, rasterizer, FirstFrameSettings(steps=60, densify=DensifySettings(cap=10_000), points=PATCHES))
     assert isinstance(last, FitDone)
     (row,) = rows_of(bench_motion(capture, last.gaussians, settings(distances=(9,), steps=10), rasterizer))
     capture.close()

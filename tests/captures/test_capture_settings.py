@@ -15,9 +15,9 @@ def test_a_folder_without_capture_json_says_nothing(tmp_path: Path):
 
 def test_every_key_is_read(tmp_path: Path):
     (tmp_path / "capture.json").write_text(
-        '{"name": "A b", "fps": 24, "held_out": ["c1"], "scale": 0.5, "licence": "MIT", "description": "x"}'
+        '{"name": "A b", "fps": 24, "held_out": ["c1"], "scale": 0.5, "exclude": ["c3"], "licence": "MIT", "description": "x"}'
     )
-    assert read_settings(tmp_path) == CaptureSettings("A b", 24.0, ("c1",), 0.5)
+    assert read_settings(tmp_path) == CaptureSettings("A b", 24.0, ("c1",), 0.5, ("c3",))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def test_every_key_is_read(tmp_path: Path):
         ('{"scale": 2}', "'scale' must be a number above 0 and at most 1"),
         ('{"held_out": ["a", "a"]}', "'held_out' names a camera twice"),
         ('{"held_out": [1]}', "a camera name must be a plain name"),
+        ('{"exclude": "a"}', "'exclude' must be a list of camera names"),
         ("[1]", "must hold a JSON object"),
     ],
 )

@@ -13,6 +13,7 @@ from making_captures import write_image_folder
 from trackersplat.captures.registry import open_capture
 from trackersplat.cli import main
 from trackersplat.commands.terminal import TextProgress
+from trackersplat.events import Remark
 
 ROLLED = np.diag((1.0, -1.0, -1.0, 1.0))  # to OpenGL's axes
 
@@ -29,8 +30,9 @@ def test_info_and_a_run_print_every_warning_once(doubtful: Path, capsys: pytest.
     assert len(set(warnings)) == len(warnings)
     with pytest.raises(SystemExit):
         main(["info", str(doubtful)])
-    with TextProgress(open_capture(doubtful)):
-        pass
+    with TextProgress(open_capture(doubtful)) as progress:
+        for warning in warnings:
+            progress.show(Remark(warning))
     printed = " ".join(capsys.readouterr().out.split())
     for warning in warnings:
         assert printed.count(" ".join(warning.split())[:60]) == 2

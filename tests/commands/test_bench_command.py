@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_capture import write_tiny_capture
-from tiny_truth import write_tiny_truth
+from tiny_truth import write_tiny_points, write_tiny_truth
 
 from trackersplat.benchmarks.motion import METHODS
 from trackersplat.cli import main
@@ -21,7 +21,8 @@ QUICK = ("--first-steps", "40", "--steps", "4")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_truth(write_tiny_capture(tmp_path_factory.mktemp("captures") / "tiny"))
+    """With points of its own, so that none are to be found for the base frames."""
+    return write_tiny_points(write_tiny_truth(write_tiny_capture(tmp_path_factory.mktemp("captures") / "tiny")))
 
 
 def bench(*arguments: str | Path) -> int:

@@ -82,7 +82,8 @@ def test_a_pipeline_is_added_with_one_file_and_one_line_and_writes_into_its_own_
 
 
 def test_an_added_pipeline_is_known_to_the_command_line(added: str, small_capture_folder: Path, tmp_path: Path) -> None:
-    Reconstruct(str(small_capture_folder), frames="1:2", pipeline=added, first_steps=5, steps=1, out=tmp_path / "run").run()
+    quick = Reconstruct(str(small_capture_folder), frames="1:2", points="patches", first_steps=5, steps=1, out=tmp_path / "run")
+    replace(quick, pipeline=added).run()
     assert (tmp_path / "run" / "shift" / "by-hand" / "frame2" / "frame.json").is_file()
 
 

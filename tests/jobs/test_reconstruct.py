@@ -388,7 +388,7 @@ def test_a_run_that_is_removed_during_the_work_is_an_error_that_says_so(small_ca
             if isinstance(event, Stage) and (event.frame, event.name) == (1, "refine"):
                 shutil.rmtree(run.path, ignore_errors=True)
 
-    with pytest.raises(InputError, match="was removed or replaced while the run was being written, so its frames are lost"):
+    with pytest.raises(InputError, match="was moved, removed or replaced while the run was being written"):
         remove_it()
 
 

@@ -62,7 +62,7 @@ def test_replaced_gaussians_are_not_reset(cloud: Gaussians, cameras: list[Camera
     motion, replaced = moved_by(cloud, cameras, 2.0), torch.tensor([0, 3, 7, 59])
     arguments = (PortableRasterizer(), cloud, cameras, tracks(cameras, (0, 0)), cloud, motion, MotionSettings())
     before = (reset_static(*arguments).translation == 0).all(1)
-    after = (reset_static(*arguments, replaced=replaced).translation == 0).all(1)
+    after = (reset_static(*arguments, excluded=replaced).translation == 0).all(1)
     assert before[replaced].any()
     assert (before & ~after).nonzero()[:, 0].tolist() == [place for place in replaced.tolist() if before[place]]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tiny_capture import FRAMES, HEIGHT, WIDTH, cameras, quad_center
+from tiny_capture import FRAMES, HEIGHT, WIDTH, cameras, quad_center, render
 
 from trackersplat.captures.camera import Camera
+from trackersplat.ply_files import write_table
 
 WALL = 1.5
 
@@ -37,6 +38,19 @@ def write_tiny_truth(folder: Path) -> Path:
     xyz = np.stack([points + moving[:, None] * (quad_center(frame) - quad_center(0)) for frame in range(FRAMES)])
     vis = np.stack([[_seen(camera, xyz[frame], moving, frame) for frame in range(FRAMES)] for camera in views])
     np.savez(folder / "gt" / "tracks.npz", xyz=xyz.astype(np.float32), dynamic=moving, vis=vis)
+    return folder
+
+
+def write_tiny_points(folder: Path) -> Path:
+    """Adds ``points3D.ply``: what every pixel of every camera sees in the first frame, in its colour."""
+    views = cameras()
+    xyz = np.concatenate([_surface(camera, 0)[0] for camera in views])
+    vertices = np.empty(len(xyz), [(axis, "<f4") for axis in "xyz"] + [(colour, "u1") for colour in ("red", "green", "blue")])
+    for index, axis in enumerate("xyz"):
+        vertices[axis] = xyz[:, index]
+    for index, colour in enumerate(("red", "green", "blue")):
+        vertices[colour] = np.concatenate([render(camera, 0)[..., index].reshape(-1) for camera in views])
+    write_table(folder / "points3D.ply", vertices)
     return folder
 
 

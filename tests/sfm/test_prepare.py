@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import tiny_capture
 from demo_photos import CAMERAS, demo_cameras, turned, write_capture, write_footage
 
 from trackersplat.captures.registry import open_capture
@@ -40,6 +41,22 @@ def true_poses() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def captured(footage: Path, true_poses: dict[str, np.ndarray]) -> Path:
     return write_capture(footage.parent / "posed", footage, true_poses)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A capture with few pixels, for what does not depend on its features: an image folder, as `captured`."""
+    folder = tmp_path_factory.mktemp("data") / "small"
+    views = tiny_capture.cameras()
+    for camera in views:
+        (folder / "images" / camera.name).mkdir(parents=True)
+        for frame in range(2):
+            image = np.ascontiguousarray(tiny_capture.render(camera, frame)[..., ::-1])
+            cv2.imwrite(str(folder / "images" / camera.name / f"{frame + 1:04d}.png"), image)
+    entries = [{"name": camera.name, "K": camera.K.tolist(), "w2c": camera.world_to_camera.tolist()} for camera in views]
+    size = {"width": tiny_capture.WIDTH, "height": tiny_capture.HEIGHT}
+    (folder / "cameras.json").write_text(json.dumps({"cameras": entries, **size, "fps": 30, "frames": 2, "held_out": ["cam00"]}))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -261,22 +278,22 @@ def test_holding_out_a_camera_that_points_were_made_from_is_said(kept: Prepared,
     assert any("The points were made from the images of cam02 too" in warning for warning in open_capture(folder).warnings)
 
 
-def test_a_download_is_unpacked_once_and_prepared(captured: Path, tmp_path: Path):
+def test_a_download_is_unpacked_once_and_prepared(small: Path, tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "kitchen.zip", "w") as archive:
-        for path in (captured / "cameras.json", *sorted((captured / "images").rglob("*.png"))):
-            archive.write(path, Path("the kitchen") / path.relative_to(captured))
+        for path in (small / "cameras.json", *sorted((small / "images").rglob("*.png"))):
+            archive.write(path, Path("the kitchen") / path.relative_to(small))
     done = run(tmp_path / "kitchen.zip", tmp_path / "ready" / "kitchen")
     assert done.record.source == str(tmp_path / "ready" / "kitchen-data" / "the kitchen")
     capture = open_capture(done.folder)
-    assert (capture.name, len(capture.cameras), capture.image(0, 1).shape) == ("the kitchen", 6, (240, 320, 3))
+    assert (capture.name, len(capture.cameras), capture.image(0, 1).shape) == ("the kitchen", 4, (48, 64, 3))
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "kitchen.zip").rename(tmp_path / "elsewhere" / "kitchen.zip")
     assert run(tmp_path / "elsewhere", done.folder).reused
 
 
-def test_data_that_have_changed_since_they_were_prepared_are_not_taken_for_the_same(captured: Path, kept: Prepared, tmp_path: Path):
+def test_data_that_have_changed_since_they_were_prepared_are_not_taken_for_the_same(small: Path, tmp_path: Path):
     source = tmp_path / "posed"
-    shutil.copytree(captured, source)
+    shutil.copytree(small, source)
     done = run(source, tmp_path / "out")
     assert run(source, done.folder).reused
     image = next((source / "images" / "cam02").iterdir())
@@ -294,20 +311,20 @@ def test_data_that_have_changed_since_they_were_prepared_are_not_taken_for_the_s
         run(source, done.folder)
 
 
-def zipped(path: Path, captured: Path, brighter: int = 0) -> Path:
+def zipped(path: Path, small: Path, brighter: int = 0) -> Path:
     """An archive of the capture; ``brighter`` makes another capture of it, of the same size."""
     path.parent.mkdir(parents=True)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.write(captured / "cameras.json", "cameras.json")
-        for image in sorted((captured / "images").rglob("*.png")):
+        archive.write(small / "cameras.json", "cameras.json")
+        for image in sorted((small / "images").rglob("*.png")):
             pixels = cv2.imread(str(image)) // 2 * 2 + np.uint8(brighter)
-            archive.writestr(str(image.relative_to(captured)), cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes())
+            archive.writestr(str(image.relative_to(small)), cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes())
     return path
 
 
-def test_two_archives_of_one_name_are_not_taken_for_one_another(captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_two_archives_of_one_name_are_not_taken_for_one_another(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    first, second = (zipped(tmp_path / name / "kitchen.zip", captured, brighter) for name, brighter in (("a", 0), ("b", 1)))
+    first, second = (zipped(tmp_path / name / "kitchen.zip", small, brighter) for name, brighter in (("a", 0), ("b", 1)))
     assert first.stat().st_size == second.stat().st_size
     assert default_folder(str(first)) == default_folder(str(second)) == Path("prepared/kitchen.zip")
     out = default_folder(str(first))
@@ -337,8 +354,8 @@ def test_a_file_that_is_no_archive_we_read_is_called_a_file(tmp_path: Path, name
         list(prepare(str(tmp_path / name), tmp_path / "out", PrepareSettings()))
 
 
-def test_what_was_unpacked_from_an_archive_that_nobody_knows_is_not_taken_for_it(captured: Path, tmp_path: Path):
-    archive = zipped(tmp_path / "a" / "kitchen.zip", captured)
+def test_what_was_unpacked_from_an_archive_that_nobody_knows_is_not_taken_for_it(small: Path, tmp_path: Path):
+    archive = zipped(tmp_path / "a" / "kitchen.zip", small)
     (tmp_path / "out-data").mkdir()
     with pytest.raises(InputError, match="unpacked from an archive that is not known"):
         run(archive, tmp_path / "out")
@@ -358,12 +375,12 @@ def test_folders_of_one_name_are_prepared_in_different_ones(kept: Prepared, tmp_
     assert other != default_folder("c/posed")
 
 
-def test_a_killed_preparation_leaves_nothing_after_the_next_one(captured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_killed_preparation_leaves_nothing_after_the_next_one(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     scratch = tmp_path / "scratch"
     (scratch / "trackersplat-prepare.0123456789ab.work" / "features").mkdir(parents=True)
     (scratch / "trackersplat-prepare.0123456789ab.work.lock").write_text("of a killed process")
     (tmp_path / ".out.0123456789ab.tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    run(captured, tmp_path / "out")
+    run(small, tmp_path / "out")
     assert list(scratch.iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "scratch"]

@@ -433,7 +433,7 @@ def test_a_run_that_is_removed_while_it_is_written_is_said(run: Run, capture: Ca
             run.path.mkdir()
             (run.path / "run.json").write_text("{}")
         for action in (lambda: write(run, result(2, 1), capture), lambda: run.require_frames([0])):
-            with pytest.raises(InputError, match=r"run was removed or replaced while the run was being written, so its frames are lost"):
+            with pytest.raises(InputError, match=r"run was moved, removed or replaced while the run was being written"):
                 action()
     assert run.path.exists() == replaced
     assert not list(run.path.parent.rglob("frame3"))

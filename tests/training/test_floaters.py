@@ -15,7 +15,15 @@ from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.projection import common_focus
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
-from trackersplat.training.first_frame.floaters import Cleared, FloaterSettings, Viewpoint, before_viewpoints, viewpoints, without_floaters
+from trackersplat.training.first_frame.floaters import (
+    Cleared,
+    FloaterSettings,
+    Viewpoint,
+    before_viewpoints,
+    hiding,
+    viewpoints,
+    without_floaters,
+)
 from trackersplat.training.first_frame.optimise import optimise_points
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone
@@ -83,6 +91,10 @@ def test_cameras_at_one_point_have_no_viewpoints_and_pairs_of_them_do_not_count(
     assert all(np.isfinite(place.center).all() for place in viewpoints(paired, SETTINGS))
 
 
+def _place(center: np.ndarray, forward: np.ndarray) -> Viewpoint:
+    return Viewpoint.of(_ring()[0], center, center + forward, SETTINGS)
+
+
 def _parallel(center: np.ndarray) -> np.ndarray:
     pose = np.eye(4)
     pose[:3, 3] = -center
@@ -90,7 +102,7 @@ def _parallel(center: np.ndarray) -> np.ndarray:
 
 
 def test_before_a_viewpoint_is_in_front_of_it_and_so_many_times_nearer_than_to_any_view() -> None:
-    place = Viewpoint(np.zeros(3), np.array([0.0, 0.0, 1.0]))
+    place = _place(np.zeros(3), np.array([0.0, 0.0, 1.0]))
     means = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, -1.0], [2.0, 0.0, 0.1], [2.0, 0.0, 0.1]])
     nearest = torch.tensor([3.1, 2.9, 9.0, 6.1, 5.9])
     size = torch.full((5,), 1e-3)
@@ -101,7 +113,7 @@ def test_before_a_viewpoint_is_in_front_of_it_and_so_many_times_nearer_than_to_a
 
 def test_what_one_view_sees_goes_along_its_ray_and_looks_the_same_there() -> None:
     cameras = _ring()
-    places = [Viewpoint(cameras[3].center + np.array([0.9, 0.0, 0.0]), cameras[3].rotation[2])]
+    places = [_place(cameras[3].center + np.array([0.9, 0.0, 0.0]), cameras[3].rotation[2])]
     ray = cameras[0].center + 0.93 * (places[0].center + 0.3 * places[0].forward - cameras[0].center)
     floater = _gaussians(np.stack([ray, FOCUS]), 0.02)
     seen = [camera for camera in cameras if camera is not cameras[3]]
@@ -123,7 +135,7 @@ def test_what_one_view_sees_goes_along_its_ray_and_looks_the_same_there() -> Non
 
 def test_what_no_distance_helps_goes() -> None:
     cameras = _ring()
-    place = Viewpoint(cameras[0].center + 2.7 * cameras[0].rotation[2], cameras[0].rotation[2])  # looks along the same ray
+    place = _place(cameras[0].center + 2.7 * cameras[0].rotation[2], cameras[0].rotation[2])  # looks along the same ray
     floater = _gaussians(np.stack([cameras[0].center + 3.2 * cameras[0].rotation[2]]), 0.02)
     far = replace(SETTINGS, farther=(1.05,))
     found = without_floaters(floater, [cameras[0]], [place], RASTERIZER, far)
@@ -132,12 +144,34 @@ def test_what_no_distance_helps_goes() -> None:
 
 def test_what_several_views_see_alike_stays() -> None:
     cameras = _ring()
-    place = Viewpoint(FOCUS + np.array([0.0, 0.0, -0.3]), np.array([0.0, 0.0, 1.0]))
+    place = _place(FOCUS + np.array([0.0, 0.0, -0.3]), np.array([0.0, 0.0, 1.0]))
     gaussians = _gaussians(FOCUS[None], 0.02)
     assert before_viewpoints(gaussians.means, gaussians.scales.amax(1), torch.tensor([3.0]), [place], SETTINGS).all()
     found = without_floaters(gaussians, cameras, [place], RASTERIZER, SETTINGS)
     assert found.floaters == 0
     assert torch.equal(found.means, gaussians.means)
+
+
+def test_what_is_hidden_from_the_viewpoint_stays() -> None:
+    cameras = _ring()
+    place = _place(cameras[3].center + np.array([0.9, 0.0, 0.0]), cameras[3].rotation[2])
+    small = place.center + 0.6 * place.forward
+    pair = _gaussians(np.stack([small, place.center + 0.3 * place.forward]), 0.02)
+    hidden = replace(pair, log_scales=torch.log(torch.tensor([[0.02] * 3, [0.12] * 3])), opacity_logits=torch.tensor([3.0, 9.0]))
+    opposite = [camera for camera in cameras if camera is not cameras[3]][:1]
+    nearest = torch.full((2,), 9.0)
+    assert hiding(pair, torch.arange(2), nearest, [place], RASTERIZER, SETTINGS).tolist() == [True, True]
+    assert hiding(hidden, torch.arange(2), nearest, [place], RASTERIZER, SETTINGS).tolist() == [False, True]
+    found = without_floaters(hidden, opposite, [place], RASTERIZER, SETTINGS)
+    assert torch.equal(found.means[0], hidden.means[0])
+
+
+def test_a_viewpoint_sees_more_than_the_camera_and_in_few_pixels() -> None:
+    camera = replace(_ring()[1], width=640, height=480, K=_ring()[1].resized(640, 480).K)
+    view = Viewpoint.of(camera, camera.center, camera.center + camera.rotation[2], SETTINGS).view
+    assert (view.width, view.height) == (64, 48)
+    assert np.allclose(view.world_to_camera, camera.world_to_camera)
+    assert np.isclose(np.tan(view.fov_y / 2), SETTINGS.margin * np.tan(camera.fov_y / 2))
 
 
 @pytest.mark.parametrize(("average", "searches"), [(0.0, 3), (0.5, 2)])

@@ -1,4 +1,4 @@
-"""A small page with camera panes of a synthetic scene, as a program: ``python pane_page.py`` prints its address and serves until it is ended.
+"""A small page with camera panes of a synthetic scene: ``python pane_page.py`` prints its address and serves until it is ended.
 
 What it shows is set by ``/set?pane=0&compare=wipe``, what the panes reported is read from ``/events``.
 """
@@ -35,7 +35,7 @@ RECONSTRUCTED = (0, 1, 2, 3, 4)
 HELD_OUT = ("cam00",)
 CATEGORIES = (
     ("no failure", (125, 135, 148)), ("left the image", (86, 180, 233)), ("occlusion", (0, 114, 178)), ("drift", (230, 159, 0)),
-    ("identity swap", (204, 121, 167)), ("textureless", (240, 228, 66)), ("motion too fast", (213, 94, 0)), ("too few views", (0, 158, 115)),
+    ("identity swap", (204, 121, 167)), ("textureless", (240, 228, 66)), ("motion too fast", (213, 94, 0)),
 )  # fmt: skip
 
 
@@ -211,6 +211,10 @@ def serve() -> None:
     web = FastAPI()
     panes: dict[int, CameraPane] = {}
 
+    def style(by: str, residual: float = 1.0) -> MarkStyle:
+        colour = mark_colours(by, categories=CATEGORIES, high=8.0)  # type: ignore[arg-type]
+        return MarkStyle(residual=residual, colour=colour, categories=tuple(name for name, _ in CATEGORIES))
+
     async def serve_pictures(websocket: WebSocket) -> None:
         await pictures.handle(websocket, scene)
 
@@ -229,14 +233,8 @@ def serve() -> None:
 
     async def marks(request: Request) -> JSONResponse:
         given = dict(request.query_params)
-        style = MarkStyle(
-            trails=given.get("trails", "1") == "1",
-            residual=float(given.get("residual", 1)),
-            colour=mark_colours(given.get("by", "category"), categories=CATEGORIES, high=8.0),  # type: ignore[arg-type]
-            categories=tuple(name for name, _ in CATEGORIES),
-        )
         for pane in panes.values():
-            pane.set_marks(style)
+            pane.set_marks(style(given.get("by", "category"), float(given.get("residual", 1))))
             if "select" in given:
                 pane.select([int(given["select"])])
                 row = int(np.flatnonzero(diagnosis().ids == int(given["select"]))[0])

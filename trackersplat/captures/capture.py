@@ -70,6 +70,7 @@ class Capture:
     depth_bounds: np.ndarray | None = None  # (C, 2) near and far in scene units, where the capture has them
     warnings: tuple[str, ...] = ()
     masks: MaskSource | None = None  # of the foreground, where the capture has any
+    unused: tuple[str, ...] = ()  # camera names, used neither for reconstruction nor for measuring
     origin: np.ndarray | None = None  # (3,) float64: this capture's origin in the coordinates of its files; None: the same origin
 
     def image(self, camera: int, frame: int) -> np.ndarray:
@@ -92,7 +93,7 @@ class Capture:
     @property
     def training_cameras(self) -> tuple[int, ...]:
         """Indices of the cameras that reconstruction may use."""
-        return tuple(i for i, c in enumerate(self.cameras) if c.name not in self.held_out)
+        return tuple(i for i, c in enumerate(self.cameras) if c.name not in self.held_out and c.name not in self.unused)
 
     @property
     def held_out_cameras(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.layout import Axes, Layout
+from trackersplat.captures.settings import leave_out
 from trackersplat.captures.still_cameras import some
 
 PREFIX = "The poses look wrong: "  # of all remarks of this module
@@ -62,7 +63,14 @@ class Reading:
 
 def pose_remarks(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> list[str]:
     """What is implausible about the poses of a capture of this layout, and which other reading of them would fit."""
-    far, remarks = _far_off(cameras)
+    far, times = far_off(cameras)
+    remarks = []
+    if far:
+        stand = "stands" if len(far) == 1 else "stand"
+        remarks.append(
+            f"{some(far)} {stand} {times:.3g} times as far from the middle of the rig as the median camera: check the units, or leave "
+            f"{leave_out(far)}."
+        )
     near = [camera for camera in cameras if camera.name not in far]  # one that is far off hides what is wrong with the others
     return [PREFIX + remark for remark in (*remarks, *_misread(near, points, layout), *_alone(near))]
 
@@ -108,23 +116,23 @@ def _alone(cameras: Sequence[Camera]) -> Iterator[str]:
     np.fill_diagonal(shared, 0.0)
     alone = [camera.name for camera, most in zip(cameras, shared.max(axis=1), strict=True) if most < _SHARED]
     if alone:
-        which = "no two cameras share a view" if len(alone) == len(cameras) else f"{some(alone)} share no view with any other camera"
-        yield f"{which}: check the poses, and that names and poses belong together."
+        share = "shares" if len(alone) == 1 else "share"
+        which = "no two cameras share a view" if len(alone) == len(cameras) else f"{some(alone)} {share} no view with any other camera"
+        without = "" if len(alone) > len(cameras) // 2 else f", or leave {leave_out(alone)}"
+        yield f"{which}: check the poses, and that names and poses belong together{without}."
 
 
-def _far_off(cameras: Sequence[Camera]) -> tuple[list[str], list[str]]:
-    """Names of cameras, and what to say of them."""
+def far_off(cameras: Sequence[Camera]) -> tuple[list[str], float]:
+    """Names of the cameras that stand far away from all others, and how many times the usual distance the furthest does."""
     if len(cameras) < MIN_CAMERAS:
-        return [], []
+        return [], 0.0
     centers = np.stack([camera.center for camera in cameras])
     distances = np.linalg.norm(centers - np.median(centers, axis=0), axis=1)
     usual = float(np.median(distances))
-    far = [camera.name for camera, distance in zip(cameras, distances, strict=True) if usual > 0 and distance > _FAR_OFF * usual]
-    if not far:
-        return [], []
-    times = f"{distances.max() / usual:.3g}"
-    stand = "stands" if len(far) == 1 else "stand"
-    return far, [f"{some(far)} {stand} {times} times as far from the middle of the rig as the median camera: check the units."]
+    if usual == 0:
+        return [], 0.0
+    far = [camera.name for camera, distance in zip(cameras, distances, strict=True) if distance > _FAR_OFF * usual]
+    return far, float(distances.max() / usual)
 
 
 def _readings(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[Reading]:

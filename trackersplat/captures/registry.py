@@ -149,15 +149,17 @@ def open_capture(path: str | Path) -> Capture:
 
 
 def _with_remarks(capture: Capture, layout: Layout) -> Capture:
-    """Adds what holds for every layout: what its files and poses show, without decoding an image."""
+    """Adds what holds for every layout, without decoding an image: leaves cameras out, and says what files and poses show."""
+    from trackersplat.captures.exclude import without_excluded
     from trackersplat.captures.media.cache import CachedFrames  # with NumPy, which listing the layouts does without
     from trackersplat.captures.pose_readings import PREFIX, pose_remarks
     from trackersplat.captures.units import with_units_of_the_rig
 
     files = capture.source.remarks if isinstance(capture.source, CachedFrames) else ()
+    capture = without_excluded(replace(capture, warnings=(*capture.warnings, *files)))
     points = None if capture.points is None else capture.points.xyz.astype(np.float64)
     doubted = any(warning.startswith(PREFIX) for warning in capture.warnings)  # by the layout of the data that were prepared
-    remarks = (*capture.warnings, *files, *([] if doubted else pose_remarks(capture.cameras, points, layout)))
+    remarks = (*capture.warnings, *([] if doubted else pose_remarks(capture.cameras, points, layout)))
     return with_units_of_the_rig(replace(capture, warnings=tuple(dict.fromkeys(remarks))))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +23,11 @@ class CaptureSettings:
     fps: float | None = None
     held_out: tuple[str, ...] | None = None
     scale: float | None = None  # of the images, at most 1
+    exclude: tuple[str, ...] = ()  # cameras that are left out
 
 
 def read_settings(folder: Path) -> CaptureSettings:
-    """``folder/capture.json`` if there is one. Keys: name, fps, held_out (camera names), scale, description, licence.
+    """``folder/capture.json`` if there is one. Keys: name, fps, held_out and exclude (camera names), scale, description, licence.
 
     Raises InputError if the file is not JSON, or a key is unknown or of the wrong type.
     """
@@ -33,7 +35,7 @@ def read_settings(folder: Path) -> CaptureSettings:
     if not has_file(path):
         return CaptureSettings()
     data = read_json(path)
-    known = ("name", "fps", "held_out", "scale", "description", "licence")
+    known = ("name", "fps", "held_out", "exclude", "scale", "description", "licence")
     unknown = sorted(set(data) - set(known))
     if unknown:
         raise InputError(f"{path} has the unknown key {unknown[0][:40]!r}, expected only {', '.join(known)}: correct or remove it.")
@@ -47,6 +49,7 @@ def read_settings(folder: Path) -> CaptureSettings:
         fps=positive_number(data["fps"], MAX_FPS, f"{path}: 'fps'") if "fps" in data else None,
         held_out=camera_names(data["held_out"], f"{path}: 'held_out'") if "held_out" in data else None,
         scale=positive_number(data["scale"], 1.0, f"{path}: 'scale'") if "scale" in data else None,
+        exclude=camera_names(data["exclude"], f"{path}: 'exclude'") if "exclude" in data else (),
     )
 
 
@@ -65,8 +68,17 @@ def held_out_cameras(
     else:
         held_out = tuple(name for name in usual if name in names)
         held_out = held_out if len(held_out) < len(names) else ()
-    hint = f'a file capture.json with {{"held_out": ["{names[0]}"]}} would hold one out.'
-    return held_out, [] if held_out else [NONE_HELD_OUT + hint]
+    return held_out, [] if held_out else [none_held_out(names)]
+
+
+def none_held_out(names: Sequence[str]) -> str:
+    return f'{NONE_HELD_OUT}a file capture.json with {{"held_out": ["{names[0]}"]}} would hold one out.'
+
+
+def leave_out(names: Sequence[str]) -> str:
+    """What to do so that cameras are left out: the end of a sentence that begins with "leave"."""
+    them = "it" if len(names) == 1 else "them"
+    return f"{them} out by {json.dumps({'exclude': list(names)}, ensure_ascii=False)} in capture.json"
 
 
 def positive_number(value: object, limit: float, what: str) -> float:
@@ -101,6 +113,22 @@ def camera_names(value: object, what: str) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise InputError(f"{what} names a camera twice.")
     return names
+
+
+def named_cameras(values: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """The cameras that an option names: each of its values is a name, or several between commas. Names that are not known are kept.
+
+    Names may have commas themselves: the longest part between commas that is a known name is taken for one.
+    """
+    found: list[str] = []
+    for value in values:
+        parts = value.split(",")
+        while parts:
+            ends = range(len(parts), 0, -1)
+            end = next((end for end in ends if ",".join(parts[:end]).strip() in known), 1)
+            found.append(",".join(parts[:end]).strip())
+            parts = parts[end:]
+    return tuple(dict.fromkeys(name for name in found if name))
 
 
 def check_held_out(held_out: Sequence[str], cameras: Sequence[str], where: Path) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from trackersplat.captures.camera import DEFAULT_NEAR, Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.pose_readings import far_off
 from trackersplat.geometry.projection import centers, common_focus
 
 NEAR = 0.0035  # near plane over the cameras' distance from what they look at: 1 cm for people filmed from 3 m
@@ -22,7 +23,7 @@ def with_units_of_the_rig(capture: Capture) -> Capture:
     """
     cameras, size = capture.cameras, rig_size(capture.cameras)
     warnings, origin, points = list(capture.warnings), capture.origin, capture.points
-    middle = centers(cameras).mean(axis=0)
+    middle = centers(_near(cameras)).mean(axis=0)
     if float(np.linalg.norm(middle)) > FAR_FROM_ZERO * size:
         origin = np.round(middle)
         cameras = tuple(_moved(camera, origin) for camera in cameras)
@@ -42,8 +43,9 @@ def with_units_of_the_rig(capture: Capture) -> Capture:
 def rig_size(cameras: tuple[Camera, ...]) -> float:
     """Median distance of the cameras from the place at which all look; if none lies in front of them, the diagonal of their bounding box.
 
-    1 for a single camera, or where all stand at one point.
+    Cameras that stand far away from all others do not count. 1 for a single camera, or where all stand at one point.
     """
+    cameras = _near(cameras)
     places = centers(cameras)
     spread = float(np.linalg.norm(places.max(axis=0) - places.min(axis=0)))
     focus = common_focus(cameras) if len(cameras) > 1 else None
@@ -52,6 +54,11 @@ def rig_size(cameras: tuple[Camera, ...]) -> float:
         if np.median(ahead) > 0 and np.isfinite(ahead).all():
             return max(float(np.median(ahead)), _LEAST)
     return spread if spread > _LEAST else 1.0
+
+
+def _near(cameras: tuple[Camera, ...]) -> tuple[Camera, ...]:
+    far, _ = far_off(cameras)
+    return tuple(camera for camera in cameras if camera.name not in far)
 
 
 def _moved(camera: Camera, origin: np.ndarray) -> Camera:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from trackersplat.commands.options import check_match_rounds, check_numbers, with_held_out
+from trackersplat.commands.options import HoldOut, check_match_rounds, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
@@ -55,8 +55,8 @@ class Bench:
     """Optimisation steps of both refinements. Default: 100 on a CPU, 200 on a GPU."""
     first_steps: int | None = None
     """Optimisation steps of the base frame. Default: 1000."""
-    hold_out: str | None = None
-    """Held-out cameras (comma-separated names): used only to measure. Default: those of the capture."""
+    hold_out: HoldOut = ()
+    """Held-out cameras (comma-separated names, or the option several times): used only to measure. Default: those of the capture."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU if a back end for it works here, otherwise the CPU."""
     backend: str | None = None
@@ -81,7 +81,7 @@ class Bench:
         if self.run_folder is not None and (self.out is not None or self.first_steps is not None):
             raise InputError("--run takes the base frame from a run as it is: leave out --out and --first-steps.")
         capture = open_capture(self.capture)
-        if self.hold_out is not None:
+        if self.hold_out:
             capture = with_held_out(capture, self.hold_out)
         if not capture.held_out_cameras:
             raise InputError(f"{capture.name} has no held-out camera to measure with: name one with --hold-out.")

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from trackersplat.benchmarks.motion import METHODS, MOVED, BaseDone, BenchDone, DistanceDone
 from trackersplat.commands.shown import escape
-from trackersplat.commands.terminal import STAGES, StepBar
-from trackersplat.events import FrameDone, Stage, Started, StepDone
+from trackersplat.commands.terminal import STAGES, StepBar, print_warnings
+from trackersplat.events import FrameDone, Remark, Stage, Started, StepDone
 from trackersplat.metrics.points import PointErrors
 
 _COLUMNS = ("away", " share", " ", "PSNR", "SSIM", "dyn.\nPSNR", "3D\nmedian", "3D\n90 %", "s")
@@ -43,6 +43,8 @@ class MotionTable:
         match event:
             case Started(frames=frames, device=device) if frames:
                 self._live.console.print(f"frame {frames[0] + 1} is fitted first, on {escape(device)}")
+            case Remark(text=text):
+                print_warnings([text], self._live.console)
             case Stage(frame=frame, name=name, detail=detail):
                 self._stage = STAGES.get(name, name)
                 self._bars.show(f"frame {frame + 1} {self._stage}", 0, 0, detail)

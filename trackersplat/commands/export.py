@@ -48,4 +48,4 @@ class Export:
         for event in export(((frame, run.read_frame(frame)) for frame in wanted), self.out):
             if isinstance(event, Exported):
                 print(printable(f"{self.out}: {len(wanted)} frames, {event.bytes / 1e6:.2f} MB"))
-        print_warnings(run.remarks)
+        print_warnings((*run.lost(), *run.remarks))

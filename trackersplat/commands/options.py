@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from trackersplat.errors import InputError
 
 if TYPE_CHECKING:
     from trackersplat.captures.capture import Capture
 
+HoldOut = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]  # each value is a name, or several between commas; () is "not given"
 MAX_SEED = 2**62
 MAX_MATCH_ROUNDS = 10
 
 
-def with_held_out(capture: Capture, names: str) -> Capture:
-    """The capture with these cameras (comma-separated) held out. Raises InputError if one is unknown or none is left."""
-    held_out = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+def with_held_out(capture: Capture, values: Sequence[str]) -> Capture:
+    """The capture with the cameras that ``--hold-out`` names held out. Raises InputError if one is unknown or none is left."""
+    from trackersplat.captures.settings import named_cameras
+
+    held_out = named_cameras(values, [camera.name for camera in capture.cameras])
     for name in held_out:
         capture.camera_index(name)
     if len(held_out) >= len(capture.cameras):

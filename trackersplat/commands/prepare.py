@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from trackersplat.commands.options import HoldOut
 from trackersplat.commands.shown import escape, printable
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class Prepare:
     given, else estimate."""
     intrinsics: Literal["given", "each", "shared"] | None = None
     """Lenses: given ones are kept; each camera gets its own; or all cameras share one. If absent: given where there are any, else each."""
-    hold_out: str | None = None
-    """Names of cameras (comma-separated) that are held out for measuring; those of the capture if absent."""
+    hold_out: HoldOut = ()
+    """Cameras that are held out for measuring (comma-separated names, or the option several times); those of the capture if absent."""
     scale: float | None = None
     """Scale the images by this factor when the folder is opened; above 0, at most 1."""
     points: Literal["features", "dust3r", "mast3r", "vggt"] = "features"
@@ -53,9 +54,7 @@ class Prepare:
         from trackersplat.sfm.prepare import Prepared, prepare
         from trackersplat.sfm.settings import PrepareSettings
 
-        held_out = None
-        if self.hold_out is not None:
-            held_out = camera_names([name.strip() for name in self.hold_out.split(",") if name.strip()], "--hold-out")
+        held_out = camera_names([name for name in self.hold_out if name.strip()], "--hold-out") if self.hold_out else None
         scale = None if self.scale is None else positive_number(self.scale, 1.0, "--scale")
         settings = PrepareSettings(
             poses=self.poses, intrinsics=self.intrinsics, held_out=held_out, scale=scale, points=self.points, weights=self.weights

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from trackersplat.commands.options import check_match_rounds, check_numbers, with_held_out
+from trackersplat.commands.options import HoldOut, check_match_rounds, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 
@@ -28,6 +28,8 @@ class Reconstruct:
     """A capture folder, or "demo"."""
     frames: str = "all"
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
+    redo: str | None = None
+    """A:B, one number, or stale: make these frames again in place, with the edits of the run, and no others. Not outside --frames."""
     out: Path | None = None
     """Run folder. Default: output/NAME in the working folder, or output/NAME-HASH if that holds something else."""
     pipeline: str = "base-propagate"
@@ -49,8 +51,8 @@ class Reconstruct:
     """How a first frame gets more Gaussians: error (where the picture is wrong), mcmc, or default (by gradients, as 3DGS)."""
     refinement: str = "adam"
     """Refinement of moved frames. The default is adam."""
-    hold_out: str | None = None
-    """Held-out cameras (comma-separated names): used only to measure. Default: those of the capture."""
+    hold_out: HoldOut = ()
+    """Held-out cameras (comma-separated names, or the option several times): used only to measure. Default: those of the capture."""
     seed: int = 0
     """Seed of all random choices, 0 or more. On a CPU, the same seed on the same machine gives the same result."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -68,6 +70,7 @@ class Reconstruct:
         from trackersplat.captures.readable import require_readable
         from trackersplat.captures.registry import open_capture
         from trackersplat.commands.terminal import JsonLines, TextProgress, print_frames
+        from trackersplat.jobs.edits import frames_to_redo
         from trackersplat.jobs.plan import parse_frames
         from trackersplat.jobs.reconstruct import reconstruct
         from trackersplat.jobs.versions import versions
@@ -75,7 +78,7 @@ class Reconstruct:
         from trackersplat.store.run import Run
 
         capture = open_capture(self.capture)
-        if self.hold_out is not None:
+        if self.hold_out:
             capture = with_held_out(capture, self.hold_out)
         frames = parse_frames(self.frames, capture.frame_count)
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
@@ -86,8 +89,10 @@ class Reconstruct:
         require_readable(capture, frames[0])  # before anything is written
         run = Run.create(self.out or self._default_out(capture), capture, info)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)
-        with traceback_in(run.path / "run.log"), reporter:
-            for event in reconstruct(capture, run, frames, settings, rasterizer, weights=self.weights):
+        with traceback_in(run.path / "run.log"), reporter, run.writing():
+            redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
+            wanted = frames if self.redo is None else sorted(redo)
+            for event in reconstruct(capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights):
                 reporter.show(event)
         if self.compact:
             run.compact()

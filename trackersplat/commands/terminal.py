@@ -15,7 +15,10 @@ from rich.table import Table
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.summary import describe
 from trackersplat.commands.shown import escape, printable
-from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Stage, Started, StepDone, to_json
+from trackersplat.edits.log import read_log
+from trackersplat.edits.registry import EDITS
+from trackersplat.edits.stale import stale_frames
+from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Remark, Stage, Stale, Started, StepDone, to_json
 from trackersplat.metrics.registry import METRICS
 from trackersplat.store.run import Run
 
@@ -86,7 +89,6 @@ class TextProgress:
         self._remarks: set[str] = set()  # that were shown: one for many frames is shown once during the run, and with its frames at the end
 
     def __enter__(self) -> TextProgress:
-        print_warnings(self._capture.warnings, self._console)
         self._bars.start()
         return self
 
@@ -99,6 +101,8 @@ class TextProgress:
                 count = f"{len(frames)} frame{'' if len(frames) == 1 else 's'}"
                 self._console.print(f"{escape(self._capture.name)}: {count} to reconstruct on {escape(device)}")
                 self._all = self._bars.add_task("frames", total=len(frames), note="")
+            case Remark(text=text):
+                print_warnings([text], self._console)
             case Stage(frame=frame, name=name, detail=detail):
                 self._stage = STAGES.get(name, name)
                 self._bars.show(f"frame {frame + 1} {self._stage}", 0, 0, detail)
@@ -114,10 +118,21 @@ class TextProgress:
                 print_warnings(new, self._console)
                 if self._all is not None:
                     self._bars.advance(self._all)
+            case Stale(frames=frames):
+                print_warnings([stale_sentence(frames)], self._console)
             case Finished(seconds=seconds):
                 self._console.print(f"Finished in {seconds:.1f} s.")
             case _:
                 return
+
+
+def stale_sentence(frames: Sequence[int]) -> str:
+    """Which frames are stale, and what to do."""
+    are = "is" if len(frames) == 1 else "are"
+    return (
+        f"{_frames_in_words([frame + 1 for frame in frames])} {are} stale: edits, or frames that they come from, have changed since. "
+        "`trackersplat reconstruct CAPTURE --redo stale` makes them again."
+    )
 
 
 def frame_sentence(done: FrameDone) -> str:
@@ -225,3 +240,22 @@ def print_warnings(warnings: Sequence[str], console: Console | None = None) -> N
 
 def _cell(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def print_edits(run: Run) -> None:
+    """The log of edits, what is in effect, and which frames are stale."""
+    log, console = read_log(run.path), Console(highlight=False, soft_wrap=True)
+    if not log.entries:
+        console.print(f"{escape(str(run.path))} has no edits.")
+    for index, entry in enumerate(log.entries):
+        state = "" if index < log.cursor else "  (undone)"
+        console.print(f"  {index + 1:>4}  {escape(entry.time)}  {entry.kind:<13}  {escape(entry.label)}{state}")
+    if stale := stale_frames(log, run.records()):
+        print_warnings([stale_sentence(sorted(stale))], console)
+
+
+def print_edit_kinds() -> None:
+    """What `trackersplat edits --add` takes."""
+    console = Console(highlight=False, soft_wrap=True)
+    for facts in EDITS:
+        console.print(f"{escape(facts.name)} {escape(facts.arguments)}\n    {escape(facts.title)}")

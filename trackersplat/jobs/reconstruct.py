@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
+from trackersplat.edits.applied import AppliedEdits
+from trackersplat.edits.log import EditLog, read_log
+from trackersplat.edits.stale import MadeWith, made_with, stale_frames
 from trackersplat.errors import InputError
-from trackersplat.events import Event, Finished, FrameDone, Note, Preview, Stage, Started
+from trackersplat.events import Event, Finished, FrameDone, Note, Preview, Remark, Stage, Stale, Started
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.plan import plan_batches
 from trackersplat.jobs.remarks import remarks
@@ -31,6 +34,7 @@ from trackersplat.training.fit import FitState
 
 PREVIEW_SECONDS = 2.0  # at most one preview in this time
 PREVIEW_FILE = "preview.ply"
+WITHOUT_CARRIED = "What the motion to frame {} handed on is not kept any more, as after compacting, so the motion starts anew there."
 BATCHES_AHEAD = 2  # whose images are decoded in the background, the one in work included
 
 
@@ -41,13 +45,15 @@ def reconstruct(
     settings: ReconstructSettings,
     rasterizer: Rasterizer,
     *,
+    redo: Collection[int] = (),
     weights: Path | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Event]:
-    """Reconstructs the frames (indices from 0) that the run does not hold yet.
+    """Reconstructs the frames (indices from 0) that the run does not hold yet, and those of ``redo`` among them anew.
 
-    The result depends on the settings, the machine and the capture only, not on where an earlier attempt was stopped. ``weights`` is the
-    folder of the weights of metrics (torch's cache if absent), ``now`` the clock that paces previews.
+    The result depends on the settings, the edits of the run, the machine and the capture only, not on where an earlier attempt was
+    stopped. A frame that is made anew stays as it is until the new one is complete. Frames that are stale in the end are told before the
+    last event. ``weights`` is the folder of the weights of metrics (torch's cache if absent), ``now`` the clock that paces previews.
 
     Raises InputError if another process writes the run, an image that is read is not the one that the run was made from, or the run is
     removed meanwhile.
@@ -56,7 +62,12 @@ def reconstruct(
     with run.writing(), closing(run.watched(capture)) as watched:
         for frame in _to_compare(frames, run):
             watched.require(frame)
-        yield from _written(watched, run, frames, Context(watched.capture, rasterizer, settings, weights), now)
+        log = read_log(run.path)
+        context = Context(watched.capture, rasterizer, settings, weights, AppliedEdits(log.edits))
+        batches = plan_batches(frames, [frame for frame in run.frames() if frame not in redo], settings.batch)
+        yield from _written(watched, run, batches, context, log, now)
+        if stale := stale_frames(log, run.records()):
+            yield Stale(tuple(sorted(stale)))
     yield Finished(now() - started)
 
 
@@ -66,22 +77,28 @@ def _to_compare(frames: Sequence[int], run: Run) -> list[int]:
     return sorted({*present[:1], *present[-1:]})
 
 
-def _written(watched: Watched, run: Run, frames: Sequence[int], context: Context, now: Callable[[], float]) -> Iterator[Event]:
-    """The events of all frames that are not there yet; each FrameDone comes when its frame is on disk."""
+def _written(
+    watched: Watched, run: Run, batches: Sequence[Batch], context: Context, log: EditLog, now: Callable[[], float]
+) -> Iterator[Event]:
+    """The events of all frames of the batches; each FrameDone comes when its frame is on disk."""
     capture, rasterizer, settings = context.capture, context.rasterizer, context.settings
-    batches = plan_batches(frames, run.frames(), settings.batch)
     planned = tuple(frame for batch in batches for frame in batch.targets)
+    run.require_places(planned)
     preview = _Previews(run.path / PREVIEW_FILE, now)
     yield Started(planned, rasterizer.describe(), settings.pipeline, settings.first.steps, settings.refine.steps)
+    yield from map(Remark, (*capture.warnings, *run.lost()))
     run.write_metrics()
     if planned and not rasterizer.is_prepared():
         yield from _prepare(rasterizer, planned[0])
+    made = {frame: MadeWith.of(done) for frame, done in run.records().items()}
     try:
         with RunWriter(run, capture) as writer:
             notes: list[str] = []
             for event in _frames(batches, run, context, watched):
                 if isinstance(event, FrameResult):
-                    writer.put(event, replace(frame_done(event, capture), notes=tuple(notes)), watched.of(event.frame))
+                    keys = made[event.frame] = made_with(log, event.frame, event.base, made.get(event.base or 0, MadeWith()))
+                    done = replace(frame_done(event, capture), notes=tuple(notes), edits=keys.gaussians, track_edits=keys.tracks)
+                    writer.put(event, done, watched.of(event.frame))
                     notes = []
                 elif isinstance(event, Note):
                     notes.append(event.text)
@@ -128,9 +145,13 @@ def _frames(batches: Sequence[Batch], run: Run, context: Context, watched: Watch
         else:
             if state is None or state.frame != batch.base:
                 watched.require(batch.base)
+                told = len(run.remarks)
                 state = run.read_state(batch.base, context.rasterizer.device)
+                yield from map(Remark, run.remarks[told:])
                 if state.origin is not None:
                     watched.require(state.origin.frame)
+                if tracked and state.carried is None and (state.origin is None or state.origin.frame != state.frame):
+                    yield Note(batch.targets[0], WITHOUT_CARRIED.format(batch.base + 1))
             events = pipeline.step(state, batch, context)
         for event in events:
             if isinstance(event, FrameResult):

@@ -15,7 +15,7 @@ class ViewState(IntEnum):
     """What became of one view's observation of one Gaussian. `ops.view_evidence` has the rule."""
 
     UNSEEN = 0  # the view does not show the Gaussian in the base frame
-    MASKED = 1  # it shows it, but its tracks carry no confidence: masks contradict them, or the tracker does not trust them
+    MASKED = 1  # it shows it, but its tracks carry no confidence: masks contradict them, the tracker does not trust them, or an edit
     REJECTED = 2  # it disagrees with the motion, which the other views made
     INLIER = 3  # it agrees with the motion
 

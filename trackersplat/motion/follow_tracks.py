@@ -131,32 +131,42 @@ def _apart(first: Tensor, second: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class _Tracked:
-    """What the dense tracks say about P tracks at the target; nowhere (nan), neither seen nor trusted, where they have no position."""
+class TrackedPoints:
+    """What the dense tracks say about P points at the target; nowhere (nan), neither seen nor trusted, where they have no position."""
 
     positions: Tensor  # (P, 2) float64
     visibility: Tensor  # (P,) float32, rounded
     confidence: Tensor  # (P,) float32, rounded
 
 
-def _sample(live: FollowedTracks, dense: Mapping[str, DenseTracks], target: int) -> _Tracked:
-    """Bilinear at the tracks' positions, over the pixels that have a finite position."""
+def _sample(live: FollowedTracks, dense: Mapping[str, DenseTracks], target: int) -> TrackedPoints:
+    """At the tracks' positions, each in its camera."""
     positions = live.positions.double()
-    shift = torch.full_like(positions, torch.nan)
-    seen, trust = (torch.zeros_like(positions[:, 0]) for _ in range(2))
+    moved = torch.full_like(positions, torch.nan)
+    seen, trust = (torch.zeros_like(live.visibility) for _ in range(2))
     for index, name in enumerate(live.cameras):
-        tracks, chosen = dense[name], (live.camera == index).nonzero()[:, 0]
-        which = tracks.targets.index(target)
-        height, width = tracks.positions.shape[1:3]
-        around = corners_around(positions[chosen].to(tracks.positions.device), width, height)
-        pixels = (which, around.rows, around.columns)
-        moves = tracks.positions[pixels].double() - torch.stack((around.columns + 0.5, around.rows + 0.5), dim=-1)  # (P, 4, 2)
-        weights = around.weights * moves.isfinite().all(-1)
-        weights = weights / weights.sum(-1, keepdim=True)  # nan if there is none
-        shift[chosen] = (weights[..., None] * moves.nan_to_num(0.0, 0.0, 0.0)).sum(1).to(shift)
-        seen[chosen] = (weights * tracks.visibility[pixels]).sum(1).to(seen)
-        trust[chosen] = (weights * tracks.confidence[pixels]).sum(1).to(trust)
-    return _Tracked(positions + shift, round_probabilities(seen), round_probabilities(trust))
+        chosen = (live.camera == index).nonzero()[:, 0]
+        found = sample_tracks(positions[chosen], dense[name], target)
+        moved[chosen], seen[chosen], trust[chosen] = found.positions, found.visibility, found.confidence
+    return TrackedPoints(moved, seen, trust)
+
+
+def sample_tracks(positions: Tensor, dense: DenseTracks, target: int) -> TrackedPoints:
+    """At finite positions (P, 2) of one camera: bilinear, over the pixels whose tracks have a finite position.
+
+    Raises ValueError if ``target`` is not among the targets.
+    """
+    start = positions.double()
+    which = dense.targets.index(target)
+    height, width = dense.positions.shape[1:3]
+    around = corners_around(start.to(dense.positions.device), width, height)
+    pixels = (which, around.rows, around.columns)
+    moves = dense.positions[pixels].double() - torch.stack((around.columns + 0.5, around.rows + 0.5), dim=-1)  # (P, 4, 2)
+    weights = around.weights * moves.isfinite().all(-1)
+    weights = weights / weights.sum(-1, keepdim=True)  # nan if there is none
+    shift = (weights[..., None] * moves.nan_to_num(0.0, 0.0, 0.0)).sum(1).to(start)
+    seen, trust = ((weights * values[pixels]).sum(1).to(start) for values in (dense.visibility, dense.confidence))
+    return TrackedPoints(start + shift, round_probabilities(seen), round_probabilities(trust))
 
 
 def _crossing(live: FollowedTracks, position: Tensor, masks: tuple[Masks, Masks]) -> Tensor:

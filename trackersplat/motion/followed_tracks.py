@@ -151,3 +151,8 @@ def track_ids(camera: int, frame: int, cells: Tensor) -> Tensor:
     if not (0 <= camera < 1 << CAMERA_BITS and 0 <= frame < 1 << FRAME_BITS and largest < 1 << CELL_BITS):
         raise ShapeError(f"Camera {camera}, frame {frame} or grid cell {largest} does not fit into the id of a track.")
     return (camera << (CELL_BITS + FRAME_BITS)) + (frame << CELL_BITS) + cells
+
+
+def start_frame(track: int) -> int:
+    """The index of the frame in which the track of this id began."""
+    return (track >> CELL_BITS) & ((1 << FRAME_BITS) - 1)

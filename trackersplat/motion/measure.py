@@ -31,11 +31,12 @@ class Measurements:
     shown: Tensor  # (V, N) bool: seen in the base frame, whether or not its tracks reach the target
     surface: Tensor  # (V, N, 3) scene units from the mean to the point of the surface that hides it or is its own
     inverse_view_weight: Tensor  # (V, N) from 1 on: factor on the variance of moving Gaussians, see `inverse_view_weights`
+    corrected: Tensor | None = None  # (F, N) bool: known from outside the tracks (corrections.py); None: nothing is
 
     def targets(self, chosen: slice) -> Measurements:
         """The measurements for these targets."""
         parts = {name: getattr(self, name)[:, chosen] for name in ("displacement", "variance", "rough", "moved")}
-        return replace(self, **parts)
+        return replace(self, corrected=None if self.corrected is None else self.corrected[chosen], **parts)
 
 
 def _check(cameras: Sequence[Camera], tracks: Sequence[DenseTracks]) -> None:

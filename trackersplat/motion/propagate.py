@@ -31,6 +31,7 @@ class Measured:
     information: Tensor  # (6, N) float64 inverse covariance of the translations, 0 where no view determines anything
     precision: Tensor  # (N,) float64 1 / variance of the fully measured translations per axis, 0 for the others
     rotation_precision: Tensor  # (N,) float64 the same for rotations, 1 / rad^2
+    undisputed: Tensor | None = None  # (N,) bool: not doubted where they move with none of their neighbours; None: all may be
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,8 @@ def propagate(
 
     agreement = _agreement(measured, first, second, offset, strain * length, settings)
     wrong = _out_of_line(precision > 0, first, second, affinity, agreement, settings)
+    if measured.undisputed is not None:
+        wrong &= ~measured.undisputed
     precision, information = torch.where(wrong, 0.0, precision), torch.where(wrong, 0.0, information)
     known = is_static | (precision > 0)
     affinity = affinity * torch.where(known[first] & known[second], agreement, 1.0)

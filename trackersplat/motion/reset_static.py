@@ -32,11 +32,11 @@ def reset_static(
     origin: Gaussians,
     cameras: Sequence[Camera],
     tracks: Sequence[DenseTracks],  # one per camera, direct ones from the origin's frame to one target
-    base: Gaussians,  # those of the origin but for the replaced ones, in the frame that the motion starts from; may be the origin
+    base: Gaussians,  # those of the origin but for replaced ones, in the frame that the motion starts from; may be the origin
     motion: Motion,
     settings: MotionSettings,
     carried: CarriedMotion | None = None,  # of the motion that led to the origin's frame
-    replaced: Tensor | None = None,  # (B,) int64 indices of the Gaussians that the base has others for
+    excluded: Tensor | None = None,  # (B,) int64 indices of Gaussians that stay: the base has others for them, or they were corrected
 ) -> Motion:
     """``motion``, from the ``base`` to the target of the tracks, with those Gaussians reset to the pose of the ``origin`` that are there.
 
@@ -59,8 +59,8 @@ def reset_static(
     # Less than the static threshold is no mistake: refinement may have found a better place.
     elsewhere = (motion.translation - translation).norm(dim=-1) / pixel
     chosen = is_static & (elsewhere > settings.static.threshold_px) & (elsewhere <= settings.reset_static.nearest_px)
-    if replaced is not None:
-        chosen[replaced] = False
+    if excluded is not None:
+        chosen[excluded] = False
     evidence = None
     if motion.evidence is not None:
         none = torch.zeros_like(means)

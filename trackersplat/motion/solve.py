@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from trackersplat.geometry.graph import Graph, neighbour_graph
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.motion.coast import coast
+from trackersplat.motion.corrections import PointCorrection, with_corrections
 from trackersplat.motion.evidence import Evidence
 from trackersplat.motion.measure import Measurements, measure, pixel_size
 from trackersplat.motion.motion import CarriedMotion, Motion
@@ -43,12 +44,14 @@ def estimate_motion(
     settings: MotionSettings | None = None,
     *,
     carried: CarriedMotion | None = None,  # of the motion that led to this base frame
+    corrections: Sequence[Sequence[PointCorrection]] = (),  # for each target, or none at all
 ) -> list[Motion]:
     """One motion per target frame of the tracks, each from the base frame.
 
     ``carried`` is ``motions[-1].carried`` of the batch before. It keeps slow motion alive from batch to batch: displacements
     that earlier batches measured but did not apply, because they were below the static threshold, count as the start of this
     one's. And it lets what moved go on where tracks lose it, as far as its neighbours do not know better (coast.py).
+    ``corrections`` replace what the tracks say about the Gaussians that carry a point (corrections.py).
 
     Raises ShapeError if cameras and tracks, or Gaussians and what is carried, do not fit each other.
     """
@@ -59,7 +62,8 @@ def estimate_motion(
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order), device=order.device)
     carried = None if carried is None else carried[order]
-    motions = _estimate(rasterizer, gaussians.detach()[order], cameras, tracks, settings, carried)
+    corrections = [[replace(point, carriers=place[point.carriers]) for point in points] for points in corrections]
+    motions = _estimate(rasterizer, gaussians.detach()[order], cameras, tracks, settings, carried, corrections)
     return [motion[place] for motion in motions]
 
 
@@ -70,11 +74,14 @@ def _estimate(
     tracks: Sequence[DenseTracks],
     settings: MotionSettings,
     carried: CarriedMotion | None,
+    corrections: Sequence[Sequence[PointCorrection]],
 ) -> list[Motion]:
     with ThreadPoolExecutor(1) as pool:  # neither the graph nor the measurement keeps a GPU busy alone
         preparing = pool.submit(_Scene.of, gaussians, cameras, settings)
         measurements = measure(rasterizer, gaussians, cameras, tracks, settings.measure)
         scene = preparing.result()
+    if any(corrections):
+        measurements = with_corrections(measurements, scene.means, cameras, corrections)
     # Small problems leave a GPU idle. A CPU is faster with one at a time, each stopping when it is solved, whatever the others need.
     at_once = max(1, _MOTIONS_AT_ONCE // max(len(gaussians), 1)) if gaussians.means.is_cuda else 1
     ahead = [target - tracks[0].base for target in tracks[0].targets]
@@ -144,6 +151,7 @@ class _Views:
     surface: Tensor  # (V, N, 3)
     inverse_weight: Tensor  # (V, N)
     below: Tensor  # (M, 3) scene units from the mean to the surface, in the mean over the views that show it
+    corrected: Tensor  # (M,) bool
 
     @staticmethod
     def of(cameras: Sequence[Camera], measurements: Measurements) -> _Views:
@@ -161,6 +169,7 @@ class _Views:
             surface=measurements.surface,
             inverse_weight=measurements.inverse_view_weight,
             below=measurements.surface.double().sum(0).repeat(targets, 1) / shown.sum(0).clamp_min(1)[:, None],
+            corrected=torch.zeros_like(shown[0]) if measurements.corrected is None else measurements.corrected.flatten(),
         )
 
     def weighted_variance(self) -> Tensor:
@@ -263,7 +272,9 @@ def _solve_moving(
     agreeing[found] = torch.where(good, again.views, 0)
     field = Field(translation=translation, rotation=turn.vectors, confidence=confidence)
     return _Solved(
-        measured=Measured(field=field, information=information, precision=precision, rotation_precision=turn.precision),
+        measured=Measured(
+            field=field, information=information, precision=precision, rotation_precision=turn.precision, undisputed=views.corrected
+        ),
         is_measured=is_measured,
         residual_px=residual_px,
         views=agreeing.to(torch.int32),

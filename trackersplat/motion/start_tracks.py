@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ def with_new_tracks(
     cells, centres = [], []
     for index, camera in enumerate(cameras):
         seen = state.alive & (state.hidden == 0) & (of_camera == index)
-        free, middles = _free_cells(camera, state.positions[seen], settings)
+        free, middles = free_cells(camera, state.positions[seen], settings)
         mask = None if masks is None else masks.get(camera.name)
         if mask is not None:
             inner = ~_at_mask_border(mask, middles)
@@ -96,27 +96,44 @@ def with_new_tracks(
         if len(there) > room:  # evenly over the image
             chosen[there] = False
             chosen[there[torch.linspace(0, len(there) - 1, room, device=there.device).round().long()]] = True
-    pixels, new_camera = pixels[chosen], new_camera[chosen]
-    points = PointViews.of(cameras, new_camera).back_project(pixels, surface.depth[chosen])
     ids = [track_ids(index, state.frame, part) for index, part in enumerate(cells)]
-    new = replace(
+    new = NewTracks(torch.cat(ids)[chosen], new_camera[chosen], pixels[chosen], surface.depth[chosen])
+    return with_tracks(state, new, gaussians, cameras, settings)
+
+
+@dataclass(frozen=True, eq=False)
+class NewTracks:
+    """Q tracks that begin in a frame."""
+
+    ids: Tensor  # (Q,) int64
+    camera: Tensor  # (Q,) int64 indices
+    pixels: Tensor  # (Q, 2) float32, rounded
+    depth: Tensor  # (Q,) float64 of the surface there
+
+
+def with_tracks(
+    state: FollowedTracks, new: NewTracks, gaussians: Gaussians, cameras: Sequence[Camera], settings: FollowSettings
+) -> FollowedTracks:
+    """The state with these tracks, whose ids are new; ``gaussians`` are those of its frame."""
+    points = PointViews.of(cameras, new.camera).back_project(new.pixels, new.depth)
+    begun = replace(
         state,
-        ids=torch.cat(ids)[chosen],
-        query=torch.cat((torch.full_like(pixels[:, :1], state.frame), pixels), dim=1),
-        positions=pixels,
-        visibility=torch.ones_like(pixels[:, 0]),
-        confidence=torch.ones_like(pixels[:, 0]),
-        ends=torch.zeros_like(new_camera, dtype=torch.uint8),
-        hidden=torch.zeros_like(new_camera, dtype=torch.int32),
+        ids=new.ids,
+        query=torch.cat((torch.full_like(new.pixels[:, :1], state.frame), new.pixels), dim=1),
+        positions=new.pixels,
+        visibility=torch.ones_like(new.pixels[:, 0]),
+        confidence=torch.ones_like(new.pixels[:, 0]),
+        ends=torch.zeros_like(new.camera, dtype=torch.uint8),
+        hidden=torch.zeros_like(new.camera, dtype=torch.int32),
         points=points.float(),
-        carriers=_carriers_of(points, gaussians, settings),
+        carriers=carriers_of(points, gaussians, settings),
     )
-    added = new.tensors()
+    added = begun.tensors()
     both = state.with_tensors({name: torch.cat((old, added[name])) for name, old in state.tensors().items()})
     return both[both.ids.argsort()]
 
 
-def _free_cells(camera: Camera, taken: Tensor, settings: FollowSettings) -> tuple[Tensor, Tensor]:
+def free_cells(camera: Camera, taken: Tensor, settings: FollowSettings) -> tuple[Tensor, Tensor]:
     """Indices (P,), rows first, and middles (P, 2), which are pixel centres, of the cells far from the positions ``taken`` (Q, 2)."""
     pitch = max(settings.spacing * max(camera.width, camera.height), 1.0)
     columns, rows = max(round(camera.width / pitch), 1), max(round(camera.height / pitch), 1)
@@ -140,7 +157,7 @@ def _at_mask_border(mask: np.ndarray | Tensor, centres: Tensor) -> Tensor:
     return around.any(1) & ~around.all(1)
 
 
-def _carriers_of(points: Tensor, gaussians: Gaussians, settings: FollowSettings) -> Tensor:
+def carriers_of(points: Tensor, gaussians: Gaussians, settings: FollowSettings) -> Tensor:
     """(P, k) int32: of the nearest Gaussians those of the largest opacity times density at the point, largest first; -1 where too few.
 
     The density is that of Gaussians no thinner than the distance to the nearest mean: rendered surfaces lie a little before the means.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
-from trackersplat.events import Event, Stage
+from trackersplat.events import Event, Note, Stage
 from trackersplat.motion.apply import move
-from trackersplat.pipelines.chain import ChainStep, first_tracks, follow_chain
+from trackersplat.pipelines.chain import ChainStep, follow_chain
 from trackersplat.pipelines.clock import Clock
 from trackersplat.pipelines.frames import FirstFrame, Moved, refine_and_measure
-from trackersplat.pipelines.motions import MotionContext
+from trackersplat.pipelines.motions import MotionContext, OtherTracker
 from trackersplat.pipelines.pipeline import Batch, ChainState, Context, FrameResult
+from trackersplat.pipelines.sparse_tracks import edited_first_tracks
 from trackersplat.tracking.registry import TRACKERS, create_matcher
 from trackersplat.tracking.sources import track_source
 
@@ -23,8 +25,10 @@ class BasePropagate(FirstFrame):
         """See `Pipeline.first_frame`. The sparse tracks start in it."""
         for event in super().first_frame(frame, context):
             if isinstance(event, FrameResult):
-                tracks = first_tracks(event.state, _motion_context(event.state, context), context.settings.follow)
-                event = replace(event, state=replace(event.state, tracks=tracks))
+                motions = _motion_context(event.state, context)
+                there = edited_first_tracks(event.state, motions, context.settings.follow)
+                yield from (Note(frame, text) for text in there.notes)
+                event = replace(event, state=replace(event.state, tracks=there.tracks))
             yield event
 
     def step(self, state: ChainState, batch: Batch, context: Context) -> Iterator[Event]:
@@ -33,6 +37,8 @@ class BasePropagate(FirstFrame):
         for event in follow_chain(state, batch.through, motions, context.settings.follow):
             if isinstance(event, Stage):  # said of a frame that is to be done: those on the way may be finished
                 yield replace(event, frame=min(frame for frame in batch.targets if frame >= event.frame))
+            elif isinstance(event, Note) and event.frame in batch.targets:
+                yield event
             elif isinstance(event, ChainStep) and event.frame in batch.targets:
                 clock = Clock(context.rasterizer.device)
                 moved = move(state.gaussians, event.motion)
@@ -42,6 +48,12 @@ class BasePropagate(FirstFrame):
 
 def _motion_context(state: ChainState, context: Context) -> MotionContext:
     settings, device = context.settings, context.rasterizer.device
+
+    @cache
+    def other(name: str) -> OtherTracker:
+        own = settings.tracking if name == settings.tracker else None
+        return OtherTracker(track_source(name, context.capture, device, own, grid=settings.queries), TRACKERS.facts(name))
+
     return MotionContext(
         capture=context.capture,
         rasterizer=context.rasterizer,
@@ -50,4 +62,6 @@ def _motion_context(state: ChainState, context: Context) -> MotionContext:
         matcher=create_matcher(settings.matcher, device, settings.matching),
         settings=settings.motion,
         colours=state.colours,
+        edits=context.edits,
+        other=other,
     )

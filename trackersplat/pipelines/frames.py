@@ -28,6 +28,7 @@ class FirstFrame:
 
     def first_frame(self, frame: int, context: Context) -> Iterator[Event]:
         """See `Pipeline.first_frame`."""
+        context = context.at(frame)
         settings, clock = context.settings, Clock(context.rasterizer.device)
         fit = dataclasses.replace(settings.first, seed=settings.seed + frame)
         done: FitDone | None = None
@@ -66,7 +67,8 @@ class Moved:
 
 def refine_and_measure(state: ChainState, moved: Moved, context: Context) -> Iterator[Event]:
     """Refines a frame that was reached from ``state`` and measures it; ends with its `FrameResult`."""
-    settings, clock, frame = context.settings, Clock(context.rasterizer.device), moved.frame
+    context, frame = context.at(moved.frame), moved.frame
+    settings, clock = context.settings, Clock(context.rasterizer.device)
     yield Stage(frame, "refine")
     refine = settings.refine if moved.motion is not None else settings.refine.unmoved()
     task = RefineTask(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -12,9 +12,11 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.edits.applied import AppliedEdits
 from trackersplat.events import Event, Stage
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
+from trackersplat.motion.corrections import PointCorrection
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.motion.render_and_match import correct_tracks, unreliable_share
 from trackersplat.motion.render_request import Prediction, predict
@@ -40,6 +42,8 @@ class MotionContext:
     matcher: Matcher
     settings: MotionSettings
     colours: ColourAffines | None = None
+    edits: AppliedEdits = field(default_factory=AppliedEdits)
+    other: Callable[[str], OtherTracker] | None = None  # trackers that edits name; None: they name none
 
     @property
     def cameras(self) -> list[Camera]:
@@ -54,6 +58,30 @@ class MotionContext:
         device = self.rasterizer.device
         return {name: torch.from_numpy(mask.copy()).to(device) for name, mask in found.items() if mask is not None}
 
+    def at(self, frame: int) -> MotionContext:
+        """With the tracker of the tracks to this frame."""
+        name = self.edits.tracker(frame)
+        if name is None or self.other is None:
+            return self
+        other = self.other(name)
+        return replace(self, source=other.source, tracker=other.facts)
+
+    def dropped(self, frame: int) -> frozenset[str]:
+        """Training cameras whose views have no weight in the motion to this frame."""
+        return self.edits.dropped_views((camera.name for camera in self.cameras), frame)
+
+
+@dataclass(frozen=True, eq=False)
+class OtherTracker:
+    """A tracker in place of the run's."""
+
+    source: TrackSource
+    facts: TrackerFacts
+
+
+# (targets, their uncorrected motions) -> for each target what is known about points in it
+Correct = Callable[[Sequence[int], Sequence[Motion]], list[tuple[PointCorrection, ...]]]
+
 
 @dataclass(frozen=True, eq=False)
 class MotionsFound(Event):
@@ -63,6 +91,11 @@ class MotionsFound(Event):
     motions: tuple[Motion, ...]  # one per target
     tracks: tuple[tuple[int, DenseTracks], ...]  # per training camera (its index) those to all targets, cameras ascending
     seconds: dict[str, float]  # of all targets together: track, move, match
+    corrections: tuple[tuple[PointCorrection, ...], ...] = ()  # one per target, or none at all
+
+    def corrections_at(self, target: int) -> tuple[PointCorrection, ...]:
+        """Those of the target at this place among the targets."""
+        return self.corrections[target] if self.corrections else ()
 
 
 def find_motions(
@@ -73,6 +106,7 @@ def find_motions(
     *,
     drifting: bool = False,
     carried: CarriedMotion | None = None,
+    correct: Correct | None = None,
 ) -> Iterator[Event]:
     """Tracks from ``frame``, whose Gaussians are ``base``, to the ``targets`` and estimates the motions to them; ends with `MotionsFound`.
 
@@ -81,6 +115,9 @@ def find_motions(
     are estimated anew. If the Gaussians of ``frame`` are ``drifting``, moved there themselves and not corrected by its images, all
     targets are matched, because no track tells by how much they are off. The stages are reported for the first target.
 
+    Views that edits drop for a target are neither seen nor trusted in it, by tracks or by matches. With ``correct``, the motions are
+    estimated anew with what it knows about points; it is asked once, about the motions that the tracks alone lead to.
+
     Raises what the source of the tracks raises.
     """
     targets = tuple(targets)
@@ -88,17 +125,19 @@ def find_motions(
     yield Stage(targets[0], "track", f"{len(cameras)} views, frame {frame + 1} to {_range_text(targets)}")
     clock = Clock(context.rasterizer.device)
     # Views finish in any order, sums must not depend on it.
-    tracks = sorted(context.source(cameras, frame, targets), key=lambda pair: pair[0])
+    tracks = _without_dropped(context, sorted(context.source(cameras, frame, targets), key=lambda pair: pair[0]))
     seconds = {"track": clock.lap()}
 
     yield Stage(targets[0], "move")
     estimate = partial(estimate_motion, context.rasterizer, base, context.cameras, settings=context.settings, carried=carried)
     motions = estimate([dense for _, dense in tracks])
+    corrections: list[tuple[PointCorrection, ...]] = [] if correct is None else correct(targets, motions)
+    if any(corrections):
+        motions = estimate([dense for _, dense in tracks], corrections=corrections)
     seconds["move"] = clock.lap()
     settings = context.settings.render_and_match
     for _ in range(settings.match_rounds if context.tracker.render_and_match else 0):
-        shares = [unreliable_share(dense, settings) for _, dense in tracks]
-        unreliable = torch.stack(shares).mean(dim=0).cpu().numpy()
+        unreliable = _unreliable_shares(context, targets, tracks)
         chosen = np.flatnonzero(drifting | (unreliable >= settings.unreliable_share)).tolist()
         if not chosen:
             break
@@ -106,10 +145,26 @@ def find_motions(
         yield Stage(targets[0], "match", f"{len(again)} of {len(targets)} frames" if len(targets) > 1 else "")
         matched = _matched(context, base, [move(base, motions[index]) for index in chosen], tracks, again, drifting)
         tracks = [(camera, dense.with_part(part)) for (camera, dense), part in zip(tracks, matched, strict=True)]
-        for index, motion in zip(chosen, estimate(matched), strict=True):
+        known = [corrections[index] for index in chosen] if corrections else []
+        for index, motion in zip(chosen, estimate(matched, corrections=known), strict=True):
             motions[index] = motion
     seconds["match"] = clock.lap()
-    yield MotionsFound(targets, tuple(motions), tuple(tracks), seconds)
+    yield MotionsFound(targets, tuple(motions), tuple(tracks), seconds, tuple(corrections))
+
+
+def _without_dropped(context: MotionContext, tracks: Sequence[tuple[int, DenseTracks]]) -> list[tuple[int, DenseTracks]]:
+    """The ``(camera, tracks)``, neither seen nor trusted where edits drop the view."""
+    names = [camera.name for camera in context.capture.cameras]
+    return [(camera, context.edits.without_dropped(names[camera], dense)) for camera, dense in tracks]
+
+
+def _unreliable_shares(context: MotionContext, targets: Sequence[int], tracks: Sequence[tuple[int, DenseTracks]]) -> np.ndarray:
+    """(F,) to each target the mean share of unreliable tracks, over the views that are not dropped; 0 if all are."""
+    shares = torch.stack([unreliable_share(dense, context.settings.render_and_match) for _, dense in tracks]).cpu().numpy()
+    names = [context.capture.cameras[camera].name for camera, _ in tracks]
+    used = np.array([[name not in context.dropped(target) for target in targets] for name in names])
+    found: np.ndarray = (shares * used).sum(0) / used.sum(0).clip(1)
+    return found
 
 
 def _matched(
@@ -134,9 +189,11 @@ def _matched(
     def correct(dense: DenseTracks, photograph: Tensor, predicted: Prediction) -> DenseTracks:
         return correct_tracks(dense, photograph, predicted, context.matcher, settings, drifting=drifting)
 
-    parts = [(camera, dense.only(targets)) for camera, dense in tracks]
-    found = sorted(correct_views(capture, parts, predictions, correct, device), key=lambda pair: pair[0])
-    return [dense for _, dense in found]
+    parts = {camera: dense.only(targets) for camera, dense in tracks}
+    unused = frozenset.intersection(*(context.dropped(target) for target in targets))
+    wanted = [(camera, dense) for camera, dense in parts.items() if capture.cameras[camera].name not in unused]
+    parts.update(correct_views(capture, wanted, predictions, correct, device))
+    return [dense for _, dense in _without_dropped(context, sorted(parts.items()))]
 
 
 def _range_text(frames: Sequence[int]) -> str:

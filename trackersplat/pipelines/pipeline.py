@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ from typing import Protocol
 from torch import Tensor
 
 from trackersplat.captures.capture import Capture
+from trackersplat.edits.applied import AppliedEdits
 from trackersplat.events import Event
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
@@ -111,6 +112,12 @@ class Context:
     rasterizer: Rasterizer
     settings: ReconstructSettings
     weights: Path | None = None  # folder of the weights of metrics; None: where torch keeps what it has downloaded
+    edits: AppliedEdits = field(default_factory=AppliedEdits)
+
+    def at(self, frame: int) -> Context:
+        """With the cameras that edits leave to fit, refine and measure this frame. Raises InputError if none is left to train on."""
+        capture = self.edits.capture_at(self.capture, frame)
+        return self if capture is self.capture else replace(self, capture=capture)
 
     @cached_property
     def unavailable_metrics(self) -> dict[str, str]:

@@ -30,7 +30,7 @@ from trackersplat.captures.layouts.prepared import (
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.registry import recognised
-from trackersplat.captures.settings import CaptureSettings, check_held_out, plain_name
+from trackersplat.captures.settings import CaptureSettings, check_held_out, named_cameras, plain_name
 from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.files import (
@@ -96,11 +96,13 @@ def prepare(source: str, out: Path, settings: PrepareSettings) -> Iterator[Event
             if isinstance(event, Written):
                 yield Step(f"unpacking {archive.name}, MB", event.done >> 20, event.total >> 20)
         source = str(_data_in(unpacked))
-    there = _existing(out, source, settings)
-    if there is None:
-        yield Step("opening")
+    yield Step("opening")
     data = open_source(source, "The data")
     try:
+        if settings.held_out is not None:
+            names = data.cameras if isinstance(data, Footage) else [camera.name for camera in data.cameras]
+            settings = replace(settings, held_out=named_cameras(settings.held_out, names))
+        there = _existing(out, source, settings)
         if there is not None:
             _check_data(out, there, data)
             yield Prepared(out, there, reused=True)

@@ -60,7 +60,7 @@ class PrepareSettings:
 
     poses: Poses | None = None
     intrinsics: Intrinsics | None = None
-    held_out: tuple[str, ...] | None = None  # camera names
+    held_out: tuple[str, ...] | None = None  # camera names; several in one text are separated by commas
     scale: float | None = None  # of the images when the folder is opened, at most 1
     points: Points = "features"
     weights: Path = WEIGHTS_FOLDER  # folder with the weights of a network

@@ -9,8 +9,9 @@ from pathlib import Path
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import demo_capture, demo_run
 from trackersplat.captures.fingerprints import short_hash
+from trackersplat.store.begin import INFO, holds_nothing
 from trackersplat.store.index import FRAME_FOLDER
-from trackersplat.store.run import LEFT_AT_START, Run
+from trackersplat.store.run import Run
 
 
 def default_out(capture: Capture, ending: str = "") -> Path:
@@ -44,12 +45,12 @@ def find_runs(capture: Capture, out: Path | None = None) -> list[Path]:
 
 
 def _looks_like_a_run(path: Path) -> bool:
-    return path.is_dir() and ((path / "run.json").is_file() or any(FRAME_FOLDER.fullmatch(child.name) for child in path.iterdir()))
+    return path.is_dir() and ((path / INFO).is_file() or any(FRAME_FOLDER.fullmatch(child.name) for child in path.iterdir()))
 
 
 def _is_taken(path: Path, capture: Capture) -> bool:
     """Whether a folder holds anything but a run of this capture."""
-    if not path.exists() or (path.is_dir() and all(LEFT_AT_START.fullmatch(child.name) for child in path.iterdir())):
+    if not path.exists() or (path.is_dir() and holds_nothing(path)):
         return False
     if not _looks_like_a_run(path):
         return True

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trackersplat.files import restore
 from trackersplat.store.record import FrameRecord, read_record
 
 FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
+_ASIDE = re.compile(r"\.(frame([1-9]\d{0,8}))\.old")  # as `files.aside` names a frame while another one takes its place
 _ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
 
 
@@ -68,10 +71,30 @@ class RunIndex:
         known = ((frame, self.record(frame)) for frame in self.entries)
         return {frame: record for frame, record in known if record is not None}
 
+    def restore(self) -> None:
+        """Completes every exchange of a frame for another one that was killed. Nobody else may be writing."""
+        for parent in self.parents():
+            for child in list(parent.iterdir()):
+                if match := _ASIDE.fullmatch(child.name):
+                    restore(parent / match[1])
+
     def parents(self) -> list[Path]:
         """The folders that frames may be in."""
         parents = [path for path in (self.root, *sorted(self.root.glob("*/*"))) if path != self.own and self._may_hold_frames(path)]
         return [*parents, self.own] if self.own.is_dir() and self.own != self.root else parents
+
+    def files(self) -> dict[int, Path]:
+        """Files, and links to nothing, that have the name of a frame's folder, where no folder of that frame is."""
+        named = ((FRAME_FOLDER.fullmatch(child.name), child) for parent in self.parents() for child in parent.iterdir())
+        found = {int(match[1]) - 1: child for match, child in named if match and not child.is_dir()}
+        return {frame: child for frame, child in found.items() if frame not in self.entries}
+
+    def own_folders(self) -> Iterator[tuple[int, Path]]:
+        """Frames whose files belong to this run: those of a linked frame are another run's."""
+        inside = self.root.resolve()
+        for frame, entry in self.entries.items():
+            if entry.folder.resolve().is_relative_to(inside):
+                yield frame, entry.folder
 
     def _may_hold_frames(self, path: Path) -> bool:
         """Folders inside a frame do not, nor do those that begin with a dot: a frame is written there until it is complete."""
@@ -91,11 +114,16 @@ def find_cloud(folder: Path) -> Path | None:
 
 
 def _frames_in(parent: Path) -> list[tuple[int, FrameEntry]]:
-    found = []
+    found: dict[int, FrameEntry] = {}
+    replaced: dict[int, FrameEntry] = {}
     with os.scandir(parent) as children:
         for child in children:
-            match = FRAME_FOLDER.fullmatch(child.name)
-            if match and child.is_dir():
+            match, old = FRAME_FOLDER.fullmatch(child.name), _ASIDE.fullmatch(child.name)
+            if (match or old) and child.is_dir():
                 folder = Path(child.path)
-                found.append((int(match[1]) - 1, FrameEntry(folder, child.stat().st_ino, find_cloud(folder))))
-    return found
+                entry = FrameEntry(folder, child.stat().st_ino, find_cloud(folder))
+                if match:
+                    found[int(match[1]) - 1] = entry
+                elif old:
+                    replaced[int(old[2]) - 1] = entry
+    return list({**replaced, **found}.items())

@@ -33,8 +33,8 @@ class RunLineage:
     def of(self, frame: int) -> Lineage | None:
         """Of the Gaussians of one frame; None where its origin is not known."""
         origin = self.origin(frame)
-        if origin is None:
-            return None
+        if origin is None or self._counts.get(frame, self._counts[origin]) != self._counts[origin]:
+            return None  # the origin was made again since, with other Gaussians
         chain = self._chain(frame)
         self._known.setdefault(origin, Lineage.of_first_frame(origin, self._counts[origin]))
         start = next(index for index, step in enumerate(chain) if step in self._known)

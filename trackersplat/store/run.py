@@ -45,20 +45,22 @@ from trackersplat.motion.evidence import Evidence
 from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
 from trackersplat.pipelines.registry import PIPELINES
 from trackersplat.store import frame_files
+from trackersplat.store.begin import INFO, LOCK, METRICS, discard, make_folder
+from trackersplat.store.compaction import has_own_clouds, remove_compacted
 from trackersplat.store.evidence_files import read_evidence
+from trackersplat.store.identity import not_of, require_same
 from trackersplat.store.index import RunIndex
 from trackersplat.store.lineage import RunLineage
+from trackersplat.store.lost import lost_frames
 from trackersplat.store.record import FrameRecord
 from trackersplat.store.tables import metrics_header, metrics_rows
 from trackersplat.store.track_files import TRACKS_FILE, read_state, read_tracks
-from trackersplat.store.watched import OTHER_FOLDER, Watched
+from trackersplat.store.watched import Watched
 from trackersplat.tracking.tracks import Tracks
 from trackersplat.training.photometric import ColourAffines
 
 FORMAT = 2
-LOCK = ".lock"
 SEQUENCE = "sequence"
-LEFT_AT_START = re.compile(r"\.run\.json\.[0-9a-f]{12}\.tmp|\.lock")  # by a process killed before the first file was complete
 _TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -73,6 +75,7 @@ class Run:
         self._remarks: dict[str, None] = {}
         self._sequence_first = False  # whether its frames are read from there although their PLYs are still there
         self._lock: Lock | None = None
+        self._begun: list[Path] | None = None  # folders that `create` has made for a run of which no frame is finished yet
         self.refresh()
 
     @staticmethod
@@ -83,7 +86,7 @@ class Run:
         """
         if not path.is_dir():
             raise InputError(f"There is no run at {path}: expected a folder made by `trackersplat reconstruct`.")
-        info = path / "run.json"
+        info = path / INFO
         data = read_json(info) if info.is_file() else {}
         if data.get("format", FORMAT) != FORMAT:
             raise InputError(f"{info} has format {data['format']!r}, this version reads {FORMAT}: open it with the version that made it.")
@@ -103,24 +106,21 @@ class Run:
         held_out = [capture.cameras[i].name for i in capture.held_out_cameras]
         described = fingerprints.describe(capture, frame_files.short_path(capture.root))
         info = {"format": FORMAT, "capture": described, **info, "held_out": held_out}
-        try:
-            # A process killed while it wrote run.json leaves nothing but temporary files and its lock.
-            ours = (path / "run.json").is_file() or not path.is_dir() or all(LEFT_AT_START.fullmatch(c.name) for c in path.iterdir())
-            if not ours:
-                raise InputError(f"{path} is not empty and holds no run: choose an empty or new folder with --out.")
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        made = make_folder(path)
         with hold(path / LOCK, f"The run {path}"):
-            if (path / "run.json").is_file():
+            if (path / INFO).is_file():
                 run = Run.open(path)
-                run._check_capture(capture)
-                _same_or_raise(path, "held-out cameras", run.info.get("held_out"), held_out)
-                _same_or_raise(path, "settings", run.info.get("settings"), info.get("settings"))
+                require_same(path, run.info, info, capture)
                 return run
             remove_leftovers(path)
-            write_json(path / "run.json", info)
-            return Run(path, info)
+            try:
+                write_json(path / INFO, info)
+            except InputError:
+                discard(path, made)
+                raise
+            run = Run(path, info)
+            run._begun = made
+            return run
 
     @property
     def name(self) -> str:
@@ -163,7 +163,7 @@ class Run:
     def watched(self, capture: Capture) -> Watched:
         """The capture; when an image is read, it is compared with the one that the run's frames were made from."""
         expected = {frame: record.images for frame, record in self._index.records().items()}
-        return Watched(capture, expected, self._not_of(capture))
+        return Watched(capture, expected, not_of(self.path, self.info.get("capture"), capture))
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
@@ -171,7 +171,9 @@ class Run:
     def writing(self) -> Iterator[None]:
         """Holds the run's lock. First completes what a killed process began, and removes what it left.
 
-        Raises InputError if another process is writing it.
+        Bad input before the first frame leaves nothing of a run that `create` has begun.
+
+        Raises InputError if another process is writing it, or its folder is moved, removed or replaced meanwhile.
         """
         if self._lock is not None:
             yield
@@ -179,20 +181,25 @@ class Run:
         with hold(self.path / LOCK, f"The run {self.path}") as self._lock:
             try:
                 restore(self.path / SEQUENCE)
+                self._index.restore()
                 self.refresh()
                 self._remove_compacted()
                 for folder in self._index.parents():
                     remove_leftovers(folder)
                 yield
+            except (InputError, OSError) as error:
+                if not self._lock.is_there():
+                    raise _gone(self.path) from error  # else whatever could not be written is blamed
+                if self._begun is not None:
+                    discard(self.path, self._begun)
+                raise
             finally:
                 self._lock = None
 
     def require_there(self) -> None:
-        """Raises InputError if the folder of this run was removed or replaced since the run was opened for writing."""
-        if not (self.path / "run.json").is_file() or (self._lock is not None and not self._lock.is_there()):
-            raise InputError(
-                f"{self.path} was removed or replaced while the run was being written, so its frames are lost: start it again."
-            )
+        """Raises InputError if the folder of this run was moved, removed or replaced since the run was opened for writing."""
+        if not (self.path / INFO).is_file() or (self._lock is not None and not self._lock.is_there()):
+            raise _gone(self.path)
 
     def require_frames(self, frames: Iterable[int]) -> None:
         """Raises InputError if one of these frames, or the folder of the run, is not on disk any more."""
@@ -203,6 +210,13 @@ class Run:
             raise InputError(
                 f"Frame {lost[0] + 1} was removed from {self.path} while the run was being written: start it again to make it anew."
             )
+
+    def require_places(self, frames: Iterable[int]) -> None:
+        """Raises InputError if a file is where the folder of one of these frames belongs."""
+        files = self._index.files()
+        for frame in frames:
+            if frame in files:
+                raise InputError(f"{files[frame]} is a file, where the folder of frame {frame + 1} belongs: remove or rename it.")
 
     def refresh(self) -> None:
         """Finds frames that another process wrote since the run was opened. Raises InputError if the compact sequence is damaged."""
@@ -234,6 +248,10 @@ class Run:
             raise InputError(f"Frame {frame + 1} of the run {self.path} is not reconstructed yet.")
         return self._sequence.read(frame)
 
+    def lost(self) -> tuple[str, ...]:
+        """Sentences that name the frames that the run once had, of which the Gaussians are gone."""
+        return tuple(lost_frames(self._index, self.path / METRICS, self.frames()))
+
     @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences: what was changed in the frames that were read so far, such as infinite opacities of other programs."""
@@ -263,18 +281,25 @@ class Run:
         )
 
     def write_frame(self, result: FrameResult, done: FrameDone, capture: Capture, images: fingerprints.Hashes | None = None) -> None:
-        """Writes the frame's folder (by one rename) and then its rows of ``metrics.csv``. ``images``: hashes of what it was made from."""
+        """Writes the frame's folder (by one rename) and then its rows of ``metrics.csv``. ``images``: hashes of what it was made from.
+
+        A frame that is there is replaced; until the new one is complete, the old one is read.
+        """
         self.require_there()
         parent = self.path if result.base is None else self.path / self.pipeline_folder
         folder = parent / f"frame{result.frame + 1}"
         scores = {name: dict(values) for name, values in result.scores.items()}
         record = FrameRecord(done, result.iterations, scores, dict(images or {}))
+        before = self._folder(result.frame)
         with atomic_folder(folder) as temporary:
             frame_files.write_files(temporary, result, record, capture)
         self.require_there()
         self._index.add(result.frame, folder, record)
-        table = self.path / "metrics.csv"
-        if not table.is_file():
+        self._begun = None
+        if before is not None and before != folder and before.resolve().is_relative_to(self.path.resolve()):
+            remove_folder(before)  # of another pipeline, or fitted from scratch: it would be found in place of this one
+        table = self.path / METRICS
+        if before is not None or not table.is_file():
             self.write_metrics()
             return
         try:
@@ -329,7 +354,7 @@ class Run:
         """Writes ``metrics.csv`` anew from the frames' records: a process that was killed may have left half a row."""
         metrics, held_out = self._metrics(), self._held_out()
         rows = (metrics_rows(record, metrics, held_out) for record in self._index.records().values())
-        write_text(self.path / "metrics.csv", metrics_header(metrics) + "".join(rows))
+        write_text(self.path / METRICS, metrics_header(metrics) + "".join(rows))
 
     def compact(self) -> int:
         """Turns the PLYs into the compact sequence (lossy: quantised); returns its size in bytes.
@@ -339,10 +364,11 @@ class Run:
         the rest.
         """
         with self.writing():
-            frames = self.frames()
+            frames, lost = self.frames(), self.lost()
             if not frames:
-                raise InputError(f"The run {self.path} has no frames to compact: reconstruct some first.")
-            if self._sequence is not None and self._sequence.frames == frames and not self._own_clouds():
+                raise InputError(lost[0] if lost else f"The run {self.path} has no frames to compact: reconstruct some first.")
+            self._remarks |= dict.fromkeys(lost)
+            if self._sequence is not None and self._sequence.frames == frames and not has_own_clouds(self._index):
                 return sum(file.stat().st_size for file in self._sequence.path.iterdir())  # done before; once more would lose precision
             size = write_sequence(self.path / SEQUENCE, frames, self.read_frame, unfinished=True)
             self.refresh()
@@ -355,44 +381,13 @@ class Run:
         """Removes what an unfinished sequence replaces."""
         if self._sequence is None or not self._sequence_first:
             return
-        frames = self._sequence.frames
         about = self.info.get("capture")
-        capture_ends = isinstance(about, dict) and about.get("frames") == frames[-1] + 1
-        for frame, folder in self._own_folders():
-            if frame in frames:
-                remove_folder(folder / "point_cloud")
-                if frame != frames[-1] or capture_ends:
-                    (folder / frame_files.CARRIED).unlink(missing_ok=True)
-        (self._sequence.path / UNFINISHED).unlink()
+        remove_compacted(self._sequence, self._index, about.get("frames") if isinstance(about, dict) else None)
         self.refresh()
-
-    def _check_capture(self, capture: Capture) -> None:
-        if not self.is_verifiable:
-            raise InputError(
-                f"{self.path} holds a run of an older version, which does not say from which images it was made: {OTHER_FOLDER}."
-            )
-        difference = fingerprints.difference(self.info.get("capture"), capture)
-        if difference is not None:
-            raise InputError(f"{self._not_of(capture)}: {difference}; {OTHER_FOLDER}.")
-
-    def _not_of(self, capture: Capture) -> str:
-        about = self.info.get("capture")
-        there = f"{about.get('name')} ({about.get('folder', 'folder unknown')})" if isinstance(about, dict) else "another capture"
-        return f"{self.path} holds a run of {there}, not of {capture.name} ({frame_files.short_path(capture.root)})"
 
     def _folder(self, frame: int) -> Path | None:
         entry = self._index.entries.get(frame)
         return None if entry is None else entry.folder
-
-    def _own_clouds(self) -> bool:
-        return any(self._index.entries[frame].cloud is not None for frame, _ in self._own_folders())
-
-    def _own_folders(self) -> Iterator[tuple[int, Path]]:
-        """A linked frame belongs to another run, which keeps its files."""
-        inside = self.path.resolve()
-        for frame, entry in self._index.entries.items():
-            if entry.folder.resolve().is_relative_to(inside):
-                yield frame, entry.folder
 
     def _metrics(self) -> tuple[str, ...]:
         metrics = self.settings.get("metrics")
@@ -403,17 +398,7 @@ class Run:
         return tuple(str(name) for name in names) if isinstance(names, list) else ()
 
 
-def _same_or_raise(path: Path, what: str, there: Any, asked: Any) -> None:
-    if there == asked:
-        return
-    difference = next(_differences(there, asked, what), what)
-    raise InputError(f"{path} holds a run of other {what} ({difference}): choose another folder with --out, or ask for the same.")
-
-
-def _differences(there: Any, asked: Any, label: str) -> Iterator[str]:
-    if isinstance(there, dict) and isinstance(asked, dict):
-        for key in sorted(set(there) | set(asked)):
-            if there.get(key) != asked.get(key):
-                yield from _differences(there.get(key), asked.get(key), f"{label}.{key}")
-    else:
-        yield f"{label} is {there!r} in the run, but {asked!r} was asked for"
+def _gone(path: Path) -> InputError:
+    return InputError(
+        f"{path} was moved, removed or replaced while the run was being written: bring the folder back to continue it, or start it again."
+    )

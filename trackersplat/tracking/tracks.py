@@ -32,6 +32,7 @@ class TrackEnd(IntEnum):
     UNRELIABLE = 3  # seen, but at a position that cannot be trusted
     CROSSED_MASK = 4  # between foreground and background
     REPLACED = 5  # the Gaussians that carried it made way for others
+    BY_HAND = 6  # a person ended it
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from trackersplat.errors import InputError
 from viewer.commands.command import Command
 from viewer.state import CHANNELS, COMPARES, MOST_PANES, Pane
 
@@ -23,13 +25,17 @@ def _show(tab: Tab, camera: int, pane: int | None = None) -> None:
 
 
 def _compare(tab: Tab, how: str, pane: int | None = None) -> None:
-    """A comparison that is on already gives way to the plain render."""
+    """Raises InputError if there is no other run to compare with."""
     if how not in COMPARES:
         return
-    view = tab.view
-    at = view.active if pane is None else pane
-    on = view.panes[at].compare == how
-    tab.set_pane(at, compare="render" if on else how, channel="colour")
+    if how == "other" and tab.shared.other is None:
+        raise InputError("There is no other run to compare with: choose one in the panel Compare.")
+    tab.set_pane(pane, compare=how, channel="colour")
+
+
+def _toggle(tab: Tab, how: str) -> None:
+    """A comparison that is on already gives way to the plain render."""
+    _compare(tab, "render" if tab.view.pane().compare == how else how)
 
 
 def _channel(tab: Tab, channel: str, pane: int | None = None) -> None:
@@ -38,8 +44,7 @@ def _channel(tab: Tab, channel: str, pane: int | None = None) -> None:
     view = tab.view
     at = view.active if pane is None else pane
     compare = view.panes[at].compare
-    plain = channel == "colour" or compare == "other"
-    tab.set_pane(at, channel=channel, compare=compare if plain else "render")
+    tab.set_pane(at, channel=channel, compare=compare if channel == "colour" else "render")
 
 
 def _panes(tab: Tab, count: int) -> None:
@@ -54,23 +59,17 @@ def _panes(tab: Tab, count: int) -> None:
 
 def _overlay(tab: Tab) -> None:
     on = not tab.view.pane().overlay
-    tab.set(panes=tuple(_with_overlay(pane, on) for pane in tab.view.panes))
-
-
-def _with_overlay(pane: Pane, on: bool) -> Pane:
-    from dataclasses import replace
-
-    return replace(pane, overlay=on)
+    tab.set(panes=tuple(replace(pane, overlay=on) for pane in tab.view.panes))
 
 
 COMMANDS = (
     Command("camera.next", "Next camera", GROUP, lambda tab: _next(tab, 1), "c", repeats=True),
     Command("camera.previous", "Previous camera", GROUP, lambda tab: _next(tab, -1), "shift+c", repeats=True),
     Command("camera.show", "Show a camera in a pane", GROUP, _show),
-    Command("camera.photo", "Photograph or render (A-B)", GROUP, lambda tab: _compare(tab, "photo"), "g"),
-    Command("camera.wipe", "Wipe between photograph and render", GROUP, lambda tab: _compare(tab, "wipe"), "w"),
-    Command("camera.error", "Error map", GROUP, lambda tab: _compare(tab, "error"), "e"),
-    Command("camera.other", "Other run or this one (A-B)", GROUP, lambda tab: _compare(tab, "other"), "b"),
+    Command("camera.photo", "Photograph or render (A-B)", GROUP, lambda tab: _toggle(tab, "photo"), "g"),
+    Command("camera.wipe", "Wipe between photograph and render", GROUP, lambda tab: _toggle(tab, "wipe"), "w"),
+    Command("camera.error", "Error map", GROUP, lambda tab: _toggle(tab, "error"), "e"),
+    Command("camera.other", "Other run or this one (A-B)", GROUP, lambda tab: _toggle(tab, "other"), "b"),
     Command("camera.compare", "Compare in a pane", GROUP, _compare),
     Command("camera.channel", "Channel of a pane", GROUP, _channel),
     *(
@@ -84,7 +83,7 @@ COMMANDS = (
             ("age", "age of the Gaussians", "6"),
             ("error", "error of the Gaussians", "7"),
         )
-    ),  # fmt: skip
+    ),
     *(
         Command(
             f"panes.{count}", f"{count} camera pane{'s' if count > 1 else ''}", GROUP, lambda tab, n=count: _panes(tab, n), f"alt+{count}"

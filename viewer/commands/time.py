@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from viewer.commands.command import Command
+from viewer.playback import Transport, play
 from viewer.state import SPEEDS
 
 if TYPE_CHECKING:
@@ -15,6 +16,20 @@ GROUP = "Time"
 
 def _seek(tab: Tab, frame: int) -> None:
     tab.set(playing=False, frame=frame)
+
+
+def _play(tab: Tab) -> None:
+    """At the end of what is played it begins anew, with and without loop."""
+    view, known = tab.view, tab.shared.reconstructed
+    if view.playing:
+        tab.set(playing=False)
+        return
+    first, last = (known[0], known[-1]) if len(known) > 1 else (0, tab.shared.frame_count - 1)
+    span = Transport(
+        view.frame, False, view.speed, view.loop, first if view.first is None else view.first, last if view.last is None else view.last
+    )
+    begun = play(span)
+    tab.set(frame=begun.frame, playing=begun.playing)
 
 
 def _step(tab: Tab, frames: int = 1) -> None:
@@ -44,7 +59,7 @@ def _point(tab: Tab, end: str) -> None:
 
 
 COMMANDS = (
-    Command("time.play", "Play or pause", GROUP, lambda tab: tab.set(playing=not tab.view.playing), "space"),
+    Command("time.play", "Play or pause", GROUP, _play, "space"),
     Command("time.stop", "Stop", GROUP, lambda tab: tab.set(playing=False), "k"),
     Command("time.next", "Next frame", GROUP, lambda tab: _step(tab, 1), "arrowright", repeats=True),
     Command("time.previous", "Previous frame", GROUP, lambda tab: _step(tab, -1), "arrowleft", repeats=True),

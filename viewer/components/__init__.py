@@ -1,1 +1,1 @@
-"""Parts of the page that are drawn by JavaScript of our own, with their Python faces."""
+"""Parts of the page that NiceGUI lacks: JavaScript that draws, each with its Python face."""

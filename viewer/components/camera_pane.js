@@ -15,7 +15,8 @@ const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 function number(value) {
   const size = Math.abs(value);
-  return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : size >= 1 || size === 0 ? value.toFixed(2) : value.toPrecision(2);
+  if (Number.isInteger(value)) return String(value);
+  return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : size >= 0.1 ? value.toFixed(2) : value.toPrecision(2);
 }
 
 function make(tag, className, text) {
@@ -195,8 +196,8 @@ function sprite(shape, rgb, ratio) {
   else if (shape === "cross") for (const [x, y] of [[1, 0], [0, 1]]) (outline.moveTo(-4 * x, -4 * y), outline.lineTo(4 * x, 4 * y));
   else for (const s of [1, -1]) (outline.moveTo(-3, -3 * s), outline.lineTo(3, 3 * s));
   const colour = `rgb(${rgb[0]} ${rgb[1]} ${rgb[2]})`;
-  context.strokeStyle = "rgb(0 0 0 / 75%)";
-  context.lineWidth = shape === "dot" ? 2 : 3.2;
+  context.strokeStyle = "rgb(0 0 0 / 65%)";
+  context.lineWidth = shape === "dot" ? 2 : 2.8;
   context.stroke(outline);
   context.strokeStyle = context.fillStyle = colour;
   context.lineWidth = 1.4;
@@ -218,7 +219,7 @@ function sprite(shape, rgb, ratio) {
 // -- style --------------------------------------------------------------------------------------------------------------
 
 const STYLE = `
-.tsp { position: relative; display: flex; flex-direction: column; width: 100%; height: 100%; min-width: 0; min-height: 0; overflow: hidden;
+.tsp { container-type: inline-size; position: relative; display: flex; flex-direction: column; width: 100%; height: 100%; min-width: 0; min-height: 0; overflow: hidden;
   background: var(--bg, #14171c); color: var(--text, #e6e9ee); font: 12px/1.4 Inter, "Segoe UI", system-ui, Roboto, "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums; outline: none; user-select: none; box-shadow: inset 0 0 0 1px var(--line, #323a46); }
 .tsp.active .tsp-bar { box-shadow: inset 0 2px 0 var(--accent, #5aa9f0); }
@@ -226,13 +227,19 @@ const STYLE = `
 .tsp-bar { flex: none; display: flex; align-items: center; gap: 8px; height: 26px; padding: 0 8px; background: var(--surface, #1b1f26);
   border-bottom: 1px solid var(--line, #323a46); white-space: nowrap; overflow: hidden; }
 .tsp-bar > * { overflow: hidden; text-overflow: ellipsis; }
-.tsp-name { font-weight: 600; flex: 0 1 auto; min-width: 3em; }
+.tsp-name { font-weight: 600; flex: 0 0 auto; max-width: 40%; }
 .tsp-role { flex: none; font-size: 11px; padding: 0 6px; border: 1px solid var(--line, #323a46); border-radius: 8px; color: var(--muted, #9aa4b2); }
 .tsp-frame { flex: none; }
 .tsp-what { flex: 0 2 auto; min-width: 0; color: var(--muted, #9aa4b2); }
 .tsp-gap { flex: 1 1 0; }
 .tsp-score { flex: none; }
-.tsp-pixels { flex: 0 4 auto; min-width: 0; font-size: 11px; color: var(--muted, #9aa4b2); }
+.tsp-ssim { flex: none; }
+.tsp-pixels, .tsp-extent { flex: 0 1 auto; min-width: 0; font-size: 11px; color: var(--muted, #9aa4b2); }
+.tsp-pixels { flex: none; }
+@container (min-width: 680px) { .tsp-bar > .tsp-extent { display: none; } }
+@container (max-width: 679.9px) { .tsp-bar > .tsp-pixels { display: none; } }
+@container (max-width: 519.9px) { .tsp-bar > .tsp-ssim { display: none; } }
+@container (max-width: 439.9px) { .tsp-bar { gap: 6px; padding: 0 6px; } .tsp-bar > .tsp-role { padding: 0 4px; } }
 .tsp-stage { position: relative; flex: 1 1 0; min-height: 0; overflow: hidden; touch-action: none; cursor: crosshair; }
 .tsp-stage.pans { cursor: grab; } .tsp-stage.panning { cursor: grabbing; } .tsp-stage.wipes { cursor: ew-resize; } .tsp-stage.picks { cursor: pointer; }
 .tsp-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
@@ -250,7 +257,7 @@ const STYLE = `
 .tsp-message.error { border-left: 3px solid var(--warn, #e0a458); text-align: left; }
 .tsp-message.loading { top: auto; bottom: 8px; left: auto; right: 8px; transform: none; padding: 2px 8px; font-size: 11px; color: var(--muted, #9aa4b2); }
 .tsp-legend { position: absolute; left: 6px; bottom: 6px; max-width: calc(100% - 12px); box-sizing: border-box; padding: 3px 8px; border-radius: 3px;
-  background: #14171cd9; font-size: 11px; line-height: 16px; display: flex; flex-wrap: wrap; gap: 1px 12px; align-items: center; }
+  background: #14171cec; font-size: 11px; line-height: 16px; display: flex; flex-wrap: wrap; gap: 1px 12px; align-items: center; }
 .tsp-legend > span { display: inline-flex; align-items: center; gap: 5px; }
 .tsp-legend .quiet { color: var(--muted, #9aa4b2); }
 .tsp-bar-colours { width: 90px; height: 8px; border-radius: 2px; box-shadow: 0 0 0 1px #0008; }
@@ -281,7 +288,8 @@ export default {
     <div class="tsp" tabindex="0" role="application" aria-roledescription="camera pane">
       <div class="tsp-bar">
         <span class="tsp-name"></span><span class="tsp-role"></span><span class="tsp-frame"></span><span class="tsp-what"></span>
-        <span class="tsp-gap"></span><span class="tsp-score"></span><span class="tsp-pixels"></span>
+        <span class="tsp-gap"></span><span class="tsp-score"></span><span class="tsp-ssim"></span>
+        <span class="tsp-pixels"></span><span class="tsp-extent"></span>
       </div>
       <div class="tsp-stage">
         <canvas aria-hidden="true"></canvas><canvas aria-hidden="true"></canvas>
@@ -305,19 +313,19 @@ export default {
   watch: {
     marks: { deep: true, handler() { this.drawLegend(); this.redraw(); } },
     selection: { deep: true, handler() { this.redraw(); } },
-    epipolar: { deep: true, handler() { this.redraw(); } },
+    epipolar: { deep: true, handler() { this.drawLegend(); this.redraw(); } },
     active: { handler() { this.$el.classList.toggle("active", this.active); } },
   },
 
   created() { // not reactive: large, and drawn by hand
     Object.assign(this, { width: 0, height: 0, ratio: 1, picture: null, whole: null, overlays: [], overlay: null, view: null, drag: null, hovered: -1 });
-    Object.assign(this, { pointer: null, legendOpen: true, wipeAt: null, unacknowledged: null, frameRequested: false, viewSent: "", decoding: 0 });
+    Object.assign(this, { pointer: null, legendOpen: null, refused: null, wipeAt: null, unacknowledged: null, frameRequested: false, viewSent: "", decoding: 0 });
   },
 
   mounted() {
     installStyle();
     const part = (name) => this.$el.querySelector(`.tsp-${name}`);
-    this.parts = Object.fromEntries(["name", "role", "frame", "what", "score", "pixels", "stage", "wipe", "note", "legend", "message", "tip"].map((n) => [n, part(n)]));
+    this.parts = Object.fromEntries(["name", "role", "frame", "what", "score", "ssim", "pixels", "extent", "stage", "wipe", "note", "legend", "message", "tip"].map((n) => [n, part(n)]));
     [this.canvas, this.top] = this.$el.querySelectorAll("canvas");
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.topContext = this.top.getContext("2d", { willReadFrequently: true });
@@ -383,6 +391,7 @@ export default {
     },
 
     receiveState(header) {
+      this.refused = header.kind === "error" && header.camera !== undefined ? header : null;
       this.decoding += 1; // a picture that is still being decoded is older than this
       if (header.kind === "error") {
         this.picture?.bitmap.close();
@@ -609,6 +618,10 @@ export default {
       const { sx, sy, ox, oy } = this.mapping();
       const colour = this.colourOf();
       const thick = Math.max(1, Math.round(1.2 * ratio));
+      // Many marks in a small pane are drawn smaller: by the room, in CSS pixels, that each would have if they filled the image.
+      const [width, height] = this.picture.header.size;
+      const room = Math.sqrt((width * sx * height * sy) / overlay.count) / ratio;
+      const size = Math.round(8 * ratio * clamp(room / 48, 0.6, 1)) / 8;
       const { x, y, reprojected_x: rx, reprojected_y: ry, rendered_x: gx, rendered_y: gy, visibility, ended } = overlay;
       const k = marks.residual ?? 1;
       const margin = 40 * ratio;
@@ -650,7 +663,7 @@ export default {
           const py = (ys[i] - oy) * sy;
           if (outside(px, py)) continue;
           const form = kind !== "measured" ? shape : ended[i] ? "ended" : visibility[i] < 0.5 ? "hollow" : shape;
-          raster.blit(sprite(form, colour(i), ratio), px, py);
+          raster.blit(sprite(form, colour(i), size), px, py);
         }
       }
     },
@@ -714,8 +727,8 @@ export default {
     // -- texts ----------------------------------------------------------------------------------------------------------------
 
     drawLabels() {
-      const header = this.picture?.header;
-      const { name, role, frame, what, score, pixels, note } = this.parts;
+      const header = this.picture?.header ?? this.refused;
+      const { name, role, frame, what, score, ssim, pixels, extent, note } = this.parts;
       const set = (element, text, title = text) => {
         element.textContent = text;
         element.title = title;
@@ -725,38 +738,59 @@ export default {
       set(role, header?.role ?? "", header?.role === "held out" ? "Never used for reconstruction, only for measuring" : "Used for reconstruction");
       set(frame, header ? `frame ${header.frame + 1}` : "", "The frame of this picture");
       set(what, header?.label ?? "");
-      set(score, header?.score?.text ?? "", header?.score ? `${header.score.text}, ${header.score.pixels}` : "");
-      set(pixels, header?.score?.pixels ?? "", header?.score ? `The score is that of these pixels: ${header.score.pixels}` : "");
+      const all = header?.score ? `${header.score.psnr_text}, ${header.score.ssim_text}, ${header.score.pixels}` : "";
+      set(score, header?.score?.psnr_text ?? "", all);
+      set(ssim, header?.score?.ssim_text ?? "", all);
+      set(pixels, header?.score?.pixels ?? "", all);
+      set(extent, header?.score?.extent ?? "", all);
       set(note, header?.note ?? "");
       this.drawLegend();
       this.describe();
     },
 
     describe() {
-      const header = this.picture?.header;
+      const header = this.picture?.header ?? this.refused;
       const content = header ? `${header.camera}, ${header.role}, frame ${header.frame + 1}, ${header.label}` : "no picture yet";
-      const score = header?.score ? `, ${header.score.text}` : "";
+      const score = header?.score ? `, ${header.score.psnr_text}, ${header.score.ssim_text}` : "";
       this.$el.setAttribute("aria-label", `Camera pane ${this.pane + 1}: ${content}${score}. Plus and minus zoom, arrows pan, 0 fits.`);
     },
 
     drawLegend() {
-      const { legend } = this.parts;
+      const { legend, stage } = this.parts;
       const header = this.picture?.header;
       const { overlay, marks } = this;
-      const entries = [];
-      if (header?.scale) entries.push(...this.scaleEntries(header.scale));
-      if (overlay?.count) entries.push(...this.markEntries(overlay, marks));
-      if (header && overlay?.header.note) entries.push(make("span", "quiet", overlay.header.note));
-      legend.replaceChildren();
-      legend.hidden = !entries.length;
-      if (!entries.length) return;
-      const toggle = make("button", "", this.legendOpen ? "▾" : "▸ Legend");
-      toggle.title = this.legendOpen ? "Hide the legend" : "Show the legend";
-      toggle.setAttribute("aria-label", toggle.title);
-      toggle.setAttribute("aria-expanded", String(this.legendOpen));
-      toggle.onclick = () => { this.legendOpen = !this.legendOpen; this.drawLegend(); };
-      for (const name of ["pointerdown", "dblclick"]) toggle.addEventListener(name, (event) => event.stopPropagation());
-      legend.append(toggle, ...(this.legendOpen ? entries : []));
+      const fill = (open) => {
+        const always = header?.scale ? this.scaleEntries(header.scale) : [];
+        const kinds = overlay?.count ? this.markEntries(overlay, marks) : [];
+        if (overlay?.header.note && header && !header.note) always.push(make("span", "quiet", overlay.header.note));
+        if (header && this.epipolar) {
+          const entry = make("span");
+          const dashes = make("span", "", "╌");
+          dashes.style.color = "#f0e442";
+          entry.append(dashes, make("span", "quiet", `epipolar line from ${this.epipolar.camera}`));
+          always.push(entry);
+        }
+        legend.replaceChildren();
+        legend.hidden = !always.length && !kinds.length;
+        if (kinds.length) legend.append(this.legendButton(open), ...(open ? [...always, ...kinds] : always));
+        else legend.append(...always);
+      };
+      fill(this.legendOpen ?? true);
+      // A legend that would cover much of a small pane is folded until it is asked for.
+      if (this.legendOpen === null && legend.offsetHeight > 0.2 * stage.offsetHeight) fill(false);
+    },
+
+    legendButton(open) {
+      const button = make("button", "", open ? "▾" : "▸ Legend");
+      button.title = open ? "Hide the legend" : "Show the legend";
+      button.setAttribute("aria-label", button.title);
+      button.setAttribute("aria-expanded", String(open));
+      button.onclick = () => {
+        this.legendOpen = !open;
+        this.drawLegend();
+      };
+      for (const name of ["pointerdown", "pointerup", "dblclick"]) button.addEventListener(name, (event) => event.stopPropagation());
+      return button;
     },
 
     scaleEntries(scale) {
@@ -866,6 +900,7 @@ export default {
       event.preventDefault();
       const lines = event.deltaMode === 1 ? 33 : event.deltaMode === 2 ? 300 : 1;
       const { px, py } = this.at(event);
+      this.hideTip();
       this.zoomBy(2 ** clamp((-event.deltaY * lines) / 250, -2, 2), px, py);
     },
 

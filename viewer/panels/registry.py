@@ -12,7 +12,7 @@ from trackersplat.registry import Facts, Registry
 class PanelFacts(Facts):
     """``title`` is that of its tab in the inspector; ``load`` names a class that is built with one `viewer.tab.Tab`."""
 
-    place: Literal["top", "panes", "inspector", "below"] = "inspector"
+    place: Literal["top", "stage", "panes", "inspector", "below"] = "inspector"
     icon: str = ""  # Material name
     hint: str = ""  # tooltip of the tab
 
@@ -22,12 +22,30 @@ PANELS: Registry[PanelFacts] = Registry(
     (
         PanelFacts("header", "Header", "viewer.panels.header:HeaderPanel", place="top"),
         PanelFacts("palette", "Palette", "viewer.panels.palette:PalettePanel", place="top"),
+        PanelFacts("stage_view", "3D stage", "viewer.panels.stage_view:StageViewPanel", place="stage"),
+        PanelFacts("panes", "Cameras", "viewer.panels.panes:PanesPanel", place="panes"),
+        PanelFacts("timeline", "Timeline", "viewer.panels.timeline:TimelinePanel", place="below"),
         PanelFacts(
-            "reconstruct", "Reconstruct", "viewer.panels.reconstruct:ReconstructPanel", hint="Reconstruct frames and watch them grow"
+            "tracks", "Tracks", "viewer.panels.tracks:TracksPanel", icon="table_rows", hint="All tracks, worst first, and why they fail"
         ),
-        PanelFacts("quality", "Quality", "viewer.panels.quality:QualityPanel", hint="How good every frame is"),
-        PanelFacts("compare", "Compare", "viewer.panels.compare:ComparePanel", hint="Two runs: which is better where"),
-        PanelFacts("notes", "Notes", "viewer.panels.notes:NotesPanel", hint="Flags and notes of frames and tracks"),
-        PanelFacts("capture", "Capture", "viewer.panels.capture:CapturePanel", hint="What the capture is, and what is wrong with it"),
+        PanelFacts(
+            "track", "Track", "viewer.panels.track:TrackPanel", icon="timeline", hint="The selected track: patches, evidence, mending"
+        ),
+        PanelFacts("residuals", "Residuals", "viewer.panels.residuals:ResidualsPanel", icon="grid_on", hint="Residuals by camera and time"),
+        PanelFacts("gaussian", "Gaussian", "viewer.panels.gaussian:GaussianPanel", icon="lens_blur", hint="The Gaussian that was picked"),
+        PanelFacts(
+            "reconstruct",
+            "Run",
+            "viewer.panels.reconstruct:ReconstructPanel",
+            icon="play_circle",
+            hint="Reconstruct frames and watch them grow",
+        ),
+        PanelFacts("quality", "Quality", "viewer.panels.quality:QualityPanel", icon="insights", hint="How good every frame is"),
+        PanelFacts("compare", "Compare", "viewer.panels.compare:ComparePanel", icon="compare", hint="Two runs: which is better where"),
+        PanelFacts("notes", "Notes", "viewer.panels.notes:NotesPanel", icon="flag", hint="Flags and notes of frames and tracks"),
+        PanelFacts("stage", "Stage", "viewer.panels.stage_settings:StageSettingsPanel", icon="tune", hint="What the 3D stage shows"),
+        PanelFacts(
+            "capture", "Capture", "viewer.panels.capture:CapturePanel", icon="videocam", hint="The capture, and what is wrong with it"
+        ),
     ),
 )

@@ -1,9 +1,10 @@
-"""The capture's cameras in 3D, each with its image; a click looks through one."""
+"""The capture's cameras in the 3D stage of one tab, each with its name and its image of the frame at rest."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import cv2
@@ -12,90 +13,132 @@ import viser
 import viser.transforms as tf
 
 from trackersplat.captures.camera import Camera
-from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from viewer.state import State, Store
+from viewer.tab import Tab
 
 THUMBNAIL = 160  # pixels wide
-COLOUR = (110, 122, 140)
+MOST_NAMED = 40  # cameras; the names of more would cover each other
+REST = 0.3  # seconds without a change until the images follow
+DOUBLE_CLICK = 0.45  # seconds
+COLOUR = (122, 136, 156)
 HELD_OUT_COLOUR = (240, 180, 70)
+ACTIVE_COLOUR = (90, 169, 240)  # of the camera in the active pane
 
 log = logging.getLogger(__name__)
 
 
 class Frusta:
-    """Frusta of a given depth (scene units) under the scene node "/cameras"; their images follow the frame when it rests."""
+    """A click shows that camera in the active pane, a double click looks through it."""
 
-    def __init__(self, server: viser.ViserServer, capture: Capture, store: Store, depth: float) -> None:
-        self._capture = capture
-        self._store = store
+    def __init__(self, client: viser.ClientHandle, tab: Tab, clicked: Callable[[tuple[float, float]], None]) -> None:
+        """``clicked`` gets the place of every click on a camera, so that nothing behind it is picked as well."""
+        self._tab = tab
+        self._clicked = clicked
         self._wake = threading.Event()
         self._closed = False
-        self._root = server.scene.add_frame("/cameras", show_axes=False)
+        self._last_click: tuple[int, float] = (-1, 0.0)
+        capture, depth = tab.document.capture, tab.document.framing.frustum
+        view = tab.view
+        self._root = client.scene.add_frame("/cameras", show_axes=False, visible=view.show_cameras)
         self._handles: list[viser.CameraFrustumHandle] = []
         for index, camera in enumerate(capture.cameras):
-            rotation = tf.SO3.from_matrix(camera.rotation.T)
-            handle = server.scene.add_camera_frustum(
+            handle = client.scene.add_camera_frustum(
                 f"/cameras/{index}",  # file-derived names stay out of node names, where "/" has a meaning
                 fov=camera.fov_y,
                 aspect=camera.width / camera.height,
-                scale=_scale(camera, depth),
+                scale=frustum_scale(camera, depth),
                 thickness=1.5,
                 thickness_units="screen",
-                color=HELD_OUT_COLOUR if camera.name in capture.held_out else COLOUR,
-                wxyz=rotation.wxyz,
+                color=self._colour(index),
+                wxyz=tf.SO3.from_matrix(camera.rotation.T).wxyz,
                 position=camera.center,
                 cast_shadow=False,
                 receive_shadow=False,
             )
-            handle.on_click(self._look_through(index))
+            handle.on_click(self._on_click(index))
             self._handles.append(handle)
-        self._on_change(store.state, frozenset({"camera"}))
-        store.subscribe(self._on_change)
-        threading.Thread(target=self._run, name="thumbnails", daemon=True).start()
+            if len(capture.cameras) <= MOST_NAMED:
+                above = np.array([0.0, -0.62 * depth * camera.height / camera.fy, depth])
+                client.scene.add_label(
+                    f"/cameras/{index}/name",
+                    camera.name,
+                    position=above,
+                    font_screen_scale=0.75,
+                    anchor="bottom-center",
+                )
+        tab.store.subscribe(self._on_change)
+        threading.Thread(target=self._run, name=f"thumbnails-{client.client_id}", daemon=True).start()
         self._wake.set()
-
-    def _look_through(self, index: int) -> Callable[[viser.SceneNodePointerEvent], None]:
-        return lambda _: self._store.set(camera=index)
 
     def close(self) -> None:
         self._closed = True
+        self._tab.store.unsubscribe(self._on_change)
         self._wake.set()
 
-    def _on_change(self, state: State, changed: frozenset[str]) -> None:
-        if changed & {"camera", "show_cameras"}:
-            self._root.visible = state.show_cameras and state.camera is None
-        if changed & {"frame", "playing", "camera", "show_cameras"}:
+    def _colour(self, index: int) -> tuple[int, int, int]:
+        if index == self._tab.view.pane().camera:
+            return ACTIVE_COLOUR
+        return HELD_OUT_COLOUR if index in self._tab.document.capture.held_out_cameras else COLOUR
+
+    def _on_click(self, index: int) -> Callable[[viser.SceneNodePointerEvent], object]:
+        async def clicked(event: viser.SceneNodePointerEvent) -> None:
+            if event.screen_pos is not None:
+                self._clicked(event.screen_pos)
+            now = time.monotonic()
+            last, at = self._last_click
+            self._last_click = (index, now)
+            if last == index and now - at < DOUBLE_CLICK:
+                self._last_click = (-1, 0.0)
+                self._tab.do("stage.look_through", camera=index)
+            else:
+                self._tab.do("camera.show", camera=index)
+
+        return clicked
+
+    def _on_change(self, tab: str | None, changed: frozenset[str]) -> None:
+        if tab == self._tab.id and changed & {"frame", "playing", "show_cameras", "panes", "active"}:
             self._wake.set()
 
     def _run(self) -> None:
-        shown = -1
+        shown, active = -1, self._tab.view.pane().camera
         while not self._closed:
             self._wake.wait()
             self._wake.clear()
-            state = self._store.state
-            if (state.playing and shown >= 0) or state.frame == shown or not self._root.visible:
-                continue
-            if not state.playing and self._wake.wait(0.3):
-                continue  # still scrubbing
             try:
-                for index, handle in enumerate(self._handles):
-                    if self._closed or (self._store.state.frame != state.frame and not self._store.state.playing):
-                        break
-                    handle.image = thumbnail(self._capture.image(index, state.frame))
-                else:
-                    shown = state.frame
-                self._store.problem("thumbnails", None)
-            except InputError as error:
-                shown = state.frame
-                self._store.problem("thumbnails", str(error))
-            except Exception as error:
-                log.exception("thumbnails failed")
-                shown = state.frame
-                self._store.problem("thumbnails", f"A camera's image could not be shown ({type(error).__name__}: {error}).")
+                view = self._tab.view
+            except KeyError:
+                return  # the tab is closed
+            if self._root.visible != view.show_cameras:
+                self._root.visible = view.show_cameras
+            if view.pane().camera != active:
+                before, active = active, view.pane().camera
+                for index in (before, active):
+                    if index < len(self._handles):
+                        self._handles[index].color = self._colour(index)
+            if (view.playing and shown >= 0) or view.frame == shown or not view.show_cameras:
+                continue
+            if not view.playing and self._wake.wait(REST):
+                continue  # still scrubbing
+            shown = self._show_images(view.frame, shown)
+
+    def _show_images(self, frame: int, shown: int) -> int:
+        """The frame that the images are of, afterwards."""
+        capture, store = self._tab.document.capture, self._tab.store
+        try:
+            for index, handle in enumerate(self._handles):
+                if self._closed or self._wake.is_set():
+                    return shown
+                handle.image = thumbnail(capture.image(index, frame))
+            store.problem("thumbnails", None)
+        except InputError as error:
+            store.problem("thumbnails", str(error))
+        except Exception as error:
+            log.exception("the images of the cameras could not be shown")
+            store.problem("thumbnails", f"A camera's image could not be shown ({type(error).__name__}: {error}).")
+        return frame
 
 
-def _scale(camera: Camera, depth: float) -> float:
+def frustum_scale(camera: Camera, depth: float) -> float:
     """viser's scale of a frustum that ends ``depth`` before the camera: it sizes frusta by the cube root of their volume."""
     y = np.tan(camera.fov_y / 2)
     return depth * float(np.cbrt(y * y * camera.width / camera.height / 3))

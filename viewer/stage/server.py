@@ -63,6 +63,18 @@ class StageServer(viser.ViserServer):
         # A tab may close between any two messages to it; that is no news.
         warnings.filterwarnings("ignore", message="Queued a .* on a closed connection", category=UserWarning)
 
+    def client_at(self, port: int) -> viser.ClientHandle | None:
+        """viser's handle of the connection that comes from this port of the loopback; None before its page has told its viewpoint."""
+        clients = self.get_clients()
+        for number, connection in list(self._websock_server._live_connections.items()):
+            if number in clients and connection.remote_address[1] == port:
+                return clients[number]
+        return None
+
+    def stop(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):  # viser says that it stopped
+            super().stop()
+
     def request_share_url(self, verbose: bool = True) -> str | None:
         """Never: the page shows local files and starts local processes."""
         return None

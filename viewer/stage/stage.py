@@ -1,91 +1,90 @@
-"""The 3D stage of every tab: the exact picture and what lies over it."""
+"""The 3D stage of every tab: the exact picture with its marks, the cameras, flights and picking."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import viser
 
 from viewer.document import Document
 from viewer.stage.exact import ExactView
+from viewer.stage.flights import to_start
+from viewer.stage.frusta import Frusta
+from viewer.stage.marks import Marks
+from viewer.stage.pilot import Pilot
+from viewer.stage.pointer import Pointer
 from viewer.stage.server import StageServer
 from viewer.tab import Tab
 
 
-class Overlay(Protocol):
-    """Something drawn over the picture of one tab's stage, in viser's scene of that client."""
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    view: ExactView
+    frusta: Frusta
+    pilot: Pilot
 
-    def state(self) -> object:
-        """What it is drawn from: when this changes, a new picture with new overlays is sent."""
-        ...
-
-    def draw(self, frame: int) -> None:
-        """Puts it where it is in this frame. Called on the stage's worker thread, in one message with the picture."""
-        ...
-
-    def close(self) -> None: ...
-
-
-# Each is called with the client and the tab; adding an overlay is a module of this folder and a line here.
-OVERLAYS: tuple[Callable[[viser.ClientHandle, Tab], Overlay], ...] = ()
+    def close(self) -> None:
+        self.view.close()
+        self.frusta.close()
+        self.pilot.close()
 
 
 class Stage:
-    """Puts a worker and its overlays behind every stage that a page opens."""
+    """Puts these parts behind every stage that a page opens."""
 
     def __init__(self, server: StageServer, document: Document) -> None:
         self.server = server
         self._document = document
-        self._views: dict[int, tuple[ExactView, list[Overlay]]] = {}
+        self._parts: dict[int, _Parts] = {}
+        self._gone: set[int] = set()  # clients that left before their parts were made
         self._lock = threading.Lock()
+        self._picking = ThreadPoolExecutor(1, "picking")
         framing = document.framing
-        home = document.capture.cameras[framing.home]
         server.scene.world_axes.visible = False
         server.scene.set_up_direction(framing.up)
         start = server.initial_camera
         start.position = framing.start
-        start.look_at, start.up, start.fov = framing.focus, framing.up, home.fov_y
+        start.look_at, start.up, start.fov = framing.focus, framing.up, document.capture.cameras[framing.home].fov_y
         start.near, start.far = 0.005 * framing.extent, 100 * framing.extent
 
     def connect(self, tab: Tab, client: viser.ClientHandle) -> None:
         client.camera.min_orbit_distance = 0.01 * self._document.framing.extent
-        overlays = [make(client, tab) for make in OVERLAYS]
-
-        def draw(frame: int) -> None:
-            for overlay in overlays:
-                overlay.draw(frame)
-
-        view = ExactView(client, tab, draw, lambda: tuple(overlay.state() for overlay in overlays))
+        marks = Marks(tab)
+        view = ExactView(client, tab, marks)
+        pointer = Pointer(tab, view, marks, self._picking)
+        parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, tab.view.flight or to_start(tab)))
+        pointer.listen(client)
         with self._lock:
-            self._views[client.client_id] = (view, overlays)
+            if client.client_id in self._gone:
+                self._gone.discard(client.client_id)
+                parts.close()
+            else:
+                self._parts[client.client_id] = parts
 
     def disconnect(self, client: viser.ClientHandle) -> None:
         with self._lock:
-            found = self._views.pop(client.client_id, None)
-        if found is not None:
-            view, overlays = found
-            view.close()
-            for overlay in overlays:
-                overlay.close()
+            parts = self._parts.pop(client.client_id, None)
+            if parts is None:
+                self._gone.add(client.client_id)
+        if parts is not None:
+            parts.close()
 
     @property
     def views(self) -> list[ExactView]:
         with self._lock:
-            return [view for view, _ in self._views.values()]
+            return [parts.view for parts in self._parts.values()]
 
     def clients(self, tab: str) -> list[viser.ClientHandle]:
         """viser's handles of the stage of a tab."""
-        with self._lock:
-            return [view.client for view, _ in self._views.values() if view.tab_id == tab]
+        return [view.client for view in self.views if view.tab_id == tab]
 
     def close(self) -> None:
         with self._lock:
-            views = list(self._views.values())
-            self._views.clear()
-        for view, overlays in views:
-            view.close()
-            for overlay in overlays:
-                overlay.close()
+            everything = list(self._parts.values())
+            self._parts.clear()
+        for parts in everything:
+            parts.close()
+        self._picking.shutdown(wait=False, cancel_futures=True)
         self.server.stop()

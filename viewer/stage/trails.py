@@ -1,170 +1,203 @@
-"""3D trails: where the moving Gaussians of a run were in the last frames."""
+"""Trails and heads of tracks, or of Gaussians, as strokes; their colours and what these mean. Pure functions."""
 
 from __future__ import annotations
 
-import logging
-import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trackersplat.errors import InputError
-from viewer.frame_cache import FrameCache
-from viewer.runs import Runs
-from viewer.scene.compare import heat
-from viewer.state import State, Store, TrailColour
+from viewer import theme
+from viewer.stage.strokes import Dots, Lines, Stroke
+from viewer.views.colours import ColourScale, id_colours, map_colours
 
-MOST = 400  # trails
-CELL = 0.03  # of the scene's extent
-SAMPLED = 6  # frames that decide what moves
-VISIBLE_OPACITY = 0.3
-STATIC = 0.004  # of the scene's extent; what moves less has no trail
-_FADED = np.array([24.0, 26.0, 30.0])  # RGB that old segments fade to
+if TYPE_CHECKING:
+    from trackersplat.diagnosis.diagnosis import Diagnosis
+    from viewer.stage.gaussian_paths import Paths
+    from viewer.state import ColourBy
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Positions of chosen Gaussians in all frames of a run; nan where a frame is not reconstructed or another Gaussian had the index."""
-
-    indices: np.ndarray  # (M,) of the run's Gaussians
-    positions: np.ndarray  # (F, M, 3) float32, one per frame of the capture
-    fastest: float  # scene units per frame that get the hottest colour
+HIDDEN_SHARE = 0.4  # opacity of a track where it claims to be hidden
+OLDEST_SHARE = 0.08  # opacity of the oldest end of a trail that fades
+UNKNOWN = (125, 135, 148)  # RGB of what has no value
+SELECTED = (255, 255, 255)
+SHADOW = (10, 12, 15)
+_HIDDEN = 2  # diagnosis.categories.TrackState
 
 
-def choose(means: np.ndarray, opacity: np.ndarray, extent: float, most: int = MOST) -> np.ndarray:
-    """Indices of the Gaussians worth a trail. ``means``: (S, N, 3) in some frames, nan where it is not there yet; ``opacity``: (N,).
-
-    They moved more than STATIC and can be seen. If there are too many, space decides: from every cell of a grid first the
-    one that moved most, then the next, so that a large fast object does not take all.
-    """
-    start = np.take_along_axis(means, np.isfinite(means).all(axis=2).argmax(axis=0)[None, :, None], axis=0)[0]
-    way = np.nan_to_num(np.linalg.norm(means - start, axis=2)).max(axis=0)
-    movers = np.flatnonzero((way > STATIC * extent) & (opacity > VISIBLE_OPACITY))
-    if len(movers) <= most:
-        return movers
-    cells = np.unique(np.floor(start[movers] / (CELL * extent)).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
-    order = np.lexsort((-way[movers], cells))
-    starts = np.flatnonzero(np.diff(cells[order], prepend=-1))
-    rank = np.empty(len(movers), np.int64)  # within the cell
-    rank[order] = np.arange(len(movers)) - np.repeat(starts, np.diff(starts, append=len(movers)))
-    return np.sort(movers[np.lexsort((-way[movers], rank))[:most]])
-
-
-def segments(paths: Paths, frame: int, length: int, colour: TrailColour) -> tuple[np.ndarray, np.ndarray]:
-    """Points (S, 2, 3) float32 and colours (S, 2, 3) uint8 of the trails that end in ``frame``; S is always M * length.
-
-    Unused segments have no length: with a constant S the page updates its buffers in place.
-    A gap in the run ends a trail: nothing is drawn through frames that do not exist.
-    """
-    positions = paths.positions
-    m = positions.shape[1]
-    points = np.repeat(np.nan_to_num(positions[frame])[None, :, None], length, axis=0).repeat(2, axis=2)  # (L, M, 2, 3)
-    colours = np.zeros((length, m, 2, 3), np.uint8)
-    hues = _hues(paths.indices) if colour == "track" else None
-    for age in range(min(length, frame)):
-        new, old = positions[frame - age], positions[frame - age - 1]
-        there = np.isfinite(new).all(axis=1) & np.isfinite(old).all(axis=1)
-        if not there.any():
-            break
-        points[age, there, 0], points[age, there, 1] = new[there], old[there]
-        if hues is None:
-            speed = np.nan_to_num(np.linalg.norm(new - old, axis=1)) / paths.fastest
-            bright = heat(0.15 + 0.7 * np.minimum(speed, 1)).astype(float)
-        else:
-            bright = hues
-        for end, weight in enumerate((1 - age / length, 1 - (age + 1) / length)):
-            colours[age, :, end] = (_FADED + (bright - _FADED) * weight).astype(np.uint8)
-    return points.reshape(-1, 2, 3), colours.reshape(-1, 2, 3)
-
-
-def _hues(indices: np.ndarray) -> np.ndarray:
-    """(M, 3) a lasting, well mixed colour per index: golden-ratio steps around the colour wheel."""
-    phase = (indices * 0.6180339887) % 1.0 * 2 * np.pi
-    return 150.0 + 95.0 * np.stack([np.cos(phase + shift) for shift in (0.0, 2.1, 4.2)], axis=1)
-
-
+@dataclass(frozen=True, eq=False)
 class Trails:
-    """Keeps the paths of the run on the screen; loads them in the background and announces them by ``trails``."""
+    """What is drawn of one frame. ``heads`` (P, 3), nan where there is none, and whose they are: (P,) ids."""
 
-    def __init__(self, store: Store, runs: Runs, frame_cache: FrameCache, extent: float) -> None:
-        self._store = store
-        self._runs = runs
-        self._frame_cache = frame_cache
-        self._extent = extent
-        # Run and frames, and the paths in them; replaced as one, so that nobody sees the paths of another run.
-        self._loaded: tuple[Path | None, tuple[int, ...], Paths | None] = (None, (), None)
-        self._wake = threading.Event()
-        self._closed = False
-        store.subscribe(self._on_change)
-        threading.Thread(target=self._run, name="trails", daemon=True).start()
+    strokes: tuple[Stroke, ...]
+    heads: np.ndarray
+    ids: np.ndarray
 
-    def close(self) -> None:
-        self._closed = True
-        self._wake.set()
 
-    def at(self, state: State) -> tuple[np.ndarray, np.ndarray] | None:
-        """Points and colours of the segments (see ``segments``) to draw in the free view, or None."""
-        run, frames, paths = self._loaded
-        shown = state.show_trails and state.camera is None and state.preview is None and state.source_frame() == state.frame
-        if paths is None or not shown or (run, frames) != (state.run, state.reconstructed):
-            return None
-        return segments(paths, state.frame, state.trail_length, state.trail_colour)
+NOTHING = Trails((), np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
 
-    def _on_change(self, _: State, changed: frozenset[str]) -> None:
-        if changed & {"run", "reconstructed", "ready", "show_trails"}:
-            self._wake.set()
 
-    def _run(self) -> None:
-        while not self._closed:
-            self._wake.wait()
-            self._wake.clear()
-            state = self._store.state
-            if not state.ready or not state.show_trails or (state.run, state.reconstructed) == self._loaded[:2]:
-                continue
-            try:
-                self._loaded = (state.run, state.reconstructed, self._load(state))
-                self._store.problem("trails", None)
-            except InputError as error:
-                self._store.problem("trails", str(error))
-            except Exception as error:
-                log.exception("trails failed")
-                self._store.problem("trails", f"The trails could not be drawn ({type(error).__name__}: {error}).")
-            self._store.set(trails=self._store.state.trails + 1)
+def track_trails(
+    diagnosis: Diagnosis,
+    frame: int,
+    length: int,  # frames
+    by: ColourBy,
+    *,
+    fade: bool = True,
+    selected: Sequence[int] = (),  # ids
+    all_tracks: bool = True,  # otherwise only the selected ones
+    scale: ColourScale | None = None,  # `track_scale`, if it is known already
+) -> Trails:
+    """Where the points that the views agree on were in the last frames; the selected ones thick and on top."""
+    if frame not in diagnosis.frames:
+        return NOTHING
+    row = diagnosis.frames.index(frame)
+    chosen = np.isin(diagnosis.ids, np.asarray(selected, np.int64)) if selected else np.zeros(len(diagnosis), bool)
+    strokes: list[Stroke] = []
+    heads = np.full((len(diagnosis), 3), np.nan, np.float32)
+    for some, on_top in ((np.flatnonzero(~chosen), False), (np.flatnonzero(chosen), True)):
+        if not len(some) or not (all_tracks or on_top):
+            continue
+        colours = track_colours(diagnosis, row, by, some, scale)
+        back = min(length, row)
+        rows = np.arange(row, row - back - 1, -1)
+        positions = diagnosis.world[rows][:, some].astype(np.float32)  # newest first
+        follows = np.diff(np.array(diagnosis.frames)[rows]) == -1  # a frame that the run does not have is a gap
+        hidden = diagnosis.state[rows][:, some] == _HIDDEN
+        strokes += _strokes(positions, follows, hidden, colours, length, fade=fade, on_top=on_top)
+        heads[some] = positions[0]
+    return Trails(tuple(strokes), heads, diagnosis.ids)
 
-    def _load(self, state: State) -> Paths | None:
-        """Reads all frames once; None if nothing moves."""
-        if state.run is None or len(state.reconstructed) < 2:
-            return None
-        path, lineage = state.run, self._runs.lineage(state.run)
-        frames = tuple(frame for frame in lineage.frames_of_one_origin() if frame in state.reconstructed)
-        if len(frames) < 2:
-            return None
-        some = sorted({frames[round(i)] for i in np.linspace(0, len(frames) - 1, SAMPLED)})
-        first, last = (self._frame_cache.frame(path, frame) for frame in (some[0], some[-1]))
-        # Of the Gaussians that had one index after another, the last has the trail: those before were replaced for being faint.
-        newest = lineage.since(frames[-1])  # None in a run without records: then all are taken for the same
 
-        def means(frame: int) -> np.ndarray | None:
-            found = self._frame_cache.frame(path, frame).means.numpy()
-            if len(found) != len(first):
-                return None  # a run without records, of frames that were not moved from each other
-            since = lineage.since(frame)
-            return found if since is None or newest is None else np.where((since == newest)[:, None], found, np.nan)
+def gaussian_trails(paths: Paths, frame: int, length: int, by: ColourBy, *, fade: bool = True) -> Trails:
+    """Where moving Gaussians were in the last frames."""
+    back = min(length, frame)
+    rows = np.arange(frame, frame - back - 1, -1)
+    positions = paths.positions[rows]
+    if by == "speed":
+        step = np.full(len(paths.indices), np.nan)
+        if back:
+            step = np.linalg.norm(positions[0] - positions[1], axis=1)
+        scale = gaussian_scale(by, paths)
+        colours = _by_map(step, scale)
+    else:
+        colours = _by_id(paths.indices)
+    hidden = np.zeros(positions.shape[:2], bool)
+    strokes = _strokes(positions, np.ones(back, bool), hidden, colours, length, fade=fade, on_top=False)
+    return Trails(tuple(strokes), positions[0].astype(np.float32), paths.indices.astype(np.int64))
 
-        opacity = first.opacities.numpy()
-        if newest is not None and len(newest) == len(last) == len(first):
-            opacity = np.where(newest < 0, opacity, last.opacities.numpy())
-        indices = choose(np.stack([found for frame in some if (found := means(frame)) is not None]), opacity, self._extent)
-        if not len(indices):
-            return None
-        positions = np.full((state.frame_count, len(indices), 3), np.nan, np.float32)
-        for frame in frames:
-            if (found := means(frame)) is not None:
-                positions[frame] = found[indices]
-        steps = np.linalg.norm(np.diff(positions, axis=0), axis=2)
-        finite = steps[np.isfinite(steps)]
-        fastest = float(np.percentile(finite, 98)) if len(finite) else 1.0
-        return Paths(indices, positions, max(fastest, 1e-9))
+
+def _strokes(
+    positions: np.ndarray,  # (1 + B, P, 3), newest first; nan where there is none
+    follows: np.ndarray,  # (B,) whether each frame directly follows the next row's
+    hidden: np.ndarray,  # (1 + B, P)
+    colours: np.ndarray,  # (P, 3)
+    length: int,
+    *,
+    fade: bool,
+    on_top: bool,
+) -> list[Stroke]:
+    """B * P segments (those through a gap have no place) and P heads; hidden heads are hollow."""
+    back, count = len(positions) - 1, positions.shape[1]
+    strokes: list[Stroke] = []
+    if back:
+        points = np.stack((positions[:-1], positions[1:]), axis=2)  # (B, P, 2, 3)
+        points[~follows] = np.nan
+        age = np.arange(back + 1, dtype=np.float32) / max(length, 1)
+        strength = 1 - age * (1 - OLDEST_SHARE) if fade else np.ones_like(age)
+        opacity = np.broadcast_to(np.stack((strength[:-1], strength[1:]), axis=1)[:, None], (back, count, 2)).copy()
+        opacity[hidden[:-1] | hidden[1:]] *= HIDDEN_SHARE
+        # The oldest first: what is newer covers it.
+        flat = np.ascontiguousarray(points[::-1].reshape(-1, 2, 3), np.float32)
+        flat_opacity = np.ascontiguousarray(opacity[::-1].reshape(-1, 2), np.float32)
+        flat_colours = np.ascontiguousarray(np.broadcast_to(colours, (back, count, 3)).reshape(-1, 3))
+        if on_top:
+            strokes.append(Lines(flat, np.full_like(flat_colours, SHADOW), np.maximum(flat_opacity, 0.6), width=6.0, on_top=True))
+        strokes.append(Lines(flat, flat_colours, flat_opacity, width=3.0 if on_top else 1.4, on_top=on_top))
+    head = np.ascontiguousarray(positions[0], np.float32)
+    full = np.ones(count, np.float32)
+    solid = np.zeros(count, bool)
+    if on_top:
+        strokes.append(Dots(head, np.full((count, 3), SHADOW, np.uint8), solid, full, radius=7.5, on_top=True))
+        strokes.append(Dots(head, np.full((count, 3), SELECTED, np.uint8), solid, full, radius=6.0, on_top=True))
+    strokes.append(Dots(head, colours, hidden[0] & (not on_top), full, radius=4.5 if on_top else 2.6, on_top=on_top))
+    return strokes
+
+
+# -- colours ----------------------------------------------------------------------------------------------------------
+
+
+def track_colours(diagnosis: Diagnosis, row: int, by: ColourBy, some: np.ndarray, scale: ColourScale | None = None) -> np.ndarray:
+    """(len(some), 3) uint8 of these tracks in one frame."""
+    if by == "id":
+        return _by_id(diagnosis.ids[some])
+    if by == "category":
+        palette = np.array([_rgb(colour) for colour in theme.CATEGORY_COLOURS], np.uint8)
+        return palette[np.minimum(diagnosis.category[row, some], len(palette) - 1)]
+    return _by_map(_values(diagnosis, row, by)[some], scale or track_scale(by, diagnosis))
+
+
+def _values(diagnosis: Diagnosis, row: int, by: ColourBy) -> np.ndarray:
+    """(P,) nan where nothing is known."""
+    evidence = diagnosis.evidence
+    unknown = np.full(len(diagnosis), np.nan, np.float32)
+    if by == "score":
+        return diagnosis.score[row]
+    if by == "error":
+        return evidence["reprojection"][row] if "reprojection" in evidence else unknown
+    if by == "confidence":
+        return 1.0 - evidence["distrust"][row] if "distrust" in evidence else unknown
+    if by == "age":
+        age: np.ndarray = diagnosis.frames[row] - diagnosis.query[:, 0]
+        return np.where(age >= 0, age, np.nan)
+    if by == "views":
+        return evidence["views"][row] if "views" in evidence else unknown
+    return evidence["world_speed"][row] if "world_speed" in evidence else unknown
+
+
+def track_scale(by: ColourBy, diagnosis: Diagnosis | None) -> ColourScale:
+    """What the colours of tracks mean, for the colour bar."""
+    if by == "category":
+        from trackersplat.diagnosis.categories import Category
+
+        labels = tuple((category.title, _rgb(theme.CATEGORY_COLOURS[category])) for category in Category)
+        return ColourScale("Category", "", 0.0, float(len(labels)), "grey", labels=labels)
+    if by == "score":
+        return ColourScale("Failure score", "", 0.0, 1.0, "score", empty="not known")
+    if by == "error":
+        return ColourScale("Reprojection residual", "px", 0.0, 4.0, "score", empty="not known")
+    if by == "confidence":
+        return ColourScale("Confidence", "", 0.0, 1.0, "score", reversed=True, empty="not known")
+    if by == "age":
+        last = diagnosis.frames[-1] if diagnosis is not None and diagnosis.frames else 1
+        return ColourScale("Age", "frames", 0.0, float(max(last, 1)), "viridis")
+    if by == "views":
+        most = len(diagnosis.cameras) - 1 if diagnosis is not None else 4
+        return ColourScale("Supporting views", "", 0.0, float(max(most, 1)), "score", reversed=True, empty="not known")
+    if by == "speed":
+        speeds = diagnosis.evidence.get("world_speed") if diagnosis is not None else None
+        known = speeds[np.isfinite(speeds)] if speeds is not None else np.zeros(0)
+        high = float(np.percentile(known[:: max(len(known) // 100_000, 1)], 98)) if len(known) else 1.0
+        return ColourScale("Speed", "scene units per frame", 0.0, max(high, 1e-9), "plasma", empty="begins here")
+    return ColourScale("Every track has a colour of its own", "", 0.0, 1.0, "grey")
+
+
+def gaussian_scale(by: ColourBy, paths: Paths | None) -> ColourScale:
+    if by == "speed":
+        return ColourScale("Speed", "scene units per frame", 0.0, paths.fastest if paths else 1.0, "plasma", empty="begins here")
+    return ColourScale("Every Gaussian has a colour of its own", "", 0.0, 1.0, "grey")
+
+
+def _by_id(ids: np.ndarray) -> np.ndarray:
+    palette = np.array(id_colours(), np.uint8)
+    return palette[ids % len(palette)]
+
+
+def _by_map(values: np.ndarray, scale: ColourScale) -> np.ndarray:
+    colours = map_colours(scale.levels(values), scale.map)
+    colours[np.isnan(values)] = UNKNOWN
+    return colours
+
+
+def _rgb(text: str) -> tuple[int, int, int]:
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)

@@ -1,1 +1,1 @@
-"""What the panes show, as data: pure functions of explicit inputs. Nothing here knows the page's state or its toolkit."""
+"""What the panes show, as data: pure functions of what is known about the run. No toolkit."""

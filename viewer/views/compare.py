@@ -64,11 +64,16 @@ class Score:
         place = f"whole image, {size}" if self.whole else f"{size} pixels from ({x0}, {y0})"
         return f"{self.what}: {place}" if self.what else place
 
+    @property
+    def extent(self) -> str:
+        """The same without numbers."""
+        return self.what or ("whole image" if self.whole else "visible part")
+
     def to_json(self) -> dict[str, object]:
         finite = math.isfinite(self.psnr)
-        text = f"PSNR {self.psnr:.2f} dB" if finite else "equal pixels"
         return {
-            "psnr": self.psnr if finite else None, "ssim": self.ssim, "text": f"{text} · SSIM {self.ssim:.4f}", "pixels": self.pixels,
+            "psnr": self.psnr if finite else None, "psnr_text": f"PSNR {self.psnr:.2f} dB" if finite else "equal pixels",
+            "ssim": self.ssim, "ssim_text": f"SSIM {self.ssim:.4f}", "pixels": self.pixels, "extent": self.extent,
             "rect": list(self.rect), "camera": self.camera, "role": role(self.held_out), "frame": self.frame,
         }  # fmt: skip
 
@@ -89,8 +94,8 @@ def pixel_scores(image: np.ndarray, reference: np.ndarray, rect: Rect) -> tuple[
     return psnr(image[part], reference[part]), ssim(image[around], reference[around], mask)
 
 
-def error_scale(against: str) -> ColourScale:
-    return ColourScale(f"Difference from {against}", "grey levels of 255", 0.0, ERROR_SCALE, "inferno")
+def error_scale(against: Against) -> ColourScale:
+    return ColourScale("Error" if against == "photo" else "Difference", "grey levels", 0.0, ERROR_SCALE, "inferno")
 
 
 def difference(image: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -82,7 +82,13 @@ class Overlay:
 
     def payload(self, trails: bool = True) -> bytes:
         """float32, little-endian, row by row: the fields, then x and y of each frame of the trails."""
-        rows = np.concatenate([self.values, self.trails.transpose(0, 2, 1).reshape(-1, len(self))]) if trails else self.values
+        if not len(self):
+            return b""
+        rows = (
+            np.concatenate([self.values, self.trails.transpose(0, 2, 1).reshape(2 * len(self.trails), self.trails.shape[1])])
+            if trails
+            else self.values
+        )
         return np.ascontiguousarray(rows, "<f4").tobytes()
 
 

@@ -218,7 +218,7 @@ def pane_picture(request: PaneRequest, sources: Sources, kept: Renderings | None
         camera_size=(sources.camera.width, sources.camera.height),
         role=role(sources.held_out),
         frame=sources.source_frame if stands_in and sources.source_frame is not None else request.frame,
-        title=_title(request, sources),
+        title=picture_title(request, sources),
         note=_note(request, sources, stands_in),
         score=score,
         scale=shown.scale,
@@ -290,7 +290,7 @@ class _Painting:
         if request.compare == "wipe":
             return _Shown(wipe(self._reference(main.colour.shape), main.colour, self.edge(main.colour.shape[1])), None)
         if request.compare == "error":
-            scale = error_scale("the photograph" if request.against == "photo" else self._sources.other_name)
+            scale = error_scale(request.against)
             error = difference(main.colour, self._reference(main.colour.shape))
             return _Shown(map_colours(scale.levels(error), scale.map), scale)
         return _Shown(main.colour, None)
@@ -308,7 +308,7 @@ class _Painting:
         what = ""
         if request.compare == "wipe":
             x0 += self.edge(x1 - x0)
-            what = "right of the line"
+            what = "right part"
         elif request.compare == "error" and request.against == "run":
             what = f"against {sources.other_name}"
         if x0 >= x1:
@@ -393,7 +393,7 @@ class _Painting:
             "depth": ("Depth", sources.length_unit, "viridis"),
             "motion": ("Motion", f"{sources.length_unit} per frame", "inferno"),
             "age": ("Age", "frames", "cividis"),
-            "error": ("Error per Gaussian", "grey levels of 255", "inferno"),
+            "error": ("Error per Gaussian", "grey levels", "inferno"),
         }
         title, unit, name = titles[request.channel]
         low, high = request.limits if request.limits is not None else _limits(values, from_zero=request.channel != "depth")
@@ -461,11 +461,12 @@ def _fitted(image: np.ndarray, window: _Window, detail: float = 1.0) -> np.ndarr
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _title(request: PaneRequest, sources: Sources) -> str:
+def picture_title(request: PaneRequest, sources: Sources) -> str:
+    """What is shown, for people."""
     names = {"colour": "Render", "depth": "Depth", "opacity": "Opacity", "motion": "Motion", "static": "Static and moving", "age": "Age"}
     name = names.get(request.channel, "Error per Gaussian")
     if request.compare == "wipe":
-        left = "Photograph" if request.against == "photo" else sources.other_name
+        left = "Photo" if request.against == "photo" else sources.other_name
         return f"{left} | {name}"
     if request.compare == "error":
         return "Error" if request.against == "photo" else f"Difference from {sources.other_name}"

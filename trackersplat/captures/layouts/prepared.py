@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from trackersplat.captures.capture import Capture, FrameSource, MaskSource, PointCloud
+from trackersplat.captures.exclude import footage_without_excluded
 from trackersplat.captures.formats.cameras_json import MAX_CAMERAS, RigCamera, read_rig
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
@@ -97,7 +98,7 @@ def open_source(source: str, what: str) -> Capture | Footage:
         if layout is not None and layout.name == NAME:
             raise InputError(f"{what} is {source!r}, which is prepared itself: prepare the data that it refers to.")
         if layout is None and is_footage(folder):
-            return read_footage(folder)
+            return footage_without_excluded(read_footage(folder))
     return open_capture(source)
 
 

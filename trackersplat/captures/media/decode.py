@@ -12,7 +12,7 @@ import numpy as np
 from trackersplat.captures.media.cache import DEFAULT_CAPACITY, CachedFrames, usable_cores
 from trackersplat.captures.media.image_head import SWAPPED, UPRIGHT, png_has_alpha, read_head
 from trackersplat.captures.media.lens import Remap
-from trackersplat.captures.media.video import MAX_SIDE, VideoFile, match_rates
+from trackersplat.captures.media.video import MAX_SIDE, VideoFile, match_rates, other_rates
 from trackersplat.errors import InputError
 from trackersplat.files import read_file
 
@@ -36,7 +36,8 @@ class VideoSource(CachedFrames):
     ``frames[camera][frame]`` is the number in the file of each frame of the capture, where cameras started at different times or
     dropped frames; without it, all videos have one length and are taken as they are. ``remaps`` scale and undistort the images.
 
-    Videos of one length in seconds and different rates are matched by time. Raises InputError if a video is shorter than the others, or
+    Videos of one length in seconds and different rates are matched by time; those of one number of frames by their numbers, and
+    ``remarks`` name the cameras of another rate. Raises InputError if a video is shorter than the others, or
     than ``frames`` needs.
     """
 
@@ -65,7 +66,7 @@ class VideoSource(CachedFrames):
                     f"{counts[longest]}: all videos of a capture must have the same number of frames, so cut them alike."
                 )
             else:
-                frames = [range(counts[0])] * len(videos)
+                frames, self.remarks = [range(counts[0])] * len(videos), other_rates([video.path.stem for video in videos], self.infos)
         for video, numbers in zip(videos, frames, strict=True):
             if max(numbers) >= video.info.frame_count:
                 self.close()

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from trackersplat.captures.media.mp4 import Mp4Facts, inspect
+from trackersplat.captures.settings import leave_out
 from trackersplat.errors import InputError
 
 # FFmpeg would add lines of its own to the one sentence that says what is wrong; it reads this when the first video is opened.
@@ -43,7 +44,7 @@ class VideoInfo:
 
 def frame_rate(infos: Sequence[VideoInfo]) -> tuple[float, list[str]]:
     """Frames per second of videos that belong together, and a warning where they do not agree or none says it."""
-    fps = infos[0].fps or FALLBACK_FPS
+    fps = usual_rate(infos) or FALLBACK_FPS
     if len({info.frame_count for info in infos}) > 1 and match_rates(infos) is not None:
         return min(info.fps for info in infos), []
     rates = {round(info.fps, 2) for info in infos}
@@ -52,6 +53,27 @@ def frame_rate(infos: Sequence[VideoInfo]) -> tuple[float, list[str]]:
     return fps, [
         f'The videos do not agree on a frame rate, so {fps:g} frames per second are assumed; a file capture.json with "fps" sets another.'
     ]
+
+
+def usual_rate(infos: Sequence[VideoInfo]) -> float:
+    """The frame rate that most videos have; of equally frequent ones, the first; 0 where no file says one."""
+    rates = [info.fps for info in infos if info.fps]
+    return max(rates, key=lambda rate: sum(_same_rate(rate, other) for other in rates), default=0.0)
+
+
+def other_rates(names: Sequence[str], infos: Sequence[VideoInfo]) -> tuple[str, ...]:
+    """A remark for each camera whose video has another frame rate than most, where all have the same number of frames."""
+    usual = usual_rate(infos)
+    return tuple(
+        f"{name} has {info.fps:g} frames per second and the others {usual:g}, but as many frames, so the frames are matched by their "
+        f"numbers: if that is wrong, cut the video to the same time, or leave {leave_out([name])}."
+        for name, info in zip(names, infos, strict=True)
+        if info.fps and not _same_rate(info.fps, usual)
+    )
+
+
+def _same_rate(one: float, other: float) -> bool:
+    return max(one, other) < (1 + OTHER_RATE) * min(one, other)
 
 
 def match_rates(infos: Sequence[VideoInfo]) -> tuple[list[list[int]], str] | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.plausible import implausible
 from trackersplat.gaussians.ply import DC, POSITION, ROTATION, SCALE
 from trackersplat.gaussians.readers.registry import OTHERS, READERS, FormatFacts
 
@@ -33,14 +34,14 @@ class GaussianFile:
 
     gaussians: Gaussians  # on the CPU, all finite
     format: FormatFacts
-    remarks: tuple[str, ...]  # sentences: what was changed on reading
+    remarks: tuple[str, ...]  # sentences: what was changed on reading, and what is implausible
 
 
 def read_gaussians(path: Path) -> GaussianFile:
     """Reads any format of ``READERS``; the first bytes, or else the suffix, say which.
 
     Infinite opacities, axes of length 0 and quaternions of length 0 are replaced by values that render alike; the remarks count
-    them.
+    them, and say what is implausible.
 
     Raises InputError if the file is missing, of another format, damaged, or holds another number that is not finite.
     """
@@ -61,6 +62,7 @@ def read_gaussians(path: Path) -> GaussianFile:
         _opacities(path, gaussians, remarks),
         sh,
     )
+    remarks += [f"{path}: {sentence}" for sentence in implausible(mended)]
     return GaussianFile(mended, facts, tuple(remarks))
 
 

@@ -3,13 +3,16 @@
 The depth of what one view alone sees is not determined: the fit may place it anywhere along the rays of that view. A Gaussian that covers
 20 pixels there may lie close in front of a held-out camera and hide everything from it. If it is moved away along the ray of the view that
 sees it, and grows with the distance, that view does not change.
+
+What is hidden from such a place is none, however few views see it: the front of somebody who stands close to a camera is behind his back
+there.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -32,6 +35,9 @@ class FloaterSettings:
     views: float = 2.0  # effective number of views from which on a Gaussian's depth counts as determined
     rings: tuple[float, ...] = (0.5, 1.0)  # radii of the rings of viewpoints around a camera, over the cameras' median spacing
     directions: int = 8  # viewpoints in a ring
+    side: int = 64  # pixels, longer side of the pictures from viewpoints
+    margin: float = 1.5  # by how much these are wider than the camera's: a camera may stand between two viewpoints
+    hides: float = 0.001  # a floater covers at least this share of such a picture
     parallel: float = 10.0  # median spacings of the cameras: assumed distance of what they look at, if their axes are parallel
     farther: tuple[float, ...] = (1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)  # of the distance, tried in turn; if none helps, it is removed
 
@@ -42,6 +48,22 @@ class Viewpoint:
 
     center: np.ndarray  # (3,)
     forward: np.ndarray  # (3,) unit vector: where it looks
+    view: Camera  # what it sees there, in few pixels
+
+    @staticmethod
+    def of(camera: Camera, center: np.ndarray, focus: np.ndarray, settings: FloaterSettings) -> Viewpoint:
+        """``camera`` at another place, turned towards ``focus``, with a wider and coarser picture."""
+        forward = (focus - center) / np.linalg.norm(focus - center)
+        down = camera.rotation[1] - (camera.rotation[1] @ forward) * forward
+        down = down / np.linalg.norm(down)
+        pose = np.eye(4)
+        pose[:3, :3] = np.stack((np.cross(down, forward), down, forward))
+        pose[:3, 3] = -pose[:3, :3] @ center
+        scale = settings.side / max(camera.width, camera.height)
+        small = camera.resized(max(round(scale * camera.width), 1), max(round(scale * camera.height), 1))
+        K = small.K.copy()
+        K[0, 0], K[1, 1] = K[0, 0] / settings.margin, K[1, 1] / settings.margin
+        return Viewpoint(center, forward, replace(small, K=K, world_to_camera=pose))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +101,7 @@ def viewpoints(cameras: Sequence[Camera], settings: FloaterSettings) -> list[Vie
             for angle in angles:
                 aside = part * spacing * (np.cos(angle) * camera.rotation[0] + np.sin(angle) * camera.rotation[1])
                 outwards = camera.center + aside - focus
-                center = focus + outwards * (ahead / np.linalg.norm(outwards))
-                found.append(Viewpoint(center, (focus - center) / ahead))
+                found.append(Viewpoint.of(camera, focus + outwards * (ahead / np.linalg.norm(outwards)), focus, settings))
     return found
 
 
@@ -90,8 +111,9 @@ def without_floaters(
 ) -> Cleared:
     """Moves floaters away from the view that shows them best, until they are in front of no viewpoint; else marks them for removal.
 
-    A floater is in front of a viewpoint, ``magnification`` times nearer to it than to any view that shows it well, and shown by
-    effectively fewer than ``views`` views. A view counts by the part of the Gaussian that it shows: its blending weight, summed over the
+    A floater is in front of a viewpoint, ``magnification`` times nearer to it than to any view that shows it well, shown by effectively
+    fewer than ``views`` views, and covers part of the picture from there: what is hidden from it, such as the far side of somebody who
+    stands close to a camera, stays. A view counts by the part of the Gaussian that it shows: its blending weight, summed over the
     pixels, times the squared distance. The effective number is the squared sum of these over the sum of their squares.
     """
     places = torch.as_tensor(centers(cameras), dtype=torch.float32, device=gaussians.device)
@@ -105,7 +127,8 @@ def without_floaters(
     unsure = torch.nonzero((best > 0) & (effective < settings.views))[:, 0]
     means, log_scales = gaussians.means.clone(), gaussians.log_scales.clone()
     keep = torch.ones(len(means), dtype=torch.bool, device=means.device)
-    left = unsure[before_viewpoints(means[unsure], size[unsure], nearest[unsure], points, settings)]
+    near = unsure[before_viewpoints(means[unsure], size[unsure], nearest[unsure], points, settings)]
+    left = near[hiding(gaussians, near, nearest[near], points, rasterizer, settings)]
     count = len(left)
     origin = places[shown.argmax(1)]
     for factor in settings.farther:
@@ -131,6 +154,23 @@ def before_viewpoints(means: Tensor, size: Tensor, nearest: Tensor, points: Sequ
     for point in points:
         offset = means - means.new_tensor(point.center)
         found |= (offset @ means.new_tensor(point.forward) > -size) & (nearest > settings.magnification * offset.norm(dim=1))
+    return found
+
+
+def hiding(
+    gaussians: Gaussians, chosen: Tensor, nearest: Tensor, points: Sequence[Viewpoint], rasterizer: Rasterizer, settings: FloaterSettings
+) -> Tensor:
+    """(M,) bool: which of the ``chosen`` (M,) Gaussians cover at least ``hides`` of the picture from a viewpoint that they are
+    ``magnification`` times nearer to than ``nearest`` (M,).
+    """
+    found = torch.zeros(len(chosen), dtype=torch.bool, device=chosen.device)
+    means = gaussians.means[chosen]
+    for point in points:
+        close = nearest > settings.magnification * (means - means.new_tensor(point.center)).norm(dim=1)
+        asked = close & ~found
+        if asked.any():
+            weight = weights(gaussians, [point.view], rasterizer)[chosen, 0]
+            found |= asked & (weight >= settings.hides * point.view.width * point.view.height)
     return found
 
 

@@ -8,6 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.captures.pose_readings import far_off
+from trackersplat.captures.settings import leave_out
+from trackersplat.captures.still_cameras import some
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Stage
 from trackersplat.training.points.backdrop import shown_at
@@ -75,10 +78,7 @@ def _auto(task: PointTask) -> Iterator[Event]:
                 yield event
     if not candidates:
         if capture.points is None or not len(capture.points.xyz):
-            raise InputError(
-                f"{capture.name}, frame {task.frame + 1}: no two views agree on any surface; check the calibration, or give the capture "
-                "points."
-            )
+            raise _no_surface(capture, task.frame)
         yield Stage(task.frame, "points", f"no surface found; {len(capture.points.xyz):,} points of the capture")
         yield PointsFound(task.frame, capture.points)
         return
@@ -150,3 +150,12 @@ def _check_cameras(task: PointTask) -> None:
     if len(task.cameras) < 2:
         count = "one training camera" if task.cameras else "no training camera"
         raise InputError(f"{task.capture.name} has {count}; first points need at least 2: add cameras, or hold fewer out.")
+
+
+def _no_surface(capture: Capture, frame: int) -> InputError:
+    far, _ = far_off(capture.cameras)
+    stand = "stands" if len(far) == 1 else "stand"
+    first = f"{some(far)} {stand} far away from the other cameras: leave {leave_out(far)}, or " if far else ""
+    return InputError(
+        f"{capture.name}, frame {frame + 1}: no two views agree on any surface; {first}check the calibration, or give the capture points."
+    )

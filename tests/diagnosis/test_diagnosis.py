@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trackersplat.diagnosis.categories import Category, TrackState
+from trackersplat.diagnosis.diagnosis import CameraFinding, Diagnosis
+from trackersplat.diagnosis.registry import EVIDENCE
+from trackersplat.errors import InputError, ShapeError
+
+
+def made(frames: int = 4, count: int = 3) -> Diagnosis:
+    """The first track lives through all frames and fails in the second; the second ends in the third; the last is never there."""
+    random = np.random.default_rng(0)
+    state = np.zeros((frames, count), np.uint8)
+    state[:, 0] = TrackState.VISIBLE
+    state[:3, 1] = (TrackState.VISIBLE, TrackState.HIDDEN, TrackState.ENDED)
+    there = state != TrackState.ABSENT
+    score = np.where(there, np.float32(0.125), np.float32(np.nan))
+    score[1, 0] = 0.75
+    category = np.zeros((frames, count), np.uint8)
+    category[1, 0] = Category.DRIFT
+
+    def numbers(*shape: int) -> np.ndarray:
+        return random.normal(size=shape).astype(np.float32)
+
+    return Diagnosis(
+        cameras=("cam01", "cam02"),
+        frames=(2, 3, 5, 6),
+        ids=np.array([5, 7, 9]),
+        camera=np.array([0, 1, 1], np.int16),
+        query=numbers(count, 3),
+        carrier=np.array([4, -1, 0]),
+        position=numbers(frames, count, 2),
+        reprojected=numbers(frames, count, 2),
+        rendered=numbers(frames, count, 2),
+        world=numbers(frames, count, 3),
+        state=state,
+        evidence={"reprojection": np.where(there, np.float32([[1], [2], [3], [6]]), np.float32(np.nan))},
+        score=score,
+        category=category,
+        cameras_found=(CameraFinding("cam02", "turned", 1.0, "degrees", "cam02 is turned.", "Turn it back."),),
+        remarks=("No masks.",),
+    )
+
+
+def test_a_summary_says_when_a_track_is_there_and_when_it_is_worst() -> None:
+    rows = made().summary()
+    assert (rows.first[0], rows.last[0], rows.worst[0]) == (2, 6, 3)
+    assert (rows.first[1], rows.last[1]) == (2, 5)
+    assert rows.state.tolist() == [TrackState.VISIBLE, TrackState.ENDED, TrackState.ABSENT]
+    assert rows.category.tolist() == [Category.DRIFT, Category.NONE, Category.NONE]
+    assert rows.max_score[0] == 0.75
+    assert rows.mean_score[0] == pytest.approx((0.75 + 3 * 0.125) / 4)
+    assert (rows.mean_reprojection[0], rows.max_reprojection[0], rows.max_reprojection[1]) == (3.0, 6.0, 3.0)
+    assert np.isnan([rows.max_score[2], rows.mean_reprojection[2], rows.views[0]]).all()
+    assert made().counts() == {Category.NONE: 2, Category.DRIFT: 1}
+
+
+def test_a_diagnosis_comes_back_from_its_file_if_the_key_is_the_same(tmp_path: Path) -> None:
+    written, path = made(), tmp_path / "diagnosis.npz"
+    assert Diagnosis.from_npz(path) is None
+    written.to_npz(path, "a")
+    assert Diagnosis.from_npz(path, "b") is None
+    read = Diagnosis.from_npz(path, "a")
+    assert read is not None
+    for name in ("ids", "camera", "query", "carrier", "position", "reprojected", "rendered", "world", "state", "score", "category"):
+        assert np.array_equal(getattr(read, name), getattr(written, name), equal_nan=name == "score"), name
+        assert getattr(read, name).dtype == getattr(written, name).dtype
+    assert np.array_equal(read.evidence["reprojection"], written.evidence["reprojection"], equal_nan=True)
+    assert (read.cameras, read.frames, read.cameras_found, read.remarks) == (
+        written.cameras, written.frames, written.cameras_found, written.remarks,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"camera": np.array([0, 1, 2], np.int16)},
+        {"category": np.full((4, 3), 99, np.uint8)},
+        {"state": np.full((4, 3), 9, np.uint8)},
+        {"frames": (2, 3, 3, 6)},
+    ],
+)
+def test_a_file_that_contradicts_itself_is_one_sentence(tmp_path: Path, change: dict[str, object]) -> None:
+    replace(made(), **change).to_npz(tmp_path / "diagnosis.npz", "")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"diagnosis\.npz is damaged"):
+        Diagnosis.from_npz(tmp_path / "diagnosis.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"not a file of ours"])
+def test_a_file_that_is_none_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "diagnosis.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"diagnosis\.npz"):
+        Diagnosis.from_npz(tmp_path / "diagnosis.npz")
+
+
+def test_arrays_of_another_shape_are_refused() -> None:
+    with pytest.raises(ShapeError, match="score"):
+        replace(made(), score=np.zeros((4, 2), np.float32))
+    with pytest.raises(ShapeError, match="views"):
+        replace(made(), evidence={"views": np.zeros((3, 3), np.float32)})
+
+
+def test_every_category_is_told_and_has_an_action() -> None:
+    for category in Category:
+        assert category.title
+        assert category.meaning.endswith(".")
+        assert category.action.endswith(".") or category is Category.NONE
+
+
+def test_every_piece_of_evidence_says_what_it_is() -> None:
+    for facts in EVIDENCE:
+        assert facts.title
+        assert facts.how.endswith(".")

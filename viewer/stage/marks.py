@@ -1,0 +1,93 @@
+"""What one tab's stage has drawn over its picture: trails, heads, the selected tracks, the picked Gaussian."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from viewer.stage.gaussian_paths import Paths
+from viewer.stage.strokes import Dots, Lines, Stroke
+from viewer.stage.trails import NOTHING, Trails, gaussian_trails, track_scale, track_trails
+from viewer.state import ColourBy
+from viewer.tab import Tab
+from viewer.views.colours import ColourScale
+
+ACCENT, SHADOW = (90, 169, 240), (10, 12, 15)
+ELLIPSOID = 2.0  # standard deviations
+RING = 64  # segments
+
+
+class Marks:
+    """Used by the thread of the stage's worker and, for picking, by that of viser's events."""
+
+    def __init__(self, tab: Tab) -> None:
+        self._tab = tab
+        self._scale: tuple[object, ColourBy, ColourScale] | None = None
+        self._last: tuple[object, Trails] = (None, NOTHING)
+
+    def state(self) -> object:
+        """What the marks are drawn from, beside the frame: when this changes, the stage draws them anew."""
+        view, shared = self._tab.view, self._tab.shared
+        return (
+            view.show_trails, view.trails_of, view.trail_length, view.trail_fade, view.colour_by, view.tracks, view.gaussian,
+            shared.diagnosed, shared.paths, shared.run,
+        )  # fmt: skip
+
+    def strokes(self, frame: int) -> list[Stroke]:
+        """What is drawn in a frame. Raises InputError if a frame cannot be read."""
+        return [*self.trails(frame).strokes, *self._gaussian(frame)]
+
+    def trails(self, frame: int) -> Trails:
+        """The trails and heads of a frame. A frame that is shown for another one has none."""
+        key = (frame, self.state(), self._tab.shared.reconstructed)
+        if self._last[0] != key:
+            self._last = (key, self._trails(frame))
+        return self._last[1]
+
+    def paths(self) -> Paths | None:
+        return self._tab.document.paths.get()
+
+    def _trails(self, frame: int) -> Trails:
+        view, shared = self._tab.view, self._tab.shared
+        if frame not in shared.reconstructed:
+            return NOTHING
+        if view.show_trails and view.trails_of == "gaussians":
+            paths = self.paths()
+            return NOTHING if paths is None else gaussian_trails(paths, frame, view.trail_length, view.colour_by, fade=view.trail_fade)
+        diagnosis = self._tab.document.diagnosis()
+        if diagnosis is None or not (view.show_trails or view.tracks):
+            return NOTHING
+        if self._scale is None or self._scale[0] is not diagnosis or self._scale[1] != view.colour_by:
+            self._scale = (diagnosis, view.colour_by, track_scale(view.colour_by, diagnosis))
+        return track_trails(
+            diagnosis, frame, view.trail_length, view.colour_by, fade=view.trail_fade, selected=view.tracks,
+            all_tracks=view.show_trails, scale=self._scale[2],
+        )  # fmt: skip
+
+    def _gaussian(self, frame: int) -> list[Stroke]:
+        index = self._tab.view.gaussian
+        gaussians = self._tab.document.shown(frame) if index is not None else None
+        if index is None or gaussians is None or index >= len(gaussians):
+            return []
+        one = gaussians[slice(index, index + 1)].to("cpu")
+        return ellipsoid(one.means.numpy()[0], one.quats.numpy()[0], one.scales.numpy()[0])
+
+
+def ellipsoid(mean: np.ndarray, quat: np.ndarray, scales: np.ndarray) -> list[Stroke]:
+    """The three principal ellipses at two standard deviations, and a ring that shows even the smallest."""
+    import viser.transforms as tf
+
+    axes = tf.SO3(quat / np.linalg.norm(quat)).as_matrix() * (ELLIPSOID * scales)  # columns
+    angle = np.linspace(0, 2 * np.pi, RING + 1)[:, None]
+    rings = []
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        points = mean + np.cos(angle) * axes[:, a] + np.sin(angle) * axes[:, b]
+        rings.append(np.stack((points[:-1], points[1:]), axis=1))
+    lines = np.concatenate(rings).astype(np.float32)
+    strokes: list[Stroke] = []
+    for colour, width in ((SHADOW, 4.0), (ACCENT, 1.8)):
+        colours = np.tile(np.array(colour, np.uint8), (len(lines), 1))
+        strokes.append(Lines(lines, colours, np.ones((len(lines), 2), np.float32), width, on_top=True))
+    middle, one = mean[None].astype(np.float32), np.ones(1, np.float32)
+    for colour, radius in ((SHADOW, 10.0), (ACCENT, 9.0)):
+        strokes.append(Dots(middle, np.array([colour], np.uint8), np.ones(1, bool), one, radius, on_top=True))
+    return strokes
