@@ -51,7 +51,7 @@ class TracksPanel(Panel):
             self._chips = ui.row().classes("full-width ts-chips").props('role="group" aria-label="Failures by category"')
             self._triage = ui.column().classes("full-width ts-triage")
             self._summary = ui.label("").classes("ts-small ts-muted").props('role="status"')
-            self._grid = ui.aggrid(grid_options(), theme="balham", auto_size_columns=False).classes("full-width ts-grid")
+            self._grid = ui.aggrid(grid_options(), theme="balham", auto_size_columns=False).classes("full-width ts-track-grid")
             self._grid.props('aria-label="Tracks"')
             self._grid.on("gridReady", self._grid_ready, [])
             ids = f"getElement({self._grid.id}).api"
@@ -272,8 +272,8 @@ def _column(index: int) -> dict[str, Any]:
         "width": column.width,
         "minWidth": 40,
         "sortingOrder": ["asc", "desc"] if column.text or column.key == "id" else ["desc", "asc"],
-        "cellClass": "ts-text" if column.text else "ts-number",
-        "headerClass": "" if column.text else "ts-number",
+        "cellClass": "ts-text" if column.text else "ts-right",
+        "headerClass": "" if column.text else "ts-right",
     }
     if column.digits is not None:
         found[":valueFormatter"] = f"p => p.value == null ? '–' : p.value.toFixed({column.digits})"
