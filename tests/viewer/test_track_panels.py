@@ -136,7 +136,9 @@ def test_text_and_chips_filter_and_any_column_sorts(page: Page, tracks: TrackLis
     page.get_by_label("Filter the tracks").fill("cam03 drift")
     expected = [tracks.names[index] for index in tracks.matching("cam03 drift").tolist()]
     page.get_by_text(f"{len(expected)} of {len(tracks)} tracks").wait_for()
-    page.wait_for_function("n => document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row').length === n", arg=len(expected))
+    page.wait_for_function(
+        "n => document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row').length === n", arg=len(expected)
+    )
     assert names(page) == expected
     page.get_by_label("Filter the tracks").fill("")
     page.get_by_text(f"{len(tracks)} of {len(tracks)} tracks").wait_for()
@@ -151,7 +153,8 @@ def test_text_and_chips_filter_and_any_column_sorts(page: Page, tracks: TrackLis
     page.locator(".ts-track-grid .ag-header-cell[col-id='4']").click()  # the worst frame, late ones first
     latest = int(tracks.summary.worst.max()) + 1
     page.wait_for_function(
-        "text => document.querySelector(\".ts-track-grid .ag-row[row-index='0'] .ag-cell[col-id='4']\")?.innerText === text", arg=str(latest)
+        "text => document.querySelector(\".ts-track-grid .ag-row[row-index='0'] .ag-cell[col-id='4']\")?.innerText === text",
+        arg=str(latest),
     )
 
 
