@@ -62,28 +62,7 @@ class PalettePanel(Panel):
         why = command.enabled(self.tab)
         chosen = " ts-chosen" if place == self._at else ""
         row = ui.element("div").classes(f"ts-item{chosen}{' ts-off' if why else ''}")
-        row.props(
-            f'role="option" aria-selected="{str(place == self._at).lower()}" '
-            f'aria-disabled="{str(why is not None).lower()}" data-place={place}'
-        )
-        row.on("click", lambda: self._run(command))
-        with row:
-            ui.label(command.group).classes("ts-muted ts-small ts-group")
-            ui.label(command.title).classes("ts-ellipsis").style("flex:1 0 auto")
-            if why:
-                ui.label(why).classes("ts-muted ts-small ts-ellipsis")
-            show_keys(command)
-
-    def _press(self, event: GenericEventArguments) -> None:
-        key = event.args["key"]
-        if key == "Enter":
-            if self._found:
-                self._run(self._found[self._at])
-            return
-        self._at = min(max(self._at + STEPS.get(key, 0), 0), max(len(self._found) - 1, 0))
-        for place, row in enumerate(self._list.default_slot.children):
-            row.classes(add="ts-chosen" if place == self._at else "", remove="" if place == self._at else "ts-chosen")
-            row.props(f'role="option" aria-selected="{_yes(place == self._at)}" aria-disabled="{_yes(why is not None)}" data-place={place}')
+        row.props(f'role="option" aria-selected="{_yes(place == self._at)}" aria-disabled="{_yes(why is not None)}" data-place={place}')
         row.on("click", lambda: self._run(command))
         with row:
             ui.label(command.group).classes("ts-muted ts-small ts-group")
