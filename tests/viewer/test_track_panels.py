@@ -75,19 +75,19 @@ def page(chromium: Browser, address: str) -> Iterator[Page]:
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(address)
-    page.wait_for_selector(".ts-grid .ag-row")
+    page.wait_for_selector(".ts-track-grid .ag-row")
     yield page
     page.close()
     assert faults == []
 
 
 def row(page: Page, index: int) -> object:
-    return page.locator(f".ts-grid .ag-center-cols-container .ag-row[row-index='{index}']")
+    return page.locator(f".ts-track-grid .ag-center-cols-container .ag-row[row-index='{index}']")
 
 
 def names(page: Page) -> list[str]:
     """Of the tracks on the screen, from above."""
-    cells = page.locator(".ts-grid .ag-pinned-left-cols-container .ag-row").all()
+    cells = page.locator(".ts-track-grid .ag-pinned-left-cols-container .ag-row").all()
     pairs = [(int(cell.get_attribute("row-index") or 0), cell.inner_text().strip()) for cell in cells]
     return [name for _, name in sorted(pairs)]
 
@@ -98,7 +98,7 @@ def wait_for_query(page: Page, **wanted: str) -> None:
 
 
 def selected(page: Page) -> list[str]:
-    return [cell.inner_text().strip() for cell in page.locator(".ts-grid .ag-pinned-left-cols-container .ag-row-selected").all()]
+    return [cell.inner_text().strip() for cell in page.locator(".ts-track-grid .ag-pinned-left-cols-container .ag-row-selected").all()]
 
 
 def open_tab(page: Page, name: str) -> None:
@@ -118,15 +118,15 @@ def test_the_worst_track_is_first_and_a_click_selects_it_and_goes_to_its_worst_f
 
 
 def test_no_column_that_matters_is_cut_at_the_default_width(page: Page) -> None:
-    box = page.locator(".ts-grid .ag-body-viewport").bounding_box()
+    box = page.locator(".ts-track-grid .ag-body-viewport").bounding_box()
     assert box is not None
     for column in range(6):
-        cell = page.locator(f".ts-grid .ag-row[row-index='0'] .ag-cell[col-id='{column}']").bounding_box()
+        cell = page.locator(f".ts-track-grid .ag-row[row-index='0'] .ag-cell[col-id='{column}']").bounding_box()
         assert cell is not None
         assert cell["x"] >= box["x"] - 1
         assert cell["x"] + cell["width"] <= box["x"] + box["width"] + 1
     cut = page.evaluate(
-        '[...document.querySelectorAll(\'.ts-grid .ag-cell[col-id="0"], .ts-grid .ag-cell[col-id="3"], .ts-grid .ag-cell[col-id="5"]\')]'
+        "['0', '3', '5'].flatMap(id => [...document.querySelectorAll(`.ts-track-grid .ag-cell[col-id='${id}']`)])"
         ".filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.innerText)"
     )
     assert cut == []
@@ -136,7 +136,9 @@ def test_text_and_chips_filter_and_any_column_sorts(page: Page, tracks: TrackLis
     page.get_by_label("Filter the tracks").fill("cam03 drift")
     expected = [tracks.names[index] for index in tracks.matching("cam03 drift").tolist()]
     page.get_by_text(f"{len(expected)} of {len(tracks)} tracks").wait_for()
-    page.wait_for_function("n => document.querySelectorAll('.ts-grid .ag-center-cols-container .ag-row').length === n", arg=len(expected))
+    page.wait_for_function(
+        "n => document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row').length === n", arg=len(expected)
+    )
     assert names(page) == expected
     page.get_by_label("Filter the tracks").fill("")
     page.get_by_text(f"{len(tracks)} of {len(tracks)} tracks").wait_for()
@@ -148,10 +150,11 @@ def test_text_and_chips_filter_and_any_column_sorts(page: Page, tracks: TrackLis
     page.locator(".ts-triage-row", has_text=f"{kind.title}: {count} failure").wait_for()
     page.locator(".ts-chip.on").click()
     page.get_by_text(f"{len(tracks)} of {len(tracks)} tracks").wait_for()
-    page.locator(".ts-grid .ag-header-cell[col-id='4']").click()  # the worst frame, late ones first
+    page.locator(".ts-track-grid .ag-header-cell[col-id='4']").click()  # the worst frame, late ones first
     latest = int(tracks.summary.worst.max()) + 1
     page.wait_for_function(
-        "text => document.querySelector(\".ts-grid .ag-row[row-index='0'] .ag-cell[col-id='4']\")?.innerText === text", arg=str(latest)
+        "text => document.querySelector(\".ts-track-grid .ag-row[row-index='0'] .ag-cell[col-id='4']\")?.innerText === text",
+        arg=str(latest),
     )
 
 
@@ -172,7 +175,7 @@ def test_n_goes_through_the_failures_and_back_and_the_table_follows(page: Page, 
     wait_for_query(page, tracks=str(tracks.diagnosis.ids[failures[0]]))
     page.locator("body").press("n")
     wait_for_query(page, tracks=str(tracks.diagnosis.ids[failures[1]]), frame=str(int(tracks.summary.worst[failures[1]]) + 1))
-    page.wait_for_function("document.querySelectorAll('.ts-grid .ag-center-cols-container .ag-row-selected').length === 1")
+    page.wait_for_function("document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row-selected').length === 1")
     assert selected(page) == [tracks.names[failures[1]]]
     page.locator("body").press("Shift+N")
     wait_for_query(page, tracks=str(tracks.diagnosis.ids[failures[0]]))
@@ -185,7 +188,7 @@ def test_a_selection_made_elsewhere_is_scrolled_to(chromium: Browser, address: s
     page = chromium.new_page(viewport={"width": 1280, "height": 800})
     page.set_default_timeout(PATIENCE)
     page.goto(f"{address}?tracks={tracks.diagnosis.ids[last]}")
-    page.wait_for_selector(".ts-grid .ag-center-cols-container .ag-row-selected")
+    page.wait_for_selector(".ts-track-grid .ag-center-cols-container .ag-row-selected")
     assert selected(page) == [tracks.names[last]]
     page.close()
 

@@ -72,7 +72,7 @@ export default {
     },
     nice(value) {
       const power = 10 ** Math.floor(Math.log10(value));
-      return [1, 2, 5, 10].map((factor) => factor * power).find((end) => end >= value * 0.999);
+      return [1, 2, 4, 6, 8, 10].map((factor) => factor * power).find((end) => end >= value * 0.999);
     },
     line(c, values, colour, y) {
       c.strokeStyle = colour; c.fillStyle = colour; c.lineWidth = 1.5; c.lineJoin = "round";

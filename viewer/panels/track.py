@@ -59,7 +59,7 @@ class TrackPanel(Panel):
         self._serial = 0  # of the filmstrip that is wanted
         self._client = context.client
         self._lock = threading.Lock()
-        with ui.element("div").classes("ts-panel"):
+        with ui.element("div").classes("ts-panel ts-track-panel"):
             self._nothing = ui.label("").classes("ts-muted")
             with ui.element("div").classes("ts-track") as self._body:
                 self._build_head()

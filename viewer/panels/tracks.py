@@ -51,7 +51,7 @@ class TracksPanel(Panel):
             self._chips = ui.row().classes("full-width ts-chips").props('role="group" aria-label="Failures by category"')
             self._triage = ui.column().classes("full-width ts-triage")
             self._summary = ui.label("").classes("ts-small ts-muted").props('role="status"')
-            self._grid = ui.aggrid(grid_options(), theme="balham", auto_size_columns=False).classes("full-width ts-grid")
+            self._grid = ui.aggrid(grid_options(), theme="balham", auto_size_columns=False).classes("full-width ts-track-grid")
             self._grid.props('aria-label="Tracks"')
             self._grid.on("gridReady", self._grid_ready, [])
             ids = f"getElement({self._grid.id}).api"
@@ -184,7 +184,7 @@ class TracksPanel(Panel):
     def _send_rows(self) -> None:
         if not self._ready:
             return
-        rows = [] if self._tracks is None else self._tracks.rows()
+        rows = [] if self._tracks is None else self._tracks.page_rows
         empty = "No tracks yet." if self._tracks is None else "No track matches the filter."
         self._grid.run_grid_method("setGridOption", "overlayNoRowsTemplate", f'<span class="ts-muted">{empty}</span>')
         self._grid.run_grid_method("setGridOption", "rowData", rows)
@@ -200,8 +200,12 @@ class TracksPanel(Panel):
         self._filtered = wanted
         words, categories = json.dumps(self.view.filter.lower().split()), json.dumps(list(self.view.categories))
         ui.run_javascript(
-            f"const api = getElement({self._grid.id})?.api; if (api) {{ const c = api.getGridOption('context');"
-            f"c.words = {words}; c.categories = {categories}; api.onFilterChanged(); }}"
+            f"const api = getElement({self._grid.id})?.api, words = {words}, kinds = {categories}, titles = {json.dumps(TITLES)};"
+            "if (api) { const shown = row => { if (kinds.length && !kinds.includes(row[3])) return false; if (!words.length) return true;"
+            f" const text = [row[{NAME}], row[0], row[1], titles[row[3]], row[10]].join(' ').toLowerCase();"
+            " return words.every(word => text.includes(word)); };"
+            "api.forEachNode(node => { node.data.hidden = !shown(node.data); });"
+            "api.getGridOption('context').filters = words.length + kinds.length > 0; api.onFilterChanged(); }"
         )
 
     def _follow_selection(self) -> None:
@@ -238,16 +242,10 @@ def grid_options() -> dict[str, Any]:
         "rowData": [],
         "rowHeight": ROW_HEIGHT,
         "headerHeight": HEADER_HEIGHT,
-        "context": {"words": [], "categories": []},
+        "context": {"filters": False},
         ":getRowId": "p => String(p.data[0])",
-        ":isExternalFilterPresent": "p => p.context.words.length > 0 || p.context.categories.length > 0",
-        ":doesExternalFilterPass": (
-            f"n => {{ const d = n.data, c = n.beans?.gos?.get('context') ?? {{words: [], categories: []}};"
-            f" if (c.categories.length && !c.categories.includes(d[3])) return false; if (!c.words.length) return true;"
-            f" const titles = {json.dumps(TITLES)};"
-            f" const text = (d[{NAME}] + ' ' + d[0] + ' ' + d[1] + ' ' + titles[d[3]] + ' ' + d[10]).toLowerCase();"
-            f" return c.words.every(w => text.includes(w)); }}"
-        ),
+        ":isExternalFilterPresent": "p => p.context.filters",
+        ":doesExternalFilterPass": "node => !node.data.hidden",
         "rowSelection": {"mode": "multiRow", "checkboxes": False, "headerCheckbox": False, "enableClickSelection": True},
         # Up and Down select; Left and Right are left to time.
         ":navigateToNextCell": (
@@ -272,8 +270,8 @@ def _column(index: int) -> dict[str, Any]:
         "width": column.width,
         "minWidth": 40,
         "sortingOrder": ["asc", "desc"] if column.text or column.key == "id" else ["desc", "asc"],
-        "cellClass": "ts-text" if column.text else "ts-number",
-        "headerClass": "" if column.text else "ts-number",
+        "cellClass": "ts-text" if column.text else "ts-right",
+        "headerClass": "" if column.text else "ts-right",
     }
     if column.digits is not None:
         found[":valueFormatter"] = f"p => p.value == null ? '–' : p.value.toFixed({column.digits})"

@@ -131,6 +131,11 @@ class TrackList:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def page_rows(self) -> list[list[Any]]:
+        """`rows` as every page gets them."""
+        return self.rows()
+
     def rows(self, most: int = MOST_ROWS) -> list[list[Any]]:
         """One list per track in the order of ``COLUMNS``, then its name; worst first. Numbers are rounded, None where nothing is known.
 
@@ -165,7 +170,7 @@ def next_after(rows: np.ndarray, row: int | None, steps: int) -> int | None:
     """The row ``steps`` after ``row`` in a list that goes round; its first (or last) one if ``row`` is not in it; None if it is empty."""
     if not len(rows):
         return None
-    at = np.flatnonzero(rows == row) if row is not None else []
+    at = np.flatnonzero(rows == row) if row is not None else rows[:0]
     if not len(at):
         return int(rows[0 if steps > 0 else -1])
     return int(rows[(int(at[0]) + steps) % len(rows)])
