@@ -18,10 +18,15 @@ from trackersplat.store.run import Run
 from trackersplat.tracking.registry import TRACKERS
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("tracking", "motion", "geometry", "training", "metrics", "pipelines")
+PACKAGES = ("tracking", "motion", "geometry", "training", "diagnosis", "metrics", "pipelines")
 
 # Numbers at the top of a module that are no settings, and why. A new one either changes no result, or is defined by others.
 LAYOUT_CONSTANTS = {
+    "diagnosis/diagnose.py": {"MOST_VALUES": "memory budget"},
+    "diagnosis/diagnosis.py": {
+        "_FORMAT": "file layout: its version", "_FACTS_BYTES": "limit of a file that is read", "_LAYOUT": "file layout: its arrays",
+    },
+    "diagnosis/fields.py": {"_ROWS_AT_ONCE": "limit of OpenCV"},
     "geometry/curve.py": {"_BITS": "layout of a code, as the masks beside it spread the bits"},
     "geometry/neighbours.py": {"_DISTANCES_AT_ONCE": "memory budget"},
     "geometry/neighbours_triton.py": {

@@ -135,8 +135,9 @@ class Document:
             images = [
                 torch.as_tensor(self.capture.image(i, frame), device=rasterizer.device) / 255.0 for i in range(len(self.capture.cameras))
             ]
+            colours = self.frames.colours(shared.run, frame)
             with self.renderer.lock:
-                found = gaussian_error(rasterizer, gaussians, self.capture.cameras, images, self.frames.colours(shared.run, frame))
+                found = gaussian_error(rasterizer, gaussians, self.capture.cameras, images, None if colours is None else colours.apply)
             self._gaussian_error = kept = (key, found.cpu())
         return kept[1]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trackersplat.errors import InputError
 from viewer.tab import Tab
+from viewer.views.compare import Against
 from viewer.views.overlays import Overlay, pane_overlay
 from viewer.views.picture import PanePicture, PaneRequest, Sources
 
@@ -43,7 +44,7 @@ class TabPanes:
         if not 0 <= pane < len(view.panes):
             return None
         asked = view.panes[pane]
-        against = "run" if asked.against_run and shared.other is not None else "photo"
+        against: Against = "run" if asked.against_run and shared.other is not None else "photo"
         draft = shared.draft.serial if shared.draft is not None and shared.draft.frame == view.frame else 0
         picture = hash((shared.revision, draft, shared.run, shared.other, shared.ready, shared.activity if not shared.ready else ""))
         marks = hash((shared.revision, shared.diagnosed, asked.overlay, view.trail_length, shared.run))

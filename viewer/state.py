@@ -127,7 +127,6 @@ class View:
 
     tracks: tuple[int, ...] = ()  # ids of the selected tracks; the last one is the main one
     gaussian: int | None = None  # index of the picked Gaussian
-    fly_to: tuple[float, float, float] | None = None  # the point that the stage's camera was last sent to look at
     epipolar_from: int | None = None  # the camera last pointed at
 
     measured: bool = True  # marks of the overlay

@@ -53,8 +53,8 @@ def read(query: Mapping[str, str], capture: Capture) -> dict[str, Any]:
             panes.append(
                 Pane(
                     camera,
-                    compare if compare in COMPARES else "render",  # type: ignore[arg-type]
-                    channel if channel in CHANNELS else "colour",  # type: ignore[arg-type]
+                    compare if compare in COMPARES else "render",
+                    channel if channel in CHANNELS else "colour",
                 )
             )
         found["panes"] = tuple(panes)

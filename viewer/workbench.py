@@ -105,10 +105,11 @@ class Workbench:
                             self._build_panel(facts)
             with ui.element("nav").props('aria-label="Panels"').classes("ts-rail"):
                 self._tabs = (
-                    ui.tabs(value=first, on_change=lambda event: self._tab.set(inspector=str(event.value)))
+                    ui.tabs(on_change=lambda event: self._tab.set(inspector=str(event.value)))
                     .props("vertical dense no-caps inline-label=false indicator-color=primary active-color=primary")
                     .classes("w-full")
                 )
+                self._tabs.set_value(first)
                 with self._tabs:
                     for facts in entries:
                         with ui.tab(facts.name, label=facts.title, icon=facts.icon):

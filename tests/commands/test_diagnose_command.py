@@ -136,7 +136,7 @@ def test_positions_before_the_query_are_left_out(run_folder: Path, small_capture
     [
         ({"cameras": np.array(["cam01", "cam02", "moon"])}, "moon"),
         ({"cameras": np.array(["cam01", "cam01", "cam02"])}, "cameras"),
-        ({"camera": np.array([0])}, "camera"),
+        ({"camera": np.array([0])}, "positions"),
         ({"frames": np.array([0, 2, 1])}, "frames"),
         ({"frames": np.array([0, 1, 99])}, "frame 100"),
         ({"positions": np.zeros((3, 4, 3), np.float32)}, "positions"),

@@ -171,6 +171,9 @@ def test_nonsense_and_foreign_messages_reach_nobody_and_other_tabs_go_on(site: S
         good.send_bytes(packed({**CAMERA, "fov": 0.25}))
         wait_for(lambda: site.here["b"].camera.fov == 0.25)
         assert site.here["a"].camera.fov == 0.5
+        bad.close()
+        good.close()
+        wait_for(lambda: not site.here)
 
 
 def test_a_page_that_never_tells_its_viewpoint_keeps_nobody_waiting(site: SimpleNamespace) -> None:
@@ -178,6 +181,8 @@ def test_a_page_that_never_tells_its_viewpoint_keeps_nobody_waiting(site: Simple
         second.send_bytes(packed(CAMERA))
         wait_for(lambda: "b" in site.here)
         assert "a" not in site.here
+        second.close()
+        wait_for(lambda: not site.here)
 
 
 def test_a_page_of_another_version_of_viser_is_refused(site: SimpleNamespace) -> None:

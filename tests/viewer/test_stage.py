@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from test_trails import diagnosis
+from waiting import wait_for
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
@@ -27,6 +29,7 @@ from viewer.stage.frusta import frustum_scale, thumbnail
 from viewer.stage.marks import Marks, ellipsoid
 from viewer.stage.picking import nearest_head, pixel_weights, strongest
 from viewer.stage.picture import free_picture, page_camera
+from viewer.stage.pilot import Pilot
 from viewer.stage.pointer import Pointer
 from viewer.stage.strokes import Dots, Lines, draw
 from viewer.state import Shared, Store, View
@@ -331,10 +334,9 @@ def test_the_error_is_that_of_the_pixels_that_it_makes_by_its_weight() -> None:
     seen = seen_by(rasterizer, scene, 0, cameras, [grey, None, grey])
     assert {one.camera for one in seen} == {"a", "b"}
     with_photo = next(one for one in seen if one.camera == "a")
-    weights = np.zeros((60, 80))
-    for y in range(20, 40):
-        for x in range(30, 50):
-            weights[y, x] = float(pixel_weights(rasterizer, scene, cameras[0], (x, y))[0])
+    channel = rasterizer.render(scene, [cameras[0]], channels=torch.tensor([[1.0], [0.0]])).channels
+    assert channel is not None
+    weights = channel[0, ..., 0].numpy()  # of the first Gaussian in every pixel
     difference = np.abs(rasterizer.render(scene, [cameras[0]]).color[0].numpy() * 255 - 255).mean(-1)
     assert with_photo.weight == pytest.approx(weights.sum(), rel=1e-3)
     assert with_photo.error == pytest.approx((weights * difference).sum() / weights.sum(), rel=1e-3)
@@ -361,3 +363,22 @@ def test_a_size_is_taken_in_device_pixels() -> None:
     assert read_canvas({"w": 640, "h": 950, "ratio": 2}) == (640, 950, 2.0)
     assert sentence("starting the renderer …") == "Starting the renderer …"
     assert sentence("compiling kernels") == "Compiling kernels."
+
+
+def test_a_flight_that_is_asked_for_while_the_stage_comes_up_is_not_lost(tab: Tab) -> None:
+    class Camera(SimpleNamespace):
+        """Somebody flies as soon as the stage is moved for the first time."""
+
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name == "fov" and tab.view.flight is None:
+                tab.set(flight=to_camera(tab, 1))
+
+    camera_of_page = Camera()
+    vars(camera_of_page).update(
+        image_width=80, image_height=60, position=np.zeros(3), look_at=np.array([0.0, 0, 1]), up_direction=np.array([0.0, -1, 0]), fov=1.0
+    )
+    client = SimpleNamespace(client_id=0, camera=camera_of_page, atomic=contextlib.nullcontext)
+    pilot = Pilot(client, tab, to_start(tab))  # type: ignore[arg-type]
+    wait_for(lambda: np.allclose(camera_of_page.position, (0.5, 0, 0)))
+    pilot.close()

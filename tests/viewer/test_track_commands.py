@@ -52,7 +52,13 @@ class Desk:
         self.edits = RunEdits(self.store)
         runs = SimpleNamespace(get=lambda path: SimpleNamespace(settings={"tracker": "dis"}))
         document: Any = SimpleNamespace(
-            capture=capture, store=self.store, edits=self.edits, runs=runs, tracks=lambda path=None: tracks, diagnosing=None
+            capture=capture,
+            framing=SimpleNamespace(extent=1.0),
+            store=self.store,
+            edits=self.edits,
+            runs=runs,
+            tracks=lambda path=None: tracks,
+            diagnosing=None,
         )
         self.tab = Tab("t", self.store, document)
 
@@ -75,7 +81,8 @@ def test_the_next_failure_is_selected_shown_at_its_worst_frame_in_its_camera_and
     assert (desk.view.tracks, desk.view.frame) == ((2,), 4)
     assert desk.view.panes[0].camera == 0
     assert desk.view.panes[1].camera != 0
-    assert desk.view.fly_to == pytest.approx(made().diagnosis.world[4, 1].tolist())
+    assert desk.view.flight is not None
+    assert desk.view.flight.look_at == pytest.approx(made().diagnosis.world[4, 1].tolist())
     desk.tab.do("selection.next")
     assert (desk.view.tracks, desk.view.frame, desk.view.panes[0].camera) == ((6,), 1, 1)
     desk.tab.do("selection.previous")

@@ -230,8 +230,10 @@ def test_the_track_panel_shows_why_patches_curve_and_evidence_and_follows_the_fr
     open_tab(page, "Track")
     page.get_by_text(f"Track {tracks.names[failures[0]]} in ").wait_for()
     page.get_by_text(f"In frame {worst + 1}:").wait_for()
-    page.locator(f".ts-film thead th.now:has-text('{worst + 1}')").wait_for()
-    page.wait_for_function("document.querySelector('.ts-film tbody button')?.style.backgroundImage.includes('data:image/jpeg')")
+    page.locator(f".ts-film .head .now:has-text('{worst + 1}')").wait_for()
+    page.wait_for_function(
+        "document.querySelector('.ts-film-row button.made')?.parentElement.style.backgroundImage.includes('data:image/jpeg')"
+    )
     page.locator(".ts-evidence tr.unusual", has_text="reprojection residual").wait_for()
     page.get_by_text(f"Evidence in frame {worst + 1}").wait_for()
     page.locator(f".ts-film button[aria-label*='frame {worst}:']").first.click()

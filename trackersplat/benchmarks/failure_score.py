@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -147,7 +148,7 @@ def observe(run: Run, capture: Capture, settings: DiagnosisSettings) -> Observed
 
 def joined(own: TrackTable, chained: TrackTable) -> TrackTable:
     """Both in one table: the evidence needs one walk through the frames."""
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.concatenate((getattr(own, name), getattr(chained, name)), axis=axis)
         for name, axis in (("camera", 0), ("query", 0), ("positions", 1), ("visibility", 1), ("confidence", 1), ("ends", 1))
     }
@@ -220,7 +221,7 @@ def main() -> None:
         print(table(part, settings), "\n")
         for chained, title in ((False, "the run's own tracks"), (True, "tracks from frame to frame")):
             chosen = part.chained == chained
-            print(table(part.part(chosen, f"{part.name}, {title}"), settings).splitlines()[0:3:2], "\n")
+            print(*table(part.part(chosen, f"{part.name}, {title}"), settings).splitlines()[:3], "", sep="\n")
 
 
 if __name__ == "__main__":

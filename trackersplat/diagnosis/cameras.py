@@ -147,7 +147,7 @@ def fit_displacements(camera: Camera, seen: Displaced, settings: CameraSettings)
 
 def _robust(rows: np.ndarray, values: np.ndarray, rounds: int = 10) -> tuple[np.ndarray, np.ndarray]:
     """(K,) that minimises the absolute residuals ``values - rows @ x`` (M, 2), by reweighting, and these residuals."""
-    weight = np.ones(len(values))
+    weight: np.ndarray = np.ones(len(values))
     solution = np.zeros(rows.shape[2])
     for _ in range(rounds):
         a = (rows * weight[:, None, None]).reshape(-1, rows.shape[2])

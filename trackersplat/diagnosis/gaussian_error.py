@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,7 +11,6 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.training.photometric import ColourAffines
 
 
 @torch.no_grad()
@@ -20,7 +19,7 @@ def gaussian_error(
     gaussians: Gaussians,
     cameras: Sequence[Camera],
     photos: Sequence[Tensor],  # of each camera (H, W, 3) in [0, 1], on the rasteriser's device
-    colours: ColourAffines | None = None,  # by what training cameras' colours differ from those of the scene
+    correct: Callable[[str, Tensor], Tensor] | None = None,  # puts a rendering (H, W, 3) into the colours of a camera
 ) -> Tensor:
     """(N,) mean absolute colour difference of the pixels that show a Gaussian, weighted by how much of them it makes, in grey levels
     of 255; nan for Gaussians that no camera shows.
@@ -29,8 +28,8 @@ def gaussian_error(
     weight = torch.zeros_like(total)
     for camera, photo in zip(cameras, photos, strict=True):
         rendered = rasterizer.render(gaussians, [camera]).color[0]
-        if colours is not None:
-            rendered = colours.apply(camera.name, rendered)
+        if correct is not None:
+            rendered = correct(camera.name, rendered)
         difference = (rendered.clamp(0, 1) - photo).abs().mean(dim=2)
         sums = lift(rasterizer, gaussians, [camera], torch.stack((difference, torch.ones_like(difference)), dim=-1)[None])[0]
         total += sums[:, 0]

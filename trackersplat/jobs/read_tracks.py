@@ -59,13 +59,13 @@ def _table(path: Path, arrays: dict[str, np.ndarray]) -> TrackTable:
         raise InputError(f"{path}: frames must be different indices from 0, in ascending order.")
     if (np.abs(positions[np.isfinite(positions)]) > POSITION_LIMIT).any():
         raise InputError(f"{path}: positions must be pixels, at most {POSITION_LIMIT} from 0, or nan where a track has none.")
-    known = np.isfinite(positions).all(-1)
+    known = np.isfinite(positions[..., 0]) & np.isfinite(positions[..., 1])
     query = arrays.get("query", _first(known, positions, frames)).astype(np.float32)
     if not np.isfinite(query).all() or (np.abs(query) > POSITION_LIMIT).any():
         raise InputError(f"{path}: query must hold a frame and a pixel x, y per track.")
     before = np.array(frames, np.float32)[:, None] < query[:, 0]
     positions = np.where((known & ~before)[..., None], positions, np.float32(np.nan))
-    shares = {}
+    shares: dict[str, np.ndarray] = {}
     for name, absent in (("visibility", known.astype(np.float32)), ("confidence", np.full(known.shape, np.nan, np.float32))):
         shares[name] = arrays.get(name, absent).astype(np.float32)
         if ((shares[name] < 0) | (shares[name] > 1)).any():

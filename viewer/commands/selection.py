@@ -45,6 +45,7 @@ def _open(tab: Tab, track: int, frame: int | None = None) -> None:
 
 
 def show(tab: Tab, tracks: TrackList, row: int, selected: tuple[int, ...], frame: int | None = None) -> None:
+    from viewer.stage.flights import to_point
     from viewer.views.best_views import best_other
 
     view, capture = tab.view, tab.document.capture
@@ -56,16 +57,17 @@ def show(tab: Tab, tracks: TrackList, row: int, selected: tuple[int, ...], frame
         other = best_other(tracks, capture.cameras, row, when)
         if other is not None:
             panes[second] = replace(panes[second], camera=other)
-    tab.set(tracks=selected, playing=False, frame=when, panes=tuple(panes), grid=False, fly_to=place(tracks, row, when) or view.fly_to)
+    point = place(tracks, row, when)
+    flight = view.flight if point is None else to_point(tab, point)
+    tab.set(tracks=selected, playing=False, frame=when, panes=tuple(panes), grid=False, flight=flight)
 
 
-def place(tracks: TrackList, row: int, frame: int) -> tuple[float, float, float] | None:
-    """Where a track is in space; None where the views do not agree."""
+def place(tracks: TrackList, row: int, frame: int) -> np.ndarray | None:
+    """(3,) where a track is in space; None where the views do not agree."""
     at = tracks.frame_row(frame)
     if at is None or not np.isfinite(tracks.diagnosis.world[at, row]).all():
         return None
-    x, y, z = tracks.diagnosis.world[at, row].tolist()
-    return x, y, z
+    return tracks.diagnosis.world[at, row].astype(np.float64)
 
 
 def _failure(tab: Tab, steps: int) -> None:

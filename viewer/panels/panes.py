@@ -16,7 +16,8 @@ from viewer.views.overlays import epipolar_segment, mark_colours
 
 COMPARE_WORDS = {"render": "Render", "photo": "Photograph", "wipe": "Wipe", "error": "Error map", "other": "Other run"}
 CHANNEL_WORDS = {
-    "colour": "Colour", "depth": "Depth", "opacity": "Opacity", "motion": "Motion", "static": "Static", "age": "Age", "error": "Error of Gaussians",
+    "colour": "Colour", "depth": "Depth", "opacity": "Opacity", "motion": "Motion", "static": "Static", "age": "Age",
+    "error": "Error of Gaussians",
 }  # fmt: skip
 COLUMNS = {1: 1, 2: 1, 3: 2, 4: 2}  # of the grid of panes, by their number
 _FIELDS = frozenset(

@@ -92,7 +92,7 @@ class StageSettingsPanel(Panel):
         )
         missing = "The tracks are not diagnosed yet." if diagnosis is None and not of_gaussians else ""
         self._note.set_text(
-            known or missing or "A gap in a trail: no position there. Hollow and faint: hidden, by its own claim, or behind a surface."
+            known or missing or "A gap in a trail: no position there. Hollow head: the track says it is hidden. Faint: behind a surface."
         )
 
 

@@ -163,7 +163,7 @@ def read_canvas(told: Any) -> tuple[int, int, float] | None:
     if not isinstance(told, dict):
         return None
     width, height, ratio = (told.get(name) for name in ("w", "h", "ratio"))
-    if type(width) is not int or type(height) is not int or type(ratio) not in (int, float):
+    if not (isinstance(width, int) and isinstance(height, int) and isinstance(ratio, (int, float))) or isinstance(width, bool):
         return None
     if not (0 < width <= LARGEST and 0 < height <= LARGEST and math.isfinite(ratio) and 0.1 <= ratio <= 10):
         return None

@@ -170,7 +170,7 @@ class TracksPanel(Panel):
                                 REMEDIES[category], on_click=lambda number=int(category): self.tab.do("act.remedy", category=number)
                             )
                             act.props("outline dense").tooltip(
-                                f"Adds this to the edits of the run for the selected tracks of this kind, else for all {count:,}; can be undone"
+                                f"Adds this to the run's edits, for the selected tracks of this kind, else for all {count:,}; can be undone"
                             )
                             act.set_enabled(count > 0)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import cv2
 import numpy as np
@@ -80,7 +81,7 @@ class Frusta:
             return ACTIVE_COLOUR
         return HELD_OUT_COLOUR if index in self._tab.document.capture.held_out_cameras else COLOUR
 
-    def _on_click(self, index: int) -> Callable[[viser.SceneNodePointerEvent], object]:
+    def _on_click(self, index: int) -> Callable[[viser.SceneNodePointerEvent], Coroutine[Any, Any, None]]:
         async def clicked(event: viser.SceneNodePointerEvent) -> None:
             if event.screen_pos is not None:
                 self._clicked(event.screen_pos)

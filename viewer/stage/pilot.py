@@ -20,15 +20,15 @@ log = logging.getLogger(__name__)
 class Pilot:
     """One thread per stage; a new flight ends the one under way."""
 
-    def __init__(self, client: viser.ClientHandle, tab: Tab, first: Flight) -> None:
-        """``first``: where the stage starts, without a way there."""
+    def __init__(self, client: viser.ClientHandle, tab: Tab, start: Flight) -> None:
+        """``start``: where the stage is at first, unless the tab has flown somewhere already; without a way there."""
         self._client = client
         self._tab = tab
         self._wanted: Flight | None = None
         self._wake = threading.Event()
         self._closed = False
-        self._go(self._end_of(first))
-        tab.store.subscribe(self._on_change)
+        tab.store.subscribe(self._on_change)  # before the state is read: nothing that is asked for meanwhile is lost
+        self._go(self._end_of(tab.view.flight or start))
         threading.Thread(target=self._run, name=f"pilot-{client.client_id}", daemon=True).start()
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ class Stage:
         marks = Marks(tab)
         view = ExactView(client, tab, marks)
         pointer = Pointer(tab, view, marks, self._picking)
-        parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, tab.view.flight or to_start(tab)))
+        parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, to_start(tab)))
         pointer.listen(client)
         with self._lock:
             if client.client_id in self._gone:
