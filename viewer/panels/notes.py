@@ -69,7 +69,7 @@ class NotesPanel(Panel):
             self._fill(notes.all())
 
     def _fill(self, notes: tuple[Note, ...]) -> None:
-        self._count.set_text(f"{len(notes)} flag{'s' * (len(notes) != 1)} and notes")
+        self._count.set_text(f"{len(notes)} {'entry' if len(notes) == 1 else 'entries'}")
         for widget in (self._table, self._save, self._remove, self._count):
             widget.set_visibility(bool(notes))
         self._empty.set_visibility(not notes)

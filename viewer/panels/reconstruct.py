@@ -324,7 +324,7 @@ class ReconstructPanel(Panel):
     def _draw(self, plot: ui.echart, lines: list[Line], name: str, digits: int) -> None:
         points = lines[0].points
         plot.set_visibility(len(points) > 1)
-        new = chart(lines, "step", name, digits=digits)
+        new = chart(lines, "step", name, digits=digits, clickable=False)
         if len(points) > 1 and plot.options.get("series") != new["series"]:
             plot.options.clear()
             plot.options.update(new)
