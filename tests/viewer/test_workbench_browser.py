@@ -122,7 +122,7 @@ def test_nothing_of_the_arrangement_overlaps_or_leaves_the_window(chromium: Brow
         page.set_default_timeout(SLOW)
         _open(page, address, "cameras=3,5")
         boxes = page.evaluate(
-            """() => ['header', '[aria-label="3D stage"], iframe', '[aria-label="Cameras"]', '[aria-label="Inspector"]', '[aria-label="Timeline"]']
+            """() => ['header', 'iframe', '[aria-label="Cameras"]', '[aria-label="Inspector"]', '[aria-label="Timeline"]']
             .map(s => document.querySelector(s).getBoundingClientRect()).map(r => [r.left, r.top, r.right, r.bottom])"""
         )
         for left, top, right, bottom in boxes:
@@ -137,7 +137,8 @@ def test_nothing_of_the_arrangement_overlaps_or_leaves_the_window(chromium: Brow
         )
         unnamed = page.evaluate(
             """() => [...document.querySelectorAll('button, [role=tab], select, input')].filter(e => e.offsetParent !== null)
-            .filter(e => !(e.getAttribute('aria-label') || e.innerText.trim() || e.labels?.length || e.title)).map(e => e.outerHTML.slice(0, 200))"""
+            .filter(e => !(e.getAttribute('aria-label') || e.innerText.trim() || e.labels?.length || e.title))
+            .map(e => e.outerHTML.slice(0, 200))"""
         )
         assert unnamed == []
     finally:
