@@ -170,9 +170,10 @@ def test_the_picture_is_the_server_s_own_and_zooming_shows_single_pixels_exactly
         scaled = cv2.resize(whole, (wide, high), interpolation=cv2.INTER_LINEAR)
         assert psnr(np.ascontiguousarray(shown[top : top + high, left : left + wide]), scaled) >= 30
         page.mouse.move(300, BAR + 200)
-        for _ in range(14):
-            page.mouse.wheel(0, -120)
-        settle(page, "pane.mapping().sx >= 20 && h.rect[2] - h.rect[0] < 40")
+        while mapping(page)["sx"] < 20 * scale:
+            page.mouse.wheel(0, -240)
+            page.evaluate("() => new Promise(requestAnimationFrame)")
+        settle(page, "h.rect[2] - h.rect[0] < 40")
         m = mapping(page)
         assert m["sx"] == round(m["sx"])
         shown = canvas(page)
@@ -182,7 +183,7 @@ def test_the_picture_is_the_server_s_own_and_zooming_shows_single_pixels_exactly
                 at = shown[int((y + 0.5 - m["oy"]) * m["sy"]), int((x + 0.5 - m["ox"]) * m["sx"]), :3]
                 assert np.array_equal(at, whole[y, x]), (x, y)
         assert canvas(page, 1)[..., 3].any(), "the pixel grid"
-        page.keyboard.press("0")
+        page.locator(".tsp").press("0")
         settle(page, "h.rect[2] === 640 && pane.view === null")
 
 
@@ -259,7 +260,8 @@ def test_a_click_picks_the_nearest_track_and_ctrl_gives_a_corrected_place(chromi
         wait_for(lambda: corrected.extend(server.events("correct")) or corrected, "the corrected place")
         assert (corrected[0]["x"], corrected[0]["y"]) == pytest.approx((100.5, 50.5), abs=0.8)
         server.get(f"/marks?by=score&select={known.ids[mine[alone]]}")
-        page.wait_for_function("() => document.querySelector('.tsp-legend').innerText.includes('Failure score')")
+        page.wait_for_function("() => document.querySelector('.tsp-legend').innerText.includes('Failure score')", timeout=60_000)
+        settle(page, "pane.selection.length === 1")
         legend = page.locator(".tsp-legend").inner_text()
         assert all(word in legend for word in ("measured", "reprojected", "rendered", "residual", "hidden"))
         px, py = ((position[alone] - (mapping(page)["ox"], mapping(page)["oy"])) * mapping(page)["sx"]).astype(int)

@@ -941,7 +941,7 @@ export default {
       const lines = event.deltaMode === 1 ? 33 : event.deltaMode === 2 ? 300 : 1;
       const { px, py } = this.at(event);
       this.hideTip();
-      this.zoomBy(2 ** clamp((-event.deltaY * lines) / 250, -2, 2), px, py);
+      this.zoomBy(2 ** clamp((-event.deltaY * lines) / 250, -8, 8), px, py);
     },
 
     onDown(event) {
