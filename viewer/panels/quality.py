@@ -194,8 +194,8 @@ def definitions(shown: tuple[Column, ...], every: bool) -> list[dict[str, Any]]:
             }
         )
     for key, title, hint in (
-        ("measured", "tracked, %", "Share of the Gaussians moved by their own tracks"),
-        ("static", "static, %", "Share found static"),
+        ("measured", "tracked %", "Share of the Gaussians moved by their own tracks"),
+        ("static", "static %", "Share found static"),
     ):
         found.append({"headerName": title, "field": key, "headerTooltip": hint, **_fixed(0), **width})
     found.append({"headerName": "s", "field": "seconds", "headerTooltip": "Seconds in all", **_fixed(1), **width})

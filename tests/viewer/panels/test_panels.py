@@ -181,7 +181,7 @@ def test_quality_shows_the_records_and_a_row_and_a_point_lead_to_their_frame(tab
         assert [row["frame"] for row in rows] == [1, 2]
         assert (rows[1]["unmoved_psnr"], rows[1]["psnr"], rows[1]["static"], rows[0]["static"]) == (22.0, 27.0, 75.0, None)
         titles = [column["headerName"] for column in panel._table.options["columnDefs"]]
-        assert titles == ["Frame", "do nothing", "moved", "refined", "tracked, %", "static, %", "s"]
+        assert titles == ["Frame", "do nothing", "moved", "refined", "tracked %", "static %", "s"]
         assert [series["name"] for series in panel._plot.options["series"]] == ["refined", "moved", "do nothing"]
         for sentence in (NASTY, f"LPIPS not available: {NASTY}", "Frame 1: Chosen.", "PSNR: of renderings before they are rounded"):
             assert sentence in texts(user)
