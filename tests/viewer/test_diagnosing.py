@@ -91,7 +91,7 @@ def test_the_progress_is_told_and_the_result_taken(bench: Bench) -> None:
     said: list[str] = []
     bench.store.subscribe(lambda tab, changed: said.append(bench.store.shared.diagnosing) if "diagnosing" in changed else None)
     bench.script = (
-        "import json, os; print(json.dumps({'event': 'Stage', 'frame': 1, 'name': 'diagnose'}));"
+        "import json, os; print(json.dumps({'event': 'Stage', 'frame': 1, 'name': 'diagnose', 'detail': '1 of 2'}));"
         f"os.rename({str(kept)!r}, {str(bench.run / DIAGNOSIS_FILE)!r}); print(json.dumps({{'event': 'Finished', 'seconds': 1.0}}))"
     )
     bench.wake()
