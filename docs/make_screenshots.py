@@ -5,7 +5,6 @@ Run ``python docs/make_screenshots.py`` from a checkout with the test extra inst
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import time
@@ -17,17 +16,15 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "viewer")]
 
 from browser import ARGUMENTS, find_browser  # noqa: E402  (tests/browser.py)
-
-from viewer.app import App  # noqa: E402
-from viewer.arguments import Arguments  # noqa: E402
+from page_server import page_server  # noqa: E402  (tests/viewer/page_server.py)
 
 IMAGES = ROOT / "docs" / "images"
-FRAME = 14  # counted from 0
-SIZE = {"width": 1280, "height": 760}
-QUALITY = 90  # JPEG, colours at full resolution: small text stays clear
+SIZE = {"width": 1600, "height": 900}
+QUALITY = 88  # JPEG, colours at full resolution: small text stays clear
+PATIENCE = 600_000  # ms, for the diagnosis of all tracks on a slow machine
 
 
 def main() -> None:
@@ -35,101 +32,57 @@ def main() -> None:
     if executable is None:
         sys.exit("No Chrome or Chromium found; `python tests/run.py` gets one.")
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        os.chdir(folder)  # where the demo's output would go
-        app = App(Arguments("demo", port=0, browser=False, autoplay=False), ("--first-steps", "300"))
-        app.load()
+    wanted = sys.argv[1:] or list(SCENES)
+    with tempfile.TemporaryDirectory() as folder, page_server(Path(folder), "demo") as (url, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=[*ARGUMENTS, "--hide-scrollbars"])
-        page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
-        page.goto(f"{app.url}/?fixedDpr=1&hideViserLogo")
-        page.wait_for_selector("#status")
-        _dismiss_notice(page)
-        try:
-            for name, prepare in SCENES.items():
-                prepare(app, page)
-                _settle(app)
-                _save(page, IMAGES / f"{name}.jpg")
-        finally:
-            app.close()
-            browser.close()
+        for name in wanted:
+            query, prepare = SCENES[name]
+            page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
+            page.set_default_timeout(PATIENCE)
+            page.goto(f"{url}/?{query}")
+            page.get_by_text("PSNR").first.wait_for()
+            page.get_by_text("Diagnosing the tracks").wait_for(state="hidden")
+            prepare(page)
+            page.mouse.move(SIZE["width"] / 2, 8)  # no tooltip
+            time.sleep(4)  # pictures at rest
+            _save(page, IMAGES / f"{name}.jpg")
+            page.close()
+        browser.close()
 
 
-def _page(app: App, page: Page) -> None:
-    page.get_by_role("tab", name="View").click()
-    app.store.set(frame=FRAME, camera=app.capture.held_out_cameras[0], compare="render")
+def _page(page: Page) -> None:
+    page.keyboard.press("n")
 
 
-def _trails(app: App, page: Page) -> None:
-    app.store.set(frame=FRAME, camera=None, show_trails=True, trail_length=5)
-    home = app.capture.cameras[app.capture.held_out_cameras[0]]
-    right, down, ahead = home.rotation
-    (client,) = app.server.get_clients().values()
-    with client.atomic():  # a little above the cameras and to their right, looking at the table
-        client.camera.position = home.center + 0.5 * right - 0.35 * down + 0.1 * ahead
-        client.camera.look_at = home.center + 3.0 * ahead + 0.15 * down
+def _triage(page: Page) -> None:
+    for _ in range(3):
+        page.keyboard.press("n")
+        time.sleep(1)
+    page.get_by_role("tab", name="Track", exact=True).click()
+
+
+def _error(page: Page) -> None:
     page.get_by_role("tab", name="Quality").click()
-    time.sleep(6)  # thumbnails and trails
 
 
-def _wipe(app: App, page: Page) -> None:
-    page.get_by_role("tab", name="View").click()
-    app.store.set(frame=FRAME, camera=app.capture.held_out_cameras[0], compare="wipe", wipe=0.5)
+def _check(page: Page) -> None:
+    page.get_by_role("button", name="Check", exact=False).first.click()
+    page.get_by_text("Checked", exact=False).first.wait_for()
 
 
-def _tracks(app: App, page: Page) -> None:
-    app.store.set(frame=FRAME, camera=app.capture.training_cameras[3], compare="render", show_tracks=True)
+def _reconstruct(page: Page) -> None:
+    page.keyboard.press("shift+r")
+    time.sleep(60)
 
 
-def _check(app: App, page: Page) -> None:
-    app.store.set(frame=FRAME, camera=app.capture.training_cameras[0], compare="photo", show_tracks=False)
-    page.get_by_role("tab", name="Capture").click()
-    page.get_by_role("button", name="Check capture").click()
-    deadline = time.monotonic() + 120
-    while app.page.panels["capture"].report is None:
-        if time.monotonic() > deadline:
-            sys.exit("The check for the screenshot did not come to an end.")
-        time.sleep(0.2)
-
-
-def _reconstruct(app: App, page: Page) -> None:
-    app.store.set(frame=0, camera=None, show_tracks=False)
-    page.get_by_role("tab", name="Reconstruct").click()
-    page.get_by_role("button", name="Reconstruct", exact=True).click()
-    deadline = time.monotonic() + 300
-    while app.store.state.preview is None or _steps(app) < 150:
-        job = app.page.panels["reconstruct"].job
-        if time.monotonic() > deadline or (job is not None and not job.running):
-            sys.exit("The reconstruction for the screenshot did not get going.")
-        time.sleep(0.2)
-
-
-def _steps(app: App) -> int:
-    last = app.page.panels["reconstruct"].progress.last
-    return last.step if last is not None else 0
-
-
-SCENES: dict[str, Callable[[App, Page], None]] = {
-    "page": _page,
-    "trails": _trails,
-    "wipe": _wipe,
-    "tracks": _tracks,
-    "check": _check,
-    "reconstruct": _reconstruct,
+# Query of the address, and what is done before the picture is taken.
+SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "page": ("frame=15&cameras=3,5", _page),
+    "triage": ("frame=12&cameras=2,6", _triage),
+    "compare": ("frame=15&cameras=8,8&mode=wipe.colour,error.colour&panel=quality", _error),
+    "check": ("frame=15&cameras=0&mode=photo.colour&panel=capture", _check),
+    "reconstruct": ("frame=15&cameras=8&panel=reconstruct", _reconstruct),
 }
-
-
-def _dismiss_notice(page: Page) -> None:
-    """Chromium without a GPU makes viser show a notice that has no place in the pictures."""
-    time.sleep(2)
-    for button in page.locator(".mantine-Notification-closeButton").all():
-        button.click()
-
-
-def _settle(app: App) -> None:
-    deadline = time.monotonic() + 30
-    while not all(view.rests for view in app.page.views) and time.monotonic() < deadline and not app.page.panels["reconstruct"].running:
-        time.sleep(0.05)
-    time.sleep(1.5)
 
 
 def _save(page: Page, path: Path) -> None:

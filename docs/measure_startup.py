@@ -22,8 +22,8 @@ from browser import ARGUMENTS, find_browser  # noqa: E402  (tests/browser.py)
 
 PICTURE = 15_000  # bytes; smaller messages are no rendered frame
 READY = """() => {
-  const status = document.querySelector('#status');
-  return status && /reconstructed/.test(status.innerText) && !/not reconstructed/.test(status.innerText);
+  const status = document.querySelector('header [role=status]');
+  return status && /: reconstructed/.test(status.innerText);
 }"""
 
 
@@ -56,7 +56,7 @@ def measure(executable: str) -> tuple[float, float, float, float]:
                 socket.on("framereceived", lambda frame: pictures.append(time.monotonic() - start) if len(frame) > PICTURE else None)
 
             page.on("websocket", listen)
-            page.goto(f"{url}/?fixedDpr=1", wait_until="commit")
+            page.goto(url, wait_until="commit")
             page.wait_for_function(READY, polling=50, timeout=60_000)
             status = time.monotonic() - start
             before = len(pictures)

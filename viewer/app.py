@@ -13,7 +13,7 @@ import threading
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -22,6 +22,9 @@ from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
 from trackersplat.registry import Registry
 from viewer.arguments import Arguments
+
+if TYPE_CHECKING:
+    import uvicorn
 
 PORTS_TRIED = 100
 log = logging.getLogger(__name__)
@@ -37,6 +40,8 @@ def _serve() -> None:
     arguments = tyro.cli(Arguments, prog="trackersplat-view", description=Arguments.__doc__)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     app = App(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: app.stop())
     print(printable(f"{app.capture.name}: {len(app.capture.cameras)} cameras, {app.capture.frame_count} frames"))
     print(f"Open {app.url} in a browser. Ctrl-C ends the program.", flush=True)
     if arguments.browser:
@@ -68,6 +73,8 @@ class App:
             _check_out(arguments.out)
         _check_names(arguments)
         self._socket = bind(arguments.host, arguments.port)
+        self._stopped = False
+        self._server: uvicorn.Server | None = None
 
         from viewer.document import Document
         from viewer.guard import is_loopback, new_token
@@ -105,7 +112,7 @@ class App:
             self.web.play_when_shown()
 
     def serve(self) -> None:
-        """Answers until Ctrl-C, SIGTERM or ``stop``."""
+        """Answers until ``stop``."""
         import uvicorn
 
         config = uvicorn.Config(
@@ -114,13 +121,14 @@ class App:
         self._server = uvicorn.Server(config)
         # uvicorn would raise the signal once more after it has stopped, in the middle of our own end.
         self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: self.stop())
+        self._server.should_exit = self._stopped
         asyncio.run(self._server.serve(sockets=[self._socket]))
 
     def stop(self) -> None:
-        self._server.should_exit = True
+        """May be called at any time, also before ``serve`` and from a signal handler."""
+        self._stopped = True
+        if self._server is not None:
+            self._server.should_exit = True
 
     def close(self) -> None:
         """Ends the worker process, the threads and the servers."""

@@ -88,6 +88,8 @@ html, body { background: var(--bg); color: var(--text);
 .ts-run .q-btn__content { flex-wrap: nowrap; flex-direction: row-reverse; }
 .ts-run .block { overflow: hidden; text-overflow: ellipsis; }
 .ts-cell { padding: 0 4px !important; font-variant-numeric: tabular-nums; }
+.ts-grid .ag-header-cell { padding: 0 3px !important; font-size: 10.5px; font-weight: 500; line-height: 1.15; }
+.ts-grid .ag-header-cell-text { word-break: normal; overflow-wrap: normal; }
 .q-dialog .q-card { background: var(--surface); border: 1px solid var(--line); box-shadow: 0 8px 30px #000a; padding: 12px; }
 .ts-palette { width: min(640px, 94vw); max-width: none !important; margin-top: 48px !important; }
 .ts-list { max-height: min(60vh, 480px); overflow: auto; }

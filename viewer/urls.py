@@ -15,9 +15,8 @@ MOST_TRACKS = 50  # of a selection that an address holds
 
 
 def first_pane(document: Document) -> Pane:
-    """A photograph until something is reconstructed."""
-    shared = document.store.shared
-    return Pane(camera=document.framing.home, compare="render" if shared.reconstructed else "photo")
+    """Until something is reconstructed, and while the renderer starts, it shows the photograph and says so."""
+    return Pane(camera=document.framing.home)
 
 
 def write(view: View, capture: Capture) -> str:

@@ -157,7 +157,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from(("format", "cursor", "entries", "kind", "arguments", "label", "time", "frame", "frames", "tracks", "camera", "at"))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(which=st.integers(0, len(ONE_OF_EACH) - 1), where=NAMES, value=JSON, cut=st.none() | st.integers(0, 400))
 def test_any_other_content_is_read_or_refused_with_the_name_of_the_file(
     tmp_path: Path, which: int, where: str, value: Any, cut: int | None

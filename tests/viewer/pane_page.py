@@ -282,7 +282,7 @@ def serve() -> None:
             }}""",
         )
 
-    ui.run_with(web, title="panes", show_welcome_message=False)
+    ui.run_with(web, title="panes", show_welcome_message=False, reconnect_timeout=60.0)  # a busy machine must not reload the page
     listener = socket.create_server(("127.0.0.1", 0))
     print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
     server = uvicorn.Server(uvicorn.Config(web, log_level="warning"))

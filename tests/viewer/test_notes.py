@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from trackersplat.captures.demo import demo_run
 from trackersplat.errors import InputError
 from viewer.notes import LONGEST, Note, Notes
 from viewer.state import Shared, Store
+from viewer.web import Web
 
 
 @pytest.fixture
@@ -117,3 +119,12 @@ def test_a_note_that_is_too_long_or_cannot_be_written_changes_nothing(store: Sto
         notes.toggle(1)
     assert notes.all() == ()
     assert store.shared.notes == 0
+
+
+def test_the_download_is_a_file_of_one_fixed_name(store: Store) -> None:
+    notes = Notes(store)
+    notes.toggle(0)
+    page = SimpleNamespace(_document=SimpleNamespace(notes=notes))
+    answer = Web._notes(page)  # type: ignore[arg-type]
+    assert answer.headers["content-disposition"] == 'attachment; filename="notes.csv"'
+    assert answer.body == b"frame,track,flag,note\n1,,1,\n"

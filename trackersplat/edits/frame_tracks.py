@@ -130,12 +130,13 @@ class FrameTracks:
             share = self.settings.spacing / 3 if spacing is None else spacing / max(view.width, view.height)
             _, places = free_cells(view, state.positions[seen], replace(self.settings, spacing=share))
         surface = self.depth.at(places, torch.full((len(places),), index, device=device))
-        good = surface.is_whole & inside_image(places, view.width, view.height)
+        inside = inside_image(places, view.width, view.height)
+        good = inside & (surface.depth.isfinite() if pixels else surface.is_whole)  # a person may choose the edge of a surface
         if not good.all():
-            bad, count = int((~good).sum()), len(places)
-            self.notes.append(
-                f"{label}: no track starts at {bad} of {count} places, because no surface, or the edge of one, is rendered there."
-            )
+            self.notes.append(f"{label}: no track starts at {int((~good).sum())} of {len(places)} places, where no surface is rendered.")
+        at_edge = int((good & ~surface.is_whole).sum())
+        if at_edge:
+            self.notes.append(f"{label}: {at_edge} tracks start at the edge of a surface, where their depth is uncertain.")
         places, depth = places[good], surface.depth[good]
         mine = (state.camera == index) & ((state.ids >> CELL_BITS) & ((1 << FRAME_BITS) - 1) == state.frame)
         cells = state.ids[mine] & ((1 << CELL_BITS) - 1)
@@ -143,7 +144,7 @@ class FrameTracks:
         room = (1 << CELL_BITS) - first
         if len(places) > room:
             self.notes.append(
-                f"{label}: {len(places) - room} tracks do not start, because a frame has ids for {FIRST_HAND_CELL:,} of them."
+                f"{label}: {len(places) - room} tracks do not start, because there are ids for {FIRST_HAND_CELL:,} in a frame."
             )
             places, depth = places[:room], depth[:room]
         ids = track_ids(index, state.frame, first + torch.arange(len(places), device=device))

@@ -9,6 +9,7 @@ const PICK_RADIUS = 8; // CSS pixels
 const WIPE_REACH = 7; // CSS pixels on both sides of the line
 const HOVER_EVERY = 50; // milliseconds
 const ID_PART = 2n ** 20n;
+const PLAIN_FROM = 1500; // marks from which on they are drawn without smooth edges, to stay quick
 const UNKNOWN = [154, 164, 178]; // colour of a mark without a value
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -116,6 +117,7 @@ class Raster {
     if (last > this.last) this.last = Math.min(last, this.height - 1);
   }
 
+  // `colour` over what is there, in whole numbers: colours are not premultiplied with alpha.
   put(at, colour) {
     const below = this.pixels[at];
     const alpha = colour >>> 24;
@@ -123,31 +125,48 @@ class Raster {
       this.pixels[at] = colour;
       return;
     }
-    const share = alpha / 255;
-    const rest = ((below >>> 24) / 255) * (1 - share);
-    const whole = share + rest;
-    const red = ((colour & 255) * share + (below & 255) * rest) / whole;
-    const green = (((colour >>> 8) & 255) * share + ((below >>> 8) & 255) * rest) / whole;
-    const blue = (((colour >>> 16) & 255) * share + ((below >>> 16) & 255) * rest) / whole;
-    this.pixels[at] = ((whole * 255) << 24) | (blue << 16) | (green << 8) | red;
+    const rest = ((below >>> 24) * (255 - alpha) * 257 + 257) >>> 16; // of 255
+    const whole = alpha + rest;
+    const share = ((alpha << 8) / whole) | 0; // of 256
+    const other = 256 - share;
+    const odd = ((colour & 0xff00ff) * share + (below & 0xff00ff) * other) >>> 8;
+    const even = (((colour >>> 8) & 255) * share + ((below >>> 8) & 255) * other) & 0xff00;
+    this.pixels[at] = (whole << 24) | (odd & 0xff00ff) | even;
   }
 
   blit(sprite, x, y) {
     const left = Math.floor(x) - sprite.middle;
     const top = Math.floor(y) - sprite.middle;
+    const { size, xs, ys, colours } = sprite;
     const { width, height, pixels } = this;
-    if (left < -sprite.size || top < -sprite.size || left >= width || top >= height) return;
-    this.rows(top, top + sprite.size);
-    const inside = left >= 0 && top >= 0 && left + sprite.size <= width && top + sprite.size <= height;
+    if (left < -size || top < -size || left >= width || top >= height) return;
+    this.rows(top, top + size);
+    const inside = left >= 0 && top >= 0 && left + size <= width && top + size <= height;
     const base = top * width + left;
-    for (let i = 0; i < sprite.colours.length; i++) {
-      const px = sprite.xs[i];
-      const py = sprite.ys[i];
+    for (let i = 0; i < colours.length; i++) {
+      const px = xs[i];
+      const py = ys[i];
       if (!inside && (left + px < 0 || left + px >= width || top + py < 0 || top + py >= height)) continue;
       const at = base + py * width + px;
-      const colour = sprite.colours[i];
+      const colour = colours[i];
       if (pixels[at] === 0 || colour >>> 24 === 255) pixels[at] = colour;
       else this.put(at, colour);
+    }
+  }
+
+  // A line of single whole pixels, which blends with nothing.
+  plainLine(x0, y0, x1, y1, rgb, alpha) {
+    const { width, height, pixels } = this;
+    const steps = Math.ceil(Math.max(Math.abs(x1 - x0), Math.abs(y1 - y0)));
+    if (!(steps < 4 * (width + height))) return;
+    const dx = (x1 - x0) / steps;
+    const dy = (y1 - y0) / steps;
+    const colour = ((alpha * 255) << 24) | (rgb[2] << 16) | (rgb[1] << 8) | rgb[0];
+    this.rows(Math.floor(Math.min(y0, y1)), Math.ceil(Math.max(y0, y1)));
+    for (let i = 0; i <= steps; i++) {
+      const x = (x0 + i * dx) | 0;
+      const y = (y0 + i * dy) | 0;
+      if (x >= 0 && y >= 0 && x < width && y < height) pixels[y * width + x] = colour;
     }
   }
 
@@ -180,8 +199,8 @@ class Raster {
 
 const sprites = new Map();
 
-function sprite(shape, rgb, ratio) {
-  const key = `${shape} ${rgb} ${ratio}`;
+function sprite(shape, rgb, ratio, plain) {
+  const key = `${shape} ${rgb} ${ratio} ${plain}`;
   if (sprites.has(key)) return sprites.get(key);
   if (sprites.size > 2000) sprites.clear();
   const size = 2 * Math.ceil(5.5 * ratio) + 1;
@@ -204,13 +223,13 @@ function sprite(shape, rgb, ratio) {
   if (shape === "dot") context.fill(outline);
   else context.stroke(outline);
   const pixels = new Uint32Array(context.getImageData(0, 0, size, size).data.buffer);
-  const there = Array.from(pixels.keys()).filter((i) => pixels[i] >>> 24 > 8);
+  const there = Array.from(pixels.keys()).filter((i) => pixels[i] >>> 24 > (plain ? 127 : 8));
   const made = {
     size,
     middle: (size - 1) / 2,
     xs: Int16Array.from(there, (i) => i % size),
     ys: Int16Array.from(there, (i) => Math.floor(i / size)),
-    colours: Uint32Array.from(there, (i) => pixels[i]),
+    colours: Uint32Array.from(there, (i) => (plain ? pixels[i] | 0xff000000 : pixels[i])),
   };
   sprites.set(key, made);
   return made;
@@ -311,7 +330,7 @@ export default {
   },
   emits: ["pick", "wipe", "hover", "correct", "activate"],
   watch: {
-    marks: { deep: true, handler() { this.drawLegend(); this.redraw(); } },
+    marks: { deep: true, handler() { this.readMarks(); this.drawLegend(); this.redraw(); } },
     selection: { deep: true, handler() { this.redraw(); } },
     epipolar: { deep: true, handler() { this.drawLegend(); this.redraw(); } },
     active: { handler() { this.$el.classList.toggle("active", this.active); } },
@@ -324,6 +343,7 @@ export default {
 
   mounted() {
     installStyle();
+    this.readMarks();
     const part = (name) => this.$el.querySelector(`.tsp-${name}`);
     this.parts = Object.fromEntries(["name", "role", "frame", "what", "score", "ssim", "pixels", "extent", "stage", "wipe", "note", "legend", "message", "tip"].map((n) => [n, part(n)]));
     [this.canvas, this.top] = this.$el.querySelectorAll("canvas");
@@ -360,6 +380,11 @@ export default {
   },
 
   methods: {
+    // Properties are watched by Vue at every access, which is slow in loops: drawing uses a copy.
+    readMarks() {
+      this.style = JSON.parse(JSON.stringify(this.marks));
+    },
+
     // -- the server -------------------------------------------------------------------------------------------------------
 
     introduce() {
@@ -458,8 +483,10 @@ export default {
     onResize(entry) {
       const exact = entry.devicePixelContentBoxSize?.[0];
       const ratio = window.devicePixelRatio || 1;
-      const width = exact ? exact.inlineSize : Math.round(entry.contentRect.width * ratio);
-      const height = exact ? exact.blockSize : Math.round(entry.contentRect.height * ratio);
+      // The exact size tells how the browser rounded; an emulated device scale leaves it in CSS pixels.
+      const size = (css, told) => (told !== undefined && Math.abs(told - css * ratio) <= 1 ? told : Math.round(css * ratio));
+      const width = size(entry.contentRect.width, exact?.inlineSize);
+      const height = size(entry.contentRect.height, exact?.blockSize);
       const centre = this.view && [this.view.ox + this.width / 2 / this.view.sx, this.view.oy + this.height / 2 / this.view.sy];
       this.ratio = ratio;
       this.width = clamp(width, 0, LARGEST_SIDE);
@@ -578,7 +605,7 @@ export default {
     },
 
     colourOf() {
-      const colour = this.marks.colour;
+      const colour = this.style.colour;
       const overlay = this.overlay;
       if (!colour || !overlay || !overlay[colour.field]) return () => UNKNOWN;
       const values = overlay[colour.field];
@@ -614,9 +641,11 @@ export default {
     },
 
     rasterMarks(overlay) {
-      const { raster, marks, ratio } = this;
+      const { raster, style: marks, ratio } = this;
       const { sx, sy, ox, oy } = this.mapping();
-      const colour = this.colourOf();
+      const colourOf = this.colourOf();
+      const colours = Array.from({ length: overlay.count }, (_, i) => colourOf(i));
+      const plain = overlay.count >= PLAIN_FROM;
       const thick = Math.max(1, Math.round(1.2 * ratio));
       // Many marks in a small pane are drawn smaller: by the room, in CSS pixels, that each would have if they filled the image.
       const [width, height] = this.picture.header.size;
@@ -630,14 +659,16 @@ export default {
         for (let i = 0; i < overlay.count; i++) {
           let fromX = (x[i] - ox) * sx;
           let fromY = (y[i] - oy) * sy;
-          const rgb = colour(i);
+          const rgb = colours[i];
           for (let age = 0; age < overlay.trails.length; age++) {
             const toX = (overlay.trails[age][0][i] - ox) * sx;
             const toY = (overlay.trails[age][1][i] - oy) * sy;
             const length = Math.abs(toX - fromX) + Math.abs(toY - fromY); // nan where there is a gap
             if (length < 0.75) continue;
             if (length >= 0.75 && !(outside(fromX, fromY) && outside(toX, toY))) {
-              raster.line(fromX, fromY, toX, toY, rgb, 0.85 * (1 - age / (overlay.trails.length + 1)), thick);
+              const alpha = 0.85 * (1 - age / (overlay.trails.length + 1));
+              if (plain) raster.plainLine(fromX, fromY, toX, toY, rgb, alpha);
+              else raster.line(fromX, fromY, toX, toY, rgb, alpha, thick);
             }
             fromX = toX;
             fromY = toY;
@@ -651,19 +682,27 @@ export default {
           const toX = fromX + k * (rx[i] - x[i]) * sx;
           const toY = fromY + k * (ry[i] - y[i]) * sy;
           if (Math.abs(toX - fromX) + Math.abs(toY - fromY) >= 1.5 && !(outside(fromX, fromY) && outside(toX, toY))) {
-            raster.line(fromX, fromY, toX, toY, colour(i), 0.9, thick);
+            if (plain) raster.plainLine(fromX, fromY, toX, toY, colours[i], 0.9);
+            else raster.line(fromX, fromY, toX, toY, colours[i], 0.9, thick);
           }
         }
       }
       const shapes = [["rendered", gx, gy, "diamond"], ["reprojected", rx, ry, "cross"], ["measured", x, y, "dot"]];
       for (const [kind, xs, ys, shape] of shapes) {
         if (marks[kind] === false) continue;
+        const made = { dot: new Map(), hollow: new Map(), ended: new Map(), cross: new Map(), diamond: new Map() };
         for (let i = 0; i < overlay.count; i++) {
           const px = (xs[i] - ox) * sx;
           const py = (ys[i] - oy) * sy;
           if (outside(px, py)) continue;
+          if (plain && kind !== "measured" && marks.measured !== false) {
+            const apart = Math.abs((xs[i] - x[i]) * sx) + Math.abs((ys[i] - y[i]) * sy);
+            if (apart < 2 * ratio) continue; // under the measured dot
+          }
           const form = kind !== "measured" ? shape : ended[i] ? "ended" : visibility[i] < 0.5 ? "hollow" : shape;
-          raster.blit(sprite(form, colour(i), size), px, py);
+          let stamp = made[form].get(colours[i]);
+          if (!stamp) made[form].set(colours[i], (stamp = sprite(form, colours[i], size, plain)));
+          raster.blit(stamp, px, py);
         }
       }
     },
@@ -758,7 +797,7 @@ export default {
     drawLegend() {
       const { legend, stage } = this.parts;
       const header = this.picture?.header;
-      const { overlay, marks } = this;
+      const { overlay, style: marks } = this;
       const fill = (open) => {
         const always = header?.scale ? this.scaleEntries(header.scale) : [];
         const kinds = overlay?.count ? this.markEntries(overlay, marks) : [];
@@ -831,8 +870,9 @@ export default {
         if (some(overlay.ended, (v) => v > 0)) add("ended", "ended");
       }
       const corrected = some(overlay.reprojected_x, finite);
-      if (marks.reprojected !== false && corrected) add("reprojected", "reprojected");
-      if (marks.rendered !== false && some(overlay.rendered_x, finite)) add("rendered", "rendered");
+      const where = overlay.count >= PLAIN_FROM && marks.measured !== false ? " (where 2 px away or more)" : "";
+      if (marks.reprojected !== false && corrected) add("reprojected", `reprojected${where}`);
+      if (marks.rendered !== false && some(overlay.rendered_x, finite)) add("rendered", `rendered${where}`);
       if (marks.measured !== false && corrected && (marks.residual ?? 1) > 0) add("residual", `residual ×${number(marks.residual ?? 1).replace(/\.?0+$/, "")}`);
       if (marks.trails !== false && overlay.trails.length) add("trail", overlay.trails.length === 1 ? "the frame before" : `last ${overlay.trails.length} frames`);
       const colour = marks.colour;
@@ -901,7 +941,7 @@ export default {
       const lines = event.deltaMode === 1 ? 33 : event.deltaMode === 2 ? 300 : 1;
       const { px, py } = this.at(event);
       this.hideTip();
-      this.zoomBy(2 ** clamp((-event.deltaY * lines) / 250, -2, 2), px, py);
+      this.zoomBy(2 ** clamp((-event.deltaY * lines) / 250, -8, 8), px, py);
     },
 
     onDown(event) {
@@ -963,7 +1003,7 @@ export default {
 
     // The track with a mark nearest to a point of the canvas, within reach; -1 if there is none.
     nearest(px, py) {
-      const { overlay, marks } = this;
+      const { overlay, style: marks } = this;
       if (!overlay?.count) return -1;
       const { sx, sy, ox, oy } = this.mapping();
       let best = (PICK_RADIUS * this.ratio) ** 2;
@@ -1006,7 +1046,7 @@ export default {
     },
 
     showTip(i, at) {
-      const { overlay, marks } = this;
+      const { overlay, style: marks } = this;
       const { tip } = this.parts;
       const value = (name) => overlay[name]?.[i];
       const rows = [];

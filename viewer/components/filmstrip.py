@@ -41,7 +41,7 @@ class FilmStrip(ui.element, component="filmstrip.js"):
             }
         )
 
-    def mark(self, frame: int) -> None:
+    def set_cursor(self, frame: int) -> None:
         self.props["current"] = frame
 
     def _pick(self, event: GenericEventArguments) -> None:

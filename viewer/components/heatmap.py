@@ -39,10 +39,10 @@ class HeatMapElement(ui.element, component="heatmap.js"):
             }
         )
 
-    def clear(self) -> None:
+    def set_nothing(self) -> None:
         self.props.update({"title": "", "unit": "", "cameras": [], "frames": [], "values": "", "counts": "", "high": 1, "found": []})
 
-    def mark(self, frame: int, camera: int | None) -> None:
+    def set_cursor(self, frame: int, camera: int | None) -> None:
         """The frame on the screen and the row of the camera that is looked through."""
         self.props["frame"], self.props["camera"] = frame, -1 if camera is None else camera
 

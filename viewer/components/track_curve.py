@@ -33,7 +33,7 @@ class TrackCurve(ui.element, component="track_curve.js"):
             }
         )
 
-    def mark(self, frame: int) -> None:
+    def set_cursor(self, frame: int) -> None:
         self.props["frame"] = frame
 
     def _seek(self, event: GenericEventArguments) -> None:

@@ -109,7 +109,7 @@ class HeaderPanel(Panel):
         self._job.set_visibility(task is not None)
         if task is not None:
             report = work.report()
-            left = report.left.rpartition("· ")[2] or "starting …"
+            left = report.left.rpartition("· ")[2].partition(";")[0] or "starting …"
             self._job.set_text("paused" if task.state == "paused" else f"{100 * report.share:.0f} % · {left}")
             self._job.props(f"icon={'pause' if task.state == 'paused' else 'hourglass_top'}")
 

@@ -49,7 +49,7 @@ class NotesPanel(Panel):
         made = ui.textarea(label).props(f"dense outlined autogrow stack-label maxlength={LONGEST} rows=2").classes("w-full")
         made.on("blur", write)  # type: ignore[arg-type]
         made.on("keydown.enter.prevent", write)  # type: ignore[arg-type]
-        return named(made, label, f"{label}; kept when the field is left")  # type: ignore[no-any-return]
+        return named(made, label, f"{label}; kept when the field is left")
 
     def on_state(self, changed: frozenset[str]) -> None:
         if not changed & {"notes", "frame", "tracks", "run", "inspector", "out"} or self.view.inspector != "notes" or self.view.playing:
@@ -69,7 +69,7 @@ class NotesPanel(Panel):
             self._fill(notes.all())
 
     def _fill(self, notes: tuple[Note, ...]) -> None:
-        self._count.set_text(f"{len(notes)} flag{'s' * (len(notes) != 1)} and notes")
+        self._count.set_text(f"{len(notes)} {'entry' if len(notes) == 1 else 'entries'}")
         for widget in (self._table, self._save, self._remove, self._count):
             widget.set_visibility(bool(notes))
         self._empty.set_visibility(not notes)

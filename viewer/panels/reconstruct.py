@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nicegui import ui
+from nicegui.events import ValueChangeEventArguments
 
 from trackersplat.commands.options import MAX_MATCH_ROUNDS, MAX_SEED
 from trackersplat.errors import InputError
@@ -102,11 +104,11 @@ class ReconstructPanel(Panel):
                 self._missing += missing
                 chosen = getattr(self._options, name)
                 value = chosen if chosen in names else next(iter(names), None)
-                made = select(label, hint, names, value, lambda event, name=name: self._set_option(name, event.value or None))
+                made = select(label, hint, names, value, partial(self._option_chosen, name))
                 made.classes("ts-wide")
                 setattr(self, f"_{name}", made)
             self._numbers = {
-                name: number(label, hint, least, most, placeholder, lambda event, name=name: self._set_option(name, event.value))
+                name: number(label, hint, least, most, placeholder, partial(self._option_typed, name))
                 for name, label, hint, least, most, placeholder in (
                     ("steps", "Steps", "Optimisation steps of a moved frame: 100 on a CPU, 200 on a GPU", 1, MOST_STEPS, "auto"),
                     ("first_steps", "First steps", "Optimisation steps of a frame that is fitted from scratch", 1, MOST_STEPS, "1000"),
@@ -125,9 +127,16 @@ class ReconstructPanel(Panel):
         for sentence in self._missing:
             note(sentence).classes("ts-small")
 
+    def _option_chosen(self, name: str, event: ValueChangeEventArguments[Any]) -> None:
+        self._set_option(name, event.value or None)
+
+    def _option_typed(self, name: str, event: ValueChangeEventArguments[Any]) -> None:
+        self._set_option(name, event.value)
+
     def _set_option(self, name: str, value: Any) -> None:
         whole = name in self._numbers if hasattr(self, "_numbers") else False
-        self._options = replace(self._options, **{name: int(value) if whole and value is not None else value})
+        changed: dict[str, Any] = {name: int(value) if whole and value is not None else value}
+        self._options = replace(self._options, **changed)
         if whole and not self._setting and self._preset.value != self._preset_of(self._options):
             self._preset.value = self._preset_of(self._options)
         self._plan_is_old = True
@@ -324,7 +333,7 @@ class ReconstructPanel(Panel):
     def _draw(self, plot: ui.echart, lines: list[Line], name: str, digits: int) -> None:
         points = lines[0].points
         plot.set_visibility(len(points) > 1)
-        new = chart(lines, "step", name, digits=digits)
+        new = chart(lines, "step", name, digits=digits, clickable=False)
         if len(points) > 1 and plot.options.get("series") != new["series"]:
             plot.options.clear()
             plot.options.update(new)

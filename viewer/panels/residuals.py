@@ -64,14 +64,14 @@ class ResidualsPanel(Panel):
     def _mark(self) -> None:
         names = () if self._tracks is None else self._tracks.diagnosis.cameras
         name = self.tab.document.capture.cameras[self.view.pane().camera].name
-        self._map.mark(self.view.frame, names.index(name) if name in names else None)
+        self._map.set_cursor(self.view.frame, names.index(name) if name in names else None)
 
     def _draw(self) -> None:
         there = self._tracks is not None
         for element in (self._head, self._map, self._hint):
             element.set_visibility(there)
         if self._tracks is None:
-            self._map.clear()
+            self._map.set_nothing()
             return
         diagnosis = self._tracks.diagnosis
         choices = available(diagnosis)

@@ -151,8 +151,8 @@ class TrackPanel(Panel):
         if self._shown != (id(tracks), row):
             self._shown = (id(tracks), row)
             self._curve.show(evidence.curve(tracks, row))
-        self._curve.mark(frame)
-        self._film.mark(frame)
+        self._curve.set_cursor(frame)
+        self._film.set_cursor(frame)
         self._head(tracks, row, frame)
         self._facts_title.set_text(f"Evidence in frame {frame + 1}" + ("" if tracks.frame_row(frame) is not None else ": not diagnosed"))
         self._facts.show(evidence.values(tracks, row, frame))

@@ -31,9 +31,10 @@ def chart(
     digits: int = 2,
     mark: float | None = None,
     whole: bool = True,
+    clickable: bool = True,
     bounds: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
-    """``mark``: an x with a line; ``whole``: x are whole numbers; ``bounds``: ends of the x axis."""
+    """``mark``: an x with a line; ``whole``: x are whole numbers; ``clickable``: points have marks; ``bounds``: ends of the x axis."""
     values = [y for line in lines for _, y in line.points if y is not None and math.isfinite(y)]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     margin = 0.06 * (high - low) or max(abs(high) * 0.01, 10.0**-digits)
@@ -42,7 +43,11 @@ def chart(
         bottom = max(bottom, 0.0)
     step = _step((top - bottom) / 4)
     legend = len(lines) > 1
-    axis = {"axisLine": {"lineStyle": {"color": LINE}}, "axisLabel": {"color": MUTED, "fontSize": 11}, "axisTick": {"show": False}}
+    axis = {
+        "axisLine": {"lineStyle": {"color": LINE}},
+        "axisLabel": {"color": MUTED, "fontSize": 11, "hideOverlap": True},
+        "axisTick": {"show": False},
+    }
     x_axis: dict[str, Any] = {
         **axis,
         "type": "value",
@@ -75,17 +80,17 @@ def chart(
             "splitLine": {"lineStyle": {"color": LINE, "opacity": 0.5}},
             "axisLabel": {"color": MUTED, "fontSize": 11, ":formatter": f"(v) => v.toFixed({_digits(step)})"},
         },
-        "series": [_series(line, index, mark if index == 0 else None) for index, line in enumerate(lines)],
+        "series": [_series(line, index, mark if index == 0 else None, clickable) for index, line in enumerate(lines)],
     }  # fmt: skip
 
 
-def _series(line: Line, index: int, mark: float | None) -> dict[str, Any]:
+def _series(line: Line, index: int, mark: float | None, clickable: bool) -> dict[str, Any]:
     colour = line.colour or PALETTE[index % len(PALETTE)]
     series: dict[str, Any] = {
         "type": "line",
         "name": line.label,
         "data": [[x, y if y is not None and math.isfinite(y) else None] for x, y in line.points],
-        "showSymbol": len(line.points) <= SYMBOLS_UP_TO,
+        "showSymbol": clickable and len(line.points) <= SYMBOLS_UP_TO,
         "symbolSize": 4 if not line.faint else 3,
         "lineStyle": {"width": 1 if line.faint else 2, "opacity": 0.7 if line.faint else 1.0},
         "itemStyle": {"color": colour},

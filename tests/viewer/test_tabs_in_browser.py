@@ -1,0 +1,99 @@
+"""Three tabs of one page in a real browser: what they share, and what they do not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import ARGUMENTS, find_browser
+
+BROWSER = find_browser()
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 120_000  # milliseconds a busy machine may need; it bounds how long a failing test hangs
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no Chrome or Chromium on this machine: `python tests/run.py` gets one"),
+]
+
+
+@pytest.fixture
+def address(small_capture_folder: Path, tmp_path: Path) -> Iterator[str]:
+    """A page in a process of its own, as its user starts it."""
+    command = [sys.executable, "-m", "viewer.app", str(small_capture_folder), "--port", "0", "--no-browser", "--out", str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        found = None
+        while found is None:
+            line = process.stdout.readline()
+            assert line, "the page ended before it said its address"
+            found = re.search(r"http://\S+", line)
+        yield found[0]
+        process.terminate()
+        process.stdout.close()
+        process.wait(60)
+
+
+@pytest.fixture
+def pages(address: str) -> Iterator[list[Any]]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
+        opened = []
+        for _ in range(3):
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page.set_default_timeout(PATIENCE)
+            page.route("**/stage/**", lambda route: route.fulfill(body="", content_type="text/html"))  # the stage has tests of its own
+            page.goto(address)
+            says(page, "Frame 1 of 6")
+            opened.append(page)
+        yield opened
+        browser.close()
+
+
+def says(page: Any, text: str) -> None:
+    page.get_by_text(text).first.wait_for()
+
+
+def test_tabs_share_time_jobs_and_notes_and_nothing_else(pages: list[Any]) -> None:
+    first, second, third = pages
+    third.get_by_role("button", name="Share time with other tabs").click()
+    third.locator("[aria-pressed=false]").first.wait_for()
+    first.keyboard.press("ArrowRight")
+    first.keyboard.press("ArrowRight")
+    says(first, "Frame 3 of 6")
+    says(second, "Frame 3 of 6")
+    says(third, "Frame 1 of 6")
+
+    first.keyboard.press("Control+k")
+    first.get_by_placeholder("Find a command").fill("flag this frame")
+    first.get_by_role("option", name="Flag this frame").first.wait_for()
+    assert second.get_by_placeholder("Find a command").count() == 0
+    first.keyboard.press("Enter")
+    second.keyboard.press("Shift+O")
+    says(second, "1 entry")
+    assert first.get_by_text("1 entry").count() == 0  # its own panel is another one
+
+    third.keyboard.press("r")
+    says(third, "Frame 1 will be reconstructed.")
+    third.get_by_role("button", name="Reconstruct", exact=True).first.click()
+    for page in pages:
+        page.get_by_label("The reconstruction at work; opens its panel").wait_for()
+    second.keyboard.press("Control+k")
+    second.get_by_placeholder("Find a command").fill("cancel the reconstruction")
+    second.get_by_role("option", name="Cancel the reconstruction").first.wait_for()
+    second.keyboard.press("Enter")
+    says(third, "The reconstruction was cancelled; finished frames are kept.")
+
+    first.keyboard.press("Shift+?")
+    says(first, "Show all keys")
+    first.keyboard.press("Escape")
+    first.get_by_text("Show all keys").wait_for(state="hidden")

@@ -1,0 +1,158 @@
+"""The whole page in a real browser: headless Chromium on ``trackersplat-view demo``, used with mouse and keys."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from browser import ARGUMENTS, find_browser
+from page_server import page_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+WIDTH, HEIGHT = 1280, 800
+SLOW = 120_000  # ms; a busy machine
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    executable = find_browser()
+    if executable is None:
+        pytest.skip("no Chrome or Chromium on this machine: `python tests/run.py` gets one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with page_server(tmp_path_factory.mktemp("demo"), "demo") as (url, _):
+        yield url
+
+
+@pytest.fixture
+def page(chromium: Browser, address: str) -> Iterator[Page]:
+    page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    page.set_default_timeout(SLOW)
+    yield page
+    page.close()
+
+
+def _open(page: Page, url: str, query: str = "") -> list[str]:
+    """Opens the page and waits until a camera pane has a rendered picture. Returns what the page complains about, as it comes."""
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{url}/?{query}")
+    page.get_by_text("PSNR").first.wait_for()
+    return complaints
+
+
+def _at(page: Page, frame: int) -> None:
+    page.wait_for_function(f"() => new URLSearchParams(location.search).get('frame') === '{frame}'")
+
+
+def test_the_page_shows_the_run_and_the_address_follows_mouse_and_keys(page: Page, address: str) -> None:
+    complaints = _open(page, address, "frame=12&cameras=3")
+    page.get_by_text("Frame 12 of 30: reconstructed").wait_for()
+    page.get_by_text("cam03").first.wait_for()
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("Frame 13 of 30: reconstructed").wait_for()
+    _at(page, 13)
+    page.keyboard.press("End")
+    _at(page, 30)
+    page.keyboard.press("c")
+    page.wait_for_function("() => new URLSearchParams(location.search).get('cameras') === '4'")
+    page.keyboard.press("w")
+    page.wait_for_function("() => (new URLSearchParams(location.search).get('mode') || '').startsWith('wipe')")
+    timeline = page.get_by_role("slider", name=re.compile("Timeline"))
+    box = timeline.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.wait_for_function("() => { const f = +new URLSearchParams(location.search).get('frame'); return f > 8 && f < 24; }")
+    assert not complaints
+
+
+def test_a_link_opens_what_it_says(page: Page, address: str) -> None:
+    _open(page, address, "frame=5&cameras=2,7&mode=render.colour,error.colour&panel=quality")
+    page.get_by_text("Frame 5 of 30: reconstructed").wait_for()
+    page.get_by_text("cam02").first.wait_for()
+    page.get_by_text("cam07").first.wait_for()
+    page.get_by_text("Error map").first.wait_for()
+    page.get_by_role("tab", name="Quality", selected=True).wait_for()
+
+
+def test_the_palette_runs_a_command(page: Page, address: str) -> None:
+    _open(page, address, "frame=9")
+    page.keyboard.press("Control+k")
+    page.get_by_placeholder("Find a command").fill("last frame")
+    page.get_by_role("option", selected=True).get_by_text("Last frame").wait_for()
+    page.keyboard.press("Enter")
+    _at(page, 30)
+
+
+def test_two_tabs_share_time_but_not_cameras(chromium: Browser, page: Page, address: str) -> None:
+    _open(page, address, "frame=4&cameras=1")
+    other = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    try:
+        other.set_default_timeout(SLOW)
+        _open(other, address, "cameras=6")
+        page.keyboard.press("ArrowRight")
+        _at(page, 5)
+        _at(other, 5)
+        other.get_by_text("cam06").first.wait_for()
+        page.get_by_text("cam01").first.wait_for()
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("size", [(1024, 700), (1280, 800), (1920, 1080)])
+def test_nothing_of_the_arrangement_overlaps_or_leaves_the_window(chromium: Browser, address: str, size: tuple[int, int]) -> None:
+    page = chromium.new_page(viewport={"width": size[0], "height": size[1]})
+    try:
+        page.set_default_timeout(SLOW)
+        _open(page, address, "cameras=3,5")
+        boxes = page.evaluate(
+            """() => ['header', 'iframe', '[aria-label="Cameras"]', '[aria-label="Inspector"]', '[aria-label="Timeline"]']
+            .map(s => document.querySelector(s).getBoundingClientRect()).map(r => [r.left, r.top, r.right, r.bottom])"""
+        )
+        for left, top, right, bottom in boxes:
+            assert 0 <= left < right <= size[0] + 0.5
+            assert 0 <= top < bottom <= size[1] + 0.5
+        for i, a in enumerate(boxes):
+            for b in boxes[i + 1 :]:
+                apart = a[2] <= b[0] + 1 or b[2] <= a[0] + 1 or a[3] <= b[1] + 1 or b[3] <= a[1] + 1
+                assert apart, (a, b)
+        assert page.evaluate(
+            "() => document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight"
+        )
+        unnamed = page.evaluate(
+            """() => [...document.querySelectorAll('button, [role=tab], select, input')].filter(e => e.offsetParent !== null)
+            .filter(e => !(e.getAttribute('aria-label') || e.innerText.trim() || e.labels?.length || e.title))
+            .map(e => e.outerHTML.slice(0, 200))"""
+        )
+        assert unnamed == []
+    finally:
+        page.close()
+
+
+def test_ctrl_c_ends_the_program_and_leaves_no_worker(tmp_path: Path) -> None:
+    with page_server(tmp_path, "demo") as (_, process):
+        pid = process.pid
+    assert process.returncode == 0
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        assert int(fields[1]) != pid, f"{entry.parent.name} outlived the server"
+    assert not os.path.exists(f"/proc/{pid}")
