@@ -46,7 +46,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(demo_run(), tmp_path_factory.mktemp("run") / "demo"))
+    return Path(shutil.copytree(demo_run(), tmp_path_factory.mktemp("run") / "demo", ignore=shutil.ignore_patterns("diagnosis.npz")))
 
 
 @pytest.fixture(scope="module")
