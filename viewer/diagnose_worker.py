@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from trackersplat.captures.registry import open_capture
-from trackersplat.diagnosis.diagnosis import DiagnosisDone
+from trackersplat.diagnosis.diagnosis import DiagnosisDone, FrameExamined
 from trackersplat.errors import InputError
-from trackersplat.events import Event, Failed, Finished, to_json
+from trackersplat.events import Event, Failed, Finished, Stage, to_json
 
 
 def main(run: str, capture: str, out: str, key: str, backend: str | None = None) -> int:
@@ -25,8 +25,8 @@ def main(run: str, capture: str, out: str, key: str, backend: str | None = None)
         for event in diagnose(Run.open(Path(run)), opened, rasterizer=choose_rasterizer(backend=backend)):
             if isinstance(event, DiagnosisDone):
                 event.diagnosis.to_npz(Path(out), key)
-            else:
-                _print(event)
+            elif isinstance(event, FrameExamined):
+                _print(Stage(event.frame, "diagnose", f"{event.done} of {event.total}"))
         opened.close()
     except InputError as error:
         _print(Failed(str(error)))

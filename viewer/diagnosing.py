@@ -192,14 +192,11 @@ class Diagnosing:
 
     def _start(self, path: Path, key: str) -> None:
         total = len(self._store.shared.reconstructed)
-        done = 0
         self._say(f"Diagnosing the tracks: starting, {total} frame{'s' if total != 1 else ''} …")
 
         def on_event(event: Event) -> None:
-            nonlocal done
             if isinstance(event, Stage):
-                done += 1
-                self._say(f"Diagnosing the tracks: frame {event.frame + 1} ({done} of {total}) …")
+                self._say(f"Diagnosing the tracks: frame {event.frame + 1} ({event.detail}) …")
             elif isinstance(event, (Finished, Failed)):
                 self._ended(path, key, event)
 

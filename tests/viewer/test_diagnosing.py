@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from tiny_capture import FRAMES, cameras
 
 from trackersplat.captures.capture import Capture
 from trackersplat.diagnosis.diagnosis import DIAGNOSIS_FILE
+from viewer.diagnose_worker import main
 from viewer.diagnosing import WAITING, Diagnosing, worker_command
 from viewer.state import Shared, Store
 
@@ -91,7 +93,7 @@ def test_the_progress_is_told_and_the_result_taken(bench: Bench) -> None:
     said: list[str] = []
     bench.store.subscribe(lambda tab, changed: said.append(bench.store.shared.diagnosing) if "diagnosing" in changed else None)
     bench.script = (
-        "import json, os; print(json.dumps({'event': 'Stage', 'frame': 1, 'name': 'diagnose'}));"
+        "import json, os; print(json.dumps({'event': 'Stage', 'frame': 1, 'name': 'diagnose', 'detail': '1 of 2'}));"
         f"os.rename({str(kept)!r}, {str(bench.run / DIAGNOSIS_FILE)!r}); print(json.dumps({{'event': 'Finished', 'seconds': 1.0}}))"
     )
     bench.wake()
@@ -130,3 +132,14 @@ def test_the_command_line_names_run_capture_result_and_key() -> None:
     command = worker_command(Path("run"), Path("capture"), Path("out.npz"), "key", None)
     assert command[1:] == ["-m", "viewer.diagnose_worker", "run", "capture", "out.npz", "key"]
     assert worker_command(Path("run"), Path("capture"), Path("out.npz"), "key", "numba")[-1] == "numba"
+
+
+def test_the_worker_says_what_is_wrong_with_its_input(
+    tmp_path: Path, small_capture_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(str(tmp_path / "no run"), str(small_capture_folder), str(tmp_path / "out.npz"), "key")
+    event = json.loads(capsys.readouterr().out)
+    assert code == 2
+    assert event["event"] == "Failed"
+    assert "no run" in event["message"]
+    assert not (tmp_path / "out.npz").exists()

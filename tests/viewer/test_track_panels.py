@@ -46,7 +46,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(demo_run(), tmp_path_factory.mktemp("run") / "demo"))
+    return Path(shutil.copytree(demo_run(), tmp_path_factory.mktemp("run") / "demo", ignore=shutil.ignore_patterns("diagnosis.npz")))
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,12 @@ def names(page: Page) -> list[str]:
 def wait_for_query(page: Page, **wanted: str) -> None:
     for name, value in wanted.items():
         page.wait_for_url(re.compile(rf"[?&]{name}={re.escape(value)}(&|$)"))
+
+
+def wait_for_selected(page: Page, count: int) -> None:
+    page.wait_for_function(
+        "n => document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row-selected').length === n", arg=count
+    )
 
 
 def selected(page: Page) -> list[str]:
@@ -163,10 +169,10 @@ def test_shift_selects_several_and_escape_none(page: Page, tracks: TrackList) ->
     row(page, 3).locator(".ag-cell[col-id='2']").click(modifiers=["Shift"])  # type: ignore[attr-defined]
     ids = [str(tracks.diagnosis.ids[index]) for index in tracks.worst_first[1:4].tolist()]
     page.wait_for_function("ids => ids.every(id => decodeURIComponent(location.search).includes(id))", arg=ids)
-    assert len(selected(page)) == 3
+    wait_for_selected(page, 3)
     page.keyboard.press("Escape")
     page.wait_for_function("!location.search.includes('tracks=')")
-    assert selected(page) == []
+    wait_for_selected(page, 0)
 
 
 def test_n_goes_through_the_failures_and_back_and_the_table_follows(page: Page, tracks: TrackList) -> None:
@@ -175,7 +181,7 @@ def test_n_goes_through_the_failures_and_back_and_the_table_follows(page: Page, 
     wait_for_query(page, tracks=str(tracks.diagnosis.ids[failures[0]]))
     page.locator("body").press("n")
     wait_for_query(page, tracks=str(tracks.diagnosis.ids[failures[1]]), frame=str(int(tracks.summary.worst[failures[1]]) + 1))
-    page.wait_for_function("document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row-selected').length === 1")
+    wait_for_selected(page, 1)
     assert selected(page) == [tracks.names[failures[1]]]
     page.locator("body").press("Shift+N")
     wait_for_query(page, tracks=str(tracks.diagnosis.ids[failures[0]]))
