@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from nicegui import ui
@@ -93,7 +94,7 @@ class CapturePanel(Panel):
                             where,
                             "my_location",
                             f"Shows the photograph of {where}",
-                            lambda frame=frame: self._go(str(finding.camera), frame),
+                            partial(self._go, finding.camera, frame),
                         )
 
     def _go(self, camera: str, frame: int | None) -> None:
