@@ -94,7 +94,7 @@ class CapturePanel(Panel):
                             where,
                             "my_location",
                             f"Shows the photograph of {where}",
-                            partial(self._go, str(finding.camera), frame),
+                            partial(self._go, finding.camera, frame),
                         )
 
     def _go(self, camera: str, frame: int | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nicegui import ui
 
 from viewer.notes import LONGEST, Note
@@ -45,11 +47,12 @@ class NotesPanel(Panel):
             self._remove = button("Remove what is chosen", "delete", "Removes the flag and the note of the row chosen", self._remove_row)
         self._chosen: Note | None = None
 
-    def _field(self, label: str, write: object) -> ui.textarea:
+    def _field(self, label: str, write: Callable[[], None]) -> ui.textarea:
         made = ui.textarea(label).props(f"dense outlined autogrow stack-label maxlength={LONGEST} rows=2").classes("w-full")
-        made.on("blur", write)  # type: ignore[arg-type]
-        made.on("keydown.enter.prevent", write)  # type: ignore[arg-type]
-        return named(made, label, f"{label}; kept when the field is left")
+        made.on("blur", write)
+        made.on("keydown.enter.prevent", write)
+        named(made, label, f"{label}; kept when the field is left")
+        return made
 
     def on_state(self, changed: frozenset[str]) -> None:
         if not changed & {"notes", "frame", "tracks", "run", "inspector", "out"} or self.view.inspector != "notes" or self.view.playing:

@@ -17,9 +17,6 @@ SHOWN_KEYS = {
 }  # fmt: skip
 
 
-OnChange = Callable[[Any], Any] | Callable[[], Any]  # with the event, or without
-
-
 def button(label: str, icon: str, hint: str, on_click: Callable[[], Any], *, props: str = "") -> ui.button:
     """With a tooltip and a name for screen readers. ``label`` may be empty."""
     made = ui.button(label, icon=icon, on_click=lambda: on_click()).props(f"flat dense no-caps {props}")
@@ -46,7 +43,7 @@ def box(text: str, kind: str = "problem") -> ui.label:
     return ui.label(text).classes(f"ts-{kind} w-full").props('role="alert"' if kind == "problem" else "")
 
 
-def number(label: str, hint: str, least: int, most: int, placeholder: str = "", on_change: OnChange | None = None) -> ui.number:
+def number(label: str, hint: str, least: int, most: int, placeholder: str = "", on_change: Callable[..., Any] | None = None) -> ui.number:
     """A whole number, or nothing."""
     made = ui.number(label, min=least, max=most, step=1, precision=0, placeholder=placeholder, on_change=on_change)
     made.props("dense outlined stack-label hide-bottom-space").classes("ts-number")
@@ -54,12 +51,7 @@ def number(label: str, hint: str, least: int, most: int, placeholder: str = "", 
 
 
 def select(
-    label: str,
-    hint: str,
-    options: dict[Any, str],
-    value: Any,
-    on_change: OnChange | None = None,
-    classes: str = "w-full",
+    label: str, hint: str, options: dict[Any, str], value: Any, on_change: Callable[..., Any] | None = None, classes: str = "w-full"
 ) -> ui.select:
     made = ui.select(options, label=label, value=value, on_change=on_change)
     made.props("dense outlined stack-label options-dense hide-bottom-space popup-content-class=ts-menu").classes(classes)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,8 @@ class ReconstructPanel(Panel):
         from trackersplat.tracking.registry import TRACKERS
 
         self._missing: list[str] = []
+        self._choices: dict[str, ui.select] = {}
+        self._numbers: dict[str, ui.number] = {}
         with ui.element("div").classes("ts-options"):
             for label, name, registry, hint, automatic in (
                 ("Pipeline", "pipeline", PIPELINES, "How frames follow from each other", ""),
@@ -104,11 +106,11 @@ class ReconstructPanel(Panel):
                 self._missing += missing
                 chosen = getattr(self._options, name)
                 value = chosen if chosen in names else next(iter(names), None)
-                made = select(label, hint, names, value, partial(self._option_chosen, name))
+                made = select(label, hint, names, value, self._setter(name))
                 made.classes("ts-wide")
-                setattr(self, f"_{name}", made)
+                self._choices[name] = made
             self._numbers = {
-                name: number(label, hint, least, most, placeholder, partial(self._option_typed, name))
+                name: number(label, hint, least, most, placeholder, self._setter(name))
                 for name, label, hint, least, most, placeholder in (
                     ("steps", "Steps", "Optimisation steps of a moved frame: 100 on a CPU, 200 on a GPU", 1, MOST_STEPS, "auto"),
                     ("first_steps", "First steps", "Optimisation steps of a frame that is fitted from scratch", 1, MOST_STEPS, "1000"),
@@ -127,16 +129,14 @@ class ReconstructPanel(Panel):
         for sentence in self._missing:
             note(sentence).classes("ts-small")
 
-    def _option_chosen(self, name: str, event: ValueChangeEventArguments[Any]) -> None:
-        self._set_option(name, event.value or None)
-
-    def _option_typed(self, name: str, event: ValueChangeEventArguments[Any]) -> None:
-        self._set_option(name, event.value)
+    def _setter(self, name: str) -> Callable[[ValueChangeEventArguments], None]:
+        return lambda event: self._set_option(name, event.value)
 
     def _set_option(self, name: str, value: Any) -> None:
-        whole = name in self._numbers if hasattr(self, "_numbers") else False
-        changed: dict[str, Any] = {name: int(value) if whole and value is not None else value}
-        self._options = replace(self._options, **changed)
+        """An empty field leaves the choice to the worker."""
+        whole = name in self._numbers
+        chosen: Any = None if value in (None, "") else int(value) if whole else value
+        self._options = replace(self._options, **{name: chosen})
         if whole and not self._setting and self._preset.value != self._preset_of(self._options):
             self._preset.value = self._preset_of(self._options)
         self._plan_is_old = True
@@ -201,7 +201,7 @@ class ReconstructPanel(Panel):
             self._into = into
         fixed = not chosen.is_new
         self._preset.set_visibility(not fixed)
-        for field in (*self._numbers.values(), self._pipeline, self._tracker):  # type: ignore[attr-defined]
+        for field in (*self._numbers.values(), self._choices["pipeline"], self._choices["tracker"]):
             field.set_enabled(not fixed)
         preset = next((preset for preset in PRESETS if preset.name == self._preset.value), None)
         self._hint.set_text(_continued(chosen.options) if chosen.options is not None else preset.hint if preset is not None else "")

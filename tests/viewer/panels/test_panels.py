@@ -98,6 +98,7 @@ def tab(tmp_path: Path) -> Tab:
         notes=Notes(store),
         check=SimpleNamespace(state=CheckState()),
         arguments=SimpleNamespace(backend=None, pipeline=None),
+        edits=SimpleNamespace(log=SimpleNamespace(can_undo=False, can_redo=False)),
     )
     return Tab("t", store, document)  # type: ignore[arg-type]
 
