@@ -41,7 +41,7 @@ class Web:
         self.pictures = Pictures()
         self.app.add_api_route("/notes.csv", self._notes, methods=["GET"], include_in_schema=False)
         ui.page("/", title=f"{document.capture.name} · TrackerSplat", dark=True)(self._page)
-        ui.run_with(self.app, dark=True, tailwind=False, show_welcome_message=False, reconnect_timeout=10.0, title="TrackerSplat")
+        ui.run_with(self.app, dark=True, tailwind=False, show_welcome_message=False, reconnect_timeout=60.0, title="TrackerSplat")
         self.app.add_middleware(Guard, host=arguments.host, allowed=arguments.allow_host, token=token, refused=hint)
 
     def play_when_shown(self) -> None:
