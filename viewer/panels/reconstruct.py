@@ -201,7 +201,8 @@ class ReconstructPanel(Panel):
             self._into = into
         fixed = not chosen.is_new
         self._preset.set_visibility(not fixed)
-        for field in (*self._numbers.values(), self._choices["pipeline"], self._choices["tracker"]):
+        fields: list[ui.number | ui.select] = [*self._numbers.values(), self._choices["pipeline"], self._choices["tracker"]]
+        for field in fields:
             field.set_enabled(not fixed)
         preset = next((preset for preset in PRESETS if preset.name == self._preset.value), None)
         self._hint.set_text(_continued(chosen.options) if chosen.options is not None else preset.hint if preset is not None else "")
