@@ -158,7 +158,7 @@ class TimelinePanel(Panel):
         self.tab.set(first=first, last=last)
 
     def _run(self, span: tuple[int, int]) -> None:
-        self.tab.do("job.range", first=span[0], last=span[1])
+        self.tab.do("job.run", first=span[0], last=span[1])
 
     def _menu(self, asked: MenuRequest) -> None:
         from viewer.commands.registry import COMMANDS
