@@ -10,7 +10,7 @@ from made_diagnosis import made_diagnosis
 from tiny_capture import cameras
 
 from trackersplat.diagnosis.categories import Category, TrackState
-from viewer.views.table import COLUMNS, TrackList, next_after
+from viewer.views.table import COLUMNS, TrackList, camera_numbers, next_after
 
 
 @pytest.fixture
@@ -82,8 +82,15 @@ def test_failures_are_those_of_score_one_half_and_counted_by_category(tracks: Tr
 
 def test_ids_of_runs_are_named_by_camera_first_frame_and_cell_small_ones_as_they_are(tracks: TrackList) -> None:
     assert tracks.names == ("1", "2", "3", "10", "20", "30")
-    ids = np.array([3, (5 << 40) + (7 << 20) + 12, 2, 1, 0, 4], np.int64)
-    assert TrackList(replace(tracks.diagnosis, ids=ids)).names == ("0.1.3", "5.8.12", "0.1.2", "0.1.1", "0.1.0", "0.1.4")
+    ids = np.array([3, (7 << 20) + 12, 2, (1 << 40) + 1, (1 << 40) + 2, (1 << 40) + (1 << 20)], np.int64)
+    far = replace(tracks.diagnosis, ids=ids, cameras=("cam00", "cam10"))
+    assert TrackList(far).names == ("0.1.3", "0.8.12", "0.1.2", "10.1.1", "10.1.2", "10.2.0")
+
+
+def test_cameras_without_numbers_of_their_own_are_counted() -> None:
+    assert camera_numbers(["cam00", "cam10", "07"]) == [0, 10, 7]
+    assert camera_numbers(["left", "right"]) == [0, 1]
+    assert camera_numbers(["a1", "b1"]) == [0, 1]
 
 
 def test_the_next_failure_goes_round_in_both_directions() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -68,14 +69,17 @@ class TrackList:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of the rows, for people: small ids as they are; long ones as camera, first frame (from 1) and grid cell of the track."""
+        """Of the rows, for people: small ids as they are; long ones as number of the camera, first frame (from 1) and grid cell."""
         from trackersplat.motion.followed_tracks import CELL_BITS, FRAME_BITS
 
         ids = [int(identity) for identity in self.diagnosis.ids]
         if not ids or max(ids) < 1 << CELL_BITS:
             return tuple(map(str, ids))
-        cells, frames = (1 << CELL_BITS) - 1, (1 << FRAME_BITS) - 1
-        return tuple(f"{i >> (CELL_BITS + FRAME_BITS)}.{((i >> CELL_BITS) & frames) + 1}.{i & cells}" for i in ids)
+        cells, frames, numbers = (1 << CELL_BITS) - 1, (1 << FRAME_BITS) - 1, camera_numbers(self.diagnosis.cameras)
+        return tuple(
+            f"{numbers[camera]}.{((identity >> CELL_BITS) & frames) + 1}.{identity & cells}"
+            for identity, camera in zip(ids, self.diagnosis.camera.tolist(), strict=True)
+        )
 
     @cached_property
     def worst_first(self) -> np.ndarray:
@@ -160,6 +164,13 @@ class TrackList:
         }
         names = [self.names[row] for row in chosen.tolist()]
         return [list(row) for row in zip(*(columns[column.key] for column in COLUMNS), names, strict=True)]
+
+
+def camera_numbers(names: Sequence[str]) -> list[int]:
+    """The numbers at the ends of the names, as people call the cameras; the places in the list if these do not tell them apart."""
+    found = [re.search(r"(\d{1,9})$", name) for name in names]
+    numbers = [int(match[1]) for match in found if match is not None]
+    return numbers if len(set(numbers)) == len(names) else list(range(len(names)))
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[float | None]:
