@@ -26,6 +26,7 @@ html, body { background: var(--bg); color: var(--text);
   "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums; margin: 0; overflow: hidden; overscroll-behavior: none; }
 .nicegui-content { padding: 0; gap: 0; width: 100vw; height: 100vh; }
+.w-full { width: 100%; }
 .ts-bar { display: flex; align-items: center; gap: 8px; height: 34px; padding: 0 10px; background: var(--surface);
   border-bottom: 1px solid var(--line); white-space: nowrap; overflow: hidden; }
 .ts-title { font-size: 13px; font-weight: 600; }
