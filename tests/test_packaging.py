@@ -46,10 +46,15 @@ def needed(names: list[str]) -> dict[str, str]:
     return found
 
 
+# docutils (which NiceGUI needs) is in the public domain but for a few files, of which only its mode for Emacs is under the GPL.
+COPYLEFT_IN_PARTS = {"docutils"}
+
+
 def test_no_core_dependency_is_copyleft() -> None:
     licences = needed(core())
     assert {"torch", "numpy", "viser", "websockets"} <= set(licences)  # both those named here and those that they need
-    assert {name: licence for name, licence in licences.items() if COPYLEFT.search(licence)} == {}
+    found = {name for name, licence in licences.items() if COPYLEFT.search(licence)}
+    assert found <= COPYLEFT_IN_PARTS, found
 
 
 def test_every_core_dependency_states_a_licence() -> None:

@@ -136,8 +136,10 @@ def test_the_same_again_is_kept_and_other_settings_are_refused(kept: Prepared, c
     assert run(captured, older).reused
     with pytest.raises(InputError, match=r"was prepared in another way \(now asked: poses refine\): choose another folder with --out"):
         run(captured, kept.folder, PrepareSettings(poses="refine"))
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(captured, elsewhere)
     with pytest.raises(InputError, match=r"was prepared from .*posed: choose another folder"):
-        run(captured.parent, kept.folder)
+        run(elsewhere, kept.folder)
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from trackersplat.store.find import find_runs
 from trackersplat.store.run import Run
 
 
-def test_it_holds_every_frame_of_the_demo_in_at_most_fourteen_megabytes() -> None:
+def test_it_holds_every_frame_of_the_demo_and_its_diagnosis_in_at_most_twenty_megabytes() -> None:
     files = [path for path in demo_run().rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 14_000_000
+    assert sum(path.stat().st_size for path in files) <= 20_000_000
     assert Run.open(demo_run()).frames() == tuple(range(30))
+    assert (demo_run() / "diagnosis.npz") in files
 
 
 def test_it_is_found_for_the_demo_alone(monkeypatch: pytest.MonkeyPatch, tmp_path, small_capture) -> None:

@@ -184,7 +184,7 @@ def test_facts_that_cannot_be_are_refused(tmp_path: Path, whole: bytes, facts: d
         ("ids", np.full(60, -1, np.int64)),
         ("ids", np.full(60, 1 << 40, np.int64)),
         ("ids", np.zeros(59, np.int64)),
-        ("ends", np.full(60, 6, np.uint8)),
+        ("ends", np.full(60, 7, np.uint8)),
         ("hidden", np.full(60, -1, np.int32)),
         ("carriers", np.full((4, 60), -2, np.int32)),
         ("points", np.full((3, 60), np.nan, np.float32)),

@@ -488,7 +488,7 @@ def test_a_drag_with_alt_makes_a_range_and_a_click_with_alt_removes_it(driver: D
     driver.page.mouse.click(driver.x(10), driver.y())
     driver.page.keyboard.up("Alt")
     assert driver.server.events(1) == [["range", None]]
-    assert driver.page.locator(".timeline-run").is_hidden()
+    driver.page.locator(".timeline-run").wait_for(state="hidden")
 
 
 def test_the_button_stays_within_the_timeline(driver: Driver) -> None:
