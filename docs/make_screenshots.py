@@ -66,13 +66,13 @@ def _error(page: Page) -> None:
 
 
 def _check(page: Page) -> None:
-    page.get_by_role("button", name="Check", exact=False).first.click()
-    page.get_by_text("Checked", exact=False).first.wait_for()
+    page.get_by_role("button", name="Check capture").click()
+    page.get_by_text("Frames 1 to 30").first.wait_for()
 
 
 def _reconstruct(page: Page) -> None:
-    page.keyboard.press("shift+r")
-    time.sleep(60)
+    page.keyboard.press("i")
+    page.get_by_role("button", name="In – out").click()
 
 
 # Query of the address, and what is done before the picture is taken.
@@ -80,7 +80,7 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "page": ("frame=15&cameras=3,5", _page),
     "triage": ("frame=12&cameras=2,6", _triage),
     "compare": ("frame=15&cameras=8,8&mode=wipe.colour,error.colour&panel=quality", _error),
-    "check": ("frame=15&cameras=0&mode=photo.colour&panel=capture", _check),
+    "check": ("frame=15&cameras=0&panel=capture", _check),
     "reconstruct": ("frame=15&cameras=8&panel=reconstruct", _reconstruct),
 }
 
