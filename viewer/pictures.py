@@ -24,11 +24,11 @@ import cv2
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from trackersplat.errors import InputError
+from viewer.state import MOST_PANES
 from viewer.views.compare import role
 from viewer.views.overlays import Overlay, nothing
 from viewer.views.picture import LARGEST_SIDE, PanePicture, PaneRequest, Renderings, Sources, pane_picture, picture_title
 
-MOST_PANES = 4
 MOST_BYTES = 64 << 10  # of a message from the page
 MOST_MALFORMED = 20  # messages until the socket is closed
 MOST_CAMERAS = 1 << 20

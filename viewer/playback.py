@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 ARREARS = 0.5  # seconds that are made up for after a delay: a machine that slept must not make the frame jump
 POLL = 0.005  # seconds between looks at a picture that has not come yet
 

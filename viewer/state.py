@@ -146,7 +146,6 @@ class View:
     filter: str = ""  # text of the tracks table
     categories: tuple[int, ...] = ()  # of the tracks table; empty: all
     dialog: str = ""  # what lies over the page: "palette", "keys" or "log"; "": nothing
-    size: str = ""  # layout, e.g. sizes of the splitters, as the page reported them
 
     def pane(self) -> Pane:
         return self.panes[min(self.active, len(self.panes) - 1)]

@@ -10,9 +10,6 @@ COLOURS = {
 # Okabe and Ito's palette, which people who confuse colours can tell apart; in the order of diagnosis.Category.
 CATEGORY_COLOURS = ("#7d8794", "#56b4e9", "#0072b2", "#e69f00", "#cc79a7", "#f0e442", "#d55e00", "#009e73", "#b0b7c1", "#ffffff")
 
-SIZES = {"small": 11, "body": 12, "title": 13}  # pixels
-SPACES = (4, 8, 12)  # pixels
-
 
 def css() -> str:
     """The style sheet of the page."""

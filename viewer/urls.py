@@ -19,13 +19,12 @@ def first_pane(document: Document) -> Pane:
     return Pane(camera=document.framing.home)
 
 
-def write(view: View, capture: Capture) -> str:
+def write(view: View) -> str:
     """The query of an address, without what is as a new tab has it."""
     query: dict[str, str] = {}
     if view.frame:
         query["frame"] = str(view.frame + 1)
-    names = [capture.cameras[pane.camera].name for pane in view.panes]
-    query["cameras"] = ",".join(str(capture.camera_index(name)) for name in names)
+    query["cameras"] = ",".join(str(pane.camera) for pane in view.panes)
     modes = [f"{pane.compare}.{pane.channel}" for pane in view.panes]
     if set(modes) != {"render.colour"}:
         query["mode"] = ",".join(modes)

@@ -145,7 +145,7 @@ class Workbench:
         with self._client:
             written, rested_since = "", time.monotonic()
             while not self._closed:
-                with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(asyncio.TimeoutError):  # not TimeoutError before Python 3.11
                     await asyncio.wait_for(self._event.wait(), URL_AFTER)
                 if self._closed:
                     return
@@ -157,7 +157,7 @@ class Workbench:
                     self._follow(changed)
                     await asyncio.sleep(0)
                 elif time.monotonic() - rested_since >= URL_AFTER:
-                    address = urls.write(self._tab.view, self._tab.document.capture)
+                    address = urls.write(self._tab.view)
                     if address != written and not self._tab.view.playing:
                         written = address
                         ui.run_javascript(f"history.replaceState(null, '', '?{address}')")

@@ -81,7 +81,7 @@ def wall_count() -> int:
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What `views.overlays.Diagnosed` asks for: points of the quad, some of them wrong in known ways."""
+    """What `views.overlays` reads of a diagnosis: points of the quad, some of them wrong in known ways."""
 
     cameras: tuple[str, ...]
     frames: tuple[int, ...]

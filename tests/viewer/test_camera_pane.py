@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from browser import ARGUMENTS, find_browser
 from pane_page import HEIGHT, WIDTH, Scene, cameras, diagnosis, gaussians, photo
 from waiting import wait_for
 
@@ -74,19 +73,6 @@ def server() -> Iterator[Server]:
         assert process.stdout is not None
         yield Server(json.loads(process.stdout.readline())["url"])
         process.terminate()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    executable = find_browser()
-    if executable is None:
-        pytest.skip("no Chrome or Chromium on this machine: `python tests/run.py` gets one")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 @contextmanager

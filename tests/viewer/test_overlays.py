@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made_diagnosis import made_diagnosis
 from pane_page import CATEGORIES, HELD_OUT, RECONSTRUCTED, diagnosis
 from pane_page import cameras as page_cameras
 from tiny_capture import cameras
@@ -16,7 +17,7 @@ from tiny_capture import cameras
 from trackersplat.captures.camera import Camera
 from trackersplat.tracking.tracks import Provenance, TrackEnd, Tracks
 from viewer.views import overlays
-from viewer.views.overlays import FIELDS, Overlay, epipolar_segment, join_id, mark_colours, pane_overlay, split_id
+from viewer.views.overlays import FIELDS, Overlay, epipolar_segment, join_id, mark_colours, pane_overlay, split_id, track_line
 
 NAN = (math.nan, math.nan)
 
@@ -167,3 +168,24 @@ def test_colours_of_marks_are_sent_as_numbers() -> None:
     score = mark_colours("score").to_json()
     assert (score["field"], score["low"], score["high"], len(score["stops"])) == ("score", 0.0, 1.0, 16)  # type: ignore[arg-type]
     assert mark_colours("id").to_json()["palette"]
+
+
+def test_a_tracks_line_is_as_the_camera_pointed_at_sees_it() -> None:
+    views = cameras()
+    made = made_diagnosis(views, 6, 8)
+    row = 8  # the first track of the second camera
+    track, frame = int(made.ids[row]), 3
+    name, own = track_line(made, views, track, frame, 2, None)
+    assert name == views[1].name
+    assert own == epipolar_segment(views[1], tuple(map(float, made.position[frame, row])), views[2])
+    name, pointed = track_line(made, views, track, frame, 2, 0)
+    assert name == views[0].name
+    assert pointed is not None
+    # The triangulated point lies on the line that another camera gives.
+    (at,), _ = views[2].project(made.world[frame, row][None].astype(np.float64))
+    start, end = np.array(pointed[:2]), np.array(pointed[2:])
+    along = (end - start) / np.linalg.norm(end - start)
+    assert abs(along[0] * (at - start)[1] - along[1] * (at - start)[0]) < 1e-3
+    assert track_line(made, views, track, frame, 1, None) == ("", None)  # no line in the camera that gives it
+    assert track_line(made, views, -5, frame, 2, None) == ("", None)
+    assert track_line(made, views, track, 99, 2, None) == ("", None)

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from browser import ARGUMENTS, find_browser
 from waiting import wait_for
 
 from trackersplat.events import FrameDone
@@ -201,19 +200,6 @@ class Server:
         wait_for(come, f"{count} events, of which there are {self._events}")
         taken, self._events = self._events, []
         return taken
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    executable = find_browser()
-    if executable is None:
-        pytest.skip("no Chrome or Chromium on this machine: `python tests/run.py` gets one")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

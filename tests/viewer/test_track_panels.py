@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import ARGUMENTS, find_browser
 from made_diagnosis import made_diagnosis
 from track_page import BAD_CAMERA
 
@@ -29,19 +28,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 HERE = Path(__file__).parent
 PER_CAMERA = 40
 PATIENCE = 60_000  # milliseconds until a test gives up; no expectation
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    executable = find_browser()
-    if executable is None:
-        pytest.skip("no Chrome or Chromium on this machine: `python tests/run.py` gets one")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from trackersplat.edits.arguments import Arguments
 from trackersplat.registry import Facts
 
 if TYPE_CHECKING:  # what edits are can be listed without PyTorch
+    from typing_extensions import Self
+
     from trackersplat.edits.frame_tracks import FrameTracks
     from trackersplat.motion.followed_tracks import FollowedTracks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from trackersplat.edits.arguments import Arguments
@@ -28,7 +28,7 @@ def add_edit(run: Run, edit: Edit) -> EditLog:
 
     def change(log: EditLog) -> EditLog:
         check_edit(run, edit, log)
-        return log.added(edit, datetime.now(UTC))
+        return log.added(edit, datetime.now(timezone.utc))
 
     return change_log(run.path, change)
 

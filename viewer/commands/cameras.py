@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from viewer.tab import Tab
 
 GROUP = "Cameras"
+MARKS = ("measured", "reprojected", "rendered")  # fields of `View`
+RESIDUAL_SCALES = (0.0, 1.0, 5.0, 20.0)
 
 
 def _next(tab: Tab, steps: int) -> None:
@@ -47,6 +49,28 @@ def _channel(tab: Tab, channel: str, pane: int | None = None) -> None:
     tab.set_pane(at, channel=channel, compare=compare if channel == "colour" else "render")
 
 
+def _against(tab: Tab) -> None:
+    """Raises InputError if there is no other run to compare with."""
+    if tab.shared.other is None:
+        raise InputError("There is no other run to compare with: choose one in the panel Compare.")
+    tab.set_pane(against_run=not tab.view.pane().against_run)
+
+
+def _mark(tab: Tab, mark: str) -> None:
+    """Draws one kind of marks in the panes, or no longer."""
+    if mark in MARKS:
+        tab.set(**{mark: not getattr(tab.view, mark)})
+
+
+def _residual(tab: Tab, factor: float | None = None) -> None:
+    """The factor of the residual arrows; by default the next one, after the largest none."""
+    present = tab.view.residual_scale
+    following = RESIDUAL_SCALES[(RESIDUAL_SCALES.index(present) + 1) % len(RESIDUAL_SCALES)] if present in RESIDUAL_SCALES else 1.0
+    chosen = following if factor is None else float(factor)
+    if chosen in RESIDUAL_SCALES:
+        tab.set(residual_scale=chosen)
+
+
 def _panes(tab: Tab, count: int) -> None:
     """New panes show cameras that are in no pane yet."""
     view, cameras = tab.view, len(tab.document.capture.cameras)
@@ -70,6 +94,9 @@ COMMANDS = (
     Command("camera.wipe", "Wipe between photograph and render", GROUP, lambda tab: _toggle(tab, "wipe"), "w"),
     Command("camera.error", "Error map", GROUP, lambda tab: _toggle(tab, "error"), "e"),
     Command("camera.other", "Other run or this one (A-B)", GROUP, lambda tab: _toggle(tab, "other"), "b"),
+    Command("camera.against", "Wipe and error map against the other run, or the photograph", GROUP, _against, "shift+e"),
+    Command("marks.show", "Show a kind of marks, or not", GROUP, _mark),
+    Command("marks.residual", "Length of the residual arrows", GROUP, _residual, "shift+a"),
     Command("camera.compare", "Compare in a pane", GROUP, _compare),
     Command("camera.channel", "Channel of a pane", GROUP, _channel),
     *(

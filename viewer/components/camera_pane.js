@@ -552,11 +552,6 @@ export default {
       this.redraw();
     },
 
-    // Called by the server: shows a point in the middle, `zoom` CSS pixels per camera pixel.
-    zoomTo(x, y, zoom) {
-      this.setZoom(zoom * this.ratio, x, y, this.width / 2, this.height / 2);
-    },
-
     // -- drawing --------------------------------------------------------------------------------------------------------------
 
     redraw() {
@@ -873,7 +868,7 @@ export default {
       const where = overlay.count >= PLAIN_FROM && marks.measured !== false ? " (where 2 px away or more)" : "";
       if (marks.reprojected !== false && corrected) add("reprojected", `reprojected${where}`);
       if (marks.rendered !== false && some(overlay.rendered_x, finite)) add("rendered", `rendered${where}`);
-      if (marks.measured !== false && corrected && (marks.residual ?? 1) > 0) add("residual", `residual ×${number(marks.residual ?? 1).replace(/\.?0+$/, "")}`);
+      if (marks.measured !== false && corrected && (marks.residual ?? 1) > 0) add("residual", `residual ×${number(marks.residual ?? 1)}`);
       if (marks.trails !== false && overlay.trails.length) add("trail", overlay.trails.length === 1 ? "the frame before" : `last ${overlay.trails.length} frames`);
       const colour = marks.colour;
       if (colour) {

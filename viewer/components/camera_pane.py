@@ -79,14 +79,6 @@ class CameraPane(Element, component="camera_pane.js"):
         """The epipolar line of the selected track as ``camera`` sees it, see `views.overlays.epipolar_segment`; none by default."""
         self._set("epipolar", None if segment is None else {"camera": camera, "segment": list(segment)})
 
-    def fit(self) -> None:
-        """Shows the whole image."""
-        self.run_method("fit")
-
-    def zoom_to(self, x: float, y: float, zoom: float = 8.0) -> None:
-        """Shows a point of the image in the middle, ``zoom`` CSS pixels per camera pixel."""
-        self.run_method("zoomTo", x, y, zoom)
-
     def _set(self, name: str, value: Any) -> None:
         if self._props.get(name) != value:
             self._props[name] = value

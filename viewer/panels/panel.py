@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from viewer.state import Shared, View
 from viewer.tab import Tab
 
 
-class Panel:
+class Panel(ABC):
     """One instance per tab. ``build`` makes the widgets in the NiceGUI container that is open; ``on_state`` follows.
 
     Both run on the event loop and must be quick. Whatever a user does in the panel becomes ``tab.set`` or ``tab.do``. A panel that fails is
@@ -24,11 +26,12 @@ class Panel:
     def shared(self) -> Shared:
         return self.tab.shared
 
+    @abstractmethod
     def build(self) -> None:
-        raise NotImplementedError
+        """Called once, before ``on_state``."""
 
-    def on_state(self, changed: frozenset[str]) -> None:
+    def on_state(self, changed: frozenset[str]) -> None:  # noqa: B027 - a panel may do without
         """``changed``: names of fields of `View` and `Shared` that changed since the last call; all of them at first."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Ends what the panel has started."""

@@ -12,7 +12,7 @@ from viewer.panels.camera_grid import CameraGrid
 from viewer.panels.panel import Panel
 from viewer.theme import CATEGORY_COLOURS
 from viewer.views.compare import why_impossible
-from viewer.views.overlays import epipolar_segment, mark_colours
+from viewer.views.overlays import mark_colours, track_line
 
 COMPARE_WORDS = {"render": "Render", "photo": "Photograph", "wipe": "Wipe", "error": "Error map", "other": "Other run"}
 CHANNEL_WORDS = {
@@ -95,21 +95,11 @@ class PanesPanel(Panel):
             bar.follow()
 
     def _epipolar(self, camera: int) -> tuple[str, tuple[float, float, float, float] | None]:
-        """The line in one camera on which the selected track lies as the camera last pointed at, or its own, sees it."""
         view, document = self.view, self.tab.document
         diagnosis, track = document.diagnosis(), view.main_track()
-        if diagnosis is None or track is None or view.frame not in diagnosis.frames:
+        if diagnosis is None or track is None:
             return "", None
-        rows = (diagnosis.ids == track).nonzero()[0]
-        if not len(rows):
-            return "", None
-        source = document.capture.camera_index(diagnosis.cameras[int(diagnosis.camera[rows[0]])])
-        at = diagnosis.position[diagnosis.frames.index(view.frame), rows[0]]
-        if source == camera or not (at == at).all():
-            return "", None
-        cameras = document.capture.cameras
-        segment = epipolar_segment(cameras[source], (float(at[0]), float(at[1])), cameras[camera])
-        return cameras[source].name, segment
+        return track_line(diagnosis, document.capture.cameras, track, view.frame, camera, view.epipolar_from)
 
     # -- what people do -----------------------------------------------------------------------------------------------
 

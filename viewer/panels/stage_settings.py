@@ -1,9 +1,11 @@
-"""What the 3D stage shows: cameras, trails, their length, and what their colours mean."""
+"""What the 3D stage and the marks of the camera panes show, and what their colours mean."""
 
 from __future__ import annotations
 
 from nicegui import ui
+from nicegui.events import ValueChangeEventArguments
 
+from viewer.commands.cameras import RESIDUAL_SCALES
 from viewer.commands.stage import MOST_TRAIL
 from viewer.panels.panel import Panel
 from viewer.stage.frusta import ACTIVE_COLOUR, COLOUR, HELD_OUT_COLOUR
@@ -15,8 +17,16 @@ TITLES = {
     "confidence": "Confidence", "age": "Age", "speed": "Speed", "views": "Supporting views",
 }  # fmt: skip
 FIELDS = frozenset(
-    {"show_cameras", "show_trails", "trails_of", "trail_length", "trail_fade", "colour_by", "diagnosed", "paths", "run", "tracks"}
-)
+    {
+        "show_cameras", "show_trails", "trails_of", "trail_length", "trail_fade", "colour_by", "diagnosed", "paths", "run", "tracks",
+        "measured", "reprojected", "rendered", "residual_scale",
+    }
+)  # fmt: skip
+MARK_WORDS = {
+    "measured": ("measured", "Dots: where the tracker measured the point"),
+    "reprojected": ("triangulated", "Crosses: the point that all views agree on, projected"),
+    "rendered": ("rendered", "Diamonds: the point that the Gaussians carry, projected"),
+}
 
 
 class StageSettingsPanel(Panel):
@@ -53,6 +63,19 @@ class StageSettingsPanel(Panel):
                 .classes("w-full")
                 .tooltip("What the colour of tracks means, here and in the camera panes")
             )
+            ui.label("Marks in the camera panes").classes("ts-title")
+            with ui.element("div").classes("ts-row"):
+                self._marks = {mark: self._mark(mark, words, hint) for mark, (words, hint) in MARK_WORDS.items()}
+            self._residual = (
+                ui.select(
+                    {factor: f"{factor:g}×" if factor else "none" for factor in RESIDUAL_SCALES},
+                    label="Residual arrows",
+                    on_change=lambda e: do("marks.residual", factor=e.value),
+                )
+                .props("dense outlined options-dense")
+                .classes("w-full")
+                .tooltip("From the measured to the triangulated point, this many times as long as it is (Shift A)")
+            )
             self._legend = ui.column().classes("w-full").style("gap:4px")
             self._note = ui.label("").classes("ts-muted ts-small")
 
@@ -60,6 +83,15 @@ class StageSettingsPanel(Panel):
         """The store may have changed the switch; only a user's change is a command."""
         if bool(value) != getattr(self.view, field):
             self.tab.do(command)
+
+    def _mark(self, mark: str, words: str, hint: str) -> ui.switch:
+        def changed(event: ValueChangeEventArguments[bool | None]) -> None:
+            if bool(event.value) != getattr(self.view, mark):
+                self.tab.do("marks.show", mark=mark)
+
+        made = ui.switch(words, on_change=changed).props("dense")
+        made.tooltip(hint)
+        return made
 
     def _choose_of(self, what: str) -> None:
         if what != self.view.trails_of:
@@ -76,6 +108,9 @@ class StageSettingsPanel(Panel):
         self._frames.set_text(f"{view.trail_length} frame{'' if view.trail_length == 1 else 's'}")
         self._fade.set_value(view.trail_fade)
         self._by.set_value(view.colour_by)
+        for mark, switch in self._marks.items():
+            switch.set_value(getattr(view, mark))
+        self._residual.set_value(view.residual_scale)
         if changed & {"colour_by", "trails_of", "diagnosed", "paths", "run"}:
             self._draw_legend()
 

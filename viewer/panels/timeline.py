@@ -202,8 +202,8 @@ class TabClock:
         self._tab.set(frame=frame, playing=playing)
 
     def acknowledged_frame(self) -> int | None:
-        shown = self._tab.view.shown
-        return shown if shown >= 0 else None
+        """-1 before the first picture: nothing plays while the page is still being made."""
+        return self._tab.view.shown
 
     def is_watched(self) -> bool:
         return self._tab.id in self._tab.store.tabs()

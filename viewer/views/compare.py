@@ -9,11 +9,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from trackersplat.metrics.image import WINDOW, psnr, ssim
+from viewer.state import Channel, Compare
 from viewer.views.colours import ColourScale
 
-Compare = Literal["render", "photo", "wipe", "error", "other"]
-Channel = Literal["colour", "depth", "opacity", "motion", "static", "age", "error"]
 Against = Literal["photo", "run"]
 Rect = tuple[int, int, int, int]  # first column, first row, column and row after the last; camera pixels
 
@@ -84,6 +82,8 @@ def role(held_out: bool) -> str:
 
 def pixel_scores(image: np.ndarray, reference: np.ndarray, rect: Rect) -> tuple[float, float]:
     """PSNR and SSIM over ``rect`` of two whole images (H, W, 3) uint8; the windows of SSIM reach outside it, as they do over a mask."""
+    from trackersplat.metrics.image import WINDOW, psnr, ssim  # imports torch, which must not hold up the page
+
     x0, y0, x1, y1 = rect
     margin = WINDOW // 2
     left, top = max(x0 - margin, 0), max(y0 - margin, 0)

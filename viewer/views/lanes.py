@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from trackersplat.events import FrameDone
 from trackersplat.store.record import FrameRecord
+
+if TYPE_CHECKING:
+    from trackersplat.diagnosis.diagnosis import Diagnosis
 
 Kind = Literal["line", "state", "count"]
 Better = Literal["high", "low", "none"]
@@ -72,21 +75,6 @@ class Work:
     stale: Collection[int] = ()  # on disk, but made before the last edit
 
 
-class TrackFacts(Protocol):
-    """What the lanes read of a diagnosis: F frames, P tracks of all cameras."""
-
-    @property
-    def frames(self) -> Sequence[int]: ...
-    @property
-    def camera(self) -> np.ndarray: ...  # (P,) indices of cameras
-    @property
-    def query(self) -> np.ndarray: ...  # (P, 3) frame, x, y of the start
-    @property
-    def position(self) -> np.ndarray: ...  # (F, P, 2) measured, nan where there is none
-    @property
-    def evidence(self) -> Mapping[str, np.ndarray]: ...  # name -> (F, P), nan where there is none
-
-
 @dataclass(frozen=True, eq=False)
 class TrackValues:
     """What is shown of all tracks, in each of F frames."""
@@ -105,7 +93,7 @@ _NOTHING = np.zeros(0)
 _NO_TRACKS = TrackValues((), 0, _NOTHING, _NOTHING, _NOTHING, _NOTHING, np.zeros((0, 0)))
 
 
-def track_values(diagnosis: TrackFacts, settings: LaneSettings | None = None) -> TrackValues:
+def track_values(diagnosis: Diagnosis, settings: LaneSettings | None = None) -> TrackValues:
     """To be computed once per diagnosis: it goes through all of its arrays."""
     settings = settings or LaneSettings()
     frames = np.asarray(diagnosis.frames, dtype=np.int64)

@@ -5,16 +5,19 @@ Nothing to draw is always explained.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trackersplat.captures.camera import Camera
+from trackersplat.diagnosis.categories import TrackState
+from viewer.state import ColourBy
 from viewer.views.colours import RGB, ColourScale, id_colours
 
 if TYPE_CHECKING:
+    from trackersplat.diagnosis.diagnosis import Diagnosis
     from trackersplat.tracking.tracks import Tracks
 
 MOST_MARKS = 50_000  # of one pane; more are thinned out, worst first, and the page says so
@@ -23,40 +26,6 @@ FIELDS = (
     "speed", "ended", "id0", "id1", "id2",
 )  # fmt: skip
 ID_BITS = 20  # of an id in id0 and in id1; a float32 holds them exactly
-
-ColourBy = Literal["id", "score", "category", "error", "confidence", "age", "speed", "views"]
-
-
-class Diagnosed(Protocol):
-    """What an overlay takes of a `trackersplat.diagnosis.diagnosis.Diagnosis`: P tracks over F frames, nan where there is nothing."""
-
-    @property
-    def cameras(self) -> tuple[str, ...]: ...
-    @property
-    def frames(self) -> tuple[int, ...]: ...
-    @property
-    def ids(self) -> np.ndarray: ...  # (P,)
-    @property
-    def camera(self) -> np.ndarray: ...  # (P,)
-    @property
-    def query(self) -> np.ndarray: ...  # (P, 3)
-    @property
-    def position(self) -> np.ndarray: ...  # (F, P, 2)
-    @property
-    def reprojected(self) -> np.ndarray: ...  # (F, P, 2)
-    @property
-    def rendered(self) -> np.ndarray: ...  # (F, P, 2)
-    @property
-    def state(self) -> np.ndarray: ...  # (F, P) a TrackState
-    @property
-    def evidence(self) -> Mapping[str, np.ndarray]: ...  # (F, P)
-    @property
-    def score(self) -> np.ndarray: ...  # (F, P)
-    @property
-    def category(self) -> np.ndarray: ...  # (F, P)
-
-
-VISIBLE, ENDED = 1, 3  # of diagnosis.categories.TrackState
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +93,7 @@ def pane_overlay(
     *,
     held_out: bool,
     reconstructed: Sequence[int],  # frames of the run, ascending
-    diagnosis: Diagnosed | None = None,
+    diagnosis: Diagnosis | None = None,
     history: Sequence[Tracks] = (),  # of this camera, newest first: of this frame and of the run's frames before it
     following: Tracks | None = None,  # of this camera in the run's next frame: where tracks begin in this one
     trail_length: int = 8,
@@ -150,7 +119,7 @@ def pane_overlay(
     return nothing(frame, f"The run kept no tracks of {camera} in frame {frame + 1}.")
 
 
-def _diagnosed(diagnosis: Diagnosed, camera: str, frame: int, history: Sequence[Tracks], trail_length: int) -> Overlay:
+def _diagnosed(diagnosis: Diagnosis, camera: str, frame: int, history: Sequence[Tracks], trail_length: int) -> Overlay:
     row = diagnosis.frames.index(frame)
     mine = np.flatnonzero(diagnosis.camera == diagnosis.cameras.index(camera))
     state = diagnosis.state[row, mine]
@@ -159,7 +128,7 @@ def _diagnosed(diagnosis: Diagnosed, camera: str, frame: int, history: Sequence[
     # A gap of frames in the run is a gap in the trail: only frames that follow each other in the diagnosis are joined.
     before = [row - back for back in range(1, trail_length + 1) if row - back >= 0]
     trails = diagnosis.position[before][:, mine].astype(np.float32)
-    visibility = (state == VISIBLE).astype(np.float32)
+    visibility = (state == TrackState.VISIBLE).astype(np.float32)
     distrust = diagnosis.evidence.get("distrust")
     confidence = np.full(len(mine), np.nan, np.float32) if distrust is None else 1.0 - distrust[row, mine]
     if history and history[0].frames[-1] == frame:
@@ -178,7 +147,7 @@ def _diagnosed(diagnosis: Diagnosed, camera: str, frame: int, history: Sequence[
         category=diagnosis.category[row, mine].astype(np.float32),
         visibility=visibility,
         confidence=confidence,
-        ended=state == ENDED,
+        ended=state == TrackState.ENDED,
         speed=_steps(position, trails) if speed is None else speed[row, mine],
     )
     return Overlay(frame, values, trails=trails)
@@ -316,6 +285,34 @@ def epipolar_segment(source: Camera, point: tuple[float, float], target: Camera)
         return None
     (x0, y0), (x1, y1) = (end[:2] / end[2] for end in ends)
     return float(x0), float(y0), float(x1), float(y1)
+
+
+def track_line(
+    diagnosis: Diagnosis, cameras: Sequence[Camera], track: int, frame: int, camera: int, pointed: int | None
+) -> tuple[str, tuple[float, float, float, float] | None]:
+    """The line in ``camera`` on which a track lies as another camera sees it: the one last ``pointed`` at, else the track's own.
+
+    Its own camera measured the point; another one sees it where the triangulated point is. Name of that camera and the segment as of
+    `epipolar_segment`; an empty name and None where there is no line.
+    """
+    rows = np.flatnonzero(diagnosis.ids == track)
+    if not len(rows) or frame not in diagnosis.frames:
+        return "", None
+    row, moment = int(rows[0]), diagnosis.frames.index(frame)
+    own = next(i for i, known in enumerate(cameras) if known.name == diagnosis.cameras[int(diagnosis.camera[row])])
+    source = own if pointed is None else pointed
+    if source == camera:
+        return "", None
+    if source == own:
+        at = diagnosis.position[moment, row]
+    else:
+        at, depth = (value[0] for value in cameras[source].project(diagnosis.world[moment, row][None].astype(np.float64)))
+        if not depth > 0:
+            return "", None
+    if not np.isfinite(at).all():
+        return "", None
+    segment = epipolar_segment(cameras[source], (float(at[0]), float(at[1])), cameras[camera])
+    return ("", None) if segment is None else (cameras[source].name, segment)
 
 
 # -- how marks are coloured ---------------------------------------------------------------------------------------------
