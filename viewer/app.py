@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 PORTS_TRIED = 100
+PAGE_FIRST = 2.0  # seconds that loading waits for the first page: to do both at once makes the page come up later
 log = logging.getLogger(__name__)
 
 
@@ -106,7 +107,8 @@ class App:
         return f"http://{shown}:{self.port}" + (f"/?token={self.token}" if self.token is not None else "")
 
     def load(self) -> None:
-        """Opens the run and starts the rasteriser. Failures become messages on the page."""
+        """Opens the run and starts the rasteriser, once a page is there. Failures become messages on the page."""
+        self.web.opened.wait(PAGE_FIRST)
         self.document.load(lambda text: print(text, flush=True))
         if self.arguments.autoplay and len(self.store.shared.reconstructed) > 1:
             self.web.play_when_shown()

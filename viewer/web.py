@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 
 import viser
 from fastapi import FastAPI
@@ -33,6 +34,7 @@ class Web:
         self._stage = stage
         self._tabs: dict[str, Tab] = {}
         self._autoplay = False
+        self.opened = threading.Event()  # a page has been built
         self._relay: Relay | None = None
         self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         self.app.add_api_route("/stage/{tab}/{path:path}", self._stage_file, methods=["GET"], include_in_schema=False)
@@ -76,6 +78,7 @@ class Web:
             self._tabs.pop(identity, None)
 
         client.on_delete(gone)
+        self.opened.set()
 
     def _notes(self) -> Response:
         """The flags and notes of the run on the screen, as a file to keep."""

@@ -22,6 +22,8 @@ from viewer.tab import Tab
 URL_AFTER = 0.5  # seconds of rest until the address follows
 INSPECTOR_WIDTH, TIMELINE_HEIGHT = 424, 200  # pixels, at first
 
+_EVERYTHING = frozenset(f.name for f in (*fields(View), *fields(Shared)))
+
 log = logging.getLogger(__name__)
 
 
@@ -74,7 +76,7 @@ class Workbench:
         ui.keyboard(self._key, ignore=["input", "select", "textarea"])
         self._keys = by_hotkey()
         self._tab.store.subscribe(self._on_store)
-        self._changed.update(f.name for f in (*fields(View), *fields(Shared)))
+        self._changed.update(_EVERYTHING)
         self._event.set()
         background_tasks.create(self._pump(), name=f"pump {self._tab.id}")
 
@@ -100,9 +102,7 @@ class Workbench:
             with ui.element("div").style("flex:1;min-width:0;height:100%"):
                 self._pages = ui.tab_panels(value=first, animated=False, keep_alive=True).classes("fit").style("background:transparent")
                 with self._pages:
-                    for facts in entries:
-                        with ui.tab_panel(facts.name).style("height:100%"):
-                            self._build_panel(facts)
+                    self._slots = {facts.name: ui.tab_panel(facts.name).style("height:100%") for facts in entries}
             with ui.element("nav").props('aria-label="Panels"').classes("ts-rail"):
                 self._tabs = (
                     ui.tabs(on_change=lambda event: self._tab.set(inspector=str(event.value)))
@@ -115,20 +115,30 @@ class Workbench:
                         with ui.tab(facts.name, label=facts.title, icon=facts.icon):
                             ui.tooltip(facts.hint).props('anchor="center left" self="center right"')
 
+    def _open_panel(self, name: str) -> None:
+        """Builds a panel of the inspector when it is opened for the first time: a page with all of them takes twice as long to come up."""
+        slot = self._slots.pop(name, None)
+        if slot is not None:
+            with slot:
+                panel = self._build_panel(PANELS.facts(name))
+            if panel is not None:
+                self._tell(panel, _EVERYTHING)
+
     def _place(self, place: str) -> None:
         for facts in PANELS:
             if facts.place == place:
                 self._build_panel(facts)
 
-    def _build_panel(self, facts: PanelFacts) -> None:
+    def _build_panel(self, facts: PanelFacts) -> Panel | None:
         panel: Panel = PANELS.load(facts.name)(self._tab)
         try:
             panel.build()
         except Exception:
             log.exception("the panel %s could not be built", facts.name)
             ui.label(f"The panel {facts.title} could not be built; the terminal shows why.").classes("ts-problem")
-            return
+            return None
         self._panels.append(panel)
+        return panel
 
     # -- following the store ------------------------------------------------------------------------------------------
 
@@ -167,11 +177,16 @@ class Workbench:
             self._tabs.set_value(self._tab.view.inspector)
         if "inspector" in changed and self._pages.value != self._tab.view.inspector:
             self._pages.set_value(self._tab.view.inspector)
-        for panel in self._panels:
-            try:
-                panel.on_state(changed)
-            except Exception:
-                log.exception("the panel %s could not follow a change", type(panel).__name__)
+        for panel in tuple(self._panels):
+            self._tell(panel, changed)
+        if "inspector" in changed:
+            self._open_panel(self._tab.view.inspector)
+
+    def _tell(self, panel: Panel, changed: frozenset[str]) -> None:
+        try:
+            panel.on_state(changed)
+        except Exception:
+            log.exception("the panel %s could not follow a change", type(panel).__name__)
 
     # -- keys ---------------------------------------------------------------------------------------------------------
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
-from torch import Tensor, where
 
-ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, Tensor)
+if TYPE_CHECKING:  # a capture can be opened without PyTorch
+    from torch import Tensor
+
+ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, "Tensor")
 
 
 class Pinhole(Protocol):
@@ -40,7 +42,7 @@ def project(cameras: Sequence[Pinhole], points: Tensor) -> tuple[Tensor, Tensor]
     translation = points.new_tensor(np.stack([camera.translation for camera in cameras]))
     local = points @ rotation.mT + translation[:, None]
     depth = local[..., 2]
-    safe = where(depth.abs() < 1e-9, 1e-9, depth)
+    safe = depth.masked_fill(depth.abs() < 1e-9, 1e-9)
     focal = points.new_tensor([(camera.fx, camera.fy) for camera in cameras])[:, None]
     middle = points.new_tensor([(camera.cx, camera.cy) for camera in cameras])[:, None]
     return local[..., :2] / safe[..., None] * focal + middle, depth

@@ -8,6 +8,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.geometry.projection import common_focus
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def frame_capture(capture: Capture) -> Framing:
     home = (
         capture.held_out_cameras[0] if capture.held_out_cameras else int(np.argmin(np.linalg.norm(centers - centers.mean(axis=0), axis=1)))
     )
-    depth = _typical_depth(capture, cameras[home], centers, forward)
+    depth = _typical_depth(capture, cameras[home], centers)
     extent = float(max(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max(), depth))
     if len(cameras) > 1:
         distances = np.linalg.norm(centers[:, None] - centers[None], axis=2) + np.where(np.eye(len(cameras)) > 0, np.inf, 0)
@@ -47,7 +48,7 @@ def frame_capture(capture: Capture) -> Framing:
     return Framing(up, focus, start, rig, overview, extent, frustum, home)
 
 
-def _typical_depth(capture: Capture, camera: Camera, centers: np.ndarray, forward: np.ndarray) -> float:
+def _typical_depth(capture: Capture, camera: Camera, centers: np.ndarray) -> float:
     """Distance along the camera's axis of what it looks at."""
     if capture.points is not None and len(capture.points.xyz):
         uv, depth = camera.project(capture.points.xyz.astype(np.float64))
@@ -57,11 +58,9 @@ def _typical_depth(capture: Capture, camera: Camera, centers: np.ndarray, forwar
     if capture.depth_bounds is not None:
         near, far = np.maximum(capture.depth_bounds, 1e-6).mean(axis=0)
         return float(np.sqrt(near * far))
-    # The point closest to all optical axes; parallel axes have none, then ten times the rig's size has to do.
-    projectors = np.eye(3) - forward[:, :, None] * forward[:, None, :]
-    system = projectors.sum(axis=0)
-    if np.linalg.cond(system) < 1e4:
-        point = np.linalg.solve(system, (projectors @ centers[:, :, None]).sum(axis=0)[:, 0])
+    # Where all axes are parallel, ten times the rig's size has to do.
+    point = common_focus(capture.cameras)
+    if point is not None:
         ahead = float((point - camera.center) @ camera.rotation[2])
         if ahead > 0:
             return ahead
