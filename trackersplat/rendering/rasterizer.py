@@ -28,6 +28,9 @@ PrepareProgress = Callable[[str, int, int], None]  # what is compiled next, step
 # (gaussians, cameras of one size and near plane, features (C, H, W, F) float32 on the device) -> (C, N, F)
 FusedLift = Callable[[Gaussians, Sequence[Camera], Tensor], Tensor]
 
+# (gaussians, camera, background (3,) or None, SH degree or None) -> (1, H, W, 3), as `Rendering.color`
+FusedColor = Callable[[Gaussians, Camera, Tensor | None, int | None], Tensor]
+
 
 class Rasterizer(Protocol):
     """Renders by the rules of 3DGS, with the constants of `rendering.rules`.
@@ -53,6 +56,10 @@ class Rasterizer(Protocol):
 
     def fused_lift(self) -> FusedLift | None:
         """The back end's own `rendering.lift.lift` in one pass, or None: then lift() takes the gradient of a render."""
+        ...
+
+    def fused_color(self) -> FusedColor | None:
+        """The back end's own rendering of the colours of one camera alone, for loops that render it again and again, or None."""
         ...
 
     def describe(self) -> str:

@@ -12,7 +12,9 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
+from trackersplat.geometry.devices import has_triton
 from trackersplat.geometry.projection import centers
+from trackersplat.rendering.device_images import device_image
 from trackersplat.rendering.rasterizer import Rasterizer, Rendering
 from trackersplat.training.losses import LossSettings, photometric_loss
 
@@ -132,7 +134,7 @@ class TrainingViews:
 
     def __init__(self, capture: Capture, frame: int, device: torch.device, seed: int) -> None:
         self.cameras = [capture.cameras[i] for i in capture.training_cameras]
-        self._bytes = [torch.from_numpy(np.array(capture.image(i, frame))).to(device) for i in capture.training_cameras]
+        self._bytes = [device_image(capture, i, frame, device) for i in capture.training_cameras]
         self._random = np.random.default_rng(seed)
         self._order: list[int] = []
         self.drawn = -1  # the view drawn last
@@ -146,6 +148,14 @@ class TrainingViews:
             self._order = self._random.permutation(len(self)).tolist()
         self.drawn = self._order.pop()
         return self.drawn
+
+    def reference(self, view: int) -> Tensor:
+        """What the photometric loss compares with: `image`, as bytes where it reads these."""
+        return self.bytes(view) if has_triton(self._bytes[view]) else self.image(view)
+
+    def bytes(self, view: int) -> Tensor:
+        """(1, H, W, 3) uint8."""
+        return self._bytes[view][None]
 
     def image(self, view: int) -> Tensor:
         """(1, H, W, 3) float32 in [0, 1]."""
@@ -192,6 +202,6 @@ def optimise(
         degree, behind = None if sh_degree is None else sh_degree(step), None if background is None else background()
         rendering = rasterizer.render(shown, [views.cameras[view]], sh_degree=degree, background=behind)
         color = rendering.color if correct is None else correct(view, rendering.color)
-        loss = photometric_loss(color, views.image(view), objective.loss)
+        loss = photometric_loss(color, views.reference(view), objective.loss)
         optimiser.step(loss if penalty is None else loss + penalty(view, gaussians, rendering), *others)
         yield loss.detach()
