@@ -176,6 +176,7 @@ class Objective:
     loss: LossSettings = field(default_factory=LossSettings)
     correct: Correction | None = None  # the photometric loss compares what this makes of the rendered colours
     penalty: Penalty | None = None  # added to what is minimised
+    needs_depth: bool = True  # whether the penalty looks at more of a rendering than its colours
     sh_degree: Callable[[int], int] | None = None  # (step, from 0) -> bands of the spherical harmonics that it uses; None: all
     background: Callable[[], Tensor] | None = None  # draws the colour (3,) behind each step's picture; None: black
 
@@ -194,13 +195,19 @@ def optimise(
     its gradient when the loss is yielded.
     """
     others = () if static is None else (static,)
+    fused = rasterizer.fused_color() if objective.penalty is None or not objective.needs_depth else None
     correct, penalty, sh_degree, background = objective.correct, objective.penalty, objective.sh_degree, objective.background
     for step in range(steps):
         view = views.draw()
         gaussians = optimiser.gaussians()
         shown = concatenate([gaussians, *(other.gaussians() for other in others)]) if others else gaussians
         degree, behind = None if sh_degree is None else sh_degree(step), None if background is None else background()
-        rendering = rasterizer.render(shown, [views.cameras[view]], sh_degree=degree, background=behind)
+        camera = views.cameras[view]
+        if fused is None:
+            rendering = rasterizer.render(shown, [camera], sh_degree=degree, background=behind)
+        else:
+            none = shown.means.new_zeros(0)
+            rendering = Rendering(fused(shown, camera, sh_degree=degree, background=behind), none, none)
         color = rendering.color if correct is None else correct(view, rendering.color)
         loss = photometric_loss(color, views.reference(view), objective.loss)
         optimiser.step(loss if penalty is None else loss + penalty(view, gaussians, rendering), *others)

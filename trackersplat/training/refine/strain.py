@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import torch
 from torch import Tensor
 
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.devices import has_triton
+from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.training.refine.settings import StiffnessSettings
 from trackersplat.training.refine.stiffness import surface_graph
+
+
+_known: WeakKeyDictionary[Gaussians, Tensor] = WeakKeyDictionary()  # neighbours in the base of a batch
 
 
 class Strain:
     """``weight / M sum_ij a_ij |u_i - u_j|^2 / l_ij^2`` with ``u`` how far the M moving means have come; 0 for all others."""
 
-    def __init__(self, gaussians: Gaussians, moving: Tensor, settings: StiffnessSettings) -> None:
-        """``moving`` (N,) bool."""
-        graph = surface_graph(gaussians, settings.graph)
+    def __init__(self, gaussians: Gaussians, moving: Tensor, settings: StiffnessSettings, base: Gaussians | None = None) -> None:
+        """``moving`` (N,) bool. With ``base``, the same Gaussians elsewhere, those are neighbours that are neighbours there."""
+        graph = surface_graph(gaussians, settings.graph, None if base is None else _neighbours_in(base, settings.graph.neighbours))
         self._start = gaussians.means.detach().clone()
         self._first, self._second = graph.first, graph.second
         self._stiffness = (graph.affinity / graph.length.square()).float()
@@ -45,3 +51,11 @@ class Strain:
     def _set(self, moving: Tensor) -> None:
         self._moving = moving
         self._scale = 2 * self._weight / max(int(moving.sum()), 1)
+
+
+def _neighbours_in(base: Gaussians, count: int) -> Tensor:
+    """(N, k) int64, found once for all frames of a batch."""
+    known = _known.get(base)
+    if known is None or known.shape[1] < count:
+        known = _known[base] = nearest_neighbours(base.means, count).indices
+    return known[:, :count]
