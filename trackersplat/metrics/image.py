@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
+from trackersplat.geometry.devices import has_triton
 from trackersplat.metrics.metric import ImageBatch, full_precision, region_means
 
 # The definition of SSIM, not settings: with other values it is another metric.
@@ -77,6 +78,12 @@ def ssim_metric(batch: ImageBatch) -> Tensor:
     if batch.images.is_cpu:
         pairs = zip(batch.images.numpy(), batch.references.numpy(), strict=True)
         similarity = torch.stack([torch.from_numpy(_similarity(a, b)) for a, b in pairs])
+    elif has_triton(batch.images):
+        from trackersplat.metrics import ssim_triton
+
+        similarity = ssim_triton.similarity(
+            batch.images.contiguous(), batch.references.contiguous(), window=WINDOW, sigma=SIGMA, c1=C1, c2=C2
+        )
     else:
         with full_precision(batch.images.device):
             similarity = ssim_map(batch.images.permute(0, 3, 1, 2), batch.references.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

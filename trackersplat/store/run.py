@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures import fingerprints
+from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
@@ -53,7 +54,7 @@ from trackersplat.store.index import RunIndex
 from trackersplat.store.lineage import RunLineage
 from trackersplat.store.lost import lost_frames
 from trackersplat.store.record import FrameRecord
-from trackersplat.store.tables import metrics_header, metrics_rows
+from trackersplat.store.tables import metrics_header, metrics_rows, read_camera_entries
 from trackersplat.store.track_files import TRACKS_FILE, read_state, read_tracks
 from trackersplat.store.watched import Watched
 from trackersplat.tracking.tracks import Tracks
@@ -304,7 +305,7 @@ class Run:
             return
         try:
             with table.open("a", encoding="utf-8") as file:
-                file.write(metrics_rows(record, self._metrics(), self._held_out()))
+                file.write(metrics_rows(record, self._metrics(), self.held_out))
         except OSError as error:
             raise unwritable(self.path, error) from error
 
@@ -317,6 +318,10 @@ class Run:
     def record(self, frame: int) -> FrameRecord | None:
         """All numbers of a frame, or None if the run has no record of it. Raises InputError if it is damaged."""
         return self._index.record(frame)
+
+    def read_cameras(self, frame: int) -> tuple[Camera, ...]:
+        """Those of the capture, as kept with a frame. Raises InputError if the file is missing or damaged."""
+        return read_camera_entries((self._folder(frame) or self.path) / "cameras.json")
 
     def lineage(self) -> RunLineage:
         """Which frames hold the same Gaussians, and since when each is there."""
@@ -352,7 +357,7 @@ class Run:
 
     def write_metrics(self) -> None:
         """Writes ``metrics.csv`` anew from the frames' records: a process that was killed may have left half a row."""
-        metrics, held_out = self._metrics(), self._held_out()
+        metrics, held_out = self._metrics(), self.held_out
         rows = (metrics_rows(record, metrics, held_out) for record in self._index.records().values())
         write_text(self.path / METRICS, metrics_header(metrics) + "".join(rows))
 
@@ -393,7 +398,9 @@ class Run:
         metrics = self.settings.get("metrics")
         return tuple(str(name) for name in metrics) if isinstance(metrics, list) else ()
 
-    def _held_out(self) -> tuple[str, ...]:
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """Names of the cameras that were used to measure alone."""
         names = self.info.get("held_out")
         return tuple(str(name) for name in names) if isinstance(names, list) else ()
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError, ShapeError
+from trackersplat.files import read_text
 from trackersplat.metrics.names import REGIONS, STAGES, ScoreName
 from trackersplat.store.record import FrameRecord
 
@@ -16,6 +23,8 @@ LOG_SCORES = {
     "psnr": "psnr", "ssim": "ssim", "lpips": "lpips_alex",
     "masked_psnr": "masked_psnr", "masked_ssim": "masked_ssim", "masked_lpips": "masked_lpips_alex",
 }  # fmt: skip
+CAMERAS_LIMIT = 16 * 2**20  # bytes of a cameras.json
+MOST_CAMERAS = 10_000
 _TAIL = ("gaussians", "measured", "static", "seconds")
 
 
@@ -70,6 +79,28 @@ def camera_entries(capture: Capture) -> list[dict[str, Any]]:
         }
         for index, camera in enumerate(capture.cameras)
     ]
+
+
+def read_camera_entries(path: Path) -> tuple[Camera, ...]:
+    """The inverse of `camera_entries`, from a file of any 3DGS tool; a missing principal point is the middle of the image.
+
+    Raises InputError if the file is missing or damaged.
+    """
+    try:
+        entries = json.loads(read_text(path, CAMERAS_LIMIT))
+        return tuple(_camera(entry) for entry in entries[:MOST_CAMERAS])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, ShapeError) as error:
+        raise InputError(f"{path} is not a list of cameras ({str(error)[:120]}): expected what 3DGS writes beside a frame.") from error
+
+
+def _camera(entry: dict[str, Any]) -> Camera:
+    width, height = int(entry["width"]), int(entry["height"])
+    rotation = np.array(entry["rotation"], np.float64).T
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = rotation, -rotation @ np.array(entry["position"], np.float64)
+    cx, cy = float(entry.get("cx", width / 2)), float(entry.get("cy", height / 2))
+    K = np.array([[float(entry["fx"]), 0, cx], [0, float(entry["fy"]), cy], [0, 0, 1]])
+    return Camera(str(entry["img_name"]), width, height, K, pose)
 
 
 def _number(value: float | None) -> str:
