@@ -101,7 +101,7 @@ def _moments_along_rows(  # type: ignore[no-untyped-def]
     line, height, per_row, images, references, out, size, taps,
     STEP: tl.constexpr, BYTES_X: tl.constexpr, BYTES_Y: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row, begin, place = _place(line, height, per_row, BLOCK)
+    _row, begin, place = _place(line, height, per_row, BLOCK)
     a = tl.zeros((BLOCK,), tl.float32)
     b = tl.zeros((BLOCK,), tl.float32)
     aa = tl.zeros((BLOCK,), tl.float32)
@@ -180,7 +180,7 @@ def _derivatives_along_rows(  # type: ignore[no-untyped-def]
     line, height, per_row, derivatives, out, size, taps,
     STEP: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row, begin, place = _place(line, height, per_row, BLOCK)
+    _row, begin, place = _place(line, height, per_row, BLOCK)
     wide = size.to(tl.int64)
     for plane in tl.static_range(3):
         total = tl.zeros((BLOCK,), tl.float32)

@@ -28,12 +28,11 @@ PrepareProgress = Callable[[str, int, int], None]  # what is compiled next, step
 # (gaussians, cameras of one size and near plane, features (C, H, W, F) float32 on the device) -> (C, N, F)
 FusedLift = Callable[[Gaussians, Sequence[Camera], Tensor], Tensor]
 
+
 class FusedColor(Protocol):
     """Renders the colours of one camera alone, for loops that do so again and again."""
 
-    def __call__(
-        self, gaussians: Gaussians, camera: Camera, *, background: Tensor | None = None, sh_degree: int | None = None
-    ) -> Tensor:
+    def __call__(self, gaussians: Gaussians, camera: Camera, *, background: Tensor | None = None, sh_degree: int | None = None) -> Tensor:
         """(1, H, W, 3) as `Rendering.color`, differentiable."""
         ...
 

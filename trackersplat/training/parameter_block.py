@@ -21,10 +21,9 @@ _BETAS, _EPSILON = (0.9, 0.999), 1e-15  # of Adam, as in `Optimiser`
 class ParameterBlock:
     """Gaussians under optimisation, in their order."""
 
-    def __init__(self, gaussians: Gaussians, pace: Tensor, rates: LearningRates, extent: float, steps: int, fall: float = 1.0) -> None:
-        """``pace`` (N,) times the rates is how fast each of them learns; at 0 it stays as it is. All rates but that of the means fall to
-        ``fall`` of themselves over the steps."""
-        self._rates, self._extent, self._steps, self._done, self._fall = rates, extent, max(steps, 1), 0, fall
+    def __init__(self, gaussians: Gaussians, pace: Tensor, rates: LearningRates, extent: float, steps: int) -> None:
+        """``pace`` (N,) times the rates is how fast each of them learns; at 0 it stays as it is."""
+        self._rates, self._extent, self._steps, self._done = rates, extent, max(steps, 1), 0
         self._pace = pace.clone()
         self._shapes = {name: tensor.shape for name, tensor in gaussians.tensors().items()}
         self._flat = torch.cat([tensor.detach().reshape(-1) for tensor in gaussians.tensors().values()])
@@ -55,7 +54,6 @@ class ParameterBlock:
         self._done += 1
         rates, count = self._rates, len(self._pace)
         others = (rates.quats, rates.log_scales, rates.opacity_logits, rates.sh_dc, rates.sh_rest)
-        fall = self._fall**progress
         means = rates.means ** (1 - progress) * rates.means_end**progress * self._extent
         gradients = []
         for parameter in self._parameters.values():
@@ -63,7 +61,7 @@ class ParameterBlock:
             parameter.grad = None
         adam_step(
             self._flat, gradients, self._first, self._second, self._pace,
-            rates=(means, *(fall * rate for rate in others)), leading=3, steps=self._done,
+            rates=(means, *others), leading=3, steps=self._done,
         )  # fmt: skip
 
     @torch.no_grad()
@@ -106,9 +104,7 @@ def adam_step(
     if has_triton(values):
         from trackersplat.training.adam_triton import step
 
-        step(
-            values, gradients, first, second, pace, rates=rates, leading=leading, corrections=corrections, betas=_BETAS, epsilon=_EPSILON
-        )
+        step(values, gradients, first, second, pace, rates=rates, leading=leading, corrections=corrections, betas=_BETAS, epsilon=_EPSILON)
         return
     sizes = [gradient.numel() for gradient in gradients]
     chosen = pace != 0

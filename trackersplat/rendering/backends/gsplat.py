@@ -99,9 +99,7 @@ class GsplatRasterizer:
     def fused_color(self) -> FusedColor | None:
         return self._color
 
-    def _color(
-        self, gaussians: Gaussians, camera: Camera, *, background: Tensor | None = None, sh_degree: int | None = None
-    ) -> Tensor:
+    def _color(self, gaussians: Gaussians, camera: Camera, *, background: Tensor | None = None, sh_degree: int | None = None) -> Tensor:
         """See `rasterizer.FusedColor`: what ``rasterization`` does for colours, without what it makes beside."""
         degree = check_inputs(gaussians, [camera], None, sh_degree, background, self.device)
         width, height = camera.width, camera.height

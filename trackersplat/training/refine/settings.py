@@ -49,7 +49,6 @@ class RefineSettings:
     steps: int = 100
     # The motion turns Gaussians better than a few images do; their colours change more than their places.
     rates: LearningRates = field(default_factory=lambda: LearningRates(quats=6e-3, sh_dc=1e-2))
-    rates_fall: float = 1.0  # of the rates but that of the means, what is left at the last step
     static_pace: float = 0.02  # times the rates for static Gaussians: their places are known, and slow ones flicker less
     loss: LossSettings = field(default_factory=LossSettings)
     average: float = 0.2  # the result is the mean over this last part of the steps: single views change it less, and it flickers less
