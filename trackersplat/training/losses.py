@@ -38,7 +38,8 @@ def photometric_loss(images: Tensor, references: Tensor, settings: LossSettings)
         loss: Tensor = _PhotometricLoss.apply(images, references, ssim_weight)
         return loss
     if has_triton(images):
-        return _FusedLoss.apply(images, references, ssim_weight)  # type: ignore[no-any-return]
+        fused: Tensor = _FusedLoss.apply(images, references, ssim_weight)
+        return fused
     l1 = (images - references).abs().mean()
     similarity = ssim_map(images.permute(0, 3, 1, 2), references.permute(0, 3, 1, 2)).mean()
     return (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
