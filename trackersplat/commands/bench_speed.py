@@ -91,12 +91,12 @@ class BenchSpeed:
                     table.show(event)
                     if isinstance(event, SpeedDone):
                         result = event
+                        write_json(target, self._record(result, settings, rasterizer))
                     elif isinstance(event, RunMeasured):
                         table.add(event)
             finally:
                 capture.close()
         assert result is not None, "a bench ends with its result"
-        write_json(target, self._record(result, settings, rasterizer))
         print(printable(f"All numbers: {target}"))
 
     def _checked_size(self) -> tuple[int, int]:
