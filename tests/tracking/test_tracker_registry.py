@@ -131,7 +131,7 @@ def test_every_tracker_and_matcher_can_be_created_and_states_its_facts() -> None
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"no tracker named 'dsi'; choose one of dis, exact"):
+    with pytest.raises(InputError, match=r"no tracker named 'dsi'; choose one of dis, dis-gpu, exact"):
         create_tracker("dsi", "cpu")
     with pytest.raises(InputError, match=r"no matcher named 'dsi'; choose one of dis"):
         create_matcher("dsi", "cpu")
