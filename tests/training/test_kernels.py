@@ -69,34 +69,17 @@ def test_a_step_of_adam_is_that_of_torch_times_the_pace(device: torch.device) ->
     rates = (0.01, 0.02, 0.03, 0.04, 0.05, 0.001)
     moved = [tensor.clone().to(device) for tensor in (values, first, second)]
     betas, epsilon = (0.9, 0.999), 1e-15
-    corrections, slow = ((1 - betas[0] ** done, 1 - betas[1] ** done) for done in (7, 2))
+    corrections = 1 - betas[0] ** 7, 1 - betas[1] ** 7
     step(
         moved[0], [gradient.to(device) for gradient in gradients], moved[1], moved[2], pace.to(device), rates=rates, leading=3,
-        corrections=corrections, slow_corrections=slow, betas=betas, epsilon=epsilon,
+        corrections=corrections, betas=betas, epsilon=epsilon,
     )  # fmt: skip
     before = values.clone()
-    parameter_block.adam_step(values, gradients, first, second, pace, rates=rates, leading=3, steps=7, slow_steps=2)
+    parameter_block.adam_step(values, gradients, first, second, pace, rates=rates, leading=3, steps=7)
     for got, expected in zip(moved, (values, first, second), strict=True):
         torch.testing.assert_close(got.cpu(), expected, rtol=2e-5, atol=1e-6)
     unchanged = (values == before).view(-1)[: 3 * count].view(count, 3).all(dim=1)
     assert torch.equal(unchanged, pace == 0)
-
-
-def test_a_part_of_the_loss_has_the_gradient_of_the_whole(device: torch.device) -> None:
-    from trackersplat.metrics import ssim_triton
-
-    random = torch.Generator().manual_seed(1)
-    images = torch.rand(1, 40, 180, 3, generator=random).to(device)
-    references = (torch.rand(1, 40, 180, 3, generator=random) * 255).byte().to(device)
-    wanted = torch.zeros(40, 180, dtype=torch.bool, device=device)
-    wanted[20:28, 100:130] = True
-    wanted[36:, 170:] = True
-    parts = ssim_triton.parts_of(wanted, 3, WINDOW)
-    whole = ssim_triton.loss_and_gradient(images, references, 0.2, **SSIM)
-    found = ssim_triton.loss_and_gradient(images, references, 0.2, **SSIM, parts=parts)
-    torch.testing.assert_close(found.gradient[0, wanted], whole.gradient[0, wanted], rtol=1e-4, atol=1e-9)
-    assert len(parts.gradient) == 8 * 1 + 4 * 1  # rows of segments of 256 numbers
-    assert len(parts.gradient) < len(parts.similarities) <= len(parts.moments) < 40 * 3
 
 
 def test_the_gradient_of_the_strain_is_that_of_the_plain_sum(device: torch.device) -> None:

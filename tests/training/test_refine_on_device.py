@@ -15,10 +15,8 @@ from trackersplat.training.first_frame.fit import fit_first_frame
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone
 from trackersplat.training.parameter_block import ParameterBlock
-from trackersplat.training.optimiser import TrainingViews
 from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.refine.adam import refine
-from trackersplat.training.refine.changes import LEAST_WEIGHT, changing_parts
 from trackersplat.training.refine.on_device import refine_on_device
 from trackersplat.training.refine.settings import RefineSettings
 from trackersplat.training.refine.stiffness import Stiffness
@@ -45,7 +43,7 @@ def _done(events: list[object]) -> FitDone:
 
 @pytest.mark.parametrize("steps", [1, 12])
 def test_the_result_is_that_of_the_plain_refinement(first: Gaussians, steps: int) -> None:
-    settings = RefineSettings(steps=steps, report_every=5, whole_every=1)
+    settings = RefineSettings(steps=steps, report_every=5)
     plain, block = list(refine(_task(first, settings))), list(refine_on_device(_task(first, settings)))
     assert [type(event) for event in block] == [type(event) for event in plain]
     assert torch.equal(_done(block).replaced, _done(plain).replaced)
@@ -77,43 +75,14 @@ def test_the_strain_has_the_gradient_of_the_stiffness(first: Gaussians) -> None:
     assert not gradient[~moving].any()
 
 
-def test_what_is_replaced_starts_anew_and_moves(first: Gaussians) -> None:
-    still = torch.ones(len(first), dtype=torch.bool)
-    block = ParameterBlock(first, still, RefineSettings().rates, 1.0, 10)
+def test_what_is_replaced_starts_anew_at_full_pace(first: Gaussians) -> None:
+    rates = RefineSettings().rates
+    block = ParameterBlock(first, torch.zeros(len(first)), rates, 1.0, 10)
     others = replace(first, means=first.means + 1)[:2]
     block.replace(torch.tensor([3, 5]), others)
-    state = block.snapshot()
-    assert torch.equal(state.means[[3, 5]], others.means)
-    assert torch.equal(state.means[4], first.means[4])
-    assert (~block.is_static).nonzero()[:, 0].tolist() == [3, 5]
-    assert still.all()
-
-
-def test_between_whole_steps_static_gaussians_stay(first: Gaussians) -> None:
-    task = _task(first, RefineSettings(steps=3, whole_every=10))
-    found = _done(list(refine_on_device(task)))
-    stays = task.is_static.clone()
-    stays[found.replaced] = False
-    assert torch.equal(found.gaussians.means[stays], first.means[stays])
-    assert torch.equal(found.gaussians.sh[stays], first.sh[stays])
-    assert not torch.equal(found.gaussians.sh[~task.is_static], first.sh[~task.is_static])
-
-
-def test_the_changing_part_of_a_view_is_around_what_moves(first: Gaussians) -> None:
-    views = TrainingViews(quad_capture(forbid_held_out=True), 2, torch.device("cpu"), 0)
-    rasterizer = PortableRasterizer()
-    nothing, *_ = changing_parts(first, torch.ones(len(first), dtype=torch.bool), views, rasterizer)
-    assert nothing is not None
-    assert not nothing.region.pixels.any()
-    one = torch.ones(len(first), dtype=torch.bool)
-    image = rasterizer.render(first, [views.cameras[0]], channels=torch.eye(len(first))[:, :200])
-    assert image.channels is not None
-    heaviest = int(image.channels.amax(dim=(0, 1, 2)).argmax())
-    one[heaviest] = False
-    part, *_ = changing_parts(first, one, views, rasterizer)
-    assert part is not None
-    assert part.region.pixels[image.channels[0, ..., heaviest] > LEAST_WEIGHT].all()
-    assert part.region.pixels.float().mean() < 1
-    filled = part.filled(torch.full_like(part.whole, 7.0))
-    assert (filled[0, part.region.pixels] == 7).all()
-    assert torch.equal(filled[0, ~part.region.pixels], part.whole[0, ~part.region.pixels])
+    assert torch.equal(block.snapshot().means[[3, 5]], others.means)
+    block.gaussians().means.sum().backward()
+    block.step()
+    change = block.snapshot().means - first.means
+    assert torch.allclose(change[[3, 5]], first.means[:2] + 1 - rates.means - first.means[[3, 5]], atol=1e-6)
+    assert not change[[0, 1, 2, 4]].any()

@@ -25,7 +25,9 @@ VIEWS_AT_ONCE = 8  # bounds the memory
 JPEG_QUALITY = 97
 
 
-def write_capture(folder: Path, scene: MovingScene, cameras: Sequence[Camera], held_out: str, frames: int, rasterizer: Rasterizer) -> Capture:
+def write_capture(
+    folder: Path, scene: MovingScene, cameras: Sequence[Camera], held_out: str, frames: int, rasterizer: Rasterizer
+) -> Capture:
     """Renders the scene to JPEG files in the layout "image_folder" and opens it. Raises InputError if a file cannot be written."""
     for camera in cameras:
         (folder / "images" / camera.name).mkdir(parents=True, exist_ok=True)

@@ -92,11 +92,15 @@ def room_in_motion(count: int, seed: int = 0) -> MovingScene:
         ((-r, -r, 0.0), (0.0, 2 * r, 0.0), (0.0, 0.0, r)),
         ((r, -r, 0.0), (0.0, 2 * r, 0.0), (0.0, 0.0, r)),
     ]
-    planes += [((f.center[0] - f.size[0] / 2, f.center[1], f.center[2] - f.size[1] / 2), (f.size[0], 0.0, 0.0), (0.0, 0.0, f.size[1])) for f in FLAGS]  # fmt: skip
+    for flag in FLAGS:
+        (x, y, z), (wide, high) = flag.center, flag.size
+        planes.append(((x - wide / 2, y, z - high / 2), (wide, 0.0, 0.0), (0.0, 0.0, high)))
     parts_of = [0, 0, 0, 0, *range(1 + len(MOVERS), 1 + len(MOVERS) + len(FLAGS))]
     areas = [float(np.linalg.norm(np.cross(first, second))) for _, first, second in planes]
     areas += [4 * math.pi * _RADIUS**2] * len(MOVERS)
-    weights = np.array([area * (1.0 if part == 0 else _DETAIL) for area, part in zip(areas, [*parts_of, *range(1, 1 + len(MOVERS))], strict=True)])
+    weights = np.array(
+        [area * (1.0 if part == 0 else _DETAIL) for area, part in zip(areas, [*parts_of, *range(1, 1 + len(MOVERS))], strict=True)]
+    )
     counts = np.maximum(np.rint(count * weights / weights.sum()).astype(int), 1).tolist()
     points, normals, part = [], [], []
     for (corner, first, second), number, owner in zip(planes, counts, parts_of, strict=False):

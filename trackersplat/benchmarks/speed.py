@@ -7,6 +7,7 @@ every run starts from a copy of it.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import resource
 import shutil
 import statistics
@@ -99,7 +100,7 @@ class SpeedDone(Event):
 
     @property
     def busy(self) -> float | None:
-        """Share of the wall time of the moved frames in which the GPU worked: its time of one batch over that of a run that is not watched."""
+        """Share of the wall time in which the GPU worked: its time of a watched batch over the wall time of the other runs."""
         return None if self.kernels is None else self.kernels.seconds / self.kernels.frames / self.typical(FULL)
 
     def typical(self, method: str) -> float:
@@ -107,7 +108,9 @@ class SpeedDone(Event):
         return statistics.median(cost.seconds for cost in self.runs[method])
 
 
-def bench_speed(capture: Capture, folder: Path, settings: SpeedSettings, rasterizer: Rasterizer, trace: Path | None = None) -> Iterator[Event]:
+def bench_speed(
+    capture: Capture, folder: Path, settings: SpeedSettings, rasterizer: Rasterizer, trace: Path | None = None
+) -> Iterator[Event]:
     """Yields what the runs say, a `RunMeasured` after each, and last a `SpeedDone`. ``folder`` is for the runs.
 
     One moved frame is made before, so that kernels are compiled. With ``trace``, one more batch is watched by torch's profiler, and its
@@ -179,7 +182,7 @@ def _moved(
             scores[score].append(value)
     cost = RunCost(
         seconds=(ended - starts[0][1]) / len(done),
-        batches=tuple((after - at) / (following - frame) for (frame, at), (following, after) in zip(marks, marks[1:], strict=False)),
+        batches=tuple((after - at) / (following - frame) for (frame, at), (following, after) in itertools.pairwise(marks)),
         stages=stages,
         scores={score: statistics.fmean(values) for score, values in scores.items()},
         gib=_peak(device),

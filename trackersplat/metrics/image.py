@@ -32,7 +32,8 @@ Image = Tensor | np.ndarray
 
 def constant_psnr(reference: np.ndarray) -> float:
     """PSNR in dB of the best picture of one colour against ``reference`` (H, W, 3) uint8: its mean; infinity where it has one colour."""
-    variance = float(reference.reshape(-1, 3).astype(np.float64).var(axis=0).mean()) / 255**2
+    deviations: np.ndarray = cv2.meanStdDev(reference)[1]
+    variance = float(np.square(deviations).mean()) / 255**2
     return -10 * math.log10(variance) if variance > 0 else math.inf
 
 

@@ -1,12 +1,11 @@
 """SSIM, and the photometric loss with its gradient, in few passes; stands in for `image.ssim_map` and `training.losses`.
 
 The window is separable: one pass along the rows, one along the columns. Its filter is its own adjoint, so the gradient takes two more.
-A program works on a segment of a row. Where only some of the image matters, each pass is told which segments it has to make (`Parts`).
+A program works on a segment of a row.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
@@ -18,53 +17,19 @@ from torch import Tensor
 _SEGMENT = 256  # numbers of a row per program (layout)
 
 
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """The segments (S,) int32 that the passes over an image have to make; each is numbered row by row."""
-
-    moments: Tensor  # along the rows
-    similarities: Tensor  # along the columns
-    derivatives: Tensor  # along the rows
-    gradient: Tensor  # along the columns: the pixels whose gradient is wanted
-
-
 class LossAndGradient(NamedTuple):
     """Of `loss_and_gradient`."""
 
-    loss: Tensor  # () float32: of the pixels whose gradient was wanted
-    gradient: Tensor  # like the images; not written elsewhere
-
-
-def parts_of(wanted: Tensor, channels: int, window: int) -> Parts:
-    """What has to be made for the gradient at the ``wanted`` pixels (H, W) bool of an image of so many channels."""
-    reach = window // 2
-
-    def grown(mask: Tensor, rows: int, columns: int) -> Tensor:
-        size, pad = (2 * rows + 1, 2 * columns + 1), (rows, columns)
-        return torch.nn.functional.max_pool2d(mask[None], size, 1, pad)[0]
-
-    mask = wanted.float()
-    derivatives = grown(mask, reach, 0)
-    similarities = grown(derivatives, 0, reach)
-    moments = grown(similarities, reach, 0)
-    listed = [_segments(part, channels) for part in (moments, similarities, derivatives, mask)]
-    return Parts(moments=listed[0], similarities=listed[1], derivatives=listed[2], gradient=listed[3])
-
-
-def _segments(mask: Tensor, channels: int) -> Tensor:
-    height, width = mask.shape
-    count = triton.cdiv(width * channels, _SEGMENT)
-    numbers = torch.zeros(height, count * _SEGMENT, device=mask.device)
-    numbers[:, : width * channels] = mask.repeat_interleave(channels, dim=1)
-    return torch.nonzero(numbers.view(height * count, _SEGMENT).any(dim=1))[:, 0].int()
+    loss: Tensor  # () float32
+    gradient: Tensor  # like the images
 
 
 def similarity(images: Tensor, references: Tensor, *, window: int, sigma: float, c1: float, c2: float) -> Tensor:
     """Structural similarity (C, H, W, K) of two contiguous (C, H, W, K) tensors, floating in [0, 1] or uint8, at every number."""
     found = torch.empty(images.shape, dtype=torch.float32, device=images.device)
-    blurred = _along_rows(images, references, window, sigma, None)
+    blurred = _along_rows(images, references, window, sigma)
     _launch(
-        _similarities, images, None, blurred, found, found, images.numel(), _taps(window, sigma, images.device), c1, c2,
+        _similarities, images, blurred, found, found, images.numel(), _taps(window, sigma, images.device), c1, c2,
         WINDOW=window, GRADIENT=False,
     )  # fmt: skip
     return found
@@ -79,53 +44,41 @@ def loss_and_gradient(
     sigma: float,
     c1: float,
     c2: float,
-    parts: Parts | None = None,  # of a single image; None: all
 ) -> LossAndGradient:
-    """``(1 - w) mean|x - y| + w (1 - mean SSIM(x, y))`` and its derivative with respect to x (see `training.losses`).
-
-    The derivative is that of the means over the whole image, also where only parts of it are wanted.
-    """
+    """``(1 - w) mean|x - y| + w (1 - mean SSIM(x, y))`` and its derivative with respect to x (see `training.losses`)."""
     size, device = images.numel(), images.device
-    taps = _taps(window, sigma, device)
-    blurred = _along_rows(images, references, window, sigma, None if parts is None else parts.moments)
-    derivatives = torch.empty((3, size), device=device)
-    segments = [None] * 3 if parts is None else [parts.similarities, parts.derivatives, parts.gradient]
-    programs = [_programs(images, some) for some in segments]
-    similar, different = torch.empty(programs[0], device=device), torch.empty(programs[2], device=device)
-    _launch(_similarities, images, segments[0], blurred, derivatives, similar, size, taps, c1, c2, WINDOW=window, GRADIENT=True)
-    _launch(_derivatives_along_rows, images, segments[1], derivatives, blurred, size, taps, STEP=images.shape[3], WINDOW=window)
-    gradient = torch.empty_like(images)
+    taps, programs = _taps(window, sigma, device), _programs(images)
+    blurred = _along_rows(images, references, window, sigma)
+    derivatives, gradient = torch.empty((3, size), device=device), torch.empty_like(images)
+    sums = torch.empty((2, programs), device=device)
+    _launch(_similarities, images, blurred, derivatives, sums[0], size, taps, c1, c2, WINDOW=window, GRADIENT=True)
+    _launch(_derivatives_along_rows, images, derivatives, blurred, size, taps, STEP=images.shape[3], WINDOW=window)
     _launch(
-        _gradient, images, segments[2], images, references, blurred, gradient, different, size, taps,
-        ssim_weight / size, (1 - ssim_weight) / size, BYTES=references.dtype == torch.uint8, WINDOW=window,
+        _gradient, images, images, references, blurred, gradient, sums[1], size, taps, ssim_weight / size, (1 - ssim_weight) / size,
+        BYTES=references.dtype == torch.uint8, WINDOW=window,
     )  # fmt: skip
-    full = size if parts is None else None
-    similar = similar.sum() / (full or programs[0] * _SEGMENT)
-    different = different.sum() / (full or programs[2] * _SEGMENT)
+    similar, different = (sums.sum(dim=1) / size).unbind()
     return LossAndGradient(loss=(1 - ssim_weight) * different + ssim_weight * (1 - similar), gradient=gradient)
 
 
-def _along_rows(images: Tensor, references: Tensor, window: int, sigma: float, segments: Tensor | None) -> Tensor:
+def _along_rows(images: Tensor, references: Tensor, window: int, sigma: float) -> Tensor:
     """(5, size): both images, their squares and their product, filtered along the rows."""
     blurred = torch.empty((5, images.numel()), device=images.device)
     _launch(
-        _moments_along_rows, images, segments, images, references, blurred, images.numel(), _taps(window, sigma, images.device),
+        _moments_along_rows, images, images, references, blurred, images.numel(), _taps(window, sigma, images.device),
         STEP=images.shape[3], BYTES_X=images.dtype == torch.uint8, BYTES_Y=references.dtype == torch.uint8, WINDOW=window,
     )  # fmt: skip
     return blurred
 
 
-def _launch(kernel, images: Tensor, segments: Tensor | None, *arguments: object, **constants: object) -> None:  # type: ignore[no-untyped-def]
-    line, height = images.shape[2] * images.shape[3], images.shape[1]
-    kernel[(_programs(images, segments),)](
-        images if segments is None else segments, line, height, triton.cdiv(line, _SEGMENT), *arguments, **constants,
-        LISTED=segments is not None, BLOCK=_SEGMENT, num_warps=2,
+def _launch(kernel, images: Tensor, *arguments: object, **constants: object) -> None:  # type: ignore[no-untyped-def]
+    line = images.shape[2] * images.shape[3]
+    kernel[(_programs(images),)](
+        line, images.shape[1], triton.cdiv(line, _SEGMENT), *arguments, **constants, BLOCK=_SEGMENT, num_warps=2
     )  # fmt: skip
 
 
-def _programs(images: Tensor, segments: Tensor | None) -> int:
-    if segments is not None:
-        return len(segments)
+def _programs(images: Tensor) -> int:
     return int(images.shape[0] * images.shape[1] * triton.cdiv(images.shape[2] * images.shape[3], _SEGMENT))
 
 
@@ -135,11 +88,9 @@ def _taps(window: int, sigma: float, device: torch.device) -> Tensor:
 
 
 @triton.jit
-def _place(segments, line, height, per_row, LISTED: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _place(line, height, per_row, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     """Row within its image, where the row begins, and the places within it."""
     segment = tl.program_id(0)
-    if LISTED:
-        segment = tl.load(segments + segment)
     row = segment // per_row
     place = (segment % per_row) * BLOCK + tl.arange(0, BLOCK)
     return row % height, row.to(tl.int64) * line, place
@@ -147,10 +98,10 @@ def _place(segments, line, height, per_row, LISTED: tl.constexpr, BLOCK: tl.cons
 
 @triton.jit
 def _moments_along_rows(  # type: ignore[no-untyped-def]
-    segments, line, height, per_row, images, references, out, size, taps,
-    STEP: tl.constexpr, BYTES_X: tl.constexpr, BYTES_Y: tl.constexpr, WINDOW: tl.constexpr, LISTED: tl.constexpr, BLOCK: tl.constexpr,
+    line, height, per_row, images, references, out, size, taps,
+    STEP: tl.constexpr, BYTES_X: tl.constexpr, BYTES_Y: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row, begin, place = _place(segments, line, height, per_row, LISTED, BLOCK)
+    _row, begin, place = _place(line, height, per_row, BLOCK)
     a = tl.zeros((BLOCK,), tl.float32)
     b = tl.zeros((BLOCK,), tl.float32)
     aa = tl.zeros((BLOCK,), tl.float32)
@@ -186,10 +137,10 @@ def _moments_along_rows(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _similarities(  # type: ignore[no-untyped-def]
-    segments, line, height, per_row, blurred, out, sums, size, taps, c1, c2,
-    WINDOW: tl.constexpr, GRADIENT: tl.constexpr, LISTED: tl.constexpr, BLOCK: tl.constexpr,
+    line, height, per_row, blurred, out, sums, size, taps, c1, c2,
+    WINDOW: tl.constexpr, GRADIENT: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row, begin, place = _place(segments, line, height, per_row, LISTED, BLOCK)
+    row, begin, place = _place(line, height, per_row, BLOCK)
     within = place < line
     wide = size.to(tl.int64)
     a = tl.zeros((BLOCK,), tl.float32)
@@ -226,10 +177,10 @@ def _similarities(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _derivatives_along_rows(  # type: ignore[no-untyped-def]
-    segments, line, height, per_row, derivatives, out, size, taps,
-    STEP: tl.constexpr, WINDOW: tl.constexpr, LISTED: tl.constexpr, BLOCK: tl.constexpr,
+    line, height, per_row, derivatives, out, size, taps,
+    STEP: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row, begin, place = _place(segments, line, height, per_row, LISTED, BLOCK)
+    _row, begin, place = _place(line, height, per_row, BLOCK)
     wide = size.to(tl.int64)
     for plane in tl.static_range(3):
         total = tl.zeros((BLOCK,), tl.float32)
@@ -242,10 +193,10 @@ def _derivatives_along_rows(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _gradient(  # type: ignore[no-untyped-def]
-    segments, line, height, per_row, images, references, blurred, out, sums, size, taps, ssim_scale, l1_scale,
-    BYTES: tl.constexpr, WINDOW: tl.constexpr, LISTED: tl.constexpr, BLOCK: tl.constexpr,
+    line, height, per_row, images, references, blurred, out, sums, size, taps, ssim_scale, l1_scale,
+    BYTES: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    row, begin, place = _place(segments, line, height, per_row, LISTED, BLOCK)
+    row, begin, place = _place(line, height, per_row, BLOCK)
     within = place < line
     wide = size.to(tl.int64)
     by_mean = tl.zeros((BLOCK,), tl.float32)

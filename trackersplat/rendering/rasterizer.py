@@ -28,32 +28,12 @@ PrepareProgress = Callable[[str, int, int], None]  # what is compiled next, step
 # (gaussians, cameras of one size and near plane, features (C, H, W, F) float32 on the device) -> (C, N, F)
 FusedLift = Callable[[Gaussians, Sequence[Camera], Tensor], Tensor]
 
-@dataclass(frozen=True, eq=False)
-class ImageRegion:
-    """Part of the image of one camera, made of tiles of the back end."""
-
-    pixels: Tensor  # (H, W) bool
-    tiles: Tensor  # (rows, columns) bool
-    touching: Tensor  # (N,) bool: Gaussians that can show in it
-
 
 class FusedColor(Protocol):
     """Renders the colours of one camera alone, for loops that do so again and again."""
 
-    def __call__(
-        self,
-        gaussians: Gaussians,
-        camera: Camera,
-        *,
-        background: Tensor | None = None,
-        sh_degree: int | None = None,
-        region: ImageRegion | None = None,
-    ) -> Tensor:
-        """(1, H, W, 3) as `Rendering.color`, differentiable; outside of the ``region`` its values mean nothing and have no gradient."""
-        ...
-
-    def region(self, gaussians: Gaussians, camera: Camera, wanted: Tensor) -> ImageRegion:
-        """The tiles around the ``wanted`` pixels (H, W) bool and their neighbours."""
+    def __call__(self, gaussians: Gaussians, camera: Camera, *, background: Tensor | None = None, sh_degree: int | None = None) -> Tensor:
+        """(1, H, W, 3) as `Rendering.color`, differentiable."""
         ...
 
 

@@ -38,39 +38,21 @@ def photometric_loss(images: Tensor, references: Tensor, settings: LossSettings)
         loss: Tensor = _PhotometricLoss.apply(images, references, ssim_weight)
         return loss
     if has_triton(images):
-        return _FusedLoss.apply(images, references, ssim_weight)  # type: ignore[no-any-return]
+        fused: Tensor = _FusedLoss.apply(images, references, ssim_weight)
+        return fused
     l1 = (images - references).abs().mean()
     similarity = ssim_map(images.permute(0, 3, 1, 2), references.permute(0, 3, 1, 2)).mean()
     return (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
 
 
-class LossRegion:
-    """The pixels of an image whose gradient is wanted; made once, used again and again."""
-
-    def __init__(self, pixels: Tensor) -> None:
-        """``pixels`` (H, W) bool."""
-        self.pixels = pixels
-        self.parts: Any = None
-        if has_triton(pixels):
-            from trackersplat.metrics.ssim_triton import parts_of
-
-            self.parts = parts_of(pixels, 3, WINDOW)
-
-
-def loss_and_gradient(
-    images: Tensor, references: Tensor, settings: LossSettings, region: LossRegion | None = None
-) -> tuple[Tensor, Tensor]:
-    """`photometric_loss` and its derivative with respect to the images, without autograd.
-
-    With a ``region``, of a single image, the derivative is computed there alone, and the loss is about the mean there.
-    """
+def loss_and_gradient(images: Tensor, references: Tensor, settings: LossSettings) -> tuple[Tensor, Tensor]:
+    """`photometric_loss` and its derivative with respect to the images, without autograd."""
     if has_triton(images):
         from trackersplat.metrics import ssim_triton
 
         found = ssim_triton.loss_and_gradient(
-            images.detach().contiguous(), references.contiguous(), settings.ssim_weight, window=WINDOW, sigma=SIGMA, c1=C1, c2=C2,
-            parts=None if region is None else region.parts,
-        )  # fmt: skip
+            images.detach().contiguous(), references.contiguous(), settings.ssim_weight, window=WINDOW, sigma=SIGMA, c1=C1, c2=C2
+        )
         return found.loss, found.gradient
     with torch.enable_grad():
         leaf = images.detach().requires_grad_()

@@ -19,17 +19,16 @@ _BETAS, _EPSILON = (0.9, 0.999), 1e-15  # of Adam, as in `Optimiser`
 
 
 class ParameterBlock:
-    """Gaussians under optimisation, in their order. Static ones take part in some steps alone, at a pace of their own."""
+    """Gaussians under optimisation, in their order."""
 
-    def __init__(self, gaussians: Gaussians, is_static: Tensor, rates: LearningRates, extent: float, steps: int) -> None:
-        """``is_static`` (N,) bool."""
-        self._rates, self._extent, self._steps, self._done, self._done_static = rates, extent, max(steps, 1), 0, 0
-        self.is_static = is_static.clone()
+    def __init__(self, gaussians: Gaussians, pace: Tensor, rates: LearningRates, extent: float, steps: int) -> None:
+        """``pace`` (N,) times the rates is how fast each of them learns; at 0 it stays as it is."""
+        self._rates, self._extent, self._steps, self._done = rates, extent, max(steps, 1), 0
+        self._pace = pace.clone()
         self._shapes = {name: tensor.shape for name, tensor in gaussians.tensors().items()}
         self._flat = torch.cat([tensor.detach().reshape(-1) for tensor in gaussians.tensors().values()])
         self._parameters = {name: part.requires_grad_() for name, part in _parts(self._flat, self._shapes).items()}
         self._first, self._second = torch.zeros_like(self._flat), torch.zeros_like(self._flat)
-        self._paces: dict[float, Tensor] = {}
         self._mean: Tensor | None = None
         self._counted = 0
 
@@ -49,35 +48,30 @@ class ParameterBlock:
         return gradient
 
     @torch.no_grad()
-    def step(self, static_pace: float) -> None:
-        """One step down the gradients that a backward pass has left; they are gone then. ``static_pace`` times the rates is how far static
-        Gaussians go; at 0 they and their moments stay as they are."""
+    def step(self) -> None:
+        """One step down the gradients that a backward pass has left; they are gone then."""
         progress = min(self._done / self._steps, 1.0)
         self._done += 1
-        self._done_static += static_pace > 0
-        if static_pace not in self._paces:
-            self._paces[static_pace] = torch.where(self.is_static, static_pace, 1.0)
-        rates, count = self._rates, len(self.is_static)
+        rates, count = self._rates, len(self._pace)
+        others = (rates.quats, rates.log_scales, rates.opacity_logits, rates.sh_dc, rates.sh_rest)
         means = rates.means ** (1 - progress) * rates.means_end**progress * self._extent
         gradients = []
         for parameter in self._parameters.values():
             gradients.append((torch.zeros_like(parameter) if parameter.grad is None else parameter.grad).reshape(count, -1))
             parameter.grad = None
         adam_step(
-            self._flat, gradients, self._first, self._second, self._paces[static_pace],
-            rates=(means, rates.quats, rates.log_scales, rates.opacity_logits, rates.sh_dc, rates.sh_rest), leading=3,
-            steps=self._done, slow_steps=max(self._done_static, 1),
+            self._flat, gradients, self._first, self._second, self._pace,
+            rates=(means, *others), leading=3, steps=self._done,
         )  # fmt: skip
 
     @torch.no_grad()
     def replace(self, indices: Tensor, others: Gaussians) -> None:
-        """Others in the places ``indices`` (B,), with no moments; they are not static. The mean begins anew."""
+        """Others in the places ``indices`` (B,), with no moments, at full pace. The mean begins anew."""
         parts = (_parts(block, self._shapes) for block in (self._flat, self._first, self._second))
         for (name, values), first, second in zip(*(part.items() for part in parts), strict=True):
             values[indices] = others.tensors()[name]
             first[1][indices], second[1][indices] = 0.0, 0.0
-        self.is_static[indices] = False
-        self._paces.clear()
+        self._pace[indices] = 1.0
         self._mean, self._counted = None, 0
 
     @torch.no_grad()
@@ -103,29 +97,24 @@ def adam_step(
     *,
     rates: Sequence[float],  # of each attribute, and of the columns of the last one after the ``leading`` ones
     leading: int,
-    steps: int,  # of those whose pace is 1, this one included
-    slow_steps: int,  # of the others
+    steps: int,  # this one included
 ) -> None:
     """One step of Adam (Kingma and Ba 2015)."""
-    corrections, slow_corrections = ((1 - _BETAS[0] ** done, 1 - _BETAS[1] ** done) for done in (steps, slow_steps))
+    corrections = 1 - _BETAS[0] ** steps, 1 - _BETAS[1] ** steps
     if has_triton(values):
         from trackersplat.training.adam_triton import step
 
-        step(
-            values, gradients, first, second, pace, rates=rates, leading=leading, corrections=corrections,
-            slow_corrections=slow_corrections, betas=_BETAS, epsilon=_EPSILON,
-        )  # fmt: skip
+        step(values, gradients, first, second, pace, rates=rates, leading=leading, corrections=corrections, betas=_BETAS, epsilon=_EPSILON)
         return
     sizes = [gradient.numel() for gradient in gradients]
     chosen = pace != 0
-    own, slow = pace[chosen, None], pace[chosen, None] < 1
-    by_first, by_second = (torch.where(slow, b, a) for a, b in zip(corrections, slow_corrections, strict=True))
+    own = pace[chosen, None]
     for index, (gradient, part, m, v) in enumerate(zip(gradients, *(x.split(sizes) for x in (values, first, second)), strict=True)):
         part, m, v = (x.view(gradient.shape) for x in (part, m, v))
         g = gradient[chosen]
         m[chosen] = m[chosen].lerp(g, 1 - _BETAS[0])
         v[chosen] = _BETAS[1] * v[chosen] + (1 - _BETAS[1]) * g * g
-        change = own / by_first * m[chosen] / ((v[chosen] / by_second).sqrt() + _EPSILON)
+        change = own / corrections[0] * m[chosen] / ((v[chosen] / corrections[1]).sqrt() + _EPSILON)
         if index == len(gradients) - 1:
             change[:, :leading] *= rates[index]
             change[:, leading:] *= rates[index + 1]

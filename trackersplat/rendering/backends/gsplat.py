@@ -12,14 +12,12 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.inputs import check_inputs
-from trackersplat.rendering.plain_color import tiles_around
-from trackersplat.rendering.rasterizer import FusedColor, FusedLift, ImageRegion, PrepareProgress, Rendering
+from trackersplat.rendering.rasterizer import FusedColor, FusedLift, PrepareProgress, Rendering
 from trackersplat.rendering.rules import ALPHA_MIN, EPS_2D, FAR, GSPLAT_ALPHA_MAX, TRANSMITTANCE_MIN
 
 TILE = 16  # pixels a side, of gsplat's rasterisation
@@ -27,7 +25,7 @@ CHANNELS_AT_ONCE = 32  # gsplat's kernels slow down beyond; colour, depth and 28
 
 
 @dataclass(frozen=True, eq=False)
-class CameraTensors:
+class _CameraTensors:
     pose: Tensor  # (1, 4, 4) world to camera
     intrinsics: Tensor  # (1, 3, 3)
     center: Tensor  # (1, 3)
@@ -45,7 +43,7 @@ class GsplatRasterizer:
         self.device = torch.device(device)
         if self.device.type == "cuda" and self.device.index is None:
             self.device = torch.device("cuda", torch.cuda.current_device())
-        self._known: WeakKeyDictionary[Camera, CameraTensors] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Camera, _CameraTensors] = WeakKeyDictionary()
 
     def render(
         self,
@@ -65,7 +63,7 @@ class GsplatRasterizer:
         if len(gaussians) == 0:  # gsplat's kernels need at least one
             return _nothing(views, height, width, channels, background, self.device)
         rasterization, spherical_harmonics = _load()
-        known = [self.tensors(camera) for camera in cameras]
+        known = [self._tensors(camera) for camera in cameras]
         poses, intrinsics = torch.cat([each.pose for each in known]), torch.cat([each.intrinsics for each in known])
         colors = gaussians.sh
         if channels is not None:
@@ -99,9 +97,36 @@ class GsplatRasterizer:
         return Rendering(blended[..., :3], alpha[..., 0], blended[..., -1], None if channels is None else blended[..., 3:-1])
 
     def fused_color(self) -> FusedColor | None:
-        return _GsplatColor(self)
+        return self._color
 
-    def tensors(self, camera: Camera) -> CameraTensors:
+    def _color(self, gaussians: Gaussians, camera: Camera, *, background: Tensor | None = None, sh_degree: int | None = None) -> Tensor:
+        """See `rasterizer.FusedColor`: what ``rasterization`` does for colours, without what it makes beside."""
+        degree = check_inputs(gaussians, [camera], None, sh_degree, background, self.device)
+        width, height = camera.width, camera.height
+        if len(gaussians) == 0:
+            return _nothing(1, height, width, None, background, self.device).color
+        _, spherical_harmonics = _load()
+        from gsplat import fully_fused_projection, isect_offset_encode, isect_tiles, rasterize_to_pixels
+
+        known, opacities = self._tensors(camera), gaussians.opacities
+        radii, means2d, depths, conics, _ = fully_fused_projection(
+            gaussians.means, None, gaussians.quats, gaussians.scales, known.pose, known.intrinsics, width, height,
+            eps2d=EPS_2D, near_plane=camera.near, far_plane=FAR, opacities=opacities,
+        )  # fmt: skip
+        visible = (radii[0] > 0).all(dim=-1)
+        values = spherical_harmonics(degree, gaussians.means - known.center, gaussians.sh, masks=visible)
+        columns, rows = -(-width // TILE), -(-height // TILE)
+        with torch.no_grad():
+            _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, packed=False, n_images=1)
+            offsets = isect_offset_encode(tile_ids, 1, columns, rows)
+        blended, _ = rasterize_to_pixels(
+            means2d, conics, torch.clamp_min(values + 0.5, 0.0)[None], opacities[None], width, height, TILE, offsets, ids,
+            backgrounds=None if background is None else background[None],
+        )  # fmt: skip
+        color: Tensor = blended
+        return color
+
+    def _tensors(self, camera: Camera) -> _CameraTensors:
         """A camera on the device, copied there once."""
         known = self._known.get(camera)
         if known is None:
@@ -109,7 +134,7 @@ class GsplatRasterizer:
                 torch.tensor(array[None], dtype=torch.float32, device=self.device)
                 for array in (camera.world_to_camera, camera.K, camera.center)
             )
-            known = self._known[camera] = CameraTensors(pose=pose, intrinsics=intrinsics, center=center)
+            known = self._known[camera] = _CameraTensors(pose=pose, intrinsics=intrinsics, center=center)
         return known
 
     def fused_lift(self) -> FusedLift | None:
@@ -132,8 +157,8 @@ class GsplatRasterizer:
                 None,
                 gaussians.quats,
                 gaussians.scales,
-                torch.cat([self.tensors(camera).pose for camera in cameras]),
-                torch.cat([self.tensors(camera).intrinsics for camera in cameras]),
+                torch.cat([self._tensors(camera).pose for camera in cameras]),
+                torch.cat([self._tensors(camera).intrinsics for camera in cameras]),
                 width,
                 height,
                 eps2d=EPS_2D,
@@ -163,71 +188,6 @@ class GsplatRasterizer:
         _load()
         if progress is not None:
             progress("gsplat's CUDA kernels", 1, 1)
-
-
-class _GsplatColor:
-    """See `rasterizer.FusedColor`: what ``rasterization`` does for colours, without what it makes beside."""
-
-    def __init__(self, rasterizer: GsplatRasterizer) -> None:
-        self._rasterizer = rasterizer
-
-    def __call__(
-        self,
-        gaussians: Gaussians,
-        camera: Camera,
-        *,
-        background: Tensor | None = None,
-        sh_degree: int | None = None,
-        region: ImageRegion | None = None,
-    ) -> Tensor:
-        degree = check_inputs(gaussians, [camera], None, sh_degree, background, self._rasterizer.device)
-        width, height = camera.width, camera.height
-        if len(gaussians) == 0:
-            return _nothing(1, height, width, None, background, self._rasterizer.device).color
-        _, spherical_harmonics = _load()
-        from gsplat import isect_offset_encode, isect_tiles, rasterize_to_pixels
-
-        opacities = gaussians.opacities
-        radii, means2d, depths, conics = self._projected(gaussians, camera, opacities)
-        if region is not None:
-            radii = radii * region.touching[None, :, None]
-        directions = gaussians.means - self._rasterizer.tensors(camera).center
-        visible = (radii[0] > 0).all(dim=-1)
-        colors = torch.clamp_min(spherical_harmonics(degree, directions, gaussians.sh, masks=visible) + 0.5, 0.0)
-        columns, rows = -(-width // TILE), -(-height // TILE)
-        with torch.no_grad():
-            _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, packed=False, n_images=1)
-            offsets = isect_offset_encode(tile_ids, 1, columns, rows)
-        blended, _ = rasterize_to_pixels(
-            means2d, conics, colors[None], opacities[None], width, height, TILE, offsets, ids,
-            backgrounds=None if background is None else background[None],
-            masks=None if region is None else region.tiles[None],
-        )  # fmt: skip
-        return blended
-
-    @torch.no_grad()
-    def region(self, gaussians: Gaussians, camera: Camera, wanted: Tensor) -> ImageRegion:
-        from gsplat import isect_tiles
-
-        tiles, pixels = tiles_around(wanted, TILE)
-        rows, columns = tiles.shape
-        wider = max_pool2d(tiles[None].float(), 3, 1, 1)[0] > 0  # so that what moves a little stays known
-        radii, means2d, depths, _ = self._projected(gaussians, camera, gaussians.opacities)
-        _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, sort=False, packed=False, n_images=1)
-        touching = torch.zeros(len(gaussians), dtype=torch.bool, device=wanted.device)
-        touching[ids[wider.reshape(-1)[tile_ids >> 32]].long()] = True  # the tile is in the high half
-        return ImageRegion(pixels=pixels, tiles=tiles, touching=touching)
-
-    def _projected(self, gaussians: Gaussians, camera: Camera, opacities: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Radii (1, N, 2) px, means (1, N, 2), depths (1, N) and inverse covariances (1, N, 3) in the image."""
-        from gsplat import fully_fused_projection
-
-        known = self._rasterizer.tensors(camera)
-        radii, means2d, depths, conics, _ = fully_fused_projection(
-            gaussians.means, None, gaussians.quats, gaussians.scales, known.pose, known.intrinsics, camera.width, camera.height,
-            eps2d=EPS_2D, near_plane=camera.near, far_plane=FAR, opacities=opacities,
-        )  # fmt: skip
-        return radii, means2d, depths, conics
 
 
 def _nothing(views: int, height: int, width: int, channels: Tensor | None, background: Tensor | None, device: torch.device) -> Rendering:

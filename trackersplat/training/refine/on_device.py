@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from trackersplat.captures.camera import Camera
 from trackersplat.events import Event, StepDone
-from trackersplat.rendering.plain_color import color_renderer
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.losses import loss_and_gradient
 from trackersplat.training.optimiser import TrainingViews, scene_extent
 from trackersplat.training.parameter_block import ParameterBlock
-from trackersplat.training.refine.changes import changing_parts
 from trackersplat.training.refine.replace_faint import replace_faint
 from trackersplat.training.refine.settings import RefineSettings
 from trackersplat.training.refine.strain import Strain
@@ -22,20 +23,15 @@ from trackersplat.training.refine.task import RefineTask
 
 
 def refine_on_device(task: RefineTask) -> Iterator[Event]:
-    """As `adam.refine`, which calls it for at least one step and one Gaussian.
-
-    In most steps only what moves is rendered and optimised (`RefineSettings.whole_every`). If all steps render whole images, the result
-    is the same but for rounding and the order of sums.
-    """
+    """As `adam.refine`, which calls it for at least one step and one Gaussian. Equal but for rounding and the order of sums."""
     settings: RefineSettings = task.settings
     frame, steps, colours, rasterizer = task.frame, settings.steps, task.colours, task.rasterizer
     start = task.moved.detach().to(rasterizer.device)
     is_static = task.is_static.to(rasterizer.device)
     views = TrainingViews(task.capture, frame, rasterizer.device, settings.seed)
-    block = ParameterBlock(start, is_static, settings.rates, scene_extent(views.cameras), steps)
+    pace = torch.where(is_static, settings.static_pace, 1.0)
+    block = ParameterBlock(start, pace, settings.rates, scene_extent(views.cameras), steps)
     strain = Strain(start, ~is_static, settings.stiffness, task.base) if settings.stiffness.weight > 0 else None
-    render, every = color_renderer(rasterizer), max(settings.whole_every, 1)
-    parts = changing_parts(start, is_static, views, rasterizer) if every > 1 else []
     replaced = torch.zeros(0, dtype=torch.long, device=start.device)
     losses: list[Tensor] = []
 
@@ -44,15 +40,13 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
 
     for step in range(1, steps + 1):
         view = views.draw()
-        part = parts[view] if parts and step % every else None
         gaussians = block.gaussians()
-        color = render(gaussians, views.cameras[view], region=None if part is None else part.region)
-        color = correct(view, color if part is None else part.filled(color))
-        loss, gradient = loss_and_gradient(color, views.reference(view), settings.loss, None if part is None else part.loss)
+        color = correct(view, _color(rasterizer, gaussians, views.cameras[view]))
+        loss, gradient = loss_and_gradient(color, views.reference(view), settings.loss)
         color.backward(gradient)
         if strain is not None:
             strain.add_gradient(block.means_gradient, gaussians.means)
-        block.step(settings.static_pace if not parts else 0.0 if step % every else settings.static_pace * every)
+        block.step()
         losses.append(loss)
         if step == math.ceil(settings.replace_faint.after * steps) and step < steps:
             replaced, added = replace_faint(block.snapshot(), views, rasterizer, settings.replace_faint, settings.seed, correct)
@@ -60,7 +54,6 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
                 block.replace(replaced, added)
                 if strain is not None:
                     strain.release(replaced)
-                parts = changing_parts(block.snapshot(), block.is_static, views, rasterizer) if parts else []
         if step > (1 - settings.average) * steps:
             block.count_in_mean()
         if step % settings.report_every == 0 or step == steps:
@@ -69,3 +62,9 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
             if step < steps:
                 yield FitState(frame, step, block.result(), colours)
     yield FitDone(frame, block.result(), colours, replaced)
+
+
+def _color(rasterizer: Rasterizer, gaussians: Gaussians, camera: Camera) -> Tensor:
+    """(1, H, W, 3), differentiable."""
+    fused = rasterizer.fused_color()
+    return rasterizer.render(gaussians, [camera]).color if fused is None else fused(gaussians, camera)

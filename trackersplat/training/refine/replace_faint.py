@@ -111,7 +111,8 @@ def _along_rays(
     """For the ``pixels`` (P, 2) row, column of each of some ``views``, as far as there is a point: point (M, 3), colour (M, 3),
     disagreement of the colours (M,), and what a pixel spans there (M,)."""
     points, mine, depth, spans, owner = (
-        torch.cat(parts) for parts in zip(*(_points(pictures, view, own, settings) for view, own in zip(views, pixels, strict=True)), strict=True)
+        torch.cat(parts)
+        for parts in zip(*(_points(pictures, view, own, settings) for view, own in zip(views, pixels, strict=True)), strict=True)
     )
     count, wrong, difference = (torch.zeros_like(depth) for _ in range(3))
     colours = torch.zeros_like(points)
@@ -137,7 +138,8 @@ def _along_rays(
 def _points(
     pictures: list[_Picture], view: int, pixels: Tensor, settings: ReplaceFaintSettings
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Along the rays of P pixels: points (P, D, 3), the pixels' colours (P, 3), depths (P, D), what a pixel spans there (P, D), the view (P,)."""
+    """Along the rays of P pixels: points (P, D, 3), colours of the pixels (P, 3), depths (P, D), what a pixel spans there (P, D), the view
+    (P,)."""
     own = pictures[view]
     camera, device = own.camera, own.depth.device
     row, column = pixels.unbind(1)

@@ -50,8 +50,6 @@ class RefineSettings:
     # The motion turns Gaussians better than a few images do; their colours change more than their places.
     rates: LearningRates = field(default_factory=lambda: LearningRates(quats=6e-3, sh_dc=1e-2))
     static_pace: float = 0.02  # times the rates for static Gaussians: their places are known, and slow ones flicker less
-    # On a GPU: of so many steps one renders whole images; the others render what moves and leave static Gaussians alone. 1: all do.
-    whole_every: int = 10
     loss: LossSettings = field(default_factory=LossSettings)
     average: float = 0.2  # the result is the mean over this last part of the steps: single views change it less, and it flickers less
     stiffness: StiffnessSettings = field(default_factory=StiffnessSettings)

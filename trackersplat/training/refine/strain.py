@@ -1,4 +1,4 @@
-"""The strain that `stiffness.Stiffness` prices, without a matrix: edges alone, so that nothing is built anew when Gaussians are replaced."""
+"""The strain that `stiffness.Stiffness` prices, edge by edge: no matrix is built anew when Gaussians are replaced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from trackersplat.geometry.devices import has_triton
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.training.refine.settings import StiffnessSettings
 from trackersplat.training.refine.stiffness import surface_graph
-
 
 _known: WeakKeyDictionary[Gaussians, Tensor] = WeakKeyDictionary()  # neighbours in the base of a batch
 
