@@ -124,8 +124,7 @@ def _trackers() -> tuple[Part, ...]:
 
     notes = {DEFAULT_TRACKER: "default", **{name: f"default on {device}" for device, name in DEFAULT_ON.items()}}
     return tuple(
-        Part(facts.name, facts.title, facts.licence, TRACKERS.why_unavailable(facts.name), notes.get(facts.name, ""))
-        for facts in TRACKERS
+        Part(facts.name, facts.title, facts.licence, TRACKERS.why_unavailable(facts.name), notes.get(facts.name, "")) for facts in TRACKERS
     )
 
 

@@ -10,7 +10,14 @@ from typing import Any
 from trackersplat.metrics.dynamic import DynamicSettings
 from trackersplat.motion.followed_tracks import FollowSettings
 from trackersplat.motion.settings import MotionSettings
-from trackersplat.tracking.registry import DEFAULT_MATCHER, DEFAULT_TRACKER, default_matcher, default_tracker, matcher_settings, tracker_settings
+from trackersplat.tracking.registry import (
+    DEFAULT_MATCHER,
+    DEFAULT_TRACKER,
+    default_matcher,
+    default_tracker,
+    matcher_settings,
+    tracker_settings,
+)
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.refine.registry import DEFAULT_REFINEMENT, refinement_settings

@@ -135,8 +135,10 @@ def correct_views_together(
         count = max(1, _PIXELS_TOGETHER // (height * width * max(1, len(chosen[0][1].targets))))
         for first in range(0, len(chosen), count):
             part = chosen[first : first + count]
-            list(_side_by_side(partial(_decode, capture, device=device), ((c, t) for c, before in part for t in before.targets), len(part), None))
             single = [(camera, before.only([target])) for camera, before in part for target in before.targets]
+            jobs = ((camera, one.targets[0]) for camera, one in single)
+            for _ in _side_by_side(partial(_decode, capture, device=device), jobs, len(single), None):
+                continue
             images = [device_image(capture, camera, one.targets[0], device) for camera, one in single]
             predicted = [prediction for camera, _ in part for prediction in predict(camera)]
             found = iter(correct([one for _, one in single], images, predicted))

@@ -139,7 +139,8 @@ def test_a_matcher_searches_only_where_it_is_asked_to() -> None:
     everywhere, nowhere = torch.ones(96, 144, dtype=torch.bool), torch.zeros(96, 144, dtype=torch.bool)
     columns = torch.arange(20, 41) + 0.5
     moved = [
-        MATCHER.match(*images, search=(asked, asked), reach=0.2).positions[0, 0, 36:57, 20:41, 0] - columns for asked in (everywhere, nowhere)
+        MATCHER.match(*images, search=(asked, asked), reach=0.2).positions[0, 0, 36:57, 20:41, 0] - columns
+        for asked in (everywhere, nowhere)
     ]
     assert (moved[0] - 22.0).abs().median() < 0.3
     assert (moved[1] - 22.0).abs().median() > 2.0

@@ -100,7 +100,14 @@ def test_the_exhaustive_search_is_that_of_the_elementwise_code(device):
 
     a, b = (exhaustive.features(images.rgb) for images in pair())
     expected = exhaustive.search(a, b, 4, SearchSettings())
-    got = fused.search(a.to(device), b.to(device), torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool, device=device), 4, SearchSettings(), reach=exhaustive.REACH).cpu()
+    got = fused.search(
+        a.to(device),
+        b.to(device),
+        torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool, device=device),
+        4,
+        SearchSettings(),
+        reach=exhaustive.REACH,
+    ).cpu()
     assert torch.equal(got, expected)
 
 

@@ -1,7 +1,8 @@
 """Comparing small patches of two images, and spreading the good displacements.
 
 The spreading is that of PatchMatch (Barnes et al. 2009), without its random search, for all pixels at once. A patch of 7x7 pixels is
-asked at every second of them, as on a chessboard. Their weights fall with the difference in colour from its centre, so that a patch at the border of a moving object does not compare what lies behind it.
+asked at every second of them, as on a chessboard. Their weights fall with the difference in colour from its centre, so that a patch at
+the border of a moving object does not compare what lies behind it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Chosen:
     cost: Tensor  # (B, H, W), 0 elsewhere
 
 
-def choose(source: Tensor, target: Tensor, candidates: Tensor, penalties: tuple[float, ...], mask: Tensor, settings: PatchSettings) -> Chosen:
+def choose(
+    source: Tensor, target: Tensor, candidates: Tensor, penalties: tuple[float, ...], mask: Tensor, settings: PatchSettings
+) -> Chosen:
     """Per pixel of the mask the candidate of the lowest patch cost plus penalty, the first if alike; elsewhere the first candidate.
 
     ``source`` and ``target``: `Images.packed`; ``candidates`` (B, K, 2, H, W) displacements; ``mask`` (B, H, W) bool.
@@ -61,11 +64,13 @@ def _choose(
     return Chosen(flow, cost)
 
 
-def spread(source: Tensor, target: Tensor, start: Chosen, mask: Tensor, jumps: Sequence[int], gain: float, settings: PatchSettings) -> Chosen:
+def spread(
+    source: Tensor, target: Tensor, start: Chosen, mask: Tensor, jumps: Sequence[int], gain: float, settings: PatchSettings
+) -> Chosen:
     """``start`` improved in the mask.
 
-    Round by round each pixel tries the displacements of four neighbours as many pixels away as ``jumps`` says, then steps of one pixel, in the
-    second half of the rounds of half a pixel; it changes only for a cost lower by ``gain``.
+    Round by round each pixel tries the displacements of the four neighbours that are as far as ``jumps`` says, then steps of one pixel,
+    in the second half of the rounds of half a pixel; it changes only for a cost lower by ``gain``.
     """
     if has_triton(start.flow):
         from trackersplat.tracking.trackers.dis_gpu import patches_triton as fused
@@ -80,7 +85,9 @@ def spread(source: Tensor, target: Tensor, start: Chosen, mask: Tensor, jumps: S
     return _spread(source, target, start, mask, jumps, gain, settings)
 
 
-def _spread(source: Tensor, target: Tensor, start: Chosen, mask: Tensor, jumps: Sequence[int], gain: float, settings: PatchSettings) -> Chosen:
+def _spread(
+    source: Tensor, target: Tensor, start: Chosen, mask: Tensor, jumps: Sequence[int], gain: float, settings: PatchSettings
+) -> Chosen:
     height, width = mask.shape[1:]
     flow, cost = start.flow, start.cost
     patches = [_Patch(source, target, part, settings) for part in _parts(mask)]

@@ -21,7 +21,8 @@ def choose(
     if len(listed):
         lanes = triton.next_power_of_2(count)
         _choose[(triton.cdiv(len(listed), _BLOCK),)](
-            source.view(torch.int64), target.view(torch.int64), candidates, candidates.new_tensor(penalties), listed, flow, cost, len(listed), height, width, count,
+            source.view(torch.int64), target.view(torch.int64), candidates, candidates.new_tensor(penalties), listed,
+            flow, cost, len(listed), height, width, count,
             *_limits(settings), REACH=reach, LANES=lanes, BLOCK=_BLOCK,
         )  # fmt: skip
     return flow, cost
@@ -36,7 +37,8 @@ def spread_round(
     after, lowest = flow.clone(), cost.clone()
     if len(listed):
         _spread[(triton.cdiv(len(listed), _BLOCK),)](
-            source.view(torch.int64), target.view(torch.int64), flow, cost, listed, after, lowest, len(listed), height, width, jump, step, gain, same,
+            source.view(torch.int64), target.view(torch.int64), flow, cost, listed, after, lowest,
+            len(listed), height, width, jump, step, gain, same,
             *_limits(settings), REACH=reach, BLOCK=_BLOCK,
         )  # fmt: skip
     return after, lowest
