@@ -39,8 +39,8 @@ class BenchMotion:
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """A capture folder, or "demo"."""
-    tracker: str = "dis"
-    """Point tracker, or "exact": the capture's own tracks, gt/flow_<camera>.npz."""
+    tracker: str | None = None
+    """Point tracker, or "exact": the capture's own tracks, gt/flow_<camera>.npz. Default: dis on a CPU, dis-gpu on a GPU."""
     distances: str | None = None
     """Distances from the base frame, comma-separated. Default: 1,2,4,8,15, as far as the clip goes; with exact tracks, all that they
     reach."""
@@ -86,11 +86,12 @@ class BenchMotion:
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
         settings, first = self._settings(capture, rasterizer)
         run = self._run(capture, first, rasterizer)
-        target = self.json or run.path / f"bench-motion-{self.tracker}.json"
+        tracker = settings.reconstruct.tracker
+        target = self.json or run.path / f"bench-motion-{tracker}.json"
         if not os.access(target.parent, os.W_OK) or target.is_dir():  # said now and not after minutes of work
             raise InputError(f"{target} cannot be written: choose a file in a folder that is there with --json.")
         steps = settings.reconstruct.refine.steps
-        title = f"{capture.name}, from frame {self.base}, {self.tracker} tracks, {steps} steps, {rasterizer.describe()}"
+        title = f"{capture.name}, from frame {self.base}, {tracker} tracks, {steps} steps, {rasterizer.describe()}"
         result: BenchDone | None = None
         with traceback_in(target.parent / "run.log"), MotionTable(title) as table:
             if settings.base not in run.frames():
@@ -110,16 +111,17 @@ class BenchMotion:
     def _settings(self, capture: Capture, rasterizer: Rasterizer) -> tuple[MotionBenchSettings, ReconstructSettings]:
         from trackersplat.benchmarks.motion import MotionBenchSettings, check_distances
         from trackersplat.pipelines.settings import ReconstructSettings
-        from trackersplat.tracking.registry import TRACKERS
+        from trackersplat.tracking.registry import TRACKERS, default_tracker
         from trackersplat.tracking.sources import reachable_targets, track_source
 
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, base=self.base)
         base = self.base - 1
         if base >= capture.frame_count - 1:
             raise InputError(f"--base must be from 1 to {capture.frame_count - 1}, a frame with others after it, got {self.base}.")
-        track_source(self.tracker, capture, rasterizer.device)  # an unknown name is said before anything is written
-        stored = TRACKERS.facts(self.tracker).stored
-        reached = tuple(frame - base for frame in reachable_targets(self.tracker, capture, capture.training_cameras, base))
+        tracker = self.tracker or default_tracker(rasterizer.device.type)
+        track_source(tracker, capture, rasterizer.device)  # an unknown name is said before anything is written
+        stored = TRACKERS.facts(tracker).stored
+        reached = tuple(frame - base for frame in reachable_targets(tracker, capture, capture.training_cameras, base))
         if self.distances is None:
             distances = tuple(d for d in reached if stored or d in DISTANCES)
         else:
@@ -127,8 +129,8 @@ class BenchMotion:
             check_distances(capture, base, distances)
             missing = [d for d in distances if d not in reached]
             if missing:
-                raise InputError(f"The {self.tracker} tracks of {capture.name} reach the distances {_list(reached)}, not {_list(missing)}.")
-        defaults = ReconstructSettings.for_device(rasterizer.device.type, tracker=self.tracker)
+                raise InputError(f"The {tracker} tracks of {capture.name} reach the distances {_list(reached)}, not {_list(missing)}.")
+        defaults = ReconstructSettings.for_device(rasterizer.device.type, tracker=tracker)
         matching = dataclasses.replace(defaults.motion.render_and_match, match_rounds=check_match_rounds(self.match_rounds))
         both = dataclasses.replace(
             defaults,

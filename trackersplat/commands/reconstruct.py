@@ -34,8 +34,8 @@ class Reconstruct:
     """Run folder. Default: output/NAME in the working folder, or output/NAME-HASH if that holds something else."""
     pipeline: str = "base-propagate"
     """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
-    tracker: str = "dis"
-    """Point tracker; `trackersplat doctor` lists them."""
+    tracker: str | None = None
+    """Point tracker; `trackersplat doctor` lists them. Default: dis on a CPU, dis-gpu on a GPU."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images.
     0 is faster."""
@@ -115,7 +115,7 @@ class Reconstruct:
         from trackersplat.tracking.sources import track_source
         from trackersplat.training.points.registry import POINT_STRATEGIES
 
-        if PIPELINES.facts(self.pipeline).tracks:
+        if PIPELINES.facts(self.pipeline).tracks and self.tracker is not None:
             track_source(self.tracker, capture, rasterizer.device)
         if self.points != "auto":
             POINT_STRATEGIES.facts(self.points)
