@@ -345,6 +345,16 @@ class Run:
         path = folder / frame_files.EVIDENCE if folder else None
         return read_evidence(path) if path is not None and path.is_file() else None
 
+    def read_cameras(self) -> tuple[Camera, ...]:
+        """All cameras of the capture, from the first frame that names them; none if no frame does. Near planes are not stored.
+
+        Raises InputError if the file is damaged.
+        """
+        folders = (self._folder(frame) for frame in self.frames())
+        paths = (folder / frame_files.CAMERAS for folder in folders if folder is not None)
+        path = next((path for path in paths if path.is_file()), None)
+        return () if path is None else read_camera_entries(path)
+
     def read_replaced(self, frame: int) -> Tensor:
         """(B,) int64, ascending: indices that hold other Gaussians than the frame's base; none where it has the same."""
         folder = self._folder(frame)
