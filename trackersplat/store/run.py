@@ -319,10 +319,6 @@ class Run:
         """All numbers of a frame, or None if the run has no record of it. Raises InputError if it is damaged."""
         return self._index.record(frame)
 
-    def read_cameras(self, frame: int) -> tuple[Camera, ...]:
-        """Those of the capture, as kept with a frame. Raises InputError if the file is missing or damaged."""
-        return read_camera_entries((self._folder(frame) or self.path) / "cameras.json")
-
     def lineage(self) -> RunLineage:
         """Which frames hold the same Gaussians, and since when each is there."""
         records = self.records()
