@@ -111,7 +111,7 @@ def test_colours_alone_and_their_gradients_are_those_of_the_whole_rendering(back
         (color * weights).sum().backward()
         found.append([color, *(tensor.grad for tensor in scene.tensors().values())])
     for one, other in zip(*found, strict=True):
-        assert_near(one, other, mean=1e-4, worst=5e-3)
+        assert_near(one, other.cpu(), mean=1e-4, worst=5e-3)
 
 
 def test_lift_agrees() -> None:
