@@ -13,7 +13,7 @@ from flying_plate import BASE, CAMERAS, HEIGHT, RASTERIZER, WIDTH, film, scene
 from trackersplat.captures.capture import Capture
 from trackersplat.metrics.dynamic import dynamic_pixels
 from trackersplat.metrics.image import psnr, ssim
-from trackersplat.pipelines.measure import Stages, held_out_means, measure
+from trackersplat.pipelines.measure import Stages, dynamic_masks, held_out_means, measure
 from trackersplat.pipelines.pipeline import Context
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.training.photometric import ColourAffines
@@ -50,7 +50,8 @@ def picture(frame: float, camera: int) -> torch.Tensor:
 
 def test_every_score_is_of_its_own_stage_pixels_and_cameras(capture: Capture) -> None:
     stages = Stages(result=scene(2.5), unmoved=scene(BASE), moved=scene(2.0))
-    scores = measure(context(capture), FRAME, stages, None, BASE)
+    masks = dynamic_masks(context(capture), FRAME, BASE)
+    scores = measure(context(capture), FRAME, stages, None, masks)
     truth = [capture.image(camera, FRAME) for camera in range(4)]
     dynamic = dynamic_pixels(capture.image(0, BASE), truth[0])
     assert dynamic.any()
@@ -70,9 +71,14 @@ def test_every_score_is_of_its_own_stage_pixels_and_cameras(capture: Capture) ->
     }  # fmt: skip
 
 
+def test_nothing_is_dynamic_in_the_origin_itself(capture: Capture) -> None:
+    assert dynamic_masks(context(capture), FRAME, FRAME) == {}
+    assert set(dynamic_masks(context(capture), FRAME, BASE)) == {0}
+
+
 def test_colours_are_those_of_training_cameras_alone(capture: Capture) -> None:
     dark = ColourAffines(tuple(f"cam{i}" for i in range(4)), (0.5 * torch.eye(3, 4)).repeat(4, 1, 1))
-    scores = measure(context(capture), FRAME, Stages(scene(FRAME)), dark, None)
+    scores = measure(context(capture), FRAME, Stages(scene(FRAME)), dark, dynamic_masks(context(capture), FRAME, None))
     assert scores["psnr"]["cam0"] > 40
     assert max(scores["psnr"][f"cam{i}"] for i in (1, 2, 3)) < 20
     assert "dynamic_psnr" not in scores
