@@ -38,6 +38,7 @@ LAYOUT_CONSTANTS = {
     "metrics/image.py": {
         "WINDOW": "definition of SSIM", "SIGMA": "definition of SSIM", "C1": "definition of SSIM", "C2": "definition of SSIM",
     },
+    "metrics/ssim_triton.py": {"_SEGMENT": "kernel layout: numbers of a row per program"},
     "metrics/measure.py": {"_PROBE_PX": "size of an image on which weights are tried"},
     "metrics/lpips.py": {
         "PIXELS_AT_ONCE": "memory budget",
@@ -110,6 +111,9 @@ LAYOUT_CONSTANTS = {
         "MEMORY_SHARE": "memory budget", "COPIES": "memory budget", "PER_GAUSSIAN": "memory budget", "PER_PIXEL": "memory budget",
     },
     "training/first_frame/initialise.py": {"FLOAT32": "precision of float32", "LEAST": "guards a division by zero"},
+    "training/adam_triton.py": {"_BLOCK": "kernel layout: numbers per program"},
+    "training/parameter_block.py": {"_BETAS": "as in torch's Adam", "_EPSILON": "as in `Optimiser`: guards a division by zero"},
+    "training/refine/strain_triton.py": {"_BLOCK": "kernel layout: edges per program"},
     "training/photometric.py": {"MOST_CAMERAS": "limit of a file that is read", "LARGEST": "limit of a file that is read"},
     "training/points/colouring.py": {"MOST_POINTS": "memory budget"},
     "training/points/each_view.py": {"_THREADS": "memory budget"},

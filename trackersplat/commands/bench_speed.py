@@ -91,12 +91,12 @@ class BenchSpeed:
                     table.show(event)
                     if isinstance(event, SpeedDone):
                         result = event
+                        write_json(target, self._record(result, settings, rasterizer))
                     elif isinstance(event, RunMeasured):
                         table.add(event)
             finally:
                 capture.close()
         assert result is not None, "a bench ends with its result"
-        write_json(target, self._record(result, settings, rasterizer))
         print(printable(f"All numbers: {target}"))
 
     def _checked_size(self) -> tuple[int, int]:
@@ -146,7 +146,9 @@ class BenchSpeed:
             return scene.to(rasterizer.device), cameras, cameras[-1].name
         run = Run.open(self.source)
         frame = run.frames()[0]
-        cameras = run.read_cameras(frame)
+        cameras = list(run.read_cameras())
+        if len(cameras) < 3:
+            raise InputError(f"The run {self.source} names fewer than 3 cameras: give one of `trackersplat reconstruct`.")
         held_out = next((name for name in run.held_out if name in {camera.name for camera in cameras}), cameras[0].name)
         others = [camera for camera in cameras if camera.name != held_out][: self.views]
         chosen = [*others, next(camera for camera in cameras if camera.name == held_out)]

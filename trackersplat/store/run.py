@@ -319,10 +319,6 @@ class Run:
         """All numbers of a frame, or None if the run has no record of it. Raises InputError if it is damaged."""
         return self._index.record(frame)
 
-    def read_cameras(self, frame: int) -> tuple[Camera, ...]:
-        """Those of the capture, as kept with a frame. Raises InputError if the file is missing or damaged."""
-        return read_camera_entries((self._folder(frame) or self.path) / "cameras.json")
-
     def lineage(self) -> RunLineage:
         """Which frames hold the same Gaussians, and since when each is there."""
         records = self.records()
@@ -344,6 +340,16 @@ class Run:
         folder = self._folder(frame)
         path = folder / frame_files.EVIDENCE if folder else None
         return read_evidence(path) if path is not None and path.is_file() else None
+
+    def read_cameras(self) -> tuple[Camera, ...]:
+        """All cameras of the capture, from the first frame that names them; none if no frame does. Near planes are not stored.
+
+        Raises InputError if the file is damaged.
+        """
+        folders = (self._folder(frame) for frame in self.frames())
+        paths = (folder / frame_files.CAMERAS for folder in folders if folder is not None)
+        path = next((path for path in paths if path.is_file()), None)
+        return () if path is None else read_camera_entries(path)
 
     def read_replaced(self, frame: int) -> Tensor:
         """(B,) int64, ascending: indices that hold other Gaussians than the frame's base; none where it has the same."""

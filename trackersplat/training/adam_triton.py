@@ -9,7 +9,6 @@ import triton.language as tl
 from torch import Tensor
 
 _BLOCK = 1024  # numbers per program (layout)
-ATTRIBUTES = 5  # of a Gaussian; the last one has rates of its own for its first columns
 
 
 def step(
