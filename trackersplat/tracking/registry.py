@@ -30,6 +30,16 @@ TRACKERS: Registry[TrackerFacts] = Registry(
             stride=1,
         ),
         TrackerFacts(
+            name="dis-gpu",
+            title="The method of dis for all views at once, on a GPU",
+            load="trackersplat.tracking.trackers.dis_gpu.tracker:BatchedDISTracker",
+            settings="trackersplat.tracking.trackers.dis_gpu.settings:TrackSettings",
+            licence="that of TrackerSplat",
+            devices=("cuda", "cpu"),
+            batch="views",
+            stride=1,
+        ),
+        TrackerFacts(
             name="exact",
             title="Exact tracks stored with the capture",
             load="trackersplat.tracking.trackers.exact:StoredTracks",
