@@ -17,6 +17,7 @@ from trackersplat.commands.compact import Compact
 from trackersplat.commands.diagnose import Diagnose
 from trackersplat.commands.doctor import Doctor
 from trackersplat.commands.edits import Edits
+from trackersplat.commands.evaluate import Evaluate
 from trackersplat.commands.export import Export
 from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
@@ -32,6 +33,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "edits": Edits,
     "compact": Compact,
     "export": Export,
+    "evaluate": Evaluate,
     "bench": Bench,
     "doctor": Doctor,
 }

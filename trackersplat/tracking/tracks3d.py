@@ -44,7 +44,7 @@ class Tracks3D:
         elif self.cameras:
             raise ShapeError("Tracks3D names cameras but has no view_visibility.")
         for name, (shape, kind) in kinds.items():
-            array = np.array(getattr(self, name), kind)
+            array: np.ndarray = np.array(getattr(self, name), kind)
             if array.shape != shape:
                 raise ShapeError(f"Tracks3D.{name} must have shape {shape}, got {array.shape}.")
             array.setflags(write=False)

@@ -38,10 +38,13 @@ def track_points(
     if facts.stored or facts.dense:
         for camera, dense in track_source(name, capture, device, settings)(cameras, base, tuple(targets)):
             sampled = [sample_tracks(points[camera], dense, target) for target in targets]
-            yield camera, PointMotion(
-                positions=torch.stack([part.positions.float() for part in sampled])[None].cpu(),
-                visibility=torch.stack([part.visibility for part in sampled])[None].cpu(),
-                confidence=torch.stack([part.confidence for part in sampled])[None].cpu(),
+            yield (
+                camera,
+                PointMotion(
+                    positions=torch.stack([part.positions.float() for part in sampled])[None].cpu(),
+                    visibility=torch.stack([part.visibility for part in sampled])[None].cpu(),
+                    confidence=torch.stack([part.confidence for part in sampled])[None].cpu(),
+                ),
             )
         return
     tracker = cast(QueryTracker, create_tracker(name, device, settings))
