@@ -179,6 +179,6 @@ def _resident() -> int | None:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def ready_trackers(device: torch.device | str) -> tuple[str, ...]:
+def ready_trackers() -> tuple[str, ...]:
     """Names of the trackers that can be used here and now."""
     return tuple(facts.name for facts in TRACKERS if TRACKERS.why_unavailable(facts.name) is None and not facts.stored)

@@ -25,6 +25,7 @@ from trackersplat.motion.solve import estimate_motion
 from trackersplat.pipelines.clock import Clock
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.sources import TrackSource
+from trackersplat.tracking.space_tracks import SceneSource
 from trackersplat.tracking.tracker import Matcher, TrackerFacts
 from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.tracking.views import correct_views
@@ -125,7 +126,8 @@ def find_motions(
     yield Stage(targets[0], "track", f"{len(cameras)} views, frame {frame + 1} to {_range_text(targets)}")
     clock = Clock(context.rasterizer.device)
     # Views finish in any order, sums must not depend on it.
-    tracks = _without_dropped(context, sorted(context.source(cameras, frame, targets), key=lambda pair: pair[0]))
+    source = context.source.on(base, context.rasterizer) if isinstance(context.source, SceneSource) else context.source
+    tracks = _without_dropped(context, sorted(source(cameras, frame, targets), key=lambda pair: pair[0]))
     seconds = {"track": clock.lap()}
 
     yield Stage(targets[0], "move")

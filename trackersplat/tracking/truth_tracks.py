@@ -17,7 +17,7 @@ def truth_tracks(capture: Capture) -> Tracks3D:
     Raises InputError if the capture has no truth, or it is damaged.
     """
     truth = read_point_truth(capture)
-    seen = truth.visible.any(axis=0)  # (T, N)
+    seen = np.asarray(truth.visible.any(axis=0))  # (T, N)
     chosen = np.flatnonzero(seen.any(axis=0))
     first = seen[:, chosen].argmax(axis=0)
     positions = truth.positions[:, chosen]
