@@ -21,8 +21,8 @@ class SpaceFieldSettings:
     spacing_rank: int = 4  # the distance to the neighbour of this rank (from 1) is the spacing
     rigid_strain: float = 0.05  # change of the distance of two tracks, over the distance, at which they hardly count as one body
     rigid_slack: float = 0.05  # the same change in spacings that noise may make
-    turn_prior: float = 0.02  # how much speaks against a turn, over how much the neighbours show
-    near: float = 0.6  # of the spacing around a point, the deviation by which tracks count there
+    turn_prior: float = 0.1  # how much speaks against a turn, over how much the neighbours show
+    near: float = 0.3  # of the spacing around a point, the deviation by which tracks count there
     agreement: float = 0.15  # distance of two proposals, in spacings around the point, at which they count as two motions
     colour_scale: float = 0.15  # deviation of colours in [0, 1] of one surface
     least_alike: float = 0.1  # how much a track of another colour counts at least
