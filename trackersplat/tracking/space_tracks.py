@@ -12,11 +12,10 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
-from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.neighbours import nearest_to
 from trackersplat.geometry.projection import inside_image, project
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.space_field import SpaceField, SpaceFieldSettings
 from trackersplat.tracking.tracks import DenseTracks, Provenance, Tracks
 from trackersplat.tracking.tracks3d import Tracks3D
@@ -26,11 +25,97 @@ VISIBLE = 0.5  # probability from which a 2D track is on what its pixel shows
 SAME_SURFACE = 0.03  # share of its depth by which a track may be off the rendered surface and take its colour
 
 
+@dataclass(frozen=True, eq=False)
+class KnownShift:
+    """How N Gaussians of a base move to one target, as 3D tracks around them say."""
+
+    shift: Tensor  # (N, 3) float64 scene units, of the mean
+    trust: Tensor  # (N,) float64 in [0, 1]
+
+    def __getitem__(self, chosen: Tensor) -> KnownShift:
+        return KnownShift(self.shift[chosen], self.trust[chosen])
+
+
+class SurfaceTracks(Protocol):
+    """A `TrackSource` on the surface of the Gaussians of a base frame."""
+
+    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]: ...
+
+    def shifts(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> list[KnownShift]:
+        """For every target what tracks in space say about the Gaussians themselves; none at all where there are only 2D tracks."""
+        ...
+
+
 @runtime_checkable
 class SceneSource(Protocol):
     """A source that needs the Gaussians of the base frame."""
 
-    def on(self, gaussians: Gaussians, rasterizer: Rasterizer) -> TrackSource: ...
+    def on(self, gaussians: Gaussians, rasterizer: Rasterizer) -> SurfaceTracks: ...
+
+
+class SpaceSource:
+    """3D tracks on the surface of Gaussians: what turns the answer of any 3D tracker into a source of the method."""
+
+    def __init__(
+        self,
+        tracks: Tracks3D,
+        capture: Capture,
+        gaussians: Gaussians,
+        rasterizer: Rasterizer,
+        settings: SpaceFieldSettings | None = None,
+        hidden_weight: float = 1.0,  # of positions of hidden points: tracks in space know them
+    ) -> None:
+        self.tracks, self.capture, self.gaussians, self.rasterizer = tracks, capture, gaussians.detach(), rasterizer
+        self.settings = settings or SpaceFieldSettings()
+        self.hidden_weight = hidden_weight
+        self._views: dict[tuple[int, int], SurfaceView] = {}
+
+    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
+        """Yields ``(camera, dense tracks)``: how the tracks move the surface that each camera sees in frame ``base``.
+
+        All on the rasteriser's device. A pixel is visible in the target if it is inside the image, and confident as far as tracks near it
+        agree (`space_field`); pixels without a surface stay, with confidence 0. Tracks without a position in one of the two frames do not
+        count. Raises ShapeError if a frame is not among those of the tracks.
+        """
+        fields = self._fields(cameras, base, targets)
+        for camera in cameras:
+            view, about = self._view(camera, base), self.capture.cameras[camera]
+
+            def in_image(moved: Tensor, about: Camera = about) -> tuple[Tensor, Tensor]:
+                pixels, depth = project([about], moved)
+                return pixels[0], depth[0] > about.near
+
+            yield camera, _dense(view, view.points, fields, in_image, (base, *targets), self.tracks.provenance, self.hidden_weight)
+
+    def shifts(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> list[KnownShift]:
+        """See `SurfaceTracks.shifts`. Colours of Gaussians are those of no view in particular."""
+        means = self.gaussians.means.double()
+        colour = (0.5 + SH_C0 * self.gaussians.sh[:, 0]).clamp(0, 1)
+        moved = [field.move(means, colour) for field in self._fields(cameras, base, targets)]
+        return [KnownShift(end - means, trust) for end, trust in moved]
+
+    def _view(self, camera: int, base: int) -> SurfaceView:
+        key = (camera, base)
+        if key not in self._views:
+            self._views[key] = surface_view(self.gaussians, self.rasterizer, self.capture, camera, base)
+        return self._views[key]
+
+    def _fields(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> list[SpaceField]:
+        tracks = self.tracks
+        missing = [frame for frame in (base, *targets) if frame not in tracks.frames]
+        if missing:
+            raise ShapeError(f"3D tracks of the frames {tracks.frames} do not reach frame {missing[0]}.")
+        device = self.rasterizer.device
+        start = torch.from_numpy(tracks.at(base).copy()).to(device)
+        colour = _track_colours(start, self.capture, {camera: self._view(camera, base) for camera in cameras})
+        fields = []
+        for target in targets:
+            end = torch.from_numpy(tracks.at(target).copy()).to(device)
+            rows = [tracks.frames.index(base), tracks.frames.index(target)]
+            trust = torch.from_numpy(tracks.confidence[rows].min(0)).to(device)
+            known = start.isfinite().all(-1) & end.isfinite().all(-1) & (trust > 0)
+            fields.append(SpaceField.of(start[known], end[known], trust[known], colour[known], self.settings))
+        return fields
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,47 +144,6 @@ def surface_view(gaussians: Gaussians, rasterizer: Rasterizer, capture: Capture,
     return SurfaceView(points, alpha >= OPAQUE, depth, colour)
 
 
-def dense_from_space(
-    tracks: Tracks3D,
-    gaussians: Gaussians,
-    rasterizer: Rasterizer,
-    capture: Capture,
-    cameras: Sequence[int],
-    base: int,
-    targets: Sequence[int],
-    settings: SpaceFieldSettings | None = None,
-    hidden_weight: float = 1.0,
-) -> Iterator[tuple[int, DenseTracks]]:
-    """Yields ``(camera, dense tracks)``: how the tracks move the surface that each camera sees in frame ``base``.
-
-    All on the rasteriser's device. ``gaussians`` are those of the base. A pixel is visible in the target if it is inside the image, and
-    confident as far as tracks near it agree (`space_field`); pixels without a surface stay, with confidence 0. Tracks without a position in
-    one of the two frames do not count. Raises ShapeError if a frame is not among those of the tracks.
-    """
-    settings = settings or SpaceFieldSettings()
-    missing = [frame for frame in (base, *targets) if frame not in tracks.frames]
-    if missing:
-        raise ShapeError(f"3D tracks of the frames {tracks.frames} do not reach frame {missing[0]}.")
-    views = {camera: surface_view(gaussians, rasterizer, capture, camera, base) for camera in cameras}
-    device = rasterizer.device
-    start = torch.from_numpy(tracks.at(base).copy()).to(device)
-    colour = _track_colours(start, tracks, base, capture, views)
-    fields = []
-    for target in targets:
-        end = torch.from_numpy(tracks.at(target).copy()).to(device)
-        trust = torch.from_numpy(tracks.confidence[[tracks.frames.index(base), tracks.frames.index(target)]].min(0)).to(device)
-        known = start.isfinite().all(-1) & end.isfinite().all(-1) & (trust > 0)
-        fields.append(SpaceField.of(start[known], end[known], trust[known], colour[known], settings))
-    for camera, view in views.items():
-        about = capture.cameras[camera]
-
-        def in_image(moved: Tensor, about: Camera = about) -> tuple[Tensor, Tensor]:
-            pixels, depth = project([about], moved)
-            return pixels[0], depth[0] > about.near
-
-        yield camera, _dense(view, view.points, fields, in_image, (base, *targets), tracks.provenance, hidden_weight)
-
-
 def dense_from_images(
     tracks: Mapping[int, Tracks],
     gaussians: Gaussians,
@@ -111,7 +155,7 @@ def dense_from_images(
     settings: SpaceFieldSettings | None = None,
     hidden_weight: float = 0.1,
 ) -> Iterator[tuple[int, DenseTracks]]:
-    """The same from 2D tracks, by index of the camera; a camera without tracks is confident of nothing.
+    """What `SpaceSource` yields, from 2D tracks by index of the camera; a camera without tracks is confident of nothing.
 
     The third coordinate of a pixel is then the logarithm of its depth times the focal length, so that tracks of what lies behind are far
     from it, and the field turns in the image alone. Raises ShapeError if a frame is not among those of the tracks.
@@ -209,7 +253,7 @@ def _pixel_centres(width: int, height: int, like: Tensor) -> Tensor:
     return torch.stack((x[None].expand(height, -1), y[:, None].expand(-1, width)), dim=-1)
 
 
-def _track_colours(start: Tensor, tracks: Tracks3D, base: int, capture: Capture, views: dict[int, SurfaceView]) -> Tensor:
+def _track_colours(start: Tensor, capture: Capture, views: dict[int, SurfaceView]) -> Tensor:
     """(N, 3) mean colour over the views in which a track lies on the rendered surface; nan where it does in none."""
     total, count = torch.zeros((len(start), 3), device=start.device), torch.zeros(len(start), device=start.device)
     for camera, view in views.items():

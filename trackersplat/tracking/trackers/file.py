@@ -19,9 +19,8 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.files.registry import read_tracks_of
 from trackersplat.tracking.files.track_file import FileCamera, TrackFile
 from trackersplat.tracking.registry import TRACKERS
-from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.space_field import SpaceFieldSettings
-from trackersplat.tracking.space_tracks import dense_from_images, dense_from_space
+from trackersplat.tracking.space_tracks import KnownShift, SpaceSource, SurfaceTracks, dense_from_images
 from trackersplat.tracking.tracks import DenseTracks, Provenance, Tracks
 from trackersplat.tracking.tracks3d import Tracks3D
 
@@ -182,30 +181,56 @@ class FileTracks:
         common = min(len(file.tracks2d.frames) for file in self.files.values() if file.tracks2d is not None)
         return tuple(range(min(common, self.capture.frame_count)))
 
-    def on(self, gaussians: Gaussians, rasterizer: Rasterizer) -> TrackSource:
+    def on(self, gaussians: Gaussians, rasterizer: Rasterizer) -> SurfaceTracks:
         """The tracks on the surface of these Gaussians, those of the base frame."""
+        return _OnSurface(self, gaussians, rasterizer)
 
-        def source(cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
-            frames = self._frames()
-            missing = [frame for frame in (base, *targets) if frame not in frames]
-            if missing:
-                raise InputError(f"{self.path} has no tracks in frame {missing[0] + 1}, only up to {frames[-1] + 1}: choose other frames.")
-            if self.space is not None:
-                weight = self.facts.hidden_weight
-                yield from dense_from_space(
-                    self.space, gaussians, rasterizer, self.capture, cameras, base, targets, self.settings.space, weight
-                )
-                return
-            tracks: dict[int, Tracks] = {}
-            for name, file in self.files.items():
-                if file.tracks2d is not None:
-                    index = self.capture.camera_index(name)
-                    tracks[index] = replace(file.tracks2d, camera=name, provenance=self.provenance(file))
-            yield from dense_from_images(tracks, gaussians, rasterizer, self.capture, cameras, base, targets, self.settings.space)
+    def require(self, frames: Sequence[int]) -> None:
+        """Raises InputError if the tracks do not reach one of these frames."""
+        there = self._frames()
+        missing = [frame for frame in frames if frame not in there]
+        if missing:
+            raise InputError(f"{self.path} has no tracks in frame {missing[0] + 1}, only up to {there[-1] + 1}: choose other frames.")
 
-        return source
+    def images(self) -> dict[int, Tracks]:
+        """The 2D tracks by index of the camera."""
+        found = {}
+        for name, file in self.files.items():
+            if file.tracks2d is not None:
+                found[self.capture.camera_index(name)] = replace(file.tracks2d, camera=name, provenance=self.provenance(file))
+        return found
 
     def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
         """Raises ShapeError: the tracks need the Gaussians of the base frame (`on`)."""
         raise ShapeError("Tracks from a file are dense on a rendered surface only.")
         yield from ()
+
+
+@dataclass(frozen=True, eq=False)
+class _OnSurface:
+    """The tracks of a file on the surface of Gaussians."""
+
+    file: FileTracks
+    gaussians: Gaussians
+    rasterizer: Rasterizer
+
+    @cached_property
+    def _space(self) -> SpaceSource | None:
+        tracks, file = self.file.space, self.file
+        if tracks is None:
+            return None
+        return SpaceSource(tracks, file.capture, self.gaussians, self.rasterizer, file.settings.space, file.facts.hidden_weight)
+
+    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
+        self.file.require((base, *targets))
+        if self._space is not None:
+            yield from self._space(cameras, base, targets)
+            return
+        file = self.file
+        yield from dense_from_images(
+            file.images(), self.gaussians, self.rasterizer, file.capture, cameras, base, targets, file.settings.space
+        )
+
+    def shifts(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> list[KnownShift]:
+        self.file.require((base, *targets))
+        return [] if self._space is None else self._space.shifts(cameras, base, targets)
