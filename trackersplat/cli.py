@@ -23,6 +23,7 @@ from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
 from trackersplat.commands.prepare import Prepare
 from trackersplat.commands.reconstruct import Reconstruct
+from trackersplat.commands.tracks import MakeTracks
 
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "info": Info,
@@ -33,6 +34,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "edits": Edits,
     "compact": Compact,
     "export": Export,
+    "tracks": MakeTracks,
     "evaluate": Evaluate,
     "bench": Bench,
     "doctor": Doctor,

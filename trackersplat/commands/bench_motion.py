@@ -154,7 +154,7 @@ class BenchMotion:
 
         if self.run_folder is not None:
             run = Run.open(self.run_folder)
-            _check_run(run, capture, self.base - 1)
+            check_run(run, capture, self.base - 1)
             return run
         ending = "-bench" if self.base == 1 else f"-bench-{self.base}"
         # Only what decides the base frame, so that it serves every tracker and every number of refinement steps.
@@ -187,7 +187,7 @@ class BenchMotion:
         }
 
 
-def _check_run(run: Run, capture: Capture, base: int) -> None:
+def check_run(run: Run, capture: Capture, base: int) -> None:
     """Raises InputError unless the run has the frame, of this capture, and did not look at what is to be measured."""
     if base not in run.frames():
         raise InputError(f"The run {run.path} has no frame {base + 1}: choose another --base, or leave out --run to have it fitted.")
