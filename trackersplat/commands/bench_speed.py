@@ -147,6 +147,8 @@ class BenchSpeed:
         run = Run.open(self.source)
         frame = run.frames()[0]
         cameras = run.read_cameras()
+        if not cameras:
+            raise InputError(f"The run {self.source} does not say where its cameras are: name a run with a cameras.json in its frames.")
         held_out = next((name for name in run.held_out if name in {camera.name for camera in cameras}), cameras[0].name)
         others = [camera for camera in cameras if camera.name != held_out][: self.views]
         chosen = [*others, next(camera for camera in cameras if camera.name == held_out)]
