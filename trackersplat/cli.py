@@ -22,6 +22,7 @@ from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
 from trackersplat.commands.prepare import Prepare
 from trackersplat.commands.reconstruct import Reconstruct
+from trackersplat.commands.trackers import Trackers
 
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "info": Info,
@@ -33,6 +34,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "compact": Compact,
     "export": Export,
     "bench": Bench,
+    "trackers": Trackers,
     "doctor": Doctor,
 }
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from trackersplat.errors import ShapeError
 from trackersplat.registry import Facts
+from trackersplat.tracking.upstream import Upstream
+from trackersplat.tracking.weights import Weights
 
 if TYPE_CHECKING:  # facts are listed without PyTorch
     import torch
@@ -29,7 +31,13 @@ class TrackerFacts(Facts):
     batch: Literal["views", "view"] = "view"  # whether several views go into one call; one view per thread otherwise
     hidden_weight: float = 0.1  # how much its position of a hidden point counts, next to that of a seen one
     stride: int | None = None  # frames it is best asked for from one base, in the order of time; None: as many as there are
-    weights: str = ""  # what it needs to download, for people; "" if nothing
+    upstream: Upstream | None = None  # code of others that it runs
+    weights: tuple[Weights, ...] = ()  # files that the user fetches for it
+    non_commercial: bool = False  # a licence of its code or weights forbids commercial use; said whenever it is used
+    three_d: bool = False  # a `Tracker3D`, which follows points of the scene in all views; 2D points of each view otherwise
+    time: Literal["both", "forward"] = "forward"  # whether a position depends on frames after it, too, or on earlier ones alone
+    window: int | None = None  # frames that it is asked for in one call, at most; None: as many as there are
+    query_bytes: int = 0  # memory that one query in one frame takes, about; 0: so little that all queries go into one call
     stored: bool = False  # its tracks are stored with the capture; nothing is tracked
     frames_between: bool = True  # it follows points through the frames between the base and a target, so it should be given them
     render_and_match: bool = True  # matching renderings with the images can improve its tracks
