@@ -127,7 +127,8 @@ def write_cotracker(code: Path, clone: str) -> None:
     for folder in (models.parent, models, models / "core", models / "core" / "cotracker"):
         (folder / "__init__.py").write_text("")
     (models / "core" / "cotracker" / "cotracker.py").write_text(_COTRACKER + _GRID)
-    (models / "core" / "model_utils.py").write_text("import random\nrandom.seed(0)\ntorch_seed = __import__('torch').manual_seed(0)\n" + _GRID)
+    seeding = "import random, torch\nrandom.seed(0)\ntorch.manual_seed(0)\n"
+    (models / "core" / "model_utils.py").write_text(seeding + _GRID)
     (models / "build_cotracker.py").write_text(_BUILD)
 
 

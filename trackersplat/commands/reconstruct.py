@@ -35,7 +35,11 @@ class Reconstruct:
     pipeline: str = "base-propagate"
     """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
     tracker: str = "dis"
-    """Point tracker; `trackersplat doctor` lists them."""
+    """Point tracker; `trackersplat trackers` lists them."""
+    tracker_failure: Literal["stop", "keep"] = "stop"
+    """What follows where the tracker fails: stop, or keep the Gaussians of the base frame, refine them and go on."""
+    track_cache: Path | None = None
+    """Folder that keeps what learned trackers answer, at most 20 GiB. Default: nothing is kept."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images.
     0 is faster."""
@@ -92,7 +96,9 @@ class Reconstruct:
         with traceback_in(run.path / "run.log"), reporter, run.writing():
             redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
             wanted = frames if self.redo is None else sorted(redo)
-            for event in reconstruct(capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights):
+            for event in reconstruct(
+                capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights, track_cache=self.track_cache
+            ):
                 reporter.show(event)
         if self.compact:
             run.compact()
@@ -132,6 +138,7 @@ class Reconstruct:
             settings,
             motion=dataclasses.replace(settings.motion, render_and_match=matching),
             batch=self.batch,
+            tracker_failure=self.tracker_failure,
             seed=self.seed,
             refine=dataclasses.replace(settings.refine, steps=self.steps or settings.refine.steps),
             first=first,

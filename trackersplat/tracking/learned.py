@@ -47,6 +47,23 @@ LOCOTRACK = Upstream(
     path="locotrack_pytorch",
     needs=(("einops", "einops"),),
 )
+DOT = Upstream(
+    clone="dot",
+    url="https://github.com/16lemoing/dot",
+    commit="8c6ef1e1521eff9df8c7030f10adc57a4cddee13",
+    licence="MIT",
+    needs=(
+        ("einops", "einops"), ("einshape", "einshape"), ("timm", "timm"), ("torchvision", "torchvision"), ("tqdm", "tqdm"),
+        ("PIL", "pillow"),
+    ),
+)  # fmt: skip
+ALLTRACKER = Upstream(
+    clone="alltracker",
+    url="https://github.com/aharley/alltracker",
+    commit="c1ed462b7cfe9b4c6d07d8880ae5ed103b0848e0",
+    licence="MIT",
+    needs=(("einops", "einops"), ("torchvision", "torchvision")),
+)
 
 
 def _cotracker(
@@ -60,7 +77,6 @@ def _cotracker(
         licence=_NC,
         devices=_EITHER,
         dense=False,
-        batch="views",
         upstream=upstream,
         weights=(file,),
         non_commercial=True,
@@ -79,11 +95,46 @@ def _tapnet(name: str, title: str, tracker: str, settings: str, file: Weights, u
         licence=upstream.licence,
         devices=_EITHER,
         dense=False,
-        batch="views",
         upstream=upstream,
         weights=(file,),
         time="both",
         query_bytes=40_000,
+    )
+
+
+def _dot(front: str, title: str, file: Weights, non_commercial: bool) -> TrackerFacts:
+    own = "https://huggingface.co/16lemoing/dot/resolve/main/"
+    code = f"MIT, its parts of CoTracker {_NC}" if non_commercial else "MIT"
+    return TrackerFacts(
+        name=f"dot-{front.lower()}",
+        title=f"DOT: every pixel, by flow that starts from points of {title}",
+        load=f"{_TRACKERS}dot:DOT{front}",
+        settings=f"{_TRACKERS}dot_settings:DOTSettings",
+        licence=code,
+        devices=_EITHER,
+        upstream=DOT,
+        weights=(
+            file,
+            Weights("cvo_raft_patch_8.pth", f"{own}cvo_raft_patch_8.pth", "MIT"),
+            Weights("movi_f_raft_patch_4_alpha.pth", f"{own}movi_f_raft_patch_4_alpha.pth", "MIT"),
+        ),
+        non_commercial=non_commercial,
+        time="both",
+    )
+
+
+def _alltracker(name: str, title: str, tracker: str, size: int) -> TrackerFacts:
+    file = f"{name.replace('-', '_')}.pth"
+    return TrackerFacts(
+        name=name,
+        title=title,
+        load=f"{_TRACKERS}alltracker:{tracker}",
+        settings=f"{_TRACKERS}alltracker_settings:AllTrackerSettings",
+        licence="MIT",
+        devices=_EITHER,
+        upstream=ALLTRACKER,
+        weights=(Weights(file, f"{_HUGGING_FACE}aharley/alltracker/resolve/main/{file}", "MIT", size),),
+        time="both",
     )
 
 
@@ -148,4 +199,38 @@ LEARNED: tuple[TrackerFacts, ...] = (
         )
         for size, size_bytes in (("small", 33_000_000), ("base", 46_100_000))
     ),
+    _dot(
+        "CoTracker2",
+        "CoTracker2",
+        Weights(
+            "movi_f_cotracker2_patch_4_wind_8.pth",
+            f"{_HUGGING_FACE}16lemoing/dot/resolve/main/movi_f_cotracker2_patch_4_wind_8.pth",
+            _NC,
+        ),
+        True,
+    ),
+    _dot(
+        "CoTracker3",
+        "CoTracker3",
+        Weights("scaled_offline.pth", f"{_HUGGING_FACE}facebook/cotracker3/resolve/main/scaled_offline.pth", _NC, 102_000_000),
+        True,
+    ),
+    _dot(
+        "TAPIR",
+        "TAPIR",
+        Weights("panning_movi_e_tapir.pth", f"{_HUGGING_FACE}16lemoing/dot/resolve/main/panning_movi_e_tapir.pth", "Apache-2.0"),
+        False,
+    ),
+    _dot(
+        "BootsTAPIR",
+        "BootsTAPIR",
+        Weights(
+            "panning_movi_e_plus_bootstapir.pth",
+            f"{_HUGGING_FACE}16lemoing/dot/resolve/main/panning_movi_e_plus_bootstapir.pth",
+            "Apache-2.0",
+        ),
+        False,
+    ),
+    _alltracker("alltracker", "AllTracker: every pixel, in overlapping windows of 16 frames", "AllTracker", 66_000_000),
+    _alltracker("alltracker-tiny", "AllTracker, small model", "AllTrackerTiny", 25_200_000),
 )

@@ -11,6 +11,7 @@ import torch
 from trackersplat.captures.capture import Capture
 from trackersplat.tracking.registry import TRACKERS, create_tracker
 from trackersplat.tracking.settings import GridSettings
+from trackersplat.tracking.track_cache import TrackCache
 from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.tracking.views import track_views
 
@@ -30,17 +31,24 @@ class StoredSource(Protocol):
 
 
 def track_source(
-    name: str, capture: Capture, device: torch.device | str, settings: Any = None, *, grid: GridSettings | None = None
+    name: str,
+    capture: Capture,
+    device: torch.device | str,
+    settings: Any = None,
+    *,
+    grid: GridSettings | None = None,
+    cache: TrackCache | None = None,
 ) -> TrackSource:
     """The source of that name, on the device; ``settings`` are those of the tracker, its defaults if None.
 
-    ``grid`` is that of the queries, for a tracker that follows chosen points only (default `GridSettings`).
+    ``grid`` is that of the queries, for a tracker that follows chosen points only (default `GridSettings`); ``cache`` keeps what the code
+    of others answers.
 
     Raises InputError if the name is unknown or the tracker cannot be used.
     """
     if TRACKERS.facts(name).stored:
         return _stored(name, capture, device)
-    return partial(track_views, create_tracker(name, device, settings), capture, grid=grid or GridSettings())
+    return partial(track_views, create_tracker(name, device, settings), capture, grid=grid or GridSettings(), cache=cache)
 
 
 def reachable_targets(name: str, capture: Capture, cameras: Sequence[int], base: int) -> tuple[int, ...]:

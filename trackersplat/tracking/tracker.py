@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from trackersplat.errors import ShapeError
+from trackersplat.errors import InputError, ShapeError
 from trackersplat.registry import Facts
 from trackersplat.tracking.upstream import Upstream
 from trackersplat.tracking.weights import Weights
@@ -28,7 +28,8 @@ class TrackerFacts(Facts):
     settings: str = ""  # "package.module:Class" of its settings, a frozen dataclass; "" if it has none
     devices: tuple[str, ...] = ("cpu",)  # torch device types it runs on, best first
     dense: bool = True  # answers `DenseTracker.track_dense`; otherwise `QueryTracker.track_queries`
-    batch: Literal["views", "view"] = "view"  # whether several views go into one call; one view per thread otherwise
+    # Whether several views go into one call; otherwise one view per thread, or one after another if it runs code of others.
+    batch: Literal["views", "view"] = "view"
     hidden_weight: float = 0.1  # how much its position of a hidden point counts, next to that of a seen one
     stride: int | None = None  # frames it is best asked for from one base, in the order of time; None: as many as there are
     upstream: Upstream | None = None  # code of others that it runs
@@ -90,9 +91,17 @@ class PointMotion:
             if getattr(self, name).dtype != torch.float32:
                 raise ShapeError(f"The {name} of points must be float32, got {getattr(self, name).dtype}.")
 
+    def to(self, device: torch.device) -> PointMotion:
+        """The same on another device."""
+        return PointMotion(self.positions.to(device), self.visibility.to(device), self.confidence.to(device))
+
+
+class TrackerFailed(InputError):
+    """The code of others failed on a clip: it raised an error, ran out of memory, or answered what is no number. One sentence."""
+
 
 class Tracker(Protocol):
-    """What all trackers share. Thread-safe where ``facts.batch`` is "view"."""
+    """What all trackers share. Thread-safe where ``facts.batch`` is "view" and it runs no code of others."""
 
     facts: TrackerFacts
     device: torch.device

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pickle
 import zipfile
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trackersplat.errors import InputError
-from trackersplat.files import JSON_LIMIT, NPZ_DAMAGE, has_file, read_json, write_json
+from trackersplat.files import JSON_LIMIT, NPZ_DAMAGE, READ_STEP, has_file, read_json, write_json
 
 if TYPE_CHECKING:  # listed without PyTorch
     from torch import Tensor
     from torch.nn import Module
 
 WEIGHTS_VARIABLE = "TRACKERSPLAT_WEIGHTS"  # of the environment: a folder that is looked into first
-_READ_STEP = 1 << 22  # bytes that are hashed at a time
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def sha256(path: Path) -> str:
         return str(known[key])
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while part := file.read(_READ_STEP):
+        while part := file.read(READ_STEP):
             digest.update(part)
     with suppress(InputError, OSError):  # a folder that cannot be written costs time only
         memory.parent.mkdir(parents=True, exist_ok=True)

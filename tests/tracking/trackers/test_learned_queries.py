@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,7 @@ class Case:
 
 
 def tapir(name: str, write: Callable[[Path, str], None] = write_tapnet, **other: Any) -> Case:
-    return Case(
-        name, write, (64, 48), visibility=lambda t: 1 - (t - 1).sigmoid(), confidence=lambda t: 1 - (1 - t).sigmoid(), **other
-    )
+    return Case(name, write, (64, 48), visibility=lambda t: 1 - (t - 1).sigmoid(), confidence=lambda t: 1 - (1 - t).sigmoid(), **other)
 
 
 CASES = (
@@ -208,20 +207,20 @@ def test_other_code_than_expected_is_bad_input(places: Path) -> None:
     install(CASES[0], places)
     module = places / "code" / "co-tracker" / "cotracker" / "models" / "build_cotracker.py"
     module.write_text("")
-    with pytest.raises(InputError, match="has no build_cotracker in cotracker.models.build_cotracker: the adapter was made for commit 82e02"):
+    with pytest.raises(InputError, match=r"has no build_cotracker in .*: the adapter was made for commit 82e02"):
         create_tracker("cotracker3", "cpu")
 
 
 def test_code_that_cannot_be_imported_is_bad_input(places: Path) -> None:
     install(CASES[0], places)
     (places / "code" / "co-tracker" / "cotracker" / "models" / "build_cotracker.py").write_text("import nothing_of_this_name")
-    with pytest.raises(InputError, match="cannot be imported .*nothing_of_this_name.*install what it needs"):
+    with pytest.raises(InputError, match=r"cannot be imported .*nothing_of_this_name.*install what it needs"):
         create_tracker("cotracker3", "cpu")
 
 
 def test_random_states_are_put_back_after_an_error() -> None:
     before = np.random.get_state()[1].tolist(), torch.random.get_rng_state()  # type: ignore[index]  # noqa: NPY002
-    with pytest.raises(KeyError), undisturbed_random_states():
+    with suppress(KeyError), undisturbed_random_states():
         torch.rand(3), np.random.rand(3)  # noqa: NPY002
         raise KeyError
     assert np.random.get_state()[1].tolist() == before[0]  # type: ignore[index]  # noqa: NPY002

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.tracking.registry import TRACKERS
-from trackersplat.tracking.trackers.query_model import Followed, QueryModel, at_least
+from trackersplat.tracking.trackers.learned_tracker import Followed, QueryModel, at_least
 from trackersplat.tracking.trackers.working_size import Pixels, WorkingSize
 from trackersplat.tracking.weights import put_into, read_state
 

@@ -1,4 +1,4 @@
-"""The part that all learned trackers of chosen points share: loading, views one by one, and what an answer must be."""
+"""What all learned trackers share: loading, views one by one, the form of an answer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample
 
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.tracker import Clip, PointMotion, TrackerFacts
+from trackersplat.tracking.trackers.working_size import WorkingSize
 from trackersplat.tracking.tracks import Provenance
 from trackersplat.tracking.upstream import Upstream
 from trackersplat.tracking.weights import sha256
@@ -27,8 +29,8 @@ class Followed:
     confidence: Tensor  # (T, P) in [0, 1]; 1 where a model says none
 
 
-class QueryModel(ABC):
-    """A `QueryTracker` around a network: a subclass builds it and follows the points of one view."""
+class LearnedTracker(ABC):
+    """A `Tracker` around networks that a subclass builds."""
 
     facts: ClassVar[TrackerFacts]
 
@@ -40,12 +42,16 @@ class QueryModel(ABC):
         self.upstream: Upstream = self.facts.upstream
         paths = weight_files(self.facts, settings)
         with self.upstream.imported():
-            self.model = self.build(paths).eval().to(device)
-        self.provenance = provenance(self.facts, paths, settings.size)
+            self.model: Any = self.build(paths).eval().to(device)
+        self.provenance = provenance(self.facts, paths, getattr(settings, "size", None))
 
     @abstractmethod
     def build(self, paths: Sequence[Path]) -> torch.nn.Module:
         """The network with the weights of these files, one per entry of ``facts.weights``."""
+
+
+class QueryModel(LearnedTracker):
+    """A `QueryTracker` around a network: a subclass follows the points of one view."""
 
     @abstractmethod
     def follow(self, frames: Tensor, queries: Tensor) -> Followed:
@@ -67,6 +73,49 @@ class QueryModel(ABC):
                     )
                 )
         return found
+
+
+class DenseModel(LearnedTracker):
+    """A `DenseTracker` around a network: a subclass tells where the pixels of its working image go, and at which size it works."""
+
+    @abstractmethod
+    def working_size(self, size: tuple[int, int]) -> WorkingSize:
+        """For images of this size (width, height)."""
+
+    @abstractmethod
+    def flow(self, video: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Displacements (F, h, w, 2) in pixels of the working image, visibility and confidence (F, h, w), from the first of the images to
+        each other one; ``video`` is (T, 3, h, w) float32 in 0-255."""
+
+    def track_dense(self, clip: Clip) -> PointMotion:
+        """See `tracker.DenseTracker`."""
+        height, width = clip.images.shape[2:4]
+        work = self.working_size((width, height))
+        views = []
+        with torch.no_grad(), self.upstream.imported():
+            for frames in clip.images:
+                flow, visibility, confidence = self.flow(work.images(frames))
+                views.append(torch.cat((flow, visibility[..., None], confidence[..., None]), dim=-1).to(self.device, torch.float32))
+        pixels = _pixel_centres(width, height, self.device)
+        at = work.to_model(pixels)
+        there = [sample_at(field, at, work.target) for field in views]  # (F, H, W, 4) each
+        return PointMotion(
+            positions=torch.stack([work.from_model(at + values[..., :2]) for values in there]),
+            visibility=torch.stack([values[..., 2] for values in there]).clamp(0, 1),
+            confidence=torch.stack([values[..., 3] for values in there]).clamp(0, 1),
+        )
+
+
+def sample_at(values: Tensor, at: Tensor, size: tuple[int, int]) -> Tensor:
+    """(F, H, W, C) bilinear values (F, h, w, C) at array indices ``at`` (H, W, 2) of an image of that size, continued beyond its border."""
+    scale = at.new_tensor([2 / max(length - 1, 1) for length in size])
+    grid = (at * scale - 1)[None].expand(len(values), -1, -1, -1)
+    return grid_sample(values.permute(0, 3, 1, 2), grid, padding_mode="border", align_corners=True).permute(0, 2, 3, 1)
+
+
+def _pixel_centres(width: int, height: int, device: torch.device) -> Tensor:
+    columns, rows = (torch.arange(size, device=device) + 0.5 for size in (width, height))
+    return torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
 
 
 def weight_files(facts: TrackerFacts, settings: Any) -> list[Path]:
