@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -38,6 +39,8 @@ def describe(facts: TrackerFacts) -> TrackerRow:
     weights = TRACKERS.weights_missing(facts.name)
     state = "package missing" if code else "weights missing" if weights else "ready"
     commands = () if facts.upstream is None else facts.upstream.commands()
+    if facts.server and not os.environ.get(facts.server):
+        commands = (*commands, f"export {facts.server}=http://HOST:PORT  # where its server runs")
     lacking = [file for file in facts.weights if file.missing()]
     return TrackerRow(
         name=facts.name,

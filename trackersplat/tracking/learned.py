@@ -39,6 +39,7 @@ TAPNET = Upstream(
     package="tapnet",
     needs=(("tree", "dm-tree"), ("einshape", "einshape")),
 )
+TAPNEXT = replace(TAPNET, needs=(("einops", "einops"), ("torchvision", "torchvision")))
 LOCOTRACK = Upstream(
     clone="locotrack",
     url="https://github.com/cvlab-kaist/locotrack",
@@ -63,6 +64,46 @@ ALLTRACKER = Upstream(
     commit="c1ed462b7cfe9b4c6d07d8880ae5ed103b0848e0",
     licence="MIT",
     needs=(("einops", "einops"), ("torchvision", "torchvision")),
+)
+
+TRACK_4DGS = Upstream(
+    clone="track-4dgs",
+    url="https://github.com/yindaheng98/track-4dgs",
+    commit="1.4.12",
+    licence="Apache-2.0",
+    package="track_4dgs",
+    distribution="track-4dgs",
+    needs=(("gaussian_splatting", "gaussian-splatting"),),
+    clone_works=False,
+    install="track-4dgs==1.4.12",
+)
+MVTRACKER = Upstream(
+    clone="mvtracker",
+    url="https://github.com/ethz-vlg/mvtracker",
+    commit="ceea8ad2af77ed9b44148ef8e9eeba4ea3c3f072",
+    licence="none in the repository",
+    needs=(
+        ("einops", "einops"), ("easydict", "easydict"), ("pandas", "pandas"), ("png", "pypng"), ("torchvision", "torchvision"),
+        ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn"), ("skimage", "scikit-image"), ("kornia", "kornia"), ("tqdm", "tqdm"),
+        ("mediapy", "mediapy"), ("rerun", "rerun-sdk"),
+    ),
+)  # fmt: skip
+SPATRACKER = Upstream(
+    clone="SpaTracker",
+    url="https://github.com/henry123-boy/SpaTracker",
+    commit="77f1fec6ff8a2464882f8207e0a090fee5c22644",
+    licence=_NC,
+    needs=(
+        ("einops", "einops"), ("easydict", "easydict"), ("cupy", "cupy-cuda12x"), ("torchvision", "torchvision"),
+        ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn"), ("tqdm", "tqdm"),
+    ),
+)  # fmt: skip
+SPATRACKER_2 = Upstream(
+    clone="SpaTrackerV2",
+    url="https://github.com/henry123-boy/SpaTrackerV2",
+    commit="main",
+    licence=_NC,
+    needs=(("einops", "einops"), ("huggingface_hub", "huggingface-hub"), ("torchvision", "torchvision"), ("pycolmap", "pycolmap")),
 )
 
 
@@ -138,6 +179,24 @@ def _alltracker(name: str, title: str, tracker: str, size: int) -> TrackerFacts:
     )
 
 
+def _track_4dgs(name: str, title: str, code: str, file: Weights | None, non_commercial: bool = False) -> TrackerFacts:
+    return TrackerFacts(
+        name=f"track-4dgs-{name}",
+        title=f"{title}, as the package track-4dgs runs it",
+        load=f"{_TRACKERS}track_4dgs:{name}",
+        settings=f"{_TRACKERS}track_4dgs_settings:Track4DGSSettings",
+        licence=code,
+        devices=("cuda",),  # gaussian-splatting, which the package needs
+        dense=False,
+        upstream=TRACK_4DGS,
+        weights=() if file is None else (file,),
+        non_commercial=non_commercial,
+        time="both",
+        query_bytes=60_000,
+    )
+
+
+_GAUSSIAN = "Apache-2.0 (track-4dgs), Inria non-commercial (gaussian-splatting)"
 LEARNED: tuple[TrackerFacts, ...] = (
     _cotracker(
         "cotracker3",
@@ -182,6 +241,28 @@ LEARNED: tuple[TrackerFacts, ...] = (
         "tapir:BootsTAPIR",
         "tapir_settings:TAPIRSettings",
         Weights("bootstapir_checkpoint_v2.pt", f"{_TAPNET_FILES}bootstap/bootstapir_checkpoint_v2.pt", "Apache-2.0", 219_000_000),
+    ),
+    replace(
+        _tapnet(
+            "tapnext",
+            "TAPNext: points together, frame after frame",
+            "tapnext:TAPNext",
+            "tapnext_settings:TAPNextSettings",
+            Weights("bootstapnext_ckpt.npz", f"{_TAPNET_FILES}tapnext/bootstapnext_ckpt.npz", "Apache-2.0"),
+            upstream=TAPNEXT,
+        ),
+        time="forward",
+    ),
+    replace(
+        _tapnet(
+            "tapnext++",
+            "TAPNext++: TAPNext that was trained on longer clips",
+            "tapnext:TAPNextPP",
+            "tapnext_settings:TAPNextSettings",
+            Weights("tapnextpp_ckpt.pt", f"{_TAPNET_FILES}tapnextpp/tapnextpp_ckpt.pt", "Apache-2.0", 2_500_000_000),
+            upstream=TAPNEXT,
+        ),
+        time="forward",
     ),
     *(
         _tapnet(
@@ -233,4 +314,115 @@ LEARNED: tuple[TrackerFacts, ...] = (
     ),
     _alltracker("alltracker", "AllTracker: every pixel, in overlapping windows of 16 frames", "AllTracker", 66_000_000),
     _alltracker("alltracker-tiny", "AllTracker, small model", "AllTrackerTiny", 25_200_000),
+    TrackerFacts(
+        name="mvtracker",
+        title="MVTracker: points of the scene in all views together, with depth",
+        load=f"{_TRACKERS}mvtracker:MVTracker",
+        settings=f"{_TRACKERS}mvtracker_settings:MVTrackerSettings",
+        licence=MVTRACKER.licence,
+        devices=_EITHER,
+        dense=False,
+        upstream=MVTRACKER,
+        weights=(
+            Weights(
+                "mvtracker_200000_june2025.pth",
+                f"{_HUGGING_FACE}ethz-vlg/mvtracker/resolve/main/mvtracker_200000_june2025.pth",
+                "Apache-2.0",
+            ),
+        ),
+        three_d=True,
+    ),
+    TrackerFacts(
+        name="spatracker",
+        title="SpatialTracker: points in 3D from one view with depth",
+        load=f"{_TRACKERS}spatracker:SpaTracker",
+        settings=f"{_TRACKERS}spatracker_settings:SpaTrackerSettings",
+        licence=_NC,
+        devices=("cuda",),
+        dense=False,
+        upstream=SPATRACKER,
+        weights=(Weights("spaT_final.pth", SPATRACKER.url, _NC, direct=False),),
+        non_commercial=True,
+        three_d=True,
+    ),
+    TrackerFacts(
+        name="spatracker-v2",
+        title="SpatialTrackerV2: points in 3D from one view with depth, all frames at once",
+        load=f"{_TRACKERS}spatracker:SpaTrackerV2",
+        settings=f"{_TRACKERS}spatracker_settings:SpaTrackerV2Settings",
+        licence=_NC,
+        devices=("cuda",),
+        dense=False,
+        upstream=SPATRACKER_2,
+        weights=tuple(
+            Weights(
+                f"SpatialTrackerV2-Offline/{file}",
+                f"{_HUGGING_FACE}Yuxihenry/SpatialTrackerV2-Offline/resolve/main/{file}",
+                f"tagged MIT, code {_NC}",
+            )
+            for file in ("model.safetensors", "config.json")
+        ),
+        non_commercial=True,
+        three_d=True,
+        time="both",
+    ),
+    TrackerFacts(
+        name="tracktail",
+        title="tracktail: points of the scene in all views without depth, by its server",
+        load=f"{_TRACKERS}tracktail:Tracktail",
+        settings=f"{_TRACKERS}tracktail_settings:TracktailSettings",
+        licence="BSD-3-Clause",
+        devices=_EITHER,
+        dense=False,
+        server="TRACKERSPLAT_TRACKTAIL",
+        three_d=True,
+        time="both",
+    ),
+    _track_4dgs(
+        "cotracker3",
+        "CoTracker3",
+        f"{_GAUSSIAN}, {_NC} (CoTracker)",
+        Weights("scaled_offline.pth", f"{_HUGGING_FACE}facebook/cotracker3/resolve/main/scaled_offline.pth", _NC, 102_000_000),
+        True,
+    ),
+    _track_4dgs(
+        "vggt",
+        "VGGT's tracking head",
+        f"{_GAUSSIAN}, VGGT License",
+        Weights("vggt_1B_commercial.pt", f"{_HUGGING_FACE}facebook/VGGT-1B-Commercial", "VGGT License", 5_030_000_000, direct=False),
+        True,
+    ),
+    _track_4dgs(
+        "vggsfm",
+        "VGGSfM's tracker",
+        f"{_GAUSSIAN}, VGGT License",
+        Weights("vggsfm_v2_tracker.pt", f"{_HUGGING_FACE}facebook/VGGSfM/resolve/main/vggsfm_v2_tracker.pt", "not stated by us"),
+        True,
+    ),
+    _track_4dgs(
+        "d4rt",
+        "OpenD4RT",
+        _GAUSSIAN,
+        Weights(
+            "OpenD4RT_48CLIP_9Mix_NoCropAUG/opend4rt.ckpt",
+            f"{_HUGGING_FACE}Lijiaxin0111/OpenD4RT/resolve/main/checkpoints/OpenD4RT_48CLIP_9Mix_NoCropAUG/opend4rt.ckpt",
+            "not stated by us",
+        ),
+        True,
+    ),
+    _track_4dgs(
+        "matcha",
+        "MATCHA features, matched pairwise",
+        _GAUSSIAN,
+        Weights("matcha_pretrained.pth", "https://github.com/nv-dvl/matcha", "not stated by us", direct=False),
+        True,
+    ),
+    _track_4dgs(
+        "mvroma",
+        "MV-RoMa, matched in several frames",
+        _GAUSSIAN,
+        Weights("outdoor_final.pth", "https://github.com/IceTea-CV/MV-RoMa", "not stated by us", direct=False),
+        True,
+    ),
+    _track_4dgs("uniflowmatch", "UniFlowMatch, matched pairwise", _GAUSSIAN, None, True),
 )

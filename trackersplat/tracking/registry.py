@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from trackersplat.errors import InputError
@@ -30,9 +31,11 @@ class TrackerRegistry(Registry[TrackerFacts]):
     def code_missing(self, name: str) -> str | None:
         """What is missing of packages and of the code that a tracker runs, and how to get it; None if all is there."""
         facts = self.facts(name)
-        if (missing := super().why_unavailable(name)) is not None or facts.upstream is None:
+        if (missing := super().why_unavailable(name)) is not None:
             return missing
-        why = facts.upstream.missing()
+        why = None if facts.upstream is None else facts.upstream.missing()
+        if facts.server and not os.environ.get(facts.server):
+            why = f"the environment variable {facts.server} does not name its server"
         return None if why is None else f"{why}; `trackersplat trackers {name}` says how to get it"
 
     def weights_missing(self, name: str, weights: str = "") -> str | None:

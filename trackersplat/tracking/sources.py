@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError
 from trackersplat.tracking.registry import TRACKERS, create_tracker
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.track_cache import TrackCache
@@ -44,8 +45,12 @@ def track_source(
     ``grid`` is that of the queries, for a tracker that follows chosen points only (default `GridSettings`); ``cache`` keeps what the code
     of others answers.
 
-    Raises InputError if the name is unknown or the tracker cannot be used.
+    Raises InputError if the name is unknown or the tracker cannot be used, or follows points of the scene.
     """
+    if TRACKERS.facts(name).three_d:
+        raise InputError(
+            f"The tracker {name} follows points of the scene, not those of a view: choose a 2D tracker (`trackersplat trackers`)."
+        )
     if TRACKERS.facts(name).stored:
         return _stored(name, capture, device)
     return partial(track_views, create_tracker(name, device, settings), capture, grid=grid or GridSettings(), cache=cache)

@@ -34,6 +34,7 @@ class TrackerFacts(Facts):
     stride: int | None = None  # frames it is best asked for from one base, in the order of time; None: as many as there are
     upstream: Upstream | None = None  # code of others that it runs
     weights: tuple[Weights, ...] = ()  # files that the user fetches for it
+    server: str = ""  # environment variable with the address of the server that it asks; "" if it asks none
     non_commercial: bool = False  # a licence of its code or weights forbids commercial use; said whenever it is used
     three_d: bool = False  # a `Tracker3D`, which follows points of the scene in all views; 2D points of each view otherwise
     time: Literal["both", "forward"] = "forward"  # whether a position depends on frames after it, too, or on earlier ones alone

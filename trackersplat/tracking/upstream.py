@@ -23,6 +23,7 @@ from trackersplat.errors import InputError
 
 CLONES_VARIABLE = "TRACKERSPLAT_CODE"  # of the environment: the folder of the clones
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_OFFLINE = "HF_HUB_OFFLINE"  # of the environment and in huggingface_hub
 _LOCK = threading.RLock()
 _LOADED: dict[Path, dict[str, ModuleType]] = {}  # of each clone: its modules, which nobody else sees
 
@@ -94,7 +95,7 @@ class Upstream:
         meanwhile. Random states are put back, because some of the modules seed them.
         """
         root = self.root()
-        with _LOCK, undisturbed_random_states():
+        with _LOCK, undisturbed_random_states(), _offline():
             if root is None:
                 yield
                 return
@@ -147,6 +148,26 @@ def undisturbed_random_states() -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Hugging Face's libraries, which some code asks for weights, look only at what was downloaded before."""
+    before = os.environ.get(_OFFLINE)
+    os.environ[_OFFLINE] = "1"
+    constants = sys.modules.get("huggingface_hub.constants")
+    known = getattr(constants, _OFFLINE, None)
+    if constants is not None:
+        setattr(constants, _OFFLINE, True)
+    try:
+        yield
+    finally:
+        if constants is not None:
+            setattr(constants, _OFFLINE, known)
+        if before is None:
+            del os.environ[_OFFLINE]
+        else:
+            os.environ[_OFFLINE] = before
 
 
 def _is_below(module: ModuleType, root: Path) -> bool:

@@ -45,9 +45,9 @@ class Weights:
 
     def commands(self) -> tuple[str, ...]:
         """How to get it; a command for a shell where the file has an address of its own."""
-        folder = folders()[0]
+        folder = (folders()[0] / self.file).parent
         if self.direct:
-            return (f"mkdir -p {folder} && curl -L -o {folder / self.file} {self.url}",)
+            return (f"mkdir -p {folder} && curl -L -o {folders()[0] / self.file} {self.url}",)
         return (f"mkdir -p {folder}  # and put {self.file} there, from {self.url}",)
 
 

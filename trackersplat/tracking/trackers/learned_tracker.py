@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from trackersplat.errors import ShapeError
+from trackersplat.errors import InputError, ShapeError
 from trackersplat.tracking.tracker import Clip, PointMotion, TrackerFacts
 from trackersplat.tracking.trackers.working_size import WorkingSize
 from trackersplat.tracking.tracks import Provenance
@@ -42,7 +42,13 @@ class LearnedTracker(ABC):
         self.upstream: Upstream = self.facts.upstream
         paths = weight_files(self.facts, settings)
         with self.upstream.imported():
-            self.model: Any = self.build(paths).eval().to(device)
+            try:
+                self.model: Any = self.build(paths).eval().to(device)
+            except InputError:
+                raise
+            except Exception as error:  # the border to code of others, which may raise anything
+                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+                raise InputError(f"The tracker {self.facts.name} cannot be built ({reason}): check its code and its weights.") from error
         self.provenance = provenance(self.facts, paths, getattr(settings, "size", None))
 
     @abstractmethod
