@@ -49,7 +49,7 @@ def track_source(
     """
     if TRACKERS.facts(name).three_d:
         raise InputError(
-            f"The tracker {name} follows points of the scene, not those of a view: choose a 2D tracker (`trackersplat trackers`)."
+            f"The tracker {name} tracks in 3D, and this needs one that tracks in 2D: `trackersplat trackers` lists them."
         )
     if TRACKERS.facts(name).stored:
         return _stored(name, capture, device)

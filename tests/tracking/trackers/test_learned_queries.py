@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from stand_in_trackers import STEP, write_cotracker, write_locotrack, write_tapnet, write_weights
+from stand_in_places import install_stand_in
+from stand_in_trackers import STEP, write_cotracker, write_locotrack, write_tapnet, write_tapnext
 from torch import Tensor
 
 from trackersplat.errors import InputError, ShapeError
@@ -50,35 +51,30 @@ CASES = (
     Case("cotracker", write_cotracker, SIZE),
     tapir("tapir"),
     tapir("bootstapir"),
+    Case("tapnext", write_tapnext, (64, 48), visibility=lambda t: (1 - t).sigmoid(), confidence=lambda t: torch.full_like(t, 0.625)),
+    Case(
+        "tapnext++",
+        write_tapnext,
+        (64, 48),
+        inside=("state_dict",),
+        prefix="tapnext.",
+        visibility=lambda t: (1 - t).sigmoid(),
+        confidence=lambda t: torch.full_like(t, 0.625),
+    ),
     tapir("locotrack-small", write_locotrack, inside=("state_dict",), prefix="model."),
     tapir("locotrack-base", write_locotrack, inside=("state_dict",), prefix="model."),
 )
 
 
-@pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for variable, name in (("TRACKERSPLAT_CODE", "code"), ("TRACKERSPLAT_WEIGHTS", "weights"), ("XDG_CACHE_HOME", "cache")):
-        (tmp_path / name).mkdir()
-        monkeypatch.setenv(variable, str(tmp_path / name))
-    return tmp_path
-
-
 @pytest.fixture(params=CASES, ids=lambda case: case.name)
 def case(request: pytest.FixtureRequest, places: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     chosen: Case = request.param
-    upstream = TRACKERS.facts(chosen.name).upstream
-    assert upstream is not None
-    install(chosen, places)
-    own = replace(TRACKERS.facts(chosen.name), upstream=replace(upstream, needs=()))  # stand-ins need nothing
-    monkeypatch.setitem(TRACKERS._entries, chosen.name, own)
+    install(chosen, places, monkeypatch)
     return chosen
 
 
-def install(case: Case, places: Path) -> None:
-    facts = TRACKERS.facts(case.name)
-    assert facts.upstream is not None
-    case.write(places / "code", facts.upstream.clone)
-    write_weights(places / "weights" / facts.weights[0].file, *case.inside, prefix=case.prefix)
+def install(case: Case, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_stand_in(case.name, case.write, places, monkeypatch, *case.inside, prefix=case.prefix)
 
 
 def made(case: Case) -> Any:
@@ -155,10 +151,7 @@ def test_every_view_has_its_own_queries(case: Case) -> None:
 
 @pytest.mark.parametrize("name", ["cotracker3", "cotracker3-online", "cotracker2", "cotracker"])
 def test_cotracker_is_not_given_images_between_0_and_1(name: str, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(next(case for case in CASES if case.name == name), places)
-    facts = TRACKERS.facts(name)
-    assert facts.upstream is not None
-    monkeypatch.setitem(TRACKERS._entries, name, replace(facts, upstream=replace(facts.upstream, needs=())))
+    install(next(case for case in CASES if case.name == name), places, monkeypatch)
     tracker: Any = create_tracker(name, "cpu", replace(tracker_settings(name), size=SIZE))
     tracker.track_queries(clip(), [QUERIES])
     scaled = WorkingSize.images
@@ -167,8 +160,8 @@ def test_cotracker_is_not_given_images_between_0_and_1(name: str, places: Path, 
         tracker.track_queries(clip(), [QUERIES])
 
 
-def test_online_windows_reach_the_end_of_a_long_clip(places: Path) -> None:
-    install(CASES[1], places)
+def test_online_windows_reach_the_end_of_a_long_clip(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(CASES[1], places, monkeypatch)
     tracker = made(CASES[1])
     (motion,) = tracker.track_queries(clip(37), [QUERIES])
     assert motion.positions.shape[1] == 36
@@ -195,24 +188,24 @@ def test_weights_that_the_settings_name_are_used(case: Case, places: Path) -> No
         ([1, 2], "holds no weights by name"),
     ],
 )
-def test_a_wrong_file_of_weights_is_bad_input(places: Path, content: Any, why: str) -> None:
-    install(CASES[0], places)
+def test_a_wrong_file_of_weights_is_bad_input(places: Path, monkeypatch: pytest.MonkeyPatch, content: Any, why: str) -> None:
+    install(CASES[0], places, monkeypatch)
     path = places / "weights" / "scaled_offline.pth"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     with pytest.raises(InputError, match=why):
         create_tracker("cotracker3", "cpu")
 
 
-def test_other_code_than_expected_is_bad_input(places: Path) -> None:
-    install(CASES[0], places)
+def test_other_code_than_expected_is_bad_input(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(CASES[0], places, monkeypatch)
     module = places / "code" / "co-tracker" / "cotracker" / "models" / "build_cotracker.py"
     module.write_text("")
     with pytest.raises(InputError, match=r"has no build_cotracker in .*: the adapter was made for commit 82e02"):
         create_tracker("cotracker3", "cpu")
 
 
-def test_code_that_cannot_be_imported_is_bad_input(places: Path) -> None:
-    install(CASES[0], places)
+def test_code_that_cannot_be_imported_is_bad_input(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(CASES[0], places, monkeypatch)
     (places / "code" / "co-tracker" / "cotracker" / "models" / "build_cotracker.py").write_text("import nothing_of_this_name")
     with pytest.raises(InputError, match=r"cannot be imported .*nothing_of_this_name.*install what it needs"):
         create_tracker("cotracker3", "cpu")

@@ -132,7 +132,7 @@ class MVTracker(LearnedTracker):
         return intrinsics, poses
 
     def _resized(self, clip: Clip3D) -> tuple[Tensor, Tensor]:
-        """(V, T, 3, h, w) float32 in 0-255 and (V, T, h, w) depths, both by the nearest pixel: depths must not mix, and colours fit them."""
+        """(V, T, 3, h, w) float32 in 0-255 and (V, T, h, w) depths, both by the nearest pixel, because depths must not mix."""
         size = tuple(self.settings.size[::-1])
         images = [interpolate(view.permute(0, 3, 1, 2).float(), size, mode="nearest-exact") for view in clip.images]
         depths = [interpolate(view[:, None], size, mode="nearest-exact")[:, 0] for view in clip.depths]

@@ -1,6 +1,6 @@
 """TAPNext (Zholus et al. 2025) and TAPNext++: points frame by frame, with a state that is carried on.
 
-Images are in [-1, 1] as (B, T, H, W, 3), queries (t, y, x) in raster pixels, whose centres are at +0.5 as ours, and answers are (y, x), too.
+Images are in [-1, 1] as (B, T, H, W, 3), queries (t, y, x) in raster pixels, whose centres are at +0.5 as ours, and answers (y, x), too.
 Confidence is the probability that the network gives to positions near the one it answers.
 """
 
