@@ -1,12 +1,14 @@
 """Facts about trackers whose code and weights are others': where both are, and under which licences. Listing them imports nothing.
 
-Commits are those that the adapters were run with (docs/trackers.md says how). Licences are those that the authors state.
+Licences are those that the authors state.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from trackersplat.tracking import repositories
+from trackersplat.tracking.repositories import LOCOTRACK, TAPNET, TAPNEXT
 from trackersplat.tracking.tracker import TrackerFacts
 from trackersplat.tracking.upstream import Upstream
 from trackersplat.tracking.weights import Weights
@@ -17,98 +19,15 @@ _NC = "CC-BY-NC-4.0"
 _TRACKERS = "trackersplat.tracking.trackers."
 _EITHER = ("cuda", "cpu")
 
-COTRACKER = Upstream(
-    clone="co-tracker",
-    url="https://github.com/facebookresearch/co-tracker",
-    commit="82e02e8029753ad4ef13cf06be7f4fc5facdda4d",
-    licence=_NC,
-    package="cotracker",
-)
-COTRACKER_1 = replace(
-    COTRACKER,
-    clone="co-tracker-v1",
-    commit="8d364031971f6b3efec945dd15c468a183e58212",  # tag v1.0
-    package="",  # an installed cotracker is a later version
-    needs=(("einops", "einops"), ("timm", "timm"), ("tqdm", "tqdm")),
-)
-TAPNET = Upstream(
-    clone="tapnet",
-    url="https://github.com/google-deepmind/tapnet",
-    commit="c2cbab81cc06092b5f05bfe2da7bfec54e2079c9",
-    licence="Apache-2.0",
-    package="tapnet",
-    needs=(("tree", "dm-tree"), ("einshape", "einshape")),
-)
-TAPNEXT = replace(TAPNET, needs=(("einops", "einops"), ("torchvision", "torchvision")))
-LOCOTRACK = Upstream(
-    clone="locotrack",
-    url="https://github.com/cvlab-kaist/locotrack",
-    commit="3385a233a270160b253a69050c6a3934527f7775",
-    licence="Apache-2.0",
-    path="locotrack_pytorch",
-    needs=(("einops", "einops"),),
-)
-DOT = Upstream(
-    clone="dot",
-    url="https://github.com/16lemoing/dot",
-    commit="8c6ef1e1521eff9df8c7030f10adc57a4cddee13",
-    licence="MIT",
-    needs=(
-        ("einops", "einops"), ("einshape", "einshape"), ("timm", "timm"), ("torchvision", "torchvision"), ("tqdm", "tqdm"),
-        ("PIL", "pillow"),
-    ),
-)  # fmt: skip
-ALLTRACKER = Upstream(
-    clone="alltracker",
-    url="https://github.com/aharley/alltracker",
-    commit="c1ed462b7cfe9b4c6d07d8880ae5ed103b0848e0",
-    licence="MIT",
-    needs=(("einops", "einops"), ("torchvision", "torchvision")),
-)
-
-TRACK_4DGS = Upstream(
-    clone="track-4dgs",
-    url="https://github.com/yindaheng98/track-4dgs",
-    commit="1.4.12",
-    licence="Apache-2.0",
-    package="track_4dgs",
-    distribution="track-4dgs",
-    needs=(("gaussian_splatting", "gaussian-splatting"),),
-    clone_works=False,
-    install="track-4dgs==1.4.12",
-)
-MVTRACKER = Upstream(
-    clone="mvtracker",
-    url="https://github.com/ethz-vlg/mvtracker",
-    commit="ceea8ad2af77ed9b44148ef8e9eeba4ea3c3f072",
-    licence="none in the repository",
-    needs=(
-        ("einops", "einops"), ("easydict", "easydict"), ("pandas", "pandas"), ("png", "pypng"), ("torchvision", "torchvision"),
-        ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn"), ("skimage", "scikit-image"), ("kornia", "kornia"), ("tqdm", "tqdm"),
-        ("mediapy", "mediapy"), ("rerun", "rerun-sdk"),
-    ),
-)  # fmt: skip
-SPATRACKER = Upstream(
-    clone="SpaTracker",
-    url="https://github.com/henry123-boy/SpaTracker",
-    commit="77f1fec6ff8a2464882f8207e0a090fee5c22644",
-    licence=_NC,
-    needs=(
-        ("einops", "einops"), ("easydict", "easydict"), ("cupy", "cupy-cuda12x"), ("torchvision", "torchvision"),
-        ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn"), ("tqdm", "tqdm"),
-    ),
-)  # fmt: skip
-SPATRACKER_2 = Upstream(
-    clone="SpaTrackerV2",
-    url="https://github.com/henry123-boy/SpaTrackerV2",
-    commit="main",
-    licence=_NC,
-    needs=(("einops", "einops"), ("huggingface_hub", "huggingface-hub"), ("torchvision", "torchvision"), ("pycolmap", "pycolmap")),
-)
-
 
 def _cotracker(
-    name: str, title: str, tracker: str, settings: str, file: Weights, upstream: Upstream = COTRACKER, window: int | None = None
+    name: str,
+    title: str,
+    tracker: str,
+    settings: str,
+    file: Weights,
+    upstream: Upstream = repositories.COTRACKER,
+    window: int | None = None,
 ) -> TrackerFacts:
     return TrackerFacts(
         name=name,
@@ -153,7 +72,7 @@ def _dot(front: str, title: str, file: Weights, non_commercial: bool) -> Tracker
         settings=f"{_TRACKERS}dot_settings:DOTSettings",
         licence=code,
         devices=_EITHER,
-        upstream=DOT,
+        upstream=repositories.DOT,
         weights=(
             file,
             Weights("cvo_raft_patch_8.pth", f"{own}cvo_raft_patch_8.pth", "MIT"),
@@ -173,7 +92,7 @@ def _alltracker(name: str, title: str, tracker: str, size: int) -> TrackerFacts:
         settings=f"{_TRACKERS}alltracker_settings:AllTrackerSettings",
         licence="MIT",
         devices=_EITHER,
-        upstream=ALLTRACKER,
+        upstream=repositories.ALLTRACKER,
         weights=(Weights(file, f"{_HUGGING_FACE}aharley/alltracker/resolve/main/{file}", "MIT", size),),
         time="both",
     )
@@ -188,7 +107,7 @@ def _track_4dgs(name: str, title: str, code: str, file: Weights | None, non_comm
         licence=code,
         devices=("cuda",),  # gaussian-splatting, which the package needs
         dense=False,
-        upstream=TRACK_4DGS,
+        upstream=repositories.TRACK_4DGS,
         weights=() if file is None else (file,),
         non_commercial=non_commercial,
         time="both",
@@ -226,7 +145,7 @@ LEARNED: tuple[TrackerFacts, ...] = (
         "cotracker:CoTracker1",
         "CoTracker1Settings",
         Weights("cotracker_stride_4_wind_8.pth", "https://dl.fbaipublicfiles.com/cotracker/cotracker_stride_4_wind_8.pth", _NC),
-        upstream=COTRACKER_1,
+        upstream=repositories.COTRACKER_1,
     ),
     _tapnet(
         "tapir",
@@ -319,10 +238,10 @@ LEARNED: tuple[TrackerFacts, ...] = (
         title="MVTracker: points of the scene in all views together, with depth",
         load=f"{_TRACKERS}mvtracker:MVTracker",
         settings=f"{_TRACKERS}mvtracker_settings:MVTrackerSettings",
-        licence=MVTRACKER.licence,
+        licence=repositories.MVTRACKER.licence,
         devices=_EITHER,
         dense=False,
-        upstream=MVTRACKER,
+        upstream=repositories.MVTRACKER,
         weights=(
             Weights(
                 "mvtracker_200000_june2025.pth",
@@ -340,8 +259,8 @@ LEARNED: tuple[TrackerFacts, ...] = (
         licence=_NC,
         devices=("cuda",),
         dense=False,
-        upstream=SPATRACKER,
-        weights=(Weights("spaT_final.pth", SPATRACKER.url, _NC, direct=False),),
+        upstream=repositories.SPATRACKER,
+        weights=(Weights("spaT_final.pth", repositories.SPATRACKER.url, _NC, direct=False),),
         non_commercial=True,
         three_d=True,
     ),
@@ -353,7 +272,7 @@ LEARNED: tuple[TrackerFacts, ...] = (
         licence=_NC,
         devices=("cuda",),
         dense=False,
-        upstream=SPATRACKER_2,
+        upstream=repositories.SPATRACKER_2,
         weights=tuple(
             Weights(
                 f"SpatialTrackerV2-Offline/{file}",

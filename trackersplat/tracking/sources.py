@@ -48,9 +48,7 @@ def track_source(
     Raises InputError if the name is unknown or the tracker cannot be used, or follows points of the scene.
     """
     if TRACKERS.facts(name).three_d:
-        raise InputError(
-            f"The tracker {name} tracks in 3D, and this needs one that tracks in 2D: `trackersplat trackers` lists them."
-        )
+        raise InputError(f"The tracker {name} tracks in 3D, and this needs one that tracks in 2D: `trackersplat trackers` lists them.")
     if TRACKERS.facts(name).stored:
         return _stored(name, capture, device)
     return partial(track_views, create_tracker(name, device, settings), capture, grid=grid or GridSettings(), cache=cache)

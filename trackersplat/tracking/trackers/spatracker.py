@@ -70,9 +70,7 @@ class SpaTracker(_Monocular):
         network = self.upstream.attribute("models.spatracker.models.core.spatracker.spatracker:SpaTracker")
         model: nn.Module = network(stride=4, S=self.settings.window, add_space_attn=True, space_depth=6, time_depth=6)
         wanted = model.state_dict()  # the file has the weights of a depth network, too
-        state = {
-            name: value for name, value in read_state(paths[0], "model").items() if name in wanted
-        }
+        state = {name: value for name, value in read_state(paths[0], "model").items() if name in wanted}
         put_into(model, state, paths[0])
         return model
 
