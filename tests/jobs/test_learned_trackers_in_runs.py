@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Failing:
 
 
 @pytest.fixture(autouse=True)
-def failing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def failing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "failing.pth").write_bytes(b"")
     monkeypatch.setenv("TRACKERSPLAT_WEIGHTS", str(tmp_path / "weights"))
@@ -56,7 +56,6 @@ def failing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             weights=(Weights("failing.pth", "https://example.org/failing.pth", "CC-BY-NC-4.0"),),
         )
     )  # fmt: skip
-    yield
 
 
 def run_of(capture: Capture, folder: Path, failure: Any) -> tuple[Run, list[Event]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -113,9 +114,10 @@ class SpaTrackerV2(_Monocular):
     def build(self, paths: Sequence[Path]) -> nn.Module:
         """See `LearnedTracker.build`: from the folder of the weights, in which its configuration is, too."""
         predictor = self.upstream.attribute("models.SpaTrackV2.models.predictor:Predictor")
-        model: nn.Module = predictor.from_pretrained(str(paths[0].parent))
-        model.spatrack.track_num = self.settings.bundle_points  # type: ignore[union-attr,assignment]
-        return model
+        model: Any = predictor.from_pretrained(str(paths[0].parent))
+        model.spatrack.track_num = self.settings.bundle_points
+        made: nn.Module = model
+        return made
 
     def follow_in_view(self, frames: Tensor, depths: Tensor, camera: Camera, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `_Monocular.follow_in_view`. The camera does not move, and neither its pose nor its depths are adjusted."""
