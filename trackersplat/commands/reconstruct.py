@@ -35,12 +35,16 @@ class Reconstruct:
     pipeline: str = "base-propagate"
     """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
     tracker: str = "dis"
-    """Point tracker; `trackersplat doctor` lists them."""
+    """Point tracker; `trackersplat trackers` lists them."""
     tracks: Path | None = None
     """Read tracks from this file instead of tracking: 3D tracks of any format in docs/tracks.md, or a folder of 2D tracks with one file
     per camera."""
     tracks_camera: str | None = None
     """The camera in whose frame the tracks of the file are, where the file has no extrinsics."""
+    tracker_failure: Literal["stop", "keep"] = "stop"
+    """What follows where the tracker fails: stop, or keep the Gaussians of the base frame, refine them and go on."""
+    track_cache: Path | None = None
+    """Folder that keeps what learned trackers answer, at most 20 GiB. Default: nothing is kept."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images.
     0 is faster."""
@@ -97,7 +101,9 @@ class Reconstruct:
         with traceback_in(run.path / "run.log"), reporter, run.writing():
             redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
             wanted = frames if self.redo is None else sorted(redo)
-            for event in reconstruct(capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights):
+            for event in reconstruct(
+                capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights, track_cache=self.track_cache
+            ):
                 reporter.show(event)
         if self.compact:
             run.compact()
@@ -141,6 +147,7 @@ class Reconstruct:
             tracking=settings.tracking if tracking is None else tracking,
             motion=dataclasses.replace(settings.motion, render_and_match=matching),
             batch=self.batch,
+            tracker_failure=self.tracker_failure,
             seed=self.seed,
             refine=dataclasses.replace(settings.refine, steps=self.steps or settings.refine.steps),
             first=first,

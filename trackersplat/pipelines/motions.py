@@ -13,7 +13,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.edits.applied import AppliedEdits
-from trackersplat.events import Event, Stage
+from trackersplat.events import Event, Note, Stage
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.corrections import PointCorrection
@@ -24,10 +24,12 @@ from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.pipelines.clock import Clock
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.grid import query_grid
+from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.space_tracks import KnownShift, SceneSource
-from trackersplat.tracking.tracker import Matcher, TrackerFacts
-from trackersplat.tracking.tracks import DenseTracks
+from trackersplat.tracking.tracker import Matcher, TrackerFacts, TrackerFailed
+from trackersplat.tracking.tracks import DenseTracks, Provenance
 from trackersplat.tracking.views import correct_views
 from trackersplat.training.photometric import ColourAffines
 
@@ -45,6 +47,7 @@ class MotionContext:
     colours: ColourAffines | None = None
     edits: AppliedEdits = field(default_factory=AppliedEdits)
     other: Callable[[str], OtherTracker] | None = None  # trackers that edits name; None: they name none
+    keep_on_failure: bool = False  # where a tracker fails, Gaussians stay as they are; otherwise its error is raised
 
     @property
     def cameras(self) -> list[Camera]:
@@ -119,18 +122,28 @@ def find_motions(
     Views that edits drop for a target are neither seen nor trusted in it, by tracks or by matches. With ``correct``, the motions are
     estimated anew with what it knows about points; it is asked once, about the motions that the tracks alone lead to.
 
-    Raises what the source of the tracks raises.
+    Raises what the source of the tracks raises. Where the tracker fails and Gaussians are to stay then, a `Note` says so, and they do.
     """
     targets = tuple(targets)
     cameras = context.capture.training_cameras
     yield Stage(targets[0], "track", f"{len(cameras)} views, frame {frame + 1} to {_range_text(targets)}")
     clock = Clock(context.rasterizer.device)
-    # Views finish in any order, sums must not depend on it.
     source, shifts = context.source, list[KnownShift]()
-    if isinstance(source, SceneSource):
-        surface = source.on(base, context.rasterizer)
-        source, shifts = surface, surface.shifts(cameras, frame, targets)
-    tracks = _without_dropped(context, sorted(source(cameras, frame, targets), key=lambda pair: pair[0]))
+    failed = False
+    try:
+        if isinstance(source, SceneSource):
+            surface = source.on(base, context.rasterizer)
+            source, shifts = surface, surface.shifts(cameras, frame, targets)
+        # Views finish in any order, sums must not depend on it.
+        tracks = _without_dropped(context, sorted(source(cameras, frame, targets), key=lambda pair: pair[0]))
+    except TrackerFailed as error:
+        if not context.keep_on_failure:
+            raise
+        failed, carried, correct = True, None, None
+        tracks = [(camera, _unknown(context, camera, frame, targets)) for camera in cameras]
+        text = f"{error} The Gaussians of frame {frame + 1} stay as they are until they are refined."
+        yield from (Note(target, text) for target in targets)
+    yield from (Note(targets[0], text) for text in dict.fromkeys(text for _, dense in tracks for text in dense.remarks))
     seconds = {"track": clock.lap()}
 
     yield Stage(targets[0], "move")
@@ -141,7 +154,7 @@ def find_motions(
         motions = estimate([dense for _, dense in tracks], corrections=corrections, known=shifts)
     seconds["move"] = clock.lap()
     settings = context.settings.render_and_match
-    for _ in range(settings.match_rounds if context.tracker.render_and_match else 0):
+    for _ in range(settings.match_rounds if context.tracker.render_and_match and not failed else 0):
         unreliable = _unreliable_shares(context, targets, tracks)
         chosen = np.flatnonzero(drifting | (unreliable >= settings.unreliable_share)).tolist()
         if not chosen:
@@ -156,6 +169,16 @@ def find_motions(
             motions[index] = motion
     seconds["match"] = clock.lap()
     yield MotionsFound(targets, tuple(motions), tuple(tracks), seconds, tuple(corrections))
+
+
+def _unknown(context: MotionContext, camera: int, frame: int, targets: tuple[int, ...]) -> DenseTracks:
+    """Tracks that say nothing, in place of those of a tracker that failed."""
+    width, height = context.capture.cameras[camera].width, context.capture.cameras[camera].height
+    device = context.rasterizer.device
+    pixels = query_grid(width, height, GridSettings(step_px=1), device)
+    nothing = torch.zeros(len(targets), height, width, device=device)
+    provenance = Provenance(context.tracker.name, size=(width, height))
+    return DenseTracks(frame, targets, pixels.repeat(len(targets), 1, 1, 1), nothing, nothing.clone(), 0.0, provenance)
 
 
 def _without_dropped(context: MotionContext, tracks: Sequence[tuple[int, DenseTracks]]) -> list[tuple[int, DenseTracks]]:
