@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from trackersplat.commands.options import HoldOut, check_match_rounds, check_numbers, with_held_out
+from trackersplat.commands.options import HoldOut, agreement_settings, check_match_rounds, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
@@ -48,6 +48,8 @@ class Bench:
     reach."""
     base: int = 1
     """Base frame, counted from 1."""
+    tracking: Literal["fast", "accurate"] = "fast"
+    """fast: tracks of every view as the tracker finds them. accurate: those of all views joined by the places of the points in space."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images. Not used
     with exact tracks."""
@@ -69,7 +71,7 @@ class Bench:
     """Folder for the base frame, which is fitted once, and for the JSON file. Default: output/NAME-bench, or
     output/NAME-bench-HASH if that holds something else."""
     json: Path | None = None
-    """File for all numbers. Default: bench-motion-TRACKER.json in the folder."""
+    """File for all numbers. Default: bench-motion-TRACKER.json in the folder, bench-motion-TRACKER-accurate.json if the tracks are."""
 
     def run(self) -> None:
         from trackersplat.benchmarks.motion import BenchDone, bench_motion
@@ -88,11 +90,11 @@ class Bench:
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
         settings, first = self._settings(capture, rasterizer)
         run = self._run(capture, first, rasterizer)
-        target = self.json or run.path / f"bench-motion-{self.tracker}.json"
+        target = self.json or run.path / f"bench-motion-{self.tracker}{'' if self.tracking == 'fast' else f'-{self.tracking}'}.json"
         if not os.access(target.parent, os.W_OK) or target.is_dir():  # said now and not after minutes of work
             raise InputError(f"{target} cannot be written: choose a file in a folder that is there with --json.")
         steps = settings.reconstruct.refine.steps
-        title = f"{capture.name}, from frame {self.base}, {self.tracker} tracks, {steps} steps, {rasterizer.describe()}"
+        title = f"{capture.name}, from frame {self.base}, {self.tracker} tracks ({self.tracking}), {steps} steps, {rasterizer.describe()}"
         result: BenchDone | None = None
         with traceback_in(target.parent / "run.log"), MotionTable(title) as table:
             if settings.base not in run.frames():
@@ -134,7 +136,7 @@ class Bench:
         matching = dataclasses.replace(defaults.motion.render_and_match, match_rounds=check_match_rounds(self.match_rounds))
         both = dataclasses.replace(
             defaults,
-            motion=dataclasses.replace(defaults.motion, render_and_match=matching),
+            motion=dataclasses.replace(defaults.motion, agreement=agreement_settings(self.tracking), render_and_match=matching),
             refine=dataclasses.replace(defaults.refine, steps=self.steps or defaults.refine.steps),
             seed=self.seed,
         )

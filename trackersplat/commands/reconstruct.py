@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from trackersplat.commands.options import HoldOut, check_match_rounds, check_numbers, with_held_out
+from trackersplat.commands.options import HoldOut, agreement_settings, check_match_rounds, check_numbers, with_held_out
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 
@@ -36,6 +36,8 @@ class Reconstruct:
     """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
     tracker: str = "dis"
     """Point tracker; `trackersplat doctor` lists them."""
+    tracking: Literal["fast", "accurate"] = "fast"
+    """fast: tracks of every view as the tracker finds them. accurate: those of all views joined by the places of the points in space."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images.
     0 is faster."""
@@ -130,7 +132,7 @@ class Reconstruct:
         matching = dataclasses.replace(settings.motion.render_and_match, match_rounds=check_match_rounds(self.match_rounds))
         return dataclasses.replace(
             settings,
-            motion=dataclasses.replace(settings.motion, render_and_match=matching),
+            motion=dataclasses.replace(settings.motion, agreement=agreement_settings(self.tracking), render_and_match=matching),
             batch=self.batch,
             seed=self.seed,
             refine=dataclasses.replace(settings.refine, steps=self.steps or settings.refine.steps),
