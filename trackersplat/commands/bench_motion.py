@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from trackersplat.commands.options import HoldOut, check_match_rounds, check_numbers, track_settings, with_held_out
+from trackersplat.commands.options import (
+    HoldOut,
+    agreement_settings,
+    check_match_rounds,
+    check_numbers,
+    track_settings,
+    with_held_out,
+)
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
@@ -50,6 +57,8 @@ class BenchMotion:
     reach."""
     base: int = 1
     """Base frame, counted from 1."""
+    tracking: Literal["fast", "accurate"] = "fast"
+    """fast: tracks of every view as the tracker finds them. accurate: those of all views joined by the places of the points in space."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images. Not used
     with exact tracks."""
@@ -71,7 +80,7 @@ class BenchMotion:
     """Folder for the base frame, which is fitted once, and for the JSON file. Default: output/NAME-bench, or
     output/NAME-bench-HASH if that holds something else."""
     json: Path | None = None
-    """File for all numbers. Default: bench-motion-TRACKER.json in the folder."""
+    """File for all numbers. Default: bench-motion-TRACKER.json in the folder, bench-motion-TRACKER-accurate.json if the tracks are."""
 
     def run(self) -> None:
         from trackersplat.benchmarks.motion import BenchDone, bench_motion
@@ -91,11 +100,11 @@ class BenchMotion:
         settings, first = self._settings(capture, rasterizer)
         run = self._run(capture, first, rasterizer)
         name = self.tracker if self.tracks is None else self.tracks.stem
-        target = self.json or run.path / f"bench-motion-{name}.json"
+        target = self.json or run.path / f"bench-motion-{name}{'' if self.tracking == 'fast' else f'-{self.tracking}'}.json"
         if not os.access(target.parent, os.W_OK) or target.is_dir():  # said now and not after minutes of work
             raise InputError(f"{target} cannot be written: choose a file in a folder that is there with --json.")
         steps = settings.reconstruct.refine.steps
-        title = f"{capture.name}, from frame {self.base}, {name} tracks, {steps} steps, {rasterizer.describe()}"
+        title = f"{capture.name}, from frame {self.base}, {name} tracks ({self.tracking}), {steps} steps, {rasterizer.describe()}"
         result: BenchDone | None = None
         with traceback_in(target.parent / "run.log"), MotionTable(title) as table:
             if settings.base not in run.frames():
@@ -139,7 +148,7 @@ class BenchMotion:
         both = dataclasses.replace(
             defaults,
             tracking=defaults.tracking if tracking is None else tracking,
-            motion=dataclasses.replace(defaults.motion, render_and_match=matching),
+            motion=dataclasses.replace(defaults.motion, agreement=agreement_settings(self.tracking), render_and_match=matching),
             refine=dataclasses.replace(defaults.refine, steps=self.steps or defaults.refine.steps),
             seed=self.seed,
         )

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from trackersplat.commands.options import HoldOut, check_match_rounds, check_numbers, track_settings, with_held_out
+from trackersplat.commands.options import (
+    HoldOut,
+    agreement_settings,
+    check_match_rounds,
+    check_numbers,
+    track_settings,
+    with_held_out,
+)
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 
@@ -45,6 +52,8 @@ class Reconstruct:
     """What follows where the tracker fails: stop, or keep the Gaussians of the base frame, refine them and go on."""
     track_cache: Path | None = None
     """Folder that keeps what learned trackers answer, at most 20 GiB. Default: nothing is kept."""
+    tracking: Literal["fast", "accurate"] = "fast"
+    """fast: tracks of every view as the tracker finds them. accurate: those of all views joined by the places of the points in space."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images.
     0 is faster."""
@@ -145,7 +154,7 @@ class Reconstruct:
         return dataclasses.replace(
             settings,
             tracking=settings.tracking if tracking is None else tracking,
-            motion=dataclasses.replace(settings.motion, render_and_match=matching),
+            motion=dataclasses.replace(settings.motion, agreement=agreement_settings(self.tracking), render_and_match=matching),
             batch=self.batch,
             tracker_failure=self.tracker_failure,
             seed=self.seed,

@@ -20,11 +20,15 @@ from trackersplat.motion.corrections import PointCorrection
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.motion.render_and_match import correct_tracks, unreliable_share
 from trackersplat.motion.render_request import Prediction, predict
+from trackersplat.motion.rendered_depth import rendered_surfaces
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.pipelines.clock import Clock
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.consistency.agreement import agree_on_pixels
+from trackersplat.tracking.consistency.settings import ConsistencySettings
 from trackersplat.tracking.grid import query_grid
+from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.space_tracks import KnownShift, SceneSource
@@ -119,6 +123,8 @@ def find_motions(
     are estimated anew. If the Gaussians of ``frame`` are ``drifting``, moved there themselves and not corrected by its images, all
     targets are matched, because no track tells by how much they are off. The stages are reported for the first target.
 
+    With ``agreement`` among the settings, the tracks of all views are joined first (`consistency.agreement`).
+
     Views that edits drop for a target are neither seen nor trusted in it, by tracks or by matches. With ``correct``, the motions are
     estimated anew with what it knows about points; it is asked once, about the motions that the tracks alone lead to.
 
@@ -144,6 +150,8 @@ def find_motions(
         text = f"{error} The Gaussians of frame {frame + 1} stay as they are until they are refined."
         yield from (Note(target, text) for target in targets)
     yield from (Note(targets[0], text) for text in dict.fromkeys(text for _, dense in tracks for text in dense.remarks))
+    if context.settings.agreement is not None and not failed:
+        tracks = _without_dropped(context, _agreeing(context, base, tracks, context.settings.agreement))
     seconds = {"track": clock.lap()}
 
     yield Stage(targets[0], "move")
@@ -185,6 +193,22 @@ def _without_dropped(context: MotionContext, tracks: Sequence[tuple[int, DenseTr
     """The ``(camera, tracks)``, neither seen nor trusted where edits drop the view."""
     names = [camera.name for camera in context.capture.cameras]
     return [(camera, context.edits.without_dropped(names[camera], dense)) for camera, dense in tracks]
+
+
+def _agreeing(
+    context: MotionContext, base: Gaussians, tracks: Sequence[tuple[int, DenseTracks]], settings: ConsistencySettings
+) -> list[tuple[int, DenseTracks]]:
+    """The ``(camera, tracks)`` that agree between views, over the rendered depth of the ``base``, and within the masks."""
+    capture = context.capture
+    surfaces = rendered_surfaces(context.rasterizer, base, [capture.cameras[camera] for camera, _ in tracks], settings.minimum_alpha)
+    result = []
+    for (camera, _), dense in zip(tracks, agree_on_pixels(surfaces, [dense for _, dense in tracks], settings), strict=True):
+        if capture.has_masks(camera):
+            masks = [capture.mask(camera, frame) for frame in (dense.base, *dense.targets)]
+            start, *ends = (None if mask is None else torch.tensor(mask, device=dense.positions.device) for mask in masks)
+            dense = distrust_crossings(dense, start, ends)
+        result.append((camera, dense))
+    return result
 
 
 def _unreliable_shares(context: MotionContext, targets: Sequence[int], tracks: Sequence[tuple[int, DenseTracks]]) -> np.ndarray:
