@@ -17,7 +17,7 @@ from viewer.pane_source import TabPanes
 from viewer.panels.timeline import TabClock
 from viewer.state import Draft, Pane, Shared, Store, View
 from viewer.tab import Tab
-from viewer.views.picture import PaneRequest
+from viewer.views.request import PaneRequest
 
 RUN, OTHER = Path("run"), Path("other")
 

@@ -59,7 +59,7 @@ class TimelinePanel(Panel):
                     .style("width:64px;margin-left:8px")
                     .tooltip("Speed (, and .)")
                 )
-                self._loop = self._button("repeat", "Loop: on", "time.loop")
+                self._loop = self._button("repeat", "Loop (Shift+L)", "time.loop")
                 self._button("start", "In point here (I)", "time.in")
                 self._button("keyboard_tab", "Out point here (O)", "time.out")
                 self._range = ui.label("").classes("ts-small ts-muted").style("margin-left:4px")
@@ -93,7 +93,7 @@ class TimelinePanel(Panel):
             if self._speed.value != view.speed:
                 self._speed.set_value(view.speed)
             self._play.props(f"icon={'pause' if view.playing else 'play_arrow'}")
-            self._loop.props(f"color={'primary' if view.loop else 'grey-6'}")
+            self._loop.props(f"color={'primary' if view.loop else 'grey-6'} aria-pressed={str(view.loop).lower()}")
             first, last = self._clock.span()
             self._timeline.set_range(None if view.first is None and view.last is None else first, last)
             self._range.set_text("" if view.first is None and view.last is None else f"in {first + 1}, out {last + 1}")
