@@ -17,7 +17,7 @@ from trackersplat.events import Event, Failed, Finished, FrameDone, Preview
 from viewer.gpu import GpuUse, gpu_use
 from viewer.job_words import JobLog, Report, report
 from viewer.jobs import RECONSTRUCTION, WORKER, Job, Options, reconstruct_command
-from viewer.plan import Plan, Target, make_plan, new_folder, options_of, why_fixed
+from viewer.plan import Plan, Target, make_plan, new_folder, options_of, plan_again, why_fixed
 from viewer.progress import Pace, Progress, duration
 from viewer.runs import Runs
 from viewer.state import Draft, Store
@@ -101,7 +101,8 @@ class Reconstruction:
                 run = self._runs.refreshed(path) if (path / "run.json").is_file() else None
                 if run is not None and why_fixed(run) is None:
                     held_out = tuple(self._capture.held_out)
-                    found.append(Target(path, run.frames(), options_of(run.settings, run.info.get("held_out"), held_out)))
+                    stale = shared.stale if path == shared.run else frozenset()
+                    found.append(Target(path, run.frames(), options_of(run.settings, run.info.get("held_out"), held_out), stale))
                 elif run is None and path in coming:
                     found.append(Target(path, (), coming[path]))
             except InputError:
@@ -133,8 +134,16 @@ class Reconstruction:
             asked = (asked[1], asked[0])
         if target.options is not None:
             options = replace(target.options, backend=options.backend)
-        waiting = [frame for task in self.tasks if task.open and task.plan.target.path == target.path for frame in task.plan.frames]
-        return make_plan(asked, target, options, self._paces(target), waiting)
+        return make_plan(asked, target, options, self._paces(target), self._waiting(target))
+
+    def plan_again(self) -> Plan:
+        """What making the frames again would do that edits have made out of date, of the run on the screen."""
+        target = self.target(self._store.shared.run)
+        options = target.options if target.options is not None else AS_THE_COMMAND_LINE
+        return plan_again((0, self._capture.frame_count - 1), target, options, self._paces(target), self._waiting(target))
+
+    def _waiting(self, target: Target) -> list[int]:
+        return [frame for task in self.tasks if task.open and task.plan.target.path == target.path for frame in task.plan.frames]
 
     def _paces(self, target: Target) -> list[tuple[str, Pace]]:
         """That of the run itself, of this session's jobs, and of the run on the screen."""
@@ -263,7 +272,9 @@ class Reconstruction:
             self._asked_to_halt = False
             self._log.begin(task.number)
             self._change(task.number, state="running", message=STARTING)
-            command = reconstruct_command(self._source, task.plan.asked, task.plan.target.path, task.plan.options, self._more)
+            command = reconstruct_command(
+                self._source, task.plan.asked, task.plan.target.path, task.plan.options, self._more, task.plan.redo
+            )
             self._log.say(task.number, " ".join(["trackersplat", *command[len(WORKER) :]]))
             try:
                 self._job = self._start(

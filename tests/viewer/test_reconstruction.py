@@ -236,6 +236,17 @@ def test_a_new_run_leaves_the_fuller_one_on_the_screen_until_it_is_asked_for(pag
     assert page.store.shared.run == OUT
 
 
+def test_a_job_that_makes_stale_frames_again_says_so_to_its_worker(page: Any) -> None:
+    page.runs.frames[OUT] = (0, 1, 2)
+    target = Target(OUT, (0, 1, 2), Options(pipeline="base-propagate"), frozenset({1, 2}))
+    page.work.add(page.work.plan((0, 2), target, Options()))
+    command = page.jobs[0].command
+    assert command[command.index("--redo") + 1] == "stale"
+    assert page.store.shared.waiting == {1, 2}
+    page.jobs[0].say(done(1, 0))
+    assert page.store.shared.waiting == {2}
+
+
 def test_a_plan_that_does_nothing_is_refused(page: Any) -> None:
     page.runs.frames[OUT] = (0, 1)
     target = Target(OUT, (0, 1), Options(pipeline="base-propagate"))

@@ -23,7 +23,7 @@ SCOPES = {THIS: "This frame", RANGE: "In – out", ALL: "All frames"}
 CUSTOM = "custom"
 TICK = 0.5  # seconds between updates of the panel while it is open
 MOST_STEPS, MOST_BATCH = 100_000, 1000  # that the fields take
-PLAN_FIELDS = frozenset({"frame", "first", "last", "run", "runs", "out", "reconstructed", "inspector", "playing"})
+PLAN_FIELDS = frozenset({"frame", "stale", "first", "last", "run", "runs", "out", "reconstructed", "inspector", "playing"})
 
 
 class ReconstructPanel(Panel):
@@ -200,7 +200,7 @@ class ReconstructPanel(Panel):
 
     def _show_plan(self, plan: Plan) -> None:
         busy = self.tab.document.reconstruction.current is not None
-        self._start.set_text("Add to the queue" if busy else "Reconstruct")
+        self._start.set_text("Add to the queue" if busy else "Reconstruct again" if plan.redo else "Reconstruct")
         self._start.set_enabled(not plan.refused)
         drawn = (plan.sentences, plan.warning, plan.refused, plan.better, busy)
         if drawn == self._drawn:
