@@ -75,7 +75,7 @@ class Web:
         identity = secrets.token_urlsafe(12)
         asked = urls.read(dict(request.query_params), self._document.capture)
         store = self._document.store
-        start = View(playing=self._autoplay and not asked, panes=(urls.first_pane(self._document),))
+        start = View(playing=self._autoplay and not asked, panes=(urls.first_pane(self._document),), present=False)
         store.open_tab(identity, start)
         tab = Tab(identity, store, self._document)
         if asked:
@@ -84,6 +84,8 @@ class Web:
         ui.add_body_html(self._backdrop(dict(request.query_params)))
         bench = Workbench(tab, self._stage)
         bench.build()
+        client.on_connect(lambda: store.attend(identity, True))
+        client.on_disconnect(lambda: store.attend(identity, False))
         client.on_connect(lambda: client.run_javascript(f"document.querySelector('.{BACKDROP}')?.remove()"))
 
         def gone() -> None:
