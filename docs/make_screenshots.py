@@ -1,7 +1,6 @@
 """Makes the pictures of the README: starts the page on the bundled demo and photographs it with headless Chromium.
 
-Run ``python docs/make_screenshots.py`` from a checkout with the test extra installed; it writes ``docs/images/*.jpg``. The panel "Capture"
-shows the path of the checkout.
+Run ``python docs/make_screenshots.py`` from a checkout with the test extra installed; it writes ``docs/images/*.jpg``.
 """
 
 from __future__ import annotations
@@ -72,17 +71,8 @@ def _check(page: Page) -> None:
 
 
 def _reconstruct(page: Page) -> None:
-    """A job of its own: three frames are done, and the fourth is at work."""
-    page.get_by_role("button", name="All frames").click()
-    page.get_by_role("combobox", name="Run").click()
-    page.get_by_role("option", name="New run").last.click()
-    page.get_by_role("button", name="Draft").click()
-    page.get_by_role("button", name="Reconstruct", exact=True).click()
-    page.get_by_role("button", name="Show them").click()
-    page.keyboard.press("Home")
-    page.get_by_text("3 of 30 frames done").wait_for()
-    page.get_by_text("step ").wait_for()
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("i")
+    page.get_by_role("button", name="In – out").click()
 
 
 # Query of the address, and what is done before the picture is taken.
@@ -91,7 +81,7 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "triage": ("frame=12&cameras=2,6", _triage),
     "compare": ("frame=15&cameras=8,8&mode=wipe.colour,error.colour&panel=quality", _error),
     "check": ("frame=15&cameras=0&panel=capture", _check),
-    "reconstruct": ("frame=3&cameras=8&panel=reconstruct", _reconstruct),
+    "reconstruct": ("frame=15&cameras=8&panel=reconstruct", _reconstruct),
 }
 
 
