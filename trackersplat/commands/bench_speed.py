@@ -146,7 +146,7 @@ class BenchSpeed:
             return scene.to(rasterizer.device), cameras, cameras[-1].name
         run = Run.open(self.source)
         frame = run.frames()[0]
-        cameras = run.read_cameras()
+        cameras = list(run.read_cameras())
         if not cameras:
             raise InputError(f"The run {self.source} does not say where its cameras are: name a run with a cameras.json in its frames.")
         held_out = next((name for name in run.held_out if name in {camera.name for camera in cameras}), cameras[0].name)
