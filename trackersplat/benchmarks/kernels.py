@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+_ON_GPU = ("kernel", "gpu_memcpy", "gpu_memset")  # categories of events of the profiler
+_LISTED = 40  # of the slowest kernels
 
 
 @dataclass(frozen=True)
@@ -38,15 +43,20 @@ def profiled(device: torch.device, trace: Path, frames: int) -> Iterator[Watched
         yield watched
         torch.cuda.synchronize(device)
     profiler.export_chrome_trace(str(trace))
-    events = [event for event in profiler.events() if event.device_type == torch.autograd.DeviceType.CUDA]
-    spans = sorted((event.time_range.start, event.time_range.end) for event in events)
+    watched.result = kernel_times(trace, frames)
+
+
+def kernel_times(trace: Path, frames: int) -> KernelTimes:
+    """Of a trace.json.gz as torch's profiler writes it: what ran on the GPU."""
+    with gzip.open(trace, "rt", encoding="utf-8") as file:
+        events = [event for event in json.load(file)["traceEvents"] if event.get("cat") in _ON_GPU]
     busy, until = 0.0, float("-inf")
-    for start, end in spans:
-        busy += max(0.0, end - max(start, until))
-        until = max(until, end)
     totals: dict[str, tuple[float, int]] = {}
-    for event in events:
-        seconds, calls = totals.get(event.name, (0.0, 0))
-        totals[event.name] = (seconds + event.time_range.elapsed_us() / 1e6, calls + 1)
-    slowest = sorted(((name, *counted) for name, counted in totals.items()), key=lambda row: -row[1])[:40]
-    watched.result = KernelTimes(busy / 1e6, len(spans), frames, tuple(slowest))
+    for event in sorted(events, key=lambda event: float(event["ts"])):  # microseconds
+        start, duration = float(event["ts"]), float(event["dur"])
+        busy += max(0.0, start + duration - max(start, until))
+        until = max(until, start + duration)
+        seconds, calls = totals.get(event["name"], (0.0, 0))
+        totals[event["name"]] = (seconds + duration / 1e6, calls + 1)
+    slowest = sorted(((name, *counted) for name, counted in totals.items()), key=lambda row: -row[1])[:_LISTED]
+    return KernelTimes(busy / 1e6, len(events), frames, tuple(slowest))

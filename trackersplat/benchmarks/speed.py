@@ -113,8 +113,8 @@ def bench_speed(
 ) -> Iterator[Event]:
     """Yields what the runs say, a `RunMeasured` after each, and last a `SpeedDone`. ``folder`` is for the runs.
 
-    One moved frame is made before, so that kernels are compiled. With ``trace``, one more batch is watched by torch's profiler, and its
-    kernels are written there.
+    One batch is made before, so that kernels are compiled. With ``trace``, one more is watched by torch's profiler, its kernels are written
+    there, and a second `SpeedDone` has their times.
     """
     first: FirstFrameCost | None = None
     for event in _first_frame(capture, folder / "first", settings.reconstruct, rasterizer):
@@ -122,7 +122,8 @@ def bench_speed(
         yield event
     assert first is not None, "a first frame ends with what it cost"
     done = SpeedDone(first)
-    yield from _moved(capture, folder, "warm", settings.reconstruct, rasterizer, 2)
+    one_batch = min(1 + settings.reconstruct.batch, settings.frames)
+    yield from _moved(capture, folder, "warm", settings.reconstruct, rasterizer, one_batch)
     for method, how in ((FULL, settings.reconstruct), (NOTHING, settings.nothing)):
         done.runs[method] = []
         for number in range(settings.runs):
@@ -131,12 +132,11 @@ def bench_speed(
                     event = RunMeasured(method, event.cost)
                     done.runs[method].append(event.cost)
                 yield event
-    if trace is not None:
-        frames = min(1 + settings.reconstruct.batch, settings.frames)
-        with profiled(rasterizer.device, trace, frames - 1) as watched:
-            yield from _moved(capture, folder, "profiled", settings.reconstruct, rasterizer, frames)
-        done = dataclasses.replace(done, kernels=watched.result)
     yield done
+    if trace is not None:
+        with profiled(rasterizer.device, trace, one_batch - 1) as watched:
+            yield from _moved(capture, folder, "profiled", settings.reconstruct, rasterizer, one_batch)
+        yield dataclasses.replace(done, kernels=watched.result)
 
 
 def _first_frame(capture: Capture, folder: Path, settings: ReconstructSettings, rasterizer: Rasterizer) -> Iterator[Event]:

@@ -91,12 +91,12 @@ class BenchSpeed:
                     table.show(event)
                     if isinstance(event, SpeedDone):
                         result = event
+                        write_json(target, self._record(result, settings, rasterizer))
                     elif isinstance(event, RunMeasured):
                         table.add(event)
             finally:
                 capture.close()
         assert result is not None, "a bench ends with its result"
-        write_json(target, self._record(result, settings, rasterizer))
         print(printable(f"All numbers: {target}"))
 
     def _checked_size(self) -> tuple[int, int]:
@@ -147,8 +147,8 @@ class BenchSpeed:
         run = Run.open(self.source)
         frame = run.frames()[0]
         cameras = list(run.read_cameras())
-        if not cameras:
-            raise InputError(f"The run {self.source} does not say where its cameras are: name a run with a cameras.json in its frames.")
+        if len(cameras) < 3:
+            raise InputError(f"The run {self.source} names fewer than 3 cameras: give one of `trackersplat reconstruct`.")
         held_out = next((name for name in run.held_out if name in {camera.name for camera in cameras}), cameras[0].name)
         others = [camera for camera in cameras if camera.name != held_out][: self.views]
         chosen = [*others, next(camera for camera in cameras if camera.name == held_out)]

@@ -25,7 +25,8 @@ class SpeedTable:
         self._console, self._title = Console(highlight=False), title
         self._bars = StepBar(self._console)
         self._live = Live(console=self._console, get_renderable=lambda: self._bars, transient=True, refresh_per_second=4)
-        self._stage, self._result, self._told = "", None, set[str]()
+        self._stage, self._told = "", set[str]()
+        self._result: SpeedDone | None = None
 
     def __enter__(self) -> SpeedTable:
         self._live.start()

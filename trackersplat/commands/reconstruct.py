@@ -41,8 +41,8 @@ class Reconstruct:
     """Run folder. Default: output/NAME in the working folder, or output/NAME-HASH if that holds something else."""
     pipeline: str = "base-propagate"
     """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
-    tracker: str = "dis"
-    """Point tracker; `trackersplat trackers` lists them."""
+    tracker: str | None = None
+    """Point tracker; `trackersplat trackers` lists them. Default: dis on a CPU, dis-gpu on a GPU."""
     tracks: Path | None = None
     """Read tracks from this file instead of tracking: 3D tracks of any format in docs/tracks.md, or a folder of 2D tracks with one file
     per camera."""
@@ -132,10 +132,11 @@ class Reconstruct:
         """Raises InputError if a name is unknown or a number out of range: before anything is written."""
         from trackersplat.pipelines.registry import PIPELINES
         from trackersplat.pipelines.settings import ReconstructSettings
+        from trackersplat.tracking.registry import default_tracker
         from trackersplat.tracking.sources import track_source
         from trackersplat.training.points.registry import POINT_STRATEGIES
 
-        tracker, tracking = track_settings(self.tracker, self.tracks, self.tracks_camera)
+        tracker, tracking = track_settings(self.tracker or default_tracker(rasterizer.device.type), self.tracks, self.tracks_camera)
         if PIPELINES.facts(self.pipeline).tracks:
             source = track_source(tracker, capture, rasterizer.device, tracking)
             for text in getattr(source, "remarks", ()):

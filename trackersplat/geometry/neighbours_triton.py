@@ -18,8 +18,7 @@ def nearest(points: Tensor, k: int) -> Tensor:
     """Indices (N, k <= 32) of the nearest other points of ``points`` (N, 3) float32, nearest first; k < N.
 
     Exact but for the rounding of float32 differences. Points along a space-filling curve fill boxes of 32. A program takes the points of
-    one box and looks through the boxes around it on the curve, then through all that could hold something nearer than what it has, of the
-    groups of boxes that could.
+    one box and looks through the boxes around it on the curve, then through all that could hold something nearer than what it has.
     """
     count = len(points)
     order = order_along_curve(points)
@@ -28,13 +27,8 @@ def nearest(points: Tensor, k: int) -> Tensor:
     members[:count] = points[order]
     box = members.reshape(boxes, BOX, 3)
     low, high = box.amin(1), torch.where(box < _FAR, box, -_FAR).amax(1)
-    groups = triton.cdiv(boxes, _SCANNED)
-    group_low, group_high = low.new_full((groups * _SCANNED, 3), _FAR), high.new_full((groups * _SCANNED, 3), -_FAR)
-    group_low[:boxes], group_high[:boxes] = low, high
-    group_low, group_high = (part.reshape(groups, _SCANNED, 3) for part in (group_low, group_high))
-    bounds = torch.cat((group_low.amin(1), group_high.amax(1)), dim=1)
     slots = torch.empty(count, k, dtype=torch.int32, device=points.device)
-    _nearest[(boxes,)](members, low, high, bounds, slots, count, boxes, k, BOX=BOX, SCANNED=_SCANNED, num_warps=4)
+    _nearest[(boxes,)](members, low, high, slots, count, boxes, k, BOX=BOX, SCANNED=_SCANNED, num_warps=4)
     indices = torch.empty(count, k, dtype=torch.int64, device=points.device)
     indices[order] = order[slots.long()]
     return indices
@@ -56,7 +50,7 @@ def _merged(best, members, x, y, z, own, box, BOX: tl.constexpr):  # type: ignor
 
 
 @triton.jit
-def _nearest(members, low, high, bounds, slots, count, boxes, k, BOX: tl.constexpr, SCANNED: tl.constexpr):  # type: ignore[no-untyped-def]
+def _nearest(members, low, high, slots, count, boxes, k, BOX: tl.constexpr, SCANNED: tl.constexpr):  # type: ignore[no-untyped-def]
     box = tl.program_id(0)
     own = box * BOX + tl.arange(0, BOX)
     rank = tl.arange(0, BOX)
@@ -75,29 +69,23 @@ def _nearest(members, low, high, bounds, slots, count, boxes, k, BOX: tl.constex
     last = tl.minimum(box + 3, boxes)
     for near in range(first, last):
         best = _merged(best, members, x, y, z, own, near, BOX)
-    worst = tl.max(tl.where((rank[None, :] == k - 1) & real[:, None], best >> 32, 0)).to(tl.int32).to(tl.float32, bitcast=True)
     for start in range(0, boxes, SCANNED):
-        group = bounds + 6 * (start // SCANNED)
-        ax = tl.maximum(tl.maximum(tl.load(group) - hx, lx - tl.load(group + 3)), 0.0)
-        ay = tl.maximum(tl.maximum(tl.load(group + 1) - hy, ly - tl.load(group + 4)), 0.0)
-        az = tl.maximum(tl.maximum(tl.load(group + 2) - hz, lz - tl.load(group + 5)), 0.0)
-        if ((ax * ax + ay * ay + az * az) * 0.99999 < worst) | (worst == float("inf")):
-            other = start + tl.arange(0, SCANNED)
-            there = (other < boxes) & ((other < first) | (other >= last))
-            gx = tl.maximum(tl.load(low + 3 * other, mask=there, other=0.0) - hx, lx - tl.load(high + 3 * other, mask=there, other=0.0))
-            gy = tl.maximum(tl.load(low + 3 * other + 1, mask=there, other=0.0) - hy, ly - tl.load(high + 3 * other + 1, mask=there, other=0.0))
-            gz = tl.maximum(tl.load(low + 3 * other + 2, mask=there, other=0.0) - hz, lz - tl.load(high + 3 * other + 2, mask=there, other=0.0))
-            gx = tl.maximum(gx, 0.0)
-            gy = tl.maximum(gy, 0.0)
-            gz = tl.maximum(gz, 0.0)
-            # Rounding may have made the gap a little larger than it is.
-            gap = tl.where(there, (gx * gx + gy * gy + gz * gz) * 0.99999, float("inf"))
+        other = start + tl.arange(0, SCANNED)
+        there = (other < boxes) & ((other < first) | (other >= last))
+        gx = tl.maximum(tl.load(low + 3 * other, mask=there, other=0.0) - hx, lx - tl.load(high + 3 * other, mask=there, other=0.0))
+        gy = tl.maximum(tl.load(low + 3 * other + 1, mask=there, other=0.0) - hy, ly - tl.load(high + 3 * other + 1, mask=there, other=0.0))
+        gz = tl.maximum(tl.load(low + 3 * other + 2, mask=there, other=0.0) - hz, lz - tl.load(high + 3 * other + 2, mask=there, other=0.0))
+        gx = tl.maximum(gx, 0.0)
+        gy = tl.maximum(gy, 0.0)
+        gz = tl.maximum(gz, 0.0)
+        # Rounding may have made the gap a little larger than it is.
+        gap = tl.where(there, (gx * gx + gy * gy + gz * gz) * 0.99999, float("inf"))
+        worst = tl.max(tl.where((rank[None, :] == k - 1) & real[:, None], best >> 32, 0)).to(tl.int32).to(tl.float32, bitcast=True)
+        nearest = tl.min(gap)
+        while (nearest < worst) | ((worst == float("inf")) & (nearest < float("inf"))):
+            place = tl.argmin(gap, axis=0)
+            best = _merged(best, members, x, y, z, own, start + place, BOX)
+            gap = tl.where(tl.arange(0, SCANNED) == place, float("inf"), gap)
             worst = tl.max(tl.where((rank[None, :] == k - 1) & real[:, None], best >> 32, 0)).to(tl.int32).to(tl.float32, bitcast=True)
             nearest = tl.min(gap)
-            while (nearest < worst) | ((worst == float("inf")) & (nearest < float("inf"))):
-                place = tl.argmin(gap, axis=0)
-                best = _merged(best, members, x, y, z, own, start + place, BOX)
-                gap = tl.where(tl.arange(0, SCANNED) == place, float("inf"), gap)
-                worst = tl.max(tl.where((rank[None, :] == k - 1) & real[:, None], best >> 32, 0)).to(tl.int32).to(tl.float32, bitcast=True)
-                nearest = tl.min(gap)
     tl.store(slots + own[:, None] * k + rank[None, :], (best & 0xFFFFFFFF).to(tl.int32), mask=real[:, None] & (rank < k)[None, :])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.corrections import PointCorrection
 from trackersplat.motion.motion import CarriedMotion, Motion
-from trackersplat.motion.render_and_match import correct_tracks, unreliable_share
+from trackersplat.motion.render_and_match import correct_together, correct_tracks, unreliable_share
 from trackersplat.motion.render_request import Prediction, predict
 from trackersplat.motion.rendered_depth import rendered_surfaces
 from trackersplat.motion.settings import MotionSettings
@@ -32,9 +33,9 @@ from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.space_tracks import KnownShift, SceneSource
-from trackersplat.tracking.tracker import Matcher, TrackerFacts, TrackerFailed
+from trackersplat.tracking.tracker import BatchMatcher, Matcher, TrackerFacts, TrackerFailed
 from trackersplat.tracking.tracks import DenseTracks, Provenance
-from trackersplat.tracking.views import correct_views
+from trackersplat.tracking.views import correct_views, correct_views_together
 from trackersplat.training.photometric import ColourAffines
 
 
@@ -242,10 +243,16 @@ def _matched(
     def correct(dense: DenseTracks, photograph: Tensor, predicted: Prediction) -> DenseTracks:
         return correct_tracks(dense, photograph, predicted, context.matcher, settings, drifting=drifting)
 
+    def correct_many(dense: list[DenseTracks], photographs: list[Tensor], predicted: list[Prediction]) -> list[DenseTracks]:
+        return correct_together(dense, photographs, predicted, cast(BatchMatcher, context.matcher), settings, drifting=drifting)
+
     parts = {camera: dense.only(targets) for camera, dense in tracks}
     unused = frozenset.intersection(*(context.dropped(target) for target in targets))
     wanted = [(camera, dense) for camera, dense in parts.items() if capture.cameras[camera].name not in unused]
-    parts.update(correct_views(capture, wanted, predictions, correct, device))
+    if context.matcher.facts.batch == "views":
+        parts.update(correct_views_together(capture, wanted, predictions, correct_many, device))
+    else:
+        parts.update(correct_views(capture, wanted, predictions, correct, device))
     return [dense for _, dense in _without_dropped(context, sorted(parts.items()))]
 
 

@@ -52,6 +52,7 @@ class MatcherFacts(Facts):
 
     settings: str = ""  # "package.module:Class" of its settings, a frozen dataclass; "" if it has none
     devices: tuple[str, ...] = ("cpu",)  # torch device types it runs on, best first
+    batch: Literal["views", "view"] = "view"  # whether it is a `BatchMatcher`; one pair of images per thread otherwise
     hidden_weight: float = 0.1  # how much its position of a hidden point counts, next to that of a seen one
 
 
@@ -142,4 +143,19 @@ class Matcher(Protocol):
         reach: float = 0.0,  # how far the search goes, as a share of the longest side; 0: plain flow alone
     ) -> PointMotion:
         """Where every pixel of the source is in the target, as one view and one target: positions (1, 1, H, W, 2). Thread-safe."""
+        ...
+
+
+class BatchMatcher(Matcher, Protocol):
+    """Matches many pairs of pictures of one size at once."""
+
+    def match_together(
+        self,
+        sources: Tensor,  # (B, H, W, 3) uint8 RGB
+        targets: Tensor,  # (B, H, W, 3) uint8 RGB
+        *,
+        search: tuple[Tensor, Tensor] | None = None,  # (B, H, W) bool each, as in `match`
+        reach: float = 0.0,
+    ) -> PointMotion:
+        """As `match` for each pair, independent of the others: positions (B, 1, H, W, 2)."""
         ...

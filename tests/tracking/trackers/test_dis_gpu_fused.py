@@ -10,7 +10,6 @@ from cards import as_bytes, shifted, texture
 from trackersplat.tracking.trackers.dis_gpu import certainty, exhaustive, inverse_search, patches, variational
 from trackersplat.tracking.trackers.dis_gpu.images import Images
 from trackersplat.tracking.trackers.dis_gpu.settings import (
-    ChoiceSettings,
     PatchSettings,
     SearchSettings,
     SupportSettings,
@@ -101,7 +100,14 @@ def test_the_exhaustive_search_is_that_of_the_elementwise_code(device):
 
     a, b = (exhaustive.features(images.rgb) for images in pair())
     expected = exhaustive.search(a, b, 4, SearchSettings())
-    got = fused.search(a.to(device), b.to(device), torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool, device=device), 4, SearchSettings(), reach=exhaustive.REACH).cpu()
+    got = fused.search(
+        a.to(device),
+        b.to(device),
+        torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool, device=device),
+        4,
+        SearchSettings(),
+        reach=exhaustive.REACH,
+    ).cpu()
     assert torch.equal(got, expected)
 
 
@@ -124,17 +130,18 @@ def test_spreading_displacements_is_that_of_the_elementwise_code(device):
     from trackersplat.tracking.trackers.dis_gpu import patches_triton as fused
 
     source, target = pair()
-    choice = ChoiceSettings(jumps=(3, 1))
-    start = patches._choose(source.packed, target.packed, flow(11, 2.0)[:, None], (0.0,), mask(), PatchSettings())
-    expected = patches._spread(source.packed, target.packed, start, mask(), choice, PatchSettings())
+    some = mask() & (torch.arange(WIDTH) < 9)  # the interpreter is slow
+    jumps, gain = (3, 1), 0.5
+    start = patches._choose(source.packed, target.packed, flow(11, 2.0)[:, None], (0.0,), some, PatchSettings())
+    expected = patches._spread(source.packed, target.packed, start, some, jumps, gain, PatchSettings())
     planes = source.packed.to(device), target.packed.to(device)
-    listed = mask().flatten().nonzero()[:, 0].to(device)
+    listed = some.flatten().nonzero()[:, 0].to(device)
     got, cost = start.flow.to(device), start.cost.to(device)
-    for index, jump in enumerate(choice.jumps):
+    for index, jump in enumerate(jumps):
         got, cost = fused.spread_round(
             *planes, got, cost, listed, PatchSettings(),
-            jump=jump, step=patches.step(index, choice), gain=choice.gain, same=patches.SAME, reach=patches.REACH,
+            jump=jump, step=patches.step(index, len(jumps)), gain=gain, same=patches.SAME, reach=patches.REACH,
         )  # fmt: skip
     close(got.cpu(), expected.flow)
     close(cost.cpu(), expected.cost)
-    assert (expected.flow != start.flow).float().mean() > 0.1
+    assert (expected.flow != start.flow).any(1)[some].float().mean() > 0.3

@@ -1,4 +1,4 @@
-"""Visibility and certainty of displacements, from the way back, the colours, the displacements around and other tracks of the same pixels."""
+"""Visibility and certainty of displacements: from the way back, the colours, the displacements around, other tracks of the pixel."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _densify(source: Tensor, target: Tensor, patches: Tensor) -> Tensor:
 
 
 def _round(source: Tensor, target: Tensor, flow: Tensor, steps: int) -> Tensor:
-    batch, height, width = source.shape
+    height, width = source.shape[1:]
     rows, columns = patch_grid(height, width)
     device = source.device
     y0, x0 = (STRIDE * (torch.arange(count, device=device) - 1) for count in (rows, columns))

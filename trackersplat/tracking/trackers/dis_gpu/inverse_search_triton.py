@@ -11,7 +11,9 @@ _PATCHES = 32  # patches per program (layout)
 _BLOCK = 512  # pixels per program (layout)
 
 
-def search_round(source: Tensor, target: Tensor, flow: Tensor, steps: int, *, patch: int, stride: int, farthest: float, flat: float) -> Tensor:
+def search_round(
+    source: Tensor, target: Tensor, flow: Tensor, steps: int, *, patch: int, stride: int, farthest: float, flat: float
+) -> Tensor:
     """See `inverse_search.search`: one round."""
     batch, height, width = source.shape
     rows, columns = flow.shape[2:]

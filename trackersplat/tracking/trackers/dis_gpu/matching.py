@@ -48,7 +48,7 @@ def match(a: Images, b: Images, search: Search | None, settings: MatchSettings) 
 
     Without a ``search``, it is plain flow. The ways back between large images are only as fine as half their size.
     """
-    forward, backward = _flows(a, b, search, settings)
+    forward, backward = _flows(a, b, search, settings, finest=True)
     return assess(a, b, forward, backward, settings), backward
 
 
@@ -64,18 +64,19 @@ def level_flow(source: Tensor, target: Tensor, initial: Tensor, settings: MatchS
     return variational.refine(source, target, dense, settings.variational)
 
 
-def _flows(a: Images, b: Images, search: Search | None, settings: MatchSettings) -> Ways:
+def _flows(a: Images, b: Images, search: Search | None, settings: MatchSettings, *, finest: bool) -> Ways:
     """From coarse to fine. At the first level small enough, what plain flow does not explain is searched for; every finer level starts
     from what was found, and mends anew what is unreliable there."""
     if min(a.size) < 2 * settings.flow.coarsest_px:
         zero = torch.zeros(len(a.rgb), 2, *a.size, device=a.rgb.device)
         initial: Ways = zero, zero
     else:
-        there, back = _flows(a.half, b.half, None if search is None else search.halved(), settings)
+        there, back = _flows(a.half, b.half, None if search is None else search.halved(), settings, finest=False)
         initial = 2.0 * doubled(there, a.size), 2.0 * doubled(back, a.size)
     masks = None if search is None else search.masks
     priors = () if search is None else search.priors
-    reach = 0.0 if search is None or 2 * max(a.size) <= settings.choice.search_side_px else search.reach
+    small = not finest and 2 * max(a.size) <= settings.choice.search_side_px  # the next level is searched
+    reach = 0.0 if search is None or small else search.reach
     if is_large(a.size, settings):
         task = _Task(a, b, initial[0], None if masks is None else masks[0], [prior[0] for prior in priors], reach)
         flow = level_flow(a.gray, b.gray, initial[0], settings)
@@ -117,9 +118,10 @@ def _mended(task: _Task, flow: Tensor, back: Tensor | None, settings: MatchSetti
     candidates = torch.stack((flow, torch.zeros_like(flow), proposal, *task.priors), dim=1)
     penalties = (0.0, choice.zero_penalty, choice.search_penalty, *(0.0 for _ in task.priors))
     chosen = patches.choose(source.packed, target.packed, candidates, penalties, mask, settings.patches)
-    if not searched:  # the finer levels have the flow that started from what was found instead
+    jumps = choice.jumps if searched else choice.finer_jumps
+    chosen = patches.spread(source.packed, target.packed, chosen, mask, jumps, choice.gain, settings.patches)
+    if not searched:  # what was found there went through the refinement of this level
         return chosen.flow
-    chosen = patches.spread(source.packed, target.packed, chosen, mask, choice, settings.patches)
     return _smooth(source, target, chosen.flow, mask, settings)
 
 

@@ -1,11 +1,13 @@
 """Comparing small patches of two images, and spreading the good displacements.
 
-The spreading is that of PatchMatch (Barnes et al. 2009), without its random search, for all pixels at once. The weights of a patch
-fall with the difference in colour from its centre, so that a patch at the border of a moving object does not compare what lies behind it.
+The spreading is that of PatchMatch (Barnes et al. 2009), without its random search, for all pixels at once. A patch of 7x7 pixels is
+asked at every second of them, as on a chessboard. Their weights fall with the difference in colour from its centre, so that a patch at
+the border of a moving object does not compare what lies behind it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,9 +15,9 @@ from torch import Tensor
 
 from trackersplat.geometry.devices import has_triton
 from trackersplat.tracking.trackers.dis_gpu.images import CHANNELS
-from trackersplat.tracking.trackers.dis_gpu.settings import ChoiceSettings, PatchSettings
+from trackersplat.tracking.trackers.dis_gpu.settings import PatchSettings
 
-REACH = 3  # pixels on each side of a patch's centre
+REACH = 3  # pixels on each side of a patch's centre; odd sides, so that every second pixel makes a chessboard
 SAME = 0.25  # pixels: displacements as near as this are the same, as far as patches tell
 _PART = 1 << 16  # pixels that are compared at once, to bound memory
 _NEIGHBOURS = ((0, -1), (-1, 0), (0, 1), (1, 0))  # y and x
@@ -30,7 +32,9 @@ class Chosen:
     cost: Tensor  # (B, H, W), 0 elsewhere
 
 
-def choose(source: Tensor, target: Tensor, candidates: Tensor, penalties: tuple[float, ...], mask: Tensor, settings: PatchSettings) -> Chosen:
+def choose(
+    source: Tensor, target: Tensor, candidates: Tensor, penalties: tuple[float, ...], mask: Tensor, settings: PatchSettings
+) -> Chosen:
     """Per pixel of the mask the candidate of the lowest patch cost plus penalty, the first if alike; elsewhere the first candidate.
 
     ``source`` and ``target``: `Images.packed`; ``candidates`` (B, K, 2, H, W) displacements; ``mask`` (B, H, W) bool.
@@ -60,31 +64,35 @@ def _choose(
     return Chosen(flow, cost)
 
 
-def spread(source: Tensor, target: Tensor, start: Chosen, mask: Tensor, choice: ChoiceSettings, settings: PatchSettings) -> Chosen:
+def spread(
+    source: Tensor, target: Tensor, start: Chosen, mask: Tensor, jumps: Sequence[int], gain: float, settings: PatchSettings
+) -> Chosen:
     """``start`` improved in the mask.
 
-    Round by round each pixel tries the displacements of four neighbours at the distance of the round, then steps of one pixel, in the
-    second half of the rounds of half a pixel; it changes only for a cost lower by ``choice.gain``.
+    Round by round each pixel tries the displacements of the four neighbours that are as far as ``jumps`` says, then steps of one pixel,
+    in the second half of the rounds of half a pixel; it changes only for a cost lower by ``gain``.
     """
     if has_triton(start.flow):
         from trackersplat.tracking.trackers.dis_gpu import patches_triton as fused
 
         flow, cost, listed = start.flow.contiguous(), start.cost, mask.flatten().nonzero()[:, 0]
-        for index, jump in enumerate(choice.jumps):
+        for index, jump in enumerate(jumps):
             flow, cost = fused.spread_round(
                 source, target, flow, cost, listed, settings,
-                jump=jump, step=step(index, choice), gain=choice.gain, same=SAME, reach=REACH,
+                jump=jump, step=step(index, len(jumps)), gain=gain, same=SAME, reach=REACH,
             )  # fmt: skip
         return Chosen(flow, cost)
-    return _spread(source, target, start, mask, choice, settings)
+    return _spread(source, target, start, mask, jumps, gain, settings)
 
 
-def _spread(source: Tensor, target: Tensor, start: Chosen, mask: Tensor, choice: ChoiceSettings, settings: PatchSettings) -> Chosen:
+def _spread(
+    source: Tensor, target: Tensor, start: Chosen, mask: Tensor, jumps: Sequence[int], gain: float, settings: PatchSettings
+) -> Chosen:
     height, width = mask.shape[1:]
     flow, cost = start.flow, start.cost
     patches = [_Patch(source, target, part, settings) for part in _parts(mask)]
-    for index, jump in enumerate(choice.jumps):
-        size = step(index, choice)
+    for index, jump in enumerate(jumps):
+        size = step(index, len(jumps))
         before, flow, cost = flow, flow.clone(), cost.clone()
         for patch in patches:
             b, y, x = patch.at
@@ -95,17 +103,17 @@ def _spread(source: Tensor, target: Tensor, start: Chosen, mask: Tensor, choice:
                 inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
                 value = before[b, :, row.clamp(0, height - 1), column.clamp(0, width - 1)]
                 other = inside & ((value - own).abs().sum(1) >= SAME)
-                best, lowest = patch.better(value, best, lowest, choice.gain, other)
+                best, lowest = patch.better(value, best, lowest, gain, other)
             own = best
             for way in _STEPS:
-                best, lowest = patch.better(own + size * own.new_tensor(way), best, lowest, choice.gain)
+                best, lowest = patch.better(own + size * own.new_tensor(way), best, lowest, gain)
             flow[b, :, y, x], cost[b, y, x] = best, lowest
     return Chosen(flow, cost)
 
 
-def step(index: int, choice: ChoiceSettings) -> float:
+def step(index: int, rounds: int) -> float:
     """Pixels of the steps in a round."""
-    return 1.0 if 2 * index < len(choice.jumps) else 0.5
+    return 1.0 if 2 * index < rounds else 0.5
 
 
 def _parts(mask: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -120,11 +128,12 @@ class _Patch:
         self.at, self.target, self.settings = at, target, settings
         height, width = source.shape[1:3]
         b, y, x = at
-        offset = torch.arange(-REACH, REACH + 1, device=b.device)
-        self.rows, self.columns = offset.repeat_interleave(len(offset)), offset.repeat(len(offset))
+        side = 2 * REACH + 1
+        every = torch.arange(0, side * side, 2, device=b.device)  # as the fields of one colour of a chessboard
+        self.rows, self.columns = every // side - REACH, every % side - REACH
         rows, columns = y[:, None] + self.rows, x[:, None] + self.columns
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        self.values = source[b[:, None], rows.clamp(0, height - 1), columns.clamp(0, width - 1), :CHANNELS].float()  # (N, 49, 5)
+        self.values = source[b[:, None], rows.clamp(0, height - 1), columns.clamp(0, width - 1), :CHANNELS].float()  # (N, 25, 5)
         middle = len(self.rows) // 2
         difference = (self.values[..., :3] - self.values[:, middle : middle + 1, :3]).abs().sum(-1) / settings.colours
         weights = inside / (1.0 + difference * difference)

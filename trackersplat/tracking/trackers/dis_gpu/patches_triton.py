@@ -21,7 +21,8 @@ def choose(
     if len(listed):
         lanes = triton.next_power_of_2(count)
         _choose[(triton.cdiv(len(listed), _BLOCK),)](
-            source.view(torch.int64), target.view(torch.int64), candidates, candidates.new_tensor(penalties), listed, flow, cost, len(listed), height, width, count,
+            source.view(torch.int64), target.view(torch.int64), candidates, candidates.new_tensor(penalties), listed,
+            flow, cost, len(listed), height, width, count,
             *_limits(settings), REACH=reach, LANES=lanes, BLOCK=_BLOCK,
         )  # fmt: skip
     return flow, cost
@@ -36,7 +37,8 @@ def spread_round(
     after, lowest = flow.clone(), cost.clone()
     if len(listed):
         _spread[(triton.cdiv(len(listed), _BLOCK),)](
-            source.view(torch.int64), target.view(torch.int64), flow, cost, listed, after, lowest, len(listed), height, width, jump, step, gain, same,
+            source.view(torch.int64), target.view(torch.int64), flow, cost, listed, after, lowest,
+            len(listed), height, width, jump, step, gain, same,
             *_limits(settings), REACH=reach, BLOCK=_BLOCK,
         )  # fmt: skip
     return after, lowest
@@ -87,8 +89,8 @@ def _costs(  # type: ignore[no-untyped-def]
     total = u * 0.0
     weights = r * 0.0
     side: tl.constexpr = 2 * REACH + 1
-    for k in range(side * side):
-        dy, dx = k // side - REACH, k % side - REACH
+    for k in range((side * side + 1) // 2):
+        dy, dx = (2 * k) // side - REACH, (2 * k) % side - REACH
         here = there & (y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width)
         low, high = _words(own, middle + dy * width + dx, here)
         a0, a1, a2 = _channel(low, high, 0), _channel(low, high, 1), _channel(low, high, 2)
@@ -180,8 +182,9 @@ def _spread(  # type: ignore[no-untyped-def]
     u = tl.load(own[:, None] + near_y * width + near_x, mask=inside, other=0.0)
     v = tl.load(own[:, None] + size + near_y * width + near_x, mask=inside, other=0.0)
     asked = inside & (tl.abs(u - best_u[:, None]) + tl.abs(v - best_v[:, None]) >= same)
-    costs = _costs(source, target, b, y, x, u, v, there, height, width, per_colour, colour_limit, gradient_limit, outside_cost, REACH)
-    lowest, best_u, best_v = _taken(costs, u, v, asked, lowest, best_u, best_v, gain)
+    if tl.max(tl.max(asked.to(tl.int32), axis=1), axis=0) > 0:  # in most places all neighbours move alike
+        costs = _costs(source, target, b, y, x, u, v, there, height, width, per_colour, colour_limit, gradient_limit, outside_cost, REACH)
+        lowest, best_u, best_v = _taken(costs, u, v, asked, lowest, best_u, best_v, gain)
     u = best_u[:, None] + tl.where(k == 0, step, tl.where(k == 1, -step, 0.0))
     v = best_v[:, None] + tl.where(k == 2, step, tl.where(k == 3, -step, 0.0))
     costs = _costs(source, target, b, y, x, u, v, there, height, width, per_colour, colour_limit, gradient_limit, outside_cost, REACH)

@@ -21,7 +21,7 @@ class VariationalSettings:
     smoothness: float = 20.0
     brightness: float = 5.0  # constancy of brightness
     gradient: float = 20.0  # constancy of its gradient
-    linearisations: int = 2  # of the robust penalties
+    linearisations: int = 3  # of the robust penalties
     sweeps: int = 3  # of over-relaxation, per linearisation
     relaxation: float = 1.6
     penalty: float = 0.001  # below which the robust penalty is quadratic
@@ -42,7 +42,7 @@ class SearchSettings:
 class PatchSettings:
     """Of the costs of patches at half-pixel displacements. Their size is one of the kernel (`patches`)."""
 
-    colours: float = 80.0  # summed difference of three channels from the centre at which a pixel's weight has halved
+    colours: float = 100.0  # summed difference of three channels from the centre at which a pixel's weight has halved
     colour_limit: float = 150.0  # cut-off of the difference of one pixel, summed over three channels
     gradient_limit: float = 100.0
     outside_cost: float = 100.0  # of leaving the image: less than a wrong match, more than a right one
@@ -61,7 +61,8 @@ class ChoiceSettings:
     search_penalty: float = 2.0  # prefer the flow to the search
     zero_penalty: float = -3.0  # and no motion to both
     gain: float = 0.5  # that a neighbour's displacement must bring
-    jumps: tuple[int, ...] = (4, 2, 1)  # pixels to the neighbours that are asked, round by round
+    jumps: tuple[int, ...] = (8, 4, 2, 1)  # pixels to the neighbours that are asked, round by round, after the search
+    finer_jumps: tuple[int, ...] = (2, 1)  # the same, at finer levels
     refined_penalty: float = -1.0  # prefer what a variational refinement makes of a displacement
     refined_px: float = 1.0  # if it is nearer than this
 

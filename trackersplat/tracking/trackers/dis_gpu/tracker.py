@@ -10,6 +10,7 @@ from torch import Tensor
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.registry import TRACKERS
 from trackersplat.tracking.tracker import Clip, PointMotion
+from trackersplat.tracking.trackers.dis_gpu.batch import as_images, parts, positions
 from trackersplat.tracking.trackers.dis_gpu.certainty import Match, agreement, inside, more_certain, residual, supported, with_certainty
 from trackersplat.tracking.trackers.dis_gpu.images import Images, doubled, pixel_grid, sample
 from trackersplat.tracking.trackers.dis_gpu.matching import Search, is_large, level_flow, match
@@ -17,8 +18,6 @@ from trackersplat.tracking.trackers.dis_gpu.settings import TrackSettings
 from trackersplat.tracking.tracks import Provenance
 
 _MINIMUM_SIDE = 16  # pixels: two patches
-_BYTES_PER_PIXEL = 400  # of working memory for one view (bound)
-_MEMORY = 3 << 30  # bytes of working memory; views go together as far as it reaches (bound)
 
 
 class BatchedDISTracker:
@@ -43,25 +42,22 @@ class BatchedDISTracker:
         if min(height, width) < _MINIMUM_SIDE or clip.images.device.type != self.device.type:
             size = f"{width}x{height} on {clip.images.device}"
             raise ShapeError(f"Tracking needs images of at least {_MINIMUM_SIDE} pixels a side on {self.device}, got {size}.")
-        positions = torch.empty(views, frames - 1, height, width, 2, device=clip.images.device)
+        places = torch.empty(views, frames - 1, height, width, 2, device=clip.images.device)
         visibility, confidence = torch.empty(2, views, frames - 1, height, width, device=clip.images.device)
-        grid = pixel_grid(height, width, clip.images.device) + 0.5
-        together = views_together(height, width)
-        for first in range(0, views, together):
-            chosen = slice(first, first + together)
-            for index, found in enumerate(self._track(clip.images[chosen])):
-                positions[chosen, index] = (grid + found.flow).permute(0, 2, 3, 1)
-                visibility[chosen, index] = found.visibility
-                confidence[chosen, index] = found.confidence
-        return PointMotion(positions=positions, visibility=visibility, confidence=confidence)
+        for part in parts(views, height, width):
+            for index, found in enumerate(self._track(clip.images[part])):
+                places[part, index] = positions(found.flow)
+                visibility[part, index] = found.visibility
+                confidence[part, index] = found.confidence
+        return PointMotion(positions=places, visibility=visibility, confidence=confidence)
 
     def _track(self, images: Tensor) -> Iterator[Match]:
         """The matches of the first frame of the images (V, 1 + F, H, W, 3) with each of the others."""
         settings, reach = self.settings, self.settings.reach
-        base = last = _images(images[:, 0])
+        base = last = as_images(images[:, 0])
         best, back = None, None
         for index in range(1, images.shape[1]):
-            target = _images(images[:, index])
+            target = as_images(images[:, index])
             if best is None or back is None:
                 best, back = match(base, target, Search(reach), settings.match)
                 yield best
@@ -73,16 +69,6 @@ class BatchedDISTracker:
                 best = more_certain(direct, chained)
                 yield _joined(direct, chained, settings)
             last = target
-
-
-def views_together(height: int, width: int) -> int:
-    """How many views of this size fit into the working memory; one at the least."""
-    return max(1, _MEMORY // (_BYTES_PER_PIXEL * height * width))
-
-
-def _images(frame: Tensor) -> Images:
-    """Of (B, H, W, 3) uint8."""
-    return Images(frame.permute(0, 3, 1, 2).contiguous())
 
 
 def _step(last: Images, target: Images, settings: TrackSettings) -> tuple[Match, Tensor]:

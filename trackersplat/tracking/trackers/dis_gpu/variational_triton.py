@@ -94,15 +94,11 @@ def _linearise(  # type: ignore[no-untyped-def]
     up, down = tl.maximum(row - 1, 0), tl.minimum(row + 1, height - 1)
     x, xt = _slope(source, warped, row * width + right, row * width + left, there)
     y, yt = _slope(source, warped, down * width + column, up * width + column, there)
-    x_right, _ = _slope(
-        source, warped, row * width + tl.minimum(right + 1, width - 1), row * width + tl.maximum(right - 1, 0), there
-    )
+    x_right, _ = _slope(source, warped, row * width + tl.minimum(right + 1, width - 1), row * width + tl.maximum(right - 1, 0), there)
     x_left, _ = _slope(source, warped, row * width + tl.minimum(left + 1, width - 1), row * width + tl.maximum(left - 1, 0), there)
     x_down, _ = _slope(source, warped, down * width + right, down * width + left, there)
     x_up, _ = _slope(source, warped, up * width + right, up * width + left, there)
-    y_down, _ = _slope(
-        source, warped, tl.minimum(down + 1, height - 1) * width + column, tl.maximum(down - 1, 0) * width + column, there
-    )
+    y_down, _ = _slope(source, warped, tl.minimum(down + 1, height - 1) * width + column, tl.maximum(down - 1, 0) * width + column, there)
     y_up, _ = _slope(source, warped, tl.minimum(up + 1, height - 1) * width + column, tl.maximum(up - 1, 0) * width + column, there)
     xx, xy, yy = 0.5 * (x_right - x_left), 0.5 * (x_down - x_up), 0.5 * (y_down - y_up)
     t = tl.load(warped + p, mask=there, other=0.0) - tl.load(source + p, mask=there, other=0.0)
