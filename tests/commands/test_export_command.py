@@ -62,7 +62,9 @@ def test_by_default_all_frames_become_numbered_plys_of_the_same_bits(
         exported = read_gaussians(out / f"frame{frame + 1:05d}.ply").gaussians
         assert all(torch.equal(tensor, gaussians(frame).tensors()[name]) for name, tensor in exported.tensors().items())
     size = sum(path.stat().st_size for path in out.iterdir())
-    assert capsys.readouterr().out == f"{out}: 3 frames, {size / 1e6:.2f} MB\n"
+    assert capsys.readouterr().out == (
+        f"{out}: 3 frames, {size / 1e6:.2f} MB, {size / 3e3:,.0f} kB per frame\nread back: frames 1, 2, 4 show exactly what the run shows\n"
+    )
     assert contents(folder) == before
 
 
@@ -99,7 +101,7 @@ def test_chosen_frames_become_a_compact_sequence(folder: Path, tmp_path: Path) -
         (("--frames", "3"), "has no frame 3: choose among those that are there"),
         (("--frames", "5"), "frames 1 to 4"),
         (("--frames", "two"), "'two' are not understood"),
-        (("--format", "vhs"), "There is no exporter named 'vhs'; choose one of ply, sequence."),
+        (("--format", "vhs"), "There is no exporter named 'vhs'; choose one of ply, zip,"),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence_and_nothing_is_written(
@@ -128,8 +130,39 @@ def test_what_is_there_is_not_replaced(folder: Path, tmp_path: Path, kind: str, 
         (out / "thesis.txt").write_text("precious")
     before = contents(tmp_path)
     assert export(folder, "--format", format, "--out", out) == 2
-    assert f"{out} is there already: choose a new folder with --out." in capsys.readouterr().err
+    assert f"{out} is there already: choose a new name with --out." in capsys.readouterr().err
     assert contents(tmp_path) == before
+
+
+def test_one_file_needs_its_ending(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(folder, "--format", "zip", "--out", tmp_path / "clip") == 2
+    assert "The format zip is one file: give a name that ends with .zip instead of 'clip'." in capsys.readouterr().err
+    assert export(folder, "--format", "zip", "--out", tmp_path / "clip.zip") == 0
+
+
+def test_fewer_harmonics_are_smaller_and_their_cost_is_said(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(folder, "--sh-degree", "0", "--out", tmp_path / "plys") == 0
+    assert read_gaussians(tmp_path / "plys" / "frame00001.ply").gaussians.sh.shape == (20, 1, 3)
+    assert "dB" in capsys.readouterr().out
+    assert export(folder, "--sh-degree", "4", "--out", tmp_path / "more") == 2
+    assert "There are spherical harmonics of degree 0 to 3, not 4" in capsys.readouterr().err
+
+
+def test_without_the_cameras_nothing_is_compared_and_that_is_said(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in folder.rglob("cameras.json"):
+        file.unlink()
+    assert export(folder, "--out", tmp_path / "plys") == 0
+    assert "nothing is compared: the run has no cameras.json" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"width": 1000000000, "height": 1}]', "[" * 100_000, '[{"width": 4, "height": NaN}]'])
+def test_damaged_cameras_are_one_sentence(folder: Path, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in folder.rglob("cameras.json"):
+        file.write_text(text)
+    assert export(folder, "--out", tmp_path / "plys") == 2
+    error = capsys.readouterr().err
+    assert "does not hold the cameras of a run" in error
+    assert len(error.splitlines()) == 1
 
 
 def test_without_a_run_or_frames_there_is_nothing_to_export(

@@ -34,6 +34,7 @@ from trackersplat.store.track_files import write_tracks
 from trackersplat.training.photometric import ColourAffines
 
 CARRIED, REPLACED, COLOURS = "carried.safetensors", "replaced.safetensors", "colours.json"
+CAMERAS = "cameras.json"
 EVIDENCE = "evidence.npz"
 _AGAIN = "remove the folder to reconstruct the frame anew"
 
@@ -47,7 +48,7 @@ def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture:
     gaussians = result.state.gaussians
     write_ply(cloud / "point_cloud.ply", gaussians)
     write_text(log / "log.csv", log_csv(result.scores, [capture.cameras[index].name for index in capture.training_cameras]))
-    write_json(folder / "cameras.json", camera_entries(capture))
+    write_json(folder / CAMERAS, camera_entries(capture))
     write_text(folder / "cfg_args", f"Namespace(sh_degree={gaussians.sh_degree}, source_path={short_path(capture.root)!r})")
     if result.state.tracks is not None:
         write_tracks(folder, result.state.tracks)

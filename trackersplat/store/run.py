@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures import fingerprints
+from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
@@ -53,7 +54,7 @@ from trackersplat.store.index import RunIndex
 from trackersplat.store.lineage import RunLineage
 from trackersplat.store.lost import lost_frames
 from trackersplat.store.record import FrameRecord
-from trackersplat.store.tables import metrics_header, metrics_rows
+from trackersplat.store.tables import metrics_header, metrics_rows, read_camera_entries
 from trackersplat.store.track_files import TRACKS_FILE, read_state, read_tracks
 from trackersplat.store.watched import Watched
 from trackersplat.tracking.tracks import Tracks
@@ -339,6 +340,16 @@ class Run:
         folder = self._folder(frame)
         path = folder / frame_files.EVIDENCE if folder else None
         return read_evidence(path) if path is not None and path.is_file() else None
+
+    def read_cameras(self) -> tuple[Camera, ...]:
+        """All cameras of the capture, from the first frame that names them; none if no frame does. Near planes are not stored.
+
+        Raises InputError if the file is damaged.
+        """
+        folders = (self._folder(frame) for frame in self.frames())
+        paths = (folder / frame_files.CAMERAS for folder in folders if folder is not None)
+        path = next((path for path in paths if path.is_file()), None)
+        return () if path is None else read_camera_entries(path)
 
     def read_replaced(self, frame: int) -> Tensor:
         """(B,) int64, ascending: indices that hold other Gaussians than the frame's base; none where it has the same."""

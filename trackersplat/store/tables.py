@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.errors import InputError, ShapeError
+from trackersplat.files import JSON_LIMIT, read_text
 from trackersplat.metrics.names import REGIONS, STAGES, ScoreName
 from trackersplat.store.record import FrameRecord
 
@@ -16,6 +23,7 @@ LOG_SCORES = {
     "psnr": "psnr", "ssim": "ssim", "lpips": "lpips_alex",
     "masked_psnr": "masked_psnr", "masked_ssim": "masked_ssim", "masked_lpips": "masked_lpips_alex",
 }  # fmt: skip
+LARGEST_SIDE = 1 << 15  # pixels of a picture that a file may ask for
 _TAIL = ("gaussians", "measured", "static", "seconds")
 
 
@@ -70,6 +78,29 @@ def camera_entries(capture: Capture) -> list[dict[str, Any]]:
         }
         for index, camera in enumerate(capture.cameras)
     ]
+
+
+def read_camera_entries(path: Path) -> tuple[Camera, ...]:
+    """The cameras of a ``cameras.json`` of 3DGS; those of other programs lack the principal point, which is then the middle.
+
+    Raises InputError if the file is missing or damaged.
+    """
+    try:
+        entries = json.loads(read_text(path, JSON_LIMIT))
+        return tuple(_camera(entry) for entry in entries)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ShapeError) as error:
+        raise InputError(f"{path} does not hold the cameras of a run ({error}): copy the run again.") from error
+
+
+def _camera(entry: Any) -> Camera:
+    width, height = int(entry["width"]), int(entry["height"])
+    if not (0 < width <= LARGEST_SIDE and 0 < height <= LARGEST_SIDE):
+        raise ValueError(f"a size of {width}x{height}")
+    rotation = np.array(entry["rotation"], np.float64).T
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = rotation, -rotation @ np.array(entry["position"], np.float64)
+    focus = [[entry["fx"], 0, entry.get("cx", width / 2)], [0, entry["fy"], entry.get("cy", height / 2)], [0, 0, 1]]
+    return Camera(str(entry["img_name"]), width, height, np.array(focus, np.float64), pose)
 
 
 def _number(value: float | None) -> str:

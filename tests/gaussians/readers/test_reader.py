@@ -17,7 +17,7 @@ from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.gaussians.readers.reader import MAX_LOGIT, read_gaussians
-from trackersplat.gaussians.readers.spz import _FLIPPED_SH
+from trackersplat.gaussians.readers.spz import FLIPPED_SH
 from trackersplat.rendering.sh import sh_basis
 
 DATA = Path(__file__).parent / "data"
@@ -132,7 +132,7 @@ CHUNK_NAMES = [f"{end}_{name}" for name in ("x", "y", "z", "scale_x", "scale_y",
 def test_the_harmonics_of_spz_turn_with_its_axes():
     directions = torch.nn.functional.normalize(torch.randn((9, 3), generator=torch.Generator().manual_seed(1)), dim=1)
     flipped = directions * torch.tensor([1.0, -1.0, -1.0])
-    signs = torch.cat((torch.ones(1), torch.from_numpy(_FLIPPED_SH)))
+    signs = torch.cat((torch.ones(1), torch.from_numpy(FLIPPED_SH)))
     torch.testing.assert_close(sh_basis(flipped, 3), sh_basis(directions, 3) * signs)
 
 

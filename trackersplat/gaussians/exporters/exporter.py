@@ -25,13 +25,14 @@ class Exported(Event):
     """The last event of an export: what now lies at the path."""
 
     path: str
-    files: tuple[str, ...]  # names relative to the path, ascending
+    files: tuple[str, ...]  # names relative to the path, ascending; its own name if it is a file
     bytes: int  # of all of them
     frames: tuple[int, ...]  # indices from 0, in the order of the export
 
 
 class Exporter(Protocol):
-    """Writes frames to a path that does not exist yet (or is an empty folder); it appears complete or not at all.
+    """Writes frames to a path that does not exist yet (or is an empty folder); it appears complete or not at all. What it makes there, a
+    folder or a file, is a fact of the registry.
 
     Raises InputError if there is something at the path, it cannot be written, there is no frame, one comes twice, or the format cannot
     hold them. Closing the iterator cancels the export.
@@ -51,9 +52,9 @@ def check_target(path: Path) -> None:
 
 
 def exported(path: Path, frames: Iterable[int]) -> Exported:
-    """The last event for a folder that is written."""
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    names = tuple(file.relative_to(path).as_posix() for file in files)
+    """The last event for a folder or file that is written."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    names = tuple(path.name if file == path else file.relative_to(path).as_posix() for file in files)
     return Exported(path=str(path), files=names, bytes=sum(file.stat().st_size for file in files), frames=tuple(frames))
 
 

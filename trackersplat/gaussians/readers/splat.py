@@ -14,16 +14,16 @@ from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.gaussians.readers.eight_bits import opacity_logits
 
-_ROW = np.dtype([("means", "<f4", 3), ("scales", "<f4", 3), ("colour", "u1", 4), ("rotation", "u1", 4)])
+ROW = np.dtype([("means", "<f4", 3), ("scales", "<f4", 3), ("colour", "u1", 4), ("rotation", "u1", 4)])
 
 
 def read_splat(path: Path, max_bytes: int) -> Gaussians:
     """See `readers.reader.Reader`."""
     try:
         size = path.stat().st_size
-        if size == 0 or size % _ROW.itemsize or size > max_bytes:
-            raise InputError(f"{path} has {size:,} bytes, expected a multiple of {_ROW.itemsize}: copy or write it again.")
-        rows = np.fromfile(path, _ROW)
+        if size == 0 or size % ROW.itemsize or size > max_bytes:
+            raise InputError(f"{path} has {size:,} bytes, expected a multiple of {ROW.itemsize}: copy or write it again.")
+        rows = np.fromfile(path, ROW)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
     quats = rows["rotation"].astype(np.float32) / 127.5 - 1

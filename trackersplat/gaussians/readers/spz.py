@@ -22,7 +22,8 @@ from trackersplat.gaussians.readers.eight_bits import opacity_logits
 
 MAX_RATIO = 1032  # of unpacked to packed bytes: the most that deflate reaches
 _COLOUR_SCALE = 0.15
-_FLIPPED_SH = np.array([-1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1], np.float32)  # sign of each coefficient when y and z flip
+AXES = np.array([1, -1, -1], np.float32)  # their signs beside those of a PLY
+FLIPPED_SH = np.array([-1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1], np.float32)  # sign of each coefficient when y and z flip
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,13 @@ def _cut(body: bytes, sizes: list[int]) -> list[np.ndarray]:
 def _gaussians(header: _Header, parts: list[np.ndarray]) -> Gaussians:
     positions, alphas, colours, scales, rotations, harmonics = parts
     count = header.count
-    axes = np.array([1, -1, -1], np.float32)
     sh = np.empty((count, (header.degree + 1) ** 2, 3), np.float32)
     sh[:, 0] = (colours.reshape(count, 3) / 255 - 0.5) / _COLOUR_SCALE
     higher = harmonics.reshape(count, sh.shape[1] - 1, 3).astype(np.float32) / 128 - 1
-    sh[:, 1:] = higher * _FLIPPED_SH[: sh.shape[1] - 1, None]
+    sh[:, 1:] = higher * FLIPPED_SH[: sh.shape[1] - 1, None]
     return Gaussians(
-        means=torch.from_numpy(_positions(header, positions) * axes),
-        quats=torch.from_numpy(_rotations(header, rotations) * np.array([1, *axes], np.float32)),
+        means=torch.from_numpy(_positions(header, positions) * AXES),
+        quats=torch.from_numpy(_rotations(header, rotations) * np.array([1, *AXES], np.float32)),
         log_scales=torch.from_numpy(scales.reshape(count, 3).astype(np.float32) / 16 - 10),
         opacity_logits=torch.from_numpy(opacity_logits(alphas).astype(np.float32)),
         sh=torch.from_numpy(sh),

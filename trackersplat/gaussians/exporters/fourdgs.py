@@ -1,0 +1,99 @@
+"""The .4dgs container (package fourdgs): one file that is read from any point of time, with only what changes between key frames.
+
+It holds colours without direction: of the spherical harmonics, the constant part alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trackersplat.errors import InputError
+from trackersplat.events import Event
+from trackersplat.files import atomic_file, read_file, unwritable
+from trackersplat.gaussians.exporters.exporter import FrameExported, check_some, check_target, exported, next_frame
+from trackersplat.gaussians.gaussians import SH_C0, Gaussians
+
+FRAMES_PER_SECOND = 30.0  # of the file's clock; a run does not know that of its capture
+KEY_FRAME_EVERY = 10
+ALWAYS = 1e4  # standard deviation in time, over the duration: its writer takes no infinite one
+LARGEST = 4 * 2**30  # bytes of a file that is read back
+
+
+def export_fourdgs(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iterator[Event]:
+    """See `exporters.exporter.Exporter`. Frames follow each other at 30 per second, whatever their numbers.
+
+    All frames are held in memory. Raises InputError if the package refuses them, ImportError without it; the registry checks before.
+    """
+    from fourdgs.exceptions import FourdgsError
+    from fourdgs.keyframe_delta_file import write_sequence
+    from fourdgs.keyframe_delta_writer import KeyframeDeltaOptions
+
+    check_target(path)
+    taken: list[Gaussians] = []
+    order: list[int] = []
+    for frame, gaussians in frames:
+        next_frame(frame, order)
+        taken.append(gaussians.detach().to("cpu"))
+        yield FrameExported(frame, len(taken))
+    check_some(order)
+    duration = len(taken) / FRAMES_PER_SECOND
+    samples = [_sample(gaussians, index, duration) for index, gaussians in enumerate(taken)]
+    try:
+        data = write_sequence(samples, duration, kd=KeyframeDeltaOptions(keyframe_every=KEY_FRAME_EVERY), library="trackersplat")
+    except (FourdgsError, ValueError) as error:
+        raise InputError(f"The package fourdgs cannot hold these frames ({error}): choose another format with --format.") from error
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(data)
+    yield exported(path, order)
+
+
+def read_fourdgs(path: Path, place: int) -> Gaussians:
+    """The frame at a place (from 0) in the order of the export."""
+    from fourdgs.keyframe_delta_file import decode_streamed, render_at
+
+    state = render_at(decode_streamed(read_file(path, LARGEST)), (place + 0.5) / FRAMES_PER_SECOND)
+    opacity = np.clip(state["opacity"], 1 / 1020, 1 - 1 / 1020)
+
+    def tensor(values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, np.float32))
+
+    return Gaussians(
+        means=tensor(state["centers"]),
+        quats=tensor(np.roll(state["rotations"], 1, axis=1)),
+        log_scales=tensor(np.log(state["scales"])),
+        opacity_logits=tensor(np.log(opacity / (1 - opacity))),
+        sh=tensor((state["rgb"] - 0.5) / SH_C0)[:, None],
+    )
+
+
+def _sample(gaussians: Gaussians, index: int, duration: float) -> Any:
+    from fourdgs import GaussianSet
+    from fourdgs.keyframe_delta_writer import Sample
+
+    count, start = len(gaussians), index / FRAMES_PER_SECOND
+    rgb = (0.5 + SH_C0 * gaussians.sh[:, 0]).clamp(0, 1)
+    quats = torch.nn.functional.normalize(gaussians.quats, dim=1)
+    return Sample(
+        start,
+        np.arange(count),  # a Gaussian keeps its row through a run
+        GaussianSet(
+            positions=gaussians.means.numpy(),
+            scales=gaussians.scales.numpy(),
+            rotations=np.roll(quats.numpy(), -1, axis=1),
+            colors=torch.cat((rgb, gaussians.opacities[:, None]), dim=1).numpy(),
+            motions=np.zeros((count, 3), np.float32),
+            mu_t=np.full(count, start, np.float32),
+            sigma_t=np.full(count, ALWAYS * duration, np.float32),
+            win_lo=np.zeros(count),
+            win_hi=np.full(count, duration),
+        ),
+    )
