@@ -75,6 +75,9 @@ LAYOUT_CONSTANTS = {
     "motion/solve.py": {"_MOTIONS_AT_ONCE": "memory budget", "_ROTATIONS_AT_ONCE": "memory budget"},
     "pipelines/measure.py": {"VIEWS_AT_ONCE": "memory budget"},
     "pipelines/settings.py": {"MEASURE_EVERY": "default of a setting, first.measure_every"},
+    "tracking/consistency/agreement.py": {"_AT_ONCE": "memory budget"},
+    "tracking/consistency/surfaces.py": {"_REACH": "kernel layout: cells around a point that are read"},
+    "tracking/consistency/triangulate.py": {"_SHORTEST": "guards a division by zero"},
     "tracking/trackers/dis/exhaustive.py": {"_WINDOW": "kernel layout: the window is written out in the code"},
     "tracking/trackers/dis/patches.py": {
         "_REACH": "kernel layout: half side of a patch", "_SIDE": "kernel layout: side of a patch", "_LANES": "kernel layout: SIMD lanes",

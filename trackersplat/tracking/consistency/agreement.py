@@ -118,7 +118,7 @@ class _Rig:
     def _places(self, view: int, pixels: np.ndarray) -> Iterator[_Followed]:
         """The ``pixels`` (N, 2) of one view in space, in one target after the other."""
         settings, count, views = self.settings, len(pixels), len(self.surfaces)
-        points = self.surfaces[view].lift(pixels)
+        points = self.surfaces[view].lift(pixels, settings.surface_tolerance)
         known = np.isfinite(points).all(1)
         points = np.where(known[:, None], points, 0.0)
         starts, sees = np.empty((count, views, 2)), np.zeros((count, views), bool)
@@ -136,7 +136,9 @@ class _Rig:
                 trust = np.where(np.isfinite(found).all(1) & (trust > 0), np.maximum(trust, settings.least_weight), 0.0)
                 candidates[chosen, other, 0] = np.nan_to_num(starts[chosen, other] + found[:, :2])
                 weights[chosen, other, 0] = trust
-            points, left = triangulate(self.projections, candidates, weights, points, settings.tolerance_px)
+            points, left = triangulate(
+                self.projections, candidates, weights, points, settings.tolerance_px, settings.paired_views, settings.steps
+            )
             yield _Followed(points, left, offered)
 
 
