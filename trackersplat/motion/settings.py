@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from trackersplat.tracking.consistency.settings import ConsistencySettings
-
 from trackersplat.geometry.graph import GraphSettings
+from trackersplat.tracking.consistency.settings import ConsistencySettings
 
 
 @dataclass(frozen=True)

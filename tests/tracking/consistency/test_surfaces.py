@@ -18,27 +18,27 @@ def flat(depth: float) -> Surface:
 
 
 def test_a_lifted_pixel_projects_to_itself_at_its_depth() -> None:
-    pixels, depth = VIEW.project(flat(2.5).lift(PIXELS))
+    pixels, depth = VIEW.project(flat(2.5).lift(PIXELS, 0.02))
     assert np.abs(pixels - PIXELS).max() < 1e-9
     assert np.abs(depth - 2.5).max() < 1e-9
 
 
 def test_the_depth_of_a_slanted_plane_is_exact_between_pixels() -> None:
     inverse = np.add.outer(0.0005 * (np.arange(VIEW.height) + 0.5), 0.3 + 0.001 * (np.arange(VIEW.width) + 0.5))
-    _, depth = VIEW.project(Surface(VIEW, 1 / inverse).lift(PIXELS))
+    _, depth = VIEW.project(Surface(VIEW, 1 / inverse).lift(PIXELS, 0.02))
     assert np.abs(1 / depth - (0.3 + PIXELS @ (0.001, 0.0005))).max() < 1e-9
 
 
 def test_a_pixel_at_a_border_of_depth_is_on_one_of_the_surfaces() -> None:
     depth = np.full((VIEW.height, VIEW.width), 4.0)
     depth[:, :10] = 2.0  # the columns up to x = 10
-    _, found = VIEW.project(Surface(VIEW, depth).lift(np.array([[9.9, 20.5], [10.1, 20.5]])))
+    _, found = VIEW.project(Surface(VIEW, depth).lift(np.array([[9.9, 20.5], [10.1, 20.5]]), 0.02))
     assert np.abs(found - (2.0, 4.0)).max() < 1e-9
 
 
 @pytest.mark.parametrize("unknown", [0.0, np.nan])
 def test_a_pixel_of_unknown_depth_is_nowhere(unknown: float) -> None:
-    assert np.isnan(flat(unknown).lift(PIXELS)).all()
+    assert np.isnan(flat(unknown).lift(PIXELS, 0.02)).all()
 
 
 def test_a_view_sees_only_what_is_at_its_depth() -> None:

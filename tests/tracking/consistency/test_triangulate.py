@@ -12,7 +12,7 @@ VIEWS = cameras()
 PROJECTIONS = np.stack([view.K @ view.world_to_camera[:3] for view in VIEWS])
 POINT = np.array([[0.13, -0.22, 0.31]])
 SEEN = np.stack([view.project(POINT)[0] for view in VIEWS], axis=1)[:, :, None]  # (1, V, 1, 2)
-START = POINT + (0.2, 0.1, -0.3)
+START = POINT + np.array((0.2, 0.1, -0.3))
 
 
 def test_exact_candidates_give_the_exact_point() -> None:
@@ -27,11 +27,12 @@ def test_one_view_that_is_off_by_six_pixels_is_left_out(wrong: int) -> None:
     candidates[0, wrong, 0] += (6.0, -2.0)
     points, left = triangulate(PROJECTIONS, candidates, np.ones((1, 4, 1)), START, 1.0)
     assert np.abs(VIEWS[wrong].project(points)[0] - SEEN[:, wrong, 0]).max() < 0.3
-    assert left[0, wrong] < 0.05 and np.delete(left[0], wrong).min() > 0.9
+    assert left[0, wrong] < 0.05
+    assert np.delete(left[0], wrong).min() > 0.9
 
 
 def test_the_right_one_of_two_candidates_is_taken() -> None:
-    candidates = np.concatenate((SEEN + (9.0, 4.0), SEEN), axis=2)
+    candidates = np.concatenate((SEEN + np.array((9.0, 4.0)), SEEN), axis=2)
     candidates[0, 2] = candidates[0, 2, ::-1]
     candidates[0, 0, 0] = SEEN[0, 0, 0] - (7.0, 3.0)  # else all wrong ones agree as well as the right ones do
     candidates[0, 3, 0] = SEEN[0, 3, 0] + (0.0, 12.0)

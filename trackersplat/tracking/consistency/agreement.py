@@ -36,7 +36,8 @@ def agree_on_pixels(surfaces: Sequence[Surface], tracks: Sequence[DenseTracks], 
         height, width = own.positions.shape[1:3]
         pixels = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1).reshape(-1, 2)
         found = rig.follow(view, pixels).reshape(len(own.targets), height, width, 4)
-        yield replace(own, **_tensors(found, own.positions.device))
+        positions, visibility, confidence = _tensors(found, own.positions.device)
+        yield replace(own, positions=positions, visibility=visibility, confidence=confidence)
 
 
 def agree_on_points(
@@ -47,12 +48,13 @@ def agree_on_points(
     if len(queries) != len(tracks):
         raise ShapeError(f"Points of {len(queries)} views were asked for, there are tracks of {len(tracks)}.")
     parts = (rig.follow(view, points.detach().cpu().double().numpy()) for view, points in enumerate(queries))
-    return [PointMotion(**_tensors(part[None], own.positions.device)) for part, own in zip(parts, tracks, strict=True)]
+    return [PointMotion(*_tensors(part[None], own.positions.device)) for part, own in zip(parts, tracks, strict=True)]
 
 
-def _tensors(found: np.ndarray, device: torch.device) -> dict[str, Tensor]:
+def _tensors(found: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions (..., 2), visibility and confidence."""
     values = torch.from_numpy(found.astype(np.float32)).to(device)
-    return {"positions": values[..., :2].contiguous(), "visibility": values[..., 2].contiguous(), "confidence": values[..., 3].contiguous()}
+    return values[..., :2].contiguous(), values[..., 2].contiguous(), values[..., 3].contiguous()
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +120,7 @@ class _Rig:
     def _places(self, view: int, pixels: np.ndarray) -> Iterator[_Followed]:
         """The ``pixels`` (N, 2) of one view in space, in one target after the other."""
         settings, count, views = self.settings, len(pixels), len(self.surfaces)
-        points = self.surfaces[view].lift(pixels)
+        points = self.surfaces[view].lift(pixels, settings.surface_tolerance)
         known = np.isfinite(points).all(1)
         points = np.where(known[:, None], points, 0.0)
         starts, sees = np.empty((count, views, 2)), np.zeros((count, views), bool)
@@ -136,7 +138,9 @@ class _Rig:
                 trust = np.where(np.isfinite(found).all(1) & (trust > 0), np.maximum(trust, settings.least_weight), 0.0)
                 candidates[chosen, other, 0] = np.nan_to_num(starts[chosen, other] + found[:, :2])
                 weights[chosen, other, 0] = trust
-            points, left = triangulate(self.projections, candidates, weights, points, settings.tolerance_px)
+            points, left = triangulate(
+                self.projections, candidates, weights, points, settings.tolerance_px, settings.paired_views, settings.steps
+            )
             yield _Followed(points, left, offered)
 
 

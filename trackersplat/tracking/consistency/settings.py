@@ -13,6 +13,9 @@ class ConsistencySettings:
     """
 
     tolerance_px: float = 1.0  # residual at which a track of a view counts half
+    paired_views: int = 5  # the most certain views, which are tried in pairs
+    steps: int = 4  # of the refinement of the best pair's point
+    surface_tolerance: float = 0.02  # difference of depth, over the depth, between neighbouring pixels of one surface
     depth_tolerance: float = 0.01  # difference of depth, over the depth, up to which a view sees the same surface
     least_weight: float = 0.02  # of a track that its own view hardly trusts; one of confidence 0 has none
     least_support: float = 0.2  # weight of the other views that agree, below which a track stays as it is

@@ -12,7 +12,6 @@ from trackersplat.errors import ShapeError
 from trackersplat.geometry.projection import inside_image
 
 _REACH = 2  # cells on each side in which covering points are counted: two standard deviations
-_SAME_SURFACE = 0.02  # relative difference of depth between neighbouring pixels of one surface
 
 _kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -29,16 +28,17 @@ class Surface:
         if self.depth.shape != size or min(size) < 2:
             raise ShapeError(f"The depth of {self.camera.name} must be {size}, 2 or more a side, got {self.depth.shape}.")
 
-    def lift(self, pixels: np.ndarray) -> np.ndarray:
+    def lift(self, pixels: np.ndarray, tolerance: float) -> np.ndarray:
         """World points (N, 3) at pixels (N, 2); nan where the depth is unknown.
 
-        The inverse depth is bilinear between those of the four pixels around that belong to the surface of the nearest one.
+        The inverse depth is bilinear between those of the four pixels around whose depth is that of the nearest one, up to the
+        ``tolerance`` (relative).
         """
         camera, known = self.camera, np.where(self.depth > 0, self.depth, np.nan).astype(np.float64)
         rows, columns, weights = _corners(pixels, self.depth.shape)
         around = known[rows, columns]  # (N, 4)
         nearest = around[np.arange(len(pixels)), weights.argmax(1)]
-        weights = np.where(np.abs(around - nearest[:, None]) <= _SAME_SURFACE * nearest[:, None], weights, 0.0)
+        weights = np.where(np.abs(around - nearest[:, None]) <= tolerance * nearest[:, None], weights, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             depth = weights.sum(1) / np.where(weights > 0, weights / around, 0.0).sum(1)
         local = np.empty((len(pixels), 3))
@@ -97,9 +97,8 @@ def covered(
     order = np.argsort(cells, kind="stable")
     starts = np.searchsorted(cells[order], np.arange(width * height + 1))
     result = np.zeros(len(points[1]))
-    _covered(
-        np.ascontiguousarray(points[0] / footprint_px), points[1], pixels[order], depth[order], starts, width, height, tolerance, few, result
-    )
+    scaled = np.ascontiguousarray(points[0] / footprint_px)
+    _covered(scaled, points[1], pixels[order], depth[order], starts, width, height, tolerance, few, result)
     return result
 
 

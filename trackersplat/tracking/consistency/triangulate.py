@@ -9,21 +9,25 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-_MOST_VIEWS = 5  # the most certain views whose pairs are tried: ten pairs, times the candidates
-_STEPS = 4  # of the refinement; it starts near its end
 _SHORTEST = 1e-9  # depth below which a point is behind the camera
 
 _kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 def triangulate(
-    projections: np.ndarray, candidates: np.ndarray, weights: np.ndarray, start: np.ndarray, tolerance: float
+    projections: np.ndarray,
+    candidates: np.ndarray,
+    weights: np.ndarray,
+    start: np.ndarray,
+    tolerance: float,
+    paired: int = 5,
+    steps: int = 4,
 ) -> tuple[np.ndarray, np.ndarray]:
     """World points (N, 3) and the weight (N, V) in [0, 1] that is left to every view, its own times how well it agrees.
 
     ``projections`` (V, 3, 4) world to pixels; ``candidates`` (N, V, K, 2) px where each view may see each point; ``weights`` (N, V, K) in
     [0, 1], 0 for none; ``start`` (N, 3) points that are as good as any pair, such as those of the frame before; ``tolerance`` px: the
-    residual at which a candidate counts half.
+    residual at which a candidate counts half; ``paired``: how many of the most certain views are tried in pairs; ``steps`` of Gauss-Newton.
 
     A point that fewer than two views offer candidates of stays at its start.
     """
@@ -34,6 +38,8 @@ def triangulate(
         np.ascontiguousarray(weights, np.float64),
         np.ascontiguousarray(start, np.float64),
         float(tolerance) ** 2,
+        paired,
+        steps,
         points,
         left,
     )
@@ -41,10 +47,10 @@ def triangulate(
 
 
 @_kernel
-def _all(projections, candidates, weights, start, tolerance2, points, left):  # type: ignore[no-untyped-def]
+def _all(projections, candidates, weights, start, tolerance2, paired, steps, points, left):  # type: ignore[no-untyped-def]
     count, views, each = weights.shape
     strength = np.empty(views)
-    top, taken = np.empty(_MOST_VIEWS, np.int64), np.empty(views, np.int64)
+    top, taken = np.empty(paired, np.int64), np.empty(views, np.int64)
     x, best = np.empty(3), np.empty(3)
     normal, right = np.empty((3, 3)), np.empty(3)
     for n in range(count):
@@ -55,7 +61,7 @@ def _all(projections, candidates, weights, start, tolerance2, points, left):  # 
             offered += strength[v] > 0
         if offered >= 2:
             lowest = _cost(projections, candidates[n], weights[n], best, tolerance2, taken)
-            chosen = min(offered, _MOST_VIEWS)
+            chosen = min(offered, paired)
             for i in range(chosen):
                 top[i] = strength.argmax()
                 strength[top[i]] = -1.0
@@ -76,7 +82,7 @@ def _all(projections, candidates, weights, start, tolerance2, points, left):  # 
                                 lowest = cost
                                 best[:] = x
             x[:] = best
-            for _ in range(_STEPS):
+            for _ in range(steps):
                 _cost(projections, candidates[n], weights[n], x, tolerance2, taken)
                 if not _step(projections, candidates[n], weights[n], taken, tolerance2, normal, right, x):
                     break
