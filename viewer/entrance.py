@@ -34,7 +34,10 @@ const words = document.querySelector('[role=status]');
   for (let failed = 0; ; ) {
     try {
       const answer = await fetch('%s', {cache: 'no-store'});
-      if (answer.status === 204) return location.reload();
+      if (answer.status === 204) {
+        if (document.readyState !== 'complete') await new Promise((loaded) => addEventListener('load', loaded));
+        return location.reload();
+      }
       failed = 0;
     } catch {
       failed += 1;
