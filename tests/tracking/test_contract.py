@@ -18,7 +18,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
-from trackersplat.tracking.registry import MATCHERS, TRACKERS, create_matcher, create_tracker
+from trackersplat.tracking.registry import MATCHERS, TRACKERS, create_matcher, create_tracker, default_matcher, default_tracker
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.tracker import Clip, Matcher, PointMotion, Tracker, TrackerFacts
 from trackersplat.tracking.tracks import DenseTracks, Provenance
@@ -180,6 +180,15 @@ def test_an_answer_about_another_size_than_asked_is_refused(capture: Capture) ->
 def test_every_registered_tracker_of_the_cpu_keeps_the_contract(capture: Capture, name: str) -> None:
     tracker = create_tracker(name, "cpu")
     require_contract(dict(track_views(tracker, capture, [0, 1, 2], 0, [1, 2])), tracker, 0, (1, 2), 0.25)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_the_tracker_and_the_matcher_of_the_gpu_keep_the_contract_there(capture: Capture) -> None:
+    tracker, matcher = create_tracker(default_tracker("cuda"), "cuda"), create_matcher(default_matcher("cuda"), "cuda")
+    assert (tracker.device.type, matcher.device.type) == ("cuda", "cuda")
+    require_contract(dict(track_views(tracker, capture, [0, 1, 2], 0, [1, 2])), tracker, 0, (1, 2), 0.25)
+    require_contract(dict(match_views(matcher, capture, [0, 1, 2], 1, 2)), matcher, 1, (2,), 0.25)
 
 
 @pytest.mark.parametrize("name", MATCHERS.names())

@@ -1,4 +1,4 @@
-"""``trackersplat bench``: measurements with a table and a JSON file."""
+"""``trackersplat bench motion``: what moving Gaussians by tracks is worth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from trackersplat.commands.options import HoldOut, check_match_rounds, check_numbers, with_held_out
+from trackersplat.commands.options import (
+    HoldOut,
+    agreement_settings,
+    check_match_rounds,
+    check_numbers,
+    track_settings,
+    with_held_out,
+)
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
@@ -41,11 +48,17 @@ class BenchMotion:
     """A capture folder, or "demo"."""
     tracker: str | None = None
     """Point tracker, or "exact": the capture's own tracks, gt/flow_<camera>.npz. Default: dis on a CPU, dis-gpu on a GPU."""
+    tracks: Path | None = None
+    """Read tracks from this file, or folder, instead of tracking; as in `trackersplat reconstruct`."""
+    tracks_camera: str | None = None
+    """The camera in whose frame the tracks of the file are, where the file has no extrinsics."""
     distances: str | None = None
     """Distances from the base frame, comma-separated. Default: 1,2,4,8,15, as far as the clip goes; with exact tracks, all that they
     reach."""
     base: int = 1
     """Base frame, counted from 1."""
+    tracking: Literal["fast", "accurate"] = "fast"
+    """fast: tracks of every view as the tracker finds them. accurate: those of all views joined by the places of the points in space."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images. Not used
     with exact tracks."""
@@ -67,7 +80,7 @@ class BenchMotion:
     """Folder for the base frame, which is fitted once, and for the JSON file. Default: output/NAME-bench, or
     output/NAME-bench-HASH if that holds something else."""
     json: Path | None = None
-    """File for all numbers. Default: bench-motion-TRACKER.json in the folder."""
+    """File for all numbers. Default: bench-motion-TRACKER.json in the folder, bench-motion-TRACKER-accurate.json if the tracks are."""
 
     def run(self) -> None:
         from trackersplat.benchmarks.motion import BenchDone, bench_motion
@@ -86,12 +99,12 @@ class BenchMotion:
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
         settings, first = self._settings(capture, rasterizer)
         run = self._run(capture, first, rasterizer)
-        tracker = settings.reconstruct.tracker
-        target = self.json or run.path / f"bench-motion-{tracker}.json"
+        name = settings.reconstruct.tracker if self.tracks is None else self.tracks.stem
+        target = self.json or run.path / f"bench-motion-{name}{'' if self.tracking == 'fast' else f'-{self.tracking}'}.json"
         if not os.access(target.parent, os.W_OK) or target.is_dir():  # said now and not after minutes of work
             raise InputError(f"{target} cannot be written: choose a file in a folder that is there with --json.")
         steps = settings.reconstruct.refine.steps
-        title = f"{capture.name}, from frame {self.base}, {tracker} tracks, {steps} steps, {rasterizer.describe()}"
+        title = f"{capture.name}, from frame {self.base}, {name} tracks ({self.tracking}), {steps} steps, {rasterizer.describe()}"
         result: BenchDone | None = None
         with traceback_in(target.parent / "run.log"), MotionTable(title) as table:
             if settings.base not in run.frames():
@@ -118,10 +131,10 @@ class BenchMotion:
         base = self.base - 1
         if base >= capture.frame_count - 1:
             raise InputError(f"--base must be from 1 to {capture.frame_count - 1}, a frame with others after it, got {self.base}.")
-        tracker = self.tracker or default_tracker(rasterizer.device.type)
-        track_source(tracker, capture, rasterizer.device)  # an unknown name is said before anything is written
-        stored = TRACKERS.facts(tracker).stored
-        reached = tuple(frame - base for frame in reachable_targets(tracker, capture, capture.training_cameras, base))
+        tracker, tracking = track_settings(self.tracker or default_tracker(rasterizer.device.type), self.tracks, self.tracks_camera)
+        track_source(tracker, capture, rasterizer.device, tracking)  # an unknown name is said before anything is written
+        stored = self.tracks is None and TRACKERS.facts(tracker).stored
+        reached = tuple(frame - base for frame in reachable_targets(tracker, capture, capture.training_cameras, base, tracking))
         if self.distances is None:
             distances = tuple(d for d in reached if stored or d in DISTANCES)
         else:
@@ -134,7 +147,8 @@ class BenchMotion:
         matching = dataclasses.replace(defaults.motion.render_and_match, match_rounds=check_match_rounds(self.match_rounds))
         both = dataclasses.replace(
             defaults,
-            motion=dataclasses.replace(defaults.motion, render_and_match=matching),
+            tracking=defaults.tracking if tracking is None else tracking,
+            motion=dataclasses.replace(defaults.motion, agreement=agreement_settings(self.tracking), render_and_match=matching),
             refine=dataclasses.replace(defaults.refine, steps=self.steps or defaults.refine.steps),
             seed=self.seed,
         )
@@ -149,7 +163,7 @@ class BenchMotion:
 
         if self.run_folder is not None:
             run = Run.open(self.run_folder)
-            _check_run(run, capture, self.base - 1)
+            check_run(run, capture, self.base - 1)
             return run
         ending = "-bench" if self.base == 1 else f"-bench-{self.base}"
         # Only what decides the base frame, so that it serves every tracker and every number of refinement steps.
@@ -182,7 +196,7 @@ class BenchMotion:
         }
 
 
-def _check_run(run: Run, capture: Capture, base: int) -> None:
+def check_run(run: Run, capture: Capture, base: int) -> None:
     """Raises InputError unless the run has the frame, of this capture, and did not look at what is to be measured."""
     if base not in run.frames():
         raise InputError(f"The run {run.path} has no frame {base + 1}: choose another --base, or leave out --run to have it fitted.")

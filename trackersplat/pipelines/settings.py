@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from trackersplat.metrics.dynamic import DynamicSettings
 from trackersplat.motion.followed_tracks import FollowSettings
@@ -35,6 +35,7 @@ class ReconstructSettings:
     tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks; unused by pipelines that ask no tracker
     tracking: Any = field(default_factory=lambda: tracker_settings(DEFAULT_TRACKER))  # the tracker's own settings
     queries: GridSettings = field(default_factory=GridSettings)  # where a tracker that follows chosen points only is asked
+    tracker_failure: Literal["stop", "keep"] = "stop"  # keep: where it fails, Gaussians stay as in the base frame until they are refined
     matcher: str = DEFAULT_MATCHER  # compares renderings with photographs, and the origin's photographs with later ones
     matching: Any = field(default_factory=lambda: matcher_settings(DEFAULT_MATCHER))  # the matcher's own settings
     motion: MotionSettings = field(default_factory=MotionSettings)

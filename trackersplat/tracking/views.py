@@ -21,7 +21,9 @@ from trackersplat.errors import ShapeError
 from trackersplat.rendering.device_images import device_image
 from trackersplat.tracking.grid import interpolate_grid, query_grid
 from trackersplat.tracking.masks import distrust_crossings
+from trackersplat.tracking.parts import follow
 from trackersplat.tracking.settings import GridSettings
+from trackersplat.tracking.track_cache import TrackCache
 from trackersplat.tracking.tracker import Clip, DenseTracker, Matcher, PointMotion, QueryTracker, Tracker
 from trackersplat.tracking.tracks import DenseTracks
 
@@ -40,6 +42,7 @@ def track_views(
     *,
     workers: int | None = None,
     grid: GridSettings | None = None,
+    cache: TrackCache | None = None,
 ) -> Iterator[tuple[int, DenseTracks]]:
     """Yields ``(camera, tracks from frame base to every target)`` as views finish, in any order, on the tracker's device.
 
@@ -48,8 +51,10 @@ def track_views(
 
     Images are decoded, and single views tracked, in ``workers`` threads (default: one per processor; OpenCV and NumPy let go of the
     interpreter). A tracker of single views holds at most ``workers`` views beside the one being yielded; a tracker of several gets all
-    views of one size at once. Closing the iterator early drops what has not started and waits for the rest.
+    views of one size at once. Code of others is asked for one view after another, in parts (`parts`), and what it answers is kept in
+    the ``cache``, if there is one. Closing the iterator early drops what has not started and waits for the rest.
 
+    Raises TrackerFailed if the code of others fails.
     Raises ShapeError if there is nothing to track, or the tracker's answer is not as its contract says; InputError if an image cannot be
     decoded.
     """
@@ -57,6 +62,9 @@ def track_views(
         raise ShapeError(f"Tracking needs at least one camera and one target frame, got {len(cameras)} and {len(targets)}.")
     frames = (base, *targets)
     spacing = grid or GridSettings()
+    if tracker.facts.upstream is not None:
+        yield from _one_by_one(tracker, capture, cameras, frames, spacing, cache)
+        return
     if tracker.facts.batch == "views":
         yield from _track_together(tracker, capture, cameras, frames, spacing, workers)
         return
@@ -115,6 +123,28 @@ def correct_views(
         return camera, _within_masks(capture, camera, after)
 
     yield from _side_by_side(work, ((camera, before, predict(camera)) for camera, before in tracks), len(tracks), workers)
+
+
+def _one_by_one(
+    tracker: Tracker, capture: Capture, cameras: Sequence[int], frames: tuple[int, ...], grid: GridSettings, cache: TrackCache | None
+) -> Iterator[tuple[int, DenseTracks]]:
+    """Views in this thread: code of others shares random states, modules and the memory of a GPU with everything else."""
+    for camera in cameras:
+        images = torch.from_numpy(np.stack([capture.image(camera, frame) for frame in frames])[None])
+        height, width = images.shape[2:4]
+        points = None if tracker.facts.dense else query_grid(width, height, grid, torch.device("cpu"))
+        queries = None if points is None else points.reshape(-1, 2)
+        key = None if cache is None else cache.key(tracker, images, queries, grid)
+        answer = None if cache is None or key is None else cache.read(key)
+        if answer is None:
+            clip = Clip(images.to(tracker.device), frames)
+            answer = follow(tracker, clip, None if queries is None else queries.to(tracker.device), grid)
+            if cache is not None and key is not None:
+                cache.write(key, answer)
+        motion = answer.motion.to(tracker.device)
+        if points is not None:
+            motion = interpolate_grid(motion, points.to(tracker.device), width, height)
+        yield camera, replace(_tracks(motion, 0, frames, capture, camera, tracker), remarks=answer.remarks)
 
 
 def correct_views_together(
