@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -13,6 +13,7 @@ from trackersplat.errors import InputError
 
 if TYPE_CHECKING:
     from trackersplat.captures.capture import Capture
+    from trackersplat.tracking.consistency.settings import ConsistencySettings
 
 HoldOut = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]  # each value is a name, or several between commas; () is "not given"
 MAX_SEED = 2**62
@@ -52,6 +53,13 @@ def check_numbers(seed: int, **steps: int | None) -> None:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, got {value}.")
     if not 0 <= seed <= MAX_SEED:
         raise InputError(f"--seed must be from 0 to {MAX_SEED}, got {seed}.")
+
+
+def agreement_settings(tracking: Literal["fast", "accurate"]) -> ConsistencySettings | None:
+    """How the tracks of all views are joined in this mode; None if they are not."""
+    from trackersplat.tracking.consistency.settings import ConsistencySettings
+
+    return ConsistencySettings() if tracking == "accurate" else None
 
 
 def check_match_rounds(rounds: int) -> int:

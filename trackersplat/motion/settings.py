@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from trackersplat.geometry.graph import GraphSettings
+from trackersplat.tracking.consistency.settings import ConsistencySettings
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class KnownShiftSettings:
 class MotionSettings:
     """In the order of the steps."""
 
+    agreement: ConsistencySettings | None = None  # how tracks of all views are joined first; None: they are taken as they are
     measure: MeasureSettings = field(default_factory=MeasureSettings)
     known: KnownShiftSettings = field(default_factory=KnownShiftSettings)
     triangulate: TriangulateSettings = field(default_factory=TriangulateSettings)
