@@ -32,7 +32,7 @@ from trackersplat.tracking.grid import query_grid
 from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.sources import TrackSource
-from trackersplat.tracking.space_tracks import KnownShift, SceneSource
+from trackersplat.tracking.space_tracks import SceneSource
 from trackersplat.tracking.tracker import BatchMatcher, Matcher, TrackerFacts, TrackerFailed
 from trackersplat.tracking.tracks import DenseTracks, Provenance
 from trackersplat.tracking.views import correct_views, correct_views_together
@@ -135,12 +135,9 @@ def find_motions(
     cameras = context.capture.training_cameras
     yield Stage(targets[0], "track", f"{len(cameras)} views, frame {frame + 1} to {_range_text(targets)}")
     clock = Clock(context.rasterizer.device)
-    source, shifts = context.source, list[KnownShift]()
     failed = False
     try:
-        if isinstance(source, SceneSource):
-            surface = source.on(base, context.rasterizer)
-            source, shifts = surface, surface.shifts(cameras, frame, targets)
+        source = context.source.on(base, context.rasterizer) if isinstance(context.source, SceneSource) else context.source
         # Views finish in any order, sums must not depend on it.
         tracks = _without_dropped(context, sorted(source(cameras, frame, targets), key=lambda pair: pair[0]))
     except TrackerFailed as error:
@@ -157,10 +154,10 @@ def find_motions(
 
     yield Stage(targets[0], "move")
     estimate = partial(estimate_motion, context.rasterizer, base, context.cameras, settings=context.settings, carried=carried)
-    motions = estimate([dense for _, dense in tracks], known=shifts)
+    motions = estimate([dense for _, dense in tracks])
     corrections: list[tuple[PointCorrection, ...]] = [] if correct is None else correct(targets, motions)
     if any(corrections):
-        motions = estimate([dense for _, dense in tracks], corrections=corrections, known=shifts)
+        motions = estimate([dense for _, dense in tracks], corrections=corrections)
     seconds["move"] = clock.lap()
     settings = context.settings.render_and_match
     for _ in range(settings.match_rounds if context.tracker.render_and_match and not failed else 0):
@@ -173,8 +170,7 @@ def find_motions(
         matched = _matched(context, base, [move(base, motions[index]) for index in chosen], tracks, again, drifting)
         tracks = [(camera, dense.with_part(part)) for (camera, dense), part in zip(tracks, matched, strict=True)]
         corrected = [corrections[index] for index in chosen] if corrections else []
-        known = [shifts[index] for index in chosen] if shifts else []
-        for index, motion in zip(chosen, estimate(matched, corrections=corrected, known=known), strict=True):
+        for index, motion in zip(chosen, estimate(matched, corrections=corrected), strict=True):
             motions[index] = motion
     seconds["match"] = clock.lap()
     yield MotionsFound(targets, tuple(motions), tuple(tracks), seconds, tuple(corrections))

@@ -12,10 +12,11 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
-from trackersplat.gaussians.gaussians import SH_C0, Gaussians
+from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.neighbours import nearest_to
 from trackersplat.geometry.projection import inside_image, project
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.space_field import SpaceField, SpaceFieldSettings
 from trackersplat.tracking.tracks import DenseTracks, Provenance, Tracks
 from trackersplat.tracking.tracks3d import Tracks3D
@@ -25,32 +26,11 @@ VISIBLE = 0.5  # probability from which a 2D track is on what its pixel shows
 SAME_SURFACE = 0.03  # share of its depth by which a track may be off the rendered surface and take its colour
 
 
-@dataclass(frozen=True, eq=False)
-class KnownShift:
-    """How N Gaussians of a base move to one target, as 3D tracks around them say."""
-
-    shift: Tensor  # (N, 3) float64 scene units, of the mean
-    trust: Tensor  # (N,) float64 in [0, 1]
-
-    def __getitem__(self, chosen: Tensor) -> KnownShift:
-        return KnownShift(self.shift[chosen], self.trust[chosen])
-
-
-class SurfaceTracks(Protocol):
-    """A `TrackSource` on the surface of the Gaussians of a base frame."""
-
-    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]: ...
-
-    def shifts(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> list[KnownShift]:
-        """For every target what tracks in space say about the Gaussians themselves; none at all where there are only 2D tracks."""
-        ...
-
-
 @runtime_checkable
 class SceneSource(Protocol):
     """A source that needs the Gaussians of the base frame."""
 
-    def on(self, gaussians: Gaussians, rasterizer: Rasterizer) -> SurfaceTracks: ...
+    def on(self, gaussians: Gaussians, rasterizer: Rasterizer) -> TrackSource: ...
 
 
 class SpaceSource:
@@ -86,13 +66,6 @@ class SpaceSource:
                 return pixels[0], depth[0] > about.near
 
             yield camera, _dense(view, view.points, fields, in_image, (base, *targets), self.tracks.provenance, self.hidden_weight)
-
-    def shifts(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> list[KnownShift]:
-        """See `SurfaceTracks.shifts`. Colours of Gaussians are those of no view in particular."""
-        means = self.gaussians.means.double()
-        colour = (0.5 + SH_C0 * self.gaussians.sh[:, 0]).clamp(0, 1)
-        moved = [field.move(means, colour) for field in self._fields(cameras, base, targets)]
-        return [KnownShift(end - means, trust) for end, trust in moved]
 
     def _view(self, camera: int, base: int) -> SurfaceView:
         key = (camera, base)

@@ -19,8 +19,9 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.files.registry import read_tracks_of
 from trackersplat.tracking.files.track_file import FileCamera, TrackFile
 from trackersplat.tracking.registry import TRACKERS
+from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.space_field import SpaceFieldSettings
-from trackersplat.tracking.space_tracks import KnownShift, SpaceSource, SurfaceTracks, dense_from_images
+from trackersplat.tracking.space_tracks import SpaceSource, dense_from_images
 from trackersplat.tracking.tracks import DenseTracks, Provenance, Tracks
 from trackersplat.tracking.tracks3d import Tracks3D
 
@@ -181,7 +182,7 @@ class FileTracks:
         common = min(len(file.tracks2d.frames) for file in self.files.values() if file.tracks2d is not None)
         return tuple(range(min(common, self.capture.frame_count)))
 
-    def on(self, gaussians: Gaussians, rasterizer: Rasterizer) -> SurfaceTracks:
+    def on(self, gaussians: Gaussians, rasterizer: Rasterizer) -> TrackSource:
         """The tracks on the surface of these Gaussians, those of the base frame."""
         return _OnSurface(self, gaussians, rasterizer)
 
@@ -230,7 +231,3 @@ class _OnSurface:
         yield from dense_from_images(
             file.images(), self.gaussians, self.rasterizer, file.capture, cameras, base, targets, file.settings.space
         )
-
-    def shifts(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> list[KnownShift]:
-        self.file.require((base, *targets))
-        return [] if self._space is None else self._space.shifts(cameras, base, targets)
