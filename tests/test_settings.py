@@ -75,6 +75,8 @@ LAYOUT_CONSTANTS = {
     "motion/solve.py": {"_MOTIONS_AT_ONCE": "memory budget", "_ROTATIONS_AT_ONCE": "memory budget"},
     "pipelines/measure.py": {"VIEWS_AT_ONCE": "memory budget"},
     "pipelines/settings.py": {"MEASURE_EVERY": "default of a setting, first.measure_every"},
+    "tracking/track_cache.py": {"DEFAULT_LIMIT": "size of a folder", "_FORMAT": "file layout: its version"},
+    "tracking/trackers/tracktail.py": {"MOST_BYTES": "limit of an answer that is read"},
     "tracking/trackers/dis/exhaustive.py": {"_WINDOW": "kernel layout: the window is written out in the code"},
     "tracking/trackers/dis/patches.py": {
         "_REACH": "kernel layout: half side of a patch", "_SIDE": "kernel layout: side of a patch", "_LANES": "kernel layout: SIMD lanes",
