@@ -103,6 +103,8 @@ LAYOUT_CONSTANTS = {
     "tracking/trackers/dis_gpu/tracker.py": {"_MINIMUM_SIDE": "two patches; smaller images are refused"},
     "tracking/trackers/dis_gpu/variational_triton.py": {"_BLOCK": "kernel layout"},
     "tracking/views.py": {"_PIXELS_TOGETHER": "memory budget"},
+    "tracking/track_cache.py": {"DEFAULT_LIMIT": "size of a folder", "_FORMAT": "file layout: its version"},
+    "tracking/trackers/tracktail.py": {"MOST_BYTES": "limit of an answer that is read"},
     "tracking/trackers/dis/exhaustive.py": {"_WINDOW": "kernel layout: the window is written out in the code"},
     "tracking/trackers/dis/patches.py": {
         "_REACH": "kernel layout: half side of a patch", "_SIDE": "kernel layout: side of a patch", "_LANES": "kernel layout: SIMD lanes",

@@ -86,8 +86,6 @@ def test_a_failure_stops_the_run_or_the_frame_keeps_what_it_was_and_the_run_goes
     assert notes == [Note(1, f"{said} The Gaussians of frame 1 stay as they are until they are refined.")]
     done = {event.frame: event for event in events if isinstance(event, FrameDone)}
     assert notes[0].text in done[1].notes  # kept with the frame
-    assert done[1].measured == 0.0
-    assert done[2].measured > 0.0
     first, kept = (run.read_state(frame, torch.device("cpu")).gaussians.means for frame in (0, 1))
     assert (first - kept).abs().max() < 0.05  # one small step of refinement
 

@@ -13,7 +13,7 @@ import torch
 from flying_plate import BASE, CAMERAS, PLATE_ALONE, RASTERIZER, SETTINGS, Film, Tracks, context, error_3d, film, on_plate, run, scene
 
 from trackersplat.captures.capture import Capture
-from trackersplat.events import Stage
+from trackersplat.events import Note, Stage
 from trackersplat.geometry.projection import inside_image
 from trackersplat.motion.apply import move
 from trackersplat.motion.motion import CarriedMotion, Motion
@@ -23,6 +23,7 @@ from trackersplat.motion.solve import estimate_motion
 from trackersplat.pipelines import clock, motions
 from trackersplat.pipelines.motions import MotionsFound, find_motions
 from trackersplat.tracking.consistency.settings import ConsistencySettings
+from trackersplat.tracking.tracker import TrackerFailed
 from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.training.photometric import ColourAffines
 
@@ -85,6 +86,40 @@ def test_only_targets_to_which_tracks_were_lost_are_matched(capture: Capture) ->
     # What the first round found needs no second one; what was not lost, none at all.
     assert [stage.name for stage in found(capture, LostOnTheWay(), (2, 3, 4), 3, SHARE)[0]] == ["track", "move", "match"]
     assert [stage.name for stage in found(capture, Tracks(), (2, 3, 4), 1, SHARE)[0]] == ["track", "move"]
+
+
+class FailsInOneCamera(Tracks):
+    """Some code of others that gives up after the first camera."""
+
+    def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
+        yield next(super().__call__(cameras, base, targets))
+        raise TrackerFailed("The tracker failed.")
+
+
+def test_where_the_tracker_fails_everything_stays_as_it_is_and_that_is_said_or_its_error_is_raised(capture: Capture) -> None:
+    about = context(capture, FailsInOneCamera(), match_rounds=1, unreliable_share=0.0)
+    with pytest.raises(TrackerFailed):
+        list(find_motions(about, scene(BASE), BASE, (2, 3)))
+    events = list(find_motions(replace(about, keep_on_failure=True), scene(BASE), BASE, (2, 3), carried=carried_along()))
+    said = f"The tracker failed. The Gaussians of frame {BASE + 1} stay as they are until they are refined."
+    assert [event for event in events if isinstance(event, Note)] == [Note(2, said), Note(3, said)]
+    assert [event.name for event in events if isinstance(event, Stage)] == ["track", "move"]  # and nothing is matched
+    assert isinstance(events[-1], MotionsFound)
+    for motion in events[-1].motions:
+        assert not motion.measured.any()
+        assert motion.translation.abs().max() == 0
+        assert torch.equal(move(scene(BASE), motion).means, scene(BASE).means)
+
+
+def test_what_has_to_be_said_about_tracks_is_said_once(capture: Capture) -> None:
+    class Remarked(Tracks):
+        def __call__(self, cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
+            for camera, dense in super().__call__(cameras, base, targets):
+                yield camera, replace(dense, remarks=("It ran out of memory.",))
+
+    about = context(capture, Remarked(), match_rounds=0, unreliable_share=0.0)
+    events = list(find_motions(about, scene(BASE), BASE, (2,)))
+    assert [event for event in events if isinstance(event, Note)] == [Note(2, "It ran out of memory.")]
 
 
 def test_stages_are_said_in_their_order(capture: Capture) -> None:
