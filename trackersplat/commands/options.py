@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -29,6 +30,20 @@ def with_held_out(capture: Capture, values: Sequence[str]) -> Capture:
     if len(held_out) >= len(capture.cameras):
         raise InputError(f"--hold-out names all {len(capture.cameras)} cameras of {capture.name}; leave some to reconstruct from.")
     return dataclasses.replace(capture, held_out=held_out)
+
+
+def track_settings(tracker: str, tracks: Path | None, camera: str | None) -> tuple[str, Any]:
+    """The tracker to use and its own settings, None for its defaults; with ``tracks`` they are read from that file.
+
+    Raises InputError if there is no such file, or a camera is named without a file.
+    """
+    if tracks is None:
+        if camera is not None:
+            raise InputError("--tracks-camera says of which camera the tracks of a file are: give the file with --tracks.")
+        return tracker, None
+    from trackersplat.tracking.trackers.file import FileTrackSettings
+
+    return "file", FileTrackSettings.of(tracks, camera or "")
 
 
 def check_numbers(seed: int, **steps: int | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from trackersplat.commands.options import HoldOut, agreement_settings, check_match_rounds, check_numbers, with_held_out
+from trackersplat.commands.options import HoldOut, agreement_settings, check_match_rounds, check_numbers, track_settings, with_held_out
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 
@@ -38,6 +38,11 @@ class Reconstruct:
     """Point tracker; `trackersplat doctor` lists them."""
     tracking: Literal["fast", "accurate"] = "fast"
     """fast: tracks of every view as the tracker finds them. accurate: those of all views joined by the places of the points in space."""
+    tracks: Path | None = None
+    """Read tracks from this file instead of tracking: 3D tracks of any format in docs/tracks.md, or a folder of 2D tracks with one file
+    per camera."""
+    tracks_camera: str | None = None
+    """The camera in whose frame the tracks of the file are, where the file has no extrinsics."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images.
     0 is faster."""
@@ -117,13 +122,16 @@ class Reconstruct:
         from trackersplat.tracking.sources import track_source
         from trackersplat.training.points.registry import POINT_STRATEGIES
 
+        tracker, tracking = track_settings(self.tracker, self.tracks, self.tracks_camera)
         if PIPELINES.facts(self.pipeline).tracks:
-            track_source(self.tracker, capture, rasterizer.device)
+            source = track_source(tracker, capture, rasterizer.device, tracking)
+            for text in getattr(source, "remarks", ()):
+                print(printable(f"note: {text}"), file=sys.stderr)
         if self.points != "auto":
             POINT_STRATEGIES.facts(self.points)
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, batch=self.batch)
         settings = ReconstructSettings.for_device(
-            rasterizer.device.type, tracker=self.tracker, refinement=self.refinement, pipeline=self.pipeline
+            rasterizer.device.type, tracker=tracker, refinement=self.refinement, pipeline=self.pipeline
         )
         first = settings.first.with_strategy(self.densify)
         first = dataclasses.replace(
@@ -132,6 +140,7 @@ class Reconstruct:
         matching = dataclasses.replace(settings.motion.render_and_match, match_rounds=check_match_rounds(self.match_rounds))
         return dataclasses.replace(
             settings,
+            tracking=settings.tracking if tracking is None else tracking,
             motion=dataclasses.replace(settings.motion, agreement=agreement_settings(self.tracking), render_and_match=matching),
             batch=self.batch,
             seed=self.seed,

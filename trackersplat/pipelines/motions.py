@@ -29,6 +29,7 @@ from trackersplat.tracking.consistency.agreement import agree_on_pixels
 from trackersplat.tracking.consistency.settings import ConsistencySettings
 from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.sources import TrackSource
+from trackersplat.tracking.space_tracks import KnownShift, SceneSource
 from trackersplat.tracking.tracker import Matcher, TrackerFacts
 from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.tracking.views import correct_views
@@ -131,17 +132,21 @@ def find_motions(
     yield Stage(targets[0], "track", f"{len(cameras)} views, frame {frame + 1} to {_range_text(targets)}")
     clock = Clock(context.rasterizer.device)
     # Views finish in any order, sums must not depend on it.
-    tracks = _without_dropped(context, sorted(context.source(cameras, frame, targets), key=lambda pair: pair[0]))
+    source, shifts = context.source, list[KnownShift]()
+    if isinstance(source, SceneSource):
+        surface = source.on(base, context.rasterizer)
+        source, shifts = surface, surface.shifts(cameras, frame, targets)
+    tracks = _without_dropped(context, sorted(source(cameras, frame, targets), key=lambda pair: pair[0]))
     if context.settings.agreement is not None:
         tracks = _without_dropped(context, _agreeing(context, base, tracks, context.settings.agreement))
     seconds = {"track": clock.lap()}
 
     yield Stage(targets[0], "move")
     estimate = partial(estimate_motion, context.rasterizer, base, context.cameras, settings=context.settings, carried=carried)
-    motions = estimate([dense for _, dense in tracks])
+    motions = estimate([dense for _, dense in tracks], known=shifts)
     corrections: list[tuple[PointCorrection, ...]] = [] if correct is None else correct(targets, motions)
     if any(corrections):
-        motions = estimate([dense for _, dense in tracks], corrections=corrections)
+        motions = estimate([dense for _, dense in tracks], corrections=corrections, known=shifts)
     seconds["move"] = clock.lap()
     settings = context.settings.render_and_match
     for _ in range(settings.match_rounds if context.tracker.render_and_match else 0):
@@ -153,8 +158,9 @@ def find_motions(
         yield Stage(targets[0], "match", f"{len(again)} of {len(targets)} frames" if len(targets) > 1 else "")
         matched = _matched(context, base, [move(base, motions[index]) for index in chosen], tracks, again, drifting)
         tracks = [(camera, dense.with_part(part)) for (camera, dense), part in zip(tracks, matched, strict=True)]
-        known = [corrections[index] for index in chosen] if corrections else []
-        for index, motion in zip(chosen, estimate(matched, corrections=known), strict=True):
+        corrected = [corrections[index] for index in chosen] if corrections else []
+        known = [shifts[index] for index in chosen] if shifts else []
+        for index, motion in zip(chosen, estimate(matched, corrections=corrected, known=known), strict=True):
             motions[index] = motion
     seconds["match"] = clock.lap()
     yield MotionsFound(targets, tuple(motions), tuple(tracks), seconds, tuple(corrections))

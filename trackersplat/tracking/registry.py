@@ -40,6 +40,17 @@ TRACKERS: Registry[TrackerFacts] = Registry(
             frames_between=False,
             render_and_match=False,
         ),
+        TrackerFacts(
+            name="file",
+            title="Tracks read from a file, with --tracks",
+            load="trackersplat.tracking.trackers.file:FileTracks",
+            settings="trackersplat.tracking.trackers.file:FileTrackSettings",
+            licence="that of the tracks",
+            devices=("cuda", "cpu"),
+            hidden_weight=1.0,
+            stored=True,
+            frames_between=False,
+        ),
     ),
 )
 

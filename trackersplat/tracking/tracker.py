@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # facts are listed without PyTorch
 class TrackerFacts(Facts):
     """Facts about a tracker, and how it wants to be asked.
 
-    ``load`` names a class or function ``(device, settings) -> Tracker``; with ``stored`` it is ``(capture, device) -> StoredSource``.
+    ``load`` names a class or function ``(device, settings) -> Tracker``; with ``stored`` it is
+    ``(capture, device, settings) -> StoredSource``.
     """
 
     settings: str = ""  # "package.module:Class" of its settings, a frozen dataclass; "" if it has none
@@ -30,7 +31,7 @@ class TrackerFacts(Facts):
     hidden_weight: float = 0.1  # how much its position of a hidden point counts, next to that of a seen one
     stride: int | None = None  # frames it is best asked for from one base, in the order of time; None: as many as there are
     weights: str = ""  # what it needs to download, for people; "" if nothing
-    stored: bool = False  # its tracks are stored with the capture; nothing is tracked
+    stored: bool = False  # its tracks are in files; nothing is tracked
     frames_between: bool = True  # it follows points through the frames between the base and a target, so it should be given them
     render_and_match: bool = True  # matching renderings with the images can improve its tracks
 
