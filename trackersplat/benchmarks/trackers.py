@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trackersplat.benchmarks.motion import BaseDone, BenchDone, DistanceDone, MotionBenchSettings, bench_motion
 from trackersplat.benchmarks.agreeing_tracks import agreeing_points
+from trackersplat.benchmarks.motion import BaseDone, BenchDone, DistanceDone, MotionBenchSettings, bench_motion
 from trackersplat.benchmarks.plain_chain import BASELINES
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError

@@ -93,7 +93,7 @@ class BenchMotion:
         settings, first = self._settings(capture, rasterizer)
         run = self._run(capture, first, rasterizer)
         name = self.tracker if self.tracks is None else self.tracks.stem
-        target = self.json or run.path / f"bench-motion-{name}.json"
+        target = self.json or run.path / f"bench-motion-{name}{'' if self.tracking == 'fast' else f'-{self.tracking}'}.json"
         if not os.access(target.parent, os.W_OK) or target.is_dir():  # said now and not after minutes of work
             raise InputError(f"{target} cannot be written: choose a file in a folder that is there with --json.")
         steps = settings.reconstruct.refine.steps
