@@ -23,6 +23,7 @@ from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
 from trackersplat.commands.prepare import Prepare
 from trackersplat.commands.reconstruct import Reconstruct
+from trackersplat.commands.trackers import Trackers
 from trackersplat.commands.tracks import MakeTracks
 
 _COMMANDS: dict[str, Callable[..., Any]] = {
@@ -37,6 +38,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "tracks": MakeTracks,
     "evaluate": Evaluate,
     "bench": Bench,
+    "trackers": Trackers,
     "doctor": Doctor,
 }
 

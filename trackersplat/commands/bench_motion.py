@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from trackersplat.commands.options import HoldOut, agreement_settings, check_match_rounds, check_numbers, track_settings, with_held_out
+from trackersplat.commands.options import (
+    HoldOut,
+    agreement_settings,
+    check_match_rounds,
+    check_numbers,
+    track_settings,
+    with_held_out,
+)
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
@@ -39,8 +46,8 @@ class BenchMotion:
 
     capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
     """A capture folder, or "demo"."""
-    tracker: str = "dis"
-    """Point tracker, or "exact": the capture's own tracks, gt/flow_<camera>.npz."""
+    tracker: str | None = None
+    """Point tracker, or "exact": the capture's own tracks, gt/flow_<camera>.npz. Default: dis on a CPU, dis-gpu on a GPU."""
     tracks: Path | None = None
     """Read tracks from this file, or folder, instead of tracking; as in `trackersplat reconstruct`."""
     tracks_camera: str | None = None
@@ -73,7 +80,7 @@ class BenchMotion:
     """Folder for the base frame, which is fitted once, and for the JSON file. Default: output/NAME-bench, or
     output/NAME-bench-HASH if that holds something else."""
     json: Path | None = None
-    """File for all numbers. Default: bench-motion-TRACKER.json in the folder."""
+    """File for all numbers. Default: bench-motion-TRACKER.json in the folder, bench-motion-TRACKER-accurate.json if the tracks are."""
 
     def run(self) -> None:
         from trackersplat.benchmarks.motion import BenchDone, bench_motion
@@ -92,12 +99,12 @@ class BenchMotion:
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
         settings, first = self._settings(capture, rasterizer)
         run = self._run(capture, first, rasterizer)
-        name = self.tracker if self.tracks is None else self.tracks.stem
+        name = settings.reconstruct.tracker if self.tracks is None else self.tracks.stem
         target = self.json or run.path / f"bench-motion-{name}{'' if self.tracking == 'fast' else f'-{self.tracking}'}.json"
         if not os.access(target.parent, os.W_OK) or target.is_dir():  # said now and not after minutes of work
             raise InputError(f"{target} cannot be written: choose a file in a folder that is there with --json.")
         steps = settings.reconstruct.refine.steps
-        title = f"{capture.name}, from frame {self.base}, {name} tracks, {steps} steps, {rasterizer.describe()}"
+        title = f"{capture.name}, from frame {self.base}, {name} tracks ({self.tracking}), {steps} steps, {rasterizer.describe()}"
         result: BenchDone | None = None
         with traceback_in(target.parent / "run.log"), MotionTable(title) as table:
             if settings.base not in run.frames():
@@ -117,14 +124,14 @@ class BenchMotion:
     def _settings(self, capture: Capture, rasterizer: Rasterizer) -> tuple[MotionBenchSettings, ReconstructSettings]:
         from trackersplat.benchmarks.motion import MotionBenchSettings, check_distances
         from trackersplat.pipelines.settings import ReconstructSettings
-        from trackersplat.tracking.registry import TRACKERS
+        from trackersplat.tracking.registry import TRACKERS, default_tracker
         from trackersplat.tracking.sources import reachable_targets, track_source
 
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, base=self.base)
         base = self.base - 1
         if base >= capture.frame_count - 1:
             raise InputError(f"--base must be from 1 to {capture.frame_count - 1}, a frame with others after it, got {self.base}.")
-        tracker, tracking = track_settings(self.tracker, self.tracks, self.tracks_camera)
+        tracker, tracking = track_settings(self.tracker or default_tracker(rasterizer.device.type), self.tracks, self.tracks_camera)
         track_source(tracker, capture, rasterizer.device, tracking)  # an unknown name is said before anything is written
         stored = self.tracks is None and TRACKERS.facts(tracker).stored
         reached = tuple(frame - base for frame in reachable_targets(tracker, capture, capture.training_cameras, base, tracking))
