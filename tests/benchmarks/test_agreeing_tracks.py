@@ -28,7 +28,7 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
     return open_capture(write_tiny_truth(write_tiny_capture(tmp_path_factory.mktemp("captures") / "tiny")))
 
 
-def test_a_view_whose_tracks_are_six_pixels_off_follows_the_truth_where_views_match(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_view_that_is_six_pixels_off_is_corrected_where_views_match(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     exact = track_source("exact", capture, "cpu")
 
     def source(cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
