@@ -73,7 +73,7 @@ class BenchTrackers:
         base = self._base(capture, rasterizer)
         last = min(self.frames or capture.frame_count, capture.frame_count) - 1
         distances = tuple(distance for distance in DISTANCES if distance <= last) if self.reconstruct else ()
-        joined = names if self.tracking == "accurate" else ()
+        joined = tuple(name for name in names if not TRACKERS.facts(name).stored) if self.tracking == "accurate" else ()
         settings = TrackerBenchSettings(names, self.frames, joined=joined, reconstruct=distances)
         rows: list[TrackerDone] = []
         console = Console(stderr=True, highlight=False)
