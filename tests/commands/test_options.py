@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import tyro
+from tiny_capture import write_tiny_capture
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.registry import open_capture
 from trackersplat.captures.settings import named_cameras
 from trackersplat.commands.bench_motion import BenchMotion
-from trackersplat.commands.options import with_held_out
+from trackersplat.commands.options import agreement_settings, with_held_out
 from trackersplat.commands.prepare import Prepare
 from trackersplat.commands.reconstruct import Reconstruct
 from trackersplat.errors import InputError
+from trackersplat.rendering.registry import choose_rasterizer
+from trackersplat.tracking.consistency.settings import ConsistencySettings
 
 CAMERAS = ("left", "right", "left, top", "a,b,c", "a", "b")
 
@@ -55,3 +60,16 @@ def test_what_is_named_is_held_out_and_an_unknown_camera_is_an_error(small_captu
         with_held_out(capture, ["right, top"])
     with pytest.raises(InputError, match="--hold-out names all 4 cameras"):
         with_held_out(capture, ["left,right,left, top,a,b,c"])
+
+
+def test_accurate_tracks_agree_between_views_and_fast_ones_do_not() -> None:
+    assert agreement_settings("fast") is None
+    assert agreement_settings("accurate") == ConsistencySettings()
+
+
+@pytest.mark.parametrize("tracking", ["fast", "accurate"])
+def test_the_mode_of_tracking_is_part_of_the_settings_of_a_run(tracking: Literal["fast", "accurate"], tmp_path: Path) -> None:
+    capture = open_capture(write_tiny_capture(tmp_path / "tiny"))
+    settings = Reconstruct(str(capture.root), tracking=tracking)._settings(capture, choose_rasterizer("cpu"))
+    assert settings.motion.agreement == agreement_settings(tracking)
+    assert (settings.to_json()["motion"]["agreement"] is None) == (tracking == "fast")

@@ -112,3 +112,12 @@ def test_a_tracker_without_its_tracks_is_told_in_its_row(folder: Path, tmp_path:
     failed = json.loads((tmp_path / "a.json").read_text())["rows"][-1]
     assert "name it with --tracks" in failed["failed"]
     assert failed["all"] is None
+
+
+def test_the_bench_of_trackers_has_a_row_for_tracks_joined_between_views(folder: Path, tmp_path: Path) -> None:
+    where = tmp_path / "rows.json"
+    assert run("bench", "trackers", folder, "--trackers", "dis", "--tracking", "accurate", "--frames", "2", "--json", where) == 0
+    rows = json.loads(where.read_text())["rows"]
+    assert [row["tracker"] for row in rows] == ["do nothing", "plain DIS chain", "dis", "dis, accurate"]
+    assert not any(row["failed"] for row in rows)
+    assert rows[3]["all"]["values"]["AJ"] > rows[0]["all"]["values"]["AJ"]

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trackersplat.benchmarks.agreeing_tracks import agreeing_points
 from trackersplat.benchmarks.motion import BaseDone, BenchDone, DistanceDone, MotionBenchSettings, bench_motion
 from trackersplat.benchmarks.plain_chain import BASELINES
 from trackersplat.captures.capture import Capture
@@ -34,6 +35,7 @@ from trackersplat.tracking.registry import TRACKERS
 from trackersplat.tracking.tracker import PointMotion
 from trackersplat.tracking.tracks import Provenance
 
+JOINED = "{}, accurate"  # how the row of tracks joined between views is called
 MEMORY_SECONDS = 0.05  # between two looks at the memory in use
 
 
@@ -46,6 +48,7 @@ class TrackerBenchSettings:
     baselines: tuple[str, ...] = tuple(BASELINES)
     lift: bool = True  # to 3D tracks, and measure those
     reconstruct: tuple[int, ...] = ()  # frames from the first one that are reconstructed with each tracker, ascending; none: not at all
+    joined: tuple[str, ...] = ()  # trackers whose tracks are measured once more, joined between the views (`agreeing_tracks`)
     visible: float = 0.5  # visibility from which a tracker calls a point visible
     tracking: dict[str, Any] = field(default_factory=dict)
 
@@ -81,10 +84,10 @@ def bench_trackers(
     if len(frames) < 2:
         raise InputError(f"Trackers are measured over two frames or more; {capture.name} has {capture.frame_count}.")
     scene = _Views.of(capture, truth, frames)
-    for name in (*settings.baselines, *settings.trackers):
+    for name in (*settings.baselines, *settings.trackers, *map(JOINED.format, settings.joined)):
         yield Stage(0, "track", name)
         row = _row(name, capture, scene, settings, rasterizer.device)
-        if base is not None and settings.reconstruct and not row.failed and name not in BASELINES:
+        if base is not None and settings.reconstruct and not row.failed and name in settings.trackers:
             for event in _reconstructed(row, capture, base, settings, rasterizer):
                 if isinstance(event, TrackerDone):
                     row = event
@@ -145,6 +148,10 @@ def _row(name: str, capture: Capture, scene: _Views, settings: TrackerBenchSetti
         try:
             if name in BASELINES:
                 motions = dict(BASELINES[name](capture, scene.queries(), 0, targets))
+            elif name in map(JOINED.format, settings.joined):
+                alone = next(other for other in settings.joined if JOINED.format(other) == name)
+                own = settings.tracking.get(alone)
+                motions = dict(agreeing_points(alone, capture, device, own, scene.queries(), 0, targets))
             else:
                 own = settings.tracking.get(name)
                 motions = dict(track_points(name, capture, device, own, scene.queries(), 0, targets))

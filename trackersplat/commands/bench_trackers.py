@@ -39,6 +39,8 @@ class BenchTrackers:
     """A capture folder, or "demo", with gt/tracks.npz."""
     trackers: str | None = None
     """Comma-separated names. Default: all that are ready."""
+    tracking: Literal["fast", "accurate"] = "fast"
+    """accurate: another row for each tracker, with its tracks joined between the views by the places of the points in space."""
     frames: int | None = None
     """Only the first of so many frames."""
     reconstruct: bool = False
@@ -71,7 +73,8 @@ class BenchTrackers:
         base = self._base(capture, rasterizer)
         last = min(self.frames or capture.frame_count, capture.frame_count) - 1
         distances = tuple(distance for distance in DISTANCES if distance <= last) if self.reconstruct else ()
-        settings = TrackerBenchSettings(names, self.frames, reconstruct=distances)
+        joined = tuple(name for name in names if not TRACKERS.facts(name).stored) if self.tracking == "accurate" else ()
+        settings = TrackerBenchSettings(names, self.frames, joined=joined, reconstruct=distances)
         rows: list[TrackerDone] = []
         console = Console(stderr=True, highlight=False)
         try:
