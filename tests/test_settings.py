@@ -86,7 +86,11 @@ LAYOUT_CONSTANTS = {
     "tracking/files/npz.py": {"MAX_BYTES": "bound of a file", "MAX_MEMBERS": "bound of a file", "_MAX_HEADER": "bound of a file"},
     "tracking/files/track_file.py": {"MAX_FRAMES": "bound of a file", "MAX_TRACKS": "bound of a file", "MAX_VALUE": "bound of a file"},
     "tracking/space_field.py": {"_QUERIES_AT_ONCE": "memory budget"},
-    "tracking/space_tracks.py": {"OPAQUE": "what a surface is", "SAME_SURFACE": "what a surface is", "VISIBLE": "where a probability becomes yes or no"},
+    "tracking/space_tracks.py": {
+        "OPAQUE": "what a surface is",
+        "SAME_SURFACE": "what a surface is",
+        "VISIBLE": "where a probability becomes yes or no",
+    },
     "tracking/trackers/file.py": {"LEAST_SEEN": "plausibility of a file", "_STEP": "bytes read at a time"},
     "tracking/consistency/agreement.py": {"_AT_ONCE": "memory budget"},
     "tracking/consistency/surfaces.py": {"_REACH": "kernel layout: cells around a point that are read"},
