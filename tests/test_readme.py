@@ -14,6 +14,7 @@ import pytest
 import tyro
 
 from trackersplat.cli import _COMMANDS
+from trackersplat.commands.bench import What
 from viewer.app import Arguments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +54,8 @@ def options_of(command: Callable[..., Any]) -> dict[str, Option]:
 
 
 OPTIONS = {f"trackersplat {name}": options_of(command) for name, command in _COMMANDS.items()}
+OPTIONS["trackersplat bench"] = {"--help": Option(False, None)}
+OPTIONS |= {f"trackersplat bench {mark.name}": options_of(command) for command, mark in map(get_args, get_args(What))}
 OPTIONS["trackersplat-view"] = options_of(Arguments)
 ALL_OPTIONS = {option for options in OPTIONS.values() for option in options}
 
@@ -85,6 +88,7 @@ def wrong_in(words: list[str]) -> list[str]:
     if program not in ("trackersplat", "trackersplat-view") or words[1:] in ([], ["--version"]):
         return []
     name = program if program == "trackersplat-view" else f"trackersplat {words[1]}"
+    name = longer if (longer := " ".join([name, *words[2:3]])) in OPTIONS else name
     if name not in OPTIONS:
         return [f"there is no command {name}"]
     known, wrong = OPTIONS[name], []
@@ -181,7 +185,7 @@ def test_every_name_that_an_example_in_python_imports_exists(page: Path) -> None
         ("trackersplat reconstruct PATH --looks 2", ["trackersplat reconstruct has no option --looks"]),
         ("trackersplat reconstruct PATH --batch", ["trackersplat reconstruct --batch needs a value"]),
         ("trackersplat prepare PATH --poses guess", ["trackersplat prepare --poses is one of keep, refine, estimate, not guess"]),
-        ("trackersplat bench motion PATH --run-folder A", ["trackersplat bench has no option --run-folder"]),
+        ("trackersplat bench motion PATH --run-folder A", ["trackersplat bench motion has no option --run-folder"]),
     ],
 )
 def test_wrong_commands_are_found(command: str, wrong: list[str]) -> None:
