@@ -27,4 +27,5 @@ def as_images(frame: Tensor) -> Images:
 
 def positions(flow: Tensor) -> Tensor:
     """(B, H, W, 2) px, centres at +0.5, of displacements (B, 2, H, W)."""
-    return (pixel_grid(*flow.shape[2:], flow.device) + 0.5 + flow).permute(0, 2, 3, 1)
+    height, width = flow.shape[2:]
+    return (pixel_grid(height, width, flow.device) + 0.5 + flow).permute(0, 2, 3, 1)

@@ -75,7 +75,8 @@ def _differences(source: Tensor, target: Tensor, forward: Tensor, limit: float) 
 
 
 def _differences_elementwise(source: Tensor, target: Tensor, forward: Tensor, limit: float) -> Tensor:
-    at = pixel_grid(*source.shape[2:], forward.device) + forward
+    height, width = source.shape[2:]
+    at = pixel_grid(height, width, forward.device) + forward
     return (sample(target.float(), at) - source).abs().sum(1).clamp_max(limit)
 
 
@@ -89,7 +90,8 @@ def round_trip(forward: Tensor, backward: Tensor) -> Tensor:
 
 
 def _round_trip_elementwise(forward: Tensor, backward: Tensor) -> Tensor:
-    grid = pixel_grid(*forward.shape[2:], forward.device)
+    height, width = forward.shape[2:]
+    grid = pixel_grid(height, width, forward.device)
     return (forward + sample(backward, grid + forward)).square().sum(1).sqrt()
 
 

@@ -55,6 +55,8 @@ class Images:
 class Joined(Images):
     """The images of two batches, one after the other."""
 
+    parts: tuple[Images, Images]
+
     def __init__(self, first: Images, second: Images) -> None:
         super().__init__(torch.cat((first.rgb, second.rgb)))
         object.__setattr__(self, "parts", (first, second))
