@@ -52,7 +52,19 @@ def options_of(command: Callable[..., Any]) -> dict[str, Option]:
     return found
 
 
-OPTIONS = {f"trackersplat {name}": options_of(command) for name, command in _COMMANDS.items()}
+def with_subcommands(name: str, command: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """The command by its name; one whose only field names several, such as `bench`, by the names of these."""
+    hints = list(get_type_hints(command, include_extras=True).values())
+    parts = get_args(hints[0]) if len(hints) == 1 else ()
+    below = {part.__metadata__[0].name: get_args(part)[0] for part in get_args(parts[0] if parts else None)}
+    return {f"{name} {part}": chosen for part, chosen in below.items()} or {name: command}
+
+
+OPTIONS = {
+    name: options_of(command)
+    for first, whole in _COMMANDS.items()
+    for name, command in with_subcommands(f"trackersplat {first}", whole).items()
+}
 OPTIONS["trackersplat-view"] = options_of(Arguments)
 ALL_OPTIONS = {option for options in OPTIONS.values() for option in options}
 
@@ -85,6 +97,10 @@ def wrong_in(words: list[str]) -> list[str]:
     if program not in ("trackersplat", "trackersplat-view") or words[1:] in ([], ["--version"]):
         return []
     name = program if program == "trackersplat-view" else f"trackersplat {words[1]}"
+    below = [known for known in OPTIONS if known.startswith(f"{name} ")]
+    if below and len(words) == 2:
+        return []
+    name = f"{name} {words[2]}" if below else name
     if name not in OPTIONS:
         return [f"there is no command {name}"]
     known, wrong = OPTIONS[name], []
@@ -181,7 +197,7 @@ def test_every_name_that_an_example_in_python_imports_exists(page: Path) -> None
         ("trackersplat reconstruct PATH --looks 2", ["trackersplat reconstruct has no option --looks"]),
         ("trackersplat reconstruct PATH --batch", ["trackersplat reconstruct --batch needs a value"]),
         ("trackersplat prepare PATH --poses guess", ["trackersplat prepare --poses is one of keep, refine, estimate, not guess"]),
-        ("trackersplat bench motion PATH --run-folder A", ["trackersplat bench has no option --run-folder"]),
+        ("trackersplat bench motion PATH --run-folder A", ["trackersplat bench motion has no option --run-folder"]),
     ],
 )
 def test_wrong_commands_are_found(command: str, wrong: list[str]) -> None:
