@@ -53,9 +53,19 @@ def options_of(command: Callable[..., Any]) -> dict[str, Option]:
     return found
 
 
-OPTIONS = {f"trackersplat {name}": options_of(command) for name, command in _COMMANDS.items()}
-OPTIONS["trackersplat bench"] = {"--help": Option(False, None)}
-OPTIONS |= {f"trackersplat bench {mark.name}": options_of(command) for command, mark in map(get_args, get_args(What))}
+def with_subcommands(name: str, command: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """The command by its name; one whose only field names several, such as `bench`, by the names of these."""
+    hints = list(get_type_hints(command, include_extras=True).values())
+    parts = get_args(hints[0]) if len(hints) == 1 else ()
+    below = {part.__metadata__[0].name: get_args(part)[0] for part in get_args(parts[0] if parts else None)}
+    return {f"{name} {part}": chosen for part, chosen in below.items()} or {name: command}
+
+
+OPTIONS = {
+    name: options_of(command)
+    for first, whole in _COMMANDS.items()
+    for name, command in with_subcommands(f"trackersplat {first}", whole).items()
+}
 OPTIONS["trackersplat-view"] = options_of(Arguments)
 ALL_OPTIONS = {option for options in OPTIONS.values() for option in options}
 
@@ -88,7 +98,10 @@ def wrong_in(words: list[str]) -> list[str]:
     if program not in ("trackersplat", "trackersplat-view") or words[1:] in ([], ["--version"]):
         return []
     name = program if program == "trackersplat-view" else f"trackersplat {words[1]}"
-    name = longer if (longer := " ".join([name, *words[2:3]])) in OPTIONS else name
+    below = [known for known in OPTIONS if known.startswith(f"{name} ")]
+    if below and len(words) == 2:
+        return []
+    name = f"{name} {words[2]}" if below else name
     if name not in OPTIONS:
         return [f"there is no command {name}"]
     known, wrong = OPTIONS[name], []
