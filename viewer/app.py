@@ -26,8 +26,13 @@ from viewer.arguments import Arguments
 if TYPE_CHECKING:
     import uvicorn
 
+    from viewer.entrance import Entrance
+    from viewer.stage.stage import Stage
+    from viewer.web import Web
+
 PORTS_TRIED = 100
-PAGE_FIRST = 2.0  # seconds that loading waits for the first page: to do both at once makes the page come up later
+PAGE_FIRST = 2.0  # seconds that loading waits for the workbench: to do both at once makes the page come up later
+SWITCH_INTERVAL = 0.001  # seconds that one Python thread holds up the others, such as the one that answers the page
 log = logging.getLogger(__name__)
 
 
@@ -76,13 +81,13 @@ class App:
         self._socket = bind(arguments.host, arguments.port)
         self._stopped = False
         self._server: uvicorn.Server | None = None
+        self._built = threading.Event()
+        self._web: Web | None = None
+        self._stage: Stage | None = None
 
         from viewer.document import Document
         from viewer.guard import is_loopback, new_token
-        from viewer.stage.server import StageServer
-        from viewer.stage.stage import Stage
         from viewer.state import Shared, Store
-        from viewer.web import Web
 
         self.token = None if is_loopback(arguments.host) else new_token()
         if self.token is not None:
@@ -92,8 +97,6 @@ class App:
             )
         self.store = Store(Shared(self.capture.frame_count, self.capture.fps, activity="starting the renderer …"))
         self.document = Document(self.capture, self.store, arguments)
-        self.stage = Stage(StageServer(), self.document)
-        self.web = Web(self.document, self.stage, arguments, self.token)
 
     @property
     def port(self) -> int:
@@ -107,24 +110,58 @@ class App:
         return f"http://{shown}:{self.port}" + (f"/?token={self.token}" if self.token is not None else "")
 
     def load(self) -> None:
-        """Opens the run and starts the rasteriser, once a page is there. Failures become messages on the page."""
-        self.web.opened.wait(PAGE_FIRST)
+        """Opens the run and starts the rasteriser, once the workbench is there. Failures become messages on the page."""
+        self._built.wait()
+        web = self._web
+        if web is None:
+            return
+        web.opened.wait(PAGE_FIRST)
         self.document.load(lambda text: print(text, flush=True))
         if self.arguments.autoplay and len(self.store.shared.reconstructed) > 1:
-            self.web.play_when_shown()
+            web.play_when_shown()
 
     def serve(self) -> None:
         """Answers until ``stop``."""
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        asyncio.run(self._answer())
+
+    async def _answer(self) -> None:
         import uvicorn
 
+        from viewer.entrance import Entrance
+        from viewer.guard import Guard, hint
+
+        arguments = self.arguments
+        entrance = Entrance(self.capture, self.document.framing.home)
+        guarded = Guard(entrance, arguments.host, arguments.allow_host, self.token, hint)
         config = uvicorn.Config(
-            self.web.app, log_level="warning", access_log=False, ws_max_size=1 << 20, timeout_graceful_shutdown=2, server_header=False
-        )
+            guarded, lifespan="off", log_level="warning", access_log=False, ws_max_size=1 << 20, timeout_graceful_shutdown=2,
+            server_header=False,
+        )  # fmt: skip
         self._server = uvicorn.Server(config)
         # uvicorn would raise the signal once more after it has stopped, in the middle of our own end.
         self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
         self._server.should_exit = self._stopped
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+        serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        try:
+            web = self._web = await asyncio.to_thread(self._build, entrance)
+            async with web.app.router.lifespan_context(web.app):
+                entrance.open(web.app)
+                self._built.set()
+                await serving
+        finally:
+            self._built.set()
+            self._server.should_exit = True
+            await serving
+
+    def _build(self, entrance: Entrance) -> Web:
+        """The workbench; what it imports takes longer than all else until a first page is there."""
+        from viewer.stage.server import StageServer
+        from viewer.stage.stage import Stage
+        from viewer.web import Web
+
+        self._stage = Stage(StageServer(), self.document)
+        return Web(self.document, self._stage, entrance.backdrop)
 
     def stop(self) -> None:
         """May be called at any time, also before ``serve`` and from a signal handler."""
@@ -134,8 +171,10 @@ class App:
 
     def close(self) -> None:
         """Ends the worker process, the threads and the servers."""
-        self.web.close()
-        self.stage.close()
+        if self._web is not None:
+            self._web.close()
+        if self._stage is not None:
+            self._stage.close()
         self.document.close()
         self._socket.close()
 

@@ -61,12 +61,15 @@ class Options:
 
 
 def reconstruct_command(
-    capture: Path | str, frames: tuple[int, int], out: Path, options: Options = Options(), more: Sequence[str] = ()
+    capture: Path | str, frames: tuple[int, int], out: Path, options: Options = Options(), more: Sequence[str] = (), redo: bool = False
 ) -> list[str]:
-    """The command line that reconstructs frames first to last (indices from 0, both included) into ``out``."""
+    """The command line that reconstructs frames first to last (indices from 0, both included) into ``out``.
+
+    ``redo``: it makes those of them again that are out of date, and no others.
+    """
     span = f"{frames[0] + 1}:{frames[1] + 1}"
     command = [*WORKER, "reconstruct", str(capture), "--frames", span, "--out", str(out), "--events", "json"]
-    return [*command, *options.arguments(), *more]
+    return [*command, *(("--redo", "stale") if redo else ()), *options.arguments(), *more]
 
 
 def check_command(capture: Path | str) -> list[str]:

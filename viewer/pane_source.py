@@ -10,7 +10,7 @@ from trackersplat.errors import InputError
 from viewer.tab import Tab
 from viewer.views.compare import Against
 from viewer.views.overlays import Overlay, pane_overlay
-from viewer.views.picture import PanePicture, PaneRequest, Sources
+from viewer.views.request import PanePicture, PaneRequest, Sources
 
 if TYPE_CHECKING:
     import torch

@@ -1,38 +1,30 @@
-"""The websocket /pictures: the pictures and marks of a tab's camera panes, newest request first, paced by the page's acknowledgements.
-
-From the page, JSON text: ``size`` (pane, w, h in device pixels), ``view`` (pane, rect or null, camera), ``ack`` (pane, serial), ``gone``
-(pane). To the page, binary: length of the header (uint32, little-endian), header (JSON), payload. Headers: ``picture`` with an image
-file, ``overlay`` with float32 numbers, ``state`` with a sentence and no payload.
-"""
+"""The websocket /pictures: the pictures and marks of a tab's camera panes, newest request first, paced by the page's acknowledgements."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import math
-import struct
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
-import cv2
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from trackersplat.errors import InputError
+from viewer.pane_messages import Message, encode, pack, parse, picture_header
 from viewer.state import MOST_PANES
 from viewer.views.compare import role
 from viewer.views.overlays import Overlay, nothing
-from viewer.views.picture import LARGEST_SIDE, PanePicture, PaneRequest, Renderings, Sources, pane_picture, picture_title
+from viewer.views.painting import Renderings
+from viewer.views.picture import pane_picture, picture_title
+from viewer.views.request import PanePicture, PaneRequest, Sources
 
-MOST_BYTES = 64 << 10  # of a message from the page
 MOST_MALFORMED = 20  # messages until the socket is closed
-MOST_CAMERAS = 1 << 20
-MOST_PIXELS_AWAY = 1e6  # camera pixels; a visible part that reaches further is none
 POLICY_VIOLATION = 1008  # websocket close code
 
 REST_AFTER = 0.2  # seconds without a change until the full picture is made
@@ -40,7 +32,6 @@ LOADING_AFTER = 0.4  # seconds that a picture may take until the page says that 
 ACK_TIMEOUT = 5.0  # seconds; a hidden tab answers late or never
 MOVING_BUDGET = 1 / 15  # seconds that a picture may take while things move
 SMALLEST_DETAIL = 0.25  # of the width and height while things move
-QUALITY_MOVING, QUALITY_AT_REST = 60, 92  # JPEG
 TRAILS_MOVING_BYTES = 200_000  # of trails that are sent while things move; larger ones wait for rest
 
 log = logging.getLogger(__name__)
@@ -108,77 +99,6 @@ class Pictures:
         if websocket.application_state == WebSocketState.CONNECTED and websocket.client_state == WebSocketState.CONNECTED:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the page may leave at this moment
                 await websocket.close(POLICY_VIOLATION if session.malformed >= MOST_MALFORMED else 1011)
-
-
-# -- messages -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Message:
-    """A well-formed message of the page."""
-
-    kind: str  # size, view, ack or gone
-    pane: int
-    size: tuple[int, int] = (0, 0)
-    rect: tuple[float, float, float, float] | None = None
-    camera: int | None = None  # that the rect belongs to
-    serial: int = 0
-
-
-def parse(text: str | bytes | None) -> Message | None:
-    """None if it is malformed: binary, too long, no JSON object, an unknown kind, or numbers outside their bounds."""
-    if not isinstance(text, str) or len(text) > MOST_BYTES or len(text.encode(errors="surrogatepass")) > MOST_BYTES:
-        return None
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(data, dict) or not _whole(data.get("pane"), 0, MOST_PANES - 1):
-        return None
-    kind, pane = data.get("t"), int(data["pane"])
-    if kind == "gone":
-        return Message("gone", pane)
-    if kind == "ack":
-        return Message("ack", pane, serial=data["serial"]) if _whole(data.get("serial"), 0, 1 << 53) else None
-    if kind == "size":
-        width, height = data.get("w"), data.get("h")
-        if not _number(width, 1, LARGEST_SIDE) or not _number(height, 1, LARGEST_SIDE):
-            return None
-        return Message("size", pane, size=(round(width), round(height)))
-    if kind == "view":
-        rect, camera = data.get("rect"), data.get("camera")
-        if rect is None:
-            return Message("view", pane)
-        if not isinstance(rect, list) or len(rect) != 4 or not all(_number(v, -MOST_PIXELS_AWAY, MOST_PIXELS_AWAY) for v in rect):
-            return None
-        x0, y0, x1, y1 = (float(value) for value in rect)
-        fits = x0 < x1 and y0 < y1 and _whole(camera, 0, MOST_CAMERAS)
-        return Message("view", pane, rect=(x0, y0, x1, y1), camera=camera) if fits else None
-    return None
-
-
-def _number(value: Any, low: float, high: float) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high  # false for nan
-
-
-def _whole(value: Any, low: int, high: int) -> TypeGuard[int]:
-    return isinstance(value, int) and _number(value, low, high)
-
-
-def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
-    text = json.dumps(header, allow_nan=False).encode()
-    return struct.pack("<I", len(text)) + text + payload
-
-
-def encode(picture: PanePicture, full: bool) -> tuple[str, bytes]:
-    """MIME type and image file."""
-    bgr = cv2.cvtColor(picture.image, cv2.COLOR_RGB2BGR)
-    if picture.lossless:
-        return "image/png", cv2.imencode(".png", bgr, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
-    options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY_AT_REST if full else QUALITY_MOVING]
-    if full:
-        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    return "image/jpeg", cv2.imencode(".jpg", bgr, options)[1].tobytes()
 
 
 # -- one tab ------------------------------------------------------------------------------------------------------------
@@ -357,7 +277,7 @@ class _Session:
         pane.pixels = picture.image.shape[0] * picture.image.shape[1] / request.detail**2
         self._serial += 1
         pane.awaiting, pane.sent, pane.sent_at = self._serial, (began, request, picture), self._pictures.clock()
-        await self._websocket.send_bytes(pack(_picture_header(job.index, self._serial, request, picture, made.mime), made.data))
+        await self._websocket.send_bytes(pack(picture_header(job.index, self._serial, request, picture, made.mime), made.data))
 
     def _asked(self, pane: _Pane, job: _Job) -> PaneRequest:
         """The request with the means of the moment."""
@@ -424,16 +344,3 @@ def _marks(request: PaneRequest) -> tuple[int, int, int, int]:
 
 def _scale_key(request: PaneRequest) -> tuple[Any, ...]:
     return request.camera, request.channel, request.compare == "other"
-
-
-def _picture_header(index: int, serial: int, request: PaneRequest, picture: PanePicture, mime: str) -> dict[str, Any]:
-    height, width = picture.image.shape[:2]
-    return {
-        "t": "picture", "pane": index, "serial": serial, "frame": picture.frame, "wanted": request.frame, "camera": picture.camera,
-        "index": request.camera, "size": list(picture.camera_size), "role": picture.role, "w": width, "h": height,
-        "rect": list(picture.rect), "mime": mime, "label": picture.title, "note": picture.note,
-        "score": None if picture.score is None else picture.score.to_json(),
-        "scale": None if picture.scale is None else picture.scale.to_json(),
-        "wipe": picture.wipe, "exact": picture.exact,
-        "content": [request.camera, request.frame, request.compare, request.channel, request.against, request.wipe, request.revision],
-    }  # fmt: skip

@@ -54,6 +54,7 @@ class Target:
     path: Path
     frames: tuple[int, ...] = ()
     options: Options | None = None  # those of the run that is there, which it must be continued with; None: a new run
+    stale: frozenset[int] = frozenset()  # of its frames, those that an edit has made out of date
 
     @property
     def is_new(self) -> bool:
@@ -78,6 +79,7 @@ class Plan:
     warning: str = ""
     better: tuple[int, int] | None = None
     refused: str = ""
+    redo: bool = False  # the frames are there: they are made again, in place
 
 
 def make_plan(
@@ -91,11 +93,16 @@ def make_plan(
     frames = tuple(frame for batch in batches for frame in batch.targets)
     scratch = tuple(frame for batch in batches if batch.base is None for frame in batch.targets)
     plan = Plan(asked, target, options, frames, scratch)
+    stale = _stale(asked, target, waiting)
+    if not frames and stale:
+        return plan_again(asked, target, options, paces, waiting)
     if not frames:
         asked_for = _capital(name_frames(range(asked[0], asked[1] + 1)))
         there = "in the queue or there already" if waiting else "there already"
         return replace(plan, refused=f"{asked_for} {'is' if asked[0] == asked[1] else 'are'} {there}; nothing would be done.")
     sentences = [_what(frames, len(present) and asked[1] - asked[0] + 1 - len(frames))]
+    if stale:
+        sentences.append(f"{_capital(name_frames(stale))}, which edits have made out of date, {_is(stale)} made again in another job.")
     warning, better = "", None
     base = batches[0].base
     if base is not None:
@@ -123,6 +130,36 @@ def make_plan(
     else:
         sentences.append("How long it takes is not known before the first frame is done.")
     return replace(plan, sentences=tuple(sentences), warning=warning, better=better, seconds=seconds)
+
+
+def plan_again(
+    asked: tuple[int, int], target: Target, options: Options, paces: Sequence[tuple[str, Pace]] = (), waiting: Collection[int] = ()
+) -> Plan:
+    """To make those frames of a range again that edits have made out of date, and no others. Arguments as of `make_plan`."""
+    stale = _stale(asked, target, waiting)
+    plan = Plan(asked, target, options, stale, redo=True)
+    if not stale:
+        return replace(plan, refused="No frame that is there is out of date; nothing would be done.")
+    sentences = [f"{_capital(name_frames(stale))} {_is(stale)} made again, with the edits that came after {_them(stale)}."]
+    later = sorted(frame for frame in plan.target.stale if frame > stale[-1])
+    if later:
+        sentences.append(f"{_capital(name_frames(later))} {_is(later)} out of date, too, and {'stays' if len(later) == 1 else 'stay'} so.")
+    where, seconds = _time(paces, 0, len(stale))
+    if seconds is not None:
+        sentences.append(f"About {duration(seconds)}, by what {where} took.")
+    return replace(plan, sentences=tuple(sentences), seconds=seconds)
+
+
+def _stale(asked: tuple[int, int], target: Target, waiting: Collection[int]) -> tuple[int, ...]:
+    return tuple(sorted(frame for frame in target.stale - set(waiting) if asked[0] <= frame <= asked[1]))
+
+
+def _is(frames: Sequence[int]) -> str:
+    return "is" if len(frames) == 1 else "are"
+
+
+def _them(frames: Sequence[int]) -> str:
+    return "it" if len(frames) == 1 else "them"
 
 
 def new_folder(out: Path, taken: Collection[Path] = ()) -> Path:

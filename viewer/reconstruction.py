@@ -6,7 +6,6 @@ import itertools
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,17 +13,16 @@ from typing import Any, Literal
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Preview, Stage, Started, StepDone
+from trackersplat.events import Event, Failed, Finished, FrameDone, Preview
 from viewer.gpu import GpuUse, gpu_use
+from viewer.job_words import JobLog, Report, report
 from viewer.jobs import RECONSTRUCTION, WORKER, Job, Options, reconstruct_command
-from viewer.plan import Plan, Target, make_plan, new_folder, options_of, why_fixed
-from viewer.progress import STAGES, Pace, Progress, duration
+from viewer.plan import Plan, Target, make_plan, new_folder, options_of, plan_again, why_fixed
+from viewer.progress import Pace, Progress, duration
 from viewer.runs import Runs
 from viewer.state import Draft, Store
 
 State = Literal["waiting", "running", "paused", "finished", "failed", "cancelled"]
-LOG_LINES = 400  # of what a job said, kept for the log
-LOG_BYTES = 60_000  # of the end of the run's own log that is shown
 TASKS_KEPT = 20  # that have ended
 STARTING = "Starting the worker process …"
 GPU_INTERVAL = 2.0  # seconds between looks at the GPUs
@@ -55,22 +53,6 @@ class Task:
         return f"{name_frames(frames).capitalize()} into {self.plan.target.path}"
 
 
-@dataclass(frozen=True)
-class Report:
-    """What the job at work, or the last one, has come to."""
-
-    head: str = ""  # "Frame 3: refining"
-    detail: str = ""  # "step 20 of 100, loss 0.0123, 20,011 Gaussians"
-    share: float = 0.0
-    left: str = ""  # "about 2 min 10 s left"
-    last: str = ""  # of the frame done last: its scores
-    device: str = ""
-    loss: tuple[tuple[float, float], ...] = ()
-    climb: tuple[tuple[float, float], ...] = ()  # held-out PSNR over the steps
-    done: tuple[FrameDone, ...] = ()
-    gpus: tuple[GpuUse, ...] = ()
-
-
 class Reconstruction:
     """One job at a time; the others wait. Thread-safe. Every change grows ``Shared.job``."""
 
@@ -99,7 +81,7 @@ class Reconstruction:
         self._tasks: list[Task] = []
         self._job: Job[Event] | None = None
         self._progress = Progress(clock=clock)
-        self._said: dict[int, deque[str]] = {}
+        self._log = JobLog()
         self._gpus: tuple[GpuUse, ...] = ()
         self._asked_to_halt = False
         self._held = False  # a job failed: those that wait are not started by themselves
@@ -119,7 +101,8 @@ class Reconstruction:
                 run = self._runs.refreshed(path) if (path / "run.json").is_file() else None
                 if run is not None and why_fixed(run) is None:
                     held_out = tuple(self._capture.held_out)
-                    found.append(Target(path, run.frames(), options_of(run.settings, run.info.get("held_out"), held_out)))
+                    stale = shared.stale if path == shared.run else frozenset()
+                    found.append(Target(path, run.frames(), options_of(run.settings, run.info.get("held_out"), held_out), stale))
                 elif run is None and path in coming:
                     found.append(Target(path, (), coming[path]))
             except InputError:
@@ -151,8 +134,16 @@ class Reconstruction:
             asked = (asked[1], asked[0])
         if target.options is not None:
             options = replace(target.options, backend=options.backend)
-        waiting = [frame for task in self.tasks if task.open and task.plan.target.path == target.path for frame in task.plan.frames]
-        return make_plan(asked, target, options, self._paces(target), waiting)
+        return make_plan(asked, target, options, self._paces(target), self._waiting(target))
+
+    def plan_again(self) -> Plan:
+        """What making the frames again would do that edits have made out of date, of the run on the screen."""
+        target = self.target(self._store.shared.run)
+        options = target.options if target.options is not None else AS_THE_COMMAND_LINE
+        return plan_again((0, self._capture.frame_count - 1), target, options, self._paces(target), self._waiting(target))
+
+    def _waiting(self, target: Target) -> list[int]:
+        return [frame for task in self.tasks if task.open and task.plan.target.path == target.path for frame in task.plan.frames]
 
     def _paces(self, target: Target) -> list[tuple[str, Pace]]:
         """That of the run itself, of this session's jobs, and of the run on the screen."""
@@ -279,10 +270,12 @@ class Reconstruction:
             paces = [pace for _, pace in self._paces(task.plan.target) if pace != Pace()]
             self._progress = Progress(paces[0] if paces else Pace(), self._clock)
             self._asked_to_halt = False
-            self._said[task.number] = deque(maxlen=LOG_LINES)
+            self._log.begin(task.number)
             self._change(task.number, state="running", message=STARTING)
-            command = reconstruct_command(self._source, task.plan.asked, task.plan.target.path, task.plan.options, self._more)
-            self._say(task.number, " ".join(["trackersplat", *command[len(WORKER) :]]))
+            command = reconstruct_command(
+                self._source, task.plan.asked, task.plan.target.path, task.plan.options, self._more, task.plan.redo
+            )
+            self._log.say(task.number, " ".join(["trackersplat", *command[len(WORKER) :]]))
             try:
                 self._job = self._start(
                     command,
@@ -308,14 +301,11 @@ class Reconstruction:
             if task.message == STARTING:
                 self._change(number, message="")
         path = task.plan.target.path
-        self._write_down(number, event)
+        self._log.note(number, event)
         match event:
             case Preview() if task.watched:
-                self._render_instead_of_photographs()
                 self._store.set(draft=Draft(event.frame, Path(event.path), self._progress.previews))
             case FrameDone():
-                if task.watched:
-                    self._render_instead_of_photographs()
                 self._store.set(draft=None)
                 self._frame_is_new(path, event.frame)
                 self._runs.know(path)
@@ -340,7 +330,7 @@ class Reconstruction:
                 why = "Paused. The worker keeps its memory and takes no processor time."
             self._asked_to_halt = self._asked_to_halt and halted
             self._change(number, state="paused" if halted else "running", message=why)
-            self._say(number, "paused" if halted else "goes on")
+            self._log.say(number, "paused" if halted else "goes on")
         self._tell()
 
     def _finish(self, number: int, event: Finished | Failed) -> None:
@@ -359,11 +349,11 @@ class Reconstruction:
                 self._change(number, state="cancelled" if cancelled else "failed", message=where + event.message)
                 self._held = not cancelled
                 for line in job.tail() if job is not None else ():
-                    self._say(number, line)
+                    self._log.say(number, line)
             ended = [task for task in self._tasks if not task.open][:-TASKS_KEPT]
             self._tasks = [task for task in self._tasks if task not in ended]
             for old in ended:
-                self._said.pop(old.number, None)
+                self._log.forget(old.number)
         shared, path = self._store.shared, task.plan.target.path
         changes: dict[str, Any] = {"draft": None, "working_on": None}
         failed_at = event.frame if isinstance(event, Failed) and event.frame is not None else progress.frame
@@ -378,17 +368,6 @@ class Reconstruction:
         if path.is_dir() and self._store.shared.run in (None, path):
             self._runs.show(path)
         self._next()
-
-    def _render_instead_of_photographs(self) -> None:
-        """The first thing ever reconstructed takes the place of the photographs that stood in for it."""
-        if self._store.shared.reconstructed or self._store.shared.draft is not None:
-            return
-        for tab in self._store.tabs():
-            try:
-                panes = self._store.view(tab).panes
-            except KeyError:  # it was closed meanwhile
-                continue
-            self._store.set_view(tab, panes=tuple(replace(pane, compare="render") if pane.compare == "photo" else pane for pane in panes))
 
     def _shows(self, task: Task) -> bool:
         return task.watched or self._store.shared.run in (None, task.plan.target.path)
@@ -412,98 +391,13 @@ class Reconstruction:
         self._gpus = ()
 
     # -- what is said to people ---------------------------------------------------------------------------------------
-
     def report(self) -> Report:
         """Of the job at work, or the last one."""
         with self._lock:
-            progress, task = self._progress, self.current
-            head, detail, left = "", "", ""
-            if task is not None:
-                number = f"Frame {progress.frame + 1}" if progress.frame is not None else "Preparing"
-                stage = STAGES.get(progress.stage, progress.stage)
-                head = f"{number}: {stage}" if stage else number
-                if progress.last is not None:
-                    last = progress.last
-                    loss = f", loss {last.loss:.4f}" if last.loss == last.loss else ""
-                    detail = f"step {last.step} of {last.steps}{loss}, {last.gaussians:,} Gaussians"
-                else:
-                    detail = progress.detail
-                left = _left_in_words(progress)
-            return Report(
-                head, detail, progress.share(), left, _scores(progress.done), progress.device,
-                tuple(progress.loss.points), tuple(progress.climb.points), tuple(progress.done), self._gpus,
-            )  # fmt: skip
+            return report(self._progress, self.current is not None, self._gpus)
 
     def log(self, number: int) -> str:
         """What a job said, and the end of its run's own log."""
         with self._lock:
             task = self._task(number)
-            lines = list(self._said.get(number, ()))
-        if task is None:
-            return "This job is not kept any more."
-        file = task.plan.target.path / "run.log"
-        try:
-            with file.open("rb") as stream:
-                stream.seek(0, 2)
-                stream.seek(max(stream.tell() - LOG_BYTES, 0))
-                lines += ["", f"-- the end of {file} --", stream.read(LOG_BYTES).decode("utf-8", errors="replace")]
-        except OSError:  # it is written when something goes wrong
-            lines += ["", f"-- {file} is not there: no defect was noted --"]
-        return "\n".join(lines)
-
-    def _write_down(self, number: int, event: Event) -> None:
-        match event:
-            case Started():
-                self._say(number, f"{len(event.frames)} frames, {event.pipeline}, {event.device}")
-            case Stage():
-                self._say(number, f"frame {event.frame + 1}: {STAGES.get(event.name, event.name)} {event.detail}".rstrip())
-            case Note():
-                self._say(number, f"frame {event.frame + 1}: {event.text}")
-            case FrameDone():
-                self._say(number, f"frame {event.frame + 1}: done in {event.total_seconds:.1f} s; {_scores([event])}")
-                for remark in event.remarks:
-                    self._say(number, f"frame {event.frame + 1}: {remark}")
-            case Finished():
-                self._say(number, f"finished in {event.seconds:.1f} s")
-            case Failed():
-                self._say(number, event.message)
-            case StepDone() | Preview():
-                pass
-            case _:
-                text = getattr(event, "text", "")
-                if text:
-                    self._say(number, str(text))
-
-    def _say(self, number: int, line: str) -> None:
-        with self._lock:
-            if number in self._said:
-                self._said[number].append(f"{time.strftime('%H:%M:%S')}  {line}")
-
-
-# What the PSNR of a finished frame is compared with: the frame it started from, as it was and moved by tracks.
-BEFORE = (("do nothing", "unmoved_psnr"), ("moved", "moved_psnr"))
-
-
-def _scores(done: list[FrameDone]) -> str:
-    """Of the last of these frames."""
-    if not done:
-        return ""
-    last = done[-1]
-    if "psnr" not in last.scores:
-        return f"Frame {last.frame + 1}: no held-out camera to measure on, {last.total_seconds:.1f} s"
-    before = [f"{stage} {last.scores[name]:.2f}" for stage, name in BEFORE if name in last.scores]
-    compared = f" ({', '.join(before)})" if before else ""
-    return f"Frame {last.frame + 1}: held-out PSNR {last.scores['psnr']:.2f} dB{compared}, {last.total_seconds:.1f} s"
-
-
-def _left_in_words(progress: Progress) -> str:
-    if not progress.frames:
-        return ""
-    count = f"{len(progress.done)} of {len(progress.frames)} frames done"
-    left = progress.seconds_left()
-    if left is not None:
-        return f"{count} · about {duration(left)} left"
-    of_frame = progress.frame_seconds_left()
-    if of_frame is not None:
-        return f"{count} · about {duration(of_frame)} left of this frame; the others are not known yet"
-    return f"{count} · time left not known yet"
+        return "This job is not kept any more." if task is None else self._log.text(number, task.plan.target.path)

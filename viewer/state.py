@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -56,6 +57,7 @@ class Shared:
     edits: int = 0  # grows with the log of edits
     notes: int = 0  # grows with the flags and notes
     job: int = 0  # grows with every event of a job
+    tabs: int = 0  # grows when a page comes or goes
 
     renderer: str = ""  # what renders, for people; "" until it is known
     ready: bool = False  # the rasteriser is there
@@ -120,6 +122,7 @@ class View:
     first: int | None = None  # in point
     last: int | None = None  # out point
     linked: bool = True  # shares its time with the other tabs that do
+    present: bool = True  # its page is connected; a page that was closed or loaded anew leaves its tab behind for a while
 
     panes: tuple[Pane, ...] = (Pane(),)
     active: int = 0  # the pane that commands act on
@@ -190,12 +193,18 @@ class Store:
             return tuple(self._views)
 
     def open_tab(self, tab: str, view: View) -> None:
-        """A linked tab joins the time of those that are there."""
+        """A linked tab joins the time of those whose pages are there."""
         with self._lock:
-            others = [other for other in self._views.values() if other.linked]
+            others = [other for other in self._views.values() if other.linked and other.present]
             if view.linked and others:
                 view = replace(view, frame=others[0].frame, playing=others[0].playing, speed=others[0].speed, loop=others[0].loop)
             self._views[tab] = view
+
+    def attend(self, tab: str, present: bool) -> None:
+        """The page of a tab is there, or is gone."""
+        with contextlib.suppress(KeyError):  # it is closed already
+            self.set_view(tab, present=present)
+        self.grow("tabs")
 
     def close_tab(self, tab: str) -> None:
         with self._lock:

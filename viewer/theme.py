@@ -51,10 +51,12 @@ html, body { background: var(--bg); color: var(--text);
 .q-splitter__separator { background: var(--line); }
 .q-tooltip { font-size: 11px; background: #000d; max-width: 320px !important; white-space: pre-line; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
-.ag-theme-balham-dark, .ag-theme-balham { --ag-background-color: var(--surface); --ag-odd-row-background-color: var(--surface);
-  --ag-header-background-color: var(--raised);
-  --ag-foreground-color: var(--text); --ag-border-color: var(--line); --ag-font-size: 11px;
-  --ag-selected-row-background-color: #5aa9f033; }
+.ts-grid, .ts-track-grid { --ag-background-color: var(--surface); --ag-foreground-color: var(--text);
+  --ag-header-background-color: var(--raised); --ag-odd-row-background-color: var(--surface); --ag-border-color: var(--line);
+  --ag-row-border: none; --ag-wrapper-border: 1px solid var(--line); --ag-font-size: 11px; --ag-header-font-size: 11px;
+  --ag-font-family: Roboto, sans-serif; --ag-cell-horizontal-padding: 5px; --ag-spacing: 4px;
+  --ag-selected-row-background-color: #5aa9f033; --ag-row-hover-color: #5aa9f014; --ag-wrapper-border-radius: 3px;
+  --ag-range-selection-border-color: transparent; --ag-header-text-color: var(--muted); --ag-icon-size: 12px; }
 .ts-text { color: var(--text); } .ts-accent { color: var(--accent); }
 .ts-warning { background: #e0a45822; border-left: 3px solid var(--warn); padding: 6px 10px; border-radius: 3px; overflow-wrap: anywhere; }
 .ts-wrap { overflow-wrap: anywhere; }

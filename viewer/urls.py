@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from trackersplat.captures.capture import Capture
-from viewer.document import Document
 from viewer.state import CHANNELS, COMPARES, MOST_PANES, Pane, View
+
+if TYPE_CHECKING:
+    from viewer.document import Document
 
 LONGEST = 2000  # characters of a value that is read
 MOST_TRACKS = 50  # of a selection that an address holds
@@ -39,9 +41,9 @@ def read(query: Mapping[str, str], capture: Capture) -> dict[str, Any]:
     """Fields of the view that an address asks for; nonsense is left out."""
     found: dict[str, Any] = {}
     text = {key: value[:LONGEST] for key, value in query.items()}
-    if (frame := _whole(text.get("frame", ""))) is not None:
+    if (frame := whole(text.get("frame", ""))) is not None:
         found["frame"] = min(max(frame - 1, 0), capture.frame_count - 1)
-    cameras = [index for part in text.get("cameras", "").split(",") if (index := _whole(part)) is not None]
+    cameras = [index for part in text.get("cameras", "").split(",") if (index := whole(part)) is not None]
     cameras = [index for index in cameras if index < len(capture.cameras)][:MOST_PANES]
     if cameras:
         modes = [part.partition(".") for part in text.get("mode", "").split(",")]
@@ -56,7 +58,7 @@ def read(query: Mapping[str, str], capture: Capture) -> dict[str, Any]:
                 )
             )
         found["panes"] = tuple(panes)
-    tracks = [number for part in text.get("tracks", "").split(",") if (number := _whole(part)) is not None]
+    tracks = [number for part in text.get("tracks", "").split(",") if (number := whole(part)) is not None]
     if tracks:
         found["tracks"] = tuple(tracks[:MOST_TRACKS])
     if text.get("panel", "").isidentifier():
@@ -64,5 +66,6 @@ def read(query: Mapping[str, str], capture: Capture) -> dict[str, Any]:
     return found
 
 
-def _whole(text: str) -> int | None:
+def whole(text: str) -> int | None:
+    """A number that an address holds; None if it is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

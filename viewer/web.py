@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import viser
 from fastapi import FastAPI
 from nicegui import Client, ui
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from viewer import urls
-from viewer.arguments import Arguments
 from viewer.document import Document
-from viewer.guard import Guard, hint
+from viewer.entrance import BACKDROP
 from viewer.pane_source import TabPanes
+from viewer.panels.registry import PANELS
 from viewer.pictures import Pictures
 from viewer.relay import Relay
 from viewer.stage.stage import Stage
@@ -25,11 +28,15 @@ from viewer.state import View
 from viewer.tab import Tab
 from viewer.workbench import Workbench
 
+COMPRESSION = 1  # of 9: files are sent over a loopback or a tunnel, and higher levels cost more time than they save
+
 
 class Web:
     """The ASGI application and the tabs that are open."""
 
-    def __init__(self, document: Document, stage: Stage, arguments: Arguments, token: str | None) -> None:
+    def __init__(self, document: Document, stage: Stage, backdrop: Callable[[Mapping[str, str]], str]) -> None:
+        """``backdrop``: HTML for the query of an address, behind the workbench until it has drawn itself."""
+        self._backdrop = backdrop
         self._document = document
         self._stage = stage
         self._tabs: dict[str, Tab] = {}
@@ -43,8 +50,13 @@ class Web:
         self.pictures = Pictures()
         self.app.add_api_route("/notes.csv", self._notes, methods=["GET"], include_in_schema=False)
         ui.page("/", title=f"{document.capture.name} · TrackerSplat", dark=True)(self._page)
-        ui.run_with(self.app, dark=True, tailwind=False, show_welcome_message=False, reconnect_timeout=60.0, title="TrackerSplat")
-        self.app.add_middleware(Guard, host=arguments.host, allowed=arguments.allow_host, token=token, refused=hint)
+        ui.run_with(
+            self.app, dark=True, tailwind=False, show_welcome_message=False, reconnect_timeout=60.0, title="TrackerSplat",
+            gzip_middleware_factory=partial(GZipMiddleware, compresslevel=COMPRESSION),
+        )  # fmt: skip
+        for facts in PANELS:
+            if facts.place != "inspector":
+                PANELS.load(facts.name)  # imported now, not when a page waits for it
 
     def play_when_shown(self) -> None:
         """New tabs, and those that are open, start to play."""
@@ -63,14 +75,18 @@ class Web:
         identity = secrets.token_urlsafe(12)
         asked = urls.read(dict(request.query_params), self._document.capture)
         store = self._document.store
-        start = View(playing=self._autoplay and not asked, panes=(urls.first_pane(self._document),))
+        start = View(playing=self._autoplay and not asked, panes=(urls.first_pane(self._document),), present=False)
         store.open_tab(identity, start)
         tab = Tab(identity, store, self._document)
         if asked:
             tab.set(**asked)
         self._tabs[identity] = tab
+        ui.add_body_html(self._backdrop(dict(request.query_params)))
         bench = Workbench(tab, self._stage)
         bench.build()
+        client.on_connect(lambda: store.attend(identity, True))
+        client.on_disconnect(lambda: store.attend(identity, False))
+        client.on_connect(lambda: client.run_javascript(f"document.querySelector('.{BACKDROP}')?.remove()"))
 
         def gone() -> None:
             bench.close()

@@ -22,6 +22,10 @@ from viewer.tab import Tab
 URL_AFTER = 0.5  # seconds of rest until the address follows
 INSPECTOR_WIDTH, TIMELINE_HEIGHT = 424, 200  # pixels, at first
 
+# A click leaves the keys to the page: a button that keeps the focus would take the next Space for itself. Tab still reaches every button.
+_KEYS_STAY = """<script>addEventListener('mousedown', (event) => {
+  if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);</script>"""
+
 _EVERYTHING = frozenset(f.name for f in (*fields(View), *fields(Shared)))
 
 log = logging.getLogger(__name__)
@@ -45,6 +49,7 @@ class Workbench:
     def build(self) -> None:
         ui.add_css(theme.css())
         ui.query("body").props('lang="en"')
+        ui.add_body_html(_KEYS_STAY)
         with ui.element("div").style("display:flex;flex-direction:column;width:100vw;height:100vh"):
             with ui.element("header").classes("ts-bar").props('role="banner"'):
                 self._place("top")

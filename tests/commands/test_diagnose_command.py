@@ -13,11 +13,11 @@ import pytest
 
 from trackersplat.captures.capture import Capture
 from trackersplat.cli import main
-from trackersplat.diagnosis.diagnosis import Diagnosis, DiagnosisDone
+from trackersplat.diagnosis.diagnosis import Diagnosis
 from trackersplat.diagnosis.settings import DiagnosisSettings
 from trackersplat.diagnosis.tables import COLUMNS, csv_text
 from trackersplat.errors import InputError
-from trackersplat.jobs.diagnose import key_of, read_or_diagnose
+from trackersplat.jobs.diagnose import key_of
 from trackersplat.jobs.read_tracks import read_track_file
 from trackersplat.jobs.reconstruct import reconstruct
 from trackersplat.jobs.run_tracks import run_tracks
@@ -80,9 +80,6 @@ def test_a_run_is_diagnosed_and_written_as_table_report_and_cache(
     kept = Diagnosis.from_npz(run_folder / "diagnosis.npz", key_of(run, DiagnosisSettings()))
     assert kept is not None
     assert kept.frames == (0, 1, 2)
-    (event,) = read_or_diagnose(run, small_capture)
-    assert isinstance(event, DiagnosisDone)
-    assert np.array_equal(event.diagnosis.score, kept.score, equal_nan=True)
 
 
 def test_tracks_from_a_plain_file_are_diagnosed_in_place_of_the_runs_own(run_folder: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from trackersplat.captures.camera import Camera  # noqa: E402
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians  # noqa: E402
 from trackersplat.rendering.rasterizer import Rasterizer  # noqa: E402
 from viewer.views.overlays import Overlay, epipolar_segment, pane_overlay  # noqa: E402
-from viewer.views.picture import PanePicture, PaneRequest, Sources  # noqa: E402
+from viewer.views.request import PanePicture, PaneRequest, Sources  # noqa: E402
 
 WIDTH, HEIGHT = 640, 480
 FRAMES = tiny_capture.FRAMES

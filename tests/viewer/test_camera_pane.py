@@ -20,7 +20,8 @@ from waiting import wait_for
 
 from trackersplat.metrics.image import psnr
 from viewer.components.camera_pane import PanePoint, read_point
-from viewer.views.picture import PaneRequest, pane_picture
+from viewer.views.picture import pane_picture
+from viewer.views.request import PaneRequest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -190,6 +190,12 @@ def test_the_command_names_what_was_chosen_and_nothing_else() -> None:
     assert chosen == ["--backend", "portable", "--pipeline", "train-base", "--steps", "3", "--first-steps", "7", "--match-rounds", "0"]
 
 
+def test_frames_are_made_again_only_if_that_is_asked_for() -> None:
+    again = reconstruct_command("demo", (2, 4), Path("out"), redo=True)
+    assert again[again.index("--redo") :] == ["--redo", "stale"]
+    assert "--redo" not in reconstruct_command("demo", (2, 4), Path("out"))
+
+
 def test_every_option_is_one_of_the_command_line() -> None:
     assert {field.name for field in fields(Options)} <= {field.name for field in fields(Reconstruct)}
 

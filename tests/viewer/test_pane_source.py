@@ -17,7 +17,7 @@ from viewer.pane_source import TabPanes
 from viewer.panels.timeline import TabClock
 from viewer.state import Draft, Pane, Shared, Store, View
 from viewer.tab import Tab
-from viewer.views.picture import PaneRequest
+from viewer.views.request import PaneRequest
 
 RUN, OTHER = Path("run"), Path("other")
 
@@ -140,6 +140,9 @@ def test_the_first_of_the_tabs_that_share_their_time_moves_it_and_waits_for_its_
     first, second = TabClock(tab), TabClock(other)
     assert (first.transport().playing, second.transport().playing) == (True, False)
     assert other.view.playing
+    tab.store.attend("t", False)  # its page was closed
+    assert (first.transport().playing, second.transport().playing) == (False, True)
+    tab.store.attend("t", True)
     other.set(linked=False)
     assert second.transport().playing
     assert first.acknowledged_frame() == -1  # nothing is shown yet

@@ -18,7 +18,9 @@ from trackersplat.rendering.rasterizer import Rendering
 from trackersplat.training.photometric import ColourAffines
 from viewer.views.colours import map_colours
 from viewer.views.compare import ERROR_SCALE, why_impossible
-from viewer.views.picture import DIM, PaneRequest, Renderings, Sources, Unavailable, cropped, pane_picture
+from viewer.views.painting import Renderings, cropped
+from viewer.views.picture import DIM, pane_picture
+from viewer.views.request import PaneRequest, Sources, Unavailable
 
 CAMERA = cameras()[1]  # 64x48
 WHOLE = (CAMERA.width, CAMERA.height)

@@ -22,9 +22,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from test_picture import CAMERA, Rays, one, painted, photo
 
 from trackersplat.errors import InputError
-from viewer.pictures import MOST_BYTES, MOST_MALFORMED, Pictures, pack, parse
+from viewer.pane_messages import MOST_BYTES, pack, parse
+from viewer.pictures import MOST_MALFORMED, Pictures
 from viewer.views.overlays import FIELDS, Overlay
-from viewer.views.picture import PanePicture, PaneRequest, Sources
+from viewer.views.request import PanePicture, PaneRequest, Sources
 
 SIZE = {"t": "size", "pane": 0, "w": 64, "h": 48}
 

@@ -14,7 +14,7 @@ from trackersplat.events import Event, Failed, Finished, FrameDone, Preview, Sta
 from viewer.jobs import Options
 from viewer.plan import Target
 from viewer.reconstruction import Reconstruction, Task
-from viewer.state import Pane, Shared, Store, View
+from viewer.state import Shared, Store
 
 OUT = Path("no-such-folder/c")
 
@@ -236,15 +236,15 @@ def test_a_new_run_leaves_the_fuller_one_on_the_screen_until_it_is_asked_for(pag
     assert page.store.shared.run == OUT
 
 
-def test_the_first_thing_reconstructed_takes_the_place_of_the_photographs(page: Any) -> None:
-    page.store.open_tab("a", View(panes=(Pane(0, "photo"), Pane(1, "error"))))
-    add(page, 0, 1)
-    page.jobs[0].say(Preview(0, "preview.ply"))
-    assert [pane.compare for pane in page.store.view("a").panes] == ["render", "error"]
-    page.store.set_view("a", panes=(Pane(0, "photo"),))
-    page.jobs[0].say(done(0))
-    page.jobs[0].say(Preview(1, "preview.ply"))
-    assert page.store.view("a").panes[0].compare == "photo"  # chosen by somebody, later
+def test_a_job_that_makes_stale_frames_again_says_so_to_its_worker(page: Any) -> None:
+    page.runs.frames[OUT] = (0, 1, 2)
+    target = Target(OUT, (0, 1, 2), Options(pipeline="base-propagate"), frozenset({1, 2}))
+    page.work.add(page.work.plan((0, 2), target, Options()))
+    command = page.jobs[0].command
+    assert command[command.index("--redo") + 1] == "stale"
+    assert page.store.shared.waiting == {1, 2}
+    page.jobs[0].say(done(1, 0))
+    assert page.store.shared.waiting == {2}
 
 
 def test_a_plan_that_does_nothing_is_refused(page: Any) -> None:

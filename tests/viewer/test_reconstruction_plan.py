@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from trackersplat.errors import InputError
 from trackersplat.pipelines.settings import ReconstructSettings
 from viewer.jobs import Options
-from viewer.plan import PRESETS, Target, make_plan, new_folder, options_of
+from viewer.plan import PRESETS, Target, make_plan, new_folder, options_of, plan_again
 from viewer.progress import Pace
 
 NEW = Target(Path("output/c"))
@@ -59,6 +60,27 @@ def test_frames_that_jobs_before_it_will_make_are_there_by_then() -> None:
     plan = make_plan((3, 4), run(0), OPTIONS, waiting=(1, 2))
     assert (plan.frames, plan.scratch, plan.warning) == ((3, 4), (), "")
     assert "They follow from frame 3." in plan.sentences
+
+
+def test_frames_that_edits_have_made_out_of_date_are_made_again_and_no_others() -> None:
+    target = replace(run(0, 1, 2, 3, 4), stale=frozenset({2, 3, 4}))
+    plan = make_plan((1, 3), target, OPTIONS, [("the frames of c", Pace(30.0, 5.0))])
+    assert (plan.redo, plan.frames, plan.scratch, plan.seconds, plan.refused) == (True, (2, 3), (), 10.0, "")
+    text = " ".join(plan.sentences)
+    assert "Frames 3 to 4 are made again, with the edits that came after them." in text
+    assert "Frame 5 is out of date, too, and stays so." in text
+    assert "there already" in make_plan((0, 1), target, OPTIONS).refused
+    assert "there already" in make_plan((2, 4), target, OPTIONS, waiting=(2, 3, 4)).refused  # a job before it makes them
+
+
+def test_frames_that_are_missing_come_first_and_the_others_are_named() -> None:
+    target = replace(run(0, 1, 2), stale=frozenset({1, 2}))
+    plan = make_plan((1, 4), target, OPTIONS)
+    assert (plan.redo, plan.frames) == (False, (3, 4))
+    assert "Frames 2 to 3, which edits have made out of date, are made again in another job." in plan.sentences
+    again = plan_again((0, 9), target, OPTIONS)
+    assert (again.redo, again.frames) == (True, (1, 2))
+    assert "nothing would be done" in plan_again((0, 9), run(0, 1), OPTIONS).refused
 
 
 def test_the_options_of_a_run_are_read_from_its_settings() -> None:

@@ -132,3 +132,19 @@ def test_the_state_of_a_frame_says_first_what_is_happening_to_it() -> None:
     shared = Shared(frame_count=10, working_on=1, failed=frames, stale=frames, reconstructed=(1, 2, 3, 4))
     assert [shared.frame_state(frame) for frame in (1, 2, 4, 5)] == ["running", "failed", "done", "todo"]
     assert Shared(stale=frames, reconstructed=(1,)).frame_state(1) == "stale"
+
+
+def test_a_page_that_was_closed_is_not_joined_and_all_hear_of_its_going() -> None:
+    it = Store(Shared(10))
+    it.open_tab("a", View(frame=4, playing=True))
+    heard: list[frozenset[str]] = []
+    it.subscribe(lambda tab, changed: heard.append(changed) if tab is None else None)
+    it.attend("a", False)
+    assert heard == [frozenset({"tabs"})]
+    it.open_tab("b", View(frame=1))
+    assert (it.view("b").frame, it.view("b").playing) == (1, False)
+    it.attend("a", True)
+    it.open_tab("c", View(frame=1))
+    assert it.view("c").playing
+    it.close_tab("a")
+    it.attend("a", False)  # its page hears of it later

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from viewer.stage.picture import page_camera, photo_in_space
-from viewer.stage.strokes import BEHIND, Dots, Lines, draw, surface_depth
+from viewer.stage.strokes import BEHIND, Dots, Lines, Polylines, Stroke, draw, surface_depth
 
 # Looks along +z from the origin; 100 pixels per unit at depth 1; the axis is at pixel (50, 40).
 VIEW = page_camera(np.zeros(3), np.eye(3), 2 * np.arctan(0.4), 100, 80)
@@ -23,7 +23,7 @@ def dots(*points: tuple[float, float, float], hollow: bool = False, radius: floa
     )
 
 
-def drawn(*strokes: Lines | Dots, depth: np.ndarray | None = None) -> np.ndarray:
+def drawn(*strokes: Stroke, depth: np.ndarray | None = None) -> np.ndarray:
     image = np.zeros((80, 100, 3), np.uint8)
     draw(image, list(strokes), VIEW, depth)
     return image
@@ -82,6 +82,45 @@ def test_ten_thousand_trails_change_only_what_they_cover_and_their_order_does_no
     order = rng.permutation(10_000)
     draw(second, [Lines(points[order], colours[order], opacity)], VIEW)
     assert np.abs(first.astype(int) - second.astype(int)).max() <= 1
+
+
+def polyline(*places: tuple[float, float, float], faint: tuple[int, ...] = (), gap: int | None = None, width: float = 3.0) -> Polylines:
+    count = len(places)
+    joined = np.arange(count - 1) != (-1 if gap is None else gap)
+    return Polylines(
+        np.array(places, np.float32)[:, None], joined, np.isin(np.arange(count), faint)[:, None], np.array([[200, 100, 0]], np.uint8),
+        np.ones(count, np.float32), share=0.5, width=width,
+    )  # fmt: skip
+
+
+def test_a_polyline_is_drawn_as_the_lines_between_its_places() -> None:
+    places = ((-0.3, -0.2, 1.0), (0.1, 0.2, 1.0), (0.4, -0.1, 1.5))
+    expected = drawn(lines((places[0], places[1]), (places[1], places[2])))
+    assert expected.any()
+    assert np.array_equal(drawn(polyline(*places)), expected)
+
+
+def test_a_polyline_is_broken_where_a_place_is_unknown_behind_the_viewer_or_not_joined() -> None:
+    row = [(-0.4, 0.0, 1.0), (-0.2, 0.0, 1.0), (0.2, 0.0, 1.0), (0.4, 0.0, 1.0)]
+    expected = drawn(lines((row[0], row[1]), (row[2], row[3])))
+    assert not expected[:, 35:65].any()
+    assert np.array_equal(drawn(polyline(*row, gap=1)), expected)
+    for hole in ((float("nan"), 0.0, 1.0), (0.0, 0.0, -1.0)):
+        assert np.array_equal(drawn(polyline(*row[:2], hole, *row[2:])), expected)
+
+
+def test_a_polyline_is_fainter_next_to_a_faint_place() -> None:
+    image = drawn(polyline((-0.4, 0.0, 1.0), (0.0, 0.0, 1.0), (0.4, 0.0, 1.0), faint=(0,)))
+    assert image[40, 25, 0] == 100
+    assert image[40, 75, 0] == 200
+
+
+def test_places_closer_than_a_pixel_are_left_out_and_the_line_still_reaches_its_end() -> None:
+    places = [(0.001 * i, 0.0, 1.0) for i in range(200)]  # a tenth of a pixel each
+    many = drawn(polyline(*places))
+    assert (many[40, 50:70] == (200, 100, 0)).all()
+    assert many[40, 70, 0] > 0
+    assert not many[:, 73:].any()
 
 
 def test_the_depth_of_a_surface_is_the_blended_depth_over_alpha_where_it_is_solid() -> None:

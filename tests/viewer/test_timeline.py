@@ -250,7 +250,8 @@ class Driver:
             pass
         for method, *arguments in (
             ("follow", True),
-            ("set_clip", self.server.count, FPS),
+            ("set_range", None),
+            ("set_busy", None),
             ("example",),
             ("set_frame", self.server.count // 3, None),
         ):
@@ -589,17 +590,6 @@ def test_a_single_value_that_changes_leaves_the_others(driver: Driver) -> None:
     driver.wait("t.lanes[1].series[0].values[0] === 35.125")
     assert driver.ask("[...t.lanes[1].series[0].values].slice(1, 20)") == before
     assert driver.ask("t.lanes.map((lane) => lane.series.every((series) => series.values.length === 300))") == [True] * 9
-
-
-def test_another_clip_replaces_the_old_one(driver: Driver) -> None:
-    driver.call("set_range", 200, 250)
-    driver.call("set_clip", 5, 25.0)
-    driver.wait_frame(0)
-    driver.wait("t.count === 5")
-    assert driver.view() == (0, 5)
-    assert driver.ask("[t.lanes.length, t.range, t.fps]") == [0, None, 25]
-    driver.page.mouse.click(driver.x(4), driver.y())
-    assert driver.server.events(2)[-1] == ["seek", {"frame": 4, "phase": "up"}]
 
 
 def test_lanes_that_do_not_fit_are_counted(driver: Driver) -> None:

@@ -15,7 +15,7 @@ from waiting import wait_for
 from trackersplat.diagnosis.diagnosis import Diagnosis
 from viewer import theme
 from viewer.stage.gaussian_paths import GaussianPaths, Paths, choose
-from viewer.stage.strokes import Dots, Lines
+from viewer.stage.strokes import Dots, Polylines
 from viewer.stage.trails import HIDDEN_SHARE, SELECTED, UNKNOWN, Trails, gaussian_trails, track_scale, track_trails
 from viewer.state import COLOURS_BY, Shared, Store, View
 
@@ -82,9 +82,11 @@ def segments(trails: Trails, *, on_top: bool = False) -> list[tuple[float, float
     """x of the newer end, x of the older end, and y of each segment that is drawn; the newest first."""
     found = []
     for stroke in trails.strokes:
-        if isinstance(stroke, Lines) and stroke.on_top == on_top:
-            found += [(float(a[0]), float(b[0]), float(a[1])) for a, b in stroke.points if np.isfinite((a, b)).all()]
-    return found[::-1]
+        if isinstance(stroke, Polylines) and stroke.on_top == on_top:
+            for new, old, joined in zip(stroke.points[:-1], stroke.points[1:], stroke.joined, strict=True):
+                known = np.isfinite(new).all(axis=1) & np.isfinite(old).all(axis=1) & joined
+                found += [(float(a[0]), float(b[0]), float(a[1])) for a, b in zip(new[known], old[known], strict=True)]
+    return found
 
 
 def test_a_trail_leads_back_through_the_last_frames() -> None:
@@ -109,28 +111,24 @@ def test_a_trail_never_leaves_the_clip_and_a_frame_without_diagnosis_has_none() 
     assert segments(track_trails(diagnosis(), 4, 0, "id")) == []
 
 
-def test_buffers_keep_their_size_from_frame_to_frame() -> None:
-    sizes = {tuple(len(stroke.points) for stroke in track_trails(diagnosis(), frame, 2, "id").strokes) for frame in (2, 3, 4)}
-    assert sizes == {(2 * 3, 3)}
-
-
 def test_what_says_that_it_is_hidden_is_fainter_and_its_head_is_hollow() -> None:
     trails = track_trails(diagnosis(), 4, 1, "id", fade=False)
     line, heads = trails.strokes
-    assert isinstance(line, Lines)
+    assert isinstance(line, Polylines)
     assert isinstance(heads, Dots)
-    assert line.opacity.tolist() == [[1, 1], [1, 1], [pytest.approx(HIDDEN_SHARE)] * 2]
+    assert line.opacity.tolist() == [1, 1]
+    assert line.faint.tolist() == [[False, False, True], [False, False, True]]
+    assert line.share == HIDDEN_SHARE
     assert heads.hollow.tolist() == [False, False, True]
 
 
 def test_a_trail_fades_without_a_jump_and_can_be_told_not_to() -> None:
     (line, _) = track_trails(diagnosis(), 2, 2, "id").strokes
-    assert isinstance(line, Lines)
-    old, new = line.opacity[0], line.opacity[3]  # of the first track
-    assert new[0] == 1.0
-    assert new[0] > new[1] == old[0] > old[1]
+    assert isinstance(line, Polylines)
+    new, middle, old = line.opacity
+    assert new == 1.0 > middle > old > 0
     (line, _) = track_trails(diagnosis(), 2, 2, "id", fade=False).strokes
-    assert isinstance(line, Lines)
+    assert isinstance(line, Polylines)
     assert (line.opacity == 1).all()
 
 
@@ -138,7 +136,7 @@ def test_the_selected_track_is_thick_and_on_top_and_alone_where_trails_are_off()
     trails = track_trails(diagnosis(), 4, 2, "id", selected=(11, 99))
     assert segments(trails, on_top=True)
     assert {y for _, _, y in segments(trails)} == {0, 2}
-    widths = [stroke.width for stroke in trails.strokes if isinstance(stroke, Lines)]
+    widths = [stroke.width for stroke in trails.strokes if isinstance(stroke, Polylines)]
     assert widths[-1] > 2 * widths[0]
     alone = track_trails(diagnosis(), 4, 2, "id", selected=(11,), all_tracks=False)
     assert all(stroke.on_top for stroke in alone.strokes)

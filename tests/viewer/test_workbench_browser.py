@@ -47,6 +47,10 @@ def _at(page: Page, frame: int) -> None:
     page.wait_for_function(f"() => new URLSearchParams(location.search).get('frame') === '{frame}'")
 
 
+def _mode(page: Page, mode: str) -> None:
+    page.wait_for_function(f"() => new URLSearchParams(location.search).get('mode') === '{mode}'")
+
+
 def test_the_page_shows_the_run_and_the_address_follows_mouse_and_keys(page: Page, address: str) -> None:
     complaints = _open(page, address, "frame=12&cameras=3")
     page.get_by_text("Frame 12 of 30: reconstructed").wait_for()
@@ -101,9 +105,11 @@ def test_two_tabs_share_time_but_not_cameras(chromium: Browser, page: Page, addr
         other.close()
 
 
-@pytest.mark.parametrize("size", [(1024, 700), (1280, 800), (1920, 1080)])
-def test_nothing_of_the_arrangement_overlaps_or_leaves_the_window(chromium: Browser, address: str, size: tuple[int, int]) -> None:
-    page = chromium.new_page(viewport={"width": size[0], "height": size[1]})
+@pytest.mark.parametrize(("size", "scale"), [((1024, 700), 2.0), ((1280, 800), 1.5), ((1920, 1080), 1.0)])
+def test_nothing_of_the_arrangement_overlaps_or_leaves_the_window(
+    chromium: Browser, address: str, size: tuple[int, int], scale: float
+) -> None:
+    page = chromium.new_page(viewport={"width": size[0], "height": size[1]}, device_scale_factor=scale)
     try:
         page.set_default_timeout(SLOW)
         _open(page, address, "cameras=3,5")
@@ -127,8 +133,64 @@ def test_nothing_of_the_arrangement_overlaps_or_leaves_the_window(chromium: Brow
             .map(e => e.outerHTML.slice(0, 200))"""
         )
         assert unnamed == []
+        sharp = """() => ['.tsp-stage canvas', '[aria-label="Timeline"] canvas'].map(s => document.querySelector(s))
+            .map(c => [c.width / c.clientWidth, c.height / c.clientHeight])"""
+        for ratios in page.evaluate(sharp):
+            assert ratios == pytest.approx([scale, scale], rel=0.02)
     finally:
         page.close()
+
+
+def test_keys_work_after_a_menu_was_used_and_a_comparison_without_meaning_is_not_made(page: Page, address: str) -> None:
+    _open(page, address, "frame=12&cameras=3")
+    page.get_by_label("Channel").click()
+    page.get_by_role("option", name="Depth").click()
+    _mode(page, "render.depth")
+    page.keyboard.press("ArrowRight")
+    _at(page, 13)
+    page.get_by_label("What is shown").click()
+    page.get_by_role("option", name="Wipe").click()
+    _mode(page, "wipe.colour")
+    page.get_by_text("right part", exact=True).wait_for()  # which pixels the PSNR is of
+
+
+def test_playing_begins_anew_at_the_end_and_loop_says_whether_it_is_on(page: Page, address: str) -> None:
+    _open(page, address, "frame=30&cameras=3")
+    loop = page.get_by_role("button", name="Loop", exact=True)
+    assert loop.get_attribute("aria-pressed") == "true"
+    loop.click()
+    page.wait_for_function("() => document.querySelector('[aria-label=Loop]').getAttribute('aria-pressed') === 'false'")
+    page.evaluate(
+        """() => { window.said = []; const status = document.querySelector('header [role=status]');
+        new MutationObserver(() => said.push(status.innerText)).observe(status, {childList: true, subtree: true, characterData: true}); }"""
+    )
+    page.keyboard.press("Space")  # the button that was clicked does not take it
+    page.wait_for_function("() => said.length > 1 && /^Frame 1 of/.test(said[0]) && /^Frame 30 of/.test(said.at(-1))")
+    assert loop.get_attribute("aria-pressed") == "false"
+
+
+def test_a_row_of_the_quality_table_leads_to_its_frame_and_no_column_is_cut(page: Page, address: str) -> None:
+    _open(page, address, "frame=12&cameras=3&panel=quality")
+    page.get_by_role("row", name=re.compile("^7 ")).first.click()
+    _at(page, 7)
+    cut = """() => [...document.querySelectorAll('[aria-label="Inspector"] .ag-header-cell-text')].filter(e => e.offsetParent)
+        .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"""
+    assert page.evaluate(cut) == []
+
+
+def test_a_photograph_is_there_before_the_workbench(chromium: Browser, tmp_path: Path) -> None:
+    with page_server(tmp_path, "demo") as (url, _):
+        page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        try:
+            page.set_default_timeout(SLOW)
+            page.goto(f"{url}/?frame=5&cameras=4")
+            photograph = page.get_by_role("img", name="Photograph of cam04, frame 5")
+            photograph.wait_for()
+            page.wait_for_function("() => [...document.images].every((image) => image.complete && image.naturalWidth === 320)")
+            page.get_by_text("PSNR").first.wait_for()
+            assert photograph.count() == 0
+        finally:
+            page.close()
 
 
 def test_ctrl_c_ends_the_program_and_leaves_no_worker(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Cameras that contradict the scene: turned, out of step, out of focus, or simply biased.
 
 How far renderings are displaced from photographs tells them apart. A turned camera sees everything displaced as by a rotation, in all
-frames. A camera that is out of step sees what moves displaced along its motion, by so many frames of it. Focus shows in single images.
+frames. A camera that is out of step sees what moves displaced along its motion, by so many frames of it; where that cannot be measured, its
+photographs agree with renderings of other frames (`in_step`). Focus shows in single images.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.checks.sharpness import blur, check_sharpness
 from trackersplat.diagnosis.diagnosis import CameraFinding
+from trackersplat.diagnosis.in_step import StepWatch
 from trackersplat.diagnosis.settings import CameraSettings
 from trackersplat.diagnosis.tracked import TrackTable
 from trackersplat.diagnosis.walk import Displaced, Visited
@@ -39,6 +41,7 @@ class CameraWatch:
         self._names, self._settings, self._capture = table.cameras, settings, capture
         self._indices = [capture.camera_index(name) for name in table.cameras]
         self._seen: list[list[Displaced]] = [[] for _ in table.cameras]
+        self._steps = StepWatch(len(table.cameras), settings.step)
         count = len(table.frames)
         self._blur_rows = {round(share * (count - 1)) for share in np.linspace(0, 1, settings.blur_frames)}
         self._blurs: list[list[float]] = [[] for _ in table.cameras]
@@ -48,6 +51,7 @@ class CameraWatch:
         for view, displaced in visited.displaced.items():
             known = np.isfinite(displaced.offset[:, 0])
             self._seen[view].append(Displaced(*(part[known].astype(np.float32) for part in displaced)))
+            self._steps.add(view, visited.moment.frame, visited.pictures[view])
             if row in self._blur_rows:
                 image = self._capture.image(self._indices[view], visited.moment.frame)
                 self._blurs[view].append(blur(image))
@@ -76,6 +80,14 @@ class CameraWatch:
         pixels, offset, motion = (np.concatenate(parts) for parts in zip(*seen, strict=True))
         return fit_displacements(camera, Displaced(pixels, offset, motion), self._settings)
 
+    def _shift(self, view: int) -> float | None:
+        """Frames by which its photographs agree with renderings of other times, while those of most others agree with their own."""
+        found = self._steps.shift(view)
+        others = [shift.left for index in range(len(self._names)) if index != view and (shift := self._steps.shift(index)) is not None]
+        if found is None or found.left > self._settings.step.left or len(others) < 2 or float(np.median(others)) < 1:
+            return None
+        return float(found.frames)
+
     def _displaced(self, name: str, view: int, fits: list[_Fit | None]) -> CameraFinding | None:
         fit, settings = fits[view], self._settings
         others = [other for index, other in enumerate(fits) if index != view and other is not None]
@@ -93,14 +105,12 @@ class CameraWatch:
                 f"{name} is turned by {fit.turn:.1f} degrees against its pose: the whole picture is displaced by {fit.median:.1f} px.",
                 "Calibrate it again, or leave it out; `trackersplat check` measures the pose from features.",
             )  # fmt: skip
+        shift = self._shift(view)
+        if shift is not None:
+            return _out_of_step(name, shift)
         shifted = abs(fit.frames) >= max(settings.least_frames, usual([abs(other.frames) for other in others]))
         if shifted and fit.frames_explain >= settings.explained:
-            side = "behind" if fit.frames > 0 else "ahead of"
-            return CameraFinding(
-                name, "out of step", fit.frames, "frames",
-                f"{name} is {abs(fit.frames):.1f} frames {side} the other cameras: what moves is displaced along its way.",
-                "Cut its video so that all cameras start together, or leave it out.",
-            )  # fmt: skip
+            return _out_of_step(name, fit.frames)
         if fit.median >= max(settings.biased * longest, usual([other.median for other in others])):
             return CameraFinding(
                 name, "biased", fit.median, "px",
@@ -108,6 +118,15 @@ class CameraWatch:
                 "Check its calibration, or leave it out.",
             )  # fmt: skip
         return None
+
+
+def _out_of_step(name: str, frames: float) -> CameraFinding:
+    side = "behind" if frames > 0 else "ahead of"
+    return CameraFinding(
+        name, "out of step", frames, "frames",
+        f"{name} is {abs(frames):.1f} frames {side} the other cameras: what moves is displaced along its way.",
+        "Cut its video so that all cameras start together, or leave it out.",
+    )  # fmt: skip
 
 
 def fit_displacements(camera: Camera, seen: Displaced, settings: CameraSettings) -> _Fit:

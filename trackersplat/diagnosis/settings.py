@@ -40,6 +40,17 @@ class NeighbourSettings:
 
 
 @dataclass(frozen=True)
+class StepSettings:
+    """Photographs against the renderings of the frames around them."""
+
+    reach: int = 3  # frames, to both sides
+    side: int = 192  # px of the longer side of the pictures that are compared
+    change: float = 16.0  # grey levels between two renderings from which something moves
+    least_share: float = 0.002  # of the pixels that must move
+    left: float = 0.6  # share of the squared difference that the shift may leave
+
+
+@dataclass(frozen=True)
 class CameraSettings:
     """When a camera is named. Angles and shifts come from how far renderings are displaced from photographs."""
 
@@ -52,6 +63,7 @@ class CameraSettings:
     biased: float = 1 / 128  # median displacement, over the longest side, of a camera that is biased
     unusual: float = 3.0  # times the median of the other cameras
     blur_frames: int = 3  # in which focus is measured
+    step: StepSettings = field(default_factory=StepSettings)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import torch
 from trackersplat.captures.camera import Camera
 from trackersplat.diagnosis.cross_views import Echoes, agree, begin_echoes, follow_echoes
 from trackersplat.diagnosis.fields import grey, patches, sample_image, sample_tracks
+from trackersplat.diagnosis.in_step import Pictures
 from trackersplat.diagnosis.moment import Material, Moment
 from trackersplat.diagnosis.renderings import displacements, render_views
 from trackersplat.diagnosis.settings import DiagnosisSettings
@@ -42,6 +43,7 @@ class Visited:
     moment: Moment
     carrier: np.ndarray  # (P,) int64: of tracks that begin here the Gaussian that carries them most, -1 otherwise
     displaced: dict[int, Displaced]  # by camera, as an index into the table's
+    pictures: dict[int, Pictures]  # likewise
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,8 @@ class _Walker:
         )
         self.earlier_position, self.earlier_world = previous, moment.previous_world
         self.before = _Before(frame, gaussians, images, patch, position, points.world)
-        return Visited(moment, self._carriers(begins, gaussians), self._displaced(offsets, backward))
+        seen = {view: Pictures(colours[view], pictures[view]) for view in colours}
+        return Visited(moment, self._carriers(begins, gaussians), self._displaced(offsets, backward), seen)
 
     def _dense(self, base: int, target: int) -> dict[int, DenseTracks]:
         """View -> dense tracks between two frames, on the CPU."""

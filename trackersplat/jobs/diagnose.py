@@ -11,7 +11,6 @@ from torch import Tensor
 from trackersplat.captures.capture import Capture
 from trackersplat.diagnosis.chain import chained_tracks
 from trackersplat.diagnosis.diagnose import diagnose_tracks
-from trackersplat.diagnosis.diagnosis import DIAGNOSIS_FILE, Diagnosis, DiagnosisDone
 from trackersplat.diagnosis.settings import DiagnosisSettings
 from trackersplat.diagnosis.tracked import Scene, TrackTable
 from trackersplat.errors import InputError
@@ -51,19 +50,6 @@ def diagnose(
     if not common or not len(tracks):
         raise InputError(f"There are no tracks in the chosen frames of {run.path}: choose others, or give a file with --tracks.")
     yield from diagnose_tracks(tracks.at(common), scene_of(run, capture), device, how)
-
-
-def read_or_diagnose(run: Run, capture: Capture, rasterizer: Rasterizer | None = None) -> Iterator[Event]:
-    """`diagnose` of all frames and the run's own tracks; what was found before is read, as long as the run is the same."""
-    key = key_of(run, DiagnosisSettings())
-    known = Diagnosis.from_npz(run.path / DIAGNOSIS_FILE, key)
-    if known is not None:
-        yield DiagnosisDone(known)
-        return
-    for event in diagnose(run, capture, rasterizer=rasterizer):
-        if isinstance(event, DiagnosisDone):
-            event.diagnosis.to_npz(run.path / DIAGNOSIS_FILE, key)
-        yield event
 
 
 def key_of(run: Run, settings: DiagnosisSettings) -> str:

@@ -10,7 +10,14 @@ from typing import Any, Literal
 from trackersplat.metrics.dynamic import DynamicSettings
 from trackersplat.motion.followed_tracks import FollowSettings
 from trackersplat.motion.settings import MotionSettings
-from trackersplat.tracking.registry import DEFAULT_MATCHER, DEFAULT_TRACKER, matcher_settings, tracker_settings
+from trackersplat.tracking.registry import (
+    DEFAULT_MATCHER,
+    DEFAULT_TRACKER,
+    default_matcher,
+    default_tracker,
+    matcher_settings,
+    tracker_settings,
+)
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.refine.registry import DEFAULT_REFINEMENT, refinement_settings
@@ -42,15 +49,18 @@ class ReconstructSettings:
 
     @staticmethod
     def for_device(
-        device: str, *, tracker: str = DEFAULT_TRACKER, refinement: str = DEFAULT_REFINEMENT, pipeline: str = DEFAULT_PIPELINE
+        device: str, *, tracker: str | None = None, refinement: str = DEFAULT_REFINEMENT, pipeline: str = DEFAULT_PIPELINE
     ) -> ReconstructSettings:
         """Defaults that suit a "cpu" or a "cuda" device. Raises InputError if a name is unknown."""
+        tracker, matcher = tracker or default_tracker(device), default_matcher(device)
         first = dataclasses.replace(FirstFrameSettings.for_device(device), measure_every=MEASURE_EVERY)
         return ReconstructSettings(
             pipeline=pipeline,
             first=first,
             tracker=tracker,
             tracking=tracker_settings(tracker),
+            matcher=matcher,
+            matching=matcher_settings(matcher),
             refinement=refinement,
             refine=refinement_settings(refinement, device),
         )

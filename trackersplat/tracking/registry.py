@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TRACKER = "dis"
 DEFAULT_MATCHER = "dis"
+DEFAULT_ON = {"cuda": "dis-gpu"}  # torch device type -> the tracker and the matcher there, where they are others
 
 
 class TrackerRegistry(Registry[TrackerFacts]):
@@ -63,6 +64,16 @@ TRACKERS = TrackerRegistry(
             stride=1,
         ),
         TrackerFacts(
+            name="dis-gpu",
+            title="The method of dis for all views at once, on a GPU",
+            load="trackersplat.tracking.trackers.dis_gpu.tracker:BatchedDISTracker",
+            settings="trackersplat.tracking.trackers.dis_gpu.settings:TrackSettings",
+            licence="that of TrackerSplat",
+            devices=("cuda", "cpu"),
+            batch="views",
+            stride=1,
+        ),
+        TrackerFacts(
             name="exact",
             title="Exact tracks stored with the capture",
             load="trackersplat.tracking.trackers.exact:StoredTracks",
@@ -72,6 +83,17 @@ TRACKERS = TrackerRegistry(
             stored=True,
             frames_between=False,
             render_and_match=False,
+        ),
+        TrackerFacts(
+            name="file",
+            title="Tracks read from a file, with --tracks",
+            load="trackersplat.tracking.trackers.file:FileTracks",
+            settings="trackersplat.tracking.trackers.file:FileTrackSettings",
+            licence="that of the tracks",
+            devices=("cuda", "cpu"),
+            hidden_weight=1.0,
+            stored=True,
+            frames_between=False,
         ),
         *LEARNED,
     ),
@@ -87,8 +109,27 @@ MATCHERS: Registry[MatcherFacts] = Registry(
             settings="trackersplat.tracking.trackers.dis.settings:MatchSettings",
             licence="Apache-2.0 (OpenCV)",
         ),
+        MatcherFacts(
+            name="dis-gpu",
+            title="The method of dis for many images at once, on a GPU",
+            load="trackersplat.tracking.trackers.dis_gpu.matcher:BatchedDISMatcher",
+            settings="trackersplat.tracking.trackers.dis_gpu.settings:MatchSettings",
+            licence="that of TrackerSplat",
+            devices=("cuda", "cpu"),
+            batch="views",
+        ),
     ),
 )
+
+
+def default_tracker(device: str) -> str:
+    """The name of the tracker for "cpu" or "cuda"."""
+    return DEFAULT_ON.get(device, DEFAULT_TRACKER)
+
+
+def default_matcher(device: str) -> str:
+    """The name of the matcher for "cpu" or "cuda"."""
+    return DEFAULT_ON.get(device, DEFAULT_MATCHER)
 
 
 def create_tracker(name: str, device: torch.device | str, settings: Any = None) -> Tracker:

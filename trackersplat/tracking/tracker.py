@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # facts are listed without PyTorch
 class TrackerFacts(Facts):
     """Facts about a tracker, and how it wants to be asked.
 
-    ``load`` names a class or function ``(device, settings) -> Tracker``; with ``stored`` it is ``(capture, device) -> StoredSource``.
+    ``load`` names a class or function ``(device, settings) -> Tracker``; with ``stored`` it is
+    ``(capture, device, settings) -> StoredSource``.
     """
 
     settings: str = ""  # "package.module:Class" of its settings, a frozen dataclass; "" if it has none
@@ -40,7 +41,7 @@ class TrackerFacts(Facts):
     time: Literal["both", "forward"] = "forward"  # whether a position depends on frames after it, too, or on earlier ones alone
     window: int | None = None  # frames that it is asked for in one call, at most; None: as many as there are
     query_bytes: int = 0  # memory that one query in one frame takes, about; 0: so little that all queries go into one call
-    stored: bool = False  # its tracks are stored with the capture; nothing is tracked
+    stored: bool = False  # its tracks are in files; nothing is tracked
     frames_between: bool = True  # it follows points through the frames between the base and a target, so it should be given them
     render_and_match: bool = True  # matching renderings with the images can improve its tracks
 
@@ -51,6 +52,7 @@ class MatcherFacts(Facts):
 
     settings: str = ""  # "package.module:Class" of its settings, a frozen dataclass; "" if it has none
     devices: tuple[str, ...] = ("cpu",)  # torch device types it runs on, best first
+    batch: Literal["views", "view"] = "view"  # whether it is a `BatchMatcher`; one pair of images per thread otherwise
     hidden_weight: float = 0.1  # how much its position of a hidden point counts, next to that of a seen one
 
 
@@ -141,4 +143,19 @@ class Matcher(Protocol):
         reach: float = 0.0,  # how far the search goes, as a share of the longest side; 0: plain flow alone
     ) -> PointMotion:
         """Where every pixel of the source is in the target, as one view and one target: positions (1, 1, H, W, 2). Thread-safe."""
+        ...
+
+
+class BatchMatcher(Matcher, Protocol):
+    """Matches many pairs of pictures of one size at once."""
+
+    def match_together(
+        self,
+        sources: Tensor,  # (B, H, W, 3) uint8 RGB
+        targets: Tensor,  # (B, H, W, 3) uint8 RGB
+        *,
+        search: tuple[Tensor, Tensor] | None = None,  # (B, H, W) bool each, as in `match`
+        reach: float = 0.0,
+    ) -> PointMotion:
+        """As `match` for each pair, independent of the others: positions (B, 1, H, W, 2)."""
         ...

@@ -28,6 +28,16 @@ def _run(tab: Tab, first: int, last: int, sure: bool = False, into: Path | None 
     work.add(plan)
 
 
+def _again(tab: Tab) -> None:
+    """All frames of the run on the screen that edits have made out of date."""
+    work = tab.document.reconstruction
+    work.add(work.plan_again())
+
+
+def _none_stale(tab: Tab) -> str | None:
+    return None if tab.shared.stale else "No frame is out of date."
+
+
 def _this(tab: Tab) -> None:
     _run(tab, tab.view.frame, tab.view.frame)
 
@@ -96,6 +106,7 @@ COMMANDS = (
     Command("job.frame", "Reconstruct this frame", GROUP, _this, "shift+r", enabled=_no_out),
     Command("job.range", "Reconstruct from in to out point", GROUP, _range, enabled=_no_range),
     Command("job.all", "Reconstruct all frames", GROUP, _all, enabled=_no_out),
+    Command("job.stale", "Reconstruct what edits have made out of date", GROUP, _again, "shift+s", enabled=_none_stale),
     Command("job.run", "Reconstruct some frames", GROUP, _run, enabled=_no_out),
     Command("job.pause", "Pause or resume the reconstruction", GROUP, _halt, "shift+p", enabled=_no_job),
     Command("job.cancel", "Cancel the reconstruction", GROUP, _cancel, enabled=_no_job),

@@ -263,6 +263,7 @@ const STYLE = `
 .tsp-stage.pans { cursor: grab; } .tsp-stage.panning { cursor: grabbing; } .tsp-stage.wipes { cursor: ew-resize; } .tsp-stage.picks { cursor: pointer; }
 .tsp-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
 .tsp-stage canvas + canvas { pointer-events: none; }
+.tsp-photo { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; pointer-events: none; }
 .tsp-wipe { position: absolute; top: 0; bottom: 0; width: 0; outline: none; }
 .tsp-wipe::before { content: ""; position: absolute; top: 0; bottom: 0; left: -1px; width: 2px; background: #fff; box-shadow: 0 0 0 1px #0009; }
 .tsp-wipe::after { content: "◂ ▸"; position: absolute; top: 50%; left: 0; transform: translate(-50%, -50%); padding: 1px 4px; border-radius: 9px;
@@ -312,6 +313,7 @@ export default {
       </div>
       <div class="tsp-stage">
         <canvas aria-hidden="true"></canvas><canvas aria-hidden="true"></canvas>
+        <img class="tsp-photo" alt="" hidden>
         <div class="tsp-wipe" tabindex="0" role="slider" aria-label="Wipe line" aria-valuemin="0" aria-valuemax="100" hidden></div>
         <div class="tsp-note" role="status" hidden></div>
         <div class="tsp-legend" hidden></div>
@@ -323,6 +325,7 @@ export default {
     pane: { type: Number, default: 0 },
     tab: { type: String, default: "" },
     url: { type: String, default: "/pictures" },
+    photo: { type: String, default: "" }, // address of what is shown until the first picture
     active: Boolean,
     marks: { type: Object, default: () => ({}) }, // measured, reprojected, rendered, trails: booleans; residual: factor; colour; categories
     selection: { type: Array, default: () => [] }, // ids of tracks in three parts
@@ -345,12 +348,13 @@ export default {
     installStyle();
     this.readMarks();
     const part = (name) => this.$el.querySelector(`.tsp-${name}`);
-    this.parts = Object.fromEntries(["name", "role", "frame", "what", "score", "ssim", "pixels", "extent", "stage", "wipe", "note", "legend", "message", "tip"].map((n) => [n, part(n)]));
+    this.parts = Object.fromEntries(["name", "role", "frame", "what", "score", "ssim", "pixels", "extent", "stage", "wipe", "note", "legend", "message", "tip", "photo"].map((n) => [n, part(n)]));
     [this.canvas, this.top] = this.$el.querySelectorAll("canvas");
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.topContext = this.top.getContext("2d", { willReadFrequently: true });
     this.$el.classList.toggle("active", this.active);
     this.say("loading", "Waiting for the first picture …");
+    if (this.photo) Object.assign(this.parts.photo, { src: this.photo, hidden: false });
     this.describe();
     const listen = (name, handler, options) => this.parts.stage.addEventListener(name, handler, options);
     listen("wheel", (event) => this.onWheel(event), { passive: false });
@@ -419,6 +423,7 @@ export default {
       this.refused = header.kind === "error" && header.camera !== undefined ? header : null;
       this.decoding += 1; // a picture that is still being decoded is older than this
       if (header.kind === "error") {
+        this.parts.photo.remove();
         this.picture?.bitmap.close();
         if (this.whole !== this.picture) this.whole?.bitmap.close();
         this.picture = this.whole = this.overlay = null;
@@ -438,6 +443,7 @@ export default {
         return;
       }
       if (turn !== this.decoding) return bitmap.close();
+      this.parts.photo.remove();
       const before = this.picture;
       const picture = { header, bitmap, content: JSON.stringify(header.content) };
       if (before && before.header.index !== header.index) {

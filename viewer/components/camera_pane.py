@@ -49,13 +49,17 @@ class PanePoint:
 class CameraPane(Element, component="camera_pane.js"):
     """One camera pane of a page. All state is in its properties, so that a page that reloads shows the same."""
 
-    def __init__(self, pane: int, tab: str, *, url: str = "/pictures") -> None:
-        """``pane``: index of the pane in its tab. ``tab``: names the tab to the websocket at ``url``."""
+    def __init__(self, pane: int, tab: str, *, url: str = "/pictures", photo: str = "") -> None:
+        """``pane``: index of the pane in its tab. ``tab``: names the tab to the websocket at ``url``.
+
+        ``photo``: address of an image that is shown until the first picture comes.
+        """
         super().__init__()
         self.pane = pane
         self._props["pane"] = pane
         self._props["tab"] = tab
         self._props["url"] = url
+        self._props["photo"] = photo
         self._props["active"] = False
         self._props["marks"] = MarkStyle().to_json()
         self._props["selection"] = []

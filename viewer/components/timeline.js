@@ -1030,14 +1030,6 @@ export default {
   beforeUnmount() {
     this.drawn.close();
   },
-  watch: {
-    frame_count() {
-      this.drawn.clip(this.frame_count, this.fps);
-    },
-    fps() {
-      this.drawn.clip(this.frame_count, this.fps);
-    },
-  },
   methods: {
     set_frame(frame, shown, serial) {
       this.drawn.set_frame(frame, shown, serial);

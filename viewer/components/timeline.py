@@ -74,15 +74,6 @@ class Timeline(ui.element, component="timeline.js"):
 
     # -- what the page shows --------------------------------------------------------------------------------------------
 
-    def set_clip(self, frame_count: int, fps: float) -> None:
-        """Another number of frames or rate. Lanes and range of the old clip are dropped."""
-        self._frame_count, self._frame, self._shown, self._range, self._busy = frame_count, 0, None, None, None
-        self.props["frame_count"], self.props["fps"] = frame_count, fps
-        self.set_lanes(())
-        self.set_range(None)
-        self.set_busy(None)
-        self.set_frame(0, None)
-
     def set_frame(self, frame: int, shown: int | None = None) -> None:
         """The current frame, and that of the picture on the screen if the page has acknowledged one."""
         self._frame, self._shown = frame, shown

@@ -10,6 +10,7 @@ from nicegui import ui
 from viewer.components.camera_pane import CameraPane, MarkStyle, PanePoint
 from viewer.panels.camera_grid import CameraGrid
 from viewer.panels.panel import Panel
+from viewer.photographs import photo_url
 from viewer.theme import CATEGORY_COLOURS
 from viewer.views.compare import why_impossible
 from viewer.views.overlays import mark_colours, track_line
@@ -65,7 +66,8 @@ class PanesPanel(Panel):
                             self._panes.append(self._pane(index))
 
     def _pane(self, index: int) -> CameraPane:
-        pane = CameraPane(index, self.tab.id)
+        view = self.view
+        pane = CameraPane(index, self.tab.id, photo=photo_url(view.panes[index].camera, view.frame))
         pane.on_pick(self._pick)
         pane.on_hover(self._hover)
         pane.on_correct(self._correct)

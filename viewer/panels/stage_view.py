@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nicegui import background_tasks, run, ui
+from nicegui import ui
 from nicegui.events import GenericEventArguments
 
-from trackersplat.errors import InputError
 from viewer.panels.panel import Panel
+from viewer.photographs import photo_url
 
 LARGEST = 8192  # pixels, width and height
-PHOTO_WIDTH, PHOTO_QUALITY = 640, 70  # of the photograph that is there until the stage has drawn
 BUTTONS = (
     ("stage.cameras", "videocam", "show_cameras"),
     ("stage.trails", "timeline", "show_trails"),
@@ -45,12 +44,11 @@ class StageViewPanel(Panel):
             .props('aria-label="3D stage"')
             .style("position:relative;width:100%;height:100%;background:var(--bg);overflow:hidden")
         ):
-            self._photo = (
+            (
                 ui.element("img")
-                .props('alt=""')
+                .props(f'alt="" src="{photo_url(*self.tab.document.home_photo_frame(self.view.frame))}"')
                 .style("position:absolute;inset:0;width:100%;height:100%;object-fit:cover;filter:brightness(.4)")
             )
-            self._photo.set_visibility(False)
             self._frame = (
                 ui.element("iframe")
                 .props('title="3D stage" tabindex="0"')
@@ -80,32 +78,6 @@ class StageViewPanel(Panel):
             )
         # The size is told to a listener that has to be there first.
         ui.timer(0.01, lambda: ui.run_javascript(_START % {"frame": self._frame.html_id, "tab": self.tab.id}), once=True)
-        background_tasks.create(self._show_photo(), name="first photograph")
-
-    async def _show_photo(self) -> None:
-        try:
-            data = await run.io_bound(self._encoded_photo)
-        except InputError as error:
-            self.tab.store.problem("stage", str(error))
-            return
-        if data is not None:
-            self._photo.props["src"] = data
-            self._photo.set_visibility(True)
-
-    def _encoded_photo(self) -> str:
-        """The home camera's photograph as a data URL. Raises InputError if it cannot be read."""
-        import base64
-
-        import cv2
-
-        document = self.tab.document
-        camera, frame = document.home_photo_frame(self.view.frame)
-        image = document.capture.image(camera, frame)
-        if image.shape[1] > PHOTO_WIDTH:
-            height = max(round(image.shape[0] * PHOTO_WIDTH / image.shape[1]), 1)
-            image = cv2.resize(image, (PHOTO_WIDTH, height), interpolation=cv2.INTER_AREA)
-        _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, PHOTO_QUALITY])
-        return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
     def _sized(self, event: GenericEventArguments) -> None:
         canvas = read_canvas(event.args)

@@ -59,7 +59,7 @@ class TimelinePanel(Panel):
                     .style("width:64px;margin-left:8px")
                     .tooltip("Speed (, and .)")
                 )
-                self._loop = self._button("repeat", "Loop: on", "time.loop")
+                self._loop = self._button("repeat", "Loop (Shift+L)", "time.loop")
                 self._button("start", "In point here (I)", "time.in")
                 self._button("keyboard_tab", "Out point here (O)", "time.out")
                 self._range = ui.label("").classes("ts-small ts-muted").style("margin-left:4px")
@@ -93,13 +93,13 @@ class TimelinePanel(Panel):
             if self._speed.value != view.speed:
                 self._speed.set_value(view.speed)
             self._play.props(f"icon={'pause' if view.playing else 'play_arrow'}")
-            self._loop.props(f"color={'primary' if view.loop else 'grey-6'}")
+            self._loop.props(f"color={'primary' if view.loop else 'grey-6'} aria-pressed={str(view.loop).lower()}")
             first, last = self._clock.span()
             self._timeline.set_range(None if view.first is None and view.last is None else first, last)
             self._range.set_text("" if view.first is None and view.last is None else f"in {first + 1}, out {last + 1}")
             late = view.shown >= 0 and view.shown != view.frame
             self._shown.set_text(f"picture of frame {view.shown + 1}" if late else "")
-        if "playing" in changed and view.playing:
+        if changed & {"playing", "tabs"} and view.playing:  # it may be this tab's turn to move the time
             self._player.wake()
         if "working_on" in changed:
             self._timeline.set_busy(shared.working_on)
@@ -178,7 +178,7 @@ class TimelinePanel(Panel):
 
 
 class TabClock:
-    """A `viewer.playback.Watched`: the time of one tab. Of tabs that share one, the first that is open moves it."""
+    """A `viewer.playback.Watched`: the time of one tab. Of tabs that share one, the first whose page is there moves it."""
 
     def __init__(self, tab: Tab) -> None:
         self._tab = tab
@@ -210,7 +210,9 @@ class TabClock:
 
     def _leads(self) -> bool:
         store = self._tab.store
+        if not self._tab.view.present:
+            return False
         if not self._tab.view.linked:
             return True
-        leader = next((tab for tab in store.tabs() if store.view(tab).linked), None)
+        leader = next((tab for tab in store.tabs() if store.view(tab).linked and store.view(tab).present), None)
         return leader == self._tab.id

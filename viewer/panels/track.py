@@ -75,8 +75,9 @@ class TrackPanel(Panel):
             with self._edits_box:
                 with ui.row().classes("full-width items-center no-wrap").style("gap:4px"):
                     self._edits_title = ui.label("").classes("ts-section col")
-                    self._undo, self._redo = (
-                        self._command_button(name, icon) for name, icon in (("act.undo", "undo"), ("act.redo", "redo"))
+                    self._undo, self._redo, self._again = (
+                        self._command_button(name, icon)
+                        for name, icon in (("act.undo", "undo"), ("act.redo", "redo"), ("job.stale", "restart_alt"))
                     )
                 self._edits = ui.element("div").classes("ts-edits full-width")
 
@@ -131,7 +132,7 @@ class TrackPanel(Panel):
     # -- following ----------------------------------------------------------------------------------------------------
 
     def on_state(self, changed: frozenset[str]) -> None:
-        if changed & {"edits", "run"}:
+        if changed & {"edits", "run", "stale"}:
             self._list_edits()
         if self.view.inspector != "track":
             return
@@ -180,9 +181,11 @@ class TrackPanel(Panel):
     def _list_edits(self) -> None:
         edits = self.tab.document.edits.log
         count = edits.cursor
-        self._edits_title.set_text(f"Edits of this run: {count:,}" if edits.entries else "Edits of this run: none yet")
+        stale = f"; {len(self.shared.stale):,} frames are out of date" if self.shared.stale else ""
+        self._edits_title.set_text(f"Edits of this run: {count:,}{stale}" if edits.entries else "Edits of this run: none yet")
         self._undo.set_enabled(edits.can_undo)
         self._redo.set_enabled(edits.can_redo)
+        self._again.set_enabled(bool(self.shared.stale))
         self._edits.clear()
         first = max(len(edits.entries) - LATEST_EDITS, 0)
         with self._edits:

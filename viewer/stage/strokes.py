@@ -13,6 +13,7 @@ from trackersplat.captures.camera import Camera
 
 BEHIND = 0.25  # opacity of what is behind a surface, as a share
 SURFACE_MARGIN = 0.03  # of the depth: what is this far behind the surface still counts as on it
+THINNEST = 0.6  # image pixels, half the width of a line
 SOLID = 0.5  # alpha from which a pixel has a surface
 
 
@@ -20,11 +21,25 @@ SOLID = 0.5  # alpha from which a pixel has a surface
 class Lines:
     """S segments in world coordinates."""
 
-    points: np.ndarray  # (S, 2, 3) float32
+    points: np.ndarray  # (S, 2, 3) float32; nan: not drawn
     colours: np.ndarray  # (S, 3) uint8
     opacity: np.ndarray  # (S, 2) float32 in [0, 1], at its ends
     width: float = 1.5  # CSS pixels
     on_top: bool = False  # not dimmed behind surfaces
+
+
+@dataclass(frozen=True, eq=False)
+class Polylines:
+    """P lines through V places each."""
+
+    points: np.ndarray  # (V, P, 3) float32; nan: broken there
+    joined: np.ndarray  # (V - 1,) bool, whether places v and v + 1 are joined
+    faint: np.ndarray  # (V, P) bool
+    colours: np.ndarray  # (P, 3) uint8
+    opacity: np.ndarray  # (V,) float32 in [0, 1]
+    share: float = 1.0  # of the opacity between two places of which one is faint
+    width: float = 1.5  # CSS pixels
+    on_top: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +54,7 @@ class Dots:
     on_top: bool = False
 
 
-Stroke = Lines | Dots
+Stroke = Lines | Polylines | Dots
 
 
 def draw(
@@ -49,18 +64,40 @@ def draw(
     depth: np.ndarray | None = None,  # (H, W) expected depth of the surface, inf where there is none
     scale: float = 1.0,  # image pixels per CSS pixel
 ) -> None:
-    from viewer.stage.stroke_kernels import composite
+    from viewer.stage.stroke_kernels import composite, stamp_dots, stamp_lines, stamp_polylines
 
     if not strokes:
         return
     # Per pixel what has been drawn there: coverage, coverage * opacity, and that times the colour.
     canvas = np.zeros((*image.shape[:2], 5), np.float32)
+    lens = np.array((view.fx, view.fy, view.cx, view.cy))
+    seen_from = (np.ascontiguousarray(view.world_to_camera, np.float64), lens, float(view.near))
+    low, high = 0, 0
     for stroke in strokes:
         surface = np.full((1, 1), np.inf, np.float32) if stroke.on_top or depth is None else depth
-        if isinstance(stroke, Lines):
-            low, high = _draw_lines(canvas, stroke, view, surface, scale)
+        hiding = (surface, 1 + SURFACE_MARGIN, BEHIND)
+        if isinstance(stroke, Dots):
+            ring = max(1.0, 0.5 * stroke.radius) * scale
+            low, high = stamp_dots(
+                canvas, stroke.points, stroke.colours, stroke.opacity, stroke.hollow, *seen_from, stroke.radius * scale, ring, *hiding
+            )
+        elif isinstance(stroke, Lines):
+            radius = max(0.5 * stroke.width * scale, THINNEST)
+            low, high = stamp_lines(canvas, stroke.points, stroke.colours, stroke.opacity, *seen_from, radius, *hiding)
         else:
-            low, high = _draw_dots(canvas, stroke, view, surface, scale)
+            radius = max(0.5 * stroke.width * scale, THINNEST)
+            low, high = stamp_polylines(
+                canvas,
+                stroke.points,
+                stroke.joined,
+                stroke.faint,
+                stroke.share,
+                stroke.colours,
+                stroke.opacity,
+                *seen_from,
+                radius,
+                *hiding,
+            )  # fmt: skip
         if high > low:
             composite(image, canvas, low, high)
 
@@ -78,30 +115,3 @@ def visible_pixels(points: np.ndarray, view: Camera) -> tuple[np.ndarray, np.nda
         uv, z = view.project(np.where(known[:, None], points, 0.0).astype(np.float64))
     inside = known & (z > view.near) & (uv >= 0).all(axis=1) & (uv < (view.width, view.height)).all(axis=1)
     return uv, z, inside
-
-
-def _draw_lines(canvas: np.ndarray, lines: Lines, view: Camera, depth: np.ndarray, scale: float) -> tuple[int, int]:
-    """The rows of the canvas that were touched."""
-    from viewer.stage.stroke_kernels import stamp_lines
-
-    ends = np.ascontiguousarray(lines.points.reshape(-1, 3))
-    uv, z = view.project(ends)
-    with np.errstate(invalid="ignore"):
-        drawn = (z > view.near).reshape(-1, 2).all(axis=1) & np.isfinite(uv).reshape(-1, 4).all(axis=1)
-    radius = max(0.5 * lines.width * scale, 0.6)
-    found: tuple[int, int] = stamp_lines(
-        canvas, uv.reshape(-1, 4), z.reshape(-1, 2), drawn, lines.colours, lines.opacity, radius, depth, 1 + SURFACE_MARGIN, BEHIND
-    )
-    return found
-
-
-def _draw_dots(canvas: np.ndarray, dots: Dots, view: Camera, depth: np.ndarray, scale: float) -> tuple[int, int]:
-    from viewer.stage.stroke_kernels import stamp_dots
-
-    uv, z, inside = visible_pixels(dots.points, view)
-    ring = max(1.0, 0.5 * dots.radius) * scale
-    found: tuple[int, int] = stamp_dots(
-        canvas, uv[inside], z[inside], dots.colours[inside], dots.opacity[inside], dots.hollow[inside], dots.radius * scale, ring, depth,
-        1 + SURFACE_MARGIN, BEHIND,
-    )  # fmt: skip
-    return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from viewer import theme
-from viewer.stage.strokes import Dots, Lines, Stroke
+from viewer.stage.strokes import Dots, Polylines, Stroke
 from viewer.views.colours import ColourScale, id_colours, map_colours
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ def track_trails(
         colours = track_colours(diagnosis, row, by, some, scale)
         back = min(length, row)
         rows = np.arange(row, row - back - 1, -1)
-        positions = diagnosis.world[rows][:, some].astype(np.float32)  # newest first
+        whole = slice(None) if len(some) == len(diagnosis) else some
+        positions = diagnosis.world[rows][:, whole].astype(np.float32)  # newest first
         follows = np.diff(np.array(diagnosis.frames)[rows]) == -1  # a frame that the run does not have is a gap
-        hidden = diagnosis.state[rows][:, some] == _HIDDEN
+        hidden = diagnosis.state[rows][:, whole] == _HIDDEN
         strokes += _strokes(positions, follows, hidden, colours, length, fade=fade, on_top=on_top)
         heads[some] = positions[0]
     return Trails(tuple(strokes), heads, diagnosis.ids)
@@ -97,24 +98,19 @@ def _strokes(
     fade: bool,
     on_top: bool,
 ) -> list[Stroke]:
-    """B * P segments (those through a gap have no place) and P heads; hidden heads are hollow."""
-    back, count = len(positions) - 1, positions.shape[1]
+    """Lines back from the heads, and the heads; hidden heads are hollow."""
+    count = positions.shape[1]
+    positions, colours = np.ascontiguousarray(positions, np.float32), np.ascontiguousarray(colours, np.uint8)
     strokes: list[Stroke] = []
-    if back:
-        points = np.stack((positions[:-1], positions[1:]), axis=2)  # (B, P, 2, 3)
-        points[~follows] = np.nan
-        age = np.arange(back + 1, dtype=np.float32) / max(length, 1)
-        strength = 1 - age * (1 - OLDEST_SHARE) if fade else np.ones_like(age)
-        opacity = np.broadcast_to(np.stack((strength[:-1], strength[1:]), axis=1)[:, None], (back, count, 2)).copy()
-        opacity[hidden[:-1] | hidden[1:]] *= HIDDEN_SHARE
-        # The oldest first: what is newer covers it.
-        flat = np.ascontiguousarray(points[::-1].reshape(-1, 2, 3), np.float32)
-        flat_opacity = np.ascontiguousarray(opacity[::-1].reshape(-1, 2), np.float32)
-        flat_colours = np.ascontiguousarray(np.broadcast_to(colours, (back, count, 3)).reshape(-1, 3))
+    if len(positions) > 1:
+        age = np.arange(len(positions), dtype=np.float32) / max(length, 1)
+        opacity = 1 - age * (1 - OLDEST_SHARE) if fade else np.ones_like(age)
+        lines = Polylines(positions, follows, hidden, colours, opacity, HIDDEN_SHARE, width=3.0 if on_top else 1.4, on_top=on_top)
         if on_top:
-            strokes.append(Lines(flat, np.full_like(flat_colours, SHADOW), np.maximum(flat_opacity, 0.6), width=6.0, on_top=True))
-        strokes.append(Lines(flat, flat_colours, flat_opacity, width=3.0 if on_top else 1.4, on_top=on_top))
-    head = np.ascontiguousarray(positions[0], np.float32)
+            shadow = np.full_like(colours, SHADOW)
+            strokes.append(replace(lines, colours=shadow, opacity=np.maximum(opacity, 0.6), share=1.0, width=6.0))
+        strokes.append(lines)
+    head = positions[0]
     full = np.ones(count, np.float32)
     solid = np.zeros(count, bool)
     if on_top:

@@ -33,6 +33,9 @@ class Work:
     def plan(self, asked: tuple[int, int], target: Target, options: Options) -> Plan:
         return Plan(asked, target, options, tuple(range(asked[0], asked[1] + 1)), warning=self.warning)
 
+    def plan_again(self) -> Plan:
+        return Plan((0, 9), self.target(), Options(), (3, 4), redo=True)
+
     def add(self, plan: Plan) -> None:
         self.added.append(plan)
 
@@ -81,6 +84,16 @@ def test_this_frame_the_range_and_all_are_reconstructed(tab: Tab) -> None:
     assert [plan.asked for plan in work(tab).added] == [(4, 4), (2, 9), (0, 9), (1, 3)]
     assert work(tab).added[0].options == Options("portable")
     assert said(tab) == []
+
+
+def test_frames_that_edits_have_made_out_of_date_are_reconstructed_if_there_are_any(tab: Tab) -> None:
+    command = COMMANDS["job.stale"]
+    assert command.enabled is not None
+    assert command.enabled(tab) == "No frame is out of date."
+    tab.store.set(stale=frozenset({3, 4}))
+    assert command.enabled(tab) is None
+    tab.do("job.stale")
+    assert [(plan.frames, plan.redo) for plan in work(tab).added] == [((3, 4), True)]
 
 
 def test_what_is_likely_not_meant_is_asked_first(tab: Tab) -> None:

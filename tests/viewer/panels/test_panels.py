@@ -148,15 +148,15 @@ def test_the_plan_is_said_before_the_start_and_a_job_is_followed(tab: Tab) -> No
         job.say(Started(tuple(range(30)), "CPU", "base-propagate", 10, 5))
         job.say(Stage(0, "points", NASTY))
         panel._tick()
-        assert panel._head.text == "Frame 1: finding first points"
-        assert NASTY in panel._detail.text
+        assert panel._job._head.text == "Frame 1: finding first points"
+        assert NASTY in panel._job._detail.text
         for step in (5, 10):
             job.say(StepDone(0, step, 10, 0.5, 100))
         panel._tick()
-        assert panel._loss.options["series"][0]["data"] == [[5, 0.5], [10, 0.5]]
+        assert panel._job._loss.options["series"][0]["data"] == [[5, 0.5], [10, 0.5]]
         tab.do("job.pause")
         panel._tick()
-        assert panel._left.text == "Paused"
+        assert panel._job._left.text == "Paused"
 
     shown(ReconstructPanel, tab, then)
 
