@@ -14,7 +14,6 @@ import pytest
 import tyro
 
 from trackersplat.cli import _COMMANDS
-from trackersplat.commands.bench import What
 from viewer.app import Arguments
 
 ROOT = Path(__file__).resolve().parents[1]
