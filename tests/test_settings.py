@@ -76,7 +76,6 @@ LAYOUT_CONSTANTS = {
     "motion/solve.py": {"_MOTIONS_AT_ONCE": "memory budget", "_ROTATIONS_AT_ONCE": "memory budget"},
     "pipelines/measure.py": {"VIEWS_AT_ONCE": "memory budget"},
     "pipelines/settings.py": {"MEASURE_EVERY": "default of a setting, first.measure_every"},
-<<<<<<< HEAD
     "metrics/tracks/compared.py": {"RASTER": "of the protocol"},
     "metrics/tracks/tapvid.py": {"THRESHOLDS_PX": "of the protocol"},
     "metrics/tracks/tapvid3d.py": {"THRESHOLDS_M": "of the protocol", "THRESHOLDS_PX": "of the protocol", "_TINY": "of the protocol"},
@@ -94,10 +93,8 @@ LAYOUT_CONSTANTS = {
         "VISIBLE": "where a probability becomes yes or no",
     },
     "tracking/trackers/file.py": {"LEAST_SEEN": "plausibility of a file", "_STEP": "bytes read at a time"},
-=======
     "tracking/track_cache.py": {"DEFAULT_LIMIT": "size of a folder", "_FORMAT": "file layout: its version"},
     "tracking/trackers/tracktail.py": {"MOST_BYTES": "limit of an answer that is read"},
->>>>>>> adapters
     "tracking/consistency/agreement.py": {"_AT_ONCE": "memory budget"},
     "tracking/consistency/surfaces.py": {"_REACH": "kernel layout: cells around a point that are read"},
     "tracking/consistency/triangulate.py": {"_SHORTEST": "guards a division by zero"},
@@ -125,11 +122,6 @@ LAYOUT_CONSTANTS = {
     "tracking/trackers/dis_gpu/tracker.py": {"_MINIMUM_SIDE": "two patches; smaller images are refused"},
     "tracking/trackers/dis_gpu/variational_triton.py": {"_BLOCK": "kernel layout"},
     "tracking/views.py": {"_PIXELS_TOGETHER": "memory budget"},
-<<<<<<< HEAD
-    "tracking/track_cache.py": {"DEFAULT_LIMIT": "size of a folder", "_FORMAT": "file layout: its version"},
-    "tracking/trackers/tracktail.py": {"MOST_BYTES": "limit of an answer that is read"},
-=======
->>>>>>> adapters
     "tracking/trackers/dis/exhaustive.py": {"_WINDOW": "kernel layout: the window is written out in the code"},
     "tracking/trackers/dis/patches.py": {
         "_REACH": "kernel layout: half side of a patch", "_SIDE": "kernel layout: side of a patch", "_LANES": "kernel layout: SIMD lanes",
