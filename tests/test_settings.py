@@ -75,6 +75,33 @@ LAYOUT_CONSTANTS = {
     "motion/solve.py": {"_MOTIONS_AT_ONCE": "memory budget", "_ROTATIONS_AT_ONCE": "memory budget"},
     "pipelines/measure.py": {"VIEWS_AT_ONCE": "memory budget"},
     "pipelines/settings.py": {"MEASURE_EVERY": "default of a setting, first.measure_every"},
+    "tracking/consistency/agreement.py": {"_AT_ONCE": "memory budget"},
+    "tracking/consistency/surfaces.py": {"_REACH": "kernel layout: cells around a point that are read"},
+    "tracking/consistency/triangulate.py": {"_SHORTEST": "guards a division by zero"},
+    "tracking/trackers/dis_gpu/batch.py": {"MEMORY": "memory budget", "_BYTES_PER_PIXEL": "measured memory of the code"},
+    "tracking/trackers/dis_gpu/certainty.py": {"CERTAIN": "below it, work is saved"},
+    "tracking/trackers/dis_gpu/certainty_triton.py": {"_BLOCK": "kernel layout"},
+    "tracking/trackers/dis_gpu/exhaustive.py": {"REACH": "kernel layout: the window", "_OUTSIDE": "beyond every difference of two pixels"},
+    "tracking/trackers/dis_gpu/exhaustive_triton.py": {
+        "_OUTSIDE": "beyond every difference of two pixels", "_TILE": "kernel layout", "_WARPS": "kernel layout",
+    },
+    "tracking/trackers/dis_gpu/images.py": {
+        "CHANNELS": "layout of packed pixels", "LANES": "layout of packed pixels",
+        "_LUMA": "a definition", "_ZERO_GRADIENT": "an offset of bytes",
+    },
+    "tracking/trackers/dis_gpu/inverse_search.py": {
+        "FARTHEST": "of the published method: the size of its patches", "PATCH": "kernel layout", "STRIDE": "kernel layout",
+        "_FLAT": "against division by zero",
+    },
+    "tracking/trackers/dis_gpu/inverse_search_triton.py": {"_BLOCK": "kernel layout", "_PATCHES": "kernel layout"},
+    "tracking/trackers/dis_gpu/patches.py": {
+        "REACH": "kernel layout", "SAME": "displacements that patches cannot tell apart", "_NEIGHBOURS": "the four sides of a pixel",
+        "_PART": "memory budget", "_STEPS": "the four sides of a pixel",
+    },
+    "tracking/trackers/dis_gpu/patches_triton.py": {"_BLOCK": "kernel layout"},
+    "tracking/trackers/dis_gpu/tracker.py": {"_MINIMUM_SIDE": "two patches; smaller images are refused"},
+    "tracking/trackers/dis_gpu/variational_triton.py": {"_BLOCK": "kernel layout"},
+    "tracking/views.py": {"_PIXELS_TOGETHER": "memory budget"},
     "tracking/trackers/dis/exhaustive.py": {"_WINDOW": "kernel layout: the window is written out in the code"},
     "tracking/trackers/dis/patches.py": {
         "_REACH": "kernel layout: half side of a patch", "_SIDE": "kernel layout: side of a patch", "_LANES": "kernel layout: SIMD lanes",

@@ -17,11 +17,14 @@ from trackersplat.commands.compact import Compact
 from trackersplat.commands.diagnose import Diagnose
 from trackersplat.commands.doctor import Doctor
 from trackersplat.commands.edits import Edits
+from trackersplat.commands.evaluate import Evaluate
 from trackersplat.commands.export import Export
 from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
 from trackersplat.commands.prepare import Prepare
 from trackersplat.commands.reconstruct import Reconstruct
+from trackersplat.commands.trackers import Trackers
+from trackersplat.commands.tracks import MakeTracks
 
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "info": Info,
@@ -32,7 +35,10 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "edits": Edits,
     "compact": Compact,
     "export": Export,
+    "tracks": MakeTracks,
+    "evaluate": Evaluate,
     "bench": Bench,
+    "trackers": Trackers,
     "doctor": Doctor,
 }
 

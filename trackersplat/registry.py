@@ -71,8 +71,12 @@ class Registry(Generic[F]):
 
     def load(self, name: str) -> Any:
         """What the entry's ``load`` names. Raises InputError if the name is unknown or a package is missing."""
-        entry = self.facts(name)
         if (missing := self.why_unavailable(name)) is not None:
             raise InputError(f"The {self.kind} {name} cannot be used: {missing}.")
+        return self.imported(name)
+
+    def imported(self, name: str) -> Any:
+        """What the entry's ``load`` names, whether or not it can be used. Raises InputError if the name is unknown."""
+        entry = self.facts(name)
         module, _, attribute = entry.load.partition(":")
         return getattr(importlib.import_module(module), attribute)

@@ -10,7 +10,7 @@ import tyro
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.settings import named_cameras
-from trackersplat.commands.bench import Bench
+from trackersplat.commands.bench_motion import BenchMotion
 from trackersplat.commands.options import with_held_out
 from trackersplat.commands.prepare import Prepare
 from trackersplat.commands.reconstruct import Reconstruct
@@ -38,9 +38,9 @@ def test_cameras_are_named_between_commas_or_one_by_one_also_if_a_name_has_comma
     assert named_cameras(values, CAMERAS) == names
 
 
-@pytest.mark.parametrize("command", [Reconstruct, Prepare, Bench])
-def test_the_option_may_come_several_times(command: type[Reconstruct | Prepare | Bench]) -> None:
-    what = ["motion"] if command is Bench else []
+@pytest.mark.parametrize("command", [Reconstruct, Prepare, BenchMotion])
+def test_the_option_may_come_several_times(command: type[Reconstruct | Prepare | BenchMotion]) -> None:
+    what: list[str] = []
     parsed = tyro.cli(command, args=[*what, "demo", "--hold-out", "a,b", "--hold-out", "left, top"])
     assert parsed.hold_out == ("a,b", "left, top")
     assert tyro.cli(command, args=[*what, "demo"]).hold_out == ()

@@ -12,7 +12,7 @@ from made_tracks import MADE, made_tracks
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
-from trackersplat.motion.render_and_match import correct_tracks, unreliable_share
+from trackersplat.motion.render_and_match import correct_together, correct_tracks, unreliable_share
 from trackersplat.motion.render_request import Prediction
 from trackersplat.motion.settings import RenderAndMatchSettings
 from trackersplat.tracking.registry import create_matcher
@@ -249,3 +249,37 @@ def test_the_unreliable_share_is_that_of_pixels_less_than_half_certain() -> None
     tracks = made_tracks(0, (3, 8), np.zeros((2, 2, 5, 2)), visibility, confidence)
     assert unreliable_share(tracks, SETTINGS).tolist() == pytest.approx([0.3, 0.4])
     assert unreliable_share(tracks, replace(SETTINGS, reliable_certainty=0.45)).tolist() == pytest.approx([0.2, 0.3])
+
+
+class GivenMatchers(GivenMatcher):
+    """The same for many pairs at once: the second pair goes further by a pixel."""
+
+    def match_together(
+        self, sources: Tensor, targets: Tensor, *, search: tuple[Tensor, Tensor] | None = None, reach: float = 0.0
+    ) -> PointMotion:
+        self.asked = {"source": sources, "target": targets, "search": search, "reach": reach}
+        positions = torch.cat([self._motion.positions + index for index in range(len(sources))])
+        others = (values.repeat(len(sources), 1, 1, 1) for values in (self._motion.visibility, self._motion.confidence))
+        return PointMotion(positions, *others)
+
+
+def test_pairs_corrected_together_are_corrected_as_one_by_one() -> None:
+    generator = np.random.default_rng(5)
+    certain = [generator.uniform(0, 1, (HEIGHT, WIDTH)) for _ in range(2)]
+    tracks = [tracks_to(CENTRES + index, values) for index, values in enumerate(certain)]
+    ways = [generator.normal(0, 1, (HEIGHT, WIDTH, 2)) for _ in range(2)]
+    images = [as_bytes(texture(seed, HEIGHT, WIDTH)) for seed in (1, 2)]
+    photographs = [torch.from_numpy(as_bytes(texture(seed, HEIGHT, WIDTH))) for seed in (3, 4)]
+    predicted = [prediction(image, way, -way) for image, way in zip(images, ways, strict=True)]
+    matcher = GivenMatchers(np.full((HEIGHT, WIDTH, 2), 0.25), np.ones((HEIGHT, WIDTH)), np.full((HEIGHT, WIDTH), 0.9))
+    found = correct_together(tracks, photographs, predicted, matcher, SETTINGS, drifting=True)  # type: ignore[arg-type]
+    together = matcher.asked
+    for index in (0, 1):
+        single = GivenMatcher(np.full((HEIGHT, WIDTH, 2), 0.25 + index), np.ones((HEIGHT, WIDTH)), np.full((HEIGHT, WIDTH), 0.9))
+        alone = correct_tracks(tracks[index], photographs[index], predicted[index], single, SETTINGS, drifting=True)  # type: ignore[arg-type]
+        for name in ("positions", "visibility", "confidence"):
+            torch.testing.assert_close(getattr(found[index], name), getattr(alone, name))
+        for name in ("source", "target"):
+            assert torch.equal(together[name][index], single.asked[name])
+        assert all(torch.equal(many[index], one) for many, one in zip(together["search"], single.asked["search"], strict=True))
+    assert not torch.equal(found[0].positions, found[1].positions)

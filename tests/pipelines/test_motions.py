@@ -14,6 +14,7 @@ from flying_plate import BASE, CAMERAS, PLATE_ALONE, RASTERIZER, SETTINGS, Film,
 
 from trackersplat.captures.capture import Capture
 from trackersplat.events import Stage
+from trackersplat.geometry.projection import inside_image
 from trackersplat.motion.apply import move
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.motion.render_request import predict
@@ -21,6 +22,7 @@ from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.pipelines import clock, motions
 from trackersplat.pipelines.motions import MotionsFound, find_motions
+from trackersplat.tracking.consistency.settings import ConsistencySettings
 from trackersplat.tracking.tracks import DenseTracks
 from trackersplat.training.photometric import ColourAffines
 
@@ -157,6 +159,46 @@ def test_a_view_that_lost_an_object_finds_it_where_the_others_say_that_it_went(c
     assert errors[1][1] < 0.2
     assert views[0] < 2.1
     assert views[1] > 2.9
+
+
+def joined(capture: Capture, source: Tracks, target: int) -> MotionsFound:
+    """With tracks that agree between views, and no match."""
+    about = context(capture, source, match_rounds=0, unreliable_share=0.0)
+    return run(
+        find_motions(replace(about, settings=replace(about.settings, agreement=ConsistencySettings())), scene(BASE), BASE, (target,))
+    )[1]
+
+
+def test_tracks_that_agree_between_views_find_an_object_that_one_of_them_lost(capture: Capture) -> None:
+    target, lost = 4, on_plate(3)
+    (exact,) = (dense for camera, dense in Tracks()((3,), BASE, (target,)))
+    result = joined(capture, Tracks(3), target)
+    dense = dict(result.tracks)[3]
+    assert np.median((dense.positions[0] - exact.positions[0]).norm(dim=-1).numpy()[lost]) < 0.3
+    assert (dense.visibility[0].numpy()[lost] > 0.5).mean() > 0.8
+    assert result.motions[0].views[PLATE_ALONE].float().mean().item() > 2.5
+    assert error_3d(result.motions[0], target) < 0.02
+
+
+def test_tracks_that_agree_between_views_and_cross_a_mask_are_not_trusted(capture: Capture) -> None:
+    class Opposite:
+        """All of the base frame is foreground, nothing of another one."""
+
+        def has(self, camera: int) -> bool:
+            return True
+
+        def read(self, camera: int, frame: int) -> np.ndarray:
+            shape = (capture.cameras[camera].height, capture.cameras[camera].width)
+            return np.full(shape, frame == BASE)
+
+        def close(self) -> None: ...
+
+    result = joined(replace(capture, masks=Opposite()), Tracks(3), 4)
+    for camera, dense in result.tracks:
+        view = capture.cameras[camera]
+        inside = inside_image(dense.positions[0], view.width, view.height)
+        assert inside.float().mean() > 0.5
+        assert dense.confidence[0][inside].max() == 0
 
 
 def test_an_object_that_all_but_one_view_lost_is_followed_after_a_match(capture: Capture) -> None:

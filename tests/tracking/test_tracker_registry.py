@@ -14,12 +14,12 @@ import torch
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.tracking.registry import (
-    DEFAULT_MATCHER,
-    DEFAULT_TRACKER,
     MATCHERS,
     TRACKERS,
     create_matcher,
     create_tracker,
+    default_matcher,
+    default_tracker,
     matcher_settings,
     tracker_settings,
 )
@@ -120,18 +120,20 @@ def test_a_matcher_is_added_with_one_file_and_one_line(added: str, small_capture
     assert tracks.positions[0, 1, 2].tolist() == [2.5 + 3, 1.5 - 2]
 
 
-def test_every_tracker_and_matcher_can_be_created_and_states_its_facts() -> None:
+def test_every_tracker_and_matcher_that_is_ready_can_be_created_and_states_its_facts() -> None:
     for facts in TRACKERS:
-        if not facts.stored:
+        if not facts.stored and TRACKERS.why_unavailable(facts.name) is None:
             assert create_tracker(facts.name, "cpu").facts == facts
     for matcher in MATCHERS:
         assert create_matcher(matcher.name, "cpu").facts == matcher
-    assert DEFAULT_TRACKER in TRACKERS
-    assert DEFAULT_MATCHER in MATCHERS
+    for device in ("cpu", "cuda"):
+        assert device in TRACKERS.facts(default_tracker(device)).devices
+        assert device in MATCHERS.facts(default_matcher(device)).devices
+    assert (default_tracker("cpu"), default_tracker("cuda")) == ("dis", "dis-gpu")
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"no tracker named 'dsi'; choose one of dis, exact"):
+    with pytest.raises(InputError, match=r"no tracker named 'dsi'; choose one of dis, dis-gpu, exact"):
         create_tracker("dsi", "cpu")
     with pytest.raises(InputError, match=r"no matcher named 'dsi'; choose one of dis"):
         create_matcher("dsi", "cpu")
@@ -161,7 +163,9 @@ def plain(value: Any) -> bool:
     return isinstance(value, (bool, int, float, str)) or (isinstance(value, tuple) and all(map(plain, value)))
 
 
-@pytest.mark.parametrize("settings", [tracker_settings("dis"), matcher_settings("dis"), tracker_settings("exact")])
+@pytest.mark.parametrize(
+    "settings", [tracker_settings("dis"), matcher_settings("dis"), tracker_settings("exact"), tracker_settings("dis-gpu")]
+)
 def test_settings_are_plain_and_survive_json(settings: Any) -> None:
     assert plain(settings)
     assert json.loads(json.dumps(asdict(settings))) == asdict(settings)

@@ -16,10 +16,11 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError, ShapeError
+from trackersplat.tracking import views
 from trackersplat.tracking.registry import create_matcher
 from trackersplat.tracking.tracker import Clip, PointMotion, TrackerFacts
 from trackersplat.tracking.tracks import DenseTracks, Provenance
-from trackersplat.tracking.views import correct_views, match_views, track_views
+from trackersplat.tracking.views import correct_views, correct_views_together, match_views, track_views
 
 THREADS = cv2.getNumThreads()
 CPU = torch.device("cpu")
@@ -175,6 +176,28 @@ def test_every_view_is_corrected_with_its_own_predictions(shifts: Capture, worke
             for name in ("positions", "visibility", "confidence"):
                 np.testing.assert_array_equal(getattr(tracks, name)[index], getattr(alone, name)[0])
             np.testing.assert_allclose(tracks.positions[index, 12, 16], (17.5, 12.5), atol=0.1)
+
+
+def test_views_corrected_together_are_those_corrected_one_by_one(shifts: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def many(tracks: list[DenseTracks], images: list[Tensor], wanted: list[Tensor]) -> list[DenseTracks]:
+        calls.append(len(tracks))
+        return [correct(one, image, prediction) for one, image, prediction in zip(tracks, images, wanted, strict=True)]
+
+    def predict(camera: int) -> list[Tensor]:
+        return [predicted(camera, target) for target in (1, 3)]
+
+    before = [(camera, lost((1, 3))) for camera in (2, 0, 1)]
+    expected = dict(corrected(shifts, (2, 0, 1), predict, (1, 3)))
+    height, width = before[0][1].positions.shape[1:3]
+    monkeypatch.setattr(views, "_PIXELS_TOGETHER", 5 * height * width)  # two views of two targets
+    found = dict(correct_views_together(shifts, before, predict, many, CPU))
+    assert calls == [4, 2]
+    assert sorted(found) == [0, 1, 2]
+    for camera, tracks in found.items():
+        for name in ("positions", "visibility", "confidence"):
+            assert torch.equal(getattr(tracks, name), getattr(expected[camera], name))
 
 
 def test_views_are_corrected_side_by_side(shifts: Capture) -> None:

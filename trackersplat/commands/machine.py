@@ -120,13 +120,11 @@ def _rasterisers() -> tuple[Part, ...]:
 
 
 def _trackers() -> tuple[Part, ...]:
-    from trackersplat.tracking.registry import DEFAULT_TRACKER, TRACKERS
+    from trackersplat.tracking.registry import DEFAULT_ON, DEFAULT_TRACKER, TRACKERS
 
+    notes = {DEFAULT_TRACKER: "default", **{name: f"default on {device}" for device, name in DEFAULT_ON.items()}}
     return tuple(
-        Part(
-            facts.name, facts.title, facts.licence, TRACKERS.why_unavailable(facts.name), "default" if facts.name == DEFAULT_TRACKER else ""
-        )
-        for facts in TRACKERS
+        Part(facts.name, facts.title, facts.licence, TRACKERS.why_unavailable(facts.name), notes.get(facts.name, "")) for facts in TRACKERS
     )
 
 

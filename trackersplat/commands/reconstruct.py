@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from trackersplat.commands.options import HoldOut, check_match_rounds, check_numbers, with_held_out
+from trackersplat.commands.options import (
+    HoldOut,
+    agreement_settings,
+    check_match_rounds,
+    check_numbers,
+    track_settings,
+    with_held_out,
+)
 from trackersplat.commands.outcome import traceback_in
 from trackersplat.commands.shown import printable
 
@@ -34,8 +41,19 @@ class Reconstruct:
     """Run folder. Default: output/NAME in the working folder, or output/NAME-HASH if that holds something else."""
     pipeline: str = "base-propagate"
     """base-propagate moves the Gaussians by point tracks and then refines; train-base refines without moving first."""
-    tracker: str = "dis"
-    """Point tracker; `trackersplat doctor` lists them."""
+    tracker: str | None = None
+    """Point tracker; `trackersplat trackers` lists them. Default: dis on a CPU, dis-gpu on a GPU."""
+    tracks: Path | None = None
+    """Read tracks from this file instead of tracking: 3D tracks of any format in docs/tracks.md, or a folder of 2D tracks with one file
+    per camera."""
+    tracks_camera: str | None = None
+    """The camera in whose frame the tracks of the file are, where the file has no extrinsics."""
+    tracker_failure: Literal["stop", "keep"] = "stop"
+    """What follows where the tracker fails: stop, or keep the Gaussians of the base frame, refine them and go on."""
+    track_cache: Path | None = None
+    """Folder that keeps what learned trackers answer, at most 20 GiB. Default: nothing is kept."""
+    tracking: Literal["fast", "accurate"] = "fast"
+    """fast: tracks of every view as the tracker finds them. accurate: those of all views joined by the places of the points in space."""
     match_rounds: int = 1
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images.
     0 is faster."""
@@ -92,7 +110,9 @@ class Reconstruct:
         with traceback_in(run.path / "run.log"), reporter, run.writing():
             redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
             wanted = frames if self.redo is None else sorted(redo)
-            for event in reconstruct(capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights):
+            for event in reconstruct(
+                capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights, track_cache=self.track_cache
+            ):
                 reporter.show(event)
         if self.compact:
             run.compact()
@@ -112,16 +132,20 @@ class Reconstruct:
         """Raises InputError if a name is unknown or a number out of range: before anything is written."""
         from trackersplat.pipelines.registry import PIPELINES
         from trackersplat.pipelines.settings import ReconstructSettings
+        from trackersplat.tracking.registry import default_tracker
         from trackersplat.tracking.sources import track_source
         from trackersplat.training.points.registry import POINT_STRATEGIES
 
+        tracker, tracking = track_settings(self.tracker or default_tracker(rasterizer.device.type), self.tracks, self.tracks_camera)
         if PIPELINES.facts(self.pipeline).tracks:
-            track_source(self.tracker, capture, rasterizer.device)
+            source = track_source(tracker, capture, rasterizer.device, tracking)
+            for text in getattr(source, "remarks", ()):
+                print(printable(f"note: {text}"), file=sys.stderr)
         if self.points != "auto":
             POINT_STRATEGIES.facts(self.points)
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, batch=self.batch)
         settings = ReconstructSettings.for_device(
-            rasterizer.device.type, tracker=self.tracker, refinement=self.refinement, pipeline=self.pipeline
+            rasterizer.device.type, tracker=tracker, refinement=self.refinement, pipeline=self.pipeline
         )
         first = settings.first.with_strategy(self.densify)
         first = dataclasses.replace(
@@ -130,8 +154,10 @@ class Reconstruct:
         matching = dataclasses.replace(settings.motion.render_and_match, match_rounds=check_match_rounds(self.match_rounds))
         return dataclasses.replace(
             settings,
-            motion=dataclasses.replace(settings.motion, render_and_match=matching),
+            tracking=settings.tracking if tracking is None else tracking,
+            motion=dataclasses.replace(settings.motion, agreement=agreement_settings(self.tracking), render_and_match=matching),
             batch=self.batch,
+            tracker_failure=self.tracker_failure,
             seed=self.seed,
             refine=dataclasses.replace(settings.refine, steps=self.steps or settings.refine.steps),
             first=first,

@@ -30,6 +30,8 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.store.run import Run
 from trackersplat.store.watched import Watched
 from trackersplat.store.writer import RunWriter
+from trackersplat.tracking.registry import licence_remark
+from trackersplat.tracking.track_cache import open_cache
 from trackersplat.training.fit import FitState
 
 PREVIEW_SECONDS = 2.0  # at most one preview in this time
@@ -47,13 +49,15 @@ def reconstruct(
     *,
     redo: Collection[int] = (),
     weights: Path | None = None,
+    track_cache: Path | None = None,
     now: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Event]:
     """Reconstructs the frames (indices from 0) that the run does not hold yet, and those of ``redo`` among them anew.
 
     The result depends on the settings, the edits of the run, the machine and the capture only, not on where an earlier attempt was
     stopped. A frame that is made anew stays as it is until the new one is complete. Frames that are stale in the end are told before the
-    last event. ``weights`` is the folder of the weights of metrics (torch's cache if absent), ``now`` the clock that paces previews.
+    last event. ``weights`` is the folder of the weights of metrics (torch's cache if absent), ``track_cache`` one that keeps what trackers
+    of others answer (nothing is kept if absent), ``now`` the clock that paces previews.
 
     Raises InputError if another process writes the run, an image that is read is not the one that the run was made from, or the run is
     removed meanwhile.
@@ -63,7 +67,7 @@ def reconstruct(
         for frame in _to_compare(frames, run):
             watched.require(frame)
         log = read_log(run.path)
-        context = Context(watched.capture, rasterizer, settings, weights, AppliedEdits(log.edits))
+        context = Context(watched.capture, rasterizer, settings, weights, AppliedEdits(log.edits), open_cache(track_cache))
         batches = plan_batches(frames, [frame for frame in run.frames() if frame not in redo], settings.batch)
         yield from _written(watched, run, batches, context, log, now)
         if stale := stale_frames(log, run.records()):
@@ -86,7 +90,7 @@ def _written(
     run.require_places(planned)
     preview = _Previews(run.path / PREVIEW_FILE, now)
     yield Started(planned, rasterizer.describe(), settings.pipeline, settings.first.steps, settings.refine.steps)
-    yield from map(Remark, (*capture.warnings, *run.lost()))
+    yield from map(Remark, (*capture.warnings, *run.lost(), *_licences(context)))
     run.write_metrics()
     if planned and not rasterizer.is_prepared():
         yield from _prepare(rasterizer, planned[0])
@@ -114,6 +118,14 @@ def _written(
     finally:
         preview.remove()
     run.require_frames(planned)
+
+
+def _licences(context: Context) -> list[str]:
+    """What the licences of the trackers forbid that are used."""
+    if not PIPELINES.facts(context.settings.pipeline).tracks:
+        return []
+    remark = licence_remark(context.settings.tracker)
+    return [] if remark is None else [remark]
 
 
 def frame_done(result: FrameResult, capture: Capture) -> FrameDone:

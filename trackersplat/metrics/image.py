@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
+from trackersplat.geometry.devices import has_triton
 from trackersplat.metrics.metric import ImageBatch, full_precision, region_means
 
 # The definition of SSIM, not settings: with other values it is another metric.
@@ -31,7 +32,8 @@ Image = Tensor | np.ndarray
 
 def constant_psnr(reference: np.ndarray) -> float:
     """PSNR in dB of the best picture of one colour against ``reference`` (H, W, 3) uint8: its mean; infinity where it has one colour."""
-    variance = float(reference.reshape(-1, 3).astype(np.float64).var(axis=0).mean()) / 255**2
+    deviations: np.ndarray = cv2.meanStdDev(reference)[1]
+    variance = float(np.square(deviations).mean()) / 255**2
     return -10 * math.log10(variance) if variance > 0 else math.inf
 
 
@@ -77,6 +79,12 @@ def ssim_metric(batch: ImageBatch) -> Tensor:
     if batch.images.is_cpu:
         pairs = zip(batch.images.numpy(), batch.references.numpy(), strict=True)
         similarity = torch.stack([torch.from_numpy(_similarity(a, b)) for a, b in pairs])
+    elif has_triton(batch.images):
+        from trackersplat.metrics import ssim_triton
+
+        similarity = ssim_triton.similarity(
+            batch.images.contiguous(), batch.references.contiguous(), window=WINDOW, sigma=SIGMA, c1=C1, c2=C2
+        )
     else:
         with full_precision(batch.images.device):
             similarity = ssim_map(batch.images.permute(0, 3, 1, 2), batch.references.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

@@ -31,6 +31,8 @@ class Metric(Protocol):
 
 def region_means(values: Tensor, batch: ImageBatch) -> Tensor:
     """(R, C) float64: means of per-pixel values (C, H, W) or (C, H, W, K) over each region; nan where it has no pixels."""
+    if not values.is_cpu:
+        return torch.stack([_means_on_device(values, region) for region in batch.regions])
     means = torch.full((len(batch.regions), len(values)), torch.nan, dtype=torch.float64, device=values.device)
     for row, region in enumerate(batch.regions):
         for column, pixels in enumerate(values):
@@ -38,8 +40,17 @@ def region_means(values: Tensor, batch: ImageBatch) -> Tensor:
             if chosen.numel() == 0:
                 continue
             # NumPy takes a fifth of torch's time for this mean on the CPU
-            means[row, column] = float(np.mean(chosen.numpy(), dtype=np.float64)) if chosen.is_cpu else chosen.mean(dtype=torch.float64)
+            means[row, column] = float(np.mean(chosen.numpy(), dtype=np.float64))
     return means
+
+
+def _means_on_device(values: Tensor, region: Tensor | None) -> Tensor:
+    """(C,) float64, without a host that waits for how many pixels there are."""
+    if region is None:
+        return values.flatten(1).mean(dim=1, dtype=torch.float64)
+    values = values if values.ndim == 3 else values.mean(dim=3, dtype=torch.float64)
+    inside = region.flatten(1)
+    return torch.where(inside, values.flatten(1).double(), 0.0).sum(dim=1) / inside.sum(dim=1)  # 0 / 0 is nan
 
 
 @contextmanager

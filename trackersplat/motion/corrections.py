@@ -11,6 +11,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.geometry.projection import inside_image, project
 from trackersplat.motion.measure import Measurements
+from trackersplat.tracking.space_tracks import KnownShift
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,3 +68,39 @@ def _correct(
         }
         for name, value in values.items():
             changed[name][view, target, point.carriers] = value.to(changed[name])
+
+
+def with_known_shifts(
+    measurements: Measurements,
+    means: Tensor,  # (N, 3)
+    cameras: Sequence[Camera],
+    known: Sequence[KnownShift],  # one per target
+    least_trust: float,
+    deviation_px: float,
+) -> Measurements:
+    """The measurements, but Gaussians whose shift is known move so in every view into whose image they fall before and after.
+
+    Known is what is trusted by ``least_trust`` or more. The deviation is that of trust 1, and the views are weighted equally. Of Gaussians
+    that are known for some target, observations are of the mean itself and not of the surface.
+    """
+    points = means.double()
+    changed = {name: getattr(measurements, name).clone() for name in ("displacement", "variance", "rough", "moved", "surface")}
+    before, start_depth = project(cameras, points)
+    size = points.new_tensor([(camera.width, camera.height) for camera in cameras]).T[..., None]
+    near = points.new_tensor([camera.near for camera in cameras])[:, None]
+    for target, there in enumerate(known):
+        chosen = (there.trust >= least_trust).nonzero()[:, 0]
+        after, depth = project(cameras, points[chosen] + there.shift[chosen].to(points))
+        seen = inside_image(after, *size) & (depth > near) & (start_depth[:, chosen] > near) & inside_image(before[:, chosen], *size)
+        shift = torch.where(seen[..., None], after - before[:, chosen], 0.0)
+        weight = measurements.inverse_view_weight[:, chosen] * there.trust[chosen].to(points)
+        values = {
+            "displacement": shift,
+            "variance": torch.where(seen, deviation_px**2 / weight, torch.inf),
+            "rough": torch.zeros_like(depth),
+            "moved": shift.norm(dim=-1),
+        }
+        for name, value in values.items():
+            changed[name][:, target, chosen] = value.to(changed[name])
+        changed["surface"][:, chosen] = 0.0
+    return replace(measurements, **changed)

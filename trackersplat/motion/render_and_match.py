@@ -7,6 +7,7 @@ moved there themselves, tracks keep the error of their positions, while the matc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -16,7 +17,7 @@ from trackersplat.errors import ShapeError
 from trackersplat.motion.ops.images import close_gaps, lengths, pixel_grid, reached_pixels, round_trip_trust, sample
 from trackersplat.motion.render_request import Prediction
 from trackersplat.motion.settings import RenderAndMatchSettings
-from trackersplat.tracking.tracker import Matcher
+from trackersplat.tracking.tracker import BatchMatcher, Matcher, PointMotion
 from trackersplat.tracking.tracks import DenseTracks
 
 
@@ -39,22 +40,63 @@ def correct_tracks(
     Raises ShapeError if the sizes differ or the tracks have several targets.
     """
     _check(tracks, photograph, predicted)
+    lost, missed = _searched(tracks, predicted, settings)
+    match = matcher.match(
+        predicted.image.to(matcher.device),
+        photograph.to(matcher.device),
+        search=(lost.to(matcher.device), missed.to(matcher.device)),
+        reach=settings.reach,
+    )
+    return _replaced(tracks, predicted, match, 0, settings, drifting)
+
+
+@torch.no_grad()
+def correct_together(
+    tracks: Sequence[DenseTracks],
+    photographs: Sequence[Tensor],
+    predicted: Sequence[Prediction],
+    matcher: BatchMatcher,
+    settings: RenderAndMatchSettings,
+    *,
+    drifting: bool = False,
+) -> list[DenseTracks]:
+    """`correct_tracks` of several views and targets of one size, matched in one call."""
+    for one, photograph, prediction in zip(tracks, photographs, predicted, strict=True):
+        _check(one, photograph, prediction)
+    searched = [_searched(one, prediction, settings) for one, prediction in zip(tracks, predicted, strict=True)]
+    lost, missed = (torch.stack(masks).to(matcher.device) for masks in zip(*searched, strict=True))
+    match = matcher.match_together(
+        torch.stack([prediction.image for prediction in predicted]).to(matcher.device),
+        torch.stack(list(photographs)).to(matcher.device),
+        search=(lost, missed),
+        reach=settings.reach,
+    )
+    return [
+        _replaced(one, prediction, match, index, settings, drifting)
+        for index, (one, prediction) in enumerate(zip(tracks, predicted, strict=True))
+    ]
+
+
+def _searched(tracks: DenseTracks, predicted: Prediction, settings: RenderAndMatchSettings) -> tuple[Tensor, Tensor]:
+    """(H, W) bool, where to search. Of the rendering: where tracks are lost. Of the photograph: where no reliable track leads."""
+    height, width = tracks.positions.shape[1:3]
+    grid, reliable = pixel_grid(height, width, tracks.positions.device), settings.reliable_certainty
+    certainty = tracks.visibility[0] * tracks.confidence[0]
+    lost = sample(certainty, grid + predicted.backward) * round_trip_trust(predicted.backward, predicted.forward, grid) < reliable
+    return lost, ~close_gaps(reached_pixels(tracks.positions[0], certainty >= reliable), settings.closed_gap_px)
+
+
+def _replaced(
+    tracks: DenseTracks, predicted: Prediction, match: PointMotion, index: int, settings: RenderAndMatchSettings, drifting: bool
+) -> DenseTracks:
+    """The tracks, or at its pixels what the match of this ``index`` found where it counts."""
     device, reliable = tracks.positions.device, settings.reliable_certainty
     height, width = tracks.positions.shape[1:3]
     grid = pixel_grid(height, width, device)
     forward, backward = predicted.forward, predicted.backward
     positions, visibility, confidence = tracks.positions[0], tracks.visibility[0], tracks.confidence[0]
     certainty = visibility * confidence
-    # Of the rendering: where tracks are lost. Of the photograph: where no reliable track leads.
-    lost = sample(certainty, grid + backward) * round_trip_trust(backward, forward, grid) < reliable
-    reached = close_gaps(reached_pixels(positions, certainty >= reliable), settings.closed_gap_px)
-    match = matcher.match(
-        predicted.image.to(matcher.device),
-        photograph.to(matcher.device),
-        search=(lost.to(matcher.device), ~reached.to(matcher.device)),
-        reach=settings.reach,
-    )
-    flow, seen, trust = (values[0, 0].to(device) for values in (match.positions, match.visibility, match.confidence))
+    flow, seen, trust = (values[index, 0].to(device) for values in (match.positions, match.visibility, match.confidence))
     flow = flow - 0.5 - grid
 
     at = grid + forward

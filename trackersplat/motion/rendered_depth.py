@@ -14,6 +14,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.projection import inside_image, project
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.consistency.surfaces import Surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +107,13 @@ def render_depth(
     full = np.array([(camera.width, camera.height) for camera in cameras], np.float64)
     shown, shares = (torch.from_numpy(values).to(images.device) for values in (sizes, sizes / full))
     return DepthImages(images=images, sizes=shown, scale=shares, tolerance=tolerance)
+
+
+def rendered_surfaces(rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], minimum_alpha: float) -> list[Surface]:
+    """What every camera sees of the Gaussians, at its own size."""
+    rendered = render_depth(rasterizer, gaussians, cameras, scale=1.0, minimum_alpha=minimum_alpha, tolerance=0.0)
+    images = rendered.images.cpu().numpy()
+    return [Surface(camera, image[: camera.height, : camera.width]) for camera, image in zip(cameras, images, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from trackersplat.geometry.graph import GraphSettings
+from trackersplat.tracking.consistency.settings import ConsistencySettings
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,20 @@ class CarryPointsSettings:
 
 
 @dataclass(frozen=True)
+class KnownShiftSettings:
+    """Gaussians that move as 3D tracks around them (corrections.py)."""
+
+    least_trust: float = 0.5  # in the motion between the tracks, from which it replaces what dense tracks say
+    deviation_px: float = 0.3  # standard deviation per axis of a motion of trust 1
+
+
+@dataclass(frozen=True)
 class MotionSettings:
     """In the order of the steps."""
 
+    agreement: ConsistencySettings | None = None  # how tracks of all views are joined first; None: they are taken as they are
     measure: MeasureSettings = field(default_factory=MeasureSettings)
+    known: KnownShiftSettings = field(default_factory=KnownShiftSettings)
     triangulate: TriangulateSettings = field(default_factory=TriangulateSettings)
     static: StaticSettings = field(default_factory=StaticSettings)
     rotation: RotationSettings = field(default_factory=RotationSettings)

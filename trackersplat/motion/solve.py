@@ -17,7 +17,7 @@ from trackersplat.geometry.graph import Graph, neighbour_graph
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.motion.coast import coast
-from trackersplat.motion.corrections import PointCorrection, with_corrections
+from trackersplat.motion.corrections import PointCorrection, with_corrections, with_known_shifts
 from trackersplat.motion.evidence import Evidence
 from trackersplat.motion.measure import Measurements, measure, pixel_size
 from trackersplat.motion.motion import CarriedMotion, Motion
@@ -30,6 +30,7 @@ from trackersplat.motion.propagate import Expected, Field, Measured, propagate, 
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.static import judge
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.space_tracks import KnownShift
 from trackersplat.tracking.tracks import DenseTracks
 
 _MOTIONS_AT_ONCE = 4_000_000  # Gaussians times targets that a GPU solves together, for memory: about 1.5 kB each
@@ -45,13 +46,15 @@ def estimate_motion(
     *,
     carried: CarriedMotion | None = None,  # of the motion that led to this base frame
     corrections: Sequence[Sequence[PointCorrection]] = (),  # for each target, or none at all
+    known: Sequence[KnownShift] = (),  # for each target, or none at all
 ) -> list[Motion]:
     """One motion per target frame of the tracks, each from the base frame.
 
     ``carried`` is ``motions[-1].carried`` of the batch before. It keeps slow motion alive from batch to batch: displacements
     that earlier batches measured but did not apply, because they were below the static threshold, count as the start of this
     one's. And it lets what moved go on where tracks lose it, as far as its neighbours do not know better (coast.py).
-    ``corrections`` replace what the tracks say about the Gaussians that carry a point (corrections.py).
+    ``corrections`` replace what the tracks say about the Gaussians that carry a point, and ``known`` what they say about Gaussians near
+    3D tracks (corrections.py).
 
     Raises ShapeError if cameras and tracks, or Gaussians and what is carried, do not fit each other.
     """
@@ -63,8 +66,18 @@ def estimate_motion(
     place[order] = torch.arange(len(order), device=order.device)
     carried = None if carried is None else carried[order]
     corrections = [[replace(point, carriers=place[point.carriers]) for point in points] for points in corrections]
-    motions = _estimate(rasterizer, gaussians.detach()[order], cameras, tracks, settings, carried, corrections)
+    about = _Outside(carried, corrections, [part[order] for part in known])
+    motions = _estimate(rasterizer, gaussians.detach()[order], cameras, tracks, settings, about)
     return [motion[place] for motion in motions]
+
+
+@dataclass(frozen=True, eq=False)
+class _Outside:
+    """What is known besides the tracks, in the order of the Gaussians."""
+
+    carried: CarriedMotion | None
+    corrections: Sequence[Sequence[PointCorrection]]
+    known: Sequence[KnownShift]
 
 
 def _estimate(
@@ -73,22 +86,24 @@ def _estimate(
     cameras: Sequence[Camera],
     tracks: Sequence[DenseTracks],
     settings: MotionSettings,
-    carried: CarriedMotion | None,
-    corrections: Sequence[Sequence[PointCorrection]],
+    outside: _Outside,
 ) -> list[Motion]:
     with ThreadPoolExecutor(1) as pool:  # neither the graph nor the measurement keeps a GPU busy alone
         preparing = pool.submit(_Scene.of, gaussians, cameras, settings)
         measurements = measure(rasterizer, gaussians, cameras, tracks, settings.measure)
         scene = preparing.result()
-    if any(corrections):
-        measurements = with_corrections(measurements, scene.means, cameras, corrections)
+    if outside.known:
+        how = settings.known
+        measurements = with_known_shifts(measurements, scene.means, cameras, outside.known, how.least_trust, how.deviation_px)
+    if any(outside.corrections):
+        measurements = with_corrections(measurements, scene.means, cameras, outside.corrections)
     # Small problems leave a GPU idle. A CPU is faster with one at a time, each stopping when it is solved, whatever the others need.
     at_once = max(1, _MOTIONS_AT_ONCE // max(len(gaussians), 1)) if gaussians.means.is_cuda else 1
     ahead = [target - tracks[0].base for target in tracks[0].targets]
     motions: list[Motion] = []
     for start in range(0, len(ahead), at_once):
         chosen = slice(start, start + at_once)
-        motions += _motions(scene, cameras, measurements.targets(chosen), ahead[chosen], carried, settings)
+        motions += _motions(scene, cameras, measurements.targets(chosen), ahead[chosen], outside.carried, settings)
     return motions
 
 

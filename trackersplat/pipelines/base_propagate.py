@@ -52,16 +52,18 @@ def _motion_context(state: ChainState, context: Context) -> MotionContext:
     @cache
     def other(name: str) -> OtherTracker:
         own = settings.tracking if name == settings.tracker else None
-        return OtherTracker(track_source(name, context.capture, device, own, grid=settings.queries), TRACKERS.facts(name))
+        source = track_source(name, context.capture, device, own, grid=settings.queries, cache=context.track_cache)
+        return OtherTracker(source, TRACKERS.facts(name))
 
     return MotionContext(
         capture=context.capture,
         rasterizer=context.rasterizer,
-        source=track_source(settings.tracker, context.capture, device, settings.tracking, grid=settings.queries),
+        source=track_source(settings.tracker, context.capture, device, settings.tracking, grid=settings.queries, cache=context.track_cache),
         tracker=TRACKERS.facts(settings.tracker),
         matcher=create_matcher(settings.matcher, device, settings.matching),
         settings=settings.motion,
         colours=state.colours,
         edits=context.edits,
         other=other,
+        keep_on_failure=settings.tracker_failure == "keep",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ from trackersplat.gaussians.lineage import Lineage
 from trackersplat.motion.followed_tracks import FollowedTracks, without_replaced
 from trackersplat.motion.motion import Motion
 from trackersplat.pipelines.clock import Clock
-from trackersplat.pipelines.measure import Stages, measure
+from trackersplat.pipelines.measure import Stages, dynamic_masks, measure
 from trackersplat.pipelines.pipeline import ChainState, Context, FrameResult, Origin
 from trackersplat.training.first_frame.fit import fit_first_frame
 from trackersplat.training.fit import FitDone
@@ -40,7 +41,7 @@ class FirstFrame:
         assert done is not None, "a fit ends with its result"
         seconds = {"optimise": clock.lap()}
         yield Stage(frame, "measure")
-        scores = measure(context, frame, Stages(done.gaussians), done.colours, None)
+        scores = measure(context, frame, Stages(done.gaussians), done.colours)
         seconds["measure"] = clock.lap()
         lineage = Lineage.of_first_frame(frame, len(done.gaussians)).to(done.gaussians.device)
         state = ChainState(frame, done.gaussians, lineage, Origin(frame, done.gaussians), colours=done.colours)
@@ -79,19 +80,22 @@ def refine_and_measure(state: ChainState, moved: Moved, context: Context) -> Ite
         rasterizer=context.rasterizer,
         colours=state.colours,
         settings=dataclasses.replace(refine, seed=settings.seed + frame),
+        base=state.gaussians,
     )
     done: FitDone | None = None
-    for event in REFINEMENTS.load(settings.refinement)(task):
-        if isinstance(event, FitDone):
-            done = event
-        else:
-            yield event
+    origin = state.lineage.origin if state.lineage is not None else state.frame
+    with ThreadPoolExecutor(1) as pool:  # from the images alone, so it need not wait
+        masks = pool.submit(dynamic_masks, context, frame, origin)
+        for event in REFINEMENTS.load(settings.refinement)(task):
+            if isinstance(event, FitDone):
+                done = event
+            else:
+                yield event
     assert done is not None, "a refinement ends with its result"
     seconds = {**moved.seconds, "refine": clock.lap()}
     yield Stage(frame, "measure")
     before = moved.gaussians if moved.motion is not None else None
-    origin = state.lineage.origin if state.lineage is not None else state.frame
-    scores = measure(context, frame, Stages(done.gaussians, state.gaussians, before), state.colours, origin)
+    scores = measure(context, frame, Stages(done.gaussians, state.gaussians, before), state.colours, masks.result())
     seconds["measure"] = clock.lap()
     carried = moved.motion.carried if moved.motion is not None else None
     next_state = ChainState(

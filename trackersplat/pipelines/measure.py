@@ -16,6 +16,7 @@ from trackersplat.metrics.dynamic import dynamic_pixels
 from trackersplat.metrics.measure import score_images
 from trackersplat.metrics.names import ScoreName
 from trackersplat.pipelines.pipeline import Context
+from trackersplat.rendering.device_images import device_image
 from trackersplat.training.photometric import ColourAffines
 
 Scores = dict[str, dict[str, float]]  # score name -> camera name -> value
@@ -36,19 +37,27 @@ class Stages:
         return {name: gaussians for name, gaussians in known.items() if gaussians is not None}
 
 
+def dynamic_masks(context: Context, frame: int, origin: int | None) -> dict[int, np.ndarray]:
+    """Held-out camera -> pixels (H, W) that changed since the frame ``origin``; of none if it is the same frame, or there is none."""
+    capture = context.capture
+    if origin is None or origin == frame:
+        return {}
+    pairs = {camera: (capture.image(camera, origin), capture.image(camera, frame)) for camera in capture.held_out_cameras}
+    return {camera: dynamic_pixels(*pair, context.settings.dynamic) for camera, pair in pairs.items()}
+
+
 @torch.no_grad()
-def measure(context: Context, frame: int, stages: Stages, colours: ColourAffines | None, origin: int | None) -> Scores:
+def measure(
+    context: Context, frame: int, stages: Stages, colours: ColourAffines | None, masks: Mapping[int, np.ndarray] | None = None
+) -> Scores:
     """Scores by name and camera. Over all pixels; for the result also over those of the capture's foreground masks (``masked_``) and,
-    on held-out cameras, over those that changed since the frame ``origin`` (``dynamic_``).
+    on held-out cameras, over those of the ``masks`` that `dynamic_masks` has made (``dynamic_``).
 
     ``colours`` are applied to training cameras only: a held-out one is always compared as rendered.
     """
     capture, scores = context.capture, defaultdict[str, dict[str, float]](dict)
     for cameras in _alike(capture, capture.held_out_cameras):
-        dynamic = None
-        if origin is not None and origin != frame:
-            pairs = [(capture.image(c, origin), capture.image(c, frame)) for c in cameras]
-            dynamic = [dynamic_pixels(*pair, context.settings.dynamic) for pair in pairs]
+        dynamic = [masks[camera] for camera in cameras] if masks else None
         for name, gaussians in stages.by_name().items():
             result = name == RESULT
             found = _score(context, frame, gaussians, cameras, None, dynamic if result else None, masked=result)
@@ -83,8 +92,7 @@ def _score(
     images = context.rasterizer.render(gaussians, [capture.cameras[camera] for camera in cameras]).color
     if colours is not None:
         images = torch.stack([colours.apply(capture.cameras[c].name, image) for c, image in zip(cameras, images, strict=True)])
-    truth = np.stack([capture.image(camera, frame) for camera in cameras])
-    references = torch.from_numpy(truth).to(device).float() / 255
+    references = torch.stack([device_image(capture, camera, frame, device) for camera in cameras]).float() / 255
     masks = [capture.mask(camera, frame) for camera in cameras] if masked and capture.masks is not None else None
     return score_images(images.clamp(0, 1), references, context.available_metrics, masks=masks, dynamic=dynamic, weights=context.weights)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,21 +14,28 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.edits.applied import AppliedEdits
-from trackersplat.events import Event, Stage
+from trackersplat.events import Event, Note, Stage
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.corrections import PointCorrection
 from trackersplat.motion.motion import CarriedMotion, Motion
-from trackersplat.motion.render_and_match import correct_tracks, unreliable_share
+from trackersplat.motion.render_and_match import correct_together, correct_tracks, unreliable_share
 from trackersplat.motion.render_request import Prediction, predict
+from trackersplat.motion.rendered_depth import rendered_surfaces
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import estimate_motion
 from trackersplat.pipelines.clock import Clock
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.consistency.agreement import agree_on_pixels
+from trackersplat.tracking.consistency.settings import ConsistencySettings
+from trackersplat.tracking.grid import query_grid
+from trackersplat.tracking.masks import distrust_crossings
+from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.sources import TrackSource
-from trackersplat.tracking.tracker import Matcher, TrackerFacts
-from trackersplat.tracking.tracks import DenseTracks
-from trackersplat.tracking.views import correct_views
+from trackersplat.tracking.space_tracks import KnownShift, SceneSource
+from trackersplat.tracking.tracker import BatchMatcher, Matcher, TrackerFacts, TrackerFailed
+from trackersplat.tracking.tracks import DenseTracks, Provenance
+from trackersplat.tracking.views import correct_views, correct_views_together
 from trackersplat.training.photometric import ColourAffines
 
 
@@ -44,6 +52,7 @@ class MotionContext:
     colours: ColourAffines | None = None
     edits: AppliedEdits = field(default_factory=AppliedEdits)
     other: Callable[[str], OtherTracker] | None = None  # trackers that edits name; None: they name none
+    keep_on_failure: bool = False  # where a tracker fails, Gaussians stay as they are; otherwise its error is raised
 
     @property
     def cameras(self) -> list[Camera]:
@@ -115,28 +124,46 @@ def find_motions(
     are estimated anew. If the Gaussians of ``frame`` are ``drifting``, moved there themselves and not corrected by its images, all
     targets are matched, because no track tells by how much they are off. The stages are reported for the first target.
 
+    With ``agreement`` among the settings, the tracks of all views are joined first (`consistency.agreement`).
+
     Views that edits drop for a target are neither seen nor trusted in it, by tracks or by matches. With ``correct``, the motions are
     estimated anew with what it knows about points; it is asked once, about the motions that the tracks alone lead to.
 
-    Raises what the source of the tracks raises.
+    Raises what the source of the tracks raises. Where the tracker fails and Gaussians are to stay then, a `Note` says so, and they do.
     """
     targets = tuple(targets)
     cameras = context.capture.training_cameras
     yield Stage(targets[0], "track", f"{len(cameras)} views, frame {frame + 1} to {_range_text(targets)}")
     clock = Clock(context.rasterizer.device)
-    # Views finish in any order, sums must not depend on it.
-    tracks = _without_dropped(context, sorted(context.source(cameras, frame, targets), key=lambda pair: pair[0]))
+    source, shifts = context.source, list[KnownShift]()
+    failed = False
+    try:
+        if isinstance(source, SceneSource):
+            surface = source.on(base, context.rasterizer)
+            source, shifts = surface, surface.shifts(cameras, frame, targets)
+        # Views finish in any order, sums must not depend on it.
+        tracks = _without_dropped(context, sorted(source(cameras, frame, targets), key=lambda pair: pair[0]))
+    except TrackerFailed as error:
+        if not context.keep_on_failure:
+            raise
+        failed, carried, correct = True, None, None
+        tracks = [(camera, _unknown(context, camera, frame, targets)) for camera in cameras]
+        text = f"{error} The Gaussians of frame {frame + 1} stay as they are until they are refined."
+        yield from (Note(target, text) for target in targets)
+    yield from (Note(targets[0], text) for text in dict.fromkeys(text for _, dense in tracks for text in dense.remarks))
+    if context.settings.agreement is not None and not failed:
+        tracks = _without_dropped(context, _agreeing(context, base, tracks, context.settings.agreement))
     seconds = {"track": clock.lap()}
 
     yield Stage(targets[0], "move")
     estimate = partial(estimate_motion, context.rasterizer, base, context.cameras, settings=context.settings, carried=carried)
-    motions = estimate([dense for _, dense in tracks])
+    motions = estimate([dense for _, dense in tracks], known=shifts)
     corrections: list[tuple[PointCorrection, ...]] = [] if correct is None else correct(targets, motions)
     if any(corrections):
-        motions = estimate([dense for _, dense in tracks], corrections=corrections)
+        motions = estimate([dense for _, dense in tracks], corrections=corrections, known=shifts)
     seconds["move"] = clock.lap()
     settings = context.settings.render_and_match
-    for _ in range(settings.match_rounds if context.tracker.render_and_match else 0):
+    for _ in range(settings.match_rounds if context.tracker.render_and_match and not failed else 0):
         unreliable = _unreliable_shares(context, targets, tracks)
         chosen = np.flatnonzero(drifting | (unreliable >= settings.unreliable_share)).tolist()
         if not chosen:
@@ -145,17 +172,44 @@ def find_motions(
         yield Stage(targets[0], "match", f"{len(again)} of {len(targets)} frames" if len(targets) > 1 else "")
         matched = _matched(context, base, [move(base, motions[index]) for index in chosen], tracks, again, drifting)
         tracks = [(camera, dense.with_part(part)) for (camera, dense), part in zip(tracks, matched, strict=True)]
-        known = [corrections[index] for index in chosen] if corrections else []
-        for index, motion in zip(chosen, estimate(matched, corrections=known), strict=True):
+        corrected = [corrections[index] for index in chosen] if corrections else []
+        known = [shifts[index] for index in chosen] if shifts else []
+        for index, motion in zip(chosen, estimate(matched, corrections=corrected, known=known), strict=True):
             motions[index] = motion
     seconds["match"] = clock.lap()
     yield MotionsFound(targets, tuple(motions), tuple(tracks), seconds, tuple(corrections))
+
+
+def _unknown(context: MotionContext, camera: int, frame: int, targets: tuple[int, ...]) -> DenseTracks:
+    """Tracks that say nothing, in place of those of a tracker that failed."""
+    width, height = context.capture.cameras[camera].width, context.capture.cameras[camera].height
+    device = context.rasterizer.device
+    pixels = query_grid(width, height, GridSettings(step_px=1), device)
+    nothing = torch.zeros(len(targets), height, width, device=device)
+    provenance = Provenance(context.tracker.name, size=(width, height))
+    return DenseTracks(frame, targets, pixels.repeat(len(targets), 1, 1, 1), nothing, nothing.clone(), 0.0, provenance)
 
 
 def _without_dropped(context: MotionContext, tracks: Sequence[tuple[int, DenseTracks]]) -> list[tuple[int, DenseTracks]]:
     """The ``(camera, tracks)``, neither seen nor trusted where edits drop the view."""
     names = [camera.name for camera in context.capture.cameras]
     return [(camera, context.edits.without_dropped(names[camera], dense)) for camera, dense in tracks]
+
+
+def _agreeing(
+    context: MotionContext, base: Gaussians, tracks: Sequence[tuple[int, DenseTracks]], settings: ConsistencySettings
+) -> list[tuple[int, DenseTracks]]:
+    """The ``(camera, tracks)`` that agree between views, over the rendered depth of the ``base``, and within the masks."""
+    capture = context.capture
+    surfaces = rendered_surfaces(context.rasterizer, base, [capture.cameras[camera] for camera, _ in tracks], settings.minimum_alpha)
+    result = []
+    for (camera, _), dense in zip(tracks, agree_on_pixels(surfaces, [dense for _, dense in tracks], settings), strict=True):
+        if capture.has_masks(camera):
+            masks = [capture.mask(camera, frame) for frame in (dense.base, *dense.targets)]
+            start, *ends = (None if mask is None else torch.tensor(mask, device=dense.positions.device) for mask in masks)
+            dense = distrust_crossings(dense, start, ends)
+        result.append((camera, dense))
+    return result
 
 
 def _unreliable_shares(context: MotionContext, targets: Sequence[int], tracks: Sequence[tuple[int, DenseTracks]]) -> np.ndarray:
@@ -189,10 +243,16 @@ def _matched(
     def correct(dense: DenseTracks, photograph: Tensor, predicted: Prediction) -> DenseTracks:
         return correct_tracks(dense, photograph, predicted, context.matcher, settings, drifting=drifting)
 
+    def correct_many(dense: list[DenseTracks], photographs: list[Tensor], predicted: list[Prediction]) -> list[DenseTracks]:
+        return correct_together(dense, photographs, predicted, cast(BatchMatcher, context.matcher), settings, drifting=drifting)
+
     parts = {camera: dense.only(targets) for camera, dense in tracks}
     unused = frozenset.intersection(*(context.dropped(target) for target in targets))
     wanted = [(camera, dense) for camera, dense in parts.items() if capture.cameras[camera].name not in unused]
-    parts.update(correct_views(capture, wanted, predictions, correct, device))
+    if context.matcher.facts.batch == "views":
+        parts.update(correct_views_together(capture, wanted, predictions, correct_many, device))
+    else:
+        parts.update(correct_views(capture, wanted, predictions, correct, device))
     return [dense for _, dense in _without_dropped(context, sorted(parts.items()))]
 
 

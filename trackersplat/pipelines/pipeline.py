@@ -21,6 +21,7 @@ from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.registry import Facts
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.tracking.track_cache import TrackCache
 from trackersplat.training.photometric import ColourAffines
 
 
@@ -113,6 +114,7 @@ class Context:
     settings: ReconstructSettings
     weights: Path | None = None  # folder of the weights of metrics; None: where torch keeps what it has downloaded
     edits: AppliedEdits = field(default_factory=AppliedEdits)
+    track_cache: TrackCache | None = None  # keeps what trackers of others answer; None: nothing is kept
 
     def at(self, frame: int) -> Context:
         """With the cameras that edits leave to fit, refine and measure this frame. Raises InputError if none is left to train on."""

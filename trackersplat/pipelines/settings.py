@@ -5,12 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from trackersplat.metrics.dynamic import DynamicSettings
 from trackersplat.motion.followed_tracks import FollowSettings
 from trackersplat.motion.settings import MotionSettings
-from trackersplat.tracking.registry import DEFAULT_MATCHER, DEFAULT_TRACKER, matcher_settings, tracker_settings
+from trackersplat.tracking.registry import (
+    DEFAULT_MATCHER,
+    DEFAULT_TRACKER,
+    default_matcher,
+    default_tracker,
+    matcher_settings,
+    tracker_settings,
+)
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.refine.registry import DEFAULT_REFINEMENT, refinement_settings
@@ -28,6 +35,7 @@ class ReconstructSettings:
     tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks; unused by pipelines that ask no tracker
     tracking: Any = field(default_factory=lambda: tracker_settings(DEFAULT_TRACKER))  # the tracker's own settings
     queries: GridSettings = field(default_factory=GridSettings)  # where a tracker that follows chosen points only is asked
+    tracker_failure: Literal["stop", "keep"] = "stop"  # keep: where it fails, Gaussians stay as in the base frame until they are refined
     matcher: str = DEFAULT_MATCHER  # compares renderings with photographs, and the origin's photographs with later ones
     matching: Any = field(default_factory=lambda: matcher_settings(DEFAULT_MATCHER))  # the matcher's own settings
     motion: MotionSettings = field(default_factory=MotionSettings)
@@ -41,15 +49,18 @@ class ReconstructSettings:
 
     @staticmethod
     def for_device(
-        device: str, *, tracker: str = DEFAULT_TRACKER, refinement: str = DEFAULT_REFINEMENT, pipeline: str = DEFAULT_PIPELINE
+        device: str, *, tracker: str | None = None, refinement: str = DEFAULT_REFINEMENT, pipeline: str = DEFAULT_PIPELINE
     ) -> ReconstructSettings:
         """Defaults that suit a "cpu" or a "cuda" device. Raises InputError if a name is unknown."""
+        tracker, matcher = tracker or default_tracker(device), default_matcher(device)
         first = dataclasses.replace(FirstFrameSettings.for_device(device), measure_every=MEASURE_EVERY)
         return ReconstructSettings(
             pipeline=pipeline,
             first=first,
             tracker=tracker,
             tracking=tracker_settings(tracker),
+            matcher=matcher,
+            matching=matcher_settings(matcher),
             refinement=refinement,
             refine=refinement_settings(refinement, device),
         )

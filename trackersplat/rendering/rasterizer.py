@@ -29,6 +29,14 @@ PrepareProgress = Callable[[str, int, int], None]  # what is compiled next, step
 FusedLift = Callable[[Gaussians, Sequence[Camera], Tensor], Tensor]
 
 
+class FusedColor(Protocol):
+    """Renders the colours of one camera alone, for loops that do so again and again."""
+
+    def __call__(self, gaussians: Gaussians, camera: Camera, *, background: Tensor | None = None, sh_degree: int | None = None) -> Tensor:
+        """(1, H, W, 3) as `Rendering.color`, differentiable."""
+        ...
+
+
 class Rasterizer(Protocol):
     """Renders by the rules of 3DGS, with the constants of `rendering.rules`.
 
@@ -53,6 +61,10 @@ class Rasterizer(Protocol):
 
     def fused_lift(self) -> FusedLift | None:
         """The back end's own `rendering.lift.lift` in one pass, or None: then lift() takes the gradient of a render."""
+        ...
+
+    def fused_color(self) -> FusedColor | None:
+        """The back end's own way to render colours alone, or None."""
         ...
 
     def describe(self) -> str:

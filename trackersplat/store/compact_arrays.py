@@ -17,6 +17,7 @@ from trackersplat.errors import InputError
 from trackersplat.files import NPZ_DAMAGE, atomic_file
 
 _FACTS = "facts"  # the member that holds a JSON object
+_LEVEL = 1  # of deflate: a fifth of the time of the usual 6, for a few per cent more bytes
 _DAMAGE = (*NPZ_DAMAGE, struct.error, RuntimeError)  # RuntimeError: a flag says that it is encrypted; or JSON nested too deeply
 
 Content = TypeVar("Content")
@@ -25,8 +26,10 @@ Content = TypeVar("Content")
 def write_compact(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a JSON object and arrays; the file appears complete or not at all. Raises InputError if it cannot be written."""
     text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    with atomic_file(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **{_FACTS: text, **arrays})  # type: ignore[arg-type]  # NumPy types its keywords as its own options
+    with atomic_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+        for name, array in {_FACTS: text, **arrays}.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                npy.write_array(member, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
 
 
 def read_compact(

@@ -305,7 +305,7 @@ class Run:
             return
         try:
             with table.open("a", encoding="utf-8") as file:
-                file.write(metrics_rows(record, self._metrics(), self._held_out()))
+                file.write(metrics_rows(record, self._metrics(), self.held_out))
         except OSError as error:
             raise unwritable(self.path, error) from error
 
@@ -363,7 +363,7 @@ class Run:
 
     def write_metrics(self) -> None:
         """Writes ``metrics.csv`` anew from the frames' records: a process that was killed may have left half a row."""
-        metrics, held_out = self._metrics(), self._held_out()
+        metrics, held_out = self._metrics(), self.held_out
         rows = (metrics_rows(record, metrics, held_out) for record in self._index.records().values())
         write_text(self.path / METRICS, metrics_header(metrics) + "".join(rows))
 
@@ -404,7 +404,9 @@ class Run:
         metrics = self.settings.get("metrics")
         return tuple(str(name) for name in metrics) if isinstance(metrics, list) else ()
 
-    def _held_out(self) -> tuple[str, ...]:
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """Names of the cameras that were used to measure alone."""
         names = self.info.get("held_out")
         return tuple(str(name) for name in names) if isinstance(names, list) else ()
 

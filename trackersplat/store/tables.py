@@ -24,6 +24,7 @@ LOG_SCORES = {
     "masked_psnr": "masked_psnr", "masked_ssim": "masked_ssim", "masked_lpips": "masked_lpips_alex",
 }  # fmt: skip
 LARGEST_SIDE = 1 << 15  # pixels of a picture that a file may ask for
+MOST_CAMERAS = 10_000  # that are read from a file
 _TAIL = ("gaussians", "measured", "static", "seconds")
 
 
@@ -87,8 +88,8 @@ def read_camera_entries(path: Path) -> tuple[Camera, ...]:
     """
     try:
         entries = json.loads(read_text(path, JSON_LIMIT))
-        return tuple(_camera(entry) for entry in entries)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ShapeError) as error:
+        return tuple(_camera(entry) for entry in entries[:MOST_CAMERAS])
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, ShapeError) as error:
         raise InputError(f"{path} does not hold the cameras of a run ({error}): copy the run again.") from error
 
 

@@ -12,6 +12,8 @@ class NoSettings:
 
 @dataclass(frozen=True)
 class GridSettings:
-    """Of dense tracks made of a grid of queries, for trackers that follow chosen points only."""
+    """How trackers are asked that follow chosen points only, and code of others: a grid of queries, in windows and chunks."""
 
     step_px: int = 8  # largest distance between neighbouring queries in x and in y
+    memory_gib: float = 4.0  # that the queries of one call may take, by what is known of the tracker (`TrackerFacts.query_bytes`)
+    window_overlap: int = 8  # frames that two windows of a long clip share

@@ -81,6 +81,7 @@ class DenseTracks:
     confidence: Tensor  # (F, H, W) float32 in [0, 1]: trust in the position
     hidden_weight: float  # how much the position of a hidden point counts, next to that of a seen one
     provenance: Provenance
+    remarks: tuple[str, ...] = ()  # what has to be said about how they were made, in sentences
 
     def __post_init__(self) -> None:
         if self.positions.ndim != 4 or self.positions.shape[0] != len(self.targets) or self.positions.shape[3] != 2:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -17,11 +18,16 @@ from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
+from trackersplat.rendering.device_images import device_image
 from trackersplat.tracking.grid import interpolate_grid, query_grid
 from trackersplat.tracking.masks import distrust_crossings
+from trackersplat.tracking.parts import follow
 from trackersplat.tracking.settings import GridSettings
+from trackersplat.tracking.track_cache import TrackCache
 from trackersplat.tracking.tracker import Clip, DenseTracker, Matcher, PointMotion, QueryTracker, Tracker
 from trackersplat.tracking.tracks import DenseTracks
+
+_PIXELS_TOGETHER = 1 << 25  # of views and targets whose predictions are held at once (bound): about 30 bytes each
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -36,6 +42,7 @@ def track_views(
     *,
     workers: int | None = None,
     grid: GridSettings | None = None,
+    cache: TrackCache | None = None,
 ) -> Iterator[tuple[int, DenseTracks]]:
     """Yields ``(camera, tracks from frame base to every target)`` as views finish, in any order, on the tracker's device.
 
@@ -44,8 +51,10 @@ def track_views(
 
     Images are decoded, and single views tracked, in ``workers`` threads (default: one per processor; OpenCV and NumPy let go of the
     interpreter). A tracker of single views holds at most ``workers`` views beside the one being yielded; a tracker of several gets all
-    views of one size at once. Closing the iterator early drops what has not started and waits for the rest.
+    views of one size at once. Code of others is asked for one view after another, in parts (`parts`), and what it answers is kept in
+    the ``cache``, if there is one. Closing the iterator early drops what has not started and waits for the rest.
 
+    Raises TrackerFailed if the code of others fails.
     Raises ShapeError if there is nothing to track, or the tracker's answer is not as its contract says; InputError if an image cannot be
     decoded.
     """
@@ -53,12 +62,15 @@ def track_views(
         raise ShapeError(f"Tracking needs at least one camera and one target frame, got {len(cameras)} and {len(targets)}.")
     frames = (base, *targets)
     spacing = grid or GridSettings()
+    if tracker.facts.upstream is not None:
+        yield from _one_by_one(tracker, capture, cameras, frames, spacing, cache)
+        return
     if tracker.facts.batch == "views":
         yield from _track_together(tracker, capture, cameras, frames, spacing, workers)
         return
 
     def track(camera: int) -> tuple[int, DenseTracks]:
-        images = np.stack([capture.image(camera, frame) for frame in frames])[None]
+        images = torch.from_numpy(np.stack([capture.image(camera, frame) for frame in frames])[None])
         return _answers(tracker, capture, [camera], images, frames, spacing)[0]
 
     yield from _side_by_side(track, ((camera,) for camera in cameras), len(cameras), workers)
@@ -113,30 +125,92 @@ def correct_views(
     yield from _side_by_side(work, ((camera, before, predict(camera)) for camera, before in tracks), len(tracks), workers)
 
 
-def _track_together(
-    tracker: Tracker, capture: Capture, cameras: Sequence[int], frames: tuple[int, ...], grid: GridSettings, workers: int | None
+def _one_by_one(
+    tracker: Tracker, capture: Capture, cameras: Sequence[int], frames: tuple[int, ...], grid: GridSettings, cache: TrackCache | None
 ) -> Iterator[tuple[int, DenseTracks]]:
-    """All views of one size in one call."""
+    """Views in this thread: code of others shares random states, modules and the memory of a GPU with everything else."""
+    for camera in cameras:
+        images = torch.from_numpy(np.stack([capture.image(camera, frame) for frame in frames])[None])
+        height, width = images.shape[2:4]
+        points = None if tracker.facts.dense else query_grid(width, height, grid, torch.device("cpu"))
+        queries = None if points is None else points.reshape(-1, 2)
+        key = None if cache is None else cache.key(tracker, images, queries, grid)
+        answer = None if cache is None or key is None else cache.read(key)
+        if answer is None:
+            clip = Clip(images.to(tracker.device), frames)
+            answer = follow(tracker, clip, None if queries is None else queries.to(tracker.device), grid)
+            if cache is not None and key is not None:
+                cache.write(key, answer)
+        motion = answer.motion.to(tracker.device)
+        if points is not None:
+            motion = interpolate_grid(motion, points.to(tracker.device), width, height)
+        yield camera, replace(_tracks(motion, 0, frames, capture, camera, tracker), remarks=answer.remarks)
+
+
+def correct_views_together(
+    capture: Capture,
+    tracks: Sequence[tuple[int, DenseTracks]],
+    predict: Callable[[int], Sequence[P]],
+    correct: Callable[[list[DenseTracks], list[Tensor], list[P]], Sequence[DenseTracks]],
+    device: torch.device,
+) -> Iterator[tuple[int, DenseTracks]]:
+    """As `correct_views`, but ``correct`` is called in this thread for many views and targets of one size at once.
+
+    It is given one list each of the tracks to one target, the images and the predictions; views go together as far as
+    `_PIXELS_TOGETHER` reaches.
+    """
+    for group in _of_one_size(capture, [camera for camera, _ in tracks]):
+        chosen = [(camera, before) for camera, before in tracks if camera in group]
+        height, width = chosen[0][1].positions.shape[1:3]
+        count = max(1, _PIXELS_TOGETHER // (height * width * max(1, len(chosen[0][1].targets))))
+        for first in range(0, len(chosen), count):
+            part = chosen[first : first + count]
+            single = [(camera, before.only([target])) for camera, before in part for target in before.targets]
+            jobs = ((camera, one.targets[0]) for camera, one in single)
+            for _ in _side_by_side(partial(_decode, capture, device=device), jobs, len(single), None):
+                continue
+            images = [device_image(capture, camera, one.targets[0], device) for camera, one in single]
+            predicted = [prediction for camera, _ in part for prediction in predict(camera)]
+            found = iter(correct([one for _, one in single], images, predicted))
+            for camera, before in part:
+                after = before
+                for _ in before.targets:
+                    after = after.with_part(next(found))
+                yield camera, _within_masks(capture, camera, after)
+
+
+def _of_one_size(capture: Capture, cameras: Sequence[int]) -> list[list[int]]:
     sizes: dict[tuple[int, int], list[int]] = {}
     for camera in cameras:
         sizes.setdefault((capture.cameras[camera].height, capture.cameras[camera].width), []).append(camera)
-    for size, group in sizes.items():
-        images = np.empty((len(group), len(frames), *size, 3), np.uint8)
+    return list(sizes.values())
 
-        def decode(view: int, group: list[int] = group, images: np.ndarray = images) -> None:
-            for index, frame in enumerate(frames):
-                images[view, index] = capture.image(group[view], frame)
 
-        for _ in _side_by_side(decode, ((view,) for view in range(len(group))), len(group), workers):
+def _decode(capture: Capture, camera: int, frame: int, device: torch.device | None = None) -> None:
+    """Has the image in the memory of the capture, or of the device."""
+    if device is None:
+        capture.image(camera, frame)
+    else:
+        device_image(capture, camera, frame, device)
+
+
+def _track_together(
+    tracker: Tracker, capture: Capture, cameras: Sequence[int], frames: tuple[int, ...], grid: GridSettings, workers: int | None
+) -> Iterator[tuple[int, DenseTracks]]:
+    """All views of one size in one call. Images go to a GPU one by one as they are decoded, and are kept there."""
+    for group in _of_one_size(capture, cameras):
+        jobs = ((camera, frame) for camera in group for frame in frames)
+        for _ in _side_by_side(partial(_decode, capture, device=tracker.device), jobs, len(group) * len(frames), workers):
             continue
+        images = torch.stack([torch.stack([device_image(capture, camera, frame, tracker.device) for frame in frames]) for camera in group])
         yield from _answers(tracker, capture, group, images, frames, grid)
 
 
 def _answers(
-    tracker: Tracker, capture: Capture, cameras: Sequence[int], images: np.ndarray, frames: tuple[int, ...], grid: GridSettings
+    tracker: Tracker, capture: Capture, cameras: Sequence[int], images: Tensor, frames: tuple[int, ...], grid: GridSettings
 ) -> list[tuple[int, DenseTracks]]:
     """The tracks of these cameras from one call; ``images`` (V, 1 + F, H, W, 3)."""
-    clip = Clip(torch.from_numpy(images).to(tracker.device), frames)
+    clip = Clip(images.to(tracker.device), frames)
     height, width = images.shape[2:4]
     if tracker.facts.dense:
         motion = cast(DenseTracker, tracker).track_dense(clip)
@@ -178,7 +252,7 @@ def _within_masks(capture: Capture, camera: int, tracks: DenseTracks) -> DenseTr
 
 
 def _image(capture: Capture, camera: int, frame: int, device: torch.device) -> Tensor:
-    return torch.tensor(capture.image(camera, frame), device=device)
+    return device_image(capture, camera, frame, device)
 
 
 def _side_by_side(work: Callable[..., T], jobs: Iterator[tuple[Any, ...]], number: int, workers: int | None) -> Iterator[T]:

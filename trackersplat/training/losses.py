@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
-from trackersplat.metrics.image import C1, C2, blur, ssim_map
+from trackersplat.geometry.devices import has_triton
+from trackersplat.metrics.image import C1, C2, SIGMA, WINDOW, blur, ssim_map
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class LossSettings:
 def photometric_loss(images: Tensor, references: Tensor, settings: LossSettings) -> Tensor:
     """``(1 - w) mean|x - y| + w (1 - mean SSIM(x, y))``, a scalar, differentiable with respect to ``images``.
 
-    Both (C, H, W, 3) float32 on one device; values are not clamped, so that a too bright pixel keeps its gradient. On the CPU the
-    gradient is computed with the value, by the closed form of the SSIM derivative: autograd through convolutions would cost many
-    times the render.
+    Both (C, H, W, 3) float32 on one device; values are not clamped, so that a too bright pixel keeps its gradient. Where Triton runs,
+    the references may be uint8. The gradient is computed with the value, by the closed form of the SSIM derivative: autograd through
+    convolutions would cost many times the render.
 
     Raises ShapeError if the shapes differ.
     """
@@ -36,9 +37,42 @@ def photometric_loss(images: Tensor, references: Tensor, settings: LossSettings)
     if images.device.type == "cpu":
         loss: Tensor = _PhotometricLoss.apply(images, references, ssim_weight)
         return loss
+    if has_triton(images):
+        fused: Tensor = _FusedLoss.apply(images, references, ssim_weight)
+        return fused
     l1 = (images - references).abs().mean()
     similarity = ssim_map(images.permute(0, 3, 1, 2), references.permute(0, 3, 1, 2)).mean()
     return (1 - ssim_weight) * l1 + ssim_weight * (1 - similarity)
+
+
+def loss_and_gradient(images: Tensor, references: Tensor, settings: LossSettings) -> tuple[Tensor, Tensor]:
+    """`photometric_loss` and its derivative with respect to the images, without autograd."""
+    if has_triton(images):
+        from trackersplat.metrics import ssim_triton
+
+        found = ssim_triton.loss_and_gradient(
+            images.detach().contiguous(), references.contiguous(), settings.ssim_weight, window=WINDOW, sigma=SIGMA, c1=C1, c2=C2
+        )
+        return found.loss, found.gradient
+    with torch.enable_grad():
+        leaf = images.detach().requires_grad_()
+        loss = photometric_loss(leaf, references, settings)
+        return loss.detach(), torch.autograd.grad(loss, leaf)[0]
+
+
+class _FusedLoss(torch.autograd.Function):
+    """Value and gradient in one go on a GPU."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, references: Tensor, ssim_weight: float) -> Tensor:
+        loss, gradient = loss_and_gradient(images, references, LossSettings(ssim_weight))
+        ctx.save_for_backward(gradient)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_outputs[0], None, None
 
 
 class _PhotometricLoss(torch.autograd.Function):

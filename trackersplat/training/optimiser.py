@@ -12,7 +12,9 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
+from trackersplat.geometry.devices import has_triton
 from trackersplat.geometry.projection import centers
+from trackersplat.rendering.device_images import device_image
 from trackersplat.rendering.rasterizer import Rasterizer, Rendering
 from trackersplat.training.losses import LossSettings, photometric_loss
 
@@ -132,7 +134,7 @@ class TrainingViews:
 
     def __init__(self, capture: Capture, frame: int, device: torch.device, seed: int) -> None:
         self.cameras = [capture.cameras[i] for i in capture.training_cameras]
-        self._bytes = [torch.from_numpy(np.array(capture.image(i, frame))).to(device) for i in capture.training_cameras]
+        self._bytes = [device_image(capture, i, frame, device) for i in capture.training_cameras]
         self._random = np.random.default_rng(seed)
         self._order: list[int] = []
         self.drawn = -1  # the view drawn last
@@ -146,6 +148,14 @@ class TrainingViews:
             self._order = self._random.permutation(len(self)).tolist()
         self.drawn = self._order.pop()
         return self.drawn
+
+    def reference(self, view: int) -> Tensor:
+        """What the photometric loss compares with: `image`, as bytes where it reads these."""
+        return self.bytes(view) if has_triton(self._bytes[view]) else self.image(view)
+
+    def bytes(self, view: int) -> Tensor:
+        """(1, H, W, 3) uint8."""
+        return self._bytes[view][None]
 
     def image(self, view: int) -> Tensor:
         """(1, H, W, 3) float32 in [0, 1]."""
@@ -166,6 +176,7 @@ class Objective:
     loss: LossSettings = field(default_factory=LossSettings)
     correct: Correction | None = None  # the photometric loss compares what this makes of the rendered colours
     penalty: Penalty | None = None  # added to what is minimised
+    needs_depth: bool = True  # whether the penalty looks at more of a rendering than its colours
     sh_degree: Callable[[int], int] | None = None  # (step, from 0) -> bands of the spherical harmonics that it uses; None: all
     background: Callable[[], Tensor] | None = None  # draws the colour (3,) behind each step's picture; None: black
 
@@ -184,14 +195,20 @@ def optimise(
     its gradient when the loss is yielded.
     """
     others = () if static is None else (static,)
+    fused = rasterizer.fused_color() if objective.penalty is None or not objective.needs_depth else None
     correct, penalty, sh_degree, background = objective.correct, objective.penalty, objective.sh_degree, objective.background
     for step in range(steps):
         view = views.draw()
         gaussians = optimiser.gaussians()
         shown = concatenate([gaussians, *(other.gaussians() for other in others)]) if others else gaussians
         degree, behind = None if sh_degree is None else sh_degree(step), None if background is None else background()
-        rendering = rasterizer.render(shown, [views.cameras[view]], sh_degree=degree, background=behind)
+        camera = views.cameras[view]
+        if fused is None:
+            rendering = rasterizer.render(shown, [camera], sh_degree=degree, background=behind)
+        else:
+            none = shown.means.new_zeros(0)
+            rendering = Rendering(fused(shown, camera, sh_degree=degree, background=behind), none, none)
         color = rendering.color if correct is None else correct(view, rendering.color)
-        loss = photometric_loss(color, views.image(view), objective.loss)
+        loss = photometric_loss(color, views.reference(view), objective.loss)
         optimiser.step(loss if penalty is None else loss + penalty(view, gaussians, rendering), *others)
         yield loss.detach()

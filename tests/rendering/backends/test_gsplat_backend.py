@@ -94,6 +94,26 @@ def test_without_channels_and_background_the_image_is_the_same() -> None:
     assert_near(theirs.depth, ours.depth)
 
 
+@pytest.mark.parametrize("background", [None, (0.3, 0.6, 0.1)])
+def test_colours_alone_and_their_gradients_are_those_of_the_whole_rendering(background: tuple[float, float, float] | None) -> None:
+    rasterizer, camera = GsplatRasterizer(), scene_camera(160, 120)
+    behind = None if background is None else torch.tensor(background, device=rasterizer.device)
+    weights = torch.randn(1, 120, 160, 3, generator=torch.Generator().manual_seed(4)).to(rasterizer.device)
+    fused = rasterizer.fused_color()
+    assert fused is not None
+    found = []
+    for alone in (True, False):
+        scene = leaves(capped_scene(degree=2), rasterizer.device)
+        if alone:
+            color = fused(scene, camera, background=behind, sh_degree=1)
+        else:
+            color = rasterizer.render(scene, [camera], background=behind, sh_degree=1).color
+        (color * weights).sum().backward()
+        found.append([color, *(tensor.grad for tensor in scene.tensors().values())])
+    for one, other in zip(*found, strict=True):
+        assert_near(one, other, mean=1e-4, worst=5e-3)
+
+
 def test_lift_agrees() -> None:
     scene, camera = capped_scene(), scene_camera(160, 120)
     pose = camera.world_to_camera.copy()

@@ -6,9 +6,10 @@ import glob
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,10 +17,18 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.inputs import check_inputs
-from trackersplat.rendering.rasterizer import FusedLift, PrepareProgress, Rendering
+from trackersplat.rendering.rasterizer import FusedColor, FusedLift, PrepareProgress, Rendering
 from trackersplat.rendering.rules import ALPHA_MIN, EPS_2D, FAR, GSPLAT_ALPHA_MAX, TRANSMITTANCE_MIN
 
+TILE = 16  # pixels a side, of gsplat's rasterisation
 CHANNELS_AT_ONCE = 32  # gsplat's kernels slow down beyond; colour, depth and 28 channels are one pass
+
+
+@dataclass(frozen=True, eq=False)
+class _CameraTensors:
+    pose: Tensor  # (1, 4, 4) world to camera
+    intrinsics: Tensor  # (1, 3, 3)
+    center: Tensor  # (1, 3)
 
 
 class GsplatRasterizer:
@@ -34,6 +43,7 @@ class GsplatRasterizer:
         self.device = torch.device(device)
         if self.device.type == "cuda" and self.device.index is None:
             self.device = torch.device("cuda", torch.cuda.current_device())
+        self._known: WeakKeyDictionary[Camera, _CameraTensors] = WeakKeyDictionary()
 
     def render(
         self,
@@ -53,12 +63,12 @@ class GsplatRasterizer:
         if len(gaussians) == 0:  # gsplat's kernels need at least one
             return _nothing(views, height, width, channels, background, self.device)
         rasterization, spherical_harmonics = _load()
-        poses = _stacked([camera.world_to_camera for camera in cameras], self.device)
-        intrinsics = _stacked([camera.K for camera in cameras], self.device)
+        known = [self._tensors(camera) for camera in cameras]
+        poses, intrinsics = torch.cat([each.pose for each in known]), torch.cat([each.intrinsics for each in known])
         colors = gaussians.sh
         if channels is not None:
             # gsplat takes coefficients or values, not both: evaluate the colours first and blend them with the channels
-            centers = _stacked([camera.center for camera in cameras], self.device)
+            centers = torch.cat([each.center for each in known])
             directions = gaussians.means[None] - centers[:, None]
             rgb = spherical_harmonics(degree, directions, gaussians.sh[None].expand(views, -1, -1, -1))
             colors = torch.cat([torch.clamp_min(rgb + 0.5, 0.0), channels.expand(views, -1, -1)], 2)
@@ -86,6 +96,47 @@ class GsplatRasterizer:
         )
         return Rendering(blended[..., :3], alpha[..., 0], blended[..., -1], None if channels is None else blended[..., 3:-1])
 
+    def fused_color(self) -> FusedColor | None:
+        return self._color
+
+    def _color(self, gaussians: Gaussians, camera: Camera, *, background: Tensor | None = None, sh_degree: int | None = None) -> Tensor:
+        """See `rasterizer.FusedColor`: what ``rasterization`` does for colours, without what it makes beside."""
+        degree = check_inputs(gaussians, [camera], None, sh_degree, background, self.device)
+        width, height = camera.width, camera.height
+        if len(gaussians) == 0:
+            return _nothing(1, height, width, None, background, self.device).color
+        _, spherical_harmonics = _load()
+        from gsplat import fully_fused_projection, isect_offset_encode, isect_tiles, rasterize_to_pixels
+
+        known, opacities = self._tensors(camera), gaussians.opacities
+        radii, means2d, depths, conics, _ = fully_fused_projection(
+            gaussians.means, None, gaussians.quats, gaussians.scales, known.pose, known.intrinsics, width, height,
+            eps2d=EPS_2D, near_plane=camera.near, far_plane=FAR, opacities=opacities,
+        )  # fmt: skip
+        visible = (radii[0] > 0).all(dim=-1)
+        values = spherical_harmonics(degree, gaussians.means - known.center, gaussians.sh, masks=visible)
+        columns, rows = -(-width // TILE), -(-height // TILE)
+        with torch.no_grad():
+            _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, packed=False, n_images=1)
+            offsets = isect_offset_encode(tile_ids, 1, columns, rows)
+        blended, _ = rasterize_to_pixels(
+            means2d, conics, torch.clamp_min(values + 0.5, 0.0)[None], opacities[None], width, height, TILE, offsets, ids,
+            backgrounds=None if background is None else background[None],
+        )  # fmt: skip
+        color: Tensor = blended
+        return color
+
+    def _tensors(self, camera: Camera) -> _CameraTensors:
+        """A camera on the device, copied there once."""
+        known = self._known.get(camera)
+        if known is None:
+            pose, intrinsics, center = (
+                torch.tensor(array[None], dtype=torch.float32, device=self.device)
+                for array in (camera.world_to_camera, camera.K, camera.center)
+            )
+            known = self._known[camera] = _CameraTensors(pose=pose, intrinsics=intrinsics, center=center)
+        return known
+
     def fused_lift(self) -> FusedLift | None:
         return self._lift if importlib.util.find_spec("triton") else None
 
@@ -93,7 +144,8 @@ class GsplatRasterizer:
         """See ``rendering.lift.lift``; one forward pass for all channels, with gsplat's projection and sorting."""
         from gsplat import fully_fused_projection, isect_offset_encode, isect_tiles
 
-        from trackersplat.rendering.backends.lift_triton import TILE, Blending, fused_lift
+        from trackersplat.rendering.backends.lift_triton import TILE as LIFT_TILE
+        from trackersplat.rendering.backends.lift_triton import Blending, fused_lift
 
         _load()
         if len(gaussians) == 0:
@@ -105,8 +157,8 @@ class GsplatRasterizer:
                 None,
                 gaussians.quats,
                 gaussians.scales,
-                _stacked([camera.world_to_camera for camera in cameras], self.device),
-                _stacked([camera.K for camera in cameras], self.device),
+                torch.cat([self._tensors(camera).pose for camera in cameras]),
+                torch.cat([self._tensors(camera).intrinsics for camera in cameras]),
                 width,
                 height,
                 eps2d=EPS_2D,
@@ -114,8 +166,8 @@ class GsplatRasterizer:
                 far_plane=FAR,
                 opacities=gaussians.opacities,
             )
-            columns, rows = -(-width // TILE), -(-height // TILE)
-            _, tile_ids, ids = isect_tiles(means2d, radii, depths, TILE, columns, rows, packed=False, n_images=len(cameras))
+            columns, rows = -(-width // LIFT_TILE), -(-height // LIFT_TILE)
+            _, tile_ids, ids = isect_tiles(means2d, radii, depths, LIFT_TILE, columns, rows, packed=False, n_images=len(cameras))
             offsets = isect_offset_encode(tile_ids, len(cameras), columns, rows)
             blending = Blending(alpha_min=ALPHA_MIN, alpha_max=GSPLAT_ALPHA_MAX, transmittance_min=TRANSMITTANCE_MIN)
             return fused_lift(means2d, conics, gaussians.opacities, ids, offsets, features, blending)
@@ -136,10 +188,6 @@ class GsplatRasterizer:
         _load()
         if progress is not None:
             progress("gsplat's CUDA kernels", 1, 1)
-
-
-def _stacked(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor:
-    return torch.as_tensor(np.stack(arrays), dtype=torch.float32, device=device)
 
 
 def _nothing(views: int, height: int, width: int, channels: Tensor | None, background: Tensor | None, device: torch.device) -> Rendering:

@@ -13,6 +13,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError, ShapeError
 from trackersplat.tracking.registry import TRACKERS
+from trackersplat.tracking.settings import NoSettings
 from trackersplat.tracking.tracks import DenseTracks, Provenance
 
 STORED_BASE = 0  # the frame that stored tracks start from
@@ -27,7 +28,7 @@ class StoredTracks:
 
     facts = TRACKERS.facts("exact")
 
-    def __init__(self, capture: Capture, device: torch.device) -> None:
+    def __init__(self, capture: Capture, device: torch.device, settings: NoSettings | None = None) -> None:
         self.capture = capture
         self.device = device
 

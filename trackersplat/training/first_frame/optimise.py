@@ -57,7 +57,7 @@ def optimise_points(
     def correct(view: int, color: torch.Tensor) -> torch.Tensor:
         return color if colours is None else colours.apply(view, color)
 
-    objective = Objective(settings.loss, correct, penalties, settings.degree, background)
+    objective = Objective(settings.loss, correct, penalties, weights.depth > 0, settings.degree, background)
     for step, loss in enumerate(optimise(optimiser, views, rasterizer, steps, objective), start=1):
         losses.append(loss)
         if colours is not None:

@@ -14,6 +14,7 @@ from trackersplat.rendering.rasterizer import Rendering
 from trackersplat.training.averaging import MovingAverage
 from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.optimiser import Objective, Optimiser, TrainingViews, optimise, scene_extent
+from trackersplat.training.refine.on_device import refine_on_device
 from trackersplat.training.refine.replace_faint import replace_faint
 from trackersplat.training.refine.settings import RefineSettings
 from trackersplat.training.refine.stiffness import Stiffness
@@ -30,6 +31,9 @@ def refine(task: RefineTask) -> Iterator[Event]:
     Yields events.StepDone and, after each of these but the last, fit.FitState; last fit.FitDone, also when there is nothing to do.
     """
     settings: RefineSettings = task.settings
+    if task.rasterizer.device.type == "cuda" and settings.steps > 0 and len(task.moved):
+        yield from refine_on_device(task)
+        return
     frame, steps, colours, rasterizer = task.frame, settings.steps, task.colours, task.rasterizer
     start = task.moved.detach().to(rasterizer.device)
     is_static = task.is_static.to(rasterizer.device)

@@ -7,6 +7,7 @@ Gaussian from then on, and whoever follows one through time has to know them (`f
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,11 +82,15 @@ def appearing(
     pictures = [_picture(gaussians, views, view, rasterizer, correct) for view in range(len(views))]
     wrong = [torch.nonzero(picture.error > settings.error) for picture in pictures]
     share = min(1.0, settings.rays / max(sum(map(len, wrong)), 1))
-    random = torch.Generator().manual_seed(seed)
-    found = []
-    for view, pixels in enumerate(wrong):
-        drawn = torch.randperm(len(pixels), generator=random)[: math.ceil(share * len(pixels))].sort().values.to(pixels.device)
-        found.append(_along_rays(pictures, view, pixels[drawn], settings))
+    device = gaussians.device
+    random = torch.Generator(device).manual_seed(seed)
+    drawn = []
+    for pixels in wrong:
+        chosen = torch.randperm(len(pixels), generator=random, device=device)[: math.ceil(share * len(pixels))]
+        drawn.append(pixels[chosen.sort().values])
+    # All views at once need fewer launches, one after the other less memory.
+    groups = [list(range(len(views)))] if device.type == "cuda" else [[view] for view in range(len(views))]
+    found = [_along_rays(pictures, group, [drawn[view] for view in group], settings) for group in groups]
     means, colours, costs, sizes = (torch.cat(parts) for parts in zip(*found, strict=True))
     best = _apart(means, costs, sizes)
     return _gaussians(means[best], colours[best], sizes[best], gaussians.sh.shape[1], settings)
@@ -101,10 +106,40 @@ def _picture(gaussians: Gaussians, views: TrainingViews, view: int, rasterizer: 
 
 
 def _along_rays(
-    pictures: list[_Picture], view: int, pixels: Tensor, settings: ReplaceFaintSettings
+    pictures: list[_Picture], views: Sequence[int], pixels: Sequence[Tensor], settings: ReplaceFaintSettings
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """For the ``pixels`` (P, 2) row, column of a view, as far as there is a point: point (M, 3), colour (M, 3), disagreement of the colours
-    (M,), and what a pixel spans there (M,)."""
+    """For the ``pixels`` (P, 2) row, column of each of some ``views``, as far as there is a point: point (M, 3), colour (M, 3),
+    disagreement of the colours (M,), and what a pixel spans there (M,)."""
+    points, mine, depth, spans, owner = (
+        torch.cat(parts)
+        for parts in zip(*(_points(pictures, view, own, settings) for view, own in zip(views, pixels, strict=True)), strict=True)
+    )
+    count, wrong, difference = (torch.zeros_like(depth) for _ in range(3))
+    colours = torch.zeros_like(points)
+    for index, other in enumerate(pictures):
+        if index in views and len(views) == 1:
+            continue
+        seen, colour, error = (values.unflatten(0, depth.shape) for values in other.at(points.flatten(0, 1), settings.behind))
+        if index in views:
+            seen = seen & (owner != index)[:, None]
+        count += seen
+        wrong += seen & (error > 0.5 * settings.error)
+        difference += seen * (colour - mine[:, None]).abs().mean(dim=2)
+        colours += seen[..., None] * colour
+    difference /= count.clamp_min(1)
+    agreed = (count + 1 >= settings.views) & (wrong >= settings.agree * count) & (difference < settings.alike)
+    cost, best = torch.where(agreed, difference, torch.inf).min(dim=1)
+    rays = torch.nonzero(cost < torch.inf)[:, 0]
+    best = best[rays]
+    colour = (colours[rays, best] + mine[rays]) / (count[rays, best] + 1)[:, None]
+    return points[rays, best], colour, cost[rays], spans[rays, best]
+
+
+def _points(
+    pictures: list[_Picture], view: int, pixels: Tensor, settings: ReplaceFaintSettings
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Along the rays of P pixels: points (P, D, 3), colours of the pixels (P, 3), depths (P, D), what a pixel spans there (P, D), the view
+    (P,)."""
     own = pictures[view]
     camera, device = own.camera, own.depth.device
     row, column = pixels.unbind(1)
@@ -119,22 +154,7 @@ def _along_rays(
     )
     rotation, translation = (local.new_tensor(part.tolist()) for part in (camera.rotation, camera.translation))
     points = (local - translation) @ rotation
-    mine = own.image[row, column]
-    count, wrong, difference = (torch.zeros_like(depth) for _ in range(3))
-    colours = torch.zeros_like(points)
-    for other in pictures[:view] + pictures[view + 1 :]:
-        seen, colour, error = (values.unflatten(0, depth.shape) for values in other.at(points.flatten(0, 1), settings.behind))
-        count += seen
-        wrong += seen & (error > 0.5 * settings.error)
-        difference += seen * (colour - mine[:, None]).abs().mean(dim=2)
-        colours += seen[..., None] * colour
-    difference /= count.clamp_min(1)
-    agreed = (count + 1 >= settings.views) & (wrong >= settings.agree * count) & (difference < settings.alike)
-    cost, best = torch.where(agreed, difference, torch.inf).min(dim=1)
-    rays = torch.nonzero(cost < torch.inf)[:, 0]
-    best = best[rays]
-    colour = (colours[rays, best] + mine[rays]) / (count[rays, best] + 1)[:, None]
-    return points[rays, best], colour, cost[rays], depth[rays, best] / camera.fx
+    return points, own.image[row, column], depth, depth / camera.fx, torch.full_like(row, view)
 
 
 def _apart(means: Tensor, costs: Tensor, sizes: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ class RefineTask:
     rasterizer: Rasterizer
     colours: ColourAffines | None  # of the first frame, applied as they are
     settings: Any  # of the type that the registry names for the refinement
+    base: Gaussians | None = None  # the same Gaussians before they were moved, shared by the frames of a batch
 
     def __post_init__(self) -> None:
         if self.is_static.shape != (len(self.moved),) or self.is_static.dtype != torch.bool:

@@ -17,7 +17,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import binning, blending, channels, compiling, projection, unprojection
 from trackersplat.rendering.inputs import check_inputs
-from trackersplat.rendering.rasterizer import FusedLift, PrepareProgress, Rendering
+from trackersplat.rendering.rasterizer import FusedColor, FusedLift, PrepareProgress, Rendering
 
 CHANNELS_AT_ONCE = 64  # memory budget: scratch of the channel gradient
 
@@ -257,6 +257,9 @@ class PortableRasterizer:
             degree,
         )
         return Rendering(color, alpha, depth, None if channels is None else blended)
+
+    def fused_color(self) -> FusedColor | None:
+        return None
 
     def fused_lift(self) -> FusedLift | None:
         return None

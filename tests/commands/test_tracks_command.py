@@ -1,0 +1,114 @@
+"""``trackersplat tracks``, ``bench trackers`` and ``reconstruct --tracks`` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_capture import write_tiny_capture
+from tiny_truth import write_tiny_points, write_tiny_truth
+
+from trackersplat.cli import main
+from trackersplat.store.run import Run
+from trackersplat.tracking.trackers.file import content_hash
+
+QUICK = ("--first-steps", "20", "--steps", "2", "--frames", "1:2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_points(write_tiny_truth(write_tiny_capture(tmp_path_factory.mktemp("captures") / "tiny")))
+
+
+def run(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as end:
+        main([*map(str, arguments)])
+    return int(end.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def truth(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tracks") / "truth.npz"
+    assert run("tracks", folder, "--tracker", "truth", "--out", path, "--camera", "cam02") == 0
+    return path
+
+
+def test_the_truth_of_a_capture_as_a_file_scores_perfectly(folder: Path, truth: Path, tmp_path: Path) -> None:
+    arguments = ["--protocol", "tapvid3d,mvtracker-dexycb", "--camera", "cam02", "--json", tmp_path / "a.json"]
+    assert run("evaluate", "tracks", truth, "--truth", folder, *arguments) == 0
+    scores = json.loads((tmp_path / "a.json").read_text())["scores"]
+    assert scores["tapvid3d"]["values"]["APD"] == pytest.approx(100)
+    assert scores["mvtracker-dexycb"]["values"]["MTE"] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_reconstruction_is_driven_by_the_tracks_of_a_file_and_diagnosed(
+    folder: Path, truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run("reconstruct", folder, "--tracks", truth, "--out", out, *QUICK) == 0
+    made = Run.open(out)
+    assert made.frames() == (0, 1)
+    settings = made.info["settings"]
+    assert settings["tracker"] == "file"
+    assert settings["tracking"]["sha256"] == content_hash(truth)
+    done = made.records()[1]
+    assert done.measured + done.static > 0.8
+    assert run("diagnose", out, "--capture", folder) == 0
+    assert "tracks" in capsys.readouterr().out
+
+
+def test_points_are_followed_in_all_views_and_lifted(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    points = tmp_path / "points.txt"
+    points.write_text("# frame x y z\n1 -0.3 -0.15 0\n1, -0.2, -0.1, 0\n2 0.9 0.5 1.5\n")
+    assert run("tracks", folder, "--points", points, "--frames", "1:4", "--out", tmp_path / "a.npz") == 0
+    assert "3 tracks over 4 frames" in capsys.readouterr().out
+    with np.load(tmp_path / "a.npz") as file:
+        assert file["tracks_XYZ"].shape == (4, 3, 3)
+        assert file["queries_xyt"][:, 2].tolist() == [0, 0, 1]
+        assert np.isnan(file["tracks_XYZ"][0, 2]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "a.txt"], "--out must be an .npz"),
+        (["--out", "a.npz"], "needs the Gaussians of a run"),
+        (["--out", "a.npz", "--points", "missing.txt"], "missing.txt is missing"),
+        (["--out", "a.npz", "--tracker", "best"], "There is no tracker named 'best'"),
+    ],
+)
+def test_what_cannot_be_made_is_told_in_a_sentence(
+    arguments: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("tracks", folder, *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "a.npz").exists()
+
+
+def test_a_line_that_is_no_point_is_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    points = tmp_path / "points.txt"
+    points.write_text("1 0 0 0\n99 0 0 0\n")
+    assert run("tracks", folder, "--points", points, "--out", tmp_path / "a.npz") == 2
+    assert "points.txt, line 2" in capsys.readouterr().err
+
+
+def test_trackers_are_measured_beside_doing_nothing(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("bench", "trackers", folder, "--trackers", "dis", "--frames", "4", "--json", tmp_path / "a.json") == 0
+    assert "TAP-Vid (query first, 256 x 256)" in capsys.readouterr().out
+    rows = {row["tracker"]: row for row in json.loads((tmp_path / "a.json").read_text())["rows"]}
+    assert list(rows) == ["do nothing", "plain DIS chain", "dis"]
+    still, found = (rows[name]["dynamic"]["values"]["delta_avg"] for name in ("do nothing", "dis"))
+    assert found > still + 20
+    assert rows["dis"]["space"]["protocol"] == "MVTracker (DexYCB thresholds)"
+    assert rows["do nothing"]["all"]["values"]["OA"] > 80  # everything counts as visible, and most is
+    assert rows["dis"]["seconds"] > 0
+
+
+def test_a_tracker_without_its_tracks_is_told_in_its_row(folder: Path, tmp_path: Path) -> None:
+    assert run("bench", "trackers", folder, "--trackers", "file", "--frames", "2", "--json", tmp_path / "a.json") == 0
+    failed = json.loads((tmp_path / "a.json").read_text())["rows"][-1]
+    assert "name it with --tracks" in failed["failed"]
+    assert failed["all"] is None

@@ -1,0 +1,147 @@
+"""The Triton kernels of the batched tracker against the elementwise code that they stand in for."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from cards import as_bytes, shifted, texture
+
+from trackersplat.tracking.trackers.dis_gpu import certainty, exhaustive, inverse_search, patches, variational
+from trackersplat.tracking.trackers.dis_gpu.images import Images
+from trackersplat.tracking.trackers.dis_gpu.settings import (
+    PatchSettings,
+    SearchSettings,
+    SupportSettings,
+    VariationalSettings,
+)
+
+pytestmark = pytest.mark.cuda
+close = partial(torch.testing.assert_close, rtol=1e-3, atol=1e-3)
+HEIGHT, WIDTH = 29, 38
+
+
+@pytest.fixture(scope="module")
+def device():
+    """CUDA, or the CPU where Triton interprets its kernels (TRITON_INTERPRET=1)."""
+    triton = pytest.importorskip("triton")
+    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
+        pytest.skip("needs a CUDA device")
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def pair() -> tuple[Images, Images]:
+    """Two textures, and where they are a little later."""
+    textures = [texture(seed, HEIGHT, WIDTH) for seed in (1, 2)]
+    sources = [as_bytes(values) for values in textures]
+    targets = [shifted(textures[0], 1.3, -0.6), shifted(textures[1], -2.0, 3.4)]
+    both = [torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float().contiguous() for views in (sources, targets)]
+    return Images(both[0].byte()), Images(both[1].byte())
+
+
+def flow(seed: int, deviation: float = 1.0) -> torch.Tensor:
+    return deviation * torch.randn(2, 2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(seed))
+
+
+def mask() -> torch.Tensor:
+    values = torch.rand(2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(5)) < 0.4
+    values[0, 0, 0] = values[1, -1, -1] = True
+    return values
+
+
+def test_a_round_of_inverse_search_is_that_of_the_elementwise_code(device):
+    from trackersplat.tracking.trackers.dis_gpu import inverse_search_triton as fused
+
+    source, target = pair()
+    rows, columns = inverse_search.patch_grid(HEIGHT, WIDTH)
+    start = torch.randn(2, 2, rows, columns, generator=torch.Generator().manual_seed(3))
+    expected = inverse_search._round(source.gray, target.gray, start, 4)
+    got = fused.search_round(
+        source.gray.to(device), target.gray.to(device), start.to(device), 4,
+        patch=inverse_search.PATCH, stride=inverse_search.STRIDE, farthest=inverse_search.FARTHEST, flat=inverse_search._FLAT,
+    ).cpu()  # fmt: skip
+    # A descent that comes to two places of the same cost may keep either.
+    assert ((got - expected).abs() < 1e-2).float().mean() > 0.99
+    assert (expected - start).abs().mean() > 0.1
+
+
+def test_displacements_between_patches_are_those_of_the_elementwise_code(device):
+    from trackersplat.tracking.trackers.dis_gpu import inverse_search_triton as fused
+
+    source, target = pair()
+    found = torch.randn(2, 2, *inverse_search.patch_grid(HEIGHT, WIDTH), generator=torch.Generator().manual_seed(3))
+    expected = inverse_search._densify(source.gray, target.gray, found)
+    close(fused.densify(source.gray.to(device), target.gray.to(device), found.to(device), stride=inverse_search.STRIDE).cpu(), expected)
+
+
+def test_the_variational_refinement_is_that_of_the_elementwise_code(device):
+    from trackersplat.tracking.trackers.dis_gpu import variational_triton as fused
+
+    source, target = pair()
+    settings = VariationalSettings(linearisations=2, sweeps=3)
+    start = flow(4)
+    expected = variational._refine(source.gray, target.gray, start, settings)
+    got = fused.refine(source.gray.to(device), target.gray.to(device), start.to(device), settings).cpu()
+    close(got, expected, rtol=1e-2, atol=1e-2)
+    assert (expected - start).abs().mean() > 0.1
+
+
+def test_the_agreement_of_surroundings_is_that_of_the_elementwise_code(device):
+    from trackersplat.tracking.trackers.dis_gpu import certainty_triton as fused
+
+    start, trust = flow(6), torch.rand(2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(7))
+    trust[0, :5] = 0.0
+    expected = certainty._agreeing_elementwise(start, trust, SupportSettings())
+    close(fused.agreeing_surroundings(start.to(device), trust.to(device), SupportSettings(), certainty.CERTAIN).cpu(), expected)
+
+
+def test_the_exhaustive_search_is_that_of_the_elementwise_code(device):
+    from trackersplat.tracking.trackers.dis_gpu import exhaustive_triton as fused
+
+    a, b = (exhaustive.features(images.rgb) for images in pair())
+    expected = exhaustive.search(a, b, 4, SearchSettings())
+    got = fused.search(
+        a.to(device),
+        b.to(device),
+        torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool, device=device),
+        4,
+        SearchSettings(),
+        reach=exhaustive.REACH,
+    ).cpu()
+    assert torch.equal(got, expected)
+
+
+def test_the_choice_of_a_displacement_is_that_of_the_elementwise_code(device):
+    from trackersplat.tracking.trackers.dis_gpu import patches_triton as fused
+
+    source, target = pair()
+    candidates = torch.stack([flow(seed, 3.0) for seed in (8, 9, 10)], dim=1)
+    penalties = (0.0, -3.0, 2.0)
+    expected = patches._choose(source.packed, target.packed, candidates, penalties, mask(), PatchSettings())
+    got, cost = fused.choose(
+        source.packed.to(device), target.packed.to(device), candidates.to(device), penalties,
+        mask().flatten().nonzero()[:, 0].to(device), PatchSettings(), reach=patches.REACH,
+    )  # fmt: skip
+    close(got.cpu(), expected.flow)
+    close(cost.cpu(), expected.cost)
+
+
+def test_spreading_displacements_is_that_of_the_elementwise_code(device):
+    from trackersplat.tracking.trackers.dis_gpu import patches_triton as fused
+
+    source, target = pair()
+    some = mask() & (torch.arange(WIDTH) < 9)  # the interpreter is slow
+    jumps, gain = (3, 1), 0.5
+    start = patches._choose(source.packed, target.packed, flow(11, 2.0)[:, None], (0.0,), some, PatchSettings())
+    expected = patches._spread(source.packed, target.packed, start, some, jumps, gain, PatchSettings())
+    planes = source.packed.to(device), target.packed.to(device)
+    listed = some.flatten().nonzero()[:, 0].to(device)
+    got, cost = start.flow.to(device), start.cost.to(device)
+    for index, jump in enumerate(jumps):
+        got, cost = fused.spread_round(
+            *planes, got, cost, listed, PatchSettings(),
+            jump=jump, step=patches.step(index, len(jumps)), gain=gain, same=patches.SAME, reach=patches.REACH,
+        )  # fmt: skip
+    close(got.cpu(), expected.flow)
+    close(cost.cpu(), expected.cost)
+    assert (expected.flow != start.flow).any(1)[some].float().mean() > 0.3

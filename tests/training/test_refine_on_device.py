@@ -1,0 +1,88 @@
+"""The refinement with one block of parameters: as the plain one, but for rounding. It runs on a CPU too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from quad_scene import quad_capture
+
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.training.first_frame.densify.settings import DensifySettings
+from trackersplat.training.first_frame.fit import fit_first_frame
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.fit import FitDone
+from trackersplat.training.parameter_block import ParameterBlock
+from trackersplat.training.points.settings import PointSettings
+from trackersplat.training.refine.adam import refine
+from trackersplat.training.refine.on_device import refine_on_device
+from trackersplat.training.refine.settings import RefineSettings
+from trackersplat.training.refine.stiffness import Stiffness
+from trackersplat.training.refine.strain import Strain
+from trackersplat.training.refine.task import RefineTask
+
+
+@pytest.fixture(scope="module")
+def first() -> Gaussians:
+    settings = FirstFrameSettings(steps=60, points=PointSettings(count=600), densify=DensifySettings(every=1000))
+    *_, last = fit_first_frame(quad_capture(forbid_held_out=True), 0, PortableRasterizer(), settings)
+    assert isinstance(last, FitDone)
+    return last.gaussians
+
+
+def _task(first: Gaussians, settings: RefineSettings) -> RefineTask:
+    return RefineTask(first, first.means[:, 0] > 0.1, quad_capture(forbid_held_out=True), 2, PortableRasterizer(), None, settings)
+
+
+def _done(events: list[object]) -> FitDone:
+    assert isinstance(events[-1], FitDone)
+    return events[-1]
+
+
+@pytest.mark.parametrize("steps", [1, 12])
+def test_the_result_is_that_of_the_plain_refinement(first: Gaussians, steps: int) -> None:
+    settings = RefineSettings(steps=steps, report_every=5)
+    plain, block = list(refine(_task(first, settings))), list(refine_on_device(_task(first, settings)))
+    assert [type(event) for event in block] == [type(event) for event in plain]
+    assert torch.equal(_done(block).replaced, _done(plain).replaced)
+    for name, tensor in _done(block).gaussians.tensors().items():
+        torch.testing.assert_close(tensor, _done(plain).gaussians.tensors()[name], rtol=1e-3, atol=2e-3, msg=lambda m, n=name: f"{n}: {m}")
+    assert not torch.equal(_done(block).gaussians.means, first.means)
+
+
+def test_static_gaussians_stay_bit_identical_at_pace_zero(first: Gaussians) -> None:
+    found = _done(list(refine_on_device(_task(first, RefineSettings(steps=4, static_pace=0.0)))))
+    static = first.means[:, 0] > 0.1
+    static[found.replaced] = False
+    assert static.any()
+    for name, tensor in found.gaussians.tensors().items():
+        assert torch.equal(tensor[static], first.tensors()[name][static]), name
+
+
+def test_the_strain_has_the_gradient_of_the_stiffness(first: Gaussians) -> None:
+    settings = RefineSettings().stiffness
+    moving = first.means[:, 0] <= 0.1
+    strain, stiffness = Strain(first, moving, settings), Stiffness(first, torch.nonzero(moving)[:, 0], settings)
+    means = first.means + 0.05 * torch.randn(len(first), 3, generator=torch.Generator().manual_seed(0))
+    leaf = means[moving].requires_grad_()
+    loss = stiffness(0, Gaussians(leaf, *(first[moving].tensors()[n] for n in ("quats", "log_scales", "opacity_logits", "sh"))), None)  # type: ignore[arg-type]
+    (expected,) = torch.autograd.grad(loss, leaf)
+    gradient = torch.zeros_like(means)
+    strain.add_gradient(gradient, means)
+    torch.testing.assert_close(gradient[moving], expected, rtol=1e-4, atol=1e-7)
+    assert not gradient[~moving].any()
+
+
+def test_what_is_replaced_starts_anew_at_full_pace(first: Gaussians) -> None:
+    rates = RefineSettings().rates
+    block = ParameterBlock(first, torch.zeros(len(first)), rates, 1.0, 10)
+    others = replace(first, means=first.means + 1)[:2]
+    block.replace(torch.tensor([3, 5]), others)
+    assert torch.equal(block.snapshot().means[[3, 5]], others.means)
+    block.gaussians().means.sum().backward()
+    block.step()
+    change = block.snapshot().means - first.means
+    assert torch.allclose(change[[3, 5]], first.means[:2] + 1 - rates.means - first.means[[3, 5]], atol=1e-6)
+    assert not change[[0, 1, 2, 4]].any()

@@ -1,0 +1,158 @@
+"""``trackersplat tracks``: 3D tracks of points, from the 2D tracks of all views or from the truth of a capture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import tyro
+
+from trackersplat.commands.shown import printable
+from trackersplat.errors import InputError
+
+if TYPE_CHECKING:
+    from trackersplat.captures.capture import Capture
+    from trackersplat.motion.lifting.lift import LiftedTracks
+    from trackersplat.motion.lifting.queries import RenderedScene
+    from trackersplat.rendering.rasterizer import Rasterizer
+    from trackersplat.tracking.tracks3d import Tracks3D
+
+MOST_QUERIES = 100_000  # points that are followed at once
+
+
+@dataclass(frozen=True)
+class MakeTracks:
+    """Follow points through a capture in all training cameras, and write their 3D tracks as a TAPVid-3D file.
+
+    A tracker follows each point in every view that sees it, and robust triangulation makes a position where views agree. Where they do
+    not, the track has a gap. With a run, its Gaussians tell which views see a point; without, every view is asked into which it falls.
+    The file is read by `trackersplat reconstruct --tracks` and `trackersplat evaluate tracks`.
+    """
+
+    capture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
+    """A capture folder, or "demo"."""
+    out: Path
+    """The file to write, an .npz."""
+    points: str = "surface"
+    """Where tracks begin: surface (a grid of pixels of --camera in the first frame, on the Gaussians of --run), truth (where each point of
+    gt/tracks.npz is first seen), or a text file with a line of frame, x, y, z for each point, frames counted from 1."""
+    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    """The run whose Gaussians hide points."""
+    tracker: str = "dis"
+    """Point tracker; or truth, which writes the true tracks of gt/tracks.npz themselves."""
+    frames: str = "all"
+    """A:B (frames A to B, counted from 1, both included), or all."""
+    camera: str | None = None
+    """The camera in whose frame the file keeps positions, and whose image the grid is on. Default: the first training camera."""
+    grid: int = 8
+    """Distance of the points of the grid in pixels."""
+    images: bool = True
+    """Keep the images of the camera in the file, as TAPVid-3D does."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU if a back end for it works here, otherwise the CPU."""
+
+    def run(self) -> None:
+        from trackersplat.captures.registry import open_capture
+        from trackersplat.jobs.plan import parse_frames
+        from trackersplat.tracking.files.formats import tapvid3d
+
+        if self.grid < 1:
+            raise InputError(f"--grid must be 1 or more, got {self.grid}.")
+        if self.out.suffix != ".npz" or not self.out.absolute().parent.is_dir():
+            raise InputError(f"{self.out} cannot be written: --out must be an .npz file in a folder that is there.")
+        capture = open_capture(self.capture)
+        try:
+            camera = capture.training_cameras[0] if self.camera is None else capture.camera_index(self.camera)
+            frames = tuple(parse_frames(self.frames, capture.frame_count))
+            tracks = self._truth(capture, frames) if self.tracker == "truth" else self._lifted(capture, camera, frames)
+            images = [capture.image(camera, frame) for frame in tracks.frames] if self.images else None
+            tapvid3d.write(self.out, tracks, capture.cameras[camera], images)
+        finally:
+            capture.close()
+        known = tracks.known[np.array(tracks.frames)[:, None] >= tracks.query_frames]
+        gaps = 1 - float(known.mean()) if known.size else 0.0
+        print(printable(f"{len(tracks):,} tracks over {len(tracks.frames)} frames, {gaps:.1%} of their positions are gaps: {self.out}"))
+
+    def _truth(self, capture: Capture, frames: tuple[int, ...]) -> Tracks3D:
+        from trackersplat.tracking.truth_tracks import truth_tracks
+
+        tracks = truth_tracks(capture)
+        if frames != tracks.frames:
+            raise InputError("The truth is written for all frames: leave out --frames.")
+        return tracks
+
+    def _lifted(self, capture: Capture, camera: int, frames: tuple[int, ...]) -> Tracks3D:
+        from trackersplat.motion.lifting.queries import PointTracking, follow_queries
+        from trackersplat.rendering.registry import choose_rasterizer
+        from trackersplat.tracking.registry import TRACKERS
+
+        TRACKERS.facts(self.tracker)
+        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
+        scene = None if self.run_folder is None else _scene(self.run_folder, capture, rasterizer)
+        query = self._queries(capture, camera, frames, scene)
+        if not 0 < len(query) <= MOST_QUERIES:
+            raise InputError(f"There are {len(query):,} points to follow; choose from 1 to {MOST_QUERIES:,} with --points or --grid.")
+        lifted = follow_queries(capture, query, frames, PointTracking(self.tracker), rasterizer.device, scene)
+        print(printable(report(lifted)))
+        return lifted.tracks
+
+    def _queries(self, capture: Capture, camera: int, frames: tuple[int, ...], scene: RenderedScene | None) -> np.ndarray:
+        from trackersplat.motion.lifting.queries import surface_queries
+        from trackersplat.tracking.truth_tracks import truth_tracks
+
+        if self.points == "truth":
+            query = truth_tracks(capture).query
+            return query[np.isin(query[:, 0], frames)]
+        if self.points == "surface":
+            if scene is None:
+                raise InputError("--points surface needs the Gaussians of a run: give one with --run, or a file of points with --points.")
+            return surface_queries(capture, scene, frames[0], camera, self.grid)
+        return read_points(Path(self.points), frames)
+
+
+def read_points(path: Path, frames: tuple[int, ...]) -> np.ndarray:
+    """(P, 4) queries, frames counted from 0. Raises InputError unless each line holds a frame and three coordinates."""
+    from trackersplat.files import read_text
+
+    rows = []
+    for number, line in enumerate(read_text(path, 64 << 20).splitlines(), 1):
+        words = line.replace(",", " ").split()
+        if not words or words[0].startswith("#"):
+            continue
+        try:
+            frame, *point = map(float, words)
+        except ValueError:
+            point = []
+        if len(point) != 3 or not np.isfinite(point).all() or frame - 1 not in frames:
+            raise InputError(f"{path}, line {number}: expected a frame that is tracked, counted from 1, and x, y, z, got {line[:80]!r}.")
+        rows.append((frame - 1, *point))
+    return np.array(rows, np.float64).reshape(-1, 4)
+
+
+def report(lifted: LiftedTracks) -> str:
+    """What can be said of lifted tracks without truth, in a sentence."""
+    after = np.array(lifted.tracks.frames)[:, None] > lifted.tracks.query_frames
+    number = lifted.agrees.sum(0)[after & lifted.tracks.known]
+    if not len(number):
+        return "No position was found after the queries."
+    residual, apart = lifted.residual_px[lifted.agrees], lifted.left_out_px[lifted.agrees]
+    apart = apart[np.isfinite(apart)]
+    left_out = f", {np.median(apart):.2f} px against the other views alone" if len(apart) else ""
+    return (
+        f"Positions come from {np.mean(number):.1f} views in the mean; median error in a view {np.median(residual):.2f} px{left_out}, "
+        f"parallax {np.degrees(np.median(lifted.parallax[after & lifted.tracks.known])):.0f} degrees."
+    )
+
+
+def _scene(folder: Path, capture: Capture, rasterizer: Rasterizer) -> RenderedScene:
+    from trackersplat.motion.lifting.queries import RenderedScene
+    from trackersplat.store.run import Run
+
+    run = Run.open(folder)
+    difference = run.difference(capture)
+    if difference is not None:
+        raise InputError(f"{folder} is not a run of {capture.name}: {difference}. Give one of this capture with --run.")
+    there = set(run.frames())
+    return RenderedScene(lambda frame: run.read_frame(frame) if frame in there else None, rasterizer)

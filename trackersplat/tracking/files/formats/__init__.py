@@ -1,0 +1,1 @@
+"""One module per format: what names it, how it is read and written."""

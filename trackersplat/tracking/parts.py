@@ -1,0 +1,161 @@
+"""Trackers of others asked in parts: long clips in windows, many queries in chunks; what goes wrong in them becomes one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from trackersplat.errors import InputError, ShapeError
+from trackersplat.tracking.settings import GridSettings
+from trackersplat.tracking.tracker import Clip, DenseTracker, PointMotion, QueryTracker, Tracker, TrackerFailed
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a tracker says about one view."""
+
+    motion: PointMotion  # V = 1
+    remarks: tuple[str, ...] = ()  # sentences about how it was asked
+
+
+class _OutOfMemory(Exception):
+    """A call needed more memory than there is."""
+
+
+def follow_queries(tracker: QueryTracker, clip: Clip, queries: Tensor, settings: GridSettings) -> Answer:
+    """The motion (1, F, P, 2) of the queries (P, 2) of one view, asked for in windows and chunks.
+
+    A clip longer than the tracker's window is asked for in windows that overlap; in each, points start where the last one saw them in its
+    first frame. A point that is hidden there has no position afterwards, and confidence 0. A chunk that runs out of memory is halved.
+
+    Raises TrackerFailed if the tracker fails or answers what is no number.
+    """
+    ask = _Chunks(tracker, settings)
+    frames = len(clip.frames)
+    window = min(frames, tracker.facts.window or frames)
+    step = max(1, window - settings.window_overlap)
+    motion = ask(_between(clip, 0, window), queries)
+    start = 0
+    while start + window < frames:
+        start += step
+        stop = min(frames, start + window)
+        motion = _stitched(motion, start, stop, clip, ask)
+    return Answer(motion, tuple(ask.remarks))
+
+
+def follow_pixels(tracker: DenseTracker, clip: Clip) -> Answer:
+    """The motion (1, F, H, W, 2) of all pixels of one view. Raises TrackerFailed as `follow_queries` does."""
+    try:
+        return Answer(_checked(tracker, _guarded(tracker, clip, lambda: tracker.track_dense(clip)), clip))
+    except _OutOfMemory as error:
+        raise TrackerFailed(_sentence(tracker, clip, "out of memory", "make its working size smaller, or track fewer frames")) from error
+
+
+def _stitched(motion: PointMotion, start: int, stop: int, clip: Clip, ask: _Chunks) -> PointMotion:
+    """The motion with that of the window from index ``start`` of the clip to ``stop``; it replaces what is known after the start."""
+    known = motion.positions.shape[1]
+    at, seen = motion.positions[0, start - 1], motion.visibility[0, start - 1] >= 0.5
+    goes_on = seen & torch.isfinite(at).all(-1)
+    length = stop - 1  # targets so far
+    positions = at.new_full((length, len(at), 2), torch.nan)
+    visibility, confidence = (torch.zeros(length, len(at), device=at.device) for _ in range(2))
+    for whole, part in ((positions, motion.positions), (visibility, motion.visibility), (confidence, motion.confidence)):
+        whole[:known] = part[0]
+    if goes_on.any():
+        found = ask(_between(clip, start, stop), at[goes_on])
+        positions[start:, goes_on], visibility[start:, goes_on] = found.positions[0], found.visibility[0]
+        # A point is followed no better than where it started.
+        confidence[start:, goes_on] = torch.minimum(found.confidence[0], motion.confidence[0, start - 1, goes_on])
+    return PointMotion(positions[None], visibility[None], confidence[None])
+
+
+def _between(clip: Clip, start: int, stop: int) -> Clip:
+    return Clip(clip.images[:, start:stop], clip.frames[start:stop])
+
+
+class _Chunks:
+    """Asks for queries in as many chunks as the memory needs, and remembers what it learned about it."""
+
+    def __init__(self, tracker: QueryTracker, settings: GridSettings) -> None:
+        self.tracker = tracker
+        self.budget = settings.memory_gib * 2**30
+        self.most: int | None = None  # queries that fitted where more did not
+        self.remarks: list[str] = []
+
+    def __call__(self, clip: Clip, queries: Tensor) -> PointMotion:
+        """The motion (1, F, P, 2) of the queries (P, 2)."""
+        per_query = self.tracker.facts.query_bytes * len(clip.frames)
+        size = len(queries) if not per_query else max(1, int(self.budget // per_query))
+        size = min(size, self.most or size, len(queries))
+        while True:
+            try:
+                return self._in_chunks(clip, queries, math.ceil(len(queries) / size))
+            except _OutOfMemory as error:
+                if size <= 1:
+                    advice = "make its working size smaller, or track fewer frames"
+                    raise TrackerFailed(_sentence(self.tracker, clip, "out of memory with a single point", advice)) from error
+                self.most = size = size // 2
+                name = self.tracker.facts.name
+                self.remarks = [f"The tracker {name} ran out of memory, so it was asked for {size} points at a time, not more."]
+
+    def _in_chunks(self, clip: Clip, queries: Tensor, count: int) -> PointMotion:
+        """Every chunk has points all over the image, because some trackers let points help each other."""
+        found = []
+        for chunk in range(count):
+            part = [queries[chunk::count].contiguous()]
+            (motion,) = _guarded(self.tracker, clip, lambda part=part: self.tracker.track_queries(clip, part))  # type: ignore[misc]
+            found.append(_checked(self.tracker, motion, clip))
+        if count == 1:
+            return found[0]
+        shape = (1, len(clip.frames) - 1, len(queries))
+        positions, visibility, confidence = (queries.new_empty(*shape, *last) for last in ((2,), (), ()))
+        for chunk, motion in enumerate(found):
+            positions[:, :, chunk::count], visibility[:, :, chunk::count] = motion.positions, motion.visibility
+            confidence[:, :, chunk::count] = motion.confidence
+        return PointMotion(positions, visibility, confidence)
+
+
+def _guarded(tracker: Tracker, clip: Clip, call: Callable[[], T]) -> T:
+    """What the call returns. Raises _OutOfMemory or TrackerFailed for what the code of others raises."""
+    try:
+        return call()
+    except (InputError, ShapeError):
+        raise
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        raise _OutOfMemory from error
+    except Exception as error:  # the border to code of others, which may raise anything
+        if isinstance(error, RuntimeError) and any(word in str(error).lower() for word in ("out of memory", "not enough memory")):
+            raise _OutOfMemory from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        raise TrackerFailed(_sentence(tracker, clip, reason, "choose another tracker")) from error
+
+
+def _checked(tracker: Tracker, motion: PointMotion, clip: Clip) -> PointMotion:
+    """The motion, if all of it are numbers."""
+    if not all(bool(torch.isfinite(values).all()) for values in (motion.positions, motion.visibility, motion.confidence)):
+        raise TrackerFailed(_sentence(tracker, clip, "it answered values that are no numbers", "choose another tracker or other weights"))
+    return motion
+
+
+def _sentence(tracker: Tracker, clip: Clip, reason: str, advice: str) -> str:
+    first, last = clip.frames[0] + 1, clip.frames[-1] + 1
+    return f"The tracker {tracker.facts.name} failed between frames {first} and {last} ({reason}): {advice}."
+
+
+def follow(tracker: Tracker, clip: Clip, queries: Tensor | None, settings: GridSettings) -> Answer:
+    """The motion of the queries (P, 2) of one view, or of all its pixels where there are none.
+
+    Raises TrackerFailed as `follow_queries` does.
+    """
+    if queries is None:
+        return follow_pixels(cast(DenseTracker, tracker), clip)
+    return follow_queries(cast(QueryTracker, tracker), clip, queries, settings)

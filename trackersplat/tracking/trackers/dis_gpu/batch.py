@@ -1,0 +1,30 @@
+"""How images come in and displacements go out, and how many views go together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from trackersplat.tracking.trackers.dis_gpu.images import Images, pixel_grid
+
+_BYTES_PER_PIXEL = 260  # of working memory for one view (bound, measured at 1352x1014)
+MEMORY = 2 << 30  # bytes of working memory: views go together as far as it reaches (bound)
+
+
+def parts(views: int, height: int, width: int) -> Iterator[slice]:
+    """The views in as many parts of nearly one size as the working memory makes necessary; single ones at the most."""
+    most = max(1, MEMORY // (_BYTES_PER_PIXEL * height * width))
+    size = math.ceil(views / math.ceil(views / most))
+    return (slice(first, first + size) for first in range(0, views, size))
+
+
+def as_images(frame: Tensor) -> Images:
+    """Of (B, H, W, 3) uint8."""
+    return Images(frame.permute(0, 3, 1, 2).contiguous())
+
+
+def positions(flow: Tensor) -> Tensor:
+    """(B, H, W, 2) px, centres at +0.5, of displacements (B, 2, H, W)."""
+    return (pixel_grid(*flow.shape[2:], flow.device) + 0.5 + flow).permute(0, 2, 3, 1)

@@ -1,0 +1,61 @@
+"""The depth map of every view of a frame by matching the views."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from trackersplat.training.points.each_view import helpers, on_threads, swept_on_device
+from trackersplat.training.points.fusion import fuse
+from trackersplat.training.points.patchmatch import patchmatch
+from trackersplat.training.points.sweep import DepthMap, View, sweep
+from trackersplat.training.points.task import PointTask
+from trackersplat.training.points.views import far_apart, tighten
+
+
+def matched_depths(task: PointTask) -> list[np.ndarray]:
+    """(H, W) float32 per camera of the task, at the size of its images: depth along the optical axis; 0 where nothing matches.
+
+    By planes, or by patches where cameras are far apart. Nothing tells which of the depths are right: that needs other views.
+    Raises InputError if nothing tells near and far.
+    """
+    patches = far_apart(task.views.cameras, task.settings.far_apart)
+    with closing(patched(task) if patches else swept(task)) as maps:
+        return [
+            cv2.resize(found.depth.astype(np.float32), (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)
+            for found, camera in zip(maps, task.views.cameras, strict=True)
+        ]
+
+
+def swept(task: PointTask) -> Generator[DepthMap, None, None]:
+    """Sweeps small images for the range of depths, then larger ones within it (`sweep`). In the order of the task's views."""
+    settings = task.settings
+    coarse, ranges = task.views.at(settings.sweep.coarse_side), task.views.ranges
+    with closing(_planes(task, coarse, ranges)) as maps:
+        depths = [found.depth for found in maps]
+    rough = fuse([view.camera for view in coarse], depths, settings.sweep.coarse_tolerance, settings.fusion.agreeing)
+    tight = [tighten(view.camera, rough.xyz, known, settings.depth_range) for view, known in zip(coarse, ranges, strict=True)]
+    yield from _planes(task, task.views.views, tight)
+
+
+def patched(task: PointTask) -> Generator[DepthMap, None, None]:
+    """Matches slanted patches (`patchmatch`), without depths where they match badly. In the order of the task's views."""
+    views, ranges, rules, seed = task.views.views, task.views.ranges, task.settings.patchmatch, task.settings.seed
+    others = helpers(views, ranges, replace(task.settings.neighbours, count=rules.neighbours))
+
+    def one(reference: View, rest: list[View], near: float, far: float) -> DepthMap:
+        found = patchmatch(reference, rest, near, far, rules, seed)
+        return DepthMap(np.where(found.mismatch < rules.mismatch, found.depth, 0), found.mismatch)
+
+    yield from on_threads(views, others, ranges, one)
+
+
+def _planes(task: PointTask, views: list[View], ranges: Sequence[tuple[float, float]]) -> Generator[DepthMap, None, None]:
+    others, rules = helpers(views, ranges, task.settings.neighbours), task.settings.sweep
+    if task.device.type != "cpu":
+        return swept_on_device(views, others, ranges, task.device, rules)
+    return on_threads(views, others, ranges, lambda reference, rest, near, far: sweep(reference, rest, near, far, rules))

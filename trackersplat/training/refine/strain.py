@@ -1,0 +1,60 @@
+"""The strain that `stiffness.Stiffness` prices, edge by edge: no matrix is built anew when Gaussians are replaced."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.devices import has_triton
+from trackersplat.geometry.neighbours import nearest_neighbours
+from trackersplat.training.refine.settings import StiffnessSettings
+from trackersplat.training.refine.stiffness import surface_graph
+
+_known: WeakKeyDictionary[Gaussians, Tensor] = WeakKeyDictionary()  # neighbours in the base of a batch
+
+
+class Strain:
+    """``weight / M sum_ij a_ij |u_i - u_j|^2 / l_ij^2`` with ``u`` how far the M moving means have come; 0 for all others."""
+
+    def __init__(self, gaussians: Gaussians, moving: Tensor, settings: StiffnessSettings, base: Gaussians | None = None) -> None:
+        """``moving`` (N,) bool. With ``base``, the same Gaussians elsewhere, those are neighbours that are neighbours there."""
+        graph = surface_graph(gaussians, settings.graph, None if base is None else _neighbours_in(base, settings.graph.neighbours))
+        self._start = gaussians.means.detach().clone()
+        self._first, self._second = graph.first, graph.second
+        self._stiffness = (graph.affinity / graph.length.square()).float()
+        self._weight = settings.weight
+        self._set(moving)
+
+    def release(self, indices: Tensor) -> None:
+        """These no longer move with their neighbours: they are other Gaussians now."""
+        moving = self._moving.clone()
+        moving[indices] = False
+        self._set(moving)
+
+    @torch.no_grad()
+    def add_gradient(self, gradient: Tensor, means: Tensor) -> None:
+        """Adds the derivative by the means (N, 3) to ``gradient`` (N, 3)."""
+        if has_triton(means):
+            from trackersplat.training.refine.strain_triton import add_gradient
+
+            add_gradient(gradient, means, self._start, self._first, self._second, self._stiffness, self._moving, self._scale)
+            return
+        u = torch.where(self._moving[:, None], means - self._start, 0.0)
+        force = self._scale * self._stiffness[:, None] * (u[self._first] - u[self._second])
+        total = torch.zeros_like(gradient).index_add_(0, self._first, force).index_add_(0, self._second, -force)
+        gradient += torch.where(self._moving[:, None], total, 0.0)
+
+    def _set(self, moving: Tensor) -> None:
+        self._moving = moving
+        self._scale = 2 * self._weight / max(int(moving.sum()), 1)
+
+
+def _neighbours_in(base: Gaussians, count: int) -> Tensor:
+    """(N, k) int64, found once for all frames of a batch."""
+    known = _known.get(base)
+    if known is None or known.shape[1] < count:
+        known = _known[base] = nearest_neighbours(base.means, count).indices
+    return known[:, :count]
