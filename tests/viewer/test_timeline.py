@@ -250,6 +250,7 @@ class Driver:
             pass
         for method, *arguments in (
             ("follow", True),
+            ("set_lanes", []),
             ("set_range", None),
             ("set_busy", None),
             ("example",),

@@ -171,7 +171,7 @@ def test_playing_begins_anew_at_the_end_and_loop_says_whether_it_is_on(page: Pag
 
 def test_a_row_of_the_quality_table_leads_to_its_frame_and_no_column_is_cut(page: Page, address: str) -> None:
     _open(page, address, "frame=12&cameras=3&panel=quality")
-    page.get_by_role("row", name=re.compile("^7 ")).first.click()
+    page.locator('[aria-label="Inspector"] [row-id="7"] [col-id="frame"]').first.click()
     _at(page, 7)
     cut = """() => [...document.querySelectorAll('[aria-label="Inspector"] .ag-header-cell-text')].filter(e => e.offsetParent)
         .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"""
