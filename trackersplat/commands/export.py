@@ -53,15 +53,14 @@ class Export:
         remove_dead(self.out)
         if self.out.exists():
             raise InputError(f"{self.out} is there already: choose a new name with --out.")
-        notes: list[str] = []
         for event in export_run(run, wanted, self.out, rasterizer, format=self.format, sh_degree=self.sh_degree):
             if isinstance(event, Note):
-                notes.append(event.text)
+                print(printable(f"note: {event.text}"))
             elif isinstance(event, ExportDone):
                 print(printable(f"{self.out}: {_sizes(event)}"))
                 if event.compared:
                     print(printable(_likeness(event)))
-        print_warnings((*notes, *run.lost(), *run.remarks))
+        print_warnings((*run.lost(), *run.remarks))
 
 
 def _sizes(done: ExportDone) -> str:
