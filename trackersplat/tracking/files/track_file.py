@@ -29,7 +29,8 @@ class FileCamera:
         if self.world_to_camera is None:
             return positions
         rotation, translation = self.world_to_camera[:, :3, :3], self.world_to_camera[:, :3, 3]
-        found: np.ndarray = (positions - translation[:, None]) @ rotation
+        with np.errstate(invalid="ignore"):  # what is not finite is found by whoever checks the tracks
+            found: np.ndarray = (positions - translation[:, None]) @ rotation
         return found
 
     def in_camera(self, positions: np.ndarray) -> np.ndarray:
@@ -120,15 +121,19 @@ def image_tracks(
     )
 
 
-def check_query(path: Path, query: np.ndarray, shape: tuple[int, ...], columns: int) -> np.ndarray:
-    """(N, columns) float64 queries of tracks of that shape (T, N). Raises InputError unless all are finite and within the clip."""
+def check_query(path: Path, query: np.ndarray, shape: tuple[int, ...], columns: int, names: str = "") -> np.ndarray:
+    """(N, columns) float64 queries of tracks of that shape (T, N). Raises InputError unless all are finite and within the clip.
+
+    ``names`` are those of the columns, in their order: t, x, y and, with four, z, unless said otherwise.
+    """
     frames, count = shape
-    names = "t, x, y, z" if columns == 4 else "t, x, y"
+    names = names or ("t, x, y, z" if columns == 4 else "t, x, y")
     if query.shape != (count, columns) or query.dtype.kind not in "fiu":
         raise InputError(f"{path}: expected one query {names} per track, ({count}, {columns}), got {query.dtype} {query.shape}.")
     query = query.astype(np.float64)
+    time = query[:, names.split(", ").index("t")]
     good = np.isfinite(query).all() and (np.abs(query) <= MAX_VALUE).all()
-    if not good or (query[:, 0] < 0).any() or (np.rint(query[:, 0]) >= frames).any():
+    if not good or (time < 0).any() or (np.rint(time) >= frames).any():
         raise InputError(f"{path}: expected queries of finite {names} with t from 0 to {frames - 1}.")
     return query
 

@@ -48,8 +48,8 @@ def read(file: NpzFile, *, truth: bool, size: tuple[int, int] | None) -> TrackFi
     positions = local if camera is None else camera.in_world(local)
     start = None
     if "queries_xyt" in file:
-        seconds = check_query(path, file.read("queries_xyt")[..., ::-1], local.shape[:2], 3)
-        frame = np.rint(seconds[:, 0]).astype(int)
+        queries = check_query(path, file.read("queries_xyt"), local.shape[:2], 3, names="x, y, t")
+        frame = np.rint(queries[:, 2]).astype(int)
         at = positions[frame, np.arange(local.shape[1])]
         if np.isfinite(at).all():
             start = np.concatenate((frame[:, None].astype(float), at), axis=1)
