@@ -111,6 +111,8 @@ def test_a_log_has_a_bound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         ("end_track", {"tracks": [], "frame": 1}, "expected ids of tracks"),
         ("end_track", {"tracks": [1], "frame": 0}, "frame is '0'"),
         ("retrack", {"tracks": "all", "frame": 3, "tracker": "none"}, "no tracker named 'none'"),
+        ("retrack", {"tracks": "all", "frame": 3, "tracker": "mvtracker"}, "the tracker mvtracker wants depths"),
+        ("retrack", {"tracks": "all", "frame": 3, "tracker": "file"}, "the tracker file wants a file"),
         ("retrack", {"tracks": "all", "frame": 3, "tracker": "dis", "direction": "backward"}, "needs the ids"),
         ("retrack", {"tracks": [1], "frame": 3, "tracker": "dis", "direction": "backward"}, "one pixel per track in frame 3"),
         ("retrack", {"tracks": [1], "frame": 3, "tracker": "dis", "last": 3}, "expected one after frame 3"),

@@ -63,7 +63,10 @@ def print_machine(machine: Machine) -> None:
         line(f"{part.name} ({part.licence})", works(part.problem, part.note))
     console.print("[bold]Trackers[/bold]")
     for part in machine.trackers:
-        line(part.name, works(part.problem, part.note) + escape(f" - {part.title}, {part.licence}"))
+        if part.problem is None:
+            line(part.name, works(None, part.note) + escape(f" - {part.title}, {part.licence}"))
+    if lacking := sum(part.problem is not None for part in machine.trackers):
+        line(f"{lacking} more", "need code or weights: `trackersplat trackers` says how to get them")
     console.print("[bold]Metrics[/bold]")
     for part in machine.metrics:
         line(part.name, works(part.problem, part.note) + escape(f" - {part.title}, {part.licence}"))

@@ -86,6 +86,23 @@ def offers(registry: Registry[Any], automatic: str = "") -> tuple[dict[str, str]
     return names, missing
 
 
+def tracker_offers() -> tuple[dict[str, str], list[str]]:
+    """As `offers`, of the trackers that a job of the page can use; one sentence tells of all that lack code or weights."""
+    from trackersplat.tracking.registry import TRACKERS
+
+    names = {"": "Automatic: the best one here"}
+    lacking = 0
+    for facts in TRACKERS:
+        if facts.three_d or (facts.stored and facts.settings):  # asked for depths, or for a file, which a job does not name
+            continue
+        if TRACKERS.why_unavailable(facts.name) is None:
+            names[facts.name] = f"{facts.name}: {facts.title}"
+        else:
+            lacking += 1
+    missing = [f"{lacking} more trackers need code or weights: `trackersplat trackers` says how to get them."] if lacking else []
+    return names, missing
+
+
 def grid(columns: Sequence[dict[str, Any]], on_row: Callable[[dict[str, Any]], Any], *, row_id: str, height: str) -> ui.aggrid:
     """A dense table whose rows are buttons. ``row_id``: the key of a row that tells it from others."""
     options = {

@@ -15,7 +15,7 @@ from trackersplat.errors import InputError
 from viewer.jobs import Options
 from viewer.panels.job_card import JobCard
 from viewer.panels.panel import Panel
-from viewer.panels.parts import box, button, named, note, number, offers, select
+from viewer.panels.parts import box, button, named, note, number, offers, select, tracker_offers
 from viewer.plan import PRESETS, Plan, Target
 
 THIS, RANGE, ALL = "this", "range", "all"
@@ -82,18 +82,16 @@ class ReconstructPanel(Panel):
     def _build_options(self) -> None:
         from trackersplat.pipelines.registry import PIPELINES
         from trackersplat.rendering.registry import BACKENDS
-        from trackersplat.tracking.registry import TRACKERS
 
         self._missing: list[str] = []
         self._choices: dict[str, ui.select] = {}
         self._numbers: dict[str, ui.number] = {}
         with ui.element("div").classes("ts-options"):
-            for label, name, registry, hint, automatic in (
-                ("Pipeline", "pipeline", PIPELINES, "How frames follow from each other", ""),
-                ("Tracker", "tracker", TRACKERS, "What follows points from the base frame to the others", ""),
-                ("Back end", "backend", BACKENDS, "What renders while the worker optimises", "Automatic: the best one here"),
+            for label, name, hint, (names, missing) in (
+                ("Pipeline", "pipeline", "How frames follow from each other", offers(PIPELINES)),
+                ("Tracker", "tracker", "What follows points from the base frame to the others", tracker_offers()),
+                ("Back end", "backend", "What renders while the worker optimises", offers(BACKENDS, "Automatic: the best one here")),
             ):
-                names, missing = offers(registry, automatic)
                 self._missing += missing
                 chosen = getattr(self._options, name)
                 value = chosen if chosen in names else next(iter(names), None)

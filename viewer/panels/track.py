@@ -17,6 +17,7 @@ from viewer.components.evidence import EvidenceTable
 from viewer.components.filmstrip import FilmStrip
 from viewer.components.track_curve import TrackCurve
 from viewer.panels.panel import Panel
+from viewer.panels.parts import tracker_offers
 from viewer.panels.track_style import add_style
 from viewer.views import evidence
 from viewer.views.filmstrip import Strip, cut_strip, empty_strip, strip_frames, strip_rows
@@ -92,10 +93,8 @@ class TrackPanel(Panel):
         self._others = ui.label("").classes("ts-small ts-muted")
 
     def _build_actions(self) -> None:
-        from trackersplat.tracking.registry import TRACKERS
-
         ui.label("Mend").classes("ts-section")
-        usable = {"": "the run's tracker"} | {facts.name: facts.name for facts in TRACKERS if TRACKERS.why_unavailable(facts.name) is None}
+        usable = {name: name or "the run's tracker" for name in tracker_offers()[0]}
         with ui.row().classes("items-center no-wrap").style("gap:6px"):
             ui.label("Re-track with").classes("ts-muted")
             self._tracker = (

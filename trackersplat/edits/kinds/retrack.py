@@ -38,7 +38,12 @@ class Retrack(Edit):
 
     def __post_init__(self) -> None:
         """Raises InputError if the arguments do not fit each other, or there is no tracker of that name."""
-        TRACKERS.facts(self.tracker_name)
+        facts = TRACKERS.facts(self.tracker_name)
+        if facts.three_d or (facts.stored and facts.settings):
+            wants = "depths" if facts.three_d else "a file"
+            raise InputError(
+                f"retrack: the tracker {facts.name} wants {wants}, which an edit does not give: choose one that tracks images."
+            )
         forward = self.direction == FORWARD
         if self.last is not None and (self.last <= self.frame if forward else self.last >= self.frame):
             side = "after" if forward else "before"
