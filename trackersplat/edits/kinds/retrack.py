@@ -41,9 +41,7 @@ class Retrack(Edit):
         facts = TRACKERS.facts(self.tracker_name)
         if facts.three_d or (facts.stored and facts.settings):
             wants = "depths" if facts.three_d else "a file"
-            raise InputError(
-                f"retrack: the tracker {facts.name} wants {wants}, which an edit does not give: choose another."
-            )
+            raise InputError(f"retrack: the tracker {facts.name} wants {wants}, which an edit does not give: choose another.")
         forward = self.direction == FORWARD
         if self.last is not None and (self.last <= self.frame if forward else self.last >= self.frame):
             side = "after" if forward else "before"
