@@ -144,6 +144,8 @@ def test_fewer_harmonics_are_smaller_and_their_cost_is_said(folder: Path, tmp_pa
     assert export(folder, "--sh-degree", "0", "--out", tmp_path / "plys") == 0
     assert read_gaussians(tmp_path / "plys" / "frame00001.ply").gaussians.sh.shape == (20, 1, 3)
     assert "dB" in capsys.readouterr().out
+    assert export(folder, "--sh-degree", "1", "--out", tmp_path / "all") == 0
+    assert torch.equal(read_gaussians(tmp_path / "all" / "frame00001.ply").gaussians.sh, gaussians(0).sh)
     assert export(folder, "--sh-degree", "4", "--out", tmp_path / "more") == 2
     assert "There are spherical harmonics of degree 0 to 3, not 4" in capsys.readouterr().err
 

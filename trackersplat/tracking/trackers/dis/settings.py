@@ -18,7 +18,7 @@ class FlowSettings:
 class SearchSettings:
     """Of the exhaustive search in small images. The window is a size of the kernel (`exhaustive`)."""
 
-    side_px: int = 160  # longest side of the images that are searched, at the most half of the full size
+    side_px: int = 160  # longest side of the images that are searched, at the most half of the size that is matched
     colour_limit: float = 120.0  # of the summed difference of three channels: what is covered costs no more than this
     gradient_limit: float = 60.0
     step_penalty: float = 1.0  # per pixel of displacement, for the whole window: decides only where nothing else does

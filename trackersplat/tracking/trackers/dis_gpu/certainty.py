@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from trackersplat.geometry.devices import has_triton
+from trackersplat.tracking.trackers.dis.settings import SupportSettings, TrustSettings
 from trackersplat.tracking.trackers.dis_gpu.images import Images, pixel_grid, sample
-from trackersplat.tracking.trackers.dis_gpu.settings import MatchSettings, SupportSettings, TrustSettings
+from trackersplat.tracking.trackers.dis_gpu.settings import MatchSettings
 
 CERTAIN = 0.01  # below this a pixel's surroundings are not asked
 

@@ -7,8 +7,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from trackersplat.tracking.trackers.dis.settings import SupportSettings
 from trackersplat.tracking.trackers.dis_gpu.inverse_search_triton import bilinear
-from trackersplat.tracking.trackers.dis_gpu.settings import SupportSettings
 
 _BLOCK = 512  # pixels per program (layout)
 

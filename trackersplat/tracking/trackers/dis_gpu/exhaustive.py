@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d, avg_pool2d, interpolate, pad
 
 from trackersplat.geometry.devices import has_triton
+from trackersplat.tracking.trackers.dis.settings import SearchSettings
 from trackersplat.tracking.trackers.dis_gpu.images import gray, slopes
-from trackersplat.tracking.trackers.dis_gpu.settings import SearchSettings
 
 REACH = 3  # pixels around the matched one: 2 misses flat areas, 4 swallows thin things
 _OUTSIDE = 1e4  # beyond every difference of two pixels

@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.nn.functional import pad
 
-from trackersplat.tracking.trackers.dis_gpu.settings import SearchSettings
+from trackersplat.tracking.trackers.dis.settings import SearchSettings
 
 _TILE = 32  # pixels per side of the costs of one program (layout)
 _WARPS = 2  # of a program (layout)

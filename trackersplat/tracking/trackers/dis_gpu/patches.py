@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from trackersplat.geometry.devices import has_triton
+from trackersplat.tracking.trackers.dis.settings import PatchSettings
 from trackersplat.tracking.trackers.dis_gpu.images import CHANNELS
-from trackersplat.tracking.trackers.dis_gpu.settings import PatchSettings
 
 REACH = 3  # pixels on each side of a patch's centre; odd sides, so that every second pixel makes a chessboard
 SAME = 0.25  # pixels: displacements as near as this are the same, as far as patches tell

@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from trackersplat.tracking.trackers.dis_gpu.settings import PatchSettings
+from trackersplat.tracking.trackers.dis.settings import PatchSettings
 
 _BLOCK = 32  # pixels per program (layout)
 

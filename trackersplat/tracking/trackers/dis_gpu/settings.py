@@ -1,8 +1,10 @@
-"""All numbers of the tracker on the GPU and of its matching of two images."""
+"""All numbers of the tracker on the GPU and of its matching of two images; those of what it does as `dis` does are of the same types."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from trackersplat.tracking.trackers.dis.settings import PatchSettings, SearchSettings, SupportSettings, TrustSettings
 
 
 @dataclass(frozen=True)
@@ -29,26 +31,6 @@ class VariationalSettings:
 
 
 @dataclass(frozen=True)
-class SearchSettings:
-    """Of the exhaustive search in small images. The window is a size of the kernel (`exhaustive`)."""
-
-    side_px: int = 160  # longest side of the images that are searched, at the most half of the size that is matched
-    colour_limit: float = 120.0  # of the summed difference of three channels: what is covered costs no more than this
-    gradient_limit: float = 60.0
-    step_penalty: float = 1.0  # per pixel of displacement, for the whole window: decides only where nothing else does
-
-
-@dataclass(frozen=True)
-class PatchSettings:
-    """Of the costs of patches at half-pixel displacements. Their size is one of the kernel (`patches`)."""
-
-    colours: float = 100.0  # summed difference of three channels from the centre at which a pixel's weight has halved
-    colour_limit: float = 150.0  # cut-off of the difference of one pixel, summed over three channels
-    gradient_limit: float = 100.0
-    outside_cost: float = 100.0  # of leaving the image: less than a wrong match, more than a right one
-
-
-@dataclass(frozen=True)
 class ChoiceSettings:
     """Where displacements beyond plain flow are tried, and when they are taken. Penalties and gains are in units of the patch cost."""
 
@@ -68,36 +50,13 @@ class ChoiceSettings:
 
 
 @dataclass(frozen=True)
-class TrustSettings:
-    """Visibility and confidence of a displacement, from the way back and from the colours of both images."""
-
-    tolerance_px: float = 1.0  # forward-backward error at which the visibility of what rests has halved
-    tolerance_motion: float = 0.03  # growth of that error per pixel of motion
-    tolerance_residual: float = 80.0  # difference of colours at which the visibility has halved
-    residual_limit: float = 150.0  # cut-off of the difference of colours of one pixel, summed over three channels
-    residual_window_px: int = 5  # side of the window over which it is averaged
-    confident_px: float = 1.0  # forward-backward error at which the confidence has halved
-
-
-@dataclass(frozen=True)
-class SupportSettings:
-    """Support of a displacement by others around it."""
-
-    reach_px: int = 6  # surroundings on each side
-    step_px: int = 2  # of which every second pixel is asked
-    alike_px: float = 1.0  # difference of displacement at which a neighbour counts half
-    alike_slope: float = 0.5  # growth of that difference per pixel of distance: rotation is no contradiction
-    half_share: float = 0.15  # share of agreeing surroundings that makes a track as likely right as wrong
-
-
-@dataclass(frozen=True)
 class MatchSettings:
     """Of matching two images."""
 
     flow: FlowSettings = field(default_factory=FlowSettings)
     variational: VariationalSettings = field(default_factory=VariationalSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
-    patches: PatchSettings = field(default_factory=PatchSettings)
+    patches: PatchSettings = field(default_factory=lambda: PatchSettings(colours=100.0))
     choice: ChoiceSettings = field(default_factory=ChoiceSettings)
     trust: TrustSettings = field(default_factory=TrustSettings)
     support: SupportSettings = field(default_factory=SupportSettings)
