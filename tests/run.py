@@ -53,6 +53,7 @@ def main() -> None:
     ensure_browser()
     began = time.monotonic()
     environment = {**dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"), **os.environ}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes, which would compile our sources each time
     step = partial(passed, began, environment=environment)
     with ThreadPoolExecutor() as pool:
         compiled = pool.submit(step, "tests/compiled.py")
