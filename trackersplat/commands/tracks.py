@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -28,6 +29,7 @@ class MakeTracks:
 
     A tracker follows each point in every view that sees it, and robust triangulation makes a position where views agree. Where they do
     not, the track has a gap. With a run, its Gaussians tell which views see a point; without, every view is asked into which it falls.
+    A tracker in 3D answers with positions itself; it needs the run, for the depths of every frame.
     The file is read by `trackersplat reconstruct --tracks` and `trackersplat evaluate tracks`.
     """
 
@@ -84,16 +86,27 @@ class MakeTracks:
         return tracks
 
     def _lifted(self, capture: Capture, camera: int, frames: tuple[int, ...]) -> Tracks3D:
+        from trackersplat.motion.lifting.in_space import follow_in_space
         from trackersplat.motion.lifting.queries import PointTracking, follow_queries
         from trackersplat.rendering.registry import choose_rasterizer
-        from trackersplat.tracking.registry import TRACKERS
+        from trackersplat.tracking.registry import TRACKERS, create_tracker, licence_remark
 
-        TRACKERS.facts(self.tracker)
+        in_space = TRACKERS.facts(self.tracker).three_d
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
         scene = None if self.run_folder is None else _scene(self.run_folder, capture, rasterizer)
+        if in_space and scene is None:
+            raise InputError(f"The tracker {self.tracker} needs depths, which are rendered from the frames of a run: give one with --run.")
+        if (remark := licence_remark(self.tracker)) is not None:
+            print(printable(f"note: {remark}"), file=sys.stderr)
         query = self._queries(capture, camera, frames, scene)
         if not 0 < len(query) <= MOST_QUERIES:
             raise InputError(f"There are {len(query):,} points to follow; choose from 1 to {MOST_QUERIES:,} with --points or --grid.")
+        if in_space and scene is not None:
+            tracker: Any = create_tracker(self.tracker, rasterizer.device)
+            tracks, remarks = follow_in_space(tracker, capture, capture.training_cameras, query, frames, scene)
+            for text in remarks:
+                print(printable(f"note: {text}"), file=sys.stderr)
+            return tracks
         lifted = follow_queries(capture, query, frames, PointTracking(self.tracker), rasterizer.device, scene)
         print(printable(report(lifted)))
         return lifted.tracks
