@@ -68,7 +68,8 @@ def follow_points(tracker: Tracker3D, clip: Clip3D, queries: Tensor) -> tuple[Po
 
     A chunk that runs out of memory is halved. Raises TrackerFailed as `follow_queries` does.
     """
-    size, remarks = max(1, len(queries)), ()
+    size = max(1, len(queries))
+    remarks: tuple[str, ...] = ()
     while True:
         chunks = math.ceil(len(queries) / size)
         try:
