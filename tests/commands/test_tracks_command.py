@@ -77,6 +77,7 @@ def test_points_are_followed_in_all_views_and_lifted(folder: Path, tmp_path: Pat
     [
         (["--out", "a.txt"], "--out must be an .npz"),
         (["--out", "a.npz"], "needs the Gaussians of a run"),
+        (["--out", "a.npz", "--tracker", "gaussians"], "carries points with the Gaussians of a run: give one with --run"),
         (["--out", "a.npz", "--points", "missing.txt"], "missing.txt is missing"),
         (["--out", "a.npz", "--tracker", "best"], "There is no tracker named 'best'"),
     ],
@@ -141,6 +142,10 @@ def test_a_tracker_in_space_drives_a_reconstruction_and_its_tracks_can_be_writte
         assert written["tracks_XYZ"].shape[0] == 2
         step = written["tracks_XYZ"][1] - written["tracks_XYZ"][0]
     assert np.ptp(step, axis=0).max() < 1e-3  # the stand-in moves all points alike
+    carried = tmp_path / "b.npz"
+    assert run("tracks", folder, "--tracker", "gaussians", "--run", out, "--frames", "1:2", "--out", carried) == 0
+    with np.load(carried) as written:
+        assert np.isfinite(written["tracks_XYZ"]).all()
     assert np.linalg.norm(step[0]) > 0.05
     assert run("reconstruct", folder, "--tracks", file, "--out", tmp_path / "again", *QUICK) == 0
     assert Run.open(tmp_path / "again").records()[1].measured > 0.3
