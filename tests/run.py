@@ -58,6 +58,9 @@ def main() -> None:
     with ThreadPoolExecutor() as pool:
         compiled = pool.submit(step, "tests/compiled.py")
         checked = step("-m", "ruff", "format", "--check", ".") and step("-m", "ruff", "check", ".") and step("-m", "mypy")
+        if checked:  # bytecode of the test modules, which pytest rewrites: else every process of the tests would make it
+            collect = [sys.executable, "-m", "pytest", "--collect-only", "-qq"]
+            subprocess.run(collect, check=False, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not (compiled.result() and checked):
             sys.exit(1)
     parallel = ("-n", str(os.cpu_count() or 1), "--dist", "loadscope", "--no-loadscope-reorder")
