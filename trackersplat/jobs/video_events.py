@@ -53,7 +53,9 @@ def from_json(data: Mapping[str, Any]) -> Event:
     kind = _KINDS.get(str(values.pop("event", "")))
     try:
         if kind is not None:
-            made: Event = kind(**{field.name: (int if field.type == "int" else str)(values[field.name]) for field in dataclasses.fields(kind)})
+            made: Event = kind(
+                **{field.name: (int if field.type == "int" else str)(values[field.name]) for field in dataclasses.fields(kind)}
+            )
             return made
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an event: {data!r}") from error

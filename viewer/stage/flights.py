@@ -45,6 +45,14 @@ def to_camera(tab: Tab, index: int) -> Flight:
     )
 
 
+def to_key(tab: Tab, position: np.ndarray, rotation: np.ndarray, focal: float) -> Flight:
+    """Looks from a key of the camera path: ``rotation`` (3, 3) camera to world, ``focal`` in heights of the image."""
+    framing, forward = tab.document.framing, rotation[:, 2]
+    distance = max(float((framing.focus - position) @ forward), 0.1 * framing.extent)
+    ends = (_vector(position + distance * forward), _vector(position))
+    return Flight(next(_serials), *ends, up=_vector(-rotation[:, 1]), tangents=(0.0, 0.5 / focal))
+
+
 def to_start(tab: Tab) -> Flight:
     framing = tab.document.framing
     home = tab.document.capture.cameras[framing.home]
