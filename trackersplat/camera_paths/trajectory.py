@@ -79,9 +79,14 @@ class Trajectory:
             positions[here], rotations[here], focal[here] = self._parts[index].at(times[here])
         return Moments(positions, rotations, focal, self.frames(times))
 
+    @property
+    def names_frames(self) -> bool:
+        """Whether a key names a frame of the clip."""
+        return len(self._named[0]) > 0
+
     def frames(self, times: np.ndarray) -> np.ndarray:
         """(T,) the time of the clip, in frames."""
-        if len(self._named[0]) == 0:
+        if not self.names_frames:
             first, last = self._span
             return first + (last - first) * np.asarray(times) / self.seconds
         return np.interp(times, *self._named)
