@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,10 +105,8 @@ JSON = st.recursive(
 def test_nonsense_in_a_file_is_a_sentence_or_a_path(field: str, value: Any) -> None:
     data = copy.deepcopy(to_json(even_path(wandering(2), 2.0)))
     (data if field in data else data["keys"][1])[field] = value
-    try:
-        from_json(data)
-    except InputError as error:
-        assert len(str(error).splitlines()) == 1
+    with suppress(InputError):  # anything else is a defect
+        assert from_json(data).keys
 
 
 @pytest.mark.parametrize(
@@ -136,7 +135,7 @@ def test_a_file_of_another_kind_is_refused_with_its_name(tmp_path: Path, change:
     finally:
         if limit is not None:
             sys.set_int_max_str_digits(limit)
-    with pytest.raises(InputError, match="path.json") as error:
+    with pytest.raises(InputError, match=r"path\.json") as error:
         read_path(file)
     assert words in str(error.value) or "not valid JSON" in str(error.value)
 

@@ -88,7 +88,6 @@ def _up(cameras: Sequence[Camera]) -> np.ndarray:
     return mean
 
 
-
 def _depth(camera: Camera, points: np.ndarray | None) -> float | None:
     """Median depth of the points that a camera sees."""
     if points is None or not len(points):
