@@ -130,7 +130,7 @@ def _ready_made(tab: Tab, move: str) -> None:
     gaussians = document.shown(known[0]) if known else None
     points = None if gaussians is None else gaussians.means.cpu().numpy()
     path, first, last = document.camera_paths.get(), known[0] if known else 0, known[-1] if known else 0
-    seconds = max((last - first + 1) / tab.document.capture.fps, 4.0) if path is None else max(path.seconds, 0.1)
+    seconds = max((last - first + 1) / tab.document.capture.fps, 4.0) if path is None or len(path.keys) == 1 else path.seconds
     freeze = tab.view.frame if first <= tab.view.frame <= last else None
     made = make_move(move, rig_of(document.capture.cameras, points), MoveSettings(seconds, first=first, last=last, freeze=freeze))
     document.camera_paths.set(made)

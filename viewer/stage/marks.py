@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from viewer.stage.gaussian_paths import Paths
-from viewer.stage.path_marks import path_strokes
+from viewer.stage.path_marks import frame_strokes, path_strokes
 from viewer.stage.strokes import Dots, Lines, Stroke
 from viewer.stage.trails import NOTHING, Trails, gaussian_trails, track_scale, track_trails
 from viewer.state import ColourBy
@@ -31,7 +31,7 @@ class Marks:
         view, shared = self._tab.view, self._tab.shared
         return (
             view.show_trails, view.trails_of, view.trail_length, view.trail_fade, view.colour_by, view.tracks, view.gaussian,
-            shared.diagnosed, shared.paths, shared.run, shared.camera_path, view.show_path, view.path_key, view.path_moment is None,
+            shared.diagnosed, shared.paths, shared.run, shared.camera_path, view.show_path, view.path_key, view.path_moment,
         )  # fmt: skip
 
     def strokes(self, frame: int) -> list[Stroke]:
@@ -39,10 +39,15 @@ class Marks:
         return [*self.trails(frame).strokes, *self._path(), *self._gaussian(frame)]
 
     def _path(self) -> list[Stroke]:
-        """The camera path, while the stage does not look along it."""
+        """The camera path; where the stage looks along it, the edges of the video's picture."""
         view, document = self._tab.view, self._tab.document
-        trajectory = document.camera_paths.trajectory() if view.show_path and view.path_moment is None else None
-        return [] if trajectory is None else path_strokes(trajectory, view.path_key, PATH_SIZE * document.framing.frustum)
+        trajectory = document.camera_paths.trajectory() if view.show_path else None
+        if trajectory is None:
+            return []
+        size = PATH_SIZE * document.framing.frustum
+        if view.path_moment is not None:
+            return frame_strokes(trajectory, view.path_moment, size)
+        return path_strokes(trajectory, view.path_key, size)
 
     def trails(self, frame: int) -> Trails:
         """The trails and heads of a frame. A frame that is shown for another one has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from trackersplat.camera_paths.trajectory import Trajectory
 
 COLOUR, SELECTED, SHADOW = (232, 121, 190), (255, 255, 255), (10, 12, 15)
-ASPECT = 16 / 9  # width over height of the frusta
+ASPECT = 16 / 9  # width over height of the frusta and of the frame of the video
 
 
 def path_strokes(trajectory: Trajectory, selected: int | None, size: float) -> list[Stroke]:
@@ -32,6 +33,13 @@ def path_strokes(trajectory: Trajectory, selected: int | None, size: float) -> l
     dots, full, solid = keys.positions.astype(np.float32), np.ones(len(colours), np.float32), np.zeros(len(colours), bool)
     strokes += [Dots(dots, np.full_like(colours, SHADOW), solid, full, 4.5), Dots(dots, colours, solid, full, 3.5)]
     return strokes
+
+
+def frame_strokes(trajectory: Trajectory, moment: float, size: float) -> list[Stroke]:
+    """The edges of the video's picture at a moment, as they are seen from there. ``size``: how far away they are drawn, scene units."""
+    there = trajectory.at([moment])
+    edges = _frustum(there.positions[0], there.rotations[0], float(there.focal[0]), size)[4:8]
+    return [replace(_lines(edges, colour, width), on_top=True) for colour, width in ((SHADOW, 4.0), (COLOUR, 1.5))]
 
 
 def _lines(segments: np.ndarray, colour: tuple[int, int, int], width: float) -> Lines:

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import viser
 
+from viewer.stage.path_marks import ASPECT
 from viewer.tab import Tab
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class PathPilot:
         self._tab.store.unsubscribe(self._on_change)
 
     def _on_change(self, tab: str | None, changed: frozenset[str]) -> None:
-        if tab not in (None, self._tab.id) or not changed & {"path_moment", "frame", "camera_path"}:
+        if tab not in (None, self._tab.id) or not changed & {"path_moment", "frame", "camera_path", "canvas"}:
             return
         try:
             view = self._tab.view
@@ -38,6 +39,11 @@ class PathPilot:
                 self._go(view.path_moment)
         except (KeyError, RuntimeError) as error:  # the tab is closed
             log.debug("the path was not followed: %s", error)
+
+    def _aspect(self) -> float:
+        canvas, camera = self._tab.view.canvas, self._client.camera
+        width, height = (canvas[0], canvas[1]) if canvas is not None else (camera.image_width, camera.image_height)
+        return max(width, 1) / max(height, 1)
 
     def _leave(self) -> None:
         if self._free_fov is not None:
@@ -55,7 +61,7 @@ class PathPilot:
         if self._free_fov is None:
             self._free_fov = float(camera.fov)
         with self._client.atomic():
-            camera.fov = 2 * float(np.arctan(0.5 / there.focal[0]))
+            camera.fov = 2 * float(np.arctan(0.5 / there.focal[0] * max(1.0, ASPECT / self._aspect())))  # all of the video is seen
             camera.up_direction = -turn[:, 1]
             camera.position = place  # takes the point that is looked at along
             camera.look_at = place + distance * turn[:, 2]

@@ -150,7 +150,7 @@ def test_a_key_is_visited_by_a_flight_that_ends_in_its_pose(tab: Tab) -> None:
     flight, key = tab.view.flight, path(tab).keys[3]
     assert flight is not None
     assert flight.position == pytest.approx(key.position)
-    assert flight.tangents == pytest.approx((0.0, math.tan(key.fov / 2)))
+    assert flight.tangents == pytest.approx((16 / 9 * math.tan(key.fov / 2), math.tan(key.fov / 2)))
     forward = np.subtract(flight.look_at, key.position)
     w, x, y, z = key.rotation
     np.testing.assert_allclose(forward / np.linalg.norm(forward), Rotation.from_quat([x, y, z, w]).apply([0, 0, 1]), atol=1e-9)
