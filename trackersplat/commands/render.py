@@ -112,7 +112,7 @@ class Render:
                 raise SystemExit(130) from None
         if self.events == "text":
             if clip.twice:
-                print(printable(f"note: {len(clip.twice)} frames are in several runs; those of the run named first are shown."))
+                print(printable(f"note: {clip.twice} frames are in several runs; those of the run named first are shown."))
             print_warnings(clip.remarks())
 
     def _works(self, clip: Clip, frames: Sequence[int]) -> list[tuple[Path, list[Shot], VideoSettings]]:
