@@ -16,7 +16,7 @@ from viewer.state import Store
 if TYPE_CHECKING:
     from trackersplat.camera_paths.trajectory import Trajectory
 
-FOLDER, FILE = "document", "camera_path.json"  # in the folder of the run
+FOLDER, FILE = "document", "camera_path.json"  # in the folder of the run, beside the edits of the scene
 STEPS_KEPT = 100  # that can be undone
 
 
