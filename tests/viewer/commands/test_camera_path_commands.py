@@ -15,7 +15,7 @@ from tiny_capture import cameras
 from trackersplat.camera_paths.path import CameraPath
 from trackersplat.camera_paths.path_file import read_path, to_json
 from trackersplat.captures.camera import Camera
-from trackersplat.document import document
+from trackersplat.store.begin import DOCUMENT
 from viewer.camera_paths import CameraPaths
 from viewer.state import Shared, Store, View
 from viewer.tab import Tab
@@ -34,11 +34,11 @@ def tab(tmp_path: Path) -> Tab:
     store = Store(Shared(frame_count=30, run=tmp_path / "run", reconstructed=tuple(range(30))))
     store.open_tab("t", View(frame=2))
     capture = SimpleNamespace(cameras=tuple(cameras()), fps=30.0)
-    open_document = SimpleNamespace(
+    document = SimpleNamespace(
         capture=capture, camera_paths=CameraPaths(store), viewpoints={}, video=Video(), shown=lambda frame: None,
         framing=SimpleNamespace(focus=np.zeros(3), extent=3.0),
     )  # fmt: skip
-    return Tab("t", store, open_document)  # type: ignore[arg-type]
+    return Tab("t", store, document)  # type: ignore[arg-type]
 
 
 def path(tab: Tab) -> CameraPath:
@@ -111,7 +111,7 @@ def test_keys_are_changed_moved_and_deleted_and_every_step_is_undone(tab: Tab) -
 def test_what_was_done_is_on_the_disk_and_is_that_of_its_run(tab: Tab, tmp_path: Path) -> None:
     tab.do("path.add_camera", camera=0)
     tab.do("path.add_camera", camera=1)
-    assert read_path(tmp_path / "run" / document.FOLDER / "camera_path.json").seconds == path(tab).seconds
+    assert read_path(tmp_path / "run" / DOCUMENT / "camera_path.json").seconds == path(tab).seconds
     tab.store.set(run=tmp_path / "other")
     assert tab.document.camera_paths.get() is None
     tab.store.set(run=tmp_path / "run")
