@@ -85,7 +85,7 @@ def test_a_path_is_made_changed_previewed_and_rendered_with_mouse_and_keys(page:
     assert json.loads(Path(file.value.path()).read_text()) == json.loads(saved.read_text())
     # The video is rendered by the worker, and downloaded by its number.
     page.get_by_role("combobox", name="Size").click()
-    page.get_by_role("option", name="64x48 (cameras)").click()
+    page.get_by_role("option", name="64x48 (own)").click()
     page.get_by_role("button", name="Render", exact=True).click()
     link = page.get_by_role("link", name="Download path-001.mp4")
     link.wait_for()
