@@ -16,6 +16,7 @@ from trackersplat.commands.check import Check
 from trackersplat.commands.compact import Compact
 from trackersplat.commands.diagnose import Diagnose
 from trackersplat.commands.doctor import Doctor
+from trackersplat.commands.edit import EditScene
 from trackersplat.commands.edits import Edits
 from trackersplat.commands.evaluate import Evaluate
 from trackersplat.commands.export import Export
@@ -23,6 +24,7 @@ from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
 from trackersplat.commands.prepare import Prepare
 from trackersplat.commands.reconstruct import Reconstruct
+from trackersplat.commands.render import Render
 from trackersplat.commands.trackers import Trackers
 from trackersplat.commands.tracks import MakeTracks
 
@@ -32,9 +34,11 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "prepare": Prepare,
     "reconstruct": Reconstruct,
     "diagnose": Diagnose,
+    "edit": EditScene,
     "edits": Edits,
     "compact": Compact,
     "export": Export,
+    "render": Render,
     "tracks": MakeTracks,
     "evaluate": Evaluate,
     "bench": Bench,

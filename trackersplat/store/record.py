@@ -12,6 +12,7 @@ from trackersplat.errors import InputError
 from trackersplat.events import FrameDone, from_json, to_json
 from trackersplat.files import read_json, write_json
 
+RECORD = "frame.json"  # in the folder of a frame
 LARGEST = 2**53  # of a whole number: what JSON and tables hold exactly
 
 
@@ -53,7 +54,7 @@ def read_record(path: Path) -> FrameRecord:
 
 
 def _numbers(done: FrameDone) -> Iterator[Any]:
-    yield from (done.frame, done.gaussians, done.measured, done.static)
+    yield from (done.frame, done.gaussians, done.measured, done.static, done.left_out)
     if done.base is not None:
         yield done.base
 

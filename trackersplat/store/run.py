@@ -43,6 +43,7 @@ from trackersplat.gaussians.readers.reader import read_gaussians
 from trackersplat.gaussians.sequence import UNFINISHED, GaussianSequence, write_sequence
 from trackersplat.locks import Lock, hold
 from trackersplat.motion.evidence import Evidence
+from trackersplat.motion.followed_tracks import FollowedTracks
 from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
 from trackersplat.pipelines.registry import PIPELINES
 from trackersplat.store import frame_files
@@ -53,7 +54,7 @@ from trackersplat.store.identity import not_of, require_same
 from trackersplat.store.index import RunIndex
 from trackersplat.store.lineage import RunLineage
 from trackersplat.store.lost import lost_frames
-from trackersplat.store.record import FrameRecord
+from trackersplat.store.record import RECORD, FrameRecord
 from trackersplat.store.tables import metrics_header, metrics_rows, read_camera_entries
 from trackersplat.store.track_files import TRACKS_FILE, read_state, read_tracks
 from trackersplat.store.watched import Watched
@@ -270,7 +271,7 @@ class Run:
             fitted = gaussians if lineage.origin == frame else self.read_frame(lineage.origin).to(device)
             origin = Origin(lineage.origin, fitted) if len(fitted) == len(gaussians) else None
         carried = frame_files.read_carried(folder) if folder else None
-        tracks = folder / TRACKS_FILE if folder else None
+        tracks = self.read_followed(frame)
         return ChainState(
             frame=frame,
             gaussians=gaussians,
@@ -278,7 +279,7 @@ class Run:
             origin=origin,
             carried=carried.to(device) if carried is not None and len(carried) == len(gaussians) else None,
             colours=self.read_colours(frame),
-            tracks=read_state(tracks).to(device) if tracks is not None and tracks.is_file() else None,
+            tracks=None if tracks is None else tracks.to(device),
         )
 
     def write_frame(self, result: FrameResult, done: FrameDone, capture: Capture, images: fingerprints.Hashes | None = None) -> None:
@@ -319,6 +320,17 @@ class Run:
         """All numbers of a frame, or None if the run has no record of it. Raises InputError if it is damaged."""
         return self._index.record(frame)
 
+    def record_path(self, frame: int) -> Path | None:
+        """The file of that record; None if there is none."""
+        folder = self._folder(frame)
+        path = folder / RECORD if folder else None
+        return path if path is not None and path.is_file() else None
+
+    def inode(self, frame: int) -> int:
+        """A number that changes when the frame's folder is exchanged for another one; 0 for a frame of the compact form alone."""
+        entry = self._index.entries.get(frame)
+        return 0 if entry is None else entry.inode
+
     def lineage(self) -> RunLineage:
         """Which frames hold the same Gaussians, and since when each is there."""
         records = self.records()
@@ -334,6 +346,12 @@ class Run:
         folder = self._folder(frame)
         path = folder / TRACKS_FILE if folder else None
         return read_tracks(path) if path is not None and path.is_file() else {}
+
+    def read_followed(self, frame: int) -> FollowedTracks | None:
+        """The sparse tracks of all cameras in this frame, with what carries them; None where none were kept."""
+        folder = self._folder(frame)
+        path = folder / TRACKS_FILE if folder else None
+        return read_state(path) if path is not None and path.is_file() else None
 
     def read_evidence(self, frame: int) -> Evidence | None:
         """What every view says about the motion to this frame; None where nothing was kept."""
