@@ -65,12 +65,14 @@ class Workbench:
                     ui.splitter(reverse=True, value=INSPECTOR_WIDTH, limits=(260, 720)).props("unit=px").classes("fit") as right,
                 ):
                     self._remembers(right, "inspector")
-                    with right.before, ui.splitter(value=50, limits=(0, 100)).classes("fit") as middle:
-                        self._remembers(middle, "stage")
-                        with middle.before:
-                            self._place("stage")
-                        with middle.after:
-                            self._place("panes")
+                    with right.before, ui.element("div").style("display:flex;width:100%;height:100%"):
+                        self._place("tools")
+                        with ui.splitter(value=50, limits=(0, 100)).style("flex:1;min-width:0;height:100%") as middle:
+                            self._remembers(middle, "stage")
+                            with middle.before:
+                                self._place("stage")
+                            with middle.after:
+                                self._place("panes")
                     with right.after:
                         self._build_inspector()
                 with (

@@ -17,7 +17,7 @@ import viser.transforms as tf
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from viewer.stage.marks import Marks
-from viewer.stage.picture import Picture, free_picture, page_camera, smaller
+from viewer.stage.picture import Picture, free_picture, page_camera, smaller, with_highlight
 from viewer.stage.strokes import draw
 from viewer.state import Draft
 from viewer.tab import Tab
@@ -44,6 +44,8 @@ class _Request:
     draft: Draft | None
     ready: bool
     marks: object  # what the marks are drawn from
+    scene: str  # tells the edited scene
+    selected: object  # the selected Gaussians
     position: tuple[float, ...]
     wxyz: tuple[float, ...]
     fov: float
@@ -151,6 +153,7 @@ class ExactView:
         draft = shared.draft if shared.draft is not None and shared.draft.frame == view.frame else None
         return _Request(
             view.frame, shared.source_of(view.frame), shared.revision, draft, shared.ready, self._marks.state(),
+            self._tab.document.editing.token(), view.selected,
             tuple(camera.position), tuple(camera.wxyz), float(camera.fov), canvas, float(ratio),
         )  # fmt: skip
 
@@ -172,10 +175,13 @@ class ExactView:
 
     def _paint(self, request: _Request, view: Camera) -> np.ndarray:
         """(H, W, 3) uint8: the scene and the marks over it."""
-        of = (replace(request, marks=None), view.width, view.height)
+        of = (replace(request, marks=None, selected=None), view.width, view.height)
         if self._plain is None or self._plain[0] != of:
             self._plain = (of, free_picture(self._tab, request.frame, view))
         plain = self._plain[1]
+        if request.selected is not None:
+            scale = request.pixel_ratio * view.width / request.canvas[0]
+            plain = replace(plain, image=with_highlight(self._tab, request.frame, plain.image, view, scale))
         strokes = self._marks.strokes(request.frame)
         if not strokes:
             return plain.image

@@ -54,6 +54,7 @@ class Stage:
         marks = Marks(tab)
         view = ExactView(client, tab, marks)
         pointer = Pointer(tab, view, marks, self._picking)
+        self._document.stage_views[tab.id] = view.view
         parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, to_start(tab)))
         pointer.listen(client)
         with self._lock:
