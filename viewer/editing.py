@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from trackersplat.gaussians.gaussians import Gaussians
 
 KEPT_HIGHLIGHTS = 8  # frames
+OF_THE_RUN = "Scores, tracks and errors are of the run as it was reconstructed, without your edits of the scene."
 EDITED_ENDING = "-edited"  # of the folder of a copy of the bundled run
 
 log = logging.getLogger(__name__)
@@ -113,10 +114,11 @@ class Editing:
 
         return SceneFrame(scene.gaussians(source), scene.ids(source), np.flatnonzero(state.shown), True)
 
-    def token(self) -> str:
-        """Changes whenever what is shown of the run does."""
+    @property
+    def is_edited(self) -> bool:
+        """Whether edits of the scene are in effect: then scores, tracks and errors, which are of the run, are not of what is shown."""
         document = self.current()
-        return "" if document is None else document.token
+        return document is not None and bool(document.history.position)
 
     def highlight(self, shown: SceneFrame, selected: Selection | None) -> Gaussians | None:
         """What stands for the selected Gaussians of a frame in a highlight (`views.highlight`); None if nothing is selected."""

@@ -44,7 +44,7 @@ class _Request:
     draft: Draft | None
     ready: bool
     marks: object  # what the marks are drawn from
-    scene: str  # tells the edited scene
+    scene: int  # grows with the edits of the scene
     selected: object  # the selected Gaussians
     position: tuple[float, ...]
     wxyz: tuple[float, ...]
@@ -153,7 +153,7 @@ class ExactView:
         draft = shared.draft if shared.draft is not None and shared.draft.frame == view.frame else None
         return _Request(
             view.frame, shared.source_of(view.frame), shared.revision, draft, shared.ready, self._marks.state(),
-            self._tab.document.editing.token(), view.selected,
+            shared.scene, view.selected,
             tuple(camera.position), tuple(camera.wxyz), float(camera.fov), canvas, float(ratio),
         )  # fmt: skip
 
