@@ -102,6 +102,7 @@ def picture_header(index: int, serial: int, request: PaneRequest, picture: PaneP
         "scale": None if picture.scale is None else picture.scale.to_json(),
         "wipe": picture.wipe, "exact": picture.exact,
         "content": [
-            request.camera, request.frame, request.compare, request.channel, request.against, request.wipe, request.revision, request.selected,
+            request.camera, request.frame, request.compare, request.channel, request.against, request.wipe, request.revision,
+            request.selected,
         ],
     }  # fmt: skip

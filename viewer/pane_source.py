@@ -13,6 +13,7 @@ from viewer.views.overlays import Overlay, pane_overlay
 from viewer.views.request import PanePicture, PaneRequest, Sources
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from trackersplat.gaussians.gaussians import Gaussians
@@ -99,7 +100,7 @@ class TabPanes:
             frames.colours(shared.run, source) if finished and not held_out and shared.run is not None and source is not None else None
         )
         if shown is not None and shown.rows is not None:
-            motion, static, age, error = (None if values is None else values[shown.rows] for values in (motion, static, age, error))
+            motion, static, age, error = (_of_rows(values, shown.rows) for values in (motion, static, age, error))
         other, other_colours = self._other(request)
         selected = None if shown is None else self._selected(shown)
         return Sources(
@@ -216,3 +217,16 @@ class TabPanes:
             return None, None
         frames = document.frames
         return frames.frame(shared.other, request.frame), frames.colours(shared.other, request.frame)
+
+
+def _of_rows(values: torch.Tensor | None, rows: np.ndarray) -> torch.Tensor | None:
+    """Values of the Gaussians that are shown. Those that an edit added to the frame have none: 0."""
+    if values is None:
+        return None
+    import torch
+
+    index = torch.from_numpy(rows)
+    known = index < len(values)
+    found = torch.zeros((len(index), *values.shape[1:]), dtype=values.dtype)
+    found[known] = values[index[known]]
+    return found

@@ -105,6 +105,21 @@ class Pane:
 
 
 @dataclass(frozen=True)
+class Zone:
+    """A box along the axes, or a sphere, in world coordinates."""
+
+    shape: Literal["box", "sphere"]
+    center: tuple[float, float, float]
+    size: tuple[float, float, float]  # whole lengths of the sides; of a sphere its diameter, three times
+
+    def to_json(self) -> dict[str, Any]:
+        """As the library reads a region."""
+        if self.shape == "sphere":
+            return {"shape": "sphere", "center": list(self.center), "radius": 0.5 * self.size[0]}
+        return {"shape": "box", "center": list(self.center), "size": list(self.size)}
+
+
+@dataclass(frozen=True)
 class Flight:
     """Where a stage is to look from; what is None stays as it is. Scene units."""
 
@@ -142,6 +157,7 @@ class View:
     tool: Tool = ""  # what the pointer does in the panes and on the stage
     through: bool = False  # tools select what is hidden behind surfaces, too
     brush: float = 24.0  # radius in CSS pixels
+    zone: Zone | None = None  # drawn on the stage; what is inside can be selected or kept
     scope: Scope = "all"  # frames in which edits of the scene act
     answered: int = 0  # grows when something that was drawn with a tool has been taken
     epipolar_from: int | None = None  # the camera last pointed at

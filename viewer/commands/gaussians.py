@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from trackersplat.errors import InputError
 from viewer.commands.command import Command
-from viewer.state import SCOPES, Scope
+from viewer.state import SCOPES, Scope, Zone
 
 if TYPE_CHECKING:
     from trackersplat.captures.camera import Camera
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from viewer.tab import Tab
 
 SELECT, EDIT = "Select", "Edit the scene"
-SMALLEST_PICTURE = 16  # pixels
+NEAR = 0.005  # of the scene's extent: how far a selection grows and shrinks
+TOGETHER = 0.15  # of their distance: by how much that of two Gaussians may change that move together
+NONE = "No Gaussian is selected: use a tool on the left in a camera pane or on the stage."
 
 
 # -- selecting ------------------------------------------------------------------------------------------------------------
@@ -69,7 +73,12 @@ def _drawn(tab: Tab, outline: Outline, pane: int | None = None) -> None:
     points = [[x * place[0], y * place[1]] for x, y in outline.points]
     way: dict[str, Any] = {"camera": camera, "frame": source + 1, "depth": "through" if tab.view.through else "visible"}
     if outline.tool == "click":
-        way |= {"way": "click", "at": points[-1]}
+        width, height = (view.width, view.height) if pane is None else _image_size(tab, pane)
+        x, y = points[-1]
+        if not (0 <= x < width and 0 <= y < height):
+            tab.set(answered=tab.view.answered + 1)
+            raise InputError("This is beside the picture: click into it.")
+        way |= {"way": "click", "x": x, "y": y}
     elif outline.tool == "brush":
         way |= {"way": "brush", "line": points, "radius": max(outline.radius * unit, 0.5)}
     else:
@@ -78,6 +87,11 @@ def _drawn(tab: Tab, outline: Outline, pane: int | None = None) -> None:
             points = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
         way |= {"way": "polygon", "corners": points}
     select_way(tab, way, outline.mode)
+
+
+def _image_size(tab: Tab, pane: int) -> tuple[int, int]:
+    camera = tab.document.capture.cameras[tab.view.panes[pane].camera]
+    return camera.width, camera.height
 
 
 def _stage_view(tab: Tab) -> Camera:
@@ -100,15 +114,28 @@ def _all(tab: Tab) -> None:
     _select(tab, "Select everything", lambda: tab.document.editing.document().scene.all(source))
 
 
-def _invert(tab: Tab) -> None:
+def _from_selected(tab: Tab, what: str, kind: str, *, may_be_empty: bool = False, **values: Any) -> None:
+    """What a way makes of the selection."""
     source = _source(tab)
 
     def find() -> Selection:
+        from trackersplat.document.selecting.registry import WAYS
         from trackersplat.document.selection import NOTHING
 
-        return (tab.view.selected or NOTHING).invert(tab.document.editing.document().scene.all(source))
+        selected = tab.view.selected
+        if selected is None and not may_be_empty:
+            raise InputError(NONE)
+        return tab.document.editing.document().select(WAYS.load(kind)(selected or NOTHING, source, **values))
 
-    _select(tab, "Invert the selection", find)
+    _select(tab, what, find)
+
+
+def _invert(tab: Tab) -> None:
+    _from_selected(tab, "Invert the selection", "invert", may_be_empty=True)
+
+
+def _step(tab: Tab) -> float:
+    return NEAR * tab.document.framing.extent
 
 
 def _clear(tab: Tab) -> None:
@@ -117,6 +144,64 @@ def _clear(tab: Tab) -> None:
         tab.set(selected=None)
     else:
         tab.set(tracks=())
+
+
+def _attribute(tab: Tab, attribute: str, low: float | None = None, high: float | None = None, mode: Mode = "replace") -> None:
+    bounds = {key: float(value) for key, value in (("low", low), ("high", high)) if value is not None}
+    select_way(tab, {"way": "attribute", "name": attribute, "frame": _source(tab) + 1, **bounds}, mode)
+
+
+def _tracks(tab: Tab, mode: Mode = "replace") -> None:
+    if not tab.view.tracks:
+        raise InputError("No track is selected: click one in the table or in a picture first.")
+    select_way(tab, {"way": "tracks", "tracks": list(tab.view.tracks), "frame": _source(tab) + 1}, mode)
+
+
+def _zone(tab: Tab) -> dict[str, Any]:
+    if tab.view.zone is None:
+        raise InputError("There is no box or sphere: place one in the panel Edit, Select by.")
+    return tab.view.zone.to_json()
+
+
+def _in_zone(tab: Tab, mode: Mode = "replace") -> None:
+    select_way(tab, {"way": "region", "frame": _source(tab) + 1, **_zone(tab)}, mode)
+
+
+def _place(tab: Tab, zone: Zone | None) -> None:
+    tab.set(zone=zone)
+
+
+def _fit(tab: Tab, shape: str = "box") -> None:
+    """Around the centres of what is selected in this frame."""
+
+    def work() -> None:
+        low, high = selected_extent(tab)
+        center = 0.5 * (low + high)
+        size = np.maximum(high - low, 1e-3 * tab.document.framing.extent)
+        if shape == "sphere":
+            size = np.full(3, float(np.linalg.norm(size)))
+        x, y, z = (float(value) for value in center)
+        a, b, c = (float(value) for value in size)
+        tab.set(zone=Zone("sphere" if shape == "sphere" else "box", (x, y, z), (a, b, c)))
+
+    tab.document.editing.run("Fit the box", work)
+
+
+def selected_extent(tab: Tab, selection: Selection | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(3,) and (3,) the corners of a box around the centres of a selection, by default the tab's, in this frame.
+
+    Raises InputError if it has nothing there.
+    """
+    shown, selected = tab.document.scene(tab.view.frame), tab.view.selected if selection is None else selection
+    rows = np.zeros(0, np.int64) if shown is None or shown.ids is None or selected is None else selected.rows(shown.ids)
+    if shown is None or not len(rows):
+        raise InputError("Nothing that is selected is shown in this frame.")
+    means = shown.gaussians.means.numpy()[rows].astype(np.float64)
+    return means.min(axis=0), means.max(axis=0)
+
+
+def _crop(tab: Tab, keep: str = "inside") -> None:
+    edit(tab, "Crop", {"edit": "crop", **_zone(tab), "keep": keep, "frames": frames_of(tab)})
 
 
 # -- changing -------------------------------------------------------------------------------------------------------------
@@ -153,7 +238,7 @@ def _change(tab: Tab, kind: str, group: str | None = None) -> None:
     def work() -> None:  # what is selected when it is this edit's turn: a tool may have been used just before
         selected = tab.view.selected
         if group is None and selected is None:
-            raise InputError("No Gaussian is selected: use a tool on the left in a camera pane or on the stage.")
+            raise InputError(NONE)
         target = Target(group=group) if group is not None else Target(selection=selected)
         tab.document.editing.do(SCENE_EDITS.load(kind)(target, frames))
         if group is None:
@@ -199,6 +284,14 @@ def none_selected(tab: Tab) -> str | None:
     return None if tab.view.selected is not None else "No Gaussian is selected."
 
 
+def no_zone(tab: Tab) -> str | None:
+    return None if tab.view.zone is not None else "There is no box or sphere."
+
+
+def _no_track(tab: Tab) -> str | None:
+    return None if tab.view.tracks else "No track is selected."
+
+
 def _nothing_there(tab: Tab) -> str | None:
     return None if tab.shared.run is not None else "Nothing is reconstructed yet."
 
@@ -213,7 +306,32 @@ COMMANDS = (
     Command("select.way", "Select by a way of the library", SELECT, select_way, enabled=_nothing_there),
     Command("select.all", "Select everything", SELECT, _all, enabled=_nothing_there),
     Command("select.clear", "Select nothing", SELECT, _clear, "escape"),
-    Command("select.invert", "Invert the selection", SELECT, _invert, "ctrl+i", enabled=_nothing_there),
+    Command(
+        "select.invert", "Invert the selection", SELECT, _invert,
+        "ctrl+i", enabled=_nothing_there,
+    ),
+    Command(
+        "select.grow", "Grow the selection", SELECT,
+        lambda tab: _from_selected(tab, "Grow the selection", "grow", distance=_step(tab)), "shift+>", enabled=none_selected,
+    ),
+    Command(
+        "select.shrink", "Shrink the selection", SELECT,
+        lambda tab: _from_selected(tab, "Shrink the selection", "shrink", distance=_step(tab)), "shift+<", enabled=none_selected,
+    ),
+    Command(
+        "select.connected", "Select what hangs together with it", SELECT,
+        lambda tab: _from_selected(tab, "Select what is connected", "connected"), enabled=none_selected,
+    ),
+    Command(
+        "select.moving", "Select what hangs together and moves with it", SELECT,
+        lambda tab: _from_selected(tab, "Select what moves with it", "connected", stretch=TOGETHER), enabled=none_selected,
+    ),
+    Command("select.attribute", "Select by an attribute", SELECT, _attribute, enabled=_nothing_there),
+    Command("select.tracks", "Select what carries the selected tracks", SELECT, _tracks, enabled=_no_track),
+    Command("select.zone", "Select what is in the box or sphere", SELECT, _in_zone, enabled=no_zone),
+    Command("zone.set", "Place a box or a sphere", SELECT, _place),
+    Command("zone.fit", "Fit the box or sphere to the selection", SELECT, _fit, enabled=none_selected),
+    Command("zone.crop", "Delete all that is outside the box or sphere, or inside", EDIT, _crop, enabled=no_zone),
     Command(
         "gaussians.hide", "Hide what is selected", EDIT, lambda tab, group=None: _change(tab, "hide", group), "h",
         enabled=none_selected,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trackersplat.errors import InputError
 from viewer.commands.command import Command
-from viewer.commands.gaussians import change_all_frames, edit, frames_of, none_selected, select_way
+from viewer.commands.gaussians import NONE, change_all_frames, edit, frames_of, none_selected, select_way
 
 if TYPE_CHECKING:
     from viewer.tab import Tab
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 GROUPS, CLIP = "Groups", "Clip"
 
 
-def _create(tab: Tab, name: str) -> None:
+def _create(tab: Tab, group: str) -> None:
     """Of what is selected."""
-    selected = tab.view.selected
-    if selected is None:
-        raise InputError("No Gaussian is selected, so there is nothing to give a name to.")
-    if not name:
+    if not group:
         raise InputError("A group needs a name: write one first.")
 
     def work() -> None:
         from trackersplat.document.kinds.groups import CreateGroup
 
-        tab.document.editing.do(CreateGroup(name, selected))
+        selected = tab.view.selected
+        if selected is None:
+            raise InputError(NONE)
+        tab.document.editing.do(CreateGroup(group, selected))
 
     tab.document.editing.run("Create a group", work)
 
 
-def _rename(tab: Tab, name: str, to: str) -> None:
+def _rename(tab: Tab, group: str, to: str) -> None:
     if not to.strip():
         raise InputError("Write the new name into the field above the groups first.")
-    edit(tab, "Rename the group", {"edit": "rename_group", "group": name, "name": to.strip()})
+    edit(tab, "Rename the group", {"edit": "rename_group", "group": group, "name": to.strip()})
 
 
 def _trim(tab: Tab) -> None:
@@ -46,12 +46,12 @@ def _no_range(tab: Tab) -> str | None:
 
 COMMANDS = (
     Command("group.create", "Give what is selected a name", GROUPS, _create, enabled=none_selected),
-    Command("group.select", "Select a group", GROUPS, lambda tab, name, mode="replace": select_way(tab, {"group": name}, mode)),
-    Command("group.show", "Show a group again", GROUPS, lambda tab, name: change_all_frames(tab, "show", name)),
+    Command("group.select", "Select a group", GROUPS, lambda tab, group, mode="replace": select_way(tab, {"group": group}, mode)),
+    Command("group.show", "Show a group again", GROUPS, lambda tab, group: change_all_frames(tab, "show", group)),
     Command("group.rename", "Rename a group", GROUPS, _rename),
     Command(
         "group.dissolve", "Dissolve a group", GROUPS,
-        lambda tab, name: edit(tab, "Dissolve the group", {"edit": "dissolve_group", "group": name}),
+        lambda tab, group: edit(tab, "Dissolve the group", {"edit": "dissolve_group", "group": group}),
     ),
     Command("clip.trim", "Trim the clip to the range from in to out point", CLIP, _trim, enabled=_no_range),
     Command(

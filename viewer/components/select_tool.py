@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 from nicegui import events
 from nicegui.element import Element
@@ -76,12 +76,12 @@ def read_outline(data: Any) -> Outline | None:
     tool, mode, points, radius = data.get("tool"), data.get("mode"), data.get("points"), data.get("radius")
     if not isinstance(tool, str) or tool not in FEWEST or mode not in MODES or not isinstance(points, list):
         return None
-    if not FEWEST[tool] <= len(points) <= MOST_POINTS or not _finite(radius) or not 0 <= radius <= FARTHEST:
+    if not FEWEST[tool] <= len(points) <= MOST_POINTS or not _finite(radius) or radius < 0:
         return None
     if not all(isinstance(point, list) and len(point) == 2 and all(map(_finite, point)) for point in points):
         return None
     return Outline(tool, mode, tuple((float(x), float(y)) for x, y in points), float(radius))  # type: ignore[arg-type]
 
 
-def _finite(value: Any) -> bool:
+def _finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= FARTHEST and math.isfinite(value)

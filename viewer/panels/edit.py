@@ -8,7 +8,7 @@ from nicegui import background_tasks, run, ui
 
 from viewer.commands.registry import COMMANDS
 from viewer.panels.edit_clip import ClipSection
-from viewer.panels.edit_groups import GroupsSection
+from viewer.panels.edit_groups import ChangeSection, GroupsSection
 from viewer.panels.edit_history import HistorySection
 from viewer.panels.edit_select import SelectSection
 from viewer.panels.panel import Panel
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from trackersplat.document.selection import Selection
 
 SECTIONS: tuple[tuple[str, str, type[Panel], bool], ...] = (  # title, what it is for, class, open at first
-    ("Select by", "Attributes, tracks, boxes and spheres", SelectSection, False),
+    ("Select by", "The range of an attribute, tracks, a box or a sphere; crop", SelectSection, False),
     ("Groups", "Gaussians with a name", GroupsSection, False),
-    ("Clean up, crop and trim", "What is likely wrong or beside the scene, and which frames are played", ClipSection, False),
+    ("Look and place", "Colour, opacity, freeze, move, rotate and scale", ChangeSection, False),
+    ("Clip", "Which frames are played, and how fast", ClipSection, False),
     ("History", "All that was done; a click goes there", HistorySection, True),
 )
 SETS = (
     ("select.all", "select_all"), ("select.clear", "deselect"), ("select.invert", "invert_colors"), ("select.grow", "open_in_full"),
-    ("select.shrink", "close_fullscreen"), ("select.connected", "hub"),
+    ("select.shrink", "close_fullscreen"), ("select.connected", "hub"), ("select.moving", "directions_run"),
 )  # fmt: skip
 ACTIONS = (
     ("gaussians.hide", "Hide", "visibility_off"), ("gaussians.delete", "Delete", "delete"),
