@@ -3,8 +3,8 @@
     python docs/measure_edit.py [TIMES]
 
 The scene is the first frames of the demo's run, each Gaussian divided into smaller ones. A lasso is drawn in a camera pane; waiting ends
-when the count is on the page, and when the pane has drawn the picture with the highlight. Then what is selected is hidden with H, until the pane
-has drawn the picture without it. All with a headless Chromium with software GL on the same machine.
+when the count is on the page, and when the pane has drawn the picture with the highlight. Then what is selected is hidden with H, until
+the pane has drawn the picture without it. All with a headless Chromium with software GL on the same machine.
 """
 
 from __future__ import annotations

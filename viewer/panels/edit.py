@@ -12,7 +12,7 @@ from viewer.panels.edit_groups import ChangeSection, GroupsSection
 from viewer.panels.edit_history import HistorySection
 from viewer.panels.edit_select import SelectSection
 from viewer.panels.panel import Panel
-from viewer.panels.parts import button, named, note, with_key
+from viewer.panels.parts import button, note, with_key
 
 if TYPE_CHECKING:
     from trackersplat.document.selection import Selection
@@ -66,9 +66,11 @@ class EditPanel(Panel):
 
     def _section(self, title: str, hint: str, kind: type[Panel], opened: bool) -> Panel:
         section = kind(self.tab)
-        with ui.expansion(title, value=opened).props("dense dense-toggle").classes("w-full ts-expansion ts-sectioned") as made:
+        with ui.expansion(value=opened).props("dense dense-toggle").classes("w-full ts-expansion ts-sectioned") as made:
             section.build()
-        named(made, title, hint)
+        made._props["aria-label"] = title
+        with made.add_slot("header"), ui.label(title).classes("col self-center"):
+            ui.tooltip(hint)
         return section
 
     def on_state(self, changed: frozenset[str]) -> None:

@@ -175,9 +175,10 @@ class SelectSection(Panel):
         first, last = self._between()
         self._plot.options.update(_bars(found, first, last))
         self._plot.update()
-        low = f"{found.edges[first]:.3g}" if first else "least"
-        high = f"{found.edges[last]:.3g}" if last < BINS else "most"
-        self._bounds.set_text(f"{low} to {high} {found.unit}: {int(found.counts[first:last].sum()):,}")
+        low = f"from {found.edges[first]:.3g}" if first else ""
+        high = f"to {found.edges[last]:.3g}" if last < BINS else ""
+        words = " ".join(part for part in (low, high, found.unit if low or high else "all") if part)
+        self._bounds.set_text(f"{words}: {int(found.counts[first:last].sum()):,}")
 
     def _by_attribute(self, mode: str) -> None:
         found = self._histogram
