@@ -37,6 +37,8 @@ class Reconstruct:
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
     redo: str | None = None
     """A:B, one number, or stale: make these frames again in place, with the edits of the run, and no others. Not outside --frames."""
+    keep_deleted: bool = False
+    """Reconstruct also what the document of the run deletes (`trackersplat edit`). Default: it is left out."""
     out: Path | None = None
     """Run folder. Default: output/NAME in the working folder, or output/NAME-HASH if that holds something else."""
     pipeline: str = "base-propagate"
@@ -110,9 +112,8 @@ class Reconstruct:
         with traceback_in(run.path / "run.log"), reporter, run.writing():
             redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
             wanted = frames if self.redo is None else sorted(redo)
-            for event in reconstruct(
-                capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights, track_cache=self.track_cache
-            ):
+            options = {"keep_deleted": self.keep_deleted, "weights": self.weights, "track_cache": self.track_cache}
+            for event in reconstruct(capture, run, wanted, settings, rasterizer, redo=redo, **options):
                 reporter.show(event)
         if self.compact:
             run.compact()
