@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from trackersplat.events import FrameDone
 
 if TYPE_CHECKING:
+    from trackersplat.document.clean_up import Proposal
     from trackersplat.document.selection import Selection
 
 Compare = Literal["render", "photo", "wipe", "error", "other"]
@@ -157,6 +158,8 @@ class View:
     tool: Tool = ""  # what the pointer does in the panes and on the stage
     through: bool = False  # tools select what is hidden behind surfaces, too
     brush: float = 24.0  # radius in CSS pixels
+    proposal: Proposal | None = None  # what clean-up proposed
+    judging: bool = False  # clean-up is at work
     zone: Zone | None = None  # drawn on the stage; what is inside can be selected or kept
     scope: Scope = "all"  # frames in which edits of the scene act
     answered: int = 0  # grows when something that was drawn with a tool has been taken

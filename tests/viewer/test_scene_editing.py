@@ -44,8 +44,9 @@ FRAMES = 3
 def _gaussians(frame: int) -> Gaussians:
     """Four around the middle of the view and a fifth behind the first one, as cam01 sees it; the first one moves to the right."""
     means = torch.tensor([[-0.4 + 0.02 * frame, -0.3, 0.0], [0.4, -0.3, 0.0], [-0.4, 0.3, 0.0], [0.4, 0.3, 0.0], [-0.26, -0.28, 0.56]])
+    sizes = torch.tensor([0.06] * 4 + [0.015])
     return Gaussians(
-        means=means, quats=torch.tensor([[1.0, 0, 0, 0]]).repeat(5, 1), log_scales=torch.tensor([0.06] * 4 + [0.015]).log()[:, None].repeat(1, 3),
+        means=means, quats=torch.tensor([[1.0, 0, 0, 0]]).repeat(5, 1), log_scales=sizes.log()[:, None].repeat(1, 3),
         opacity_logits=torch.tensor([6.0] * 4 + [-4.0]), sh=torch.ones(5, 1, 3),
     )  # fmt: skip
 
@@ -302,6 +303,20 @@ def test_the_clip_is_trimmed_and_retimed_and_the_panel_says_so(desk: Desk) -> No
     assert clip_words((0, 1, 2), (0, 1, 2)) == "The clip is all 3 reconstructed frames."
     assert clip_words((1, 2), (0, 1, 2)) == "The clip has 2 of 3 frames: 2 to 3."
     assert clip_words((2, 1), (0, 1, 2)) == "The clip has 2 of 3 frames: 2 to 3, in an order or at a speed of its own."
+
+
+def test_floaters_are_proposed_and_shown_and_nothing_is_changed(desk: Desk) -> None:
+    desk.do("clean_up.show")
+    assert desk.problems() == ["Nothing was proposed: find floaters first."]
+    desk.do("clean_up.propose")
+    proposal = desk.tab.view.proposal
+    assert proposal is not None
+    assert not desk.tab.view.judging
+    assert desk.selected() == proposal.selection.rows(desk.editing.document().original_ids(0)).tolist()
+    for reason, selection in proposal.reasons.items():
+        desk.do("clean_up.show", reason=reason)
+        assert desk.tab.view.selected == selection
+    assert not desk.editing.is_edited
 
 
 def test_the_run_of_the_program_is_copied_and_the_copy_is_edited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

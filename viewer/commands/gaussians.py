@@ -26,7 +26,7 @@ NONE = "No Gaussian is selected: use a tool on the left in a camera pane or on t
 # -- selecting ------------------------------------------------------------------------------------------------------------
 
 
-def _source(tab: Tab) -> int:
+def source_of(tab: Tab) -> int:
     """The frame whose Gaussians are on the screen. Raises InputError if there are none that can be edited."""
     shared = tab.shared
     source = shared.source_of(tab.view.frame)
@@ -59,7 +59,7 @@ def select_way(tab: Tab, way: dict[str, Any], mode: Mode = "replace") -> None:
 
 def _drawn(tab: Tab, outline: Outline, pane: int | None = None) -> None:
     """What a tool drew in a pane, or, without one, on the stage."""
-    source = _source(tab)
+    source = source_of(tab)
     camera: Any
     if pane is not None:
         shown = tab.view.panes[pane]
@@ -110,13 +110,13 @@ def _view_json(view: Camera) -> dict[str, Any]:
 
 
 def _all(tab: Tab) -> None:
-    source = _source(tab)
+    source = source_of(tab)
     _select(tab, "Select everything", lambda: tab.document.editing.document().scene.all(source))
 
 
 def _from_selected(tab: Tab, what: str, kind: str, *, may_be_empty: bool = False, **values: Any) -> None:
     """What a way makes of the selection."""
-    source = _source(tab)
+    source = source_of(tab)
 
     def find() -> Selection:
         from trackersplat.document.selecting.registry import WAYS
@@ -148,13 +148,13 @@ def _clear(tab: Tab) -> None:
 
 def _attribute(tab: Tab, attribute: str, low: float | None = None, high: float | None = None, mode: Mode = "replace") -> None:
     bounds = {key: float(value) for key, value in (("low", low), ("high", high)) if value is not None}
-    select_way(tab, {"way": "attribute", "name": attribute, "frame": _source(tab) + 1, **bounds}, mode)
+    select_way(tab, {"way": "attribute", "name": attribute, "frame": source_of(tab) + 1, **bounds}, mode)
 
 
 def _tracks(tab: Tab, mode: Mode = "replace") -> None:
     if not tab.view.tracks:
         raise InputError("No track is selected: click one in the table or in a picture first.")
-    select_way(tab, {"way": "tracks", "tracks": list(tab.view.tracks), "frame": _source(tab) + 1}, mode)
+    select_way(tab, {"way": "tracks", "tracks": list(tab.view.tracks), "frame": source_of(tab) + 1}, mode)
 
 
 def _zone(tab: Tab) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _zone(tab: Tab) -> dict[str, Any]:
 
 
 def _in_zone(tab: Tab, mode: Mode = "replace") -> None:
-    select_way(tab, {"way": "region", "frame": _source(tab) + 1, **_zone(tab)}, mode)
+    select_way(tab, {"way": "region", "frame": source_of(tab) + 1, **_zone(tab)}, mode)
 
 
 def _place(tab: Tab, zone: Zone | None) -> None:
@@ -259,7 +259,7 @@ def _scope(tab: Tab, scope: Scope) -> None:
 
 def _bring_back(tab: Tab, kind: str) -> None:
     """All that is hidden, or deleted, in this frame is there again, in the frames of the scope; it is selected then."""
-    source = _source(tab)
+    source = source_of(tab)
     frames = frames_of(tab)
 
     def work() -> None:
@@ -292,7 +292,7 @@ def _no_track(tab: Tab) -> str | None:
     return None if tab.view.tracks else "No track is selected."
 
 
-def _nothing_there(tab: Tab) -> str | None:
+def nothing_there(tab: Tab) -> str | None:
     return None if tab.shared.run is not None else "Nothing is reconstructed yet."
 
 
@@ -302,13 +302,13 @@ def _no_edit(tab: Tab) -> str | None:
 
 
 COMMANDS = (
-    Command("select.drawn", "Select what a tool drew", SELECT, _drawn, enabled=_nothing_there),
-    Command("select.way", "Select by a way of the library", SELECT, select_way, enabled=_nothing_there),
-    Command("select.all", "Select everything", SELECT, _all, enabled=_nothing_there),
+    Command("select.drawn", "Select what a tool drew", SELECT, _drawn, enabled=nothing_there),
+    Command("select.way", "Select by a way of the library", SELECT, select_way, enabled=nothing_there),
+    Command("select.all", "Select everything", SELECT, _all, enabled=nothing_there),
     Command("select.clear", "Select nothing", SELECT, _clear, "escape"),
     Command(
         "select.invert", "Invert the selection", SELECT, _invert,
-        "ctrl+i", enabled=_nothing_there,
+        "ctrl+i", enabled=nothing_there,
     ),
     Command(
         "select.grow", "Grow the selection", SELECT,
@@ -326,7 +326,7 @@ COMMANDS = (
         "select.moving", "Select what hangs together and moves with it", SELECT,
         lambda tab: _from_selected(tab, "Select what moves with it", "connected", stretch=TOGETHER), enabled=none_selected,
     ),
-    Command("select.attribute", "Select by an attribute", SELECT, _attribute, enabled=_nothing_there),
+    Command("select.attribute", "Select by an attribute", SELECT, _attribute, enabled=nothing_there),
     Command("select.tracks", "Select what carries the selected tracks", SELECT, _tracks, enabled=_no_track),
     Command("select.zone", "Select what is in the box or sphere", SELECT, _in_zone, enabled=no_zone),
     Command("zone.set", "Place a box or a sphere", SELECT, _place),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nicegui import background_tasks, run, ui
 
 from viewer.commands.registry import COMMANDS
+from viewer.panels.edit_clean_up import CleanUpSection
 from viewer.panels.edit_clip import ClipSection
 from viewer.panels.edit_groups import ChangeSection, GroupsSection
 from viewer.panels.edit_history import HistorySection
@@ -21,6 +22,7 @@ SECTIONS: tuple[tuple[str, str, type[Panel], bool], ...] = (  # title, what it i
     ("Select by", "The range of an attribute, tracks, a box or a sphere; crop", SelectSection, False),
     ("Groups", "Gaussians with a name", GroupsSection, False),
     ("Look and place", "Colour, opacity, freeze, move, rotate and scale", ChangeSection, False),
+    ("Clean up", "What is likely wrong is proposed and shown", CleanUpSection, False),
     ("Clip", "Which frames are played, and how fast", ClipSection, False),
     ("History", "All that was done; a click goes there", HistorySection, True),
 )

@@ -143,9 +143,10 @@ class SelectSection(Panel):
 
         facts = ATTRIBUTES.facts(name)
         self._words.set_text("Rendering all cameras …" if facts.rendered else "")
-        found, words = await run.io_bound(self._measure, name, frame, facts.unit)
-        if number != self._asked:
+        answer = await run.io_bound(self._measure, name, frame, facts.unit)
+        if number != self._asked or answer is None:  # None: the page's program ends
             return
+        found, words = answer
         self._words.set_text(words)
         self._histogram = found
         self._range_box.set_visibility(found is not None)
