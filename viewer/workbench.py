@@ -24,7 +24,10 @@ INSPECTOR_WIDTH, TIMELINE_HEIGHT = 424, 200  # pixels, at first
 
 # A click leaves the keys to the page: a button that keeps the focus would take the next Space for itself. Tab still reaches every button.
 _KEYS_STAY = """<script>addEventListener('mousedown', (event) => {
-  if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);</script>"""
+  if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);
+addEventListener('keydown', (event) => { // undo is the page's, not that of a field which was typed into before
+  if ((event.ctrlKey || event.metaKey) && 'zkiZKI'.includes(event.key) && !event.target.closest?.('input, textarea, select'))
+    event.preventDefault(); }, true);</script>"""
 
 _EVERYTHING = frozenset(f.name for f in (*fields(View), *fields(Shared)))
 
@@ -65,12 +68,14 @@ class Workbench:
                     ui.splitter(reverse=True, value=INSPECTOR_WIDTH, limits=(260, 720)).props("unit=px").classes("fit") as right,
                 ):
                     self._remembers(right, "inspector")
-                    with right.before, ui.splitter(value=50, limits=(0, 100)).classes("fit") as middle:
-                        self._remembers(middle, "stage")
-                        with middle.before:
-                            self._place("stage")
-                        with middle.after:
-                            self._place("panes")
+                    with right.before, ui.element("div").style("display:flex;width:100%;height:100%"):
+                        self._place("tools")
+                        with ui.splitter(value=50, limits=(0, 100)).style("flex:1;min-width:0;height:100%") as middle:
+                            self._remembers(middle, "stage")
+                            with middle.before:
+                                self._place("stage")
+                            with middle.after:
+                                self._place("panes")
                     with right.after:
                         self._build_inspector()
                 with (

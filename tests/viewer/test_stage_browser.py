@@ -15,6 +15,7 @@ import pytest
 import torch
 import uvicorn
 from fastapi import FastAPI
+from no_edits import no_edits, unedited
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.websockets import WebSocket
@@ -72,7 +73,8 @@ def site() -> Iterator[SimpleNamespace]:
     store = Store(Shared(frame_count=3, reconstructed=(0, 1, 2), run=Path("run"), ready=True))
     two = capture()
     document: Any = SimpleNamespace(
-        capture=two, framing=frame_capture(two), renderer=renderer, shown=lambda frame: shown, diagnosis=lambda: None,
+        capture=two, framing=frame_capture(two), renderer=renderer, shown=lambda frame: shown, scene=unedited(lambda frame: shown),
+        editing=no_edits(), stage_views={}, diagnosis=lambda: None,
         paths=SimpleNamespace(get=lambda: None), home_photo_frame=lambda frame: (0, frame),
     )  # fmt: skip
     stage = Stage(StageServer(), document)

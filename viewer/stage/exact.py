@@ -17,7 +17,7 @@ import viser.transforms as tf
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from viewer.stage.marks import Marks
-from viewer.stage.picture import Picture, free_picture, page_camera, smaller
+from viewer.stage.picture import Picture, free_picture, page_camera, smaller, with_highlight
 from viewer.stage.strokes import draw
 from viewer.state import Draft
 from viewer.tab import Tab
@@ -45,6 +45,8 @@ class _Request:
     ready: bool
     marks: object  # what the marks are drawn from
     moment: float | None  # of the camera path, if it is followed
+    scene: int  # grows with the edits of the scene
+    selected: object  # the selected Gaussians
     position: tuple[float, ...]
     wxyz: tuple[float, ...]
     fov: float
@@ -152,6 +154,7 @@ class ExactView:
         draft = shared.draft if shared.draft is not None and shared.draft.frame == view.frame else None
         return _Request(
             view.frame, shared.source_of(view.frame), shared.revision, draft, shared.ready, self._marks.state(), view.path_moment,
+            shared.scene, view.selected,
             tuple(camera.position), tuple(camera.wxyz), float(camera.fov), canvas, float(ratio),
         )  # fmt: skip
 
@@ -173,10 +176,13 @@ class ExactView:
 
     def _paint(self, request: _Request, view: Camera) -> np.ndarray:
         """(H, W, 3) uint8: the scene and the marks over it."""
-        of = (replace(request, marks=None, moment=None), view.width, view.height)
+        of = (replace(request, marks=None, moment=None, selected=None), view.width, view.height)
         if self._plain is None or self._plain[0] != of:
             self._plain = (of, free_picture(self._tab, request.frame, view))
         plain = self._plain[1]
+        if request.selected is not None:
+            scale = request.pixel_ratio * view.width / request.canvas[0]
+            plain = replace(plain, image=with_highlight(self._tab, request.frame, plain.image, view, scale))
         strokes = self._marks.strokes(request.frame)
         if not strokes:
             return plain.image
