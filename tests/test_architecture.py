@@ -24,6 +24,7 @@ LAYERS = (
     ("edits",),
     ("pipelines",),
     ("store",),
+    ("document",),
     ("jobs",),
     ("benchmarks",),
     ("commands",),

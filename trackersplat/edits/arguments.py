@@ -61,6 +61,28 @@ class Arguments:
     def number(self, name: str, low: float, high: float) -> float:
         return self._value(name, f"a number from {low:g} to {high:g}", lambda value: _number(value, low, high))
 
+    def numbers(self, name: str, count: int, low: float, high: float) -> tuple[float, ...]:
+        """Exactly ``count`` numbers."""
+        expected = f"{count} numbers from {low:g} to {high:g}"
+
+        def read(value: Any) -> tuple[float, ...]:
+            found = tuple(_number(item, low, high) for item in _items(value, ","))
+            if len(found) != count:
+                raise ValueError
+            return found
+
+        return self._value(name, expected, read)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """true or false, as JSON or as text."""
+
+        def read(value: Any) -> bool:
+            if value not in (True, False, "true", "false") or isinstance(value, (int, float)) is not isinstance(value, bool):
+                raise ValueError
+            return value in (True, "true")
+
+        return self._value(name, "true or false", read) if self.has(name) else default
+
     def frame(self, name: str = "frame") -> int:
         """The index of a frame, which is given counted from 1."""
         return self.whole(name, 1, LAST_FRAME + 1) - 1

@@ -28,7 +28,7 @@ from trackersplat.gaussians.ply import write_ply
 from trackersplat.motion.motion import CarriedMotion
 from trackersplat.pipelines.pipeline import FrameResult
 from trackersplat.store.evidence_files import write_evidence
-from trackersplat.store.record import FrameRecord, write_record
+from trackersplat.store.record import RECORD, FrameRecord, write_record
 from trackersplat.store.tables import camera_entries, log_csv
 from trackersplat.store.track_files import write_tracks
 from trackersplat.training.photometric import ColourAffines
@@ -62,7 +62,7 @@ def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture:
         (folder / REPLACED).write_bytes(save({"indices": result.replaced.detach().cpu().contiguous()}))
     if result.state.colours is not None:
         write_json(folder / COLOURS, result.state.colours.to_json())
-    write_record(folder / "frame.json", record)
+    write_record(folder / RECORD, record)
 
 
 def read_carried(folder: Path) -> CarriedMotion | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trackersplat.files import restore
-from trackersplat.store.record import FrameRecord, read_record
+from trackersplat.store.record import RECORD, FrameRecord, read_record
 
 FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
 _ASIDE = re.compile(r"\.(frame([1-9]\d{0,8}))\.old")  # as `files.aside` names a frame while another one takes its place
@@ -58,7 +58,7 @@ class RunIndex:
         """Read at the first call. None for a frame of the published system or an old run. Raises InputError if the file is damaged."""
         if frame not in self._records:
             entry = self.entries.get(frame)
-            path = entry.folder / "frame.json" if entry is not None else None
+            path = entry.folder / RECORD if entry is not None else None
             self._records[frame] = read_record(path) if path is not None and path.is_file() else None
         return self._records[frame]
 

@@ -12,6 +12,7 @@ from trackersplat.errors import InputError
 from trackersplat.events import FrameDone, from_json, to_json
 from trackersplat.files import read_json, write_json
 
+RECORD = "frame.json"  # in the folder of a frame
 LARGEST = 2**53  # of a whole number: what JSON and tables hold exactly
 
 

@@ -53,7 +53,7 @@ from trackersplat.store.identity import not_of, require_same
 from trackersplat.store.index import RunIndex
 from trackersplat.store.lineage import RunLineage
 from trackersplat.store.lost import lost_frames
-from trackersplat.store.record import FrameRecord
+from trackersplat.store.record import RECORD, FrameRecord
 from trackersplat.store.tables import metrics_header, metrics_rows, read_camera_entries
 from trackersplat.store.track_files import TRACKS_FILE, read_state, read_tracks
 from trackersplat.store.watched import Watched
@@ -318,6 +318,17 @@ class Run:
     def record(self, frame: int) -> FrameRecord | None:
         """All numbers of a frame, or None if the run has no record of it. Raises InputError if it is damaged."""
         return self._index.record(frame)
+
+    def record_path(self, frame: int) -> Path | None:
+        """The file of that record; None if there is none."""
+        folder = self._folder(frame)
+        path = folder / RECORD if folder else None
+        return path if path is not None and path.is_file() else None
+
+    def inode(self, frame: int) -> int:
+        """A number that changes when the frame's folder is exchanged for another one; 0 for a frame of the compact form alone."""
+        entry = self._index.entries.get(frame)
+        return 0 if entry is None else entry.inode
 
     def lineage(self) -> RunLineage:
         """Which frames hold the same Gaussians, and since when each is there."""

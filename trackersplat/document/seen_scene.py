@@ -1,0 +1,81 @@
+"""An edited scene together with what looks at it: cameras, a rasteriser, photographs. Ways of selecting work on it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from trackersplat.captures.camera import Camera
+from trackersplat.captures.capture import Capture
+from trackersplat.document.edited_scene import EditedScene
+from trackersplat.document.selection import Selection
+from trackersplat.errors import InputError
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.lift import lift
+from trackersplat.rendering.rasterizer import Rasterizer
+
+_KEPT_VALUES = 16  # arrays with a number per Gaussian, such as weights in a camera
+
+
+class ValueCache:
+    """The last values of Gaussians that took time to find, by a key. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
+
+    def get(self, key: tuple[object, ...], find: Callable[[], np.ndarray]) -> np.ndarray:
+        with self._lock:
+            found = self._values.get(key)
+        if found is None:
+            found = find()
+            found.setflags(write=False)
+        with self._lock:
+            self._values[key] = found
+            self._values.move_to_end(key)
+            while len(self._values) > _KEPT_VALUES:
+                self._values.popitem(last=False)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class SeenScene:
+    """What ways of selecting ask."""
+
+    edited: EditedScene
+    cameras: Sequence[Camera]
+    choose_rasterizer: Callable[[], Rasterizer]  # called when it is needed
+    open_capture: Callable[[], Capture]  # the same; raises InputError if it is not known where it is
+    values: ValueCache = field(default_factory=ValueCache)
+
+    def gaussians(self, frame: int) -> Gaussians:
+        """What is shown of a frame, on the CPU. Raises InputError if it is not there or broken."""
+        return self.edited.gaussians(frame)
+
+    def ids(self, frame: int) -> np.ndarray:
+        """(N,) int64 lineage ids of `gaussians`."""
+        return self.edited.ids(frame)
+
+    def chosen(self, frame: int, mask: np.ndarray) -> Selection:
+        """The Gaussians of a frame where ``mask`` (N,) is true."""
+        return Selection.of(self.ids(frame)[mask])
+
+    def camera(self, name: str) -> Camera:
+        """Raises InputError if there is none of this name."""
+        found = next((camera for camera in self.cameras if camera.name == name), None)
+        if found is None:
+            known = ", ".join(camera.name for camera in self.cameras) or "none are known"
+            raise InputError(f"There is no camera named {name[:40]!r}; cameras: {known}.")
+        return found
+
+    def lifted(self, frame: int, camera: Camera, features: np.ndarray) -> np.ndarray:
+        """(N, F) blending-weighted sums of the pixel features (H, W, F) of a camera (`rendering.lift`)."""
+        rasterizer = self.choose_rasterizer()
+        gaussians = self.gaussians(frame).to(rasterizer.device)
+        pixels = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))[None].to(rasterizer.device)
+        return lift(rasterizer, gaussians, [camera], pixels)[0].cpu().numpy()

@@ -1,0 +1,67 @@
+"""What ways of selecting in a camera share: pixels to Gaussians, either of what the camera shows or of all that lies behind it.
+
+What a camera shows of a Gaussian is its blending weight, summed over the pixels. A Gaussian is taken if enough of that is in the pixels
+that were chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trackersplat.captures.camera import Camera
+from trackersplat.document.camera_json import camera_to_json
+from trackersplat.document.scene_edit import SceneArguments
+from trackersplat.document.seen_scene import SeenScene
+from trackersplat.document.selection import Selection
+
+VISIBLE, THROUGH = "visible", "through"
+
+
+@dataclass(frozen=True)
+class Looking:
+    """From where, when, and what counts as selected there."""
+
+    camera: str | Camera
+    frame: int
+    depth: str = VISIBLE  # or THROUGH: all whose centre is in the pixels, however deep
+    share: float = 0.5  # of what the camera shows of a Gaussian, that must be in the pixels
+    least: float = 0.02  # px: weight that a Gaussian must have there in all; fainter ones are not visible
+
+    @staticmethod
+    def parse(arguments: SceneArguments) -> Looking:
+        default = Looking("", 0)
+        return Looking(
+            arguments.camera(),
+            arguments.frame(),
+            arguments.choice("depth", (VISIBLE, THROUGH), default.depth),
+            arguments.number("share", 0.0, 1.0) if arguments.has("share") else default.share,
+            arguments.number("least", 0.0, 1e6) if arguments.has("least") else default.least,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        about = {"depth": self.depth, "share": self.share, "least": self.least}
+        return {"camera": camera_to_json(self.camera), "frame": self.frame + 1, **about}
+
+    def camera_in(self, scene: SeenScene) -> Camera:
+        """Raises InputError if there is none of this name."""
+        return scene.camera(self.camera) if isinstance(self.camera, str) else self.camera
+
+    def shown_in(self, scene: SeenScene, pixels: np.ndarray) -> Selection:
+        """The Gaussians that the camera shows in the ``pixels`` (H, W) bool."""
+        weights = self.weights(scene, pixels)
+        return scene.chosen(self.frame, (weights[:, 0] >= self.least) & (weights[:, 0] >= self.share * weights[:, 1]))
+
+    def weights(self, scene: SeenScene, pixels: np.ndarray) -> np.ndarray:
+        """(N, 2) weight of each Gaussian in the ``pixels`` (H, W) bool, and in the whole image."""
+        return scene.lifted(self.frame, self.camera_in(scene), np.stack((pixels, np.ones_like(pixels)), axis=-1))
+
+    def projected(self, scene: SeenScene) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 2) pixel positions of the centres, far outside the image for those behind the camera, and (N,) depths."""
+        camera = self.camera_in(scene)
+        means = scene.gaussians(self.frame).means.numpy()
+        pixels, depth = camera.project(means.astype(np.float64))
+        pixels[~(depth > camera.near)] = -1e9
+        return pixels, depth
