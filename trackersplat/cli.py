@@ -23,6 +23,7 @@ from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
 from trackersplat.commands.prepare import Prepare
 from trackersplat.commands.reconstruct import Reconstruct
+from trackersplat.commands.render import Render
 from trackersplat.commands.trackers import Trackers
 from trackersplat.commands.tracks import MakeTracks
 
@@ -35,6 +36,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "edits": Edits,
     "compact": Compact,
     "export": Export,
+    "render": Render,
     "tracks": MakeTracks,
     "evaluate": Evaluate,
     "bench": Bench,

@@ -1,0 +1,34 @@
+"""Around the focus, at the height of the home camera."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trackersplat.camera_paths.moves.registry import MoveSettings
+from trackersplat.camera_paths.path import CameraPath, Key, even_path, looking_at
+from trackersplat.camera_paths.rig import Rig
+
+STEP = math.radians(22.5)  # between two keys, at most: the spline is then a circle to 1e-4 of its radius
+LEAST_TURN = math.radians(10.0)  # where the cameras stand above each other, or there is only one
+
+
+def orbit(rig: Rig, settings: MoveSettings) -> CameraPath:
+    """A whole turn if the cameras surround the scene; else from one end of the arc that they cover to the other, over the home camera."""
+    turn = max(rig.span(), LEAST_TURN) if settings.turn is None else math.radians(settings.turn)
+    whole = math.isclose(abs(turn), 2 * math.pi)
+    steps = max(math.ceil(abs(turn) / STEP - 1e-9), 2)
+    start = 0.0 if abs(turn) >= 2 * math.pi - 1e-9 else -0.5 * turn
+    angles = start + turn * np.arange(steps if whole else steps + 1) / steps
+    keys = [at_azimuth(rig, float(angle), settings.size) for angle in angles]
+    return even_path(keys, settings.seconds, loop=whole, constant_speed=True)
+
+
+def at_azimuth(rig: Rig, angle: float, size: float = 1.0, frame: float | None = None) -> Key:
+    """The home camera, turned around the up direction through the focus, looking at the focus. ``size``: factor of the distance."""
+    outward = size * (rig.start.center - rig.focus)
+    along = (outward @ rig.up) * rig.up
+    across = outward - along
+    turned = along + math.cos(angle) * across + math.sin(angle) * np.cross(rig.up, across)
+    return looking_at(rig.focus + turned, rig.focus, rig.up, rig.start.fov_y, frame)

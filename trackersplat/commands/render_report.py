@@ -1,0 +1,64 @@
+"""The output of rendering a video: a bar while it works, then where the video is."""
+
+from __future__ import annotations
+
+import json
+import time
+from types import TracebackType
+
+from rich.console import Console
+
+from trackersplat.commands.shown import escape
+from trackersplat.commands.terminal import JsonLines, StepBar
+from trackersplat.events import Event, Finished
+from trackersplat.jobs.video_events import PictureDone, VideoDone, VideoStarted, to_json
+
+
+class JsonVideo:
+    """One event a line on standard output; the last is Finished, or Failed."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._lines = JsonLines()
+
+    def __enter__(self) -> JsonVideo:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._lines.__exit__(kind, error, trace)
+        if kind is None:
+            self._lines.show(Finished(time.perf_counter() - self._began))
+
+    def show(self, event: Event) -> None:
+        print(json.dumps(to_json(event)), flush=True)
+
+
+class TextVideo:
+    """A progress bar for people, and one line left behind per video."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._bar = StepBar(self._console)
+        self._began = time.perf_counter()
+        self._size = ""
+
+    def __enter__(self) -> TextVideo:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        match event:
+            case VideoStarted(pictures, width, height, device):
+                self._began = time.perf_counter()
+                self._size = f"{width}x{height}"
+                self._bar.start()
+                self._bar.show(f"rendering on {device}", 0, pictures)
+            case PictureDone(done, pictures):
+                left = (time.perf_counter() - self._began) / done * (pictures - done)
+                self._bar.show("rendering", done, pictures, f"about {left:.0f} s left" if done >= 3 else "")
+            case VideoDone(path, pictures, size):
+                self._bar.stop()
+                seconds = time.perf_counter() - self._began
+                self._console.print(f"{escape(path)}: {pictures} pictures of {self._size}, {size / 1e6:.2f} MB, in {seconds:.1f} s")
