@@ -14,6 +14,7 @@ class ExporterFacts(Facts):
     """What is known about a format. ``load`` names an `exporters.exporter.Exporter`."""
 
     suffix: str = ""  # of the one file that is written; "" for a folder
+    timed: bool = False  # it keeps the rate of the frames
     read: str  # a function of the path, the frame (index from 0), its place in the export, and what was known of the scene
 
 
@@ -68,6 +69,7 @@ EXPORTERS: Registry[ExporterFacts] = Registry(
             title="one HTML file that plays the scene in a browser, without network (colours without direction)",
             load=f"{_MODULES}.html.export:export_html",
             suffix=".html",
+            timed=True,
             read=f"{_MODULES}.back:read_page",
         ),
         ExporterFacts(
@@ -75,6 +77,7 @@ EXPORTERS: Registry[ExporterFacts] = Registry(
             title="one .4dgs file (colours without direction)",
             load=f"{_MODULES}.fourdgs:export_fourdgs",
             suffix=".4dgs",
+            timed=True,
             read=f"{_MODULES}.back:read_4dgs",
             packages=("fourdgs",),
             extra="export",

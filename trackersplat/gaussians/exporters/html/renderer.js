@@ -5,19 +5,20 @@ const DEPTHS = 1 << 16; // buckets of the sort
 
 const VERTEX = `#version 300 es
 precision highp float; precision highp int; precision highp usampler2D;
-uniform usampler2D geometry; uniform usampler2D colours;
+uniform usampler2D geometry; uniform usampler2D colours; uniform usampler2D order;
 uniform vec3 meanLow, meanStep, scaleLow, scaleStep, dcLow, dcStep;
 uniform vec4 quatLow, quatStep;
 uniform float opacityLow, opacityStep, near;
 uniform mat3 rotation; uniform vec3 translation; // world to camera: x right, y down, z forward
 uniform vec4 lens; // fx, fy, cx, cy in pixels
 uniform vec2 size; // pixels
-in uint index;
 out vec2 place; out vec4 colour;
 
 void main() {
   gl_Position = vec4(2.0, 2.0, 2.0, 1.0); // outside: nothing is drawn
-  ivec2 texel = ivec2(int(index) % ${TEXTURE_WIDTH}, int(index) / ${TEXTURE_WIDTH});
+  int rank = gl_VertexID >> 2, number = gl_VertexID & 3;
+  int index = int(texelFetch(order, ivec2(rank % ${TEXTURE_WIDTH}, rank / ${TEXTURE_WIDTH}), 0).x);
+  ivec2 texel = ivec2(index % ${TEXTURE_WIDTH}, index / ${TEXTURE_WIDTH});
   uvec4 code = texelFetch(geometry, texel, 0);
   vec3 mean = meanLow + meanStep * vec3(code.x & 65535u, code.x >> 16, code.y & 65535u);
   float opacity = 1.0 / (1.0 + exp(-(opacityLow + opacityStep * float(code.y >> 16))));
@@ -42,7 +43,7 @@ void main() {
   float longer = middle + apart, shorter = determinant / longer;
   vec2 along = apart < 1e-6 ? vec2(1.0, 0.0) : normalize(a > d ? vec2(0.5 * (a - d) + apart, b) : vec2(b, 0.5 * (d - a) + apart));
   float reach = sqrt(2.0 * log(255.0 * opacity)); // standard deviations at which alpha is 1/255
-  vec2 corner = vec2((gl_VertexID & 1) * 2 - 1, (gl_VertexID >> 1) * 2 - 1);
+  vec2 corner = vec2((number & 1) * 2 - 1, (number >> 1) * 2 - 1);
   place = reach * corner;
   vec2 pixel = lens.xy * slope + lens.zw + place.x * sqrt(longer) * along + place.y * sqrt(shorter) * vec2(-along.y, along.x);
   colour = vec4(max(0.5 + 0.28209479177387814 * (dcLow + dcStep * vec3(texelFetch(colours, texel, 0).rgb)), 0.0), opacity);
@@ -74,7 +75,7 @@ function program(gl, vertex, fragment) {
 
 class Renderer {
   constructor(canvas, scene) {
-    const gl = canvas.getContext('webgl2', { alpha: false, antialias: false, preserveDrawingBuffer: true });
+    const gl = canvas.getContext('webgl2', { alpha: false, antialias: false });
     if (!gl) throw new Error('This browser has no WebGL 2, which draws the scene.');
     this.gl = gl;
     this.scene = scene;
@@ -88,19 +89,19 @@ class Renderer {
     this.colours = this.texture(1, gl.RGBA8UI);
     this.order = new Uint32Array(n);
     this.keys = new Uint16Array(n);
-    this.buffer = gl.createBuffer();
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
-    gl.bufferData(gl.ARRAY_BUFFER, this.order.byteLength, gl.DYNAMIC_DRAW);
-    const at = gl.getAttribLocation(this.program, 'index');
-    gl.enableVertexAttribArray(at);
-    gl.vertexAttribIPointer(at, 1, gl.UNSIGNED_INT, 0, 0);
-    gl.vertexAttribDivisor(at, 1);
+    this.orderTexture = this.texture(2, gl.R32UI);
+    // Not instanced: software renderers draw each instance on its own, which takes ten times as long.
+    const corners = new Uint32Array(6 * n);
+    for (let i = 0, o = 0; i < n; i++) for (const corner of [0, 1, 2, 2, 1, 3]) corners[o++] = 4 * i + corner;
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, corners, gl.STATIC_DRAW);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     const { means, quats, log_scales: scales, opacity_logits: opacities, sh_dc: dc } = scene.ranges;
     const at_ = (name) => gl.getUniformLocation(this.program, name);
     gl.uniform1i(at_('geometry'), 0);
     gl.uniform1i(at_('colours'), 1);
+    gl.uniform1i(at_('order'), 2);
     for (const [name, range] of [['mean', means], ['scale', scales], ['dc', dc]]) {
       gl.uniform3fv(at_(name + 'Low'), range.low);
       gl.uniform3fv(at_(name + 'Step'), range.step);
@@ -123,25 +124,25 @@ class Renderer {
     return unit;
   }
 
-  upload(unit, kind, values) {
+  upload(unit, layout, kind, parts, values) {
     const gl = this.gl, full = Math.floor(this.scene.gaussians / TEXTURE_WIDTH), rest = this.scene.gaussians % TEXTURE_WIDTH;
     gl.activeTexture(gl.TEXTURE0 + unit);
     const send = (y, width, height, part) =>
-      height && width && gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, y, width, height, gl.RGBA_INTEGER, kind, part);
-    send(0, TEXTURE_WIDTH, full, values.subarray(0, 4 * full * TEXTURE_WIDTH));
-    send(full, rest, rest ? 1 : 0, values.subarray(4 * full * TEXTURE_WIDTH));
+      height && width && gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, y, width, height, layout, kind, part);
+    send(0, TEXTURE_WIDTH, full, values.subarray(0, parts * full * TEXTURE_WIDTH));
+    send(full, rest, rest ? 1 : 0, values.subarray(parts * full * TEXTURE_WIDTH));
   }
 
   // Draws a frame as the view sees it: {rotation: 9 numbers row by row, translation, lens: [fx, fy, cx, cy], near}.
   draw(frame, view) {
     const gl = this.gl;
     if (frame !== this.shown) {
-      this.upload(this.geometry, gl.UNSIGNED_INT, frame.geometry);
-      this.upload(this.colours, gl.UNSIGNED_BYTE, frame.colours);
+      this.upload(this.geometry, gl.RGBA_INTEGER, gl.UNSIGNED_INT, 4, frame.geometry);
+      this.upload(this.colours, gl.RGBA_INTEGER, gl.UNSIGNED_BYTE, 4, frame.colours);
       this.shown = frame;
     }
     this.sort(frame.geometry, view);
-    gl.bufferSubData(gl.ARRAY_BUFFER, 0, this.order);
+    this.upload(this.orderTexture, gl.RED_INTEGER, gl.UNSIGNED_INT, 1, this.order);
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
     gl.clearColor(0, 0, 0, 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
@@ -150,7 +151,7 @@ class Renderer {
     gl.uniform3fv(this.at.translation, view.translation);
     gl.uniform4fv(this.at.lens, view.lens);
     gl.uniform2f(this.at.size, this.canvas.width, this.canvas.height);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.scene.gaussians);
+    gl.drawElements(gl.TRIANGLES, 6 * this.scene.gaussians, gl.UNSIGNED_INT, 0);
   }
 
   // The farthest first, by counting how many lie in each slice of depth.
