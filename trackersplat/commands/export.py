@@ -77,9 +77,7 @@ class Export:
             raise InputError(f"The run {run.path} has no frame {', '.join(missing)}: choose among those that are there with --frames.")
         return wanted
 
-    def _frames(
-        self, source: ExportSource, wanted: tuple[int, ...], rasterizer: Rasterizer, reporter: JsonExport | TextExport
-    ) -> None:
+    def _frames(self, source: ExportSource, wanted: tuple[int, ...], rasterizer: Rasterizer, reporter: JsonExport | TextExport) -> None:
         from trackersplat.files import remove_dead
         from trackersplat.jobs.export import ExportOptions, export_run
 

@@ -51,7 +51,8 @@ class TextExport:
     """A progress bar for people; what is left behind are sentences."""
 
     def __init__(self) -> None:
-        self._bar = StepBar(Console(highlight=False))
+        self._console = Console(highlight=False)
+        self._bar = StepBar(self._console)
         self._frames = 0
         self._compared: list[FrameCompared] = []
         self._sentences: list[str] = []
@@ -74,7 +75,8 @@ class TextExport:
         match event:
             case ExportStarted(frames):
                 self._frames = frames
-                self._bar.start()
+                if self._console.is_terminal:
+                    self._bar.start()
             case FrameWeighed(_, done):
                 self._bar.show("weighing", done, self._frames)
             case FrameWritten(done):

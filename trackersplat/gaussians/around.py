@@ -14,20 +14,30 @@ WIDTH, HEIGHT = 640, 480  # pixels
 FIELD_OF_VIEW = 50.0  # degrees, vertical
 RISE = 20.0  # degrees that the cameras look down
 INSIDE = 0.8  # share of the opacity that lies within the radius that the cameras see
-UP = np.array([0.0, -1.0, 0.0])  # as in scenes whose poses come from COLMAP, where y points down
+# Directions that may be up. Where poses come from COLMAP, y mostly points down.
+UPS = {
+    "-y": (0.0, -1.0, 0.0),
+    "y": (0.0, 1.0, 0.0),
+    "z": (0.0, 0.0, 1.0),
+    "-z": (0.0, 0.0, -1.0),
+    "x": (1.0, 0.0, 0.0),
+    "-x": (-1.0, 0.0, 0.0),
+}
 
 
-def cameras_around(gaussians: Gaussians, count: int = COUNT) -> tuple[Camera, ...]:
-    """``count`` cameras on a ring that look at the middle of the scene, which is upright if y points down."""
+def cameras_around(gaussians: Gaussians, count: int = COUNT, up: str = "-y") -> tuple[Camera, ...]:
+    """``count`` cameras on a ring around the direction ``up`` (of `UPS`) that look at the middle of the scene."""
     middle, radius = _bulk(gaussians)
     focal = 0.5 * HEIGHT / np.tan(np.radians(FIELD_OF_VIEW / 2))
     distance = radius / np.sin(np.radians(FIELD_OF_VIEW / 2))
     intrinsics = np.array([[focal, 0, WIDTH / 2], [0, focal, HEIGHT / 2], [0, 0, 1]])
-    made = []
+    made, upright = [], np.array(UPS[up])
+    side = np.roll(np.abs(upright), 1)
+    front = np.cross(side, upright)
     for index in range(count):
         angle, rise = 2 * np.pi * index / count, np.radians(RISE)
-        place = np.array([np.sin(angle) * np.cos(rise), 0.0, -np.cos(angle) * np.cos(rise)]) + np.sin(rise) * UP
-        pose = _looking(middle + distance * place, middle)
+        place = np.cos(rise) * (np.sin(angle) * side + np.cos(angle) * front) + np.sin(rise) * upright
+        pose = _looking(middle + distance * place, middle, upright)
         made.append(Camera(f"view{index + 1}", WIDTH, HEIGHT, intrinsics, pose, near=NEAR * distance))
     return tuple(made)
 
@@ -50,10 +60,10 @@ def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
     return float(values[order][np.searchsorted(summed, share * summed[-1])])
 
 
-def _looking(position: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _looking(position: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:
     """(4, 4) world to camera."""
     forward = (target - position) / np.linalg.norm(target - position)
-    right = np.cross(forward, UP)
+    right = np.cross(forward, up)
     right /= np.linalg.norm(right)
     rotation = np.stack([right, np.cross(forward, right), forward])
     matrix = np.eye(4)

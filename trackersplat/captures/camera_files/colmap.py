@@ -42,7 +42,10 @@ def write_text_model(cameras: Sequence[Camera], points: PointCloud, folder: Path
     """See `registry.WriteCameras`."""
     place = folder / FOLDER
     place.mkdir(parents=True)
-    lenses, images = ["# CAMERA_ID MODEL WIDTH HEIGHT FX FY CX CY"], ["# IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of points"]
+    lenses, images = (
+        ["# CAMERA_ID MODEL WIDTH HEIGHT FX FY CX CY"],
+        ["# IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of points"],
+    )
     for number, camera in enumerate(cameras, start=1):
         lenses.append(f"{number} PINHOLE {camera.width} {camera.height} {_words(_lens(camera))}")
         images += [f"{number} {_words(_pose(camera))} {number} {camera.name}{IMAGE}", ""]

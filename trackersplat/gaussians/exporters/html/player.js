@@ -136,7 +136,6 @@ function start() {
   const place = scene.frames.findIndex((one) => String(one.number) === asked.get('frame'));
   if (place >= 0) player.jump(place);
   player.play(!asked.has('paused'));
-  player.canvas.focus({ preventScroll: true });
 }
 
 try {
