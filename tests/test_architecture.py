@@ -17,7 +17,7 @@ LAYERS = (
     ("errors", "locks", "files", "events", "registry", "ply_files"),
     ("geometry",),
     ("captures", "gaussians"),
-    ("metrics", "checks", "sfm", "rendering"),
+    ("metrics", "checks", "sfm", "rendering", "camera_paths"),
     ("tracking",),
     ("motion",),
     ("training", "diagnosis"),

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from viewer.arguments import Arguments
+from viewer.camera_paths import CameraPaths
 from viewer.capture_check import CaptureCheck
 from viewer.diagnosing import Diagnosing
 from viewer.edit_log import RunEdits
@@ -22,6 +24,7 @@ from viewer.shared_rasterizer import SharedRasterizer
 from viewer.stage.framing import frame_capture
 from viewer.stage.gaussian_paths import GaussianPaths
 from viewer.state import Store
+from viewer.video_job import VideoJob
 
 if TYPE_CHECKING:
     import torch
@@ -52,12 +55,16 @@ class Document:
         self.reconstruction = Reconstruction(capture, store, self.runs, arguments.path, self.frame_is_new)
         self.check = CaptureCheck(store, arguments.path)
         self.notes = Notes(store)
+        self.camera_paths = CameraPaths(store)
+        self.video = VideoJob(store, arguments.backend)
+        self.viewpoints: dict[str, Callable[[], Camera]] = {}  # tab -> what its stage looks through now
 
     def close(self) -> None:
         self.paths.close()
         self.diagnosing.close()
         self.edits.close()
         self.reconstruction.close()
+        self.video.close()
         self.check.close()
         self.frames.close()
         self.capture.close()

@@ -56,6 +56,8 @@ class Shared:
     diagnosing: str = ""  # what is done to diagnose the tracks, or why they are not, for people; "" if there is nothing to say
     edits: int = 0  # grows with the log of edits
     notes: int = 0  # grows with the flags and notes
+    camera_path: int = 0  # grows with the camera path of the run
+    video: int = 0  # grows with every event of rendering a video
     job: int = 0  # grows with every event of a job
     tabs: int = 0  # grows when a page comes or goes
 
@@ -144,6 +146,11 @@ class View:
     trails_of: TrailsOf = "tracks"  # what the trails on the stage are of
     trail_fade: bool = True  # older parts are fainter
     flight: Flight | None = None  # the last one that was asked for
+    show_path: bool = True  # the camera path, while it is not followed
+    path_key: int | None = None  # the selected key of the camera path
+    path_moment: float | None = None  # second of the camera path from which the stage looks; None: it is free
+    path_shown: float | None = None  # that of the picture that the page has acknowledged
+    path_playing: bool = False
     canvas: tuple[int, int, float] | None = None  # of the stage: width, height, device pixels per CSS pixel; None until the page tells
     inspector: str = "tracks"  # the panel that is open on the right
     filter: str = ""  # text of the tracks table

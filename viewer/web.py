@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -13,9 +14,10 @@ from fastapi import FastAPI
 from nicegui import Client, ui
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.websockets import WebSocket
 
+from trackersplat.camera_paths.path_file import to_json
 from viewer import urls
 from viewer.document import Document
 from viewer.entrance import BACKDROP
@@ -48,6 +50,8 @@ class Web:
         self.app.add_api_websocket_route("/stage/{tab}", self._stage_socket)
         self.app.add_api_websocket_route("/pictures", self._pictures_socket)
         self.pictures = Pictures()
+        self.app.add_api_route("/videos/{number}", self._video, methods=["GET"], include_in_schema=False)
+        self.app.add_api_route("/camera_path.json", self._camera_path, methods=["GET"], include_in_schema=False)
         self.app.add_api_route("/notes.csv", self._notes, methods=["GET"], include_in_schema=False)
         ui.page("/", title=f"{document.capture.name} · TrackerSplat", dark=True)(self._page)
         ui.run_with(
@@ -100,6 +104,21 @@ class Web:
         """The flags and notes of the run on the screen, as a file to keep."""
         headers = {"content-disposition": 'attachment; filename="notes.csv"', "cache-control": "no-store"}
         return Response(self._document.notes.csv(), media_type="text/csv; charset=utf-8", headers=headers)
+
+    def _video(self, number: int) -> Response:
+        """A video that this program has rendered, by its number: no name of a file comes from the page."""
+        file = self._document.video.file(number)
+        if file is None:
+            return Response("There is no such video.\n", 404, media_type="text/plain; charset=utf-8")
+        return FileResponse(file, filename=file.name, headers={"cache-control": "no-store"})
+
+    def _camera_path(self) -> Response:
+        """The camera path of the run on the screen, for `trackersplat render --path`."""
+        path = self._document.camera_paths.get()
+        if path is None:
+            return Response("There is no camera path yet.\n", 404, media_type="text/plain; charset=utf-8")
+        headers = {"content-disposition": 'attachment; filename="camera_path.json"', "cache-control": "no-store"}
+        return Response(json.dumps(to_json(path), indent=1) + "\n", media_type="application/json", headers=headers)
 
     # -- the stage ----------------------------------------------------------------------------------------------------
 

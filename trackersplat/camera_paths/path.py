@@ -1,10 +1,11 @@
-"""A camera path: keys with pose, lens and time, and what can be done to them. Times of the video in seconds, of the clip in frames from 0."""
+"""A camera path: keys with pose, lens and time, and what can be done to them. Seconds of the video, frames of the clip from 0."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -76,7 +77,7 @@ class CameraPath:
         if not (math.isfinite(self.seconds) and LEAST_GAP <= self.seconds <= MOST_SECONDS):
             raise InputError(f"A camera path lasts from {LEAST_GAP:g} to {MOST_SECONDS:g} seconds, not {self.seconds:g}.")
         times = [key.at for key in self.keys]
-        if times[0] != 0 or any(later - earlier < 0.999 * LEAST_GAP for earlier, later in zip(times, times[1:], strict=False)):
+        if times[0] != 0 or any(later - earlier < 0.999 * LEAST_GAP for earlier, later in pairwise(times)):
             raise InputError("The times of the keys of a camera path begin with 0 and ascend.")
         if self.loop and self.seconds - times[-1] < 0.999 * LEAST_GAP:
             raise InputError(f"A camera path that loops lasts longer than its last key, which is at {times[-1]:g} s.")

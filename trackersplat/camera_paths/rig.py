@@ -14,6 +14,8 @@ from trackersplat.errors import InputError
 from trackersplat.geometry.projection import centers, common_focus
 
 FAR_FOCUS = 10.0  # sizes of the rig at which cameras with parallel axes are taken to look, if there are no points
+PLANE, LEVEL = 0.1, 0.5  # ratios of singular values: horizontal axes that span a plane, and lie in it
+UPRIGHT = math.cos(math.radians(45))  # to the mean of the vertical axes, which is right where cameras are held upright
 AROUND = math.radians(180.0)  # widest gap between the directions of cameras that surround the scene
 
 
@@ -64,8 +66,6 @@ def rig_of(cameras: Sequence[Camera], points: np.ndarray | None = None) -> Rig:
     if not cameras:
         raise InputError("There are no cameras to make a camera path from: make one with keys, or give a path file.")
     places = centers(cameras)
-    up = -np.sum([camera.rotation[1] for camera in cameras], axis=0)
-    up = up / np.linalg.norm(up) if np.linalg.norm(up) > 1e-6 else np.array([0.0, 0.0, 1.0])
     home = int(np.linalg.norm(places - np.median(places, axis=0), axis=1).argmin())
     size = rig_size(tuple(cameras))
     focus = common_focus(cameras) if len(cameras) > 1 else None
@@ -74,7 +74,18 @@ def rig_of(cameras: Sequence[Camera], points: np.ndarray | None = None) -> Rig:
     if focus is None:
         depth = _depth(cameras[home], points)
         focus = cameras[home].center + (FAR_FOCUS * size if depth is None else depth) * cameras[home].rotation[2]
-    return Rig(tuple(cameras), up, focus, home, NEAR * size)
+    return Rig(tuple(cameras), _up(cameras), focus, home, NEAR * size)
+
+
+def _up(cameras: Sequence[Camera]) -> np.ndarray:
+    """(3,) unit: across the horizontal axes of the images where these span a plane, as cameras that look down from one side do; else
+    against the mean of the vertical axes."""
+    mean = -np.sum([camera.rotation[1] for camera in cameras], axis=0)
+    mean = mean / np.linalg.norm(mean) if np.linalg.norm(mean) > 1e-6 else np.array([0.0, 0.0, 1.0])
+    _, sizes, axes = np.linalg.svd(np.stack([camera.rotation[0] for camera in cameras] * 3))
+    if sizes[1] > PLANE * sizes[0] and sizes[2] < LEVEL * sizes[1] and abs(axes[2] @ mean) > UPRIGHT:
+        return np.asarray(axes[2] * np.sign(axes[2] @ mean))
+    return mean
 
 
 def _depth(camera: Camera, points: np.ndarray | None) -> float | None:

@@ -2,8 +2,8 @@
 
 Position and rotation are cubic splines of the time (scipy's CubicSpline, natural or periodic, and RotationSpline), so that speed and
 acceleration have no jumps; the focal length is a monotone cubic. With constant speed, they are splines over the chord length between the
-keys, which do not depend on the times of the keys, and the camera goes evenly along the length of the curve. Where the camera stands between two keys,
-or turns in place, the curve is cut: it neither drifts there nor bends before.
+keys, which do not depend on the times of the keys, and the camera goes evenly along the length of the curve. Where the camera stands
+between two keys, or turns in place, the curve is cut: it neither drifts there nor bends before.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
@@ -20,6 +21,7 @@ from trackersplat.camera_paths.path import CameraPath, Key
 from trackersplat.captures.camera import Camera
 
 SAMPLES = 128  # of the length of a segment of the curve
+TIMES_TRIED = 4001  # to find the time of a frame
 SAME = 1e-9  # share of the way, and radians, below which two poses are one
 PADDING = 3  # keys beyond both ends of a loop, so that the rotation is as smooth there as elsewhere
 
@@ -77,12 +79,26 @@ class Trajectory:
             positions[here], rotations[here], focal[here] = self._parts[index].at(times[here])
         return Moments(positions, rotations, focal, self.frames(times))
 
+    @property
+    def names_frames(self) -> bool:
+        """Whether a key names a frame of the clip."""
+        return len(self._named[0]) > 0
+
     def frames(self, times: np.ndarray) -> np.ndarray:
         """(T,) the time of the clip, in frames."""
-        if len(self._named[0]) == 0:
+        if not self.names_frames:
             first, last = self._span
             return first + (last - first) * np.asarray(times) / self.seconds
         return np.interp(times, *self._named)
+
+    def frame_shown(self, time: float) -> int:
+        """The frame of the clip at a time: the nearest one."""
+        return math.floor(float(self.frames(np.array([time]))[0]) + 0.5)
+
+    def first_time_of(self, frame: int) -> float:
+        """The first time at which a frame of the clip is shown, or else the time whose frame is nearest to it."""
+        times = np.linspace(0.0, self.seconds, TIMES_TRIED)
+        return float(times[np.abs(self.frames(times) - frame).argmin()])
 
     def line(self, per_key: int = 24) -> np.ndarray:
         """(V, 3) places along the curve, for drawing."""
@@ -105,15 +121,15 @@ def _split(keys: Sequence[Key]) -> list[tuple[int, int, str]]:
         return [(0, 0, "stand")]
     places = np.array([key.position for key in keys])
     steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
-    turns = np.array([_angle(a, b) for a, b in zip(keys, keys[1:], strict=False)])
+    turns = np.array([_angle(a, b) for a, b in pairwise(keys)])
     lenses = np.abs(np.diff([key.fov for key in keys]))
     kinds = np.where(steps > SAME * max(steps.sum(), 1e-300), "move", np.where((turns > SAME) | (lenses > SAME), "turn", "stand"))
     borders = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
-    return [(a, b, str(kinds[a])) for a, b in zip(borders, borders[1:], strict=False)]
+    return [(a, b, str(kinds[a])) for a, b in pairwise(borders)]
 
 
 def _at_one_speed(times: np.ndarray, parts: Sequence[_Part], bounds: Sequence[tuple[int, int]]) -> np.ndarray:
-    """The times of the keys if the camera moves at one speed in all the time in which it moves. Where it does not, times stay as they are."""
+    """The times of the keys if the camera moves at one speed whenever it moves; where it does not, times stay as they are."""
     gaps = np.diff(times)
     moving = [(part, a, b) for part, (a, b) in zip(parts, bounds, strict=True) if part.kind == "move"]
     length = sum(part.way[-1] for part, _, _ in moving)

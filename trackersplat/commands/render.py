@@ -65,6 +65,8 @@ class Render:
     """Colour where nothing is: black, white, or RRGGBB in hexadecimal."""
     between: Literal["nearest", "blend"] = "nearest"
     """What is shown between two frames of the clip: the nearest frame, or the Gaussians on their straight way from one to the next."""
+    edits: bool = True
+    """Render the scene as edited. --no-edits: as it was reconstructed."""
     crf: int = 16
     """Quality of an mp4 from 0 (no loss) to 51."""
     device: str | None = None
@@ -88,12 +90,12 @@ class Render:
         if len(chosen) != 1:
             raise InputError("Say from where to render: give one of --path FILE, --move NAME and --cameras NAMES.")
         with JsonVideo() if self.events == "json" else TextVideo() as reporter:
-            clip = Clip([Run.open(run) for run in self.runs])
+            clip = Clip([Run.open(run) for run in self.runs], edits=self.edits)
             if self.frames == "all":
-                frames: Sequence[int] = clip.frames
+                frames: Sequence[int] = clip.played
             else:
                 asked = parse_frames(self.frames, clip.frames[-1] + 1)
-                frames = [frame for frame in clip.frames if frame in asked]
+                frames = [frame for frame in clip.played if frame in asked]
                 missing = sorted(set(asked) - set(frames))
                 if missing:
                     raise InputError(f"The run has no frame {missing[0] + 1}: choose among those that are there with --frames.")
@@ -133,7 +135,7 @@ class Render:
             write_path(self.save_path, path)
         first = clip.cameras[0] if clip.cameras else None
         settings = self._settings((1280, 720) if first is None else (first.width + first.width % 2, first.height + first.height % 2))
-        return [(self.out, shots_of_path(path, clip, (frames[0], frames[-1]), settings), settings)]
+        return [(self.out, shots_of_path(path, clip, frames, settings), settings)]
 
     def _made(self, clip: Clip, frames: Sequence[int]) -> CameraPath:
         from trackersplat.camera_paths.moves.registry import MoveSettings, make_move
@@ -143,7 +145,7 @@ class Render:
         rig = rig_of(clip.cameras, clip.gaussians(frames[0]).means.numpy())
         seconds = max(len(frames) / self.fps, SECONDS) if self.seconds is None else self.seconds
         freeze = None if self.freeze is None else self.freeze - 1
-        return make_move(self.move, rig, MoveSettings(seconds, self.turn, self.scale, frames[0], frames[-1], freeze))
+        return make_move(self.move, rig, MoveSettings(seconds, self.turn, self.scale, min(frames), max(frames), freeze))
 
     def _named(self, clip: Clip) -> list[Camera]:
         assert self.cameras is not None

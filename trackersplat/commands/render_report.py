@@ -41,12 +41,18 @@ class TextVideo:
         self._bar = StepBar(self._console)
         self._began = time.perf_counter()
         self._size = ""
+        self._at_work = False
 
     def __enter__(self) -> TextVideo:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._bar.stop()
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._at_work:
+            self._bar.stop()
+        self._at_work = False
 
     def show(self, event: Event) -> None:
         match event:
@@ -54,11 +60,13 @@ class TextVideo:
                 self._began = time.perf_counter()
                 self._size = f"{width}x{height}"
                 self._bar.start()
+                self._at_work = True
                 self._bar.show(f"rendering on {device}", 0, pictures)
             case PictureDone(done, pictures):
                 left = (time.perf_counter() - self._began) / done * (pictures - done)
                 self._bar.show("rendering", done, pictures, f"about {left:.0f} s left" if done >= 3 else "")
             case VideoDone(path, pictures, size):
-                self._bar.stop()
+                self._stop()
                 seconds = time.perf_counter() - self._began
-                self._console.print(f"{escape(path)}: {pictures} pictures of {self._size}, {size / 1e6:.2f} MB, in {seconds:.1f} s")
+                line = f"{escape(path)}: {pictures} pictures of {self._size}, {size / 1e6:.2f} MB, in {seconds:.1f} s"
+                self._console.print(line, soft_wrap=True)

@@ -11,27 +11,32 @@ from trackersplat.registry import Registry
 if TYPE_CHECKING:
     from trackersplat.document.scene_edit import ReadSelection, SceneEdit
 
+
+def _of(name: str, title: str, place: str, *arguments: str) -> SceneEditFacts:
+    return SceneEditFacts(name, title, f"trackersplat.document.kinds.{place}", arguments=" ".join(arguments))
+
+
 _WHAT, _FRAMES = '"selection": {...} or "group": NAME', '["frames": "A:B"]'
-_KINDS = "trackersplat.document.kinds"
+_REGION = '"shape": "box" "center": [X, Y, Z] "size": [A, B, C] ["rotation": [W, X, Y, Z]] or "shape": "sphere" "center" "radius"'
+_MOTION = '["translation": [X, Y, Z]] ["rotation": [W, X, Y, Z]] ["scale": X] ["center": [X, Y, Z]]'
 
 SCENE_EDITS: Registry[SceneEditFacts] = Registry(
     "edit of the scene",
     (
-        SceneEditFacts("hide", "not drawn, not exported", f"{_KINDS}.hide:Hide", arguments=f"{_WHAT} {_FRAMES}"),
-        SceneEditFacts("show", "shown again after hiding", f"{_KINDS}.hide:Show", arguments=f"{_WHAT} {_FRAMES}"),
-        SceneEditFacts(
-            "delete", "hidden, and left out of what is reconstructed later", f"{_KINDS}.delete:Delete", arguments=f"{_WHAT} {_FRAMES}"
-        ),
-        SceneEditFacts("restore", "there again after deletion", f"{_KINDS}.delete:Restore", arguments=f"{_WHAT} {_FRAMES}"),
-        SceneEditFacts(
-            "create_group", "gives Gaussians a name", f"{_KINDS}.groups:CreateGroup", arguments='"name": NAME "selection": {...}'
-        ),
-        SceneEditFacts(
-            "rename_group", "gives a group another name", f"{_KINDS}.groups:RenameGroup", arguments='"group": NAME "name": NAME'
-        ),
-        SceneEditFacts("dissolve_group", "takes the name away", f"{_KINDS}.groups:DissolveGroup", arguments='"group": NAME'),
-        SceneEditFacts("trim", "keeps a range of frames", f"{_KINDS}.clip:Trim", arguments='"frames": "A:B"'),
-        SceneEditFacts("retime", "plays faster or slower", f"{_KINDS}.clip:Retime", arguments='"speed": X ["backwards": true]'),
+        _of("hide", "neither drawn nor exported", "hide:Hide", _WHAT, _FRAMES),
+        _of("show", "shown again after hiding", "hide:Show", _WHAT, _FRAMES),
+        _of("delete", "neither drawn nor exported, and left out of what is reconstructed later", "delete:Delete", _WHAT, _FRAMES),
+        _of("restore", "there again after deletion", "delete:Restore", _WHAT, _FRAMES),
+        _of("crop", "deletes what is outside a box or a sphere in each frame", "crop:Crop", _REGION, '["keep": "outside"]', _FRAMES),
+        _of("create_group", "gives Gaussians a name", "groups:CreateGroup", '"name": NAME "selection": {...}'),
+        _of("rename_group", "gives a group another name", "groups:RenameGroup", '"group": NAME "name": NAME'),
+        _of("dissolve_group", "takes the name away; the Gaussians stay", "groups:DissolveGroup", '"group": NAME'),
+        _of("freeze", "as in one frame", "freeze:Freeze", _WHAT, '"at": N', _FRAMES),
+        _of("tint", "mixes colours with another one", "look:Tint", _WHAT, '"colour": [R, G, B] ["strength": X]', _FRAMES),
+        _of("opacity", "multiplies opacities", "look:Opacity", _WHAT, '"factor": X', _FRAMES),
+        _of("transform", "moves, rotates and scales", "transform:Transform", _WHAT, _MOTION, _FRAMES),
+        _of("trim", "keeps a range of frames", "clip:Trim", '"frames": "A:B"'),
+        _of("retime", "plays faster, slower or backwards", "clip:Retime", '"speed": X ["backwards": true]'),
     ),
 )
 

@@ -121,6 +121,11 @@ def stored(selection: Selection) -> dict[str, Any]:
     return {"stored": selection.key, "count": len(selection)}
 
 
+def listed(selection: Selection) -> dict[str, Any]:
+    """A selection with all its ids."""
+    return {"ids": selection.ids.tolist()}
+
+
 class SceneArguments(Arguments):
     """The named values of one edit, with what is selected."""
 

@@ -73,6 +73,16 @@ class SeenScene:
             raise InputError(f"There is no camera named {name[:40]!r}; cameras: {known}.")
         return found
 
+    def weights(self, frame: int, camera: Camera) -> np.ndarray:
+        """(N,) blending weight of each Gaussian, summed over the pixels of a camera; kept."""
+        pose = camera.world_to_camera.tobytes() + camera.K.tobytes()
+        key = ("weights", self.edited.token, frame, camera.width, camera.height, pose)
+        return self.values.get(key, lambda: self.lifted(frame, camera, np.ones((camera.height, camera.width, 1)))[:, 0])
+
+    def kept(self, name: str, frame: int, find: Callable[[], np.ndarray]) -> np.ndarray:
+        """Values of the Gaussians of a frame, found at the first call."""
+        return self.values.get((name, self.edited.token, frame), find)
+
     def lifted(self, frame: int, camera: Camera, features: np.ndarray) -> np.ndarray:
         """(N, F) blending-weighted sums of the pixel features (H, W, F) of a camera (`rendering.lift`)."""
         rasterizer = self.choose_rasterizer()

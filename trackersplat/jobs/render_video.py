@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -63,27 +64,28 @@ class Shot:
     number: int  # in the name of its file, from 1
 
 
-def shots_of_path(path: CameraPath, clip: Clip, frames: tuple[int, int], settings: VideoSettings) -> list[Shot]:
-    """``frames``: of the clip, the first and the last, shown where no key of the path names a frame.
+def shots_of_path(path: CameraPath, clip: Clip, frames: Sequence[int], settings: VideoSettings) -> list[Shot]:
+    """``frames``: of the clip, in the order in which they are shown evenly where no key of the path names a frame.
 
     Raises InputError if there are too many.
     """
-    trajectory = Trajectory(path, *frames)
+    trajectory = Trajectory(path, 0, len(frames) - 1)
     if path.seconds * settings.fps > MOST_PICTURES:
         raise InputError(f"A video has at most {MOST_PICTURES:,} pictures: make the path shorter, or give fewer per second.")
     times = video_times(path, settings.fps)
     moments = trajectory.at(times)
     near = NEAR * rig_size(clip.cameras) if clip.cameras else _near(moments.positions)
+    shown = moments.frames if trajectory.names_frames else np.interp(moments.frames, np.arange(len(frames)), frames)
     return [
-        Shot(moments.camera(index, settings.width, settings.height, near), float(moments.frames[index]), index + 1)
-        for index in range(len(times))
+        Shot(moments.camera(index, settings.width, settings.height, near), float(shown[index]), index + 1) for index in range(len(times))
     ]
 
 
 def shots_of_camera(camera: Camera, frames: Sequence[int], clip: Clip, settings: VideoSettings) -> list[Shot]:
-    """A camera's own view over frames of the clip, one picture per frame."""
-    near = replace(in_size(camera, settings.width, settings.height), near=NEAR * rig_size(clip.cameras))
-    return [Shot(near, float(frame), frame + 1) for frame in frames]
+    """A camera's own view over frames of the clip, one picture per frame, numbered as the frames are unless these come in another order."""
+    view = replace(in_size(camera, settings.width, settings.height), near=NEAR * rig_size(clip.cameras))
+    plain = all(earlier < later for earlier, later in pairwise(frames))
+    return [Shot(view, float(frame), frame + 1 if plain else index) for index, frame in enumerate(frames, 1)]
 
 
 def in_size(camera: Camera, width: int, height: int) -> Camera:

@@ -37,24 +37,23 @@ class VideoDone(Event):
     bytes: int
 
 
-_KINDS = {kind.__name__: kind for kind in (VideoStarted, PictureDone, VideoDone)}
-
-
 def to_json(event: Event) -> dict[str, Any]:
     """A plain dictionary with the event's class name under "event". Raises ValueError if it is no event of this module."""
-    if type(event).__name__ not in _KINDS:
+    if not isinstance(event, (VideoStarted, PictureDone, VideoDone)):
         raise ValueError(f"not an event of a video: {event!r}")
     return {"event": type(event).__name__, **dataclasses.asdict(event)}
 
 
 def from_json(data: Mapping[str, Any]) -> Event:
     """The inverse of to_json. Raises ValueError if it is no event of this module."""
-    values = dict(data)
-    kind = _KINDS.get(str(values.pop("event", "")))
     try:
-        if kind is not None:
-            made: Event = kind(**{field.name: (int if field.type == "int" else str)(values[field.name]) for field in dataclasses.fields(kind)})
-            return made
-    except (KeyError, TypeError) as error:
+        match data["event"]:
+            case "VideoStarted":
+                return VideoStarted(int(data["pictures"]), int(data["width"]), int(data["height"]), str(data["device"]))
+            case "PictureDone":
+                return PictureDone(int(data["done"]), int(data["pictures"]))
+            case "VideoDone":
+                return VideoDone(str(data["path"]), int(data["pictures"]), int(data["bytes"]))
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"not an event: {data!r}") from error
     raise ValueError(f"not an event: {data!r}")

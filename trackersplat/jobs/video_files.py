@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -119,10 +119,8 @@ def _encoding(file: Path, out: Path, width: int, height: int, fps: float, crf: i
             if process.poll() is None:
                 process.kill()
             process.wait()
-            try:
+            with suppress(OSError):  # what was still to be written is not wanted any more
                 pipe.close()
-            except OSError:
-                pass  # what was still to be written is not wanted any more
 
 
 def _refused(out: Path, said: IO[bytes]) -> InputError:

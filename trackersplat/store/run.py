@@ -43,6 +43,7 @@ from trackersplat.gaussians.readers.reader import read_gaussians
 from trackersplat.gaussians.sequence import UNFINISHED, GaussianSequence, write_sequence
 from trackersplat.locks import Lock, hold
 from trackersplat.motion.evidence import Evidence
+from trackersplat.motion.followed_tracks import FollowedTracks
 from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
 from trackersplat.pipelines.registry import PIPELINES
 from trackersplat.store import frame_files
@@ -270,7 +271,7 @@ class Run:
             fitted = gaussians if lineage.origin == frame else self.read_frame(lineage.origin).to(device)
             origin = Origin(lineage.origin, fitted) if len(fitted) == len(gaussians) else None
         carried = frame_files.read_carried(folder) if folder else None
-        tracks = folder / TRACKS_FILE if folder else None
+        tracks = self.read_followed(frame)
         return ChainState(
             frame=frame,
             gaussians=gaussians,
@@ -278,7 +279,7 @@ class Run:
             origin=origin,
             carried=carried.to(device) if carried is not None and len(carried) == len(gaussians) else None,
             colours=self.read_colours(frame),
-            tracks=read_state(tracks).to(device) if tracks is not None and tracks.is_file() else None,
+            tracks=None if tracks is None else tracks.to(device),
         )
 
     def write_frame(self, result: FrameResult, done: FrameDone, capture: Capture, images: fingerprints.Hashes | None = None) -> None:
@@ -345,6 +346,12 @@ class Run:
         folder = self._folder(frame)
         path = folder / TRACKS_FILE if folder else None
         return read_tracks(path) if path is not None and path.is_file() else {}
+
+    def read_followed(self, frame: int) -> FollowedTracks | None:
+        """The sparse tracks of all cameras in this frame, with what carries them; None where none were kept."""
+        folder = self._folder(frame)
+        path = folder / TRACKS_FILE if folder else None
+        return read_state(path) if path is not None and path.is_file() else None
 
     def read_evidence(self, frame: int) -> Evidence | None:
         """What every view says about the motion to this frame; None where nothing was kept."""

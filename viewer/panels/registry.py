@@ -45,6 +45,13 @@ PANELS: Registry[PanelFacts] = Registry(
         PanelFacts("notes", "Notes", "viewer.panels.notes:NotesPanel", icon="flag", hint="Flags and notes of frames and tracks"),
         PanelFacts("stage", "Stage", "viewer.panels.stage_settings:StageSettingsPanel", icon="tune", hint="What the 3D stage shows"),
         PanelFacts(
+            "camera_path",
+            "Path",
+            "viewer.panels.camera_path:CameraPathPanel",
+            icon="movie",
+            hint="A camera path through the scene, and videos",
+        ),
+        PanelFacts(
             "capture", "Capture", "viewer.panels.capture:CapturePanel", icon="videocam", hint="The capture, and what is wrong with it"
         ),
     ),

@@ -44,6 +44,7 @@ class _Request:
     draft: Draft | None
     ready: bool
     marks: object  # what the marks are drawn from
+    moment: float | None  # of the camera path, if it is followed
     position: tuple[float, ...]
     wxyz: tuple[float, ...]
     fov: float
@@ -103,7 +104,7 @@ class ExactView:
         self._wake.set()
 
     def _on_change(self, tab: str | None, changed: frozenset[str]) -> None:
-        if tab in (None, self._tab.id) and changed != {"shown"}:
+        if tab in (None, self._tab.id) and not changed <= {"shown", "path_shown"}:
             self._wake.set()
 
     # -- worker -------------------------------------------------------------------------------------------------------
@@ -150,7 +151,7 @@ class ExactView:
         canvas = (min(max(int(width), SIDES[0]), SIDES[1]), min(max(int(height), SIDES[0]), SIDES[1]))
         draft = shared.draft if shared.draft is not None and shared.draft.frame == view.frame else None
         return _Request(
-            view.frame, shared.source_of(view.frame), shared.revision, draft, shared.ready, self._marks.state(),
+            view.frame, shared.source_of(view.frame), shared.revision, draft, shared.ready, self._marks.state(), view.path_moment,
             tuple(camera.position), tuple(camera.wxyz), float(camera.fov), canvas, float(ratio),
         )  # fmt: skip
 
@@ -164,7 +165,7 @@ class ExactView:
         answered = self._await_acknowledgement()
         self.pictures += 1
         if answered:  # how long a hidden tab slept says nothing about the next picture's cost
-            self._tab.set(shown=request.frame)
+            self._tab.set(shown=request.frame, path_shown=request.moment)
             cost = (self._clock() - started) / max(view.width * view.height, 1)
             self._seconds_per_pixel += 0.3 * (cost - self._seconds_per_pixel)
         if full:
@@ -172,7 +173,7 @@ class ExactView:
 
     def _paint(self, request: _Request, view: Camera) -> np.ndarray:
         """(H, W, 3) uint8: the scene and the marks over it."""
-        of = (replace(request, marks=None), view.width, view.height)
+        of = (replace(request, marks=None, moment=None), view.width, view.height)
         if self._plain is None or self._plain[0] != of:
             self._plain = (of, free_picture(self._tab, request.frame, view))
         plain = self._plain[1]

@@ -97,7 +97,7 @@ class Frusta:
         return clicked
 
     def _on_change(self, tab: str | None, changed: frozenset[str]) -> None:
-        if tab == self._tab.id and changed & {"frame", "playing", "show_cameras", "panes", "active"}:
+        if tab == self._tab.id and changed & {"frame", "playing", "show_cameras", "panes", "active", "path_moment"}:
             self._wake.set()
 
     def _run(self) -> None:
@@ -109,8 +109,9 @@ class Frusta:
                 view = self._tab.view
             except KeyError:
                 return  # the tab is closed
-            if self._root.visible != view.show_cameras:
-                self._root.visible = view.show_cameras
+            visible = view.show_cameras and view.path_moment is None  # a path may lead through them
+            if self._root.visible != visible:
+                self._root.visible = visible
             if view.pane().camera != active:
                 before, active = active, view.pane().camera
                 for index in (before, active):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from viewer.stage.gaussian_paths import Paths
+from viewer.stage.path_marks import frame_strokes, path_strokes
 from viewer.stage.strokes import Dots, Lines, Stroke
 from viewer.stage.trails import NOTHING, Trails, gaussian_trails, track_scale, track_trails
 from viewer.state import ColourBy
@@ -14,6 +15,7 @@ from viewer.views.colours import ColourScale
 ACCENT, SHADOW = (90, 169, 240), (10, 12, 15)
 ELLIPSOID = 2.0  # standard deviations
 RING = 64  # segments
+PATH_SIZE = 0.6  # of the frusta of cameras: that of the keys of the camera path
 
 
 class Marks:
@@ -29,12 +31,23 @@ class Marks:
         view, shared = self._tab.view, self._tab.shared
         return (
             view.show_trails, view.trails_of, view.trail_length, view.trail_fade, view.colour_by, view.tracks, view.gaussian,
-            shared.diagnosed, shared.paths, shared.run,
+            shared.diagnosed, shared.paths, shared.run, shared.camera_path, view.show_path, view.path_key, view.path_moment,
         )  # fmt: skip
 
     def strokes(self, frame: int) -> list[Stroke]:
         """What is drawn in a frame. Raises InputError if a frame cannot be read."""
-        return [*self.trails(frame).strokes, *self._gaussian(frame)]
+        return [*self.trails(frame).strokes, *self._path(), *self._gaussian(frame)]
+
+    def _path(self) -> list[Stroke]:
+        """The camera path; where the stage looks along it, the edges of the video's picture."""
+        view, document = self._tab.view, self._tab.document
+        trajectory = document.camera_paths.trajectory() if view.show_path else None
+        if trajectory is None:
+            return []
+        size = PATH_SIZE * document.framing.frustum
+        if view.path_moment is not None:
+            return frame_strokes(trajectory, view.path_moment, size)
+        return path_strokes(trajectory, view.path_key, size)
 
     def trails(self, frame: int) -> Trails:
         """The trails and heads of a frame. A frame that is shown for another one has none."""

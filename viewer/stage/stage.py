@@ -13,6 +13,7 @@ from viewer.stage.exact import ExactView
 from viewer.stage.flights import to_start
 from viewer.stage.frusta import Frusta
 from viewer.stage.marks import Marks
+from viewer.stage.path_pilot import PathPilot
 from viewer.stage.pilot import Pilot
 from viewer.stage.pointer import Pointer
 from viewer.stage.server import StageServer
@@ -24,11 +25,13 @@ class _Parts:
     view: ExactView
     frusta: Frusta
     pilot: Pilot
+    path: PathPilot
 
     def close(self) -> None:
         self.view.close()
         self.frusta.close()
         self.pilot.close()
+        self.path.close()
 
 
 class Stage:
@@ -52,9 +55,10 @@ class Stage:
     def connect(self, tab: Tab, client: viser.ClientHandle) -> None:
         client.camera.min_orbit_distance = 0.01 * self._document.framing.extent
         marks = Marks(tab)
+        path = PathPilot(client, tab)  # before the view: it moves the camera first
         view = ExactView(client, tab, marks)
         pointer = Pointer(tab, view, marks, self._picking)
-        parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, to_start(tab)))
+        parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, to_start(tab)), path)
         pointer.listen(client)
         with self._lock:
             if client.client_id in self._gone:
@@ -62,6 +66,7 @@ class Stage:
                 parts.close()
             else:
                 self._parts[client.client_id] = parts
+                self._document.viewpoints[tab.id] = view.view
 
     def disconnect(self, client: viser.ClientHandle) -> None:
         with self._lock:
@@ -69,6 +74,8 @@ class Stage:
             if parts is None:
                 self._gone.add(client.client_id)
         if parts is not None:
+            if self._document.viewpoints.get(parts.view.tab_id) == parts.view.view:
+                del self._document.viewpoints[parts.view.tab_id]
             parts.close()
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from trackersplat.camera_paths.moves.orbit import LEAST_TURN, STEP, at_azimuth
+from trackersplat.camera_paths.moves.orbit import STEP, at_azimuth, turn_of
 from trackersplat.camera_paths.moves.registry import MoveSettings
 from trackersplat.camera_paths.path import CameraPath, Key
 from trackersplat.camera_paths.rig import Rig
@@ -19,7 +19,7 @@ def bullet_time(rig: Rig, settings: MoveSettings) -> CameraPath:
     freeze = (first + last) // 2 if settings.freeze is None else settings.freeze
     if not first <= freeze <= last:
         raise InputError(f"The clip can be stopped at frame {first + 1} to {last + 1}, not at {freeze + 1}.")
-    turn = max(rig.span(), LEAST_TURN) if settings.turn is None else math.radians(settings.turn)
+    turn = turn_of(rig, settings)
     if abs(turn) >= 2 * math.pi - 1e-9:
         steps = math.ceil(abs(turn) / STEP - 1e-9)
         angles = [turn * step / steps for step in range(steps + 1)]

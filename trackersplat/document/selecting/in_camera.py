@@ -6,7 +6,7 @@ that were chosen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class Looking:
     camera: str | Camera
     frame: int
     depth: str = VISIBLE  # or THROUGH: all whose centre is in the pixels, however deep
-    share: float = 0.5  # of what the camera shows of a Gaussian, that must be in the pixels
+    share: float = 0.8  # of what the camera shows of a Gaussian, that must be in the pixels
     least: float = 0.02  # px: weight that a Gaussian must have there in all; fainter ones are not visible
 
     @staticmethod
@@ -56,7 +56,18 @@ class Looking:
 
     def weights(self, scene: SeenScene, pixels: np.ndarray) -> np.ndarray:
         """(N, 2) weight of each Gaussian in the ``pixels`` (H, W) bool, and in the whole image."""
-        return scene.lifted(self.frame, self.camera_in(scene), np.stack((pixels, np.ones_like(pixels)), axis=-1))
+        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
+        camera = self.camera_in(scene)
+        whole = scene.weights(self.frame, camera)
+        if not len(rows):
+            return np.stack((np.zeros_like(whole), whole), axis=-1)
+        x, y, width, height = int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
+        inside = scene.lifted(self.frame, _part(camera, x, y, width, height), pixels[y : y + height, x : x + width, None])
+        return np.stack((inside[:, 0], whole), axis=-1)
+
+    def weight_at(self, scene: SeenScene, column: int, row: int) -> np.ndarray:
+        """(N,) blending weight of each Gaussian in one pixel, which must be in the image."""
+        return scene.lifted(self.frame, _part(self.camera_in(scene), column, row, 1, 1), np.ones((1, 1, 1)))[:, 0]
 
     def projected(self, scene: SeenScene) -> tuple[np.ndarray, np.ndarray]:
         """(N, 2) pixel positions of the centres, far outside the image for those behind the camera, and (N,) depths."""
@@ -65,3 +76,11 @@ class Looking:
         pixels, depth = camera.project(means.astype(np.float64))
         pixels[~(depth > camera.near)] = -1e9
         return pixels, depth
+
+
+def _part(camera: Camera, x: int, y: int, width: int, height: int) -> Camera:
+    """The camera of the pixels from column ``x`` and row ``y`` on alone."""
+    K = camera.K.copy()
+    K[0, 2] -= x
+    K[1, 2] -= y
+    return replace(camera, width=width, height=height, K=K)
