@@ -45,7 +45,7 @@ class MotionContext:
 
     capture: Capture
     rasterizer: Rasterizer
-    source: TrackSource
+    source: TrackSource | SceneSource
     tracker: TrackerFacts
     matcher: Matcher
     settings: MotionSettings
@@ -84,7 +84,7 @@ class MotionContext:
 class OtherTracker:
     """A tracker in place of the run's."""
 
-    source: TrackSource
+    source: TrackSource | SceneSource
     facts: TrackerFacts
 
 
