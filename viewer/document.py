@@ -16,6 +16,7 @@ from viewer.camera_paths import CameraPaths
 from viewer.capture_check import CaptureCheck
 from viewer.diagnosing import Diagnosing
 from viewer.edit_log import RunEdits
+from viewer.export_job import ExportJob
 from viewer.frame_cache import FrameCache
 from viewer.notes import Notes
 from viewer.reconstruction import Reconstruction
@@ -56,6 +57,7 @@ class Document:
         self.check = CaptureCheck(store, arguments.path)
         self.notes = Notes(store)
         self.camera_paths = CameraPaths(store)
+        self.export = ExportJob(store, arguments.backend)
         self.video = VideoJob(store, arguments.backend)
         self.viewpoints: dict[str, Callable[[], Camera]] = {}  # tab -> what its stage looks through now
 
@@ -64,6 +66,7 @@ class Document:
         self.diagnosing.close()
         self.edits.close()
         self.reconstruction.close()
+        self.export.close()
         self.video.close()
         self.check.close()
         self.frames.close()

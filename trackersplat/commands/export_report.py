@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from types import TracebackType
 
 from rich.console import Console
 
+from trackersplat.commands.export_words import compared_sentence, pruned_sentence, size_sentence
 from trackersplat.commands.shown import printable
 from trackersplat.commands.terminal import JsonLines, StepBar, print_warnings
 from trackersplat.events import Event, Finished
@@ -93,25 +93,3 @@ class TextExport:
                 self._sentences.insert(0, f"{path}: {size_sentence(frames, size)}")
                 if self._compared:
                     self._sentences.append(compared_sentence(self._compared))
-
-
-def size_sentence(frames: int, size: int) -> str:
-    if not frames:
-        return f"{size / 1e3:,.0f} kB"
-    return f"{frames} frame{'s' * (frames != 1)}, {size / 1e6:.2f} MB, {size / frames / 1e3:,.0f} kB per frame"
-
-
-def pruned_sentence(pruned: Pruned) -> str:
-    share = pruned.removed / max(pruned.total, 1)
-    if pruned.psnr == math.inf:
-        cost = "the pictures stay the same"
-    else:
-        cost = f"the pictures without them show those with them with at least {pruned.psnr:.1f} dB"
-    return f"pruned: {pruned.removed:,} of {pruned.total:,} Gaussians ({share:.1%}) are left out; {cost}"
-
-
-def compared_sentence(compared: list[FrameCompared]) -> str:
-    frames = ", ".join(str(one.frame + 1) for one in compared)
-    worst = min(one.psnr for one in compared)
-    what = "show exactly what the run shows" if worst == math.inf else f"show what the run shows with at least {worst:.1f} dB"
-    return f"read back: frames {frames} {what}"

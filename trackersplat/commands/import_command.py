@@ -34,7 +34,7 @@ class Import:
     """Frames per second."""
 
     def run(self) -> None:
-        from trackersplat.commands.export_report import size_sentence
+        from trackersplat.commands.export_words import size_sentence
         from trackersplat.commands.terminal import StepBar
         from trackersplat.files import remove_dead
         from trackersplat.gaussians.around import UPS

@@ -34,7 +34,7 @@ class KeptFrames:
 
 @contextmanager
 def kept_frames(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iterator[KeptFrames]:
-    """All ``frames``, in a folder beside ``path`` that is removed in the end. Raises InputError if it cannot be written, or there is none."""
+    """All ``frames``, in a folder beside ``path`` removed in the end. Raises InputError if it cannot be written, or none comes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with working_folder(f".{path.name}.frames", path.parent) as folder:
