@@ -53,6 +53,7 @@ class TextExport:
     def __init__(self) -> None:
         self._console = Console(highlight=False)
         self._bar = StepBar(self._console)
+        self._shown = False
         self._frames = 0
         self._compared: list[FrameCompared] = []
         self._sentences: list[str] = []
@@ -62,7 +63,8 @@ class TextExport:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._bar.stop()
+        if self._shown:
+            self._bar.stop()
         if kind is None:
             for sentence in self._sentences:
                 print(printable(sentence))
@@ -76,6 +78,7 @@ class TextExport:
             case ExportStarted(frames):
                 self._frames = frames
                 if self._console.is_terminal:
+                    self._shown = True
                     self._bar.start()
             case FrameWeighed(_, done):
                 self._bar.show("weighing", done, self._frames)

@@ -124,7 +124,7 @@ def export_run(source: ExportSource, frames: Sequence[int], path: Path, rasteriz
     if written is None:
         raise RuntimeError(f"the exporter {facts.name} did not say what it has written")
     if not cameras:
-        yield Said("Nothing is compared: the run has no cameras.json that says from where.")
+        yield Said("nothing is compared: the run has no cameras.json that says from where")
     else:
         module, _, attribute = facts.read.partition(":")
         read_back: ReadBack = getattr(importlib.import_module(module), attribute)

@@ -39,7 +39,8 @@ def pane_picture(request: PaneRequest, sources: Sources, kept: Renderings | None
     elif stands_in:
         image = _dimmed(image)
     image = _fitted(image, window)
-    score = paint.score() if request.full and request.channel == "colour" and not stands_in else None
+    compared = sources.filmed or (request.compare == "error" and request.against == "run")
+    score = paint.score() if request.full and request.channel == "colour" and not stands_in and compared else None
     return PanePicture(
         image=image,
         rect=window.rect,
