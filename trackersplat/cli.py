@@ -20,6 +20,7 @@ from trackersplat.commands.edit import EditScene
 from trackersplat.commands.edits import Edits
 from trackersplat.commands.evaluate import Evaluate
 from trackersplat.commands.export import Export
+from trackersplat.commands.import_command import Import
 from trackersplat.commands.info import Info
 from trackersplat.commands.outcome import exit_code
 from trackersplat.commands.prepare import Prepare
@@ -38,6 +39,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "edits": Edits,
     "compact": Compact,
     "export": Export,
+    "import": Import,
     "render": Render,
     "tracks": MakeTracks,
     "evaluate": Evaluate,

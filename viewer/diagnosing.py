@@ -140,6 +140,9 @@ class Diagnosing:
     def _step(self) -> None:
         shared = self._store.shared
         path = shared.run
+        if not self._capture.filmed:
+            self._say("The frames were imported: there are no photographs, so there are no tracks to diagnose.")
+            return
         if path is None or not shared.reconstructed:
             self._say("Reconstruct a frame: then its tracks are diagnosed." if shared.ready else "")
             return

@@ -17,6 +17,7 @@ from viewer.capture_check import CaptureCheck
 from viewer.diagnosing import Diagnosing
 from viewer.edit_log import RunEdits
 from viewer.editing import Editing, SceneFrame
+from viewer.export_job import ExportJob
 from viewer.frame_cache import FrameCache
 from viewer.notes import Notes
 from viewer.reconstruction import Reconstruction
@@ -60,6 +61,7 @@ class Document:
         self.check = CaptureCheck(store, arguments.path)
         self.notes = Notes(store)
         self.camera_paths = CameraPaths(store)
+        self.export = ExportJob(store, arguments.backend)
         self.video = VideoJob(store, arguments.backend)
         self.viewpoints: dict[str, Callable[[], Camera]] = {}  # tab -> what its stage looks through now
 
@@ -69,6 +71,7 @@ class Document:
         self.editing.close()
         self.edits.close()
         self.reconstruction.close()
+        self.export.close()
         self.video.close()
         self.check.close()
         self.frames.close()

@@ -107,6 +107,7 @@ class TabPanes:
             camera=camera,
             held_out=held_out,
             photo=lambda: capture.image(request.camera, request.frame),
+            filmed=capture.filmed,
             rasterizer=document.renderer.rasterizer if shared.ready else None,
             waiting=shared.activity,
             gaussians=None if shown is None else shown.gaussians,

@@ -66,6 +66,7 @@ class Shared:
     scene: int = 0  # grows with the edits of the scene
     notes: int = 0  # grows with the flags and notes
     camera_path: int = 0  # grows with the camera path of the run
+    export: int = 0  # grows with every event of an export
     video: int = 0  # grows with every event of rendering a video
     job: int = 0  # grows with every event of a job
     tabs: int = 0  # grows when a page comes or goes

@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import viser
 from fastapi import FastAPI
@@ -50,6 +51,7 @@ class Web:
         self.app.add_api_websocket_route("/stage/{tab}", self._stage_socket)
         self.app.add_api_websocket_route("/pictures", self._pictures_socket)
         self.pictures = Pictures()
+        self.app.add_api_route("/exports/{number}", self._export, methods=["GET"], include_in_schema=False)
         self.app.add_api_route("/videos/{number}", self._video, methods=["GET"], include_in_schema=False)
         self.app.add_api_route("/camera_path.json", self._camera_path, methods=["GET"], include_in_schema=False)
         self.app.add_api_route("/notes.csv", self._notes, methods=["GET"], include_in_schema=False)
@@ -107,10 +109,11 @@ class Web:
 
     def _video(self, number: int) -> Response:
         """A video that this program has rendered, by its number: no name of a file comes from the page."""
-        file = self._document.video.file(number)
-        if file is None:
-            return Response("There is no such video.\n", 404, media_type="text/plain; charset=utf-8")
-        return FileResponse(file, filename=file.name, headers={"cache-control": "no-store"})
+        return _download(self._document.video.file(number))
+
+    def _export(self, number: int) -> Response:
+        """An export that this program has written, likewise."""
+        return _download(self._document.export.file(number))
 
     def _camera_path(self) -> Response:
         """The camera path of the run on the screen, for `trackersplat render --path`."""
@@ -150,3 +153,11 @@ class Web:
             await websocket.close(1008)
             return
         await self.pictures.handle(websocket, TabPanes(tab))
+
+
+def _download(file: Path | None) -> Response:
+    """A file to keep. Nothing of it is shown: it may be a page."""
+    if file is None:
+        return Response("There is no such file.\n", 404, media_type="text/plain; charset=utf-8")
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return FileResponse(file, filename=file.name, media_type="application/octet-stream", headers=headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from trackersplat.gaussians.lineage import Lineage
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.gaussians.readers.reader import read_gaussians
 from trackersplat.gaussians.sequence import GaussianSequence
+from trackersplat.jobs.export_events import from_json, to_json
 from trackersplat.jobs.reconstruct import frame_done
 from trackersplat.pipelines.pipeline import ChainState, FrameResult
 from trackersplat.store.run import Run
@@ -176,3 +178,51 @@ def test_without_a_run_or_frames_there_is_nothing_to_export(
     assert export(tmp_path / "empty", "--out", tmp_path / "out") == 2
     assert "has no frames to export" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_format_of_one_page_says_its_size_and_what_it_loses(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(folder, "--format", "html", "--fps", "12", "--prune", "0.02", "--out", tmp_path / "scene.html") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{tmp_path / 'scene.html'}: 3 frames, ")
+    assert lines[1].startswith("pruned: ")
+    assert lines[2].startswith("read back: frames 1, 2, 4 show what the run shows with at least ")
+    assert '"frames_per_second": 12.0' in (tmp_path / "scene.html").read_text()
+
+
+def test_the_rate_of_the_capture_is_known_and_others_are_said(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info = json.loads((folder / "run.json").read_text())
+    assert info["capture"].pop("fps") == 30.0
+    (folder / "run.json").write_text(json.dumps(info))
+    assert export(folder, "--format", "html", "--frames", "1", "--out", tmp_path / "scene.html") == 0
+    assert "30 frames per second are assumed; --fps gives another" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("format", ["colmap", "colmap-text", "transforms"])
+def test_cameras_are_exported_with_the_gaussians_as_points(
+    folder: Path, tmp_path: Path, format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(folder, "--format", format, "--out", tmp_path / "cameras") == 0
+    assert capsys.readouterr().out.splitlines()[1] == "read back: all 4 cameras are the same"
+    assert export(folder, "--format", format, "--out", tmp_path / "cameras") == 2
+    assert "There is something at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(("--prune", "0.9"), "from 0 to 0.5"), (("--fps", "0"), "more than 0"), (("--prune", "nan"), "from 0 to 0.5")]
+)
+def test_options_out_of_range_are_one_sentence(
+    folder: Path, tmp_path: Path, arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(folder, *arguments, "--out", tmp_path / "out") == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_events_are_json_lines_that_can_be_read_back(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(folder, "--events", "json", "--prune", "0.01", "--out", tmp_path / "plys") == 0
+    *events, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert last["event"] == "Finished"
+    read = [from_json(event) for event in events]
+    assert [to_json(event) for event in read] == events
+    kinds = [type(event).__name__ for event in read]
+    assert kinds == ["ExportStarted", *["FrameWeighed"] * 3, "Pruned", *["FrameWritten"] * 3, *["FrameCompared"] * 3, "FileDone"]

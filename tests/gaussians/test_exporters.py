@@ -21,7 +21,7 @@ from trackersplat.geometry.quaternions import quaternion_to_matrix
 
 FRAMES = (0, 1, 11)
 # What a format may cost in positions of about 1, and in other numbers as they are stored (logits and logarithms too).
-POSITIONS = {"compressed-ply": 4e-3, "spz": 1e-6, "splat": 0.0, "4dgs": 0.06, "sequence": 5e-4}
+POSITIONS = {"compressed-ply": 4e-3, "spz": 1e-6, "sog": 1e-4, "splat": 0.0, "4dgs": 0.06, "sequence": 5e-4}
 
 
 @pytest.fixture(params=EXPORTERS.names())

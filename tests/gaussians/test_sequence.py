@@ -7,7 +7,8 @@ import torch
 
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.gaussians.sequence import KEY_FRAME_EVERY, LEVELS, GaussianSequence, SequenceSettings, _columns, _Range, write_sequence
+from trackersplat.gaussians.quantised import KEY_FRAME_EVERY, LEVELS, Range, SequenceSettings, columns_of
+from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
 
 N, MOVING, FRAMES = 400, 100, (0, 1, 2, 5)
 
@@ -34,7 +35,7 @@ def sequence(tmp_path: Path) -> GaussianSequence:
 
 
 def test_a_value_keeps_its_code_while_it_is_near_enough() -> None:
-    quantiser = _Range(np.zeros(1), np.full(1, 10.0), 10)  # steps of 1
+    quantiser = Range(np.zeros(1), np.full(1, 10.0), 10)  # steps of 1
     before = quantiser.encode(np.array([[3.0]] * 5), None, 0.65)
     after = quantiser.encode(np.array([[3.0], [3.6], [3.7], [2.4], [2.3]]), before, 0.65)
     assert after[:, 0].tolist() == [3, 3, 4, 3, 2]
@@ -43,10 +44,10 @@ def test_a_value_keeps_its_code_while_it_is_near_enough() -> None:
 def test_frames_come_back_within_one_quantisation_step(sequence: GaussianSequence) -> None:
     assert sequence.frames == FRAMES
     for frame in FRAMES:
-        back, truth = sequence.read(frame), _columns(scene(frame))
-        columns = {**_columns(back), "quats": back.quats.numpy()}  # as they are stored, not normalised again
+        back, truth = sequence.read(frame), columns_of(scene(frame))
+        columns = {**columns_of(back), "quats": back.quats.numpy()}  # as they are stored, not normalised again
         for name, levels in LEVELS.items():
-            all_frames = np.concatenate([_columns(scene(f))[name] for f in FRAMES])
+            all_frames = np.concatenate([columns_of(scene(f))[name] for f in FRAMES])
             step = (all_frames.max(0) - all_frames.min(0)) / levels
             limit = (
                 0.502 if frame == 0 else SequenceSettings().keep_within + 0.002

@@ -164,7 +164,7 @@ def _make_gaussians(folder: Path) -> Path:
     table = np.ones(COUNT, [(name, "f4") for name in property_names(4)])
     write_other_ply(folder / "text.ply", {"vertex": table}, "ascii", faces=[[0, 1, 2]])
     write_other_ply(folder / "big.ply", {"vertex": table}, "binary_big_endian", faces=[[0, 1, 2]])
-    for name in ("five.compressed.ply", "five.spz", "minimal-v2.spz", "minimal-v3.spz", "minimal.splat"):
+    for name in ("five.compressed.ply", "five.spz", "five.sog", "minimal-v2.spz", "minimal-v3.spz", "minimal.splat"):
         (folder / name).write_bytes((SPLATS / name).read_bytes())
     return folder
 

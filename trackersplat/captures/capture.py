@@ -71,6 +71,7 @@ class Capture:
     warnings: tuple[str, ...] = ()
     masks: MaskSource | None = None  # of the foreground, where the capture has any
     unused: tuple[str, ...] = ()  # camera names, used neither for reconstruction nor for measuring
+    filmed: bool = True  # False: nobody filmed it; its cameras are made up and its images blank
     origin: np.ndarray | None = None  # (3,) float64: this capture's origin in the coordinates of its files; None: the same origin
 
     def image(self, camera: int, frame: int) -> np.ndarray:

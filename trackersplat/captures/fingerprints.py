@@ -31,6 +31,7 @@ def describe(capture: Capture, folder: str) -> dict[str, Any]:
         "folder": folder,
         "layout": capture.layout,
         "frames": capture.frame_count,
+        "fps": capture.fps,
         "cameras": [camera.name for camera in capture.cameras],
         "sizes": [[camera.width, camera.height] for camera in capture.cameras],
         "calibration": hashes_of_cameras(capture.cameras),

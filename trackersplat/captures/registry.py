@@ -41,6 +41,12 @@ LAYOUTS: Registry[LayoutFacts] = Registry(
     "layout of a capture",
     (
         LayoutFacts(
+            name="imported",
+            title="a run made by `trackersplat import`, without photographs",
+            files="run.json and rig.json",
+            load=f"{_MODULES}.imported:LAYOUT",
+        ),
+        LayoutFacts(
             name="n3dv",
             title="Neural 3D Video: one video per camera",
             files="camNN.mp4 videos and poses_bounds.npy",

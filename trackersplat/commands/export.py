@@ -1,75 +1,96 @@
-"""``trackersplat export``: frames of a run as files that other programs read."""
+"""``trackersplat export``: frames of a run as files that other programs read, or its cameras."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from trackersplat.commands.shown import printable
+from trackersplat.captures.camera_files.registry import CAMERA_FILES
 from trackersplat.errors import InputError
 from trackersplat.gaussians.exporters.registry import EXPORTERS
 
 if TYPE_CHECKING:
-    from trackersplat.jobs.export import ExportDone
+    from trackersplat.commands.export_report import JsonExport, TextExport
+    from trackersplat.jobs.export import ExportSource
+    from trackersplat.rendering.rasterizer import Rasterizer
+
+_FORMATS = "; ".join(f"{facts.name}: {facts.title}" for registry in (EXPORTERS, CAMERA_FILES) for facts in registry)
 
 
 @dataclass(frozen=True)
 class Export:
-    """Write frames of a run in another format, read some back, and say how well they show what the run shows."""
+    """Write frames of a run in another format, read some back, and say how well they show what the run shows.
+
+    What is exported is the run with the edits of its document. Two formats hold the cameras instead of the frames.
+    """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """A run folder made by `trackersplat reconstruct`."""
+    """A run folder made by `trackersplat reconstruct` or `trackersplat import`."""
     out: Path
     """New folder, or new file where the format is one file."""
-    format: Annotated[str, tyro.conf.arg(help="; ".join(f"{facts.name}: {facts.title}" for facts in EXPORTERS))] = "ply"
+    format: Annotated[str, tyro.conf.arg(help=_FORMATS)] = "ply"
     frames: str = "all"
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
     sh_degree: int | None = None
     """Write spherical harmonics up to this degree only, 0 to 3: smaller files, colours that depend less on the direction."""
+    prune: float = 0.0
+    """Leave out the faintest Gaussians, as many as together make this share of what the cameras of the run see: 0.01 is a hundredth."""
+    edits: bool = True
+    """Export with the edits of the run's document; --no-edits: as it was reconstructed."""
+    fps: float | None = None
+    """Frames per second, for formats that know time. Default: those of the capture."""
     device: str | None = None
     """cpu, cuda or cuda:N: where what is read back is rendered."""
+    backend: str | None = None
+    """Rendering back end. Default: the first that works here."""
+    events: Literal["text", "json"] = "text"
+    """json: one event a line on standard output, for programs."""
 
     def run(self) -> None:
-        from trackersplat.commands.terminal import print_warnings
-        from trackersplat.events import Note
-        from trackersplat.files import remove_dead
-        from trackersplat.jobs.export import ExportDone, export_run
-        from trackersplat.jobs.plan import parse_frames
+        from trackersplat.commands.export_report import JsonExport, TextExport
+        from trackersplat.jobs.export import of_run
         from trackersplat.rendering.registry import choose_rasterizer
         from trackersplat.store.run import Run
 
-        run = Run.open(self.folder)
-        there = run.frames()
+        with JsonExport() if self.events == "json" else TextExport() as reporter:
+            source = of_run(Run.open(self.folder), self.edits)
+            wanted = self._wanted(source)
+            if self.format in CAMERA_FILES:
+                self._cameras(source, wanted[0], reporter)
+            else:
+                self._frames(source, wanted, choose_rasterizer(self.device, self.backend), reporter)
+            for remark in (*source.run.lost(), *source.run.remarks):
+                reporter.warn(remark)
+
+    def _wanted(self, source: ExportSource) -> tuple[int, ...]:
+        from trackersplat.jobs.plan import parse_frames
+
+        run, there = source.run, source.frames
         if not there:
             raise InputError(f"The run {run.path} has no frames to export.")
         wanted = there if self.frames == "all" else tuple(parse_frames(self.frames, there[-1] + 1))
         missing = [str(frame + 1) for frame in wanted if frame not in there]
         if missing:
             raise InputError(f"The run {run.path} has no frame {', '.join(missing)}: choose among those that are there with --frames.")
-        rasterizer = choose_rasterizer(self.device)
+        return wanted
+
+    def _frames(self, source: ExportSource, wanted: tuple[int, ...], rasterizer: Rasterizer, reporter: JsonExport | TextExport) -> None:
+        from trackersplat.files import remove_dead
+        from trackersplat.jobs.export import ExportOptions, export_run
+
+        options = ExportOptions(self.format, self.sh_degree, self.prune, self.fps)
+        EXPORTERS.facts(self.format)
         remove_dead(self.out)
         if self.out.exists():
             raise InputError(f"{self.out} is there already: choose a new name with --out.")
-        for event in export_run(run, wanted, self.out, rasterizer, format=self.format, sh_degree=self.sh_degree):
-            if isinstance(event, Note):
-                print(printable(f"note: {event.text}"))
-            elif isinstance(event, ExportDone):
-                print(printable(f"{self.out}: {_sizes(event)}"))
-                if event.compared:
-                    print(printable(_likeness(event)))
-        print_warnings((*run.lost(), *run.remarks))
+        for event in export_run(source, wanted, self.out, rasterizer, options):
+            reporter.show(event)
 
+    def _cameras(self, source: ExportSource, frame: int, reporter: JsonExport | TextExport) -> None:
+        from trackersplat.jobs.export_cameras import export_cameras
 
-def _sizes(done: ExportDone) -> str:
-    count = len(done.exported.frames)
-    return f"{count} frames, {done.exported.bytes / 1e6:.2f} MB, {done.exported.bytes / count / 1e3:,.0f} kB per frame"
-
-
-def _likeness(done: ExportDone) -> str:
-    frames = ", ".join(str(one.frame + 1) for one in done.compared)
-    worst = min(one.psnr for one in done.compared)
-    what = "show exactly what the run shows" if worst == float("inf") else f"show what the run shows with at least {worst:.1f} dB"
-    return f"read back: frames {frames} {what}"
+        for event in export_cameras(source, frame, self.out, self.format):
+            reporter.show(event)

@@ -3,83 +3,156 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import torch
 
 from trackersplat.captures.camera import Camera
+from trackersplat.document.document import Document
 from trackersplat.errors import InputError
-from trackersplat.events import Event, Note
-from trackersplat.gaussians.exporters.exporter import Exported
+from trackersplat.events import Event
+from trackersplat.gaussians.exporters.exporter import UNKNOWN, About, Exported, FrameExported, check_target
 from trackersplat.gaussians.exporters.registry import EXPORTERS
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.jobs.export_events import ExportStarted, FileDone, FrameCompared, FrameWeighed, FrameWritten, Pruned, Said
+from trackersplat.jobs.weighing import WeighingSettings, contribution, kept, most_of_all
 from trackersplat.metrics.image import psnr
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.store.run import Run
 
 T = TypeVar("T")
+LARGEST_SHARE = 0.5  # that pruning may leave out: beyond, it is no pruning
 
 
 class ReadBack(Protocol):
     """Reads one frame of an export: its number (index from 0) and its place in the order of the export."""
 
-    def __call__(self, path: Path, frame: int, place: int) -> Gaussians: ...
+    def __call__(self, path: Path, frame: int, place: int, about: About = UNKNOWN) -> Gaussians: ...
 
 
 @dataclass(frozen=True)
-class FrameCompared(Event):
-    """A frame was read back and compared with the run's."""
+class ExportOptions:
+    """What of a run is exported, and how. Raises InputError if a value is out of range."""
 
-    frame: int  # index from 0
-    psnr: float  # dB of the read frame's picture against the run's, all cameras together; inf if they are equal
+    format: str = "ply"
+    sh_degree: int | None = None  # at most; None: as it is
+    prune: float = 0.0  # share of the pictures that the Gaussians left out make together
+    frames_per_second: float | None = None  # of formats that know time; None: that of the capture, or else 30
+    weighing: WeighingSettings = field(default_factory=WeighingSettings)
+
+    def __post_init__(self) -> None:
+        if self.sh_degree is not None and not 0 <= self.sh_degree <= 3:
+            raise InputError(f"There are spherical harmonics of degree 0 to 3, not {self.sh_degree}: choose one of them.")
+        if not 0 <= self.prune <= LARGEST_SHARE:
+            raise InputError(f"--prune is a share of the pictures from 0 to {LARGEST_SHARE}, as 0.01, not {self.prune:g}.")
+        if self.frames_per_second is not None and not 0 < self.frames_per_second <= 1000:
+            raise InputError(f"There are more than 0 and at most 1000 frames per second, not {self.frames_per_second:g}.")
 
 
 @dataclass(frozen=True)
-class ExportDone(Event):
-    """The last event of `export_run`."""
+class ExportSource:
+    """Where the Gaussians come from: `of_run`, and nowhere else."""
 
-    exported: Exported
-    compared: tuple[FrameCompared, ...]  # none where a Note says why
+    run: Run
+    frames: tuple[int, ...]  # that can be exported, ascending
+    gaussians: Callable[[int], Gaussians]
+    remarks: tuple[str, ...] = ()
 
 
-def export_run(
-    run: Run, frames: Sequence[int], path: Path, rasterizer: Rasterizer, *, format: str = "ply", sh_degree: int | None = None
-) -> Iterator[Event]:
-    """Writes the ``frames`` (indices from 0) of the run to ``path``, at most with spherical harmonics up to ``sh_degree``.
+def of_run(run: Run, edits: bool = True) -> ExportSource:
+    """A run with the edits of its document, or as it was reconstructed.
+
+    Raises InputError if the document is damaged.
+    """
+    if not edits:
+        return ExportSource(run, run.frames(), run.read_frame)
+    document = Document.open(run)
+    played = document.frames
+    frames = tuple(sorted(set(played)))
+    remarks = list(document.warnings)
+    if played != frames:
+        remarks.append("The edits play frames in another order or more than once: each is exported once, under its own number.")
+    if document.history.position:
+        remarks.append(f"{document.history.position} edits are in effect; --no-edits exports the run as it was reconstructed.")
+    return ExportSource(run, frames, document.gaussians, tuple(remarks))
+
+
+def export_run(source: ExportSource, frames: Sequence[int], path: Path, rasterizer: Rasterizer, options: ExportOptions) -> Iterator[Event]:
+    """Writes the ``frames`` (indices from 0) to ``path``; the last event is `FileDone`.
 
     Up to three frames are read back, rendered from up to three cameras of the run, and compared with what the run shows there. The
-    comparison is with the whole of the run's harmonics.
+    comparison is with all Gaussians and their whole harmonics.
 
     Raises InputError if the format is unknown, lacks a package or cannot hold the frames, or the path cannot be written or is taken.
     """
-    facts = EXPORTERS.facts(format)
-    export = EXPORTERS.load(format)
+    facts = EXPORTERS.facts(options.format)
+    export = EXPORTERS.load(options.format)
     if facts.suffix and path.suffix != facts.suffix:
-        raise InputError(f"The format {format} is one file: give a name that ends with {facts.suffix} instead of {path.name!r}.")
-    if sh_degree is not None and not 0 <= sh_degree <= 3:
-        raise InputError(f"There are spherical harmonics of degree 0 to 3, not {sh_degree}: choose one of them.")
-    cameras = run.read_cameras()
-    done: Exported | None = None
-    for event in export(((frame, _up_to(run.read_frame(frame), sh_degree)) for frame in frames), path):
-        if isinstance(event, Exported):
-            done = event
-        yield event
-    if done is None:
-        raise RuntimeError(f"the exporter {format} did not say what it has written")
-    compared: list[FrameCompared] = []
+        raise InputError(f"The format {facts.name} is one file: give a name that ends with {facts.suffix} instead of {path.name!r}.")
+    check_target(path)
+    cameras = source.run.read_cameras()
+    about, remarks = _about(source.run, cameras, options)
+    yield ExportStarted(len(frames), bool(options.prune))
+    for remark in (*source.remarks, *(remarks if facts.timed else ())):
+        yield Said(remark)
+    masks: list[torch.Tensor] | None = None
+    if options.prune:
+        if not cameras:
+            raise InputError(f"The run {source.run.path} has no cameras, by which Gaussians are weighed: export it without --prune.")
+        found = []
+        for done, frame in enumerate(frames, start=1):
+            found.append(contribution(source.gaussians(frame), cameras, rasterizer, options.weighing))
+            yield FrameWeighed(frame, done)
+        masks = [kept(each, options.prune) for each in most_of_all(found)]
+        yield _pruned(source, frames, masks, cameras, rasterizer)
+
+    def chosen() -> Iterator[tuple[int, Gaussians]]:
+        for place, frame in enumerate(frames):
+            gaussians = source.gaussians(frame)
+            yield frame, _up_to(gaussians if masks is None else gaussians[masks[place]], options.sh_degree)
+
+    written: Exported | None = None
+    for event in export(chosen(), path, about):
+        if isinstance(event, FrameExported):
+            yield FrameWritten(event.done)
+        elif isinstance(event, Exported):
+            written = event
+    if written is None:
+        raise RuntimeError(f"the exporter {facts.name} did not say what it has written")
     if not cameras:
-        yield Note(frames[0], "nothing is compared: the run has no cameras.json that says from where")
+        yield Said("nothing is compared: the run has no cameras.json that says from where")
     else:
         module, _, attribute = facts.read.partition(":")
         read_back: ReadBack = getattr(importlib.import_module(module), attribute)
-        for frame in _spread(done.frames):
-            back = read_back(path, frame, done.frames.index(frame))
-            compared.append(FrameCompared(frame, _likeness(back, run.read_frame(frame), _spread(cameras), rasterizer)))
-            yield compared[-1]
-    yield ExportDone(done, tuple(compared))
+        for frame in spread(written.frames):
+            back = read_back(path, frame, written.frames.index(frame), about)
+            yield FrameCompared(frame, _likeness(back, source.gaussians(frame), spread(cameras), rasterizer))
+    yield FileDone(written.path, len(written.frames), written.bytes)
+
+
+def _about(run: Run, cameras: tuple[Camera, ...], options: ExportOptions) -> tuple[About, list[str]]:
+    """What a format may say of the run, and what is assumed."""
+    described = run.info.get("capture")
+    described = described if isinstance(described, dict) else {}
+    name, rate = described.get("name"), options.frames_per_second or described.get("fps")
+    known = isinstance(rate, (int, float)) and math.isfinite(rate) and 0 < rate <= 1000
+    remarks = [] if known else ["The run does not say its frame rate: 30 frames per second are assumed; --fps gives another."]
+    return About(name if isinstance(name, str) and name else run.name, cameras, float(rate) if known else 30.0), remarks
+
+
+def _pruned(
+    source: ExportSource, frames: Sequence[int], masks: Sequence[torch.Tensor], cameras: Sequence[Camera], rasterizer: Rasterizer
+) -> Pruned:
+    worst = math.inf
+    for place in spread(range(len(frames))):
+        own = source.gaussians(frames[place])
+        worst = min(worst, _likeness(own[masks[place]], own, spread(cameras), rasterizer))
+    fewest = max(masks, key=lambda mask: int((~mask).sum()))
+    return Pruned(int((~fewest).sum()), len(fewest), worst)
 
 
 def _up_to(gaussians: Gaussians, degree: int | None) -> Gaussians:
@@ -87,7 +160,7 @@ def _up_to(gaussians: Gaussians, degree: int | None) -> Gaussians:
     return gaussians if degree is None else replace(gaussians, sh=gaussians.sh[:, : (degree + 1) ** 2].contiguous())
 
 
-def _spread(items: Sequence[T]) -> list[T]:
+def spread(items: Sequence[T]) -> list[T]:
     """The first, the middle and the last."""
     return [items[index] for index in sorted({0, len(items) // 2, len(items) - 1})] if items else []
 

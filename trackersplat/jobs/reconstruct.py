@@ -67,6 +67,8 @@ def reconstruct(
     Raises InputError if another process writes the run, an image that is read is not the one that the run was made from, or the run is
     removed meanwhile.
     """
+    if not capture.filmed:
+        raise InputError(f"{capture.name} has no photographs to reconstruct from: it was imported. Look at it, edit and export it.")
     started = now()
     with run.writing(), closing(run.watched(capture)) as watched:
         for frame in _to_compare(frames, run):

@@ -20,6 +20,8 @@ def default_out(capture: Capture, ending: str = "") -> Path:
     If that holds anything but a run of this capture: ``output/<name>-<hash of the capture>``. A name may be any text, so characters that
     could lead to another folder are replaced by "_". ``ending`` follows the name.
     """
+    if not capture.filmed:
+        return capture.root  # it is a run itself
     plain = plain_out(capture, ending)
     if not _is_taken(plain, capture):
         return plain
@@ -34,9 +36,11 @@ def plain_out(capture: Capture, ending: str = "") -> Path:
 
 def find_runs(capture: Capture, out: Path | None = None) -> list[Path]:
     """Run folders of this capture: ``out`` if given, else those with a default name and, for the bundled demo, the finished run."""
-    plain = plain_out(capture)
     if out is not None:
         return [out] if _looks_like_a_run(out) else []
+    if not capture.filmed:
+        return [capture.root]
+    plain = plain_out(capture)
     others = plain.parent.glob(f"{glob.escape(plain.name)}-{'[0-9a-f]' * 8}")
     found = [path for path in (plain, *sorted(others)) if _looks_like_a_run(path) and Run.open(path).difference(capture) is None]
     if capture.root.resolve() == demo_capture().resolve():

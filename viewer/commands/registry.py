@@ -20,6 +20,7 @@ MODULES = (
     "camera_path",
     "compare",
     "jobs",
+    "export",
     "notes",
     "help",
 )

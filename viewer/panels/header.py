@@ -132,6 +132,8 @@ def frame_words(panel: Panel) -> tuple[str, str]:
         return head + "being reconstructed", "warn"
     if state == "stale":
         return head + "out of date: an edit came after it", "warn"
+    if state == "done" and not panel.tab.document.capture.filmed:
+        return head + "imported; the cameras are made up, there are no photographs", "good"
     if state == "done":
         return head + "reconstructed", "good"
     source = shared.source_of(frame)

@@ -60,6 +60,13 @@ PANELS: Registry[PanelFacts] = Registry(
             hint="A camera path through the scene, and videos",
         ),
         PanelFacts(
+            "export",
+            "Export",
+            "viewer.panels.export:ExportPanel",
+            icon="ios_share",
+            hint="The scene as files for other programs",
+        ),
+        PanelFacts(
             "capture", "Capture", "viewer.panels.capture:CapturePanel", icon="videocam", hint="The capture, and what is wrong with it"
         ),
     ),

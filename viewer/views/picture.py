@@ -42,7 +42,8 @@ def pane_picture(request: PaneRequest, sources: Sources, kept: Renderings | None
     image = _fitted(image, window)
     if sources.selected is not None and request.compare != "other":
         image = highlighted(image, paint.selected(image.shape[1], image.shape[0]), image.shape[1] / max(window.width, 1))
-    score = paint.score() if request.full and request.channel == "colour" and not stands_in else None
+    compared = sources.filmed or (request.compare == "error" and request.against == "run")
+    score = paint.score() if request.full and request.channel == "colour" and not stands_in and compared else None
     return PanePicture(
         image=image,
         rect=window.rect,

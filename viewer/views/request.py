@@ -52,6 +52,7 @@ class Sources:
     camera: Camera
     held_out: bool
     photo: Callable[[], np.ndarray]  # (H, W, 3) uint8 of the frame asked for; may raise InputError
+    filmed: bool = True  # False: the photograph is blank, nothing is compared with it
     rasterizer: Rasterizer | None = None
     waiting: str = ""  # why there is no rasteriser yet, for people
     gaussians: Gaussians | None = None

@@ -103,7 +103,7 @@ def test_a_file_of_points_alone_without_extent_is_refused(tmp_path: Path):
         read_gaussians(tmp_path / "g.ply")
 
 
-@pytest.mark.parametrize("name", ["five.compressed.ply", "five.spz", "minimal-v2.spz", "minimal-v3.spz", "minimal.splat"])
+@pytest.mark.parametrize("name", ["five.compressed.ply", "five.spz", "five.sog", "minimal-v2.spz", "minimal-v3.spz", "minimal.splat"])
 def test_other_formats_hold_what_splat_transform_reads_in_them(name: str):
     ours, theirs = read_gaussians(DATA / name), read_gaussians(DATA / f"{name}.decoded.ply").gaussians
     assert ours.remarks == ()
@@ -190,10 +190,10 @@ def test_a_stream_of_spz_that_unpacks_to_more_than_it_says_takes_no_memory(tmp_p
             b"\x00\x01",
             r"a \.ksplat file of GaussianSplats3D, which is not read: convert it with `splat-transform a\.ksplat a\.ply`",
         ),
-        ("a.sog", b"PK\x03\x04", "a SOG file of PlayCanvas, which is not read"),
+        ("a.sog", b"PK\x03\x04", "a damaged SOG file, or none"),
         ("a.splat", b"x" * 33, "has 33 bytes, expected a multiple of 32"),
         ("a.splat", b"", "has 0 bytes, expected a multiple of 32"),
-        ("a.txt", b"hello", "no file of Gaussians: expected a PLY, an SPZ or a .splat"),
+        ("a.txt", b"hello", "no file of Gaussians: expected a PLY, SPZ, SOG or .splat"),
     ],
 )
 def test_files_that_are_not_read_are_called_what_they_are(tmp_path: Path, name: str, content: bytes, says: str):

@@ -112,6 +112,20 @@ def read(folder: Path) -> Capture:
     )
 
 
+def read_poses(folder: Path) -> list[tuple[PurePosixPath, OpenCVLens, np.ndarray]]:
+    """Of each frame the image, the lens, and the pose (4, 4) camera to world in OpenCV's axes. The images need not be there.
+
+    Raises InputError if the file is damaged, or a frame lacks its size.
+    """
+    path, frames, _ = _read_frames(folder)
+    found = []
+    for frame in frames:
+        if frame.lens is None:
+            raise InputError(f"{path}: the size 'w', 'h' of {frame.path} is missing.")
+        found.append((frame.path, frame.lens, _rigid(frame.camera_to_world, f"{path}: the pose of {frame.path}")))
+    return found
+
+
 def _read_frames(folder: Path) -> tuple[Path, list[_Frame], dict[str, Any]]:
     """The file, or the first of several; all frames; what the file says of all of them."""
     single = folder / "transforms.json"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.gaussians.gaussians import Gaussians
@@ -30,6 +31,18 @@ class Exported(Event):
     frames: tuple[int, ...]  # indices from 0, in the order of the export
 
 
+@dataclass(frozen=True)
+class About:
+    """What is known of a scene beside its Gaussians. Formats take of it what they can say."""
+
+    name: str = "scene"
+    cameras: tuple[Camera, ...] = ()
+    frames_per_second: float = 30.0
+
+
+UNKNOWN = About()
+
+
 class Exporter(Protocol):
     """Writes frames to a path that does not exist yet (or is an empty folder); it appears complete or not at all. What it makes there, a
     folder or a file, is a fact of the registry.
@@ -38,7 +51,7 @@ class Exporter(Protocol):
     hold them. Closing the iterator cancels the export.
     """
 
-    def __call__(self, frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iterator[Event]: ...
+    def __call__(self, frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]: ...
 
 
 def check_target(path: Path) -> None:

@@ -15,17 +15,16 @@ import torch
 from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.files import atomic_file, read_file, unwritable
-from trackersplat.gaussians.exporters.exporter import FrameExported, check_some, check_target, exported, next_frame
+from trackersplat.gaussians.exporters.exporter import UNKNOWN, About, FrameExported, check_some, check_target, exported, next_frame
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 
-FRAMES_PER_SECOND = 30.0  # of the file's clock; a run does not know that of its capture
 KEY_FRAME_EVERY = 10
 ALWAYS = 1e4  # standard deviation in time, over the duration: its writer takes no infinite one
 LARGEST = 4 * 2**30  # bytes of a file that is read back
 
 
-def export_fourdgs(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iterator[Event]:
-    """See `exporters.exporter.Exporter`. Frames follow each other at 30 per second, whatever their numbers.
+def export_fourdgs(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
+    """See `exporters.exporter.Exporter`. Frames follow each other at the rate of ``about``, whatever their numbers.
 
     All frames are held in memory. Raises InputError if the package refuses them, ImportError without it; the registry checks before.
     """
@@ -41,8 +40,8 @@ def export_fourdgs(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Itera
         taken.append(gaussians.detach().to("cpu"))
         yield FrameExported(frame, len(taken))
     check_some(order)
-    duration = len(taken) / FRAMES_PER_SECOND
-    samples = [_sample(gaussians, index, duration) for index, gaussians in enumerate(taken)]
+    duration = len(taken) / about.frames_per_second
+    samples = [_sample(gaussians, index / about.frames_per_second, duration) for index, gaussians in enumerate(taken)]
     try:
         data = write_sequence(samples, duration, kd=KeyframeDeltaOptions(keyframe_every=KEY_FRAME_EVERY), library="trackersplat")
     except (FourdgsError, ValueError) as error:
@@ -56,11 +55,11 @@ def export_fourdgs(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Itera
     yield exported(path, order)
 
 
-def read_fourdgs(path: Path, place: int) -> Gaussians:
+def read_fourdgs(path: Path, place: int, frames_per_second: float) -> Gaussians:
     """The frame at a place (from 0) in the order of the export."""
     from fourdgs.keyframe_delta_file import decode_streamed, render_at
 
-    state = render_at(decode_streamed(read_file(path, LARGEST)), (place + 0.5) / FRAMES_PER_SECOND)
+    state = render_at(decode_streamed(read_file(path, LARGEST)), (place + 0.5) / frames_per_second)
     opacity = np.clip(state["opacity"], 1 / 1020, 1 - 1 / 1020)
 
     def tensor(values: np.ndarray) -> torch.Tensor:
@@ -75,11 +74,11 @@ def read_fourdgs(path: Path, place: int) -> Gaussians:
     )
 
 
-def _sample(gaussians: Gaussians, index: int, duration: float) -> Any:
+def _sample(gaussians: Gaussians, start: float, duration: float) -> Any:
     from fourdgs import GaussianSet
     from fourdgs.keyframe_delta_writer import Sample
 
-    count, start = len(gaussians), index / FRAMES_PER_SECOND
+    count = len(gaussians)
     rgb = (0.5 + SH_C0 * gaussians.sh[:, 0]).clamp(0, 1)
     quats = torch.nn.functional.normalize(gaussians.quats, dim=1)
     return Sample(

@@ -12,6 +12,7 @@ import torch
 
 from trackersplat.events import Event
 from trackersplat.files import atomic_file
+from trackersplat.gaussians.exporters.exporter import UNKNOWN, About
 from trackersplat.gaussians.exporters.numbered import export_numbered
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.readers.spz import AXES, FLIPPED_SH
@@ -21,12 +22,12 @@ SPZ_BITS = 24  # of a coordinate, its sign included
 FINEST_SPZ = 20  # bits behind the point; more gain nothing at the precision of float32
 
 
-def export_compressed_ply(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iterator[Event]:
+def export_compressed_ply(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
     """See `exporters.exporter.Exporter`. Raises ImportError without gsply; the registry checks before."""
     return export_numbered(frames, path, COMPRESSED_PLY, _write_compressed_ply)
 
 
-def export_spz(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iterator[Event]:
+def export_spz(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
     """See `exporters.exporter.Exporter`. Raises ImportError without gsply; the registry checks before."""
     return export_numbered(frames, path, ".spz", _write_spz)
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 from trackersplat.events import Event
 from trackersplat.files import atomic_file, unwritable, working_folder
-from trackersplat.gaussians.exporters.exporter import FrameExported, check_some, check_target, exported, next_frame
+from trackersplat.gaussians.exporters.exporter import UNKNOWN, About, FrameExported, check_some, check_target, exported, next_frame
 from trackersplat.gaussians.exporters.numbered import export_numbered, file_name
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.gaussians.readers.reader import read_gaussians
 
 
-def export_ply(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iterator[Event]:
+def export_ply(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
     """See `exporters.exporter.Exporter`."""
     return export_numbered(frames, path, ".ply", write_ply)
 
 
-def export_zip(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iterator[Event]:
+def export_zip(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
     """See `exporters.exporter.Exporter`. The numbered PLY files, deflated, in one file."""
     check_target(path)
     try:

@@ -14,7 +14,8 @@ class ExporterFacts(Facts):
     """What is known about a format. ``load`` names an `exporters.exporter.Exporter`."""
 
     suffix: str = ""  # of the one file that is written; "" for a folder
-    read: str  # "package.module:function" of the path, the frame (index from 0) and its place in the export, that gives Gaussians
+    timed: bool = False  # it keeps the rate of the frames
+    read: str  # a function of the path, the frame (index from 0), its place in the export, and what was known of the scene
 
 
 EXPORTERS: Registry[ExporterFacts] = Registry(
@@ -52,16 +53,31 @@ EXPORTERS: Registry[ExporterFacts] = Registry(
             licence="MIT (gsply)",
         ),
         ExporterFacts(
+            name="sog",
+            title="a folder of numbered SOG files (PlayCanvas, SuperSplat)",
+            load=f"{_MODULES}.sog:export_sog",
+            read=f"{_MODULES}.back:read_sog",
+        ),
+        ExporterFacts(
             name="splat",
             title="a folder of numbered .splat files (colours without direction)",
             load=f"{_MODULES}.splat:export_splat",
             read=f"{_MODULES}.back:read_splat",
         ),
         ExporterFacts(
+            name="html",
+            title="one HTML file that plays the scene in a browser, without network (colours without direction)",
+            load=f"{_MODULES}.html.export:export_html",
+            suffix=".html",
+            timed=True,
+            read=f"{_MODULES}.back:read_page",
+        ),
+        ExporterFacts(
             name="4dgs",
             title="one .4dgs file (colours without direction)",
             load=f"{_MODULES}.fourdgs:export_fourdgs",
             suffix=".4dgs",
+            timed=True,
             read=f"{_MODULES}.back:read_4dgs",
             packages=("fourdgs",),
             extra="export",

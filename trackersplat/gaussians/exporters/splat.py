@@ -10,12 +10,13 @@ import torch
 
 from trackersplat.events import Event
 from trackersplat.files import atomic_file
+from trackersplat.gaussians.exporters.exporter import UNKNOWN, About
 from trackersplat.gaussians.exporters.numbered import export_numbered
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.gaussians.readers.splat import ROW
 
 
-def export_splat(frames: Iterable[tuple[int, Gaussians]], path: Path) -> Iterator[Event]:
+def export_splat(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
     """See `exporters.exporter.Exporter`."""
     return export_numbered(frames, path, ".splat", write_splat)
 

@@ -82,7 +82,7 @@ def _format(path: Path) -> FormatFacts:
         raise InputError(f"{path} is {OTHERS[suffix]}, which is not read: convert it with `splat-transform {path.name} {path.stem}.ply`.")
     if suffix == ".ply":
         raise InputError(f"{path} is not a PLY file: it has no PLY header.")
-    raise InputError(f"{path} is no file of Gaussians: expected a PLY, an SPZ or a .splat file.")
+    raise InputError(f"{path} is no file of Gaussians: expected a PLY, SPZ, SOG or .splat file.")
 
 
 def _check_finite(path: Path, table: Tensor, names: tuple[str, ...]) -> None:

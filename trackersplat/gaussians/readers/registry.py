@@ -31,6 +31,7 @@ READERS: Registry[FormatFacts] = Registry(
             load=f"{_MODULES}.ply:read_ply",
         ),
         FormatFacts(name="spz", title="SPZ of Niantic", starts=(b"\x1f\x8b", b"NGSP"), suffix=".spz", load=f"{_MODULES}.spz:read_spz"),
+        FormatFacts(name="sog", title="SOG of PlayCanvas, version 2", suffix=".sog", load=f"{_MODULES}.sog:read_sog"),
         FormatFacts(name="splat", title=".splat of antimatter15", suffix=".splat", load=f"{_MODULES}.splat:read_splat"),
     ),
 )
@@ -38,7 +39,6 @@ READERS: Registry[FormatFacts] = Registry(
 # Formats that are known and not read: suffix -> what it is.
 OTHERS = {
     ".ksplat": "a .ksplat file of GaussianSplats3D",
-    ".sog": "a SOG file of PlayCanvas",
     ".lcc": "an LCC scene of XGRIDS",
     ".glb": "a glTF scene",
     ".gltf": "a glTF scene",

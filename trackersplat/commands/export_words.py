@@ -1,0 +1,30 @@
+"""What an export says, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from trackersplat.jobs.export_events import FrameCompared, Pruned
+
+
+def size_sentence(frames: int, size: int) -> str:
+    if not frames:
+        return f"{size / 1e3:,.0f} kB"
+    return f"{frames} frame{'s' * (frames != 1)}, {size / 1e6:.2f} MB, {size / frames / 1e3:,.0f} kB per frame"
+
+
+def pruned_sentence(pruned: Pruned) -> str:
+    share = pruned.removed / max(pruned.total, 1)
+    if pruned.psnr == math.inf:
+        cost = "the pictures stay the same"
+    else:
+        cost = f"the pictures without them show those with them with at least {pruned.psnr:.1f} dB"
+    return f"pruned: {pruned.removed:,} of {pruned.total:,} Gaussians ({share:.1%}) are left out; {cost}"
+
+
+def compared_sentence(compared: Sequence[FrameCompared]) -> str:
+    frames = ", ".join(str(one.frame + 1) for one in compared)
+    worst = min(one.psnr for one in compared)
+    what = "show exactly what the run shows" if worst == math.inf else f"show what the run shows with at least {worst:.1f} dB"
+    return f"read back: frames {frames} {what}"

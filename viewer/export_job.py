@@ -1,0 +1,133 @@
+"""The export that the page asks for, in a worker process (see `file_job`). It knows no toolkit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trackersplat.captures.camera_files.registry import CAMERA_FILES
+from trackersplat.commands.export_words import compared_sentence, pruned_sentence, size_sentence
+from trackersplat.errors import InputError
+from trackersplat.events import Event, from_json
+from trackersplat.gaussians.exporters.registry import EXPORTERS
+from trackersplat.jobs.export_events import (
+    CamerasRead,
+    ExportStarted,
+    FileDone,
+    FrameCompared,
+    FrameWeighed,
+    FrameWritten,
+    Pruned,
+    Said,
+)
+from trackersplat.jobs.export_events import from_json as export_event
+from viewer.camera_paths import folder_beside
+from viewer.file_job import FileJob, free_name
+from viewer.jobs import WORKER, Job, Kind
+from viewer.state import Store
+
+FOLDER = "exports"  # in the folder of the run
+
+
+@dataclass(frozen=True)
+class ExportChoice:
+    """As on the command line of ``trackersplat export``."""
+
+    format: str = "html"
+    first: int | None = None  # frame, index from 0; None: the run's first
+    last: int | None = None  # likewise
+    sh_degree: int | None = None
+    prune: float = 0.0
+    edits: bool = True
+    fps: float | None = None
+
+    def arguments(self, frames: tuple[int, ...]) -> list[str]:
+        """``frames``: those of the run. Raises InputError if none of them is asked for."""
+        wanted = [frame for frame in frames if (self.first or 0) <= frame <= (frames[-1] if self.last is None else self.last)]
+        if not wanted:
+            raise InputError("No frame between in and out point is reconstructed.")
+        found = ["--format", self.format]
+        if len(wanted) < len(frames):
+            found += ["--frames", f"{wanted[0] + 1}:{wanted[-1] + 1}"]
+        if self.sh_degree is not None:
+            found += ["--sh-degree", str(self.sh_degree)]
+        if self.prune:
+            found += ["--prune", f"{self.prune:g}"]
+        if not self.edits:
+            found.append("--no-edits")
+        return found if self.fps is None else [*found, "--fps", f"{self.fps:g}"]
+
+
+def _read(data: dict[str, Any]) -> Event:
+    return from_json(data) if data.get("event") in ("Finished", "Failed") else export_event(data)
+
+
+EXPORT: Kind[Event] = Kind("export", "nothing of it is kept", "press Export to start again", _read)
+
+
+class ExportJob(FileJob):
+    """Every change grows ``Shared.export``."""
+
+    counter = "export"
+    busy = "An export is being written: wait until it is finished, or cancel it."
+    kind = EXPORT
+
+    def __init__(
+        self,
+        store: Store,
+        backend: str | None = None,
+        *,
+        start: Callable[..., Job[Event]] = Job,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(store, start=start, clock=clock)
+        self._backend = backend
+        self._frames = 0
+        self._compared: list[FrameCompared] = []
+        self._said: list[str] = []
+
+    def start(self, choice: ExportChoice) -> None:
+        """Exports the run on the screen. Raises InputError if that cannot be done."""
+        with self._lock:
+            run = self.require_free()
+            suffix = "" if choice.format in CAMERA_FILES else EXPORTERS.facts(choice.format).suffix
+            folder = folder_beside(run, self._store.shared.out, FOLDER)
+            out = free_name(folder, choice.format, suffix)
+            arguments = choice.arguments(self._store.shared.reconstructed)
+            command = [*WORKER, "export", str(run), "--out", str(out), "--events", "json", *arguments]
+            if self._backend is not None:
+                command += ["--backend", self._backend]
+            self._compared, self._said = [], []
+            self.launch(command)
+        self._store.grow("export")
+
+    def take(self, event: Event) -> None:
+        match event:
+            case ExportStarted(frames):
+                self._frames = frames
+                self.say("Writing …")
+            case FrameWeighed(_, done):
+                self.say("Weighing the Gaussians …")
+                self.progress(done, self._frames, "frame")
+            case FrameWritten(done):
+                self.say("Writing …")
+                self.progress(done, self._frames, "frame")
+            case FrameCompared():
+                self.say("Reading back …")
+                self._compared.append(event)
+            case Pruned():
+                self._said.append(_sentence(pruned_sentence(event)))
+            case CamerasRead(cameras):
+                self._said.append(f"All {cameras} cameras were read back and are the same.")
+            case Said(text):
+                self._said.append(text)
+            case FileDone(path, frames, size):
+                compared = [_sentence(compared_sentence(self._compared))] if self._compared else []
+                self.add(Path(path), size, " ".join([_sentence(size_sentence(frames, size)), *compared, *self._said]))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
