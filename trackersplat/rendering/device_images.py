@@ -58,3 +58,12 @@ def device_image(capture: Capture, camera: int, frame: int, device: torch.device
         found = pinned.to(device, non_blocking=True)
         images.put((camera, frame), found)
     return found
+
+
+def is_on_device(capture: Capture, camera: int, frame: int, device: torch.device) -> bool:
+    """Whether `device_image` has it there already, so that it need not be decoded."""
+    if device.type != "cuda":
+        return False
+    with _lock:
+        images = _known.get(capture.source, {}).get(device)
+    return images is not None and images.get((camera, frame)) is not None

@@ -54,7 +54,7 @@ def fused_lift(
     return sums
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["entries"])
 def _lift(  # type: ignore[no-untyped-def]
     means2d, conics, opacities, ids, offsets, features, sums,
     entries, tiles, rows, columns, width, height, channels, count,
