@@ -69,6 +69,13 @@ def _merged(best, members, x, y, z, own, box, BOX: tl.constexpr, OTHERS: tl.cons
     return lower
 
 
+@triton.jit
+def _worst(best, real, rank, k):  # type: ignore[no-untyped-def]
+    """Squared distance of the last of k, so far; below 0 for what is no query."""
+    last = tl.max(tl.where(rank[None, :] == k - 1, best >> 32, 0), axis=1).to(tl.int32).to(tl.float32, bitcast=True)
+    return tl.where(real, last, -1.0)
+
+
 @triton.jit(do_not_specialize=["count", "boxes"])
 def _nearest(  # type: ignore[no-untyped-def]
     asked, members, low, high, begin, slots, count, boxes, k, BOX: tl.constexpr, SCANNED: tl.constexpr, OTHERS: tl.constexpr
@@ -92,23 +99,34 @@ def _nearest(  # type: ignore[no-untyped-def]
     last = tl.minimum(box + 3, boxes)
     for near in range(first, last):
         best = _merged(best, members, x, y, z, own, near, BOX, OTHERS)
-    for start in range(0, boxes, SCANNED):
+    scans = tl.cdiv(boxes, SCANNED)
+    for scan in range(scans):  # those around first: what they hold leaves little to look for elsewhere
+        start = ((scan + box // SCANNED) % scans) * SCANNED
         other = start + tl.arange(0, SCANNED)
         there = (other < boxes) & ((other < first) | (other >= last))
-        gx = tl.maximum(tl.load(low + 3 * other, mask=there, other=0.0) - hx, lx - tl.load(high + 3 * other, mask=there, other=0.0))
-        gy = tl.maximum(tl.load(low + 3 * other + 1, mask=there, other=0.0) - hy, ly - tl.load(high + 3 * other + 1, mask=there, other=0.0))
-        gz = tl.maximum(tl.load(low + 3 * other + 2, mask=there, other=0.0) - hz, lz - tl.load(high + 3 * other + 2, mask=there, other=0.0))
-        gx = tl.maximum(gx, 0.0)
-        gy = tl.maximum(gy, 0.0)
-        gz = tl.maximum(gz, 0.0)
+        bx = tl.load(low + 3 * other, mask=there, other=0.0)
+        by = tl.load(low + 3 * other + 1, mask=there, other=0.0)
+        bz = tl.load(low + 3 * other + 2, mask=there, other=0.0)
+        tx = tl.load(high + 3 * other, mask=there, other=0.0)
+        ty = tl.load(high + 3 * other + 1, mask=there, other=0.0)
+        tz = tl.load(high + 3 * other + 2, mask=there, other=0.0)
+        gx = tl.maximum(tl.maximum(bx - hx, lx - tx), 0.0)
+        gy = tl.maximum(tl.maximum(by - hy, ly - ty), 0.0)
+        gz = tl.maximum(tl.maximum(bz - hz, lz - tz), 0.0)
         # Rounding may have made the gap a little larger than it is.
         gap = tl.where(there, (gx * gx + gy * gy + gz * gz) * 0.99999, float("inf"))
-        worst = tl.max(tl.where((rank[None, :] == k - 1) & real[:, None], best >> 32, 0)).to(tl.int32).to(tl.float32, bitcast=True)
-        nearest = tl.min(gap)
-        while (nearest < worst) | ((worst == float("inf")) & (nearest < float("inf"))):
-            place = tl.argmin(gap, axis=0)
-            best = _merged(best, members, x, y, z, own, start + place, BOX, OTHERS)
-            gap = tl.where(tl.arange(0, SCANNED) == place, float("inf"), gap)
-            worst = tl.max(tl.where((rank[None, :] == k - 1) & real[:, None], best >> 32, 0)).to(tl.int32).to(tl.float32, bitcast=True)
-            nearest = tl.min(gap)
+        worst = _worst(best, real, rank, k)
+        if tl.min(gap) < tl.max(worst):
+            # From each query itself: queries far from each other would seem to be near to everything between them.
+            qx = tl.maximum(tl.maximum(bx[None, :] - x[:, None], x[:, None] - tx[None, :]), 0.0)
+            qy = tl.maximum(tl.maximum(by[None, :] - y[:, None], y[:, None] - ty[None, :]), 0.0)
+            qz = tl.maximum(tl.maximum(bz[None, :] - z[:, None], z[:, None] - tz[None, :]), 0.0)
+            square = tl.where(there[None, :], (qx * qx + qy * qy + qz * qz) * 0.99999, float("inf"))
+            lack = tl.min(tl.where(square < worst[:, None], square - worst[:, None], 0.0), axis=0)
+            while tl.min(lack) < 0.0:
+                place = tl.argmin(lack, axis=0)
+                best = _merged(best, members, x, y, z, own, start + place, BOX, OTHERS)
+                square = tl.where(tl.arange(0, SCANNED)[None, :] == place, float("inf"), square)
+                worst = _worst(best, real, rank, k)
+                lack = tl.min(tl.where(square < worst[:, None], square - worst[:, None], 0.0), axis=0)
     tl.store(slots + own[:, None] * k + rank[None, :], (best & 0xFFFFFFFF).to(tl.int32), mask=real[:, None] & (rank < k)[None, :])

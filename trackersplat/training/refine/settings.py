@@ -49,6 +49,8 @@ class RefineSettings:
     steps: int = 100
     # The motion turns Gaussians better than a few images do; their colours change more than their places.
     rates: LearningRates = field(default_factory=lambda: LearningRates(quats=6e-3, sh_dc=1e-2))
+    warm_up: int = 0  # first steps, over which the rates rise to their full size: Adam knows little of the gradients then
+    momentum: float = 0.9  # decay of the first moment of Adam, over a step
     static_pace: float = 0.02  # times the rates for static Gaussians: their places are known, and slow ones flicker less
     loss: LossSettings = field(default_factory=LossSettings)
     average: float = 0.2  # the result is the mean over this last part of the steps: single views change it less, and it flickers less
@@ -56,6 +58,10 @@ class RefineSettings:
     replace_faint: ReplaceFaintSettings = field(default_factory=ReplaceFaintSettings)
     report_every: int = 10  # steps between two events
     seed: int = 0
+
+    def share_of_rates(self, step: int) -> float:
+        """Of the step of this number, from 1 on."""
+        return min(1.0, step / self.warm_up) if self.warm_up else 1.0
 
     def unmoved(self) -> RefineSettings:
         """For Gaussians that no motion has moved before: images alone must bring each to its place, so nothing holds it back.
