@@ -9,20 +9,17 @@ from torch import Tensor
 
 from trackersplat.geometry.curve import places_along_curve
 
-MOST = 32  # neighbours that can be asked for (layout)
-_SMALL = 16  # points of a box where no more neighbours are asked for; boxes have 32 otherwise (layout)
 _SCANNED = 256  # boxes looked over together (layout)
 _FAR = 1e30  # coordinate of slots without a point; its square is infinite
 
 
-def nearest(points: Tensor, k: int, queries: Tensor | None = None) -> Tensor:
-    """Indices (Q, k <= 32) of the ``points`` (N, 3) float32 nearest to the ``queries`` (Q, 3), nearest first; k <= N.
+def nearest(points: Tensor, k: int, queries: Tensor | None = None, *, size: int) -> Tensor:
+    """Indices (Q, k) of the ``points`` (N, 3) float32 nearest to the ``queries`` (Q, 3), nearest first; k <= N.
 
     Without queries: of the nearest other points to each of the points, k < N. Exact but for the rounding of float32 differences. Points
-    along a space-filling curve fill boxes. A program takes the queries of one box and looks through the boxes around it on the curve,
+    along a space-filling curve fill boxes of ``size``, a power of two and at least k. A program takes the queries of one box and looks through the boxes around it on the curve,
     then through all that could hold something nearer than what it has.
     """
-    size = _SMALL if k <= _SMALL else MOST
     low = points.amin(0)
     extent = (points.amax(0) - low).amax().clamp_min(1e-30)
     places = places_along_curve(points, low, extent)

@@ -45,8 +45,8 @@ def refine(task: RefineTask) -> Iterator[Event]:
     order = torch.argsort(torch.cat((moving, static)))
     views = TrainingViews(task.capture, frame, rasterizer.device, settings.seed)
     extent = scene_extent(views.cameras)
-    optimiser = Optimiser(start[moving], settings.rates, extent, steps, settings.momentum)
-    beside = Optimiser(start[static], settings.rates.slower(settings.static_pace), extent, steps, settings.momentum)
+    optimiser = Optimiser(start[moving], settings.rates.slower(settings.pace), extent, steps, settings.momentum)
+    beside = Optimiser(start[static], settings.rates.slower(settings.pace * settings.static_pace), extent, steps, settings.momentum)
     optimiser.share = beside.share = settings.share_of_rates(1)
 
     def correct(view: int, color: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
     is_static = task.is_static.to(rasterizer.device)
     views = TrainingViews(task.capture, frame, rasterizer.device, settings.seed)
     pace = torch.where(is_static, settings.static_pace, 1.0)
-    block = ParameterBlock(start, pace, settings.rates, scene_extent(views.cameras), steps, settings.momentum)
+    block = ParameterBlock(start, pace, settings.rates.slower(settings.pace), scene_extent(views.cameras), steps, settings.momentum)
     strain = Strain(start, ~is_static, settings.stiffness, task.base) if settings.stiffness.weight > 0 else None
     replaced = torch.zeros(0, dtype=torch.long, device=start.device)
     losses: list[Tensor] = []
