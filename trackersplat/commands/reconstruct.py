@@ -60,7 +60,7 @@ class Reconstruct:
     batch: int = 1
     """Target frames that share one base frame."""
     steps: int | None = None
-    """Optimisation steps of a moved frame. Default: 100 on a CPU, 60 on a GPU, where no tracks move it 200."""
+    """Optimisation steps of a moved frame. Default: 100 on a CPU, 80 on a GPU, where no tracks move it 200."""
     first_steps: int | None = None
     """Optimisation steps of a frame that is fitted from scratch. Default: 1000."""
     points: str = "auto"

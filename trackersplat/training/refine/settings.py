@@ -89,4 +89,4 @@ class RefineSettings:
         if not moved:
             return RefineSettings(steps=200)
         # Few steps, of which little is lost: smaller ones, the first even smaller, and static Gaussians come as far as in many.
-        return RefineSettings(steps=60, pace=0.6, warm_up=20, momentum=0.7, static_pace=0.12, average=0.4)
+        return RefineSettings(steps=80, pace=0.6, warm_up=20, momentum=0.7, static_pace=0.12, average=0.4)

@@ -10,7 +10,7 @@ from torch import Tensor
 from trackersplat.tracking.trackers.dis_gpu.images import Images, pixel_grid
 
 _BYTES_PER_PIXEL = 260  # of working memory for one view (bound, measured at 1352x1014)
-MEMORY = 3 << 30  # bytes of working memory: views go together as far as it reaches (bound)
+MEMORY = 2 << 30  # bytes of working memory: views go together as far as it reaches (bound)
 
 
 def parts(views: int, height: int, width: int) -> Iterator[slice]:
