@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stand_in_places import install_stand_in, make_places
+from stand_in_trackers import write_mvtracker
 from tiny_capture import write_tiny_capture
 from tiny_truth import write_tiny_points, write_tiny_truth
 
@@ -75,6 +77,7 @@ def test_points_are_followed_in_all_views_and_lifted(folder: Path, tmp_path: Pat
     [
         (["--out", "a.txt"], "--out must be an .npz"),
         (["--out", "a.npz"], "needs the Gaussians of a run"),
+        (["--out", "a.npz", "--tracker", "gaussians"], "carries points with the Gaussians of a run: give one with --run"),
         (["--out", "a.npz", "--points", "missing.txt"], "missing.txt is missing"),
         (["--out", "a.npz", "--tracker", "best"], "There is no tracker named 'best'"),
     ],
@@ -121,3 +124,28 @@ def test_the_bench_of_trackers_has_a_row_for_tracks_joined_between_views(folder:
     assert [row["tracker"] for row in rows] == ["do nothing", "plain DIS chain", "dis", "dis, accurate"]
     assert not any(row["failed"] for row in rows)
     assert rows[3]["all"]["values"]["AJ"] > rows[0]["all"]["values"]["AJ"]
+
+
+def test_a_tracker_in_space_drives_a_reconstruction_and_its_tracks_can_be_written(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install_stand_in("mvtracker", write_mvtracker, make_places(tmp_path, monkeypatch), monkeypatch)
+    out, file = tmp_path / "run", tmp_path / "a.npz"
+    assert run("tracks", folder, "--tracker", "mvtracker", "--out", file) == 2
+    assert "The tracker mvtracker needs depths" in capsys.readouterr().err
+    assert run("reconstruct", folder, "--tracker", "mvtracker", "--out", out, *QUICK) == 0
+    made = Run.open(out)
+    assert made.info["settings"]["depth_tracker"] == "dis"
+    assert made.records()[1].measured > 0.3
+    assert run("tracks", folder, "--tracker", "mvtracker", "--run", out, "--frames", "1:2", "--out", file) == 0
+    with np.load(file) as written:
+        assert written["tracks_XYZ"].shape[0] == 2
+        step = written["tracks_XYZ"][1] - written["tracks_XYZ"][0]
+    assert np.ptp(step, axis=0).max() < 1e-3  # the stand-in moves all points alike
+    carried = tmp_path / "b.npz"
+    assert run("tracks", folder, "--tracker", "gaussians", "--run", out, "--frames", "1:2", "--out", carried) == 0
+    with np.load(carried) as written:
+        assert np.isfinite(written["tracks_XYZ"]).all()
+    assert np.linalg.norm(step[0]) > 0.05
+    assert run("reconstruct", folder, "--tracks", file, "--out", tmp_path / "again", *QUICK) == 0
+    assert Run.open(tmp_path / "again").records()[1].measured > 0.3

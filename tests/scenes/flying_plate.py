@@ -22,6 +22,7 @@ from trackersplat.pipelines.motions import MotionContext, MotionsFound
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.tracking.registry import TRACKERS, create_matcher
 from trackersplat.tracking.sources import TrackSource
+from trackersplat.tracking.space_tracks import SceneSource
 from trackersplat.tracking.tracks import DenseTracks, Provenance
 from trackersplat.training.photometric import ColourAffines
 
@@ -123,7 +124,7 @@ def dense(base: int, targets: Sequence[int], positions: torch.Tensor, confidence
 
 def context(
     capture: Capture,
-    source: TrackSource,
+    source: TrackSource | SceneSource,
     settings: MotionSettings = SETTINGS,
     colours: ColourAffines | None = None,
     *,

@@ -29,9 +29,9 @@ from trackersplat.pipelines.clock import Clock
 from trackersplat.pipelines.motions import MotionContext
 from trackersplat.pipelines.pipeline import ChainState
 from trackersplat.pipelines.settings import ReconstructSettings
+from trackersplat.pipelines.sources import SourceSettings, motion_source
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.registry import TRACKERS, create_matcher
-from trackersplat.tracking.sources import track_source
 from trackersplat.training.fit import FitDone
 from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.refine.registry import REFINEMENTS
@@ -148,7 +148,7 @@ def bench_motion(
     for _ in refined(base, nothing, settings.base, dataclasses.replace(run.refine, steps=2)):
         continue
 
-    source = track_source(run.tracker, capture, rasterizer.device, run.tracking, grid=run.queries)
+    source = motion_source(run.tracker, capture, rasterizer.device, run.tracking, SourceSettings.of(run))
     motions: dict[int, Motion] = {}
     tracking = moving = 0.0
     facts = TRACKERS.facts(run.tracker)

@@ -124,15 +124,16 @@ class BenchMotion:
     def _settings(self, capture: Capture, rasterizer: Rasterizer) -> tuple[MotionBenchSettings, ReconstructSettings]:
         from trackersplat.benchmarks.motion import MotionBenchSettings, check_distances
         from trackersplat.pipelines.settings import ReconstructSettings
+        from trackersplat.pipelines.sources import motion_source
         from trackersplat.tracking.registry import TRACKERS, default_tracker
-        from trackersplat.tracking.sources import reachable_targets, track_source
+        from trackersplat.tracking.sources import reachable_targets
 
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, base=self.base)
         base = self.base - 1
         if base >= capture.frame_count - 1:
             raise InputError(f"--base must be from 1 to {capture.frame_count - 1}, a frame with others after it, got {self.base}.")
         tracker, tracking = track_settings(self.tracker or default_tracker(rasterizer.device.type), self.tracks, self.tracks_camera)
-        track_source(tracker, capture, rasterizer.device, tracking)  # an unknown name is said before anything is written
+        motion_source(tracker, capture, rasterizer.device, tracking)  # an unknown name is said before anything is written
         stored = self.tracks is None and TRACKERS.facts(tracker).stored
         reached = tuple(frame - base for frame in reachable_targets(tracker, capture, capture.training_cameras, base, tracking))
         if self.distances is None:

@@ -132,13 +132,13 @@ class Reconstruct:
         """Raises InputError if a name is unknown or a number out of range: before anything is written."""
         from trackersplat.pipelines.registry import PIPELINES
         from trackersplat.pipelines.settings import ReconstructSettings
+        from trackersplat.pipelines.sources import motion_source
         from trackersplat.tracking.registry import default_tracker
-        from trackersplat.tracking.sources import track_source
         from trackersplat.training.points.registry import POINT_STRATEGIES
 
         tracker, tracking = track_settings(self.tracker or default_tracker(rasterizer.device.type), self.tracks, self.tracks_camera)
         if PIPELINES.facts(self.pipeline).tracks:
-            source = track_source(tracker, capture, rasterizer.device, tracking)
+            source = motion_source(tracker, capture, rasterizer.device, tracking)
             for text in getattr(source, "remarks", ()):
                 print(printable(f"note: {text}"), file=sys.stderr)
         if self.points != "auto":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import tyro
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from trackersplat.motion.lifting.lift import LiftedTracks
     from trackersplat.motion.lifting.queries import RenderedScene
     from trackersplat.rendering.rasterizer import Rasterizer
+    from trackersplat.store.run import Run
     from trackersplat.tracking.tracks3d import Tracks3D
 
 MOST_QUERIES = 100_000  # points that are followed at once
@@ -28,6 +30,8 @@ class MakeTracks:
 
     A tracker follows each point in every view that sees it, and robust triangulation makes a position where views agree. Where they do
     not, the track has a gap. With a run, its Gaussians tell which views see a point; without, every view is asked into which it falls.
+    A tracker in 3D answers with positions itself; it needs the run, for the depths of every frame. `--tracker gaussians` asks no tracker:
+    points move as the Gaussians of the run around them do.
     The file is read by `trackersplat reconstruct --tracks` and `trackersplat evaluate tracks`.
     """
 
@@ -41,7 +45,7 @@ class MakeTracks:
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
     """The run whose Gaussians hide points."""
     tracker: str = "dis"
-    """Point tracker; or truth, which writes the true tracks of gt/tracks.npz themselves."""
+    """Point tracker; or gaussians, whose tracks are those that the run implies; or truth, which writes those of gt/tracks.npz."""
     frames: str = "all"
     """A:B (frames A to B, counted from 1, both included), or all."""
     camera: str | None = None
@@ -66,7 +70,7 @@ class MakeTracks:
         try:
             camera = capture.training_cameras[0] if self.camera is None else capture.camera_index(self.camera)
             frames = tuple(parse_frames(self.frames, capture.frame_count))
-            tracks = self._truth(capture, frames) if self.tracker == "truth" else self._lifted(capture, camera, frames)
+            tracks = self._tracks(capture, camera, frames)
             images = [capture.image(camera, frame) for frame in tracks.frames] if self.images else None
             tapvid3d.write(self.out, tracks, capture.cameras[camera], images)
         finally:
@@ -74,6 +78,29 @@ class MakeTracks:
         known = tracks.known[np.array(tracks.frames)[:, None] >= tracks.query_frames]
         gaps = 1 - float(known.mean()) if known.size else 0.0
         print(printable(f"{len(tracks):,} tracks over {len(tracks.frames)} frames, {gaps:.1%} of their positions are gaps: {self.out}"))
+
+    def _tracks(self, capture: Capture, camera: int, frames: tuple[int, ...]) -> Tracks3D:
+        from trackersplat.rendering.registry import choose_rasterizer
+        from trackersplat.tracking.registry import TRACKERS
+
+        if self.tracker == "truth":
+            return self._truth(capture, frames)
+        carried = self.tracker == "gaussians"
+        wants_run = carried or TRACKERS.facts(self.tracker).three_d
+        if wants_run and self.run_folder is None:
+            why = "carries points with the Gaussians" if carried else "needs depths, which are rendered from the frames"
+            raise InputError(f"The tracker {self.tracker} {why} of a run: give one with --run.")
+        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
+        run = None if self.run_folder is None else _run(self.run_folder, capture)
+        scene = None if run is None else _scene(run, rasterizer)
+        query = self._queries(capture, camera, frames, scene)
+        if not 0 < len(query) <= MOST_QUERIES:
+            raise InputError(f"There are {len(query):,} points to follow; choose from 1 to {MOST_QUERIES:,} with --points or --grid.")
+        if carried and run is not None and scene is not None:
+            from trackersplat.motion.lifting.carried import carried_tracks
+
+            return carried_tracks(capture, query, frames, scene, run.lineage().of)
+        return self._followed(capture, query, frames, rasterizer, scene)
 
     def _truth(self, capture: Capture, frames: tuple[int, ...]) -> Tracks3D:
         from trackersplat.tracking.truth_tracks import truth_tracks
@@ -83,17 +110,21 @@ class MakeTracks:
             raise InputError("The truth is written for all frames: leave out --frames.")
         return tracks
 
-    def _lifted(self, capture: Capture, camera: int, frames: tuple[int, ...]) -> Tracks3D:
+    def _followed(
+        self, capture: Capture, query: np.ndarray, frames: tuple[int, ...], rasterizer: Rasterizer, scene: RenderedScene | None
+    ) -> Tracks3D:
+        from trackersplat.motion.lifting.in_space import follow_in_space
         from trackersplat.motion.lifting.queries import PointTracking, follow_queries
-        from trackersplat.rendering.registry import choose_rasterizer
-        from trackersplat.tracking.registry import TRACKERS
+        from trackersplat.tracking.registry import TRACKERS, create_tracker, licence_remark
 
-        TRACKERS.facts(self.tracker)
-        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device)
-        scene = None if self.run_folder is None else _scene(self.run_folder, capture, rasterizer)
-        query = self._queries(capture, camera, frames, scene)
-        if not 0 < len(query) <= MOST_QUERIES:
-            raise InputError(f"There are {len(query):,} points to follow; choose from 1 to {MOST_QUERIES:,} with --points or --grid.")
+        if (remark := licence_remark(self.tracker)) is not None:
+            print(printable(f"note: {remark}"), file=sys.stderr)
+        if TRACKERS.facts(self.tracker).three_d and scene is not None:
+            tracker: Any = create_tracker(self.tracker, rasterizer.device)
+            tracks, remarks = follow_in_space(tracker, capture, capture.training_cameras, query, frames, scene)
+            for text in remarks:
+                print(printable(f"note: {text}"), file=sys.stderr)
+            return tracks
         lifted = follow_queries(capture, query, frames, PointTracking(self.tracker), rasterizer.device, scene)
         print(printable(report(lifted)))
         return lifted.tracks
@@ -146,13 +177,18 @@ def report(lifted: LiftedTracks) -> str:
     )
 
 
-def _scene(folder: Path, capture: Capture, rasterizer: Rasterizer) -> RenderedScene:
-    from trackersplat.motion.lifting.queries import RenderedScene
+def _run(folder: Path, capture: Capture) -> Run:
     from trackersplat.store.run import Run
 
     run = Run.open(folder)
     difference = run.difference(capture)
     if difference is not None:
         raise InputError(f"{folder} is not a run of {capture.name}: {difference}. Give one of this capture with --run.")
+    return run
+
+
+def _scene(run: Run, rasterizer: Rasterizer) -> RenderedScene:
+    from trackersplat.motion.lifting.queries import RenderedScene
+
     there = set(run.frames())
-    return RenderedScene(lambda frame: run.read_frame(frame) if frame in there else None, rasterizer)
+    return RenderedScene(lambda frame: run.read_frame(frame).to(rasterizer.device) if frame in there else None, rasterizer)

@@ -14,9 +14,9 @@ from trackersplat.pipelines.clock import Clock
 from trackersplat.pipelines.frames import FirstFrame, Moved, refine_and_measure
 from trackersplat.pipelines.motions import MotionContext, OtherTracker
 from trackersplat.pipelines.pipeline import Batch, ChainState, Context, FrameResult
+from trackersplat.pipelines.sources import SourceSettings, motion_source
 from trackersplat.pipelines.sparse_tracks import edited_first_tracks
 from trackersplat.tracking.registry import TRACKERS, create_matcher
-from trackersplat.tracking.sources import track_source
 
 
 class BasePropagate(FirstFrame):
@@ -50,17 +50,18 @@ class BasePropagate(FirstFrame):
 
 def _motion_context(state: ChainState, context: Context) -> MotionContext:
     settings, device = context.settings, context.rasterizer.device
+    asked = SourceSettings.of(settings)
 
     @cache
     def other(name: str) -> OtherTracker:
         own = settings.tracking if name == settings.tracker else None
-        source = track_source(name, context.capture, device, own, grid=settings.queries, cache=context.track_cache)
+        source = motion_source(name, context.capture, device, own, asked, context.track_cache)
         return OtherTracker(source, TRACKERS.facts(name))
 
     return MotionContext(
         capture=context.capture,
         rasterizer=context.rasterizer,
-        source=track_source(settings.tracker, context.capture, device, settings.tracking, grid=settings.queries, cache=context.track_cache),
+        source=motion_source(settings.tracker, context.capture, device, settings.tracking, asked, context.track_cache),
         tracker=TRACKERS.facts(settings.tracker),
         matcher=create_matcher(settings.matcher, device, settings.matching),
         settings=settings.motion,

@@ -47,7 +47,7 @@ class MotionContext:
 
     capture: Capture
     rasterizer: Rasterizer
-    source: TrackSource
+    source: TrackSource | SceneSource
     tracker: TrackerFacts
     matcher: Matcher
     settings: MotionSettings
@@ -86,7 +86,7 @@ class MotionContext:
 class OtherTracker:
     """A tracker in place of the run's."""
 
-    source: TrackSource
+    source: TrackSource | SceneSource
     facts: TrackerFacts
 
 

@@ -35,6 +35,7 @@ class ReconstructSettings:
     tracker: str = DEFAULT_TRACKER  # or "exact": the capture's own tracks; unused by pipelines that ask no tracker
     tracking: Any = field(default_factory=lambda: tracker_settings(DEFAULT_TRACKER))  # the tracker's own settings
     queries: GridSettings = field(default_factory=GridSettings)  # where a tracker that follows chosen points only is asked
+    depth_tracker: str = DEFAULT_TRACKER  # moves the Gaussians whose depths a tracker in 3D is given
     tracker_failure: Literal["stop", "keep"] = "stop"  # keep: where it fails, Gaussians stay as in the base frame until they are refined
     matcher: str = DEFAULT_MATCHER  # compares renderings with photographs, and the origin's photographs with later ones
     matching: Any = field(default_factory=lambda: matcher_settings(DEFAULT_MATCHER))  # the matcher's own settings
@@ -64,6 +65,7 @@ class ReconstructSettings:
             first=first,
             tracker=tracker,
             tracking=tracker_settings(tracker),
+            depth_tracker=default_tracker(device),
             matcher=matcher,
             matching=matcher_settings(matcher),
             refinement=refinement,

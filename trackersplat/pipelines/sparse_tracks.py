@@ -22,6 +22,7 @@ from trackersplat.motion.start_tracks import start_tracks
 from trackersplat.pipelines.motions import MotionContext, MotionsFound
 from trackersplat.pipelines.pipeline import ChainState
 from trackersplat.tracking.sources import TrackSource
+from trackersplat.tracking.space_tracks import SceneSource
 from trackersplat.tracking.tracks import DenseTracks, Provenance
 
 
@@ -152,4 +153,6 @@ def _edited(
 
 def _source(context: MotionContext, tracker: str) -> TrackSource:
     assert context.other is not None, "there are edits, so there are the trackers that they name"
-    return context.other(tracker).source
+    source = context.other(tracker).source
+    assert not isinstance(source, SceneSource), "edits name trackers of images (edits/kinds/retrack.py)"
+    return source

@@ -13,8 +13,13 @@ from torch import Tensor
 from trackersplat.errors import InputError, ShapeError
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.tracker import Clip, DenseTracker, PointMotion, QueryTracker, Tracker, TrackerFailed
+from trackersplat.tracking.tracker3d import Clip3D, PointMotion3D, Tracker3D
 
 T = TypeVar("T")
+
+_LESS_MEMORY = "make its working size smaller, or track fewer frames"
+_NO_NUMBERS = "it answered values that are no numbers"
+_OTHER_WEIGHTS = "choose another tracker or other weights"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +58,48 @@ def follow_queries(tracker: QueryTracker, clip: Clip, queries: Tensor, settings:
 def follow_pixels(tracker: DenseTracker, clip: Clip) -> Answer:
     """The motion (1, F, H, W, 2) of all pixels of one view. Raises TrackerFailed as `follow_queries` does."""
     try:
-        return Answer(_checked(tracker, _guarded(tracker, clip, lambda: tracker.track_dense(clip)), clip))
+        return Answer(_checked(tracker, _guarded(tracker, clip.frames, lambda: tracker.track_dense(clip)), clip))
     except _OutOfMemory as error:
-        raise TrackerFailed(_sentence(tracker, clip, "out of memory", "make its working size smaller, or track fewer frames")) from error
+        raise TrackerFailed(_sentence(tracker, clip.frames, "out of memory", _LESS_MEMORY)) from error
+
+
+def follow_points(tracker: Tracker3D, clip: Clip3D, queries: Tensor) -> tuple[PointMotion3D, tuple[str, ...]]:
+    """Where the points of the scene (P, 4: index into the frames of the clip, x, y, z) are, and remarks about how the tracker was asked.
+
+    A chunk that runs out of memory is halved. Raises TrackerFailed as `follow_queries` does.
+    """
+    size = max(1, len(queries))
+    remarks: tuple[str, ...] = ()
+    while True:
+        chunks = math.ceil(len(queries) / size)
+        try:
+            found = [_points(tracker, clip, queries[chunk::chunks].contiguous()) for chunk in range(chunks)]
+        except _OutOfMemory as error:
+            if size == 1:
+                reason = "out of memory with a single point"
+                raise TrackerFailed(_sentence(tracker, clip.frames, reason, _LESS_MEMORY)) from error
+            size //= 2
+            remarks = (_fewer(tracker, size),)
+            continue
+        whole = PointMotion3D(
+            positions=queries.new_empty(len(clip.frames), len(queries), 3),
+            visibility=queries.new_empty(len(clip.frames), len(queries)),
+            confidence=queries.new_empty(len(clip.frames), len(queries)),
+        )
+        for chunk, motion in enumerate(found):
+            for name in ("positions", "visibility", "confidence"):
+                getattr(whole, name)[:, chunk::chunks] = getattr(motion, name).to(queries.device)
+        return whole, remarks
+
+
+def _points(tracker: Tracker3D, clip: Clip3D, queries: Tensor) -> PointMotion3D:
+    motion = _guarded(tracker, clip.frames, lambda: tracker.track_points(clip, queries))
+    after = torch.arange(len(clip.frames), device=queries.device)[:, None] >= queries[:, 0].round()
+    known = torch.isfinite(motion.positions).all(-1).to(queries.device)
+    shares = torch.isfinite(motion.visibility).all() & torch.isfinite(motion.confidence).all()
+    if not bool((known | ~after).all()) or not bool(shares):
+        raise TrackerFailed(_sentence(tracker, clip.frames, _NO_NUMBERS, _OTHER_WEIGHTS))
+    return motion
 
 
 def _stitched(motion: PointMotion, start: int, stop: int, clip: Clip, ask: _Chunks) -> PointMotion:
@@ -99,18 +143,17 @@ class _Chunks:
                 return self._in_chunks(clip, queries, math.ceil(len(queries) / size))
             except _OutOfMemory as error:
                 if size <= 1:
-                    advice = "make its working size smaller, or track fewer frames"
-                    raise TrackerFailed(_sentence(self.tracker, clip, "out of memory with a single point", advice)) from error
+                    reason = "out of memory with a single point"
+                    raise TrackerFailed(_sentence(self.tracker, clip.frames, reason, _LESS_MEMORY)) from error
                 self.most = size = size // 2
-                name = self.tracker.facts.name
-                self.remarks = [f"The tracker {name} ran out of memory, so it was asked for {size} points at a time, not more."]
+                self.remarks = [_fewer(self.tracker, size)]
 
     def _in_chunks(self, clip: Clip, queries: Tensor, count: int) -> PointMotion:
         """Every chunk has points all over the image, because some trackers let points help each other."""
         found = []
         for chunk in range(count):
             part = [queries[chunk::count].contiguous()]
-            (motion,) = _guarded(self.tracker, clip, lambda part=part: self.tracker.track_queries(clip, part))  # type: ignore[misc]
+            (motion,) = _guarded(self.tracker, clip.frames, lambda part=part: self.tracker.track_queries(clip, part))  # type: ignore[misc]
             found.append(_checked(self.tracker, motion, clip))
         if count == 1:
             return found[0]
@@ -122,7 +165,7 @@ class _Chunks:
         return PointMotion(positions, visibility, confidence)
 
 
-def _guarded(tracker: Tracker, clip: Clip, call: Callable[[], T]) -> T:
+def _guarded(tracker: Tracker | Tracker3D, frames: tuple[int, ...], call: Callable[[], T]) -> T:
     """What the call returns. Raises _OutOfMemory or TrackerFailed for what the code of others raises."""
     try:
         return call()
@@ -136,18 +179,22 @@ def _guarded(tracker: Tracker, clip: Clip, call: Callable[[], T]) -> T:
         if isinstance(error, RuntimeError) and any(word in str(error).lower() for word in ("out of memory", "not enough memory")):
             raise _OutOfMemory from error
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
-        raise TrackerFailed(_sentence(tracker, clip, reason, "choose another tracker")) from error
+        raise TrackerFailed(_sentence(tracker, frames, reason, "choose another tracker")) from error
 
 
 def _checked(tracker: Tracker, motion: PointMotion, clip: Clip) -> PointMotion:
     """The motion, if all of it are numbers."""
     if not all(bool(torch.isfinite(values).all()) for values in (motion.positions, motion.visibility, motion.confidence)):
-        raise TrackerFailed(_sentence(tracker, clip, "it answered values that are no numbers", "choose another tracker or other weights"))
+        raise TrackerFailed(_sentence(tracker, clip.frames, _NO_NUMBERS, _OTHER_WEIGHTS))
     return motion
 
 
-def _sentence(tracker: Tracker, clip: Clip, reason: str, advice: str) -> str:
-    first, last = clip.frames[0] + 1, clip.frames[-1] + 1
+def _fewer(tracker: Tracker | Tracker3D, size: int) -> str:
+    return f"The tracker {tracker.facts.name} ran out of memory, so it was asked for {size} points at a time, not more."
+
+
+def _sentence(tracker: Tracker | Tracker3D, frames: tuple[int, ...], reason: str, advice: str) -> str:
+    first, last = frames[0] + 1, frames[-1] + 1
     return f"The tracker {tracker.facts.name} failed between frames {first} and {last} ({reason}): {advice}."
 
 

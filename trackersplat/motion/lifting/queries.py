@@ -64,11 +64,11 @@ def follow_queries(
     shape = (len(cameras), len(frames), len(query))
     positions = np.full((*shape, 2), np.nan, np.float32)
     visibility, confidence = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    depth_of = _Depths(capture, cameras, scene, how.lift.depth_tolerance)
+    depth_of = SceneDepths(capture, cameras, scene, how.lift.depth_tolerance)
     for base in sorted(set(start.tolist())):
         chosen = np.flatnonzero(start == base)
         row = list(frames).index(base)
-        seen, pixels = _seen(capture, cameras, query[chosen, 1:], depth_of(base))
+        seen, pixels = seen_in(capture, cameras, query[chosen, 1:], depth_of(base))
         asked = []
         for view, camera in enumerate(cameras):
             mine = chosen[seen[view]]
@@ -102,7 +102,7 @@ def follow_queries(
     return lift_tracks(views, query, observed, provenance, how.lift, hidden)
 
 
-class _Depths:
+class SceneDepths:
     """The rendered depth of all cameras in a frame; None where there are no Gaussians. The last one is kept."""
 
     def __init__(self, capture: Capture, cameras: Sequence[int], scene: RenderedScene | None, tolerance: float) -> None:
@@ -125,7 +125,7 @@ class _Depths:
         return self._last[1]
 
 
-def _seen(capture: Capture, cameras: Sequence[int], points: np.ndarray, depth: DepthImages | None) -> tuple[np.ndarray, np.ndarray]:
+def seen_in(capture: Capture, cameras: Sequence[int], points: np.ndarray, depth: DepthImages | None) -> tuple[np.ndarray, np.ndarray]:
     """(V, P) bool and (V, P, 2) float32 px: which points fall into which images and are not behind the surface there."""
     pixels = np.zeros((len(cameras), len(points), 2), np.float32)
     inside = np.zeros((len(cameras), len(points)), bool)
