@@ -47,7 +47,9 @@ def scene() -> tuple[list[DenseTracks], list[Prediction], PointMotion]:
     positions, ends = (grid() + smooth(random, 2, scale) for scale in (3.0, 0.7))
     visibility, confidence, seen, trust = ((1.5 + smooth(random, 1, 1.0)).sigmoid()[..., 0] for _ in range(4))
     image = torch.zeros(HEIGHT, WIDTH, 3, dtype=torch.uint8)
-    tracks = [DenseTracks(0, (1,), positions[i, None], visibility[i, None], confidence[i, None], 0.1, Provenance("x")) for i in range(VIEWS)]
+    tracks = [
+        DenseTracks(0, (1,), positions[i, None], visibility[i, None], confidence[i, None], 0.1, Provenance("x")) for i in range(VIEWS)
+    ]
     predicted = [Prediction(image, forward[i], backward[i]) for i in range(VIEWS)]
     return tracks, predicted, PointMotion(ends[:, None].contiguous(), seen[:, None].contiguous(), trust[:, None].contiguous())
 
@@ -68,7 +70,9 @@ def test_what_is_searched_for_is_that_of_single_views(device: torch.device) -> N
     assert float((lost == expected).double().mean()) > 0.99
     reached = fused.reached(positions, visibility * confidence, SETTINGS.reliable_certainty).cpu()
     certainty = [(one.visibility * one.confidence)[0] >= SETTINGS.reliable_certainty for one in tracks]
-    assert torch.equal(reached, torch.stack([reached_pixels(one.positions[0], chosen) for one, chosen in zip(tracks, certainty, strict=True)]))
+    assert torch.equal(
+        reached, torch.stack([reached_pixels(one.positions[0], chosen) for one, chosen in zip(tracks, certainty, strict=True)])
+    )
 
 
 @pytest.mark.parametrize("drifting", [False, True])

@@ -148,8 +148,8 @@ def free_cells(camera: Camera, taken: Tensor, settings: FollowSettings) -> tuple
     cells = torch.arange(len(middles), device=taken.device)
     if not len(taken):
         return cells, middles
-    free = (torch.cdist(middles, taken, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values >= settings.gap * pitch).nonzero()[:, 0]
-    return free, middles[free]
+    free = torch.cdist(middles, taken, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values >= settings.gap * pitch
+    return cells[free], middles[free]
 
 
 def _at_mask_border(mask: np.ndarray | Tensor, centres: Tensor) -> Tensor:

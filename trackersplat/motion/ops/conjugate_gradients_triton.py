@@ -41,9 +41,7 @@ class Steps:
         self._one[0] = 1.0
         self._diagonal = torch.empty(6, self._count, dtype=torch.float64, device=device)
         self._inverted = torch.empty(6, self._count, device=device)
-        self._solution, self._residual, self._image = (
-            torch.empty(3, self._count, dtype=torch.float64, device=device) for _ in range(3)
-        )
+        self._solution, self._residual, self._image = (torch.empty(3, self._count, dtype=torch.float64, device=device) for _ in range(3))
         self._direction, self._preconditioned = torch.zeros(2, self._count, 4, device=device)
         self._warm = False  # kernels are compiled
         self._recorded: tuple[int, torch.cuda.CUDAGraph] | None = None

@@ -20,7 +20,6 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.optimiser import Correction, TrainingViews
 from trackersplat.training.refine.settings import ReplaceFaintSettings
 
-
 _VIEWS_AT_ONCE = 10  # rendered together on a GPU, for memory
 
 
