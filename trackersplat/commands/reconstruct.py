@@ -62,7 +62,7 @@ class Reconstruct:
     batch: int = 1
     """Target frames that share one base frame."""
     steps: int | None = None
-    """Optimisation steps of a moved frame. Default: 100 on a CPU, 200 on a GPU."""
+    """Optimisation steps of a moved frame. Default: 100 on a CPU, 80 on a GPU, where no tracks move it 200."""
     first_steps: int | None = None
     """Optimisation steps of a frame that is fitted from scratch. Default: 1000."""
     points: str = "auto"
@@ -146,7 +146,11 @@ class Reconstruct:
             POINT_STRATEGIES.facts(self.points)
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, batch=self.batch)
         settings = ReconstructSettings.for_device(
-            rasterizer.device.type, tracker=tracker, refinement=self.refinement, pipeline=self.pipeline
+            rasterizer.device.type,
+            tracker=tracker,
+            refinement=self.refinement,
+            pipeline=self.pipeline,
+            moved=PIPELINES.facts(self.pipeline).tracks,
         )
         first = settings.first.with_strategy(self.densify)
         first = dataclasses.replace(

@@ -23,6 +23,7 @@ from trackersplat.errors import InputError
 from trackersplat.events import Event, Finished, FrameDone, Note, Preview, Remark, Stage, Stale, Started
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.plan import plan_batches
+from trackersplat.jobs.read_ahead import ReadAhead
 from trackersplat.jobs.remarks import remarks
 from trackersplat.pipelines.measure import held_out_means
 from trackersplat.pipelines.pipeline import Batch, ChainState, Context, FrameResult, Pipeline
@@ -40,7 +41,7 @@ PREVIEW_SECONDS = 2.0  # at most one preview in this time
 PREVIEW_FILE = "preview.ply"
 WITHOUT_CARRIED = "What the motion to frame {} handed on is not kept any more, as after compacting, so the motion starts anew there."
 LEFT_OUT = "{:,} Gaussians are left out from here on, because the document of the run deletes them."
-BATCHES_AHEAD = 2  # whose images are decoded in the background, the one in work included
+BATCHES_AHEAD = 2  # of full size, whose images are decoded in the background, the one in work included
 
 
 def reconstruct(
@@ -170,30 +171,32 @@ def _frames(batches: Sequence[Batch], work: _Work) -> Iterator[Event]:
     pipeline: Pipeline = create_pipeline(settings.pipeline)
     tracked = PIPELINES.facts(settings.pipeline).tracks
     state: ChainState | None = None
-    for index, batch in enumerate(batches):
-        ahead = batches[index : index + BATCHES_AHEAD]
-        capture.prefetch(range(len(capture.cameras)), [f for b in ahead for f in (b.through if tracked else b.targets)])
-        if batch.base is None:
-            events = pipeline.first_frame(batch.targets[0], context)
-        else:
-            if state is None or state.frame != batch.base:
-                watched.require(batch.base)
-                told = len(run.remarks)
-                state = run.read_state(batch.base, context.rasterizer.device)
-                yield from map(Remark, run.remarks[told:])
-                if state.origin is not None:
-                    watched.require(state.origin.frame)
-                if tracked and state.carried is None and (state.origin is None or state.origin.frame != state.frame):
-                    yield Note(batch.targets[0], WITHOUT_CARRIED.format(batch.base + 1))
-            if work.document is not None:
-                state, left_out = leave_out(work.document, state, batch.targets[0])
-                if left_out:
-                    yield Note(batch.targets[0], LEFT_OUT.format(left_out))
-            events = pipeline.step(state, batch, context)
-        for event in events:
-            if isinstance(event, FrameResult):
-                state = event.state
-            yield event
+    read = [frame for batch in batches for frame in (batch.through if tracked else batch.targets)]
+    with ReadAhead(capture, context.rasterizer.device, read) as ahead:
+        for batch in batches:
+            ahead.go((batch.through if tracked else batch.targets)[0], BATCHES_AHEAD * settings.batch)
+            if batch.base is None:
+                events = pipeline.first_frame(batch.targets[0], context)
+            else:
+                if state is None or state.frame != batch.base:
+                    watched.require(batch.base)
+                    told = len(run.remarks)
+                    state = run.read_state(batch.base, context.rasterizer.device)
+                    yield from map(Remark, run.remarks[told:])
+                    if state.origin is not None:
+                        watched.require(state.origin.frame)
+                    if tracked and state.carried is None and (state.origin is None or state.origin.frame != state.frame):
+                        yield Note(batch.targets[0], WITHOUT_CARRIED.format(batch.base + 1))
+                if work.document is not None:
+                    state, left_out = leave_out(work.document, state, batch.targets[0])
+                    if left_out:
+                        yield Note(batch.targets[0], LEFT_OUT.format(left_out))
+                events = pipeline.step(state, batch, context)
+            for event in events:
+                if isinstance(event, FrameResult):
+                    state = event.state
+                    ahead.go(event.frame, BATCHES_AHEAD * settings.batch)
+                yield event
 
 
 def _prepare(rasterizer: Rasterizer, frame: int) -> Iterator[Event]:
@@ -216,12 +219,16 @@ class _Previews:
         """Raises InputError if a folder has the name of the file."""
         self.path = path
         self._now = now
-        self._last = now() - PREVIEW_SECONDS
+        self._frame = -1
+        self._last = now()
         if path.is_dir() and not path.is_symlink():
             raise InputError(f"{path} is a folder, where a preview is written during the work: remove or rename it.")
         self.remove()
 
     def of(self, state: FitState) -> Iterator[Event]:
+        """None of what is done sooner than a preview would be written and read."""
+        if state.frame != self._frame:
+            self._frame, self._last = state.frame, self._now()
         if self._now() - self._last >= PREVIEW_SECONDS:
             write_ply(self.path, state.gaussians)
             yield Preview(state.frame, str(self.path))
