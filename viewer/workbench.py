@@ -13,6 +13,7 @@ from nicegui.events import KeyEventArguments
 
 from viewer import theme, urls
 from viewer.commands.registry import by_hotkey
+from viewer.deferred import Deferred
 from viewer.panels.panel import Panel
 from viewer.panels.registry import PANELS, PanelFacts
 from viewer.stage.stage import Stage
@@ -41,6 +42,8 @@ class Workbench:
         self._tab = tab
         self._stage = stage
         self._panels: list[Panel] = []
+        self._inspector: list[Panel] = []  # those that follow the time once it rests
+        self._deferred = Deferred()
         self._changed: set[str] = set()
         self._event = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -147,7 +150,7 @@ class Workbench:
             log.exception("the panel %s could not be built", facts.name)
             ui.label(f"The panel {facts.title} could not be built; the terminal shows why.").classes("ts-problem")
             return None
-        self._panels.append(panel)
+        (self._inspector if facts.place == "inspector" else self._panels).append(panel)
         return panel
 
     # -- following the store ------------------------------------------------------------------------------------------
@@ -166,15 +169,19 @@ class Workbench:
             written, rested_since = "", time.monotonic()
             while not self._closed:
                 with contextlib.suppress(asyncio.TimeoutError):  # not TimeoutError before Python 3.11
-                    await asyncio.wait_for(self._event.wait(), URL_AFTER)
+                    await asyncio.wait_for(self._event.wait(), min(URL_AFTER, max(0.0, self._deferred.wait(time.monotonic()))))
                 if self._closed:
                     return
                 self._event.clear()
                 changed = frozenset(self._changed)
                 self._changed.clear()
+                later = self._deferred.now_or_later(changed, time.monotonic())
                 if changed:
                     rested_since = time.monotonic()
                     self._follow(changed)
+                for panel in tuple(self._inspector) if later else ():
+                    self._tell(panel, later)
+                if changed or later:
                     await asyncio.sleep(0)
                 elif time.monotonic() - rested_since >= URL_AFTER:
                     address = urls.write(self._tab.view)
@@ -212,7 +219,7 @@ class Workbench:
         self._closed = True
         self._event.set()
         self._tab.store.unsubscribe(self._on_store)
-        for panel in self._panels:
+        for panel in (*self._panels, *self._inspector):
             panel.close()
 
 

@@ -23,6 +23,7 @@ from viewer.state import Draft
 from viewer.tab import Tab
 
 REST_AFTER = 0.2  # seconds without a change until the full picture is drawn
+TIME_PAUSE = 0.2  # seconds between two pictures while the time is dragged: the camera panes come first
 QUALITY_MOVING, QUALITY_AT_REST = 60, 92  # JPEG
 MOVING_BUDGET = 1 / 15  # seconds a picture may take while things move
 SMALLEST = 0.25  # of the full width and height
@@ -119,7 +120,7 @@ class ExactView:
     def _draw_what_is_wanted(self) -> None:
         shown: _Request | None = None  # the last request that was drawn
         seen: _Request | None = None
-        changed_at = 0.0
+        changed_at = drawn_at = 0.0
         while not self._closed:
             request = self._requested()
             now = self._clock()
@@ -130,6 +131,11 @@ class ExactView:
             complete = drawn and self._complete is shown
             if drawn and (complete or not at_rest):
                 self._wake.wait(None if complete else max(changed_at + REST_AFTER - now, 0.001))
+                self._wake.clear()
+                continue
+            pause = drawn_at + TIME_PAUSE - now
+            if shown is not None and not at_rest and pause > 0 and self._is_dragged(shown, request):
+                self._wake.wait(pause)
                 self._wake.clear()
                 continue
             try:
@@ -144,7 +150,11 @@ class ExactView:
                 sentence = f"The picture could not be drawn ({type(error).__name__}: {error}); the terminal shows where."
                 self._tab.store.problem("stage", sentence)
                 at_rest = True
-            shown, self._complete = request, request if at_rest else None
+            shown, self._complete, drawn_at = request, request if at_rest else None, self._clock()
+
+    def _is_dragged(self, shown: _Request, request: _Request) -> bool:
+        """Whether nothing but the time has changed, and it does not play."""
+        return not self._tab.view.playing and replace(shown, frame=request.frame, source=request.source, marks=request.marks) == request
 
     def _requested(self) -> _Request:
         camera, view, shared = self._client.camera, self._tab.view, self._tab.shared
