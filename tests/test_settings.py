@@ -139,7 +139,9 @@ LAYOUT_CONSTANTS = {
     },
     "training/first_frame/initialise.py": {"FLOAT32": "precision of float32", "LEAST": "guards a division by zero"},
     "training/adam_triton.py": {"_BLOCK": "kernel layout: numbers per program"},
-    "training/parameter_block.py": {"_MOMENTUM": "as in torch's Adam", "_SQUARES": "as in torch's Adam", "_EPSILON": "as in `Optimiser`: guards a division by zero"},
+    "training/parameter_block.py": {
+        "_MOMENTUM": "as in torch's Adam", "_SQUARES": "as in torch's Adam", "_EPSILON": "as in `Optimiser`: guards a division by zero",
+    },
     "training/refine/replace_faint.py": {"_VIEWS_AT_ONCE": "memory budget"},
     "training/refine/strain_triton.py": {"_BLOCK": "kernel layout: edges per program"},
     "training/photometric.py": {"MOST_CAMERAS": "limit of a file that is read", "LARGEST": "limit of a file that is read"},

@@ -121,7 +121,7 @@ def _edit(run: Path, confirm: Connection, number: int, moment: tuple[str, int], 
         from trackersplat.document import log
 
         whole = log.append_line
-        log.append_line = write_and_die  # type: ignore[assignment]
+        log.append_line = write_and_die
     for index in range(number, number + _MOST_EDITS):
         document.do(Hide(Target.of(_selection(index))))
         confirm.send(True)

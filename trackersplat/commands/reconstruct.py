@@ -112,8 +112,11 @@ class Reconstruct:
         with traceback_in(run.path / "run.log"), reporter, run.writing():
             redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
             wanted = frames if self.redo is None else sorted(redo)
-            options = {"keep_deleted": self.keep_deleted, "weights": self.weights, "track_cache": self.track_cache}
-            for event in reconstruct(capture, run, wanted, settings, rasterizer, redo=redo, **options):
+            events = reconstruct(
+                capture, run, wanted, settings, rasterizer,
+                redo=redo, keep_deleted=self.keep_deleted, weights=self.weights, track_cache=self.track_cache,
+            )  # fmt: skip
+            for event in events:
                 reporter.show(event)
         if self.compact:
             run.compact()

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from trackersplat.document.scene_edit import Clip, FrameState, SceneEdit
 from trackersplat.document.selection import NOTHING, Selection
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
+
+V = TypeVar("V")
 
 _KEPT_STATES = 24  # frames with edits in memory; unchanged parameters are shared with the run's own frames
 
@@ -45,14 +48,14 @@ class StateCache:
             _keep(self._shown, (token, frame), value, 4)  # copies of most of a frame
 
 
-def _used(cache: OrderedDict, key: object):  # type: ignore[type-arg, no-untyped-def]
+def _used(cache: OrderedDict[Any, V], key: object) -> V | None:
     found = cache.pop(key, None)
     if found is not None:
         cache[key] = found
     return found
 
 
-def _keep(cache: OrderedDict, key: object, value: object, most: int) -> None:  # type: ignore[type-arg]
+def _keep(cache: OrderedDict[Any, V], key: object, value: V, most: int) -> None:
     cache[key] = value
     while len(cache) > most:
         cache.popitem(last=False)

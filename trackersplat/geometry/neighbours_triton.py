@@ -17,8 +17,8 @@ def nearest(points: Tensor, k: int, queries: Tensor | None = None, *, size: int)
     """Indices (Q, k) of the ``points`` (N, 3) float32 nearest to the ``queries`` (Q, 3), nearest first; k <= N.
 
     Without queries: of the nearest other points to each of the points, k < N. Exact but for the rounding of float32 differences. Points
-    along a space-filling curve fill boxes of ``size``, a power of two and at least k. A program takes the queries of one box and looks through the boxes around it on the curve,
-    then through all that could hold something nearer than what it has.
+    along a space-filling curve fill boxes of ``size``, a power of two and at least k. A program takes the queries of one box and looks
+    through the boxes around it on the curve, then through all that could hold something nearer than what it has.
     """
     low = points.amin(0)
     extent = (points.amax(0) - low).amax().clamp_min(1e-30)

@@ -57,7 +57,10 @@ class ReconstructSettings:
         pipeline: str = DEFAULT_PIPELINE,
         moved: bool = True,
     ) -> ReconstructSettings:
-        """Defaults that suit a "cpu" or a "cuda" device, for a pipeline that has Gaussians ``moved`` by tracks, or not. Raises InputError if a name is unknown."""
+        """Defaults that suit a "cpu" or a "cuda" device, for a pipeline that has Gaussians ``moved`` by tracks, or not.
+
+        Raises InputError if a name is unknown.
+        """
         tracker, matcher = tracker or default_tracker(device), default_matcher(device)
         first = dataclasses.replace(FirstFrameSettings.for_device(device), measure_every=MEASURE_EVERY)
         return ReconstructSettings(
