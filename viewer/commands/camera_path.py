@@ -244,7 +244,7 @@ def _not_rendering(tab: Tab) -> str | None:
 
 
 COMMANDS = (
-    Command("path.add", "Add the stage's view to the camera path", GROUP, _add, "shift+u", enabled=_no_run),
+    Command("path.add", "Add the stage's view to the camera path", GROUP, _add, "shift+q", enabled=_no_run),
     Command("path.add_camera", "Add a camera to the camera path", GROUP, _add_camera, enabled=_no_run),
     Command("path.select", "Select a key of the camera path", GROUP, _select, enabled=_no_path),
     Command("path.look", "Look from the selected key", GROUP, _look, enabled=_no_key),
