@@ -76,8 +76,9 @@ def of_run(run: Run, edits: bool = True) -> ExportSource:
     remarks = list(document.warnings)
     if played != frames:
         remarks.append("The edits play frames in another order or more than once: each is exported once, under its own number.")
-    if document.history.position:
-        remarks.append(f"{document.history.position} edits are in effect; --no-edits exports the run as it was reconstructed.")
+    if (count := document.history.position):
+        are = "edit is" if count == 1 else "edits are"
+        remarks.append(f"{count} {are} in effect; --no-edits exports the run as it was reconstructed.")
     return ExportSource(run, frames, document.gaussians, tuple(remarks))
 
 
