@@ -7,12 +7,15 @@ from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
-# Software GL, no sandbox (containers run as root), and no connections of the browser's own.
+# Software GL for WebGL alone (pages drawn with it take seconds more to open), no sandbox (containers run as root), and no connections of
+# the browser's own.
 ARGUMENTS = (
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
     "--ignore-gpu-blocklist",
+    "--disable-gpu-rasterization",
+    "--disable-gpu-compositing",
     "--no-sandbox",
     "--disable-dev-shm-usage",
     "--disable-background-networking",

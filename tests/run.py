@@ -1,6 +1,7 @@
 """Everything that must pass: formatting, linting, types, tests. Arguments go to pytest.
 
-The tests run in one process per processor, each with one thread: on two processors that takes two thirds of the time.
+The tests run in one process per processor, each with one thread: on two processors that takes two thirds of the time. While the code is
+checked, what numba compiles is compiled for all of them (see ``compiled.py``).
 
 The browser tests need Chrome or Chromium. If there is none, this gets one from the system's package manager (as root, on
 Debian and its kin) or by Playwright, and says so.
@@ -12,6 +13,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,21 +40,32 @@ def ensure_browser() -> None:
         sys.exit("A browser was installed but cannot be found; install Chrome or Chromium and run this again.")
 
 
+def passed(began: float, *step: str, environment: dict[str, str]) -> bool:
+    """Runs a step of this Python, and says what it is and how long after ``began`` it ended."""
+    print("+", *step, flush=True)
+    done = subprocess.run([sys.executable, *step], check=False, env=environment).returncode == 0
+    print(f"{' '.join(step[:3])}: {'passed' if done else 'FAILED'} after {time.monotonic() - began:.0f} s", flush=True)
+    return done
+
+
 def main() -> None:
     os.chdir(ROOT)
     ensure_browser()
-    steps = (
-        ["ruff", "format", "--check", "."],
-        ["ruff", "check", "."],
-        ["mypy"],
-        ["pytest", "-n", str(os.cpu_count() or 1), "--dist", "loadscope", "--no-loadscope-reorder", *sys.argv[1:]],
-    )
+    began = time.monotonic()
     environment = {**dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"), **os.environ}
-    for step in steps:
-        print("+", *step, flush=True)
-        code = subprocess.run([sys.executable, "-m", *step], check=False, env=environment).returncode
-        if code:
-            sys.exit(code)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes, which would compile our sources each time
+    step = partial(passed, began, environment=environment)
+    with ThreadPoolExecutor() as pool:
+        compiled = pool.submit(step, "tests/compiled.py")
+        checked = step("-m", "ruff", "format", "--check", ".") and step("-m", "ruff", "check", ".") and step("-m", "mypy")
+        if checked:  # bytecode of the test modules, which pytest rewrites: else every process of the tests would make it
+            collect = [sys.executable, "-m", "pytest", "--collect-only", "-qq"]
+            subprocess.run(collect, check=False, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if not (compiled.result() and checked):
+            sys.exit(1)
+    parallel = ("-n", str(os.cpu_count() or 1), "--dist", "loadscope", "--no-loadscope-reorder")
+    if not step("-m", "pytest", *parallel, *sys.argv[1:]):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def test_every_name_that_an_example_in_python_imports_exists(page: Path) -> None
         ("trackersplat bench motion PATH --run output/NAME", []),
         ("trackersplat-view PATH --no-browser --port 0", []),
         ("trackersplat --version", []),
-        ("trackersplat render PATH", ["there is no command trackersplat render"]),
+        ("trackersplat film PATH", ["there is no command trackersplat film"]),
         ("trackersplat reconstruct PATH --looks 2", ["trackersplat reconstruct has no option --looks"]),
         ("trackersplat reconstruct PATH --batch", ["trackersplat reconstruct --batch needs a value"]),
         ("trackersplat prepare PATH --poses guess", ["trackersplat prepare --poses is one of keep, refine, estimate, not guess"]),

@@ -27,10 +27,11 @@ LAYOUT_CONSTANTS = {
         "_FORMAT": "file layout: its version", "_FACTS_BYTES": "limit of a file that is read", "_LAYOUT": "file layout: its arrays",
     },
     "diagnosis/fields.py": {"_ROWS_AT_ONCE": "limit of OpenCV"},
-    "geometry/curve.py": {"_BITS": "layout of a code, as the masks beside it spread the bits"},
-    "geometry/neighbours.py": {"_DISTANCES_AT_ONCE": "memory budget"},
+    "geometry/curve.py": {
+        "_BITS": "layout of a code, as the masks beside it spread the bits", "_FINE_BITS": "the same", "_FINE_MASKS": "the same",
+    },
+    "geometry/neighbours.py": {"_DISTANCES_AT_ONCE": "memory budget", "_BOXES": "kernel layout: points of a box"},
     "geometry/neighbours_triton.py": {
-        "BOX": "kernel layout: points of a box",
         "_FAR": "marks slots without a point",
         "_SCANNED": "kernel layout: boxes looked over together",
     },
@@ -59,6 +60,8 @@ LAYOUT_CONSTANTS = {
     "motion/ops/conjugate_gradients_triton.py": {
         "_ROWS": "kernel layout", "_BLOCK": "kernel layout", "_WARPS": "kernel layout", "_SUMMED": "kernel layout",
     },
+    "motion/ops/graph_system.py": {"_ROUNDS": "more rounds find no more"},
+    "motion/render_and_match_triton.py": {"_BLOCK": "kernel layout"},
     "motion/ops/images.py": {
         "_STEPS": "size of OpenCV's table of bilinear weights",
         "_FARTHEST": "range of integers: positions beyond are outside every image",
@@ -74,6 +77,8 @@ LAYOUT_CONSTANTS = {
     "motion/ops/view_evidence_triton.py": {"_BLOCK": "kernel layout"},
     "motion/sh_rotation.py": {"_SAMPLES": "size of a matrix whose result is exact", "_CHUNK": "memory budget"},
     "motion/solve.py": {"_MOTIONS_AT_ONCE": "memory budget", "_ROTATIONS_AT_ONCE": "memory budget"},
+    "pipelines/ahead.py": {"_PATIENCE": "how soon a thread ends"},
+    "pipelines/motions.py": {"_RENDERED_TOGETHER": "memory budget"},
     "pipelines/measure.py": {"VIEWS_AT_ONCE": "memory budget"},
     "pipelines/settings.py": {"MEASURE_EVERY": "default of a setting, first.measure_every"},
     "metrics/tracks/compared.py": {"RASTER": "of the protocol"},
@@ -134,7 +139,10 @@ LAYOUT_CONSTANTS = {
     },
     "training/first_frame/initialise.py": {"FLOAT32": "precision of float32", "LEAST": "guards a division by zero"},
     "training/adam_triton.py": {"_BLOCK": "kernel layout: numbers per program"},
-    "training/parameter_block.py": {"_BETAS": "as in torch's Adam", "_EPSILON": "as in `Optimiser`: guards a division by zero"},
+    "training/parameter_block.py": {
+        "_MOMENTUM": "as in torch's Adam", "_SQUARES": "as in torch's Adam", "_EPSILON": "as in `Optimiser`: guards a division by zero",
+    },
+    "training/refine/replace_faint.py": {"_VIEWS_AT_ONCE": "memory budget"},
     "training/refine/strain_triton.py": {"_BLOCK": "kernel layout: edges per program"},
     "training/photometric.py": {"MOST_CAMERAS": "limit of a file that is read", "LARGEST": "limit of a file that is read"},
     "training/points/colouring.py": {"MOST_POINTS": "memory budget"},

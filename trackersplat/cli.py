@@ -16,6 +16,7 @@ from trackersplat.commands.check import Check
 from trackersplat.commands.compact import Compact
 from trackersplat.commands.diagnose import Diagnose
 from trackersplat.commands.doctor import Doctor
+from trackersplat.commands.edit import EditScene
 from trackersplat.commands.edits import Edits
 from trackersplat.commands.evaluate import Evaluate
 from trackersplat.commands.export import Export
@@ -34,6 +35,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "prepare": Prepare,
     "reconstruct": Reconstruct,
     "diagnose": Diagnose,
+    "edit": EditScene,
     "edits": Edits,
     "compact": Compact,
     "export": Export,

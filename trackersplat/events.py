@@ -89,6 +89,7 @@ class FrameDone(Event):
     notes: tuple[str, ...] = ()  # choices that were made for it, and why
     edits: str = ""  # key of the edits that its Gaussians were made with (edits/stale.py), "" if none
     track_edits: str = ""  # the same of its sparse tracks
+    left_out: int = 0  # Gaussians that it was made without, because the document of the run deletes them
 
     @property
     def total_seconds(self) -> float:

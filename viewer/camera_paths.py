@@ -11,12 +11,13 @@ from trackersplat.camera_paths.path_file import read_path, write_path
 from trackersplat.captures.demo import is_demo_run
 from trackersplat.errors import InputError
 from trackersplat.files import unwritable
+from trackersplat.store.begin import DOCUMENT
 from viewer.state import Store
 
 if TYPE_CHECKING:
     from trackersplat.camera_paths.trajectory import Trajectory
 
-FOLDER, FILE = "document", "camera_path.json"  # in the folder of the run
+FILE = "camera_path.json"  # in the document of the run, beside the edits of the scene
 STEPS_KEPT = 100  # that can be undone
 
 
@@ -40,7 +41,7 @@ class CameraPaths:
     def file(self) -> Path | None:
         """None if there is no run."""
         shared = self._store.shared
-        return None if shared.run is None else folder_beside(shared.run, shared.out, FOLDER) / FILE
+        return None if shared.run is None else folder_beside(shared.run, shared.out, DOCUMENT) / FILE
 
     def get(self) -> CameraPath | None:
         with self._lock:

@@ -16,6 +16,7 @@ from viewer.camera_paths import CameraPaths
 from viewer.capture_check import CaptureCheck
 from viewer.diagnosing import Diagnosing
 from viewer.edit_log import RunEdits
+from viewer.editing import Editing, SceneFrame
 from viewer.export_job import ExportJob
 from viewer.frame_cache import FrameCache
 from viewer.notes import Notes
@@ -30,6 +31,7 @@ from viewer.video_job import VideoJob
 if TYPE_CHECKING:
     import torch
 
+    from trackersplat.captures.camera import Camera
     from trackersplat.diagnosis.diagnosis import Diagnosis
     from trackersplat.gaussians.gaussians import Gaussians
     from viewer.views.table import TrackList
@@ -49,6 +51,8 @@ class Document:
         self.frames = FrameCache(store, self.runs)
         self.renderer = SharedRasterizer()
         self.edits = RunEdits(store)
+        self.editing = Editing(capture, store, self.runs, self.frames, self.renderer)
+        self.stage_views: dict[str, Callable[[], Camera]] = {}  # tab -> what its stage looks through; raises KeyError if it is closed
         self.diagnosing = Diagnosing(capture, store, self.runs, arguments.backend)
         self._gaussian_error: tuple[object, torch.Tensor] | None = None  # of the last frame that was asked for
         self.paths = GaussianPaths(store, self.runs, self.frames, self.framing.extent)
@@ -64,6 +68,7 @@ class Document:
     def close(self) -> None:
         self.paths.close()
         self.diagnosing.close()
+        self.editing.close()
         self.edits.close()
         self.reconstruction.close()
         self.export.close()
@@ -113,8 +118,12 @@ class Document:
     # -- frames -------------------------------------------------------------------------------------------------------
 
     def shown(self, frame: int) -> Gaussians | None:
-        """What stands for a frame; None if nothing is reconstructed. Raises InputError if it cannot be read."""
+        """The run's Gaussians that stand for a frame; None if nothing is reconstructed. Raises InputError if it cannot be read."""
         return self.frames.shown(frame)
+
+    def scene(self, frame: int) -> SceneFrame | None:
+        """What stands for a frame in all pictures: with the edits of the scene. Raises InputError if it cannot be read."""
+        return self.editing.frame(frame)
 
     def show_run(self, path: Path) -> None:
         """Opens a run and shows it, on a thread of its own: comparing it with the capture may read images."""

@@ -101,5 +101,8 @@ def picture_header(index: int, serial: int, request: PaneRequest, picture: PaneP
         "score": None if picture.score is None else picture.score.to_json(),
         "scale": None if picture.scale is None else picture.scale.to_json(),
         "wipe": picture.wipe, "exact": picture.exact,
-        "content": [request.camera, request.frame, request.compare, request.channel, request.against, request.wipe, request.revision],
+        "content": [
+            request.camera, request.frame, request.compare, request.channel, request.against, request.wipe, request.revision,
+            request.selected,
+        ],
     }  # fmt: skip

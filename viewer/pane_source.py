@@ -13,11 +13,13 @@ from viewer.views.overlays import Overlay, pane_overlay
 from viewer.views.request import PanePicture, PaneRequest, Sources
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from trackersplat.gaussians.gaussians import Gaussians
     from trackersplat.tracking.tracks import Tracks
     from trackersplat.training.photometric import ColourAffines
+    from viewer.editing import SceneFrame
 
 PREFETCHED = 4  # photographs decoded ahead while playing
 
@@ -25,7 +27,8 @@ PREFETCHED = 4  # photographs decoded ahead while playing
 FIELDS = frozenset(
     {
         "frame", "panes", "grid", "trail_length", "tracks",
-        "run", "other", "reconstructed", "draft", "revision", "ready", "activity", "diagnosed", "edits",
+        "run", "other", "reconstructed", "draft", "revision", "ready", "activity", "diagnosed", "edits", "scene",
+        "selected",
     }
 )  # fmt: skip
 
@@ -46,7 +49,8 @@ class TabPanes:
         asked = view.panes[pane]
         against: Against = "run" if asked.against_run and shared.other is not None else "photo"
         draft = shared.draft.serial if shared.draft is not None and shared.draft.frame == view.frame else 0
-        picture = hash((shared.revision, draft, shared.run, shared.other, shared.ready, shared.activity if not shared.ready else ""))
+        waits = shared.activity if not shared.ready else ""
+        picture = hash((shared.revision, draft, shared.run, shared.other, shared.ready, waits, shared.scene))
         marks = hash((shared.revision, shared.diagnosed, asked.overlay, view.trail_length, shared.run))
         return PaneRequest(
             camera=asked.camera,
@@ -57,6 +61,7 @@ class TabPanes:
             wipe=asked.wipe,
             revision=picture,
             overlay=marks,
+            selected=0 if view.selected is None else hash(view.selected),
         )
 
     def sources(self, request: PaneRequest) -> Sources:
@@ -71,7 +76,8 @@ class TabPanes:
             )
         source = shared.source_of(request.frame)
         draft = shared.draft is not None and shared.draft.frame == source
-        gaussians = document.shown(request.frame) if shared.ready and request.compare != "photo" else None
+        shown = document.scene(request.frame) if shared.ready and request.compare != "photo" else None
+        gaussians = None if shown is None else document.shown(request.frame)  # as the run has them: values per Gaussian are of these
         finished = gaussians is not None and source is not None and shared.run is not None and not draft
         missing: dict[str, str] = {}
         motion = static = age = error = None
@@ -93,7 +99,10 @@ class TabPanes:
         colours = (
             frames.colours(shared.run, source) if finished and not held_out and shared.run is not None and source is not None else None
         )
+        if shown is not None and shown.rows is not None:
+            motion, static, age, error = (_of_rows(values, shown.rows) for values in (motion, static, age, error))
         other, other_colours = self._other(request)
+        selected = None if shown is None else self._selected(shown)
         return Sources(
             camera=camera,
             held_out=held_out,
@@ -101,9 +110,11 @@ class TabPanes:
             filmed=capture.filmed,
             rasterizer=document.renderer.rasterizer if shared.ready else None,
             waiting=shared.activity,
-            gaussians=gaussians,
+            gaussians=None if shown is None else shown.gaussians,
             source_frame=source,
             draft=draft,
+            edited=shown is not None and shown.edited,
+            selected=selected,
             colours=colours,
             motion=motion,
             static=static,
@@ -159,6 +170,12 @@ class TabPanes:
         self._tab.store.subscribe(changed)
         return lambda: self._tab.store.unsubscribe(changed)
 
+    def _selected(self, shown: SceneFrame) -> Gaussians | None:
+        try:
+            return self._tab.document.editing.highlight(shown, self._tab.view.selected)
+        except KeyError:  # the tab has just been closed
+            return None
+
     # -- values per Gaussian ------------------------------------------------------------------------------------------
 
     def _playing(self) -> bool:
@@ -201,3 +218,16 @@ class TabPanes:
             return None, None
         frames = document.frames
         return frames.frame(shared.other, request.frame), frames.colours(shared.other, request.frame)
+
+
+def _of_rows(values: torch.Tensor | None, rows: np.ndarray) -> torch.Tensor | None:
+    """Values of the Gaussians that are shown. Those that an edit added to the frame have none: 0."""
+    if values is None:
+        return None
+    import torch
+
+    index = torch.from_numpy(rows)
+    known = index < len(values)
+    found = torch.zeros((len(index), *values.shape[1:]), dtype=values.dtype)
+    found[known] = values[index[known]]
+    return found

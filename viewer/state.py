@@ -8,19 +8,27 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from trackersplat.events import FrameDone
+
+if TYPE_CHECKING:
+    from trackersplat.document.clean_up import Proposal
+    from trackersplat.document.selection import Selection
 
 Compare = Literal["render", "photo", "wipe", "error", "other"]
 Channel = Literal["colour", "depth", "opacity", "motion", "static", "age", "error"]
 TrailsOf = Literal["tracks", "gaussians"]
+Tool = Literal["", "click", "rectangle", "lasso", "brush"]  # "": none, the pointer pans and picks
+Scope = Literal["all", "range", "onwards", "frame"]  # range: from in to out point; onwards: from this frame on
 ColourBy = Literal["id", "score", "category", "error", "confidence", "age", "speed", "views"]
 
 COMPARES: tuple[Compare, ...] = ("render", "photo", "wipe", "error", "other")
 CHANNELS: tuple[Channel, ...] = ("colour", "depth", "opacity", "motion", "static", "age", "error")
 COLOURS_BY: tuple[ColourBy, ...] = ("category", "score", "error", "id", "confidence", "age", "speed", "views")
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
+SCOPES: tuple[Scope, ...] = ("all", "range", "onwards", "frame")
+TOOLS: tuple[Tool, ...] = ("", "click", "rectangle", "lasso", "brush")
 MOST_PANES = 4
 
 
@@ -55,6 +63,7 @@ class Shared:
     diagnosed: int = 0  # grows when the tracks have been diagnosed anew
     diagnosing: str = ""  # what is done to diagnose the tracks, or why they are not, for people; "" if there is nothing to say
     edits: int = 0  # grows with the log of edits
+    scene: int = 0  # grows with the edits of the scene
     notes: int = 0  # grows with the flags and notes
     camera_path: int = 0  # grows with the camera path of the run
     export: int = 0  # grows with every event of an export
@@ -100,6 +109,21 @@ class Pane:
 
 
 @dataclass(frozen=True)
+class Zone:
+    """A box along the axes, or a sphere, in world coordinates."""
+
+    shape: Literal["box", "sphere"]
+    center: tuple[float, float, float]
+    size: tuple[float, float, float]  # whole lengths of the sides; of a sphere its diameter, three times
+
+    def to_json(self) -> dict[str, Any]:
+        """As the library reads a region."""
+        if self.shape == "sphere":
+            return {"shape": "sphere", "center": list(self.center), "radius": 0.5 * self.size[0]}
+        return {"shape": "box", "center": list(self.center), "size": list(self.size)}
+
+
+@dataclass(frozen=True)
 class Flight:
     """Where a stage is to look from; what is None stays as it is. Scene units."""
 
@@ -133,6 +157,15 @@ class View:
 
     tracks: tuple[int, ...] = ()  # ids of the selected tracks; the last one is the main one
     gaussian: int | None = None  # index of the picked Gaussian
+    selected: Selection | None = None  # Gaussians that are selected, the same in every frame; None if nothing is
+    tool: Tool = ""  # what the pointer does in the panes and on the stage
+    through: bool = False  # tools select what is hidden behind surfaces, too
+    brush: float = 24.0  # radius in CSS pixels
+    proposal: Proposal | None = None  # what clean-up proposed
+    judging: bool = False  # clean-up is at work
+    zone: Zone | None = None  # drawn on the stage; what is inside can be selected or kept
+    scope: Scope = "all"  # frames in which edits of the scene act
+    answered: int = 0  # grows when something that was drawn with a tool has been taken
     epipolar_from: int | None = None  # the camera last pointed at
 
     measured: bool = True  # marks of the overlay

@@ -30,6 +30,15 @@ html, body { background: var(--bg); color: var(--text);
 .ts-small { font-size: 11px; }
 .ts-muted { color: var(--muted); }
 .ts-good { color: var(--good); } .ts-warn { color: var(--warn); } .ts-bad { color: var(--bad); }
+.ts-tools { width: 36px; flex: none; height: 100%; box-sizing: border-box; padding: 6px 3px; display: flex; flex-direction: column;
+  gap: 2px;  background: var(--bg); border-right: 1px solid var(--line); overflow-y: auto; scrollbar-width: none; }
+.ts-tools .q-btn { width: 30px; min-height: 30px; padding: 0; flex: none; } .ts-tools .q-icon { font-size: 18px; }
+.ts-tools hr { width: 100%; margin: 4px 0; border: 0; border-top: 1px solid var(--line); flex: none; }
+.ts-tools .ts-on { background: #5aa9f033; }
+.ts-quad { display: grid; grid-template-columns: repeat(4, 1fr); gap: 4px; width: 100%; } .ts-quad .q-icon { font-size: 16px; }
+.ts-sectioned { border-top: 1px solid var(--line); padding-top: 2px; }
+.ts-sectioned > .q-expansion-item__container > .q-item { font-weight: 600; }
+.ts-history .ts-item { padding: 2px 6px; gap: 6px; } .ts-undone { text-decoration: line-through; }
 .ts-panel { background: var(--surface); color: var(--text); height: 100%; width: 100%; overflow: auto; padding: 8px 10px; }
 .ts-problem { background: #e0716c22; border-left: 3px solid var(--bad); padding: 6px 10px; border-radius: 3px; overflow-wrap: anywhere; }
 .ts-note { background: #5aa9f018; border-left: 3px solid var(--accent); padding: 6px 10px; border-radius: 3px; overflow-wrap: anywhere; }

@@ -13,6 +13,7 @@ from nicegui.events import KeyEventArguments
 
 from viewer import theme, urls
 from viewer.commands.registry import by_hotkey
+from viewer.deferred import Deferred
 from viewer.panels.panel import Panel
 from viewer.panels.registry import PANELS, PanelFacts
 from viewer.stage.stage import Stage
@@ -24,7 +25,10 @@ INSPECTOR_WIDTH, TIMELINE_HEIGHT = 424, 200  # pixels, at first
 
 # A click leaves the keys to the page: a button that keeps the focus would take the next Space for itself. Tab still reaches every button.
 _KEYS_STAY = """<script>addEventListener('mousedown', (event) => {
-  if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);</script>"""
+  if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);
+addEventListener('keydown', (event) => { // undo is the page's, not that of a field which was typed into before
+  if ((event.ctrlKey || event.metaKey) && 'zkiZKI'.includes(event.key) && !event.target.closest?.('input, textarea, select'))
+    event.preventDefault(); }, true);</script>"""
 
 _EVERYTHING = frozenset(f.name for f in (*fields(View), *fields(Shared)))
 
@@ -38,6 +42,8 @@ class Workbench:
         self._tab = tab
         self._stage = stage
         self._panels: list[Panel] = []
+        self._inspector: list[Panel] = []  # those that follow the time once it rests
+        self._deferred = Deferred()
         self._changed: set[str] = set()
         self._event = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -65,12 +71,14 @@ class Workbench:
                     ui.splitter(reverse=True, value=INSPECTOR_WIDTH, limits=(260, 720)).props("unit=px").classes("fit") as right,
                 ):
                     self._remembers(right, "inspector")
-                    with right.before, ui.splitter(value=50, limits=(0, 100)).classes("fit") as middle:
-                        self._remembers(middle, "stage")
-                        with middle.before:
-                            self._place("stage")
-                        with middle.after:
-                            self._place("panes")
+                    with right.before, ui.element("div").style("display:flex;width:100%;height:100%"):
+                        self._place("tools")
+                        with ui.splitter(value=50, limits=(0, 100)).style("flex:1;min-width:0;height:100%") as middle:
+                            self._remembers(middle, "stage")
+                            with middle.before:
+                                self._place("stage")
+                            with middle.after:
+                                self._place("panes")
                     with right.after:
                         self._build_inspector()
                 with (
@@ -142,7 +150,7 @@ class Workbench:
             log.exception("the panel %s could not be built", facts.name)
             ui.label(f"The panel {facts.title} could not be built; the terminal shows why.").classes("ts-problem")
             return None
-        self._panels.append(panel)
+        (self._inspector if facts.place == "inspector" else self._panels).append(panel)
         return panel
 
     # -- following the store ------------------------------------------------------------------------------------------
@@ -161,15 +169,19 @@ class Workbench:
             written, rested_since = "", time.monotonic()
             while not self._closed:
                 with contextlib.suppress(asyncio.TimeoutError):  # not TimeoutError before Python 3.11
-                    await asyncio.wait_for(self._event.wait(), URL_AFTER)
+                    await asyncio.wait_for(self._event.wait(), min(URL_AFTER, max(0.0, self._deferred.wait(time.monotonic()))))
                 if self._closed:
                     return
                 self._event.clear()
                 changed = frozenset(self._changed)
                 self._changed.clear()
+                later = self._deferred.now_or_later(changed, time.monotonic())
                 if changed:
                     rested_since = time.monotonic()
                     self._follow(changed)
+                for panel in tuple(self._inspector) if later else ():
+                    self._tell(panel, later)
+                if changed or later:
                     await asyncio.sleep(0)
                 elif time.monotonic() - rested_since >= URL_AFTER:
                     address = urls.write(self._tab.view)
@@ -207,7 +219,7 @@ class Workbench:
         self._closed = True
         self._event.set()
         self._tab.store.unsubscribe(self._on_store)
-        for panel in self._panels:
+        for panel in (*self._panels, *self._inspector):
             panel.close()
 
 

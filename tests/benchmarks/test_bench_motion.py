@@ -246,7 +246,8 @@ def test_json_has_numbers_or_null_and_counts_frames_from_one() -> None:
 def test_exact_tracks_on_the_stage_reach_far_frames(shared_data: Path) -> None:
     capture = open_capture(shared_data / "stage_fast")
     rasterizer = PortableRasterizer()
-    *_, last = fit_first_frame(capture, 0, rasterizer, FirstFrameSettings(steps=60, densify=DensifySettings(cap=10_000), points=PATCHES))
+    points = replace(PATCHES, max_side=160)
+    *_, last = fit_first_frame(capture, 0, rasterizer, FirstFrameSettings(steps=40, densify=DensifySettings(cap=4_000), points=points))
     assert isinstance(last, FitDone)
     (row,) = rows_of(bench_motion(capture, last.gaussians, settings(distances=(9,), steps=10), rasterizer))
     capture.close()

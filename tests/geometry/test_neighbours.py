@@ -44,6 +44,22 @@ def test_the_nearest_to_other_points_are_those_of_brute_force(device: str) -> No
     assert nearest_to(queries, points[:3], 5).indices.shape == (40, 3)
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("count", [5, 16, 20, 32])
+def test_boxes_find_the_neighbours_that_a_tree_finds(count: int) -> None:
+    random = torch.Generator().manual_seed(4)
+    points = torch.rand(5000, 3, generator=random, dtype=torch.float64) * torch.tensor([4.0, 4.0, 0.01])
+    points[4900:] *= 30.0  # few that lie far off
+    queries = torch.rand(700, 3, generator=random, dtype=torch.float64) * torch.tensor([5.0, 4.0, 1.0])
+    for tree, boxes in (
+        (nearest_neighbours(points, count), nearest_neighbours(points.cuda(), count)),
+        (nearest_to(queries, points, count), nearest_to(queries.cuda(), points.cuda(), count)),
+    ):
+        torch.testing.assert_close(boxes.distances.cpu(), tree.distances, rtol=1e-5, atol=1e-6)
+        assert float((boxes.indices.cpu() == tree.indices).double().mean()) > 0.999
+
+
 def test_squared_distances_are_those_of_the_definition() -> None:
     random = torch.Generator().manual_seed(3)
     queries, points = torch.rand(4, 3, generator=random), torch.rand(7, 3, generator=random)

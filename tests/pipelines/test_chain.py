@@ -138,7 +138,7 @@ def test_static_content_is_reset_after_every_stride(capture: Capture, monkeypatc
         return (move(scene(BASE), event.motion).means - scene(BASE).means)[~PLATE_ALONE].norm(dim=1).median().item()
 
     _, resting = go(capture, Sliding(), (2, 3, 4), 1)
-    monkeypatch.setattr(chain, "reset_static", lambda *arguments: arguments[5])
+    monkeypatch.setattr(chain, "reset_static", lambda *arguments, **others: arguments[5])
     _, creeping = go(capture, Sliding(), (2, 3, 4), 1)
     assert wall(creeping[-1]) > 0.05
     assert wall(resting[-1]) == 0

@@ -192,7 +192,7 @@ def test_views_corrected_together_are_those_corrected_one_by_one(shifts: Capture
     expected = dict(corrected(shifts, (2, 0, 1), predict, (1, 3)))
     height, width = before[0][1].positions.shape[1:3]
     monkeypatch.setattr(views, "_PIXELS_TOGETHER", 5 * height * width)  # two views of two targets
-    found = dict(correct_views_together(shifts, before, predict, many, CPU))
+    found = dict(correct_views_together(shifts, before, lambda cameras: [predict(camera) for camera in cameras], many, CPU))
     assert calls == [4, 2]
     assert sorted(found) == [0, 1, 2]
     for camera, tracks in found.items():

@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """A headless Chrome or Chromium. It ends with the module: while it runs, no test of this process can have an event loop of its own."""
-    from playwright.sync_api import sync_playwright
-
+    playwright = pytest.importorskip("playwright.sync_api")
     executable = find_browser()
     if executable is None:
         pytest.skip("no Chrome or Chromium on this machine: `python tests/run.py` gets one")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         yield browser
         browser.close()

@@ -48,7 +48,7 @@ def test_a_path_is_made_changed_previewed_and_rendered_with_mouse_and_keys(page:
     keys = page.get_by_role("listbox", name="Keys of the camera path").get_by_role("option")
     # Keys: from the stage by a key of the keyboard, from the pane's camera by a button.
     page.wait_for_function("() => getComputedStyle(document.querySelector('iframe')).opacity === '1'")
-    page.keyboard.press("Shift+U")
+    page.keyboard.press("Shift+Q")
     page.get_by_text("Key 1 of 1").wait_for()
     page.keyboard.press("c")
     page.get_by_role("button", name="Camera", exact=True).click()
@@ -85,7 +85,7 @@ def test_a_path_is_made_changed_previewed_and_rendered_with_mouse_and_keys(page:
     assert json.loads(Path(file.value.path()).read_text()) == json.loads(saved.read_text())
     # The video is rendered by the worker, and downloaded by its number.
     page.get_by_role("combobox", name="Size").click()
-    page.get_by_role("option", name="64x48 (cameras)").click()
+    page.get_by_role("option", name="64x48 (own)").click()
     page.get_by_role("button", name="Render", exact=True).click()
     link = page.get_by_role("link", name="Download path-001.mp4")
     link.wait_for()

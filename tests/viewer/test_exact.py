@@ -14,7 +14,7 @@ from waiting import wait_for
 import viewer.stage.exact
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
-from viewer.stage.exact import MOST_PIXELS, REST_AFTER, SIDES, ExactView
+from viewer.stage.exact import MOST_PIXELS, REST_AFTER, SIDES, TIME_PAUSE, ExactView
 from viewer.stage.picture import Picture
 from viewer.stage.strokes import Dots
 from viewer.state import Shared, Store, View
@@ -142,6 +142,7 @@ def test_the_full_picture_is_drawn_once_nothing_changes_any_more(scene: SimpleNa
     wait_for(lambda: scene.view.rests)
     monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
     scene.view._seconds_per_pixel = 1.0  # a slow machine
+    scene.now[0] += TIME_PAUSE
     scene.tab.set(frame=5)
     wait_for(lambda: scene.page.images[-1].max() == 5)
     assert not scene.view.rests
@@ -149,6 +150,28 @@ def test_the_full_picture_is_drawn_once_nothing_changes_any_more(scene: SimpleNa
     wait_for(lambda: scene.view.rests)
     assert [width for frame, width in scene.painted if frame == 5] == [20, 80]
     assert scene.page.images[-1].shape == (60, 80, 3)
+
+
+def test_while_the_time_is_dragged_the_stage_leaves_the_processor_to_the_panes(
+    scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for(lambda: scene.view.rests)
+    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
+    scene.now[0] += TIME_PAUSE
+    scene.tab.set(frame=10)
+    wait_for(lambda: scene.painted[-1][0] == 10)
+    wait_for(lambda: scene.tab.view.shown == 10)
+    scene.tab.set(frame=11)  # at the same moment
+    scene.tab.set(frame=12)
+    scene.now[0] += TIME_PAUSE / 2
+    scene.tab.set(frame=13)
+    scene.now[0] += TIME_PAUSE / 2
+    scene.tab.set(frame=14)
+    wait_for(lambda: scene.painted[-1][0] == 14)
+    scene.page.camera.fov *= 1.1  # whoever turns the camera waits for the stage itself
+    scene.view._wake.set()
+    wait_for(lambda: scene.page.images[-1].max() == 14 and len(scene.painted) > len({frame for frame, _ in scene.painted}))
+    assert [frame for frame, _ in scene.painted if frame >= 10] == [10, 14, 14]
 
 
 def test_while_the_page_is_busy_only_the_newest_request_is_kept(scene: SimpleNamespace) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from no_edits import no_edits, unedited
 from tiny_capture import cameras
 
 from trackersplat.gaussians.gaussians import Gaussians
@@ -57,6 +58,8 @@ def _tab(**shared: Any) -> Tab:
         renderer=SimpleNamespace(rasterizer="rasteriser"),
         runs=SimpleNamespace(lineage=lambda run: lineage, records=lambda run: {3: None}),
         shown=shown,
+        scene=unedited(shown),
+        editing=no_edits(),
     )
     return Tab("t", store, document)  # type: ignore[arg-type]
 

@@ -137,7 +137,7 @@ def site() -> Iterator[SimpleNamespace]:
     app.add_api_websocket_route("/stage/{tab}", socket)
     with TestClient(app) as client:
         yield SimpleNamespace(client=client, server=server, here=here)
-    server.stop()
+        server.stop()
 
 
 def opened(site: SimpleNamespace, tab: str) -> WebSocketTestSession:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from no_edits import no_edits, unedited
 from test_trails import diagnosis
 from waiting import wait_for
 
@@ -65,7 +66,8 @@ def tab() -> Tab:
     renderer.use(choose_rasterizer(backend="portable"))
     shown = gaussians((0, 0, 2), (0, 0, 4), (0.5, 0.4, 2))
     document = SimpleNamespace(
-        capture=capture, framing=frame_capture(capture), renderer=renderer, shown=lambda frame: shown, diagnosis=lambda: None,
+        capture=capture, framing=frame_capture(capture), renderer=renderer, shown=lambda frame: shown, scene=unedited(lambda frame: shown),
+        editing=no_edits(), diagnosis=lambda: None,
         paths=SimpleNamespace(get=lambda: None), home_photo_frame=lambda frame: (0, frame),
     )  # fmt: skip
     store.open_tab("t", View())

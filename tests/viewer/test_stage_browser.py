@@ -8,14 +8,14 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 import uvicorn
-from browser import ARGUMENTS, find_browser
 from fastapi import FastAPI
+from no_edits import no_edits, unedited
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.websockets import WebSocket
@@ -36,12 +36,10 @@ from viewer.stage.stage import Stage
 from viewer.state import Shared, Store, View
 from viewer.tab import Tab
 
-BROWSER = find_browser()
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chrome or Chromium on this machine: `python tests/run.py` gets one"),
-]
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PATIENCE = 120.0  # seconds a busy machine with software GL may need; it bounds how long a failing test hangs
 BOX = "position:absolute;left:10px;top:20px;width:400px;height:300px;border:0"
 
@@ -75,7 +73,8 @@ def site() -> Iterator[SimpleNamespace]:
     store = Store(Shared(frame_count=3, reconstructed=(0, 1, 2), run=Path("run"), ready=True))
     two = capture()
     document: Any = SimpleNamespace(
-        capture=two, framing=frame_capture(two), renderer=renderer, shown=lambda frame: shown, diagnosis=lambda: None,
+        capture=two, framing=frame_capture(two), renderer=renderer, shown=lambda frame: shown, scene=unedited(lambda frame: shown),
+        editing=no_edits(), stage_views={}, diagnosis=lambda: None,
         paths=SimpleNamespace(get=lambda: None), home_photo_frame=lambda frame: (0, frame),
     )  # fmt: skip
     stage = Stage(StageServer(), document)
@@ -125,15 +124,6 @@ def site() -> Iterator[SimpleNamespace]:
     stage.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
-        yield found
-        found.close()
-
-
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / np.mean((first.astype(float) - second.astype(float)) ** 2)))
 
@@ -171,10 +161,10 @@ def expected(site: SimpleNamespace, tab: Tab) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.0])
 def test_the_stage_is_filled_by_the_servers_own_picture_at_every_device_scale_and_size(
-    site: SimpleNamespace, browser: Any, scale: float
+    site: SimpleNamespace, chromium: Browser, scale: float
 ) -> None:
     tab = site.open(f"scale{scale:g}")
-    context = browser.new_context(viewport={"width": 640, "height": 480}, device_scale_factor=scale)
+    context = chromium.new_context(viewport={"width": 640, "height": 480}, device_scale_factor=scale)
     page = context.new_page()
     page.goto(f"{site.url}/page/{tab.id}")
     tell_size(page, tab)
@@ -195,9 +185,9 @@ def canvas_of(page: Any) -> list[int]:
     return sizes
 
 
-def test_nothing_of_visers_own_is_ever_seen(site: SimpleNamespace, browser: Any) -> None:
+def test_nothing_of_visers_own_is_ever_seen(site: SimpleNamespace, chromium: Browser) -> None:
     tab = site.open("bare")
-    page = browser.new_page(viewport={"width": 640, "height": 480})
+    page = chromium.new_page(viewport={"width": 640, "height": 480})
     page.goto(f"{site.url}/page/{tab.id}")
     wait_for(lambda: tab.view.shown == 0)
     frame = next(frame for frame in page.frames if "/stage/" in frame.url)
@@ -209,9 +199,9 @@ def test_nothing_of_visers_own_is_ever_seen(site: SimpleNamespace, browser: Any)
     page.close()
 
 
-def test_a_click_on_the_stage_picks_what_is_seen_there(site: SimpleNamespace, browser: Any) -> None:
+def test_a_click_on_the_stage_picks_what_is_seen_there(site: SimpleNamespace, chromium: Browser) -> None:
     tab = site.open("click")
-    page = browser.new_page(viewport={"width": 640, "height": 480})
+    page = chromium.new_page(viewport={"width": 640, "height": 480})
     page.goto(f"{site.url}/page/{tab.id}")
     tell_size(page, tab)
     wait_for(lambda: tab.view.shown == 0)
@@ -247,9 +237,9 @@ def foreign(site: SimpleNamespace) -> Iterator[str]:
     server.server_close()
 
 
-def test_a_foreign_page_cannot_frame_the_stage(site: SimpleNamespace, browser: Any, foreign: str) -> None:
+def test_a_foreign_page_cannot_frame_the_stage(site: SimpleNamespace, chromium: Browser, foreign: str) -> None:
     tab = site.open("framed")
-    page = browser.new_page()
+    page = chromium.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.goto(foreign)

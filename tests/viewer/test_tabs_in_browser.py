@@ -8,19 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
-from browser import ARGUMENTS, find_browser
 
-BROWSER = find_browser()
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120_000  # milliseconds a busy machine may need; it bounds how long a failing test hangs
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chrome or Chromium on this machine: `python tests/run.py` gets one"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -42,28 +39,24 @@ def address(small_capture_folder: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def pages(address: str) -> Iterator[list[Any]]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=list(ARGUMENTS))
-        opened = []
-        for _ in range(3):
-            page = browser.new_page(viewport={"width": 1280, "height": 800})
-            page.set_default_timeout(PATIENCE)
-            page.route("**/stage/**", lambda route: route.fulfill(body="", content_type="text/html"))  # the stage has tests of its own
-            page.goto(address)
-            says(page, "Frame 1 of 6")
-            opened.append(page)
-        yield opened
-        browser.close()
+def pages(chromium: Browser, address: str) -> Iterator[list[Page]]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(PATIENCE)
+    opened = []
+    for _ in range(3):
+        page = context.new_page()
+        page.goto(address)
+        says(page, "Frame 1 of 6")
+        opened.append(page)
+    yield opened
+    context.close()
 
 
-def says(page: Any, text: str) -> None:
+def says(page: Page, text: str) -> None:
     page.get_by_text(text).first.wait_for()
 
 
-def test_tabs_share_time_jobs_and_notes_and_nothing_else(pages: list[Any]) -> None:
+def test_tabs_share_time_jobs_and_notes_and_nothing_else(pages: list[Page]) -> None:
     first, second, third = pages
     third.get_by_role("button", name="Share time with other tabs").click()
     third.locator("[aria-pressed=false]").first.wait_for()

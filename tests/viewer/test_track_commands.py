@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made_diagnosis import made_diagnosis
+from no_edits import no_edits
 from tiny_capture import FRAMES, cameras
 
 from trackersplat.captures.capture import Capture
@@ -56,6 +57,7 @@ class Desk:
             framing=SimpleNamespace(extent=1.0),
             store=self.store,
             edits=self.edits,
+            editing=no_edits(),
             runs=runs,
             tracks=lambda path=None: tracks,
             diagnosing=None,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,17 +25,45 @@ COMPILED = 400_000  # ms; until a server whose kernels have never been compiled 
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with page_server(tmp_path_factory.mktemp("demo"), "demo") as (url, _):
-        yield url
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """One for the whole module: the first test meets it as it starts, the last one ends it."""
+    with page_server(tmp_path_factory.mktemp("demo"), "demo") as started:
+        yield started
 
 
-@pytest.fixture
-def page(chromium: Browser, address: str) -> Iterator[Page]:
-    page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+@pytest.fixture(scope="module")
+def address(server: tuple[str, subprocess.Popen[str]]) -> str:
+    return server[0]
+
+
+@contextmanager
+def _opened(chromium: Browser, width: int = WIDTH, height: int = HEIGHT, scale: float = 1.0) -> Iterator[Page]:
+    page = chromium.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
     page.set_default_timeout(SLOW)
     yield page
     page.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """An empty one."""
+    with _opened(chromium) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def opened(chromium: Browser, address: str) -> Iterator[tuple[Page, list[str]]]:
+    """A page of frame 12 and camera 3, and what it complains about."""
+    with _opened(chromium) as page:
+        yield page, _open(page, address, "frame=12&cameras=3")
+
+
+@pytest.fixture
+def shared(opened: tuple[Page, list[str]]) -> Iterator[Page]:
+    """One page for all tests that do not need one of their own. What one leaves is what the next begins with."""
+    page, complaints = opened
+    yield page
+    assert complaints == []
 
 
 def _open(page: Page, url: str, query: str = "") -> list[str]:
@@ -52,94 +83,119 @@ def _mode(page: Page, mode: str) -> None:
     page.wait_for_function(f"() => new URLSearchParams(location.search).get('mode') === '{mode}'")
 
 
-def test_the_page_shows_the_run_and_the_address_follows_mouse_and_keys(page: Page, address: str) -> None:
-    complaints = _open(page, address, "frame=12&cameras=3")
-    page.get_by_text("Frame 12 of 30: reconstructed").wait_for()
-    page.get_by_text("cam03").first.wait_for()
-    page.keyboard.press("ArrowRight")
-    page.get_by_text("Frame 13 of 30: reconstructed").wait_for()
-    _at(page, 13)
-    page.keyboard.press("End")
-    _at(page, 30)
-    page.keyboard.press("c")
-    page.wait_for_function("() => new URLSearchParams(location.search).get('cameras') === '4'")
-    page.keyboard.press("w")
-    page.wait_for_function("() => (new URLSearchParams(location.search).get('mode') || '').startsWith('wipe')")
-    timeline = page.get_by_role("slider", name=re.compile("Timeline"))
-    box = timeline.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    page.wait_for_function("() => { const f = +new URLSearchParams(location.search).get('frame'); return f > 8 && f < 24; }")
-    assert not complaints
+def _plain(page: Page) -> None:
+    """Until panes show the render alone, which the address does not name."""
+    page.wait_for_function("() => !new URLSearchParams(location.search).has('mode')")
 
 
-def test_a_link_opens_what_it_says(page: Page, address: str) -> None:
+def test_a_photograph_is_there_before_the_workbench(page: Page, address: str) -> None:
+    page.goto(f"{address}/?frame=5&cameras=4")
+    photograph = page.get_by_role("img", name="Photograph of cam04, frame 5")
+    photograph.wait_for()
+    page.wait_for_function("() => [...document.images].every((image) => image.complete && image.naturalWidth === 320)")
+    page.get_by_text("PSNR").first.wait_for(timeout=COMPILED)
+    assert photograph.count() == 0
+
+
+def test_a_link_opens_what_it_says_a_row_of_the_quality_table_leads_to_its_frame_and_no_column_is_cut(page: Page, address: str) -> None:
     _open(page, address, "frame=5&cameras=2,7&mode=render.colour,error.colour&panel=quality")
     page.get_by_text("Frame 5 of 30: reconstructed").wait_for()
     page.get_by_text("cam02").first.wait_for()
     page.get_by_text("cam07").first.wait_for()
     page.get_by_text("Error map").first.wait_for()
     page.get_by_role("tab", name="Quality", selected=True).wait_for()
+    page.locator('[aria-label="Inspector"] [row-id="7"] [col-id="frame"]').first.click()
+    _at(page, 7)
+    cut = """() => [...document.querySelectorAll('[aria-label="Inspector"] .ag-header-cell-text')].filter(e => e.offsetParent)
+        .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"""
+    assert page.evaluate(cut) == []
 
 
-def test_the_palette_runs_a_command(page: Page, address: str) -> None:
-    _open(page, address, "frame=9")
-    page.keyboard.press("Control+k")
-    page.get_by_placeholder("Find a command").fill("last frame")
-    page.get_by_role("option", selected=True).get_by_text("Last frame").wait_for()
-    page.keyboard.press("Enter")
-    _at(page, 30)
+def test_the_page_shows_the_run_and_the_address_follows_mouse_and_keys(shared: Page) -> None:
+    shared.get_by_text("Frame 12 of 30: reconstructed").wait_for()
+    shared.get_by_text("cam03").first.wait_for()
+    shared.keyboard.press("ArrowRight")
+    shared.get_by_text("Frame 13 of 30: reconstructed").wait_for()
+    _at(shared, 13)
+    shared.keyboard.press("End")
+    _at(shared, 30)
+    shared.keyboard.press("c")
+    shared.wait_for_function("() => new URLSearchParams(location.search).get('cameras') === '4'")
+    shared.keyboard.press("w")
+    shared.wait_for_function("() => (new URLSearchParams(location.search).get('mode') || '').startsWith('wipe')")
+    timeline = shared.get_by_role("slider", name=re.compile("Timeline"))
+    box = timeline.bounding_box()
+    assert box is not None
+    shared.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    shared.wait_for_function("() => { const f = +new URLSearchParams(location.search).get('frame'); return f > 8 && f < 24; }")
+    shared.keyboard.press("w")
+    _plain(shared)
 
 
-def test_two_tabs_share_time_but_not_cameras(chromium: Browser, page: Page, address: str) -> None:
-    _open(page, address, "frame=4&cameras=1")
-    other = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-    try:
-        other.set_default_timeout(SLOW)
-        _open(other, address, "cameras=6")
-        page.keyboard.press("ArrowRight")
-        _at(page, 5)
-        _at(other, 5)
-        other.get_by_text("cam06").first.wait_for()
-        page.get_by_text("cam01").first.wait_for()
-    finally:
-        other.close()
+def test_the_palette_runs_a_command(shared: Page) -> None:
+    shared.keyboard.press("Home")
+    shared.get_by_text("Frame 1 of 30").first.wait_for()
+    shared.keyboard.press("Control+k")
+    shared.get_by_placeholder("Find a command").fill("last frame")
+    shared.get_by_role("option", selected=True).get_by_text("Last frame").wait_for()
+    shared.keyboard.press("Enter")
+    _at(shared, 30)
 
 
-@pytest.mark.parametrize(("size", "scale"), [((1024, 700), 2.0), ((1280, 800), 1.5), ((1920, 1080), 1.0)])
+def test_two_tabs_share_time_but_not_cameras(page: Page, shared: Page, address: str) -> None:
+    shared.keyboard.press("Home")
+    shared.get_by_text("Frame 1 of 30").first.wait_for()
+    before = shared.evaluate("() => new URLSearchParams(location.search).get('cameras')")
+    assert before != "6"
+    _open(page, address, "cameras=6")
+    shared.keyboard.press("ArrowRight")
+    _at(shared, 2)
+    _at(page, 2)
+    page.get_by_text("cam06").first.wait_for()
+    shared.get_by_text(f"cam0{before}").first.wait_for()
+    assert shared.evaluate("() => new URLSearchParams(location.search).get('cameras')") == before
+
+
+@pytest.mark.parametrize(("size", "scale"), [((1024, 700), 2.0), ((1280, 800), 1.5)])
 def test_nothing_of_the_arrangement_overlaps_or_leaves_the_window(
     chromium: Browser, address: str, size: tuple[int, int], scale: float
 ) -> None:
-    page = chromium.new_page(viewport={"width": size[0], "height": size[1]}, device_scale_factor=scale)
-    try:
-        page.set_default_timeout(SLOW)
+    with _opened(chromium, *size, scale) as page:
         _open(page, address, "cameras=3,5")
-        boxes = page.evaluate(
-            """() => ['header', 'iframe', '[aria-label="Cameras"]', '[aria-label="Inspector"]', '[aria-label="Timeline"]']
-            .map(s => document.querySelector(s).getBoundingClientRect()).map(r => [r.left, r.top, r.right, r.bottom])"""
-        )
-        for left, top, right, bottom in boxes:
-            assert 0 <= left < right <= size[0] + 0.5
-            assert 0 <= top < bottom <= size[1] + 0.5
-        for i, a in enumerate(boxes):
-            for b in boxes[i + 1 :]:
-                apart = a[2] <= b[0] + 1 or b[2] <= a[0] + 1 or a[3] <= b[1] + 1 or b[3] <= a[1] + 1
-                assert apart, (a, b)
-        assert page.evaluate(
-            "() => document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight"
-        )
-        unnamed = page.evaluate(
-            """() => [...document.querySelectorAll('button, [role=tab], select, input')].filter(e => e.offsetParent !== null)
-            .filter(e => !(e.getAttribute('aria-label') || e.innerText.trim() || e.labels?.length || e.title))
-            .map(e => e.outerHTML.slice(0, 200))"""
-        )
-        assert unnamed == []
-        sharp = """() => ['.tsp-stage canvas', '[aria-label="Timeline"] canvas'].map(s => document.querySelector(s))
-            .map(c => [c.width / c.clientWidth, c.height / c.clientHeight])"""
-        for ratios in page.evaluate(sharp):
-            assert ratios == pytest.approx([scale, scale], rel=0.02)
-    finally:
-        page.close()
+        _check_arrangement(page, size, scale)
+
+
+def test_a_window_that_is_made_larger_is_filled(shared: Page) -> None:
+    shared.set_viewport_size({"width": 1920, "height": 1080})
+    shared.wait_for_function("() => document.querySelector('[aria-label=\"Timeline\"]').getBoundingClientRect().right > 1900")
+    shared.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    _check_arrangement(shared, (1920, 1080), 1.0)
+    shared.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+
+
+def _check_arrangement(page: Page, size: tuple[int, int], scale: float) -> None:
+    boxes = page.evaluate(
+        """() => ['header', 'iframe', '[aria-label="Cameras"]', '[aria-label="Inspector"]', '[aria-label="Timeline"]']
+        .map(s => document.querySelector(s).getBoundingClientRect()).map(r => [r.left, r.top, r.right, r.bottom])"""
+    )
+    for left, top, right, bottom in boxes:
+        assert 0 <= left < right <= size[0] + 0.5
+        assert 0 <= top < bottom <= size[1] + 0.5
+    for i, a in enumerate(boxes):
+        for b in boxes[i + 1 :]:
+            apart = a[2] <= b[0] + 1 or b[2] <= a[0] + 1 or a[3] <= b[1] + 1 or b[3] <= a[1] + 1
+            assert apart, (a, b)
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight")
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('button, [role=tab], select, input')].filter(e => e.offsetParent !== null)
+        .filter(e => !(e.getAttribute('aria-label') || e.innerText.trim() || e.labels?.length || e.title))
+        .map(e => e.outerHTML.slice(0, 200))"""
+    )
+    assert unnamed == []
+    sharp = """() => ['.tsp-stage canvas', '[aria-label="Timeline"] canvas'].map(s => document.querySelector(s))
+        .map(c => [c.width / c.clientWidth, c.height / c.clientHeight])"""
+    for ratios in page.evaluate(sharp):
+        assert ratios == pytest.approx([scale, scale], rel=0.02)
 
 
 def _choose(page: Page, menu: str, option: str) -> None:
@@ -157,64 +213,45 @@ def _choose(page: Page, menu: str, option: str) -> None:
     raise AssertionError(f"the menu {menu!r} does not offer {option!r}")
 
 
-def test_keys_work_after_a_menu_was_used_and_a_comparison_without_meaning_is_not_made(page: Page, address: str) -> None:
-    _open(page, address, "frame=12&cameras=3")
-    _choose(page, "Channel", "Depth")
-    _mode(page, "render.depth")
-    page.keyboard.press("ArrowRight")
-    _at(page, 13)
-    _choose(page, "What is shown", "Wipe")
-    _mode(page, "wipe.colour")
-    page.get_by_text("right part", exact=True).wait_for()  # which pixels the PSNR is of
+def test_keys_work_after_a_menu_was_used_and_a_comparison_without_meaning_is_not_made(shared: Page) -> None:
+    shared.keyboard.press("Home")
+    shared.get_by_text("Frame 1 of 30").first.wait_for()
+    _choose(shared, "Channel", "Depth")
+    _mode(shared, "render.depth")
+    shared.keyboard.press("ArrowRight")
+    _at(shared, 2)
+    _choose(shared, "What is shown", "Wipe")
+    _mode(shared, "wipe.colour")
+    shared.get_by_text("right part", exact=True).wait_for()  # which pixels the PSNR is of
+    shared.keyboard.press("w")
+    _plain(shared)
 
 
-def test_playing_begins_anew_at_the_end_and_loop_says_whether_it_is_on(page: Page, address: str) -> None:
-    _open(page, address, "frame=30&cameras=3")
-    loop = page.get_by_role("button", name="Loop", exact=True)
+def test_playing_begins_anew_at_the_end_and_loop_says_whether_it_is_on(shared: Page) -> None:
+    shared.keyboard.press("End")
+    shared.get_by_text("Frame 30 of 30").first.wait_for()
+    loop = shared.get_by_role("button", name="Loop", exact=True)
     assert loop.get_attribute("aria-pressed") == "true"
     loop.click()
-    page.wait_for_function("() => document.querySelector('[aria-label=Loop]').getAttribute('aria-pressed') === 'false'")
-    page.evaluate(
+    shared.wait_for_function("() => document.querySelector('[aria-label=Loop]').getAttribute('aria-pressed') === 'false'")
+    shared.evaluate(
         """() => { window.said = []; const status = document.querySelector('header [role=status]');
         new MutationObserver(() => said.push(status.innerText)).observe(status, {childList: true, subtree: true, characterData: true}); }"""
     )
-    page.keyboard.press("Space")  # the button that was clicked does not take it
-    page.wait_for_function("() => said.length > 1 && /^Frame 1 of/.test(said[0]) && /^Frame 30 of/.test(said.at(-1))")
+    shared.keyboard.press("Space")  # the button that was clicked does not take it
+    shared.wait_for_function("() => said.length > 1 && /^Frame 1 of/.test(said[0]) && /^Frame 30 of/.test(said.at(-1))")
     assert loop.get_attribute("aria-pressed") == "false"
 
 
-def test_a_row_of_the_quality_table_leads_to_its_frame_and_no_column_is_cut(page: Page, address: str) -> None:
-    _open(page, address, "frame=12&cameras=3&panel=quality")
-    page.locator('[aria-label="Inspector"] [row-id="7"] [col-id="frame"]').first.click()
-    _at(page, 7)
-    cut = """() => [...document.querySelectorAll('[aria-label="Inspector"] .ag-header-cell-text')].filter(e => e.offsetParent)
-        .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"""
-    assert page.evaluate(cut) == []
-
-
-def test_a_photograph_is_there_before_the_workbench(chromium: Browser, tmp_path: Path) -> None:
-    with page_server(tmp_path, "demo") as (url, _):
-        page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        try:
-            page.set_default_timeout(SLOW)
-            page.goto(f"{url}/?frame=5&cameras=4")
-            photograph = page.get_by_role("img", name="Photograph of cam04, frame 5")
-            photograph.wait_for()
-            page.wait_for_function("() => [...document.images].every((image) => image.complete && image.naturalWidth === 320)")
-            page.get_by_text("PSNR").first.wait_for()
-            assert photograph.count() == 0
-        finally:
-            page.close()
-
-
-def test_ctrl_c_ends_the_program_and_leaves_no_worker(tmp_path: Path) -> None:
-    with page_server(tmp_path, "demo") as (_, process):
-        pid = process.pid
-    assert process.returncode == 0
+def test_ctrl_c_ends_the_program_and_leaves_no_worker(server: tuple[str, subprocess.Popen[str]], shared: Page) -> None:
+    """The last of all, with a page open."""
+    _, process = server
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = entry.read_text().rpartition(")")[2].split()
         except OSError:  # it has just ended
             continue
-        assert int(fields[1]) != pid, f"{entry.parent.name} outlived the server"
-    assert not os.path.exists(f"/proc/{pid}")
+        assert int(fields[1]) != process.pid, f"{entry.parent.name} outlived the server"
+    assert not os.path.exists(f"/proc/{process.pid}")

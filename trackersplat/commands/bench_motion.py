@@ -63,7 +63,7 @@ class BenchMotion:
     """Rounds of render-and-match, at most: where tracks are unreliable, the moved scene is rendered and matched with the images. Not used
     with exact tracks."""
     steps: int | None = None
-    """Optimisation steps of both refinements. Default: 100 on a CPU, 200 on a GPU."""
+    """Optimisation steps of both refinements. Default: 100 on a CPU, 80 on a GPU."""
     first_steps: int | None = None
     """Optimisation steps of the base frame. Default: 1000."""
     hold_out: HoldOut = ()

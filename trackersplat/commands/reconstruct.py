@@ -37,6 +37,8 @@ class Reconstruct:
     """A:B (frames A to B, counted from 1, both included), one number, or all."""
     redo: str | None = None
     """A:B, one number, or stale: make these frames again in place, with the edits of the run, and no others. Not outside --frames."""
+    keep_deleted: bool = False
+    """Reconstruct also what the document of the run deletes (`trackersplat edit`). Default: it is left out."""
     out: Path | None = None
     """Run folder. Default: output/NAME in the working folder, or output/NAME-HASH if that holds something else."""
     pipeline: str = "base-propagate"
@@ -60,7 +62,7 @@ class Reconstruct:
     batch: int = 1
     """Target frames that share one base frame."""
     steps: int | None = None
-    """Optimisation steps of a moved frame. Default: 100 on a CPU, 200 on a GPU."""
+    """Optimisation steps of a moved frame. Default: 100 on a CPU, 80 on a GPU, where no tracks move it 200."""
     first_steps: int | None = None
     """Optimisation steps of a frame that is fitted from scratch. Default: 1000."""
     points: str = "auto"
@@ -110,9 +112,11 @@ class Reconstruct:
         with traceback_in(run.path / "run.log"), reporter, run.writing():
             redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
             wanted = frames if self.redo is None else sorted(redo)
-            for event in reconstruct(
-                capture, run, wanted, settings, rasterizer, redo=redo, weights=self.weights, track_cache=self.track_cache
-            ):
+            events = reconstruct(
+                capture, run, wanted, settings, rasterizer,
+                redo=redo, keep_deleted=self.keep_deleted, weights=self.weights, track_cache=self.track_cache,
+            )  # fmt: skip
+            for event in events:
                 reporter.show(event)
         if self.compact:
             run.compact()
@@ -145,7 +149,11 @@ class Reconstruct:
             POINT_STRATEGIES.facts(self.points)
         check_numbers(self.seed, steps=self.steps, first_steps=self.first_steps, batch=self.batch)
         settings = ReconstructSettings.for_device(
-            rasterizer.device.type, tracker=tracker, refinement=self.refinement, pipeline=self.pipeline
+            rasterizer.device.type,
+            tracker=tracker,
+            refinement=self.refinement,
+            pipeline=self.pipeline,
+            moved=PIPELINES.facts(self.pipeline).tracks,
         )
         first = settings.first.with_strategy(self.densify)
         first = dataclasses.replace(

@@ -77,6 +77,13 @@ class Render:
     """json: one event a line on standard output, for programs."""
 
     def run(self) -> None:
+        try:
+            self._render()
+        except KeyboardInterrupt:
+            print("Stopped. Nothing is kept of a video that is not complete.", file=sys.stderr)
+            raise SystemExit(130) from None
+
+    def _render(self) -> None:
         from trackersplat.commands.render_report import JsonVideo, TextVideo
         from trackersplat.commands.terminal import print_warnings
         from trackersplat.jobs.clip import Clip
@@ -103,16 +110,12 @@ class Render:
             for out, _, settings in works:
                 check_out(out, settings.width, settings.height)
             rasterizer = choose_rasterizer(self.device, self.backend)
-            try:
-                for out, shots, settings in works:
-                    for event in render_video(clip, shots, settings, out, rasterizer):
-                        reporter.show(event)
-            except KeyboardInterrupt:
-                print("Stopped. Nothing is kept of a video that is not complete.", file=sys.stderr)
-                raise SystemExit(130) from None
+            for out, shots, settings in works:
+                for event in render_video(clip, shots, settings, out, rasterizer):
+                    reporter.show(event)
         if self.events == "text":
             if clip.twice:
-                print(printable(f"note: {len(clip.twice)} frames are in several runs; those of the run named first are shown."))
+                print(printable(f"note: {clip.twice} frames are in several runs; those of the run named first are shown."))
             print_warnings(clip.remarks())
 
     def _works(self, clip: Clip, frames: Sequence[int]) -> list[tuple[Path, list[Shot], VideoSettings]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -20,7 +20,9 @@ from trackersplat.edits.registry import EDITS
 from trackersplat.edits.stale import stale_frames
 from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Remark, Stage, Stale, Started, StepDone, to_json
 from trackersplat.metrics.registry import METRICS
-from trackersplat.store.run import Run
+
+if TYPE_CHECKING:
+    from trackersplat.store.run import Run  # with torch, which what is said of a capture does not need
 
 STAGES = {
     "compile": "compiling kernels (once per machine)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ def flicker(scene: SeenScene, frame: int) -> np.ndarray:
     """Of opacity times colour, the channel that changes most. 0 where it is in no two neighbouring frames."""
     frames = scene.edited.run_frames.frames
     pairs = list(itertools.pairwise(frames))
-    chosen = np.unique(np.linspace(0, len(pairs) - 1, min(_FLICKER_FRAMES, len(pairs))).round().astype(int)) if pairs else []
+    chosen: Iterable[int] = np.unique(np.linspace(0, len(pairs) - 1, min(_FLICKER_FRAMES, len(pairs))).round().astype(int)) if pairs else []
     mine, found = scene.ids(frame), np.zeros(len(scene.ids(frame)))
     for index in chosen:
         values = [_adds(scene, other, mine) for other in pairs[index]]

@@ -71,7 +71,7 @@ class BirthMark:
         if here.max() >= len(means):
             return False
         before = np.array(self.means)
-        extent = np.linalg.norm(before.max(0) - before.min(0)) if len(before) > 1 else np.linalg.norm(before[0])
+        extent = float(np.linalg.norm(before.max(0) - before.min(0) if len(before) > 1 else before[0]))
         apart = np.linalg.norm(means[here] - before, axis=1)
         return bool((apart <= _CLOSE * max(extent, 1e-12)).mean() >= _SAME)
 

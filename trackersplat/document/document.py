@@ -22,6 +22,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.document.births import BirthMark, BirthMarks
 from trackersplat.document.edited_scene import EditedScene, StateCache, applied
 from trackersplat.document.history import Entry, History
+from trackersplat.document.log import FILE as LOG_FILE
 from trackersplat.document.log import Log
 from trackersplat.document.reading import read_edit, read_selection, read_way
 from trackersplat.document.run_frames import RunFrames
@@ -34,9 +35,13 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import INDEX_BITS
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.rendering.registry import choose_rasterizer
+from trackersplat.store.begin import DOCUMENT
 from trackersplat.store.run import Run
 
-FOLDER = "document"  # in the folder of the run
+
+def has_document(run: Path) -> bool:
+    """Whether edits of the scene were made in the run in this folder."""
+    return (run / DOCUMENT / LOG_FILE).is_file()
 
 
 class Document:
@@ -50,7 +55,7 @@ class Document:
         self._lock = threading.RLock()
         self._frames = RunFrames(run)
         self._states, self._values = StateCache(), ValueCache()
-        self._log = Log(run.path / FOLDER)
+        self._log = Log(run.path / DOCUMENT)
         self._unfit: dict[BirthMark, bool] = {}  # whether those born in a frame are others now
         self._scene, self._misfits = EditedScene(self._frames), dict[int, str]()
         self._log.refresh()
@@ -283,6 +288,13 @@ class Document:
                 yield f"{name} names frames up to {frames.last + 1}, the run has frames up to {last + 1}."
             for selection in entry.edit.selections:
                 yield from self._misfits_of(name, selection, entry, marks)
+
+        for frame, done in self.run.records().items():
+            if done.left_out and (back := done.left_out - len(self.left_out(frame).rows(self._frames.ids(frame)))) > 0:
+                yield (
+                    f"Frame {frame + 1} was reconstructed without {done.left_out:,} deleted Gaussians, {back:,} of which are not deleted "
+                    "any more: reconstruct it again to have them."
+                )
 
     def _misfits_of(self, name: str, selection: Selection, entry: Entry, marks: BirthMarks) -> Iterable[str]:
         born = selection.ids >> INDEX_BITS

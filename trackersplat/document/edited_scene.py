@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from trackersplat.document.scene_edit import Clip, FrameState, SceneEdit
 from trackersplat.document.selection import NOTHING, Selection
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
+
+V = TypeVar("V")
 
 _KEPT_STATES = 24  # frames with edits in memory; unchanged parameters are shared with the run's own frames
 
@@ -45,14 +48,14 @@ class StateCache:
             _keep(self._shown, (token, frame), value, 4)  # copies of most of a frame
 
 
-def _used(cache: OrderedDict, key: object):  # type: ignore[type-arg, no-untyped-def]
+def _used(cache: OrderedDict[Any, V], key: object) -> V | None:
     found = cache.pop(key, None)
     if found is not None:
         cache[key] = found
     return found
 
 
-def _keep(cache: OrderedDict, key: object, value: object, most: int) -> None:  # type: ignore[type-arg]
+def _keep(cache: OrderedDict[Any, V], key: object, value: V, most: int) -> None:
     cache[key] = value
     while len(cache) > most:
         cache.popitem(last=False)
@@ -78,8 +81,7 @@ class EditedScene:
     def edited(self, edit: SceneEdit, token: str) -> EditedScene:
         """With one edit more. ``token`` is a hash of what it does. Raises InputError if it does not fit the document."""
         clip = edit.on_clip(self.clip)
-        so_far = hashlib.sha256(f"{self.token} {token}".encode()).hexdigest()[:32]
-        return EditedScene(self.run_frames, (*self._steps, _Step(edit, clip, so_far)), self._cache)
+        return EditedScene(self.run_frames, (*self._steps, _Step(edit, clip, _after(self.token, token))), self._cache)
 
     @property
     def token(self) -> str:
@@ -155,10 +157,19 @@ class EditedScene:
 
 def applied(frames: RunFrames, edits: Sequence[tuple[SceneEdit, str]], cache: StateCache) -> tuple[EditedScene, dict[int, str]]:
     """The scene after all edits, each with its token. Those that do not fit any more are left out: index -> why."""
-    scene, misfits = EditedScene(frames, (), cache), {}
+    steps, misfits = list[_Step](), dict[int, str]()
+    first = EditedScene(frames, (), cache)
+    clip, so_far = first.clip, first.token
     for index, (edit, token) in enumerate(edits):
         try:
-            scene = scene.edited(edit, token)
+            clip = edit.on_clip(clip)
         except InputError as error:
             misfits[index] = str(error)
-    return scene, misfits
+            continue
+        so_far = _after(so_far, token)
+        steps.append(_Step(edit, clip, so_far))
+    return EditedScene(frames, tuple(steps), cache), misfits
+
+
+def _after(so_far: str, token: str) -> str:
+    return hashlib.sha256(f"{so_far} {token}".encode()).hexdigest()[:32]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from trackersplat.errors import InputError
-from trackersplat.files import has_file, read_file, unwritable
+from trackersplat.files import has_file, unwritable
 from trackersplat.locks import hold, try_to_hold
 
 LOG_LIMIT = 256 << 20  # bytes; a larger log is an accident or an attack
@@ -39,21 +39,36 @@ def read_lines(path: Path, start: int = 0) -> Lines:
 
     Raises InputError if a line in the middle is damaged, or the log became shorter than ``start``.
     """
-    data = b"" if not has_file(path) else read_file(path, LOG_LIMIT)
-    if len(data) < start:
-        raise InputError(f"{path} became shorter while it was used: open the document again.")
+    data = _tail(path, start)
     entries: list[dict[str, Any]] = []
-    place = start
+    place = 0
     while (newline := data.find(b"\n", place)) >= 0:
         entry = _entry(data[place:newline])
         if entry is None:
             if data.find(b"\n", newline + 1) >= 0:  # a later line is complete: this is no kill, but damage
-                number = data.count(b"\n", 0, place) + 1
-                raise InputError(f"{path}, line {number} is damaged: restore the file, or remove it and its folder to undo all edits.")
+                where = f"line {len(entries) + 1}" + (f" after byte {start}" if start else "")
+                raise InputError(f"{path}, {where} is damaged: restore the file, or remove it and its folder to undo all edits.")
             break
         entries.append(entry)
         place = newline + 1
-    return Lines(tuple(entries), place, broken=place < len(data))
+    return Lines(tuple(entries), start + place, broken=place < len(data))
+
+
+def _tail(path: Path, start: int) -> bytes:
+    """What is behind a byte. Raises InputError if the file is shorter, too large, or cannot be read."""
+    size = path.stat().st_size if has_file(path) else 0
+    if size < start:
+        raise InputError(f"{path} became shorter while it was used: open the document again.")
+    if size > LOG_LIMIT:
+        raise InputError(f"{path} has {size:,} bytes, expected at most {LOG_LIMIT:,}: it is no log of edits.")
+    if size == start:
+        return b""
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(LOG_LIMIT - start)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from error
 
 
 def append_line(path: Path, end: int, entry: dict[str, Any]) -> int:

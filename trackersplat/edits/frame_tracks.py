@@ -154,6 +154,8 @@ class FrameTracks:
 
 def without_new_in(state: FollowedTracks, cameras: frozenset[str]) -> FollowedTracks:
     """Without the tracks that begin in the state's frame in these cameras."""
+    if not cameras:
+        return state
     dropped = torch.tensor([name in cameras for name in state.cameras], device=state.ids.device)
     begun = (state.ids >> CELL_BITS) & ((1 << FRAME_BITS) - 1) == state.frame
     return state[~(begun & dropped[state.camera])]

@@ -12,6 +12,7 @@ from torch import Tensor
 from trackersplat.geometry.devices import has_triton
 
 _DISTANCES_AT_ONCE = 100_000_000  # for memory: 4 bytes each
+_BOXES = (16, 32)  # points of a box on a GPU: the smallest that holds the neighbours that are asked for (layout)
 
 
 class Neighbours(NamedTuple):
@@ -35,7 +36,7 @@ def nearest_neighbours(points: Tensor, count: int) -> Neighbours:
         return _in_a_tree(points, k)
     from trackersplat.geometry.neighbours_triton import nearest
 
-    indices = nearest(points.float(), k)
+    indices = nearest(points.float(), k, size=_box(k))
     distances, order = (points[indices] - points[:, None]).norm(dim=-1).sort(dim=1, stable=True)
     return Neighbours(indices=indices.gather(1, order), distances=distances)
 
@@ -43,7 +44,7 @@ def nearest_neighbours(points: Tensor, count: int) -> Neighbours:
 def nearest_to(queries: Tensor, points: Tensor, count: int) -> Neighbours:
     """The k = min(count, N) of the ``points`` (N, 3) nearest to each of the ``queries`` (Q, 3), on the points' device.
 
-    A kd-tree on the CPU, in all its threads; on a GPU all distances, of some queries at a time, in float32.
+    A kd-tree on the CPU, in all its threads; on a GPU in float32, by boxes of points with Triton and by all distances without.
     """
     points, queries = points.detach().double(), queries.detach().to(points.device, torch.float64)
     k = min(count, len(points))
@@ -54,10 +55,19 @@ def nearest_to(queries: Tensor, points: Tensor, count: int) -> Neighbours:
         distances, indices = tree.query(queries.numpy(), k=range(1, k + 1), workers=-1)
         return Neighbours(indices=torch.from_numpy(indices.astype(np.int64)), distances=torch.from_numpy(distances))
     near, asked = points.float(), queries.float()
-    step = max(1, _DISTANCES_AT_ONCE // len(points))
-    indices = torch.cat([_squared_distances(part, near).topk(k, dim=1, largest=False).indices for part in asked.split(step)])
+    if has_triton(points) and k <= _BOXES[-1]:
+        from trackersplat.geometry.neighbours_triton import nearest
+
+        indices = nearest(near, k, asked, size=_box(k))
+    else:
+        step = max(1, _DISTANCES_AT_ONCE // len(points))
+        indices = torch.cat([_squared_distances(part, near).topk(k, dim=1, largest=False).indices for part in asked.split(step)])
     distances, order = (points[indices] - queries[:, None]).norm(dim=-1).sort(dim=1, stable=True)
     return Neighbours(indices=indices.gather(1, order), distances=distances)
+
+
+def _box(k: int) -> int:
+    return next(size for size in _BOXES if k <= size)
 
 
 def _squared_distances(queries: Tensor, points: Tensor) -> Tensor:

@@ -140,9 +140,9 @@ def _about(run: Run, cameras: tuple[Camera, ...], options: ExportOptions) -> tup
     described = run.info.get("capture")
     described = described if isinstance(described, dict) else {}
     name, rate = described.get("name"), options.frames_per_second or described.get("fps")
-    known = isinstance(rate, (int, float)) and math.isfinite(rate) and 0 < rate <= 1000
-    remarks = [] if known else ["The run does not say its frame rate: 30 frames per second are assumed; --fps gives another."]
-    return About(name if isinstance(name, str) and name else run.name, cameras, float(rate) if known else 30.0), remarks
+    told = float(rate) if isinstance(rate, (int, float)) and math.isfinite(rate) and 0 < rate <= 1000 else None
+    remarks = [] if told is not None else ["The run does not say its frame rate: 30 frames per second are assumed; --fps gives another."]
+    return About(name if isinstance(name, str) and name else run.name, cameras, 30.0 if told is None else told), remarks
 
 
 def _pruned(

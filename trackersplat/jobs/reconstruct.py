@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
+from trackersplat.document.document import Document, has_document
+from trackersplat.document.left_out import count_left_out, leave_out
 from trackersplat.edits.applied import AppliedEdits
 from trackersplat.edits.log import EditLog, read_log
 from trackersplat.edits.stale import MadeWith, made_with, stale_frames
@@ -21,6 +23,7 @@ from trackersplat.errors import InputError
 from trackersplat.events import Event, Finished, FrameDone, Note, Preview, Remark, Stage, Stale, Started
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.plan import plan_batches
+from trackersplat.jobs.read_ahead import ReadAhead
 from trackersplat.jobs.remarks import remarks
 from trackersplat.pipelines.measure import held_out_means
 from trackersplat.pipelines.pipeline import Batch, ChainState, Context, FrameResult, Pipeline
@@ -37,7 +40,8 @@ from trackersplat.training.fit import FitState
 PREVIEW_SECONDS = 2.0  # at most one preview in this time
 PREVIEW_FILE = "preview.ply"
 WITHOUT_CARRIED = "What the motion to frame {} handed on is not kept any more, as after compacting, so the motion starts anew there."
-BATCHES_AHEAD = 2  # whose images are decoded in the background, the one in work included
+LEFT_OUT = "{:,} Gaussians are left out from here on, because the document of the run deletes them."
+BATCHES_AHEAD = 2  # of full size, whose images are decoded in the background, the one in work included
 
 
 def reconstruct(
@@ -48,6 +52,7 @@ def reconstruct(
     rasterizer: Rasterizer,
     *,
     redo: Collection[int] = (),
+    keep_deleted: bool = False,
     weights: Path | None = None,
     track_cache: Path | None = None,
     now: Callable[[], float] = time.perf_counter,
@@ -56,8 +61,9 @@ def reconstruct(
 
     The result depends on the settings, the edits of the run, the machine and the capture only, not on where an earlier attempt was
     stopped. A frame that is made anew stays as it is until the new one is complete. Frames that are stale in the end are told before the
-    last event. ``weights`` is the folder of the weights of metrics (torch's cache if absent), ``track_cache`` one that keeps what trackers
-    of others answer (nothing is kept if absent), ``now`` the clock that paces previews.
+    last event. What the document of the run deletes is left out, unless ``keep_deleted``. ``weights`` is the folder of the weights of
+    metrics (torch's cache if absent), ``track_cache`` one that keeps what trackers of others answer (nothing is kept if absent), ``now``
+    the clock that paces previews.
 
     Raises InputError if another process writes the run, an image that is read is not the one that the run was made from, or the run is
     removed meanwhile.
@@ -71,7 +77,8 @@ def reconstruct(
         log = read_log(run.path)
         context = Context(watched.capture, rasterizer, settings, weights, AppliedEdits(log.edits), open_cache(track_cache))
         batches = plan_batches(frames, [frame for frame in run.frames() if frame not in redo], settings.batch)
-        yield from _written(watched, run, batches, context, log, now)
+        document = None if keep_deleted or not has_document(run.path) else Document.open(run)
+        yield from _written(_Work(watched, run, context, document), batches, log, now)
         if stale := stale_frames(log, run.records()):
             yield Stale(tuple(sorted(stale)))
     yield Finished(now() - started)
@@ -83,16 +90,26 @@ def _to_compare(frames: Sequence[int], run: Run) -> list[int]:
     return sorted({*present[:1], *present[-1:]})
 
 
-def _written(
-    watched: Watched, run: Run, batches: Sequence[Batch], context: Context, log: EditLog, now: Callable[[], float]
-) -> Iterator[Event]:
+@dataclass(frozen=True)
+class _Work:
+    """What all batches of a reconstruction work with."""
+
+    watched: Watched
+    run: Run
+    context: Context
+    document: Document | None  # whose deletions are respected
+
+
+def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[[], float]) -> Iterator[Event]:
     """The events of all frames of the batches; each FrameDone comes when its frame is on disk."""
+    run, context = work.run, work.context
     capture, rasterizer, settings = context.capture, context.rasterizer, context.settings
     planned = tuple(frame for batch in batches for frame in batch.targets)
     run.require_places(planned)
     preview = _Previews(run.path / PREVIEW_FILE, now)
     yield Started(planned, rasterizer.describe(), settings.pipeline, settings.first.steps, settings.refine.steps)
-    yield from map(Remark, (*capture.warnings, *run.lost(), *_licences(context)))
+    said = () if work.document is None else work.document.warnings
+    yield from map(Remark, (*capture.warnings, *run.lost(), *_licences(context), *said))
     run.write_metrics()
     if planned and not rasterizer.is_prepared():
         yield from _prepare(rasterizer, planned[0])
@@ -100,11 +117,13 @@ def _written(
     try:
         with RunWriter(run, capture) as writer:
             notes: list[str] = []
-            for event in _frames(batches, run, context, watched):
+            for event in _frames(batches, work):
                 if isinstance(event, FrameResult):
                     keys = made[event.frame] = made_with(log, event.frame, event.base, made.get(event.base or 0, MadeWith()))
                     done = replace(frame_done(event, capture), notes=tuple(notes), edits=keys.gaussians, track_edits=keys.tracks)
-                    writer.put(event, done, watched.of(event.frame))
+                    if work.document is not None and event.base is not None:
+                        done = replace(done, left_out=count_left_out(work.document, event.state))
+                    writer.put(event, done, work.watched.of(event.frame))
                     notes = []
                 elif isinstance(event, Note):
                     notes.append(event.text)
@@ -145,32 +164,39 @@ def frame_done(result: FrameResult, capture: Capture) -> FrameDone:
     )
 
 
-def _frames(batches: Sequence[Batch], run: Run, context: Context, watched: Watched) -> Iterator[Event]:
+def _frames(batches: Sequence[Batch], work: _Work) -> Iterator[Event]:
     """The events of all batches. The state goes from batch to batch in memory; the run is read only to resume."""
+    run, context, watched = work.run, work.context, work.watched
     capture, settings = context.capture, context.settings
     pipeline: Pipeline = create_pipeline(settings.pipeline)
     tracked = PIPELINES.facts(settings.pipeline).tracks
     state: ChainState | None = None
-    for index, batch in enumerate(batches):
-        ahead = batches[index : index + BATCHES_AHEAD]
-        capture.prefetch(range(len(capture.cameras)), [f for b in ahead for f in (b.through if tracked else b.targets)])
-        if batch.base is None:
-            events = pipeline.first_frame(batch.targets[0], context)
-        else:
-            if state is None or state.frame != batch.base:
-                watched.require(batch.base)
-                told = len(run.remarks)
-                state = run.read_state(batch.base, context.rasterizer.device)
-                yield from map(Remark, run.remarks[told:])
-                if state.origin is not None:
-                    watched.require(state.origin.frame)
-                if tracked and state.carried is None and (state.origin is None or state.origin.frame != state.frame):
-                    yield Note(batch.targets[0], WITHOUT_CARRIED.format(batch.base + 1))
-            events = pipeline.step(state, batch, context)
-        for event in events:
-            if isinstance(event, FrameResult):
-                state = event.state
-            yield event
+    read = [frame for batch in batches for frame in (batch.through if tracked else batch.targets)]
+    with ReadAhead(capture, context.rasterizer.device, read) as ahead:
+        for batch in batches:
+            ahead.go((batch.through if tracked else batch.targets)[0], BATCHES_AHEAD * settings.batch)
+            if batch.base is None:
+                events = pipeline.first_frame(batch.targets[0], context)
+            else:
+                if state is None or state.frame != batch.base:
+                    watched.require(batch.base)
+                    told = len(run.remarks)
+                    state = run.read_state(batch.base, context.rasterizer.device)
+                    yield from map(Remark, run.remarks[told:])
+                    if state.origin is not None:
+                        watched.require(state.origin.frame)
+                    if tracked and state.carried is None and (state.origin is None or state.origin.frame != state.frame):
+                        yield Note(batch.targets[0], WITHOUT_CARRIED.format(batch.base + 1))
+                if work.document is not None:
+                    state, left_out = leave_out(work.document, state, batch.targets[0])
+                    if left_out:
+                        yield Note(batch.targets[0], LEFT_OUT.format(left_out))
+                events = pipeline.step(state, batch, context)
+            for event in events:
+                if isinstance(event, FrameResult):
+                    state = event.state
+                    ahead.go(event.frame, BATCHES_AHEAD * settings.batch)
+                yield event
 
 
 def _prepare(rasterizer: Rasterizer, frame: int) -> Iterator[Event]:
@@ -193,12 +219,16 @@ class _Previews:
         """Raises InputError if a folder has the name of the file."""
         self.path = path
         self._now = now
-        self._last = now() - PREVIEW_SECONDS
+        self._frame = -1
+        self._last = now()
         if path.is_dir() and not path.is_symlink():
             raise InputError(f"{path} is a folder, where a preview is written during the work: remove or rename it.")
         self.remove()
 
     def of(self, state: FitState) -> Iterator[Event]:
+        """None of what is done sooner than a preview would be written and read."""
+        if state.frame != self._frame:
+            self._frame, self._last = state.frame, self._now()
         if self._now() - self._last >= PREVIEW_SECONDS:
             write_ply(self.path, state.gaussians)
             yield Preview(state.frame, str(self.path))

@@ -14,7 +14,7 @@ comes from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -142,6 +142,9 @@ class TrackedPoints:
 def _sample(live: FollowedTracks, dense: Mapping[str, DenseTracks], target: int) -> TrackedPoints:
     """At the tracks' positions, each in its camera."""
     positions = live.positions.double()
+    of_cameras = [dense[name] for name in live.cameras]
+    if positions.is_cuda and len({(each.positions.shape, each.positions.device) for each in of_cameras}) == 1:
+        return _at(positions, live.camera, *(torch.stack([values(each, target) for each in of_cameras]) for values in _AT_TARGET))
     moved = torch.full_like(positions, torch.nan)
     seen, trust = (torch.zeros_like(live.visibility) for _ in range(2))
     for index, name in enumerate(live.cameras):
@@ -156,16 +159,27 @@ def sample_tracks(positions: Tensor, dense: DenseTracks, target: int) -> Tracked
 
     Raises ValueError if ``target`` is not among the targets.
     """
-    start = positions.double()
-    which = dense.targets.index(target)
-    height, width = dense.positions.shape[1:3]
-    around = corners_around(start.to(dense.positions.device), width, height)
-    pixels = (which, around.rows, around.columns)
-    moves = dense.positions[pixels].double() - torch.stack((around.columns + 0.5, around.rows + 0.5), dim=-1)  # (P, 4, 2)
+    camera = torch.zeros(len(positions), dtype=torch.int64, device=dense.positions.device)
+    return _at(positions.double(), camera, *(values(dense, target)[None] for values in _AT_TARGET))
+
+
+_AT_TARGET: tuple[Callable[[DenseTracks, int], Tensor], ...] = (
+    lambda dense, target: dense.positions[dense.targets.index(target)],
+    lambda dense, target: dense.visibility[dense.targets.index(target)],
+    lambda dense, target: dense.confidence[dense.targets.index(target)],
+)
+
+
+def _at(start: Tensor, camera: Tensor, positions: Tensor, visibility: Tensor, confidence: Tensor) -> TrackedPoints:
+    """At points ``start`` (P, 2) float64 of the cameras of these indices (P,); of each camera (C, H, W, 2) and (C, H, W)."""
+    height, width = positions.shape[1:3]
+    around = corners_around(start.to(positions.device), width, height)
+    pixels = (camera.to(positions.device)[:, None], around.rows, around.columns)
+    moves = positions[pixels].double() - torch.stack((around.columns + 0.5, around.rows + 0.5), dim=-1)  # (P, 4, 2)
     weights = around.weights * moves.isfinite().all(-1)
     weights = weights / weights.sum(-1, keepdim=True)  # nan if there is none
     shift = (weights[..., None] * moves.nan_to_num(0.0, 0.0, 0.0)).sum(1).to(start)
-    seen, trust = ((weights * values[pixels]).sum(1).to(start) for values in (dense.visibility, dense.confidence))
+    seen, trust = ((weights * values[pixels]).sum(1).to(start) for values in (visibility, confidence))
     return TrackedPoints(start + shift, round_probabilities(seen), round_probabilities(trust))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.projection import centers, inside_image, project
-from trackersplat.motion.ops.affine import Visibility, measure_views, views_at_once
+from trackersplat.motion.ops.affine import BaseViews, Visibility, base_views, measure_views, views_at_once
 from trackersplat.motion.ops.results import AffineMotion
 from trackersplat.motion.settings import MeasureSettings
 from trackersplat.rendering.rasterizer import Rasterizer
@@ -47,19 +48,45 @@ def _check(cameras: Sequence[Camera], tracks: Sequence[DenseTracks]) -> None:
         raise ShapeError("Tracks of all cameras must have the same base and target frames.")
 
 
+class SeenBase:
+    """What cameras see of the Gaussians of a base frame, found once for all measurements from it and kept as long as this is.
+
+    Memory: 12 bytes per view and pixel, 36 per view and Gaussian.
+    """
+
+    def __init__(self, rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], settings: MeasureSettings) -> None:
+        self._found: dict[tuple[int, int], BaseViews] = {}
+        self._find = partial(base_views, rasterizer, gaussians)
+        self._cameras, self._settings = cameras, settings
+
+    def of(self, views: slice) -> BaseViews:
+        """Of these cameras."""
+        key = (views.start, views.stop)
+        if key not in self._found:
+            self._found[key] = self._find(self._cameras[views], self._settings)
+        return self._found[key]
+
+
 def measure(
-    rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MeasureSettings
+    rasterizer: Rasterizer,
+    gaussians: Gaussians,
+    cameras: Sequence[Camera],
+    tracks: Sequence[DenseTracks],
+    settings: MeasureSettings,
+    base: SeenBase | None = None,
 ) -> Measurements:
     """What the tracks of every camera, all of one base, say about the Gaussians, for every target.
 
-    Memory: 21 bytes per view, target and Gaussian.
+    Memory: 21 bytes per view, target and Gaussian. ``base`` is of the same Gaussians, cameras and settings.
 
     Raises ShapeError if there is not one track per camera, or they differ in base, targets or the size of their camera.
     """
     _check(cameras, tracks)
     parts: list[dict[str, Tensor]] = []
     for views in views_at_once(gaussians, cameras, len(tracks[0].targets)):
-        affine, seen = measure_views(rasterizer, gaussians, cameras[views], tracks[views], settings)
+        affine, seen = measure_views(
+            rasterizer, gaussians, cameras[views], tracks[views], settings, None if base is None else base.of(views)
+        )
         variance = _variance(affine, seen, gaussians, cameras[views], settings)
         part = {
             "displacement": affine.displacement,

@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
-from trackersplat.motion.ops.images import close_gaps, lengths, pixel_grid, reached_pixels, round_trip_trust, sample
+from trackersplat.geometry.devices import has_triton
+from trackersplat.motion.ops.images import close_gaps, closed_gaps, lengths, pixel_grid, reached_pixels, round_trip_trust, sample
 from trackersplat.motion.render_request import Prediction
 from trackersplat.motion.settings import RenderAndMatchSettings
 from trackersplat.tracking.tracker import BatchMatcher, Matcher, PointMotion
 from trackersplat.tracking.tracks import DenseTracks
+
+_OF_TRACKS = ("positions", "visibility", "confidence")
 
 
 @torch.no_grad()
@@ -63,6 +66,8 @@ def correct_together(
     """`correct_tracks` of several views and targets of one size, matched in one call."""
     for one, photograph, prediction in zip(tracks, photographs, predicted, strict=True):
         _check(one, photograph, prediction)
+    if has_triton(tracks[0].positions):
+        return _correct_fused(tracks, photographs, predicted, matcher, settings, drifting)
     searched = [_searched(one, prediction, settings) for one, prediction in zip(tracks, predicted, strict=True)]
     lost, missed = (torch.stack(masks).to(matcher.device) for masks in zip(*searched, strict=True))
     match = matcher.match_together(
@@ -75,6 +80,41 @@ def correct_together(
         _replaced(one, prediction, match, index, settings, drifting)
         for index, (one, prediction) in enumerate(zip(tracks, predicted, strict=True))
     ]
+
+
+def _correct_fused(
+    tracks: Sequence[DenseTracks],
+    photographs: Sequence[Tensor],
+    predicted: Sequence[Prediction],
+    matcher: BatchMatcher,
+    settings: RenderAndMatchSettings,
+    drifting: bool,
+) -> list[DenseTracks]:
+    """`correct_together` in one pass over the pixels of all views before the match, and one after it."""
+    from trackersplat.motion import render_and_match_triton as fused
+
+    positions, visibility, confidence = (torch.cat([getattr(one, name) for one in tracks]) for name in _OF_TRACKS)
+    forward, backward = (torch.stack([getattr(one, way) for one in predicted]) for way in ("forward", "backward"))
+    certainty, reliable = visibility * confidence, settings.reliable_certainty
+    lost = fused.lost(certainty, forward, backward, reliable)
+    missed = ~closed_gaps(fused.reached(positions, certainty, reliable), settings.closed_gap_px)
+    images, sinks = torch.stack([one.image for one in predicted]), torch.stack(list(photographs))
+    match = matcher.match_together(
+        *(values.to(matcher.device) for values in (images, sinks)),
+        search=(lost.to(matcher.device), missed.to(matcher.device)),
+        reach=settings.reach,
+    ).to(positions.device)
+    results = fused.replaced(
+        (positions, visibility, confidence),
+        (match.positions[:, 0], match.visibility[:, 0], match.confidence[:, 0]),
+        forward,
+        backward,
+        reliable=reliable,
+        moved_px=settings.moved_px,
+        drifting=drifting,
+    )
+    parts = (dict(zip(_OF_TRACKS, each, strict=True)) for each in zip(*(values.split(1) for values in results), strict=True))
+    return [replace(one, **part) for one, part in zip(tracks, parts, strict=True)]
 
 
 def _searched(tracks: DenseTracks, predicted: Prediction, settings: RenderAndMatchSettings) -> tuple[Tensor, Tensor]:

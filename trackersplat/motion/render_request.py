@@ -39,20 +39,36 @@ def predict(
     A pixel moves as the Gaussians that it shows do, in the mean over their blending weights. ``correct`` turns rendered colours
     (H, W, 3) into those that the camera shows.
     """
-    start = project([camera], before.means.double())[0][0]
+    (found,) = predict_views(rasterizer, before, after, [camera], [correct])
+    return found
+
+
+@torch.no_grad()
+def predict_views(
+    rasterizer: Rasterizer,
+    before: Gaussians,
+    after: Sequence[Gaussians],
+    cameras: Sequence[Camera],  # of one size and near plane
+    correct: Sequence[Callable[[Tensor], Tensor]],
+) -> list[list[Prediction]]:
+    """`predict` for each camera with its own ``correct``, rendered together."""
+    start = project(cameras, before.means.double())[0]
     # Behind a camera a projection may be anything. It is not rendered, but zero times infinity is not zero.
-    ways = [(project([camera], state.means.double())[0][0] - start).float().nan_to_num(0.0, 0.0, 0.0) for state in after]
-    forward = _mean(rasterizer.render(before, [camera], channels=torch.cat(ways, dim=-1), sh_degree=0))
-    predictions = []
+    ways = [(project(cameras, state.means.double())[0] - start).float().nan_to_num(0.0, 0.0, 0.0) for state in after]
+    forward = _mean(rasterizer.render(before, cameras, channels=torch.cat(ways, dim=-1), sh_degree=0))
+    predictions: list[list[Prediction]] = [[] for _ in cameras]
     for index, (state, way) in enumerate(zip(after, ways, strict=True)):
-        rendering = rasterizer.render(state, [camera], channels=-way)
-        image = (correct(rendering.color[0]).clamp(0, 1) * 255).round().byte()
+        rendering = rasterizer.render(state, cameras, channels=-way)
+        backward = _mean(rendering)
+        colours = torch.stack([one(color) for one, color in zip(correct, rendering.color, strict=True)])
+        images = (colours.clamp(0, 1) * 255).round().byte()
         own = forward[..., 2 * index : 2 * index + 2].contiguous()
-        predictions.append(Prediction(image=image.contiguous(), forward=own, backward=_mean(rendering)))
+        for view, found in enumerate(predictions):
+            found.append(Prediction(image=images[view], forward=own[view], backward=backward[view]))
     return predictions
 
 
 def _mean(rendering: Rendering) -> Tensor:
-    """(H, W, F) float32: the channels per blending weight, near 0 where nothing is seen."""
+    """(C, H, W, F) float32: the channels per blending weight, near 0 where nothing is seen."""
     assert rendering.channels is not None  # the interface returns what was asked for
-    return (rendering.channels[0] / rendering.alpha[0].clamp_min(1e-3)[..., None]).float()
+    return (rendering.channels / rendering.alpha.clamp_min(1e-3)[..., None]).float()

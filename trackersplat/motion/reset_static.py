@@ -17,7 +17,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import conjugate, multiply
 from trackersplat.motion.evidence import Evidence
-from trackersplat.motion.measure import measure, pixel_size
+from trackersplat.motion.measure import SeenBase, measure, pixel_size
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.motion.ops.triangulate import Observations, triangulate
 from trackersplat.motion.ops.view_evidence import view_evidence
@@ -37,6 +37,7 @@ def reset_static(
     settings: MotionSettings,
     carried: CarriedMotion | None = None,  # of the motion that led to the origin's frame
     excluded: Tensor | None = None,  # (B,) int64 indices of Gaussians that stay: the base has others for them, or they were corrected
+    seen_from_origin: SeenBase | None = None,  # of the ``origin``, if known
 ) -> Motion:
     """``motion``, from the ``base`` to the target of the tracks, with those Gaussians reset to the pose of the ``origin`` that are there.
 
@@ -47,7 +48,7 @@ def reset_static(
 
     Raises ShapeError if cameras, tracks and evidence do not fit each other.
     """
-    seen = measure(rasterizer, origin.detach(), cameras, tracks, settings.measure)
+    seen = measure(rasterizer, origin.detach(), cameras, tracks, settings.measure, seen_from_origin)
     means = origin.means.detach().double()
     pixel = pixel_size(means, cameras)
     observations = Observations(displacements=seen.displacement[:, 0], variances=seen.variance[:, 0], surfaces=seen.surface)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quatern
 from trackersplat.motion.coast import coast
 from trackersplat.motion.corrections import PointCorrection, with_corrections
 from trackersplat.motion.evidence import Evidence
-from trackersplat.motion.measure import Measurements, measure, pixel_size
+from trackersplat.motion.measure import Measurements, SeenBase, measure, pixel_size
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.motion.noise import noise_shares
 from trackersplat.motion.ops.results import Triangulation
@@ -45,6 +46,7 @@ def estimate_motion(
     *,
     carried: CarriedMotion | None = None,  # of the motion that led to this base frame
     corrections: Sequence[Sequence[PointCorrection]] = (),  # for each target, or none at all
+    prepared: PreparedBase | None = None,  # of the same rasterizer, Gaussians, cameras and settings
 ) -> list[Motion]:
     """One motion per target frame of the tracks, each from the base frame.
 
@@ -58,28 +60,42 @@ def estimate_motion(
     settings = settings or MotionSettings()
     if carried is not None and len(carried) != len(gaussians):
         raise ShapeError(f"What is carried is of {len(carried)} Gaussians, there are {len(gaussians)}.")
-    order = order_along_curve(gaussians.means.detach())
-    place = torch.empty_like(order)
-    place[order] = torch.arange(len(order), device=order.device)
+    prepared = prepared or PreparedBase(rasterizer, gaussians, cameras, settings)
+    order, place = prepared.order, prepared.place
     carried = None if carried is None else carried[order]
     corrections = [[replace(point, carriers=place[point.carriers]) for point in points] for points in corrections]
-    motions = _estimate(rasterizer, gaussians.detach()[order], cameras, tracks, settings, carried, corrections)
+    motions = _estimate(prepared, tracks, carried, corrections)
     return [motion[place] for motion in motions]
 
 
+class PreparedBase:
+    """What all estimates from one base frame share: its Gaussians along a curve, their neighbours, and what the cameras see of them."""
+
+    def __init__(self, rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], settings: MotionSettings) -> None:
+        self.rasterizer, self.cameras, self.settings = rasterizer, cameras, settings
+        self.order = order_along_curve(gaussians.means.detach())
+        self.place = torch.empty_like(self.order)
+        self.place[self.order] = torch.arange(len(self.order), device=self.order.device)
+        # Neighbours in memory should be neighbours in space: much of the time goes into fetching them.
+        self.gaussians = gaussians.detach()[self.order]
+        self.seen = SeenBase(rasterizer, self.gaussians, cameras, settings.measure)
+
+    @cached_property
+    def scene(self) -> _Scene:
+        return _Scene.of(self.gaussians, self.cameras, self.settings)
+
+
 def _estimate(
-    rasterizer: Rasterizer,
-    gaussians: Gaussians,  # neighbours in memory should be neighbours in space: much of the time goes into fetching them
-    cameras: Sequence[Camera],
-    tracks: Sequence[DenseTracks],
-    settings: MotionSettings,
-    carried: CarriedMotion | None,
-    corrections: Sequence[Sequence[PointCorrection]],
+    prepared: PreparedBase, tracks: Sequence[DenseTracks], carried: CarriedMotion | None, corrections: Sequence[Sequence[PointCorrection]]
 ) -> list[Motion]:
-    with ThreadPoolExecutor(1) as pool:  # neither the graph nor the measurement keeps a GPU busy alone
-        preparing = pool.submit(_Scene.of, gaussians, cameras, settings)
-        measurements = measure(rasterizer, gaussians, cameras, tracks, settings.measure)
-        scene = preparing.result()
+    gaussians, cameras, settings = prepared.gaussians, prepared.cameras, prepared.settings
+    if gaussians.means.is_cuda:  # another thread would have another queue there
+        scene, measurements = prepared.scene, measure(prepared.rasterizer, gaussians, cameras, tracks, settings.measure, prepared.seen)
+    else:
+        with ThreadPoolExecutor(1) as pool:
+            preparing = pool.submit(lambda: prepared.scene)
+            measurements = measure(prepared.rasterizer, gaussians, cameras, tracks, settings.measure, prepared.seen)
+            scene = preparing.result()
     if any(corrections):
         measurements = with_corrections(measurements, scene.means, cameras, corrections)
     # Small problems leave a GPU idle. A CPU is faster with one at a time, each stopping when it is solved, whatever the others need.

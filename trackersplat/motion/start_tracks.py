@@ -75,11 +75,15 @@ def with_new_tracks(
 
     ``gaussians``, ``depth`` and ``masks`` are those of the state's frame.
     """
-    of_camera = state.camera
+    alive, of_camera = state.alive, state.camera
+    # Few looks at the host: on a GPU each waits for it. Positions of tracks that are not seen are far from everything.
+    taken = torch.where((alive & (state.hidden == 0))[:, None], state.positions, torch.inf)
+    counts = torch.stack((of_camera, alive.long())).cpu()
+    there = torch.bincount(counts[0], minlength=len(cameras)).tolist()
+    living = torch.bincount(counts[0], weights=counts[1].double(), minlength=len(cameras)).tolist()
     cells, centres = [], []
-    for index, camera in enumerate(cameras):
-        seen = state.alive & (state.hidden == 0) & (of_camera == index)
-        free, middles = free_cells(camera, state.positions[seen], settings)
+    for camera, own in zip(cameras, taken.split(there), strict=True):  # ids ascend, and begin with the camera
+        free, middles = free_cells(camera, own, settings)
         mask = None if masks is None else masks.get(camera.name)
         if mask is not None:
             inner = ~_at_mask_border(mask, middles)
@@ -90,12 +94,13 @@ def with_new_tracks(
     pixels = torch.cat(centres)
     surface = depth.at(pixels, new_camera)
     chosen = surface.is_whole
+    wanted = torch.bincount(new_camera[chosen].cpu(), minlength=len(cameras)).tolist()
     for index in range(len(cameras)):
-        room = max(settings.maximum - int((state.alive & (of_camera == index)).sum()), 0)
-        there = (chosen & (new_camera == index)).nonzero()[:, 0]
-        if len(there) > room:  # evenly over the image
-            chosen[there] = False
-            chosen[there[torch.linspace(0, len(there) - 1, room, device=there.device).round().long()]] = True
+        room = max(settings.maximum - int(living[index]), 0)
+        if wanted[index] > room:  # evenly over the image
+            those = (chosen & (new_camera == index)).nonzero()[:, 0]
+            chosen[those] = False
+            chosen[those[torch.linspace(0, len(those) - 1, room, device=those.device).round().long()]] = True
     ids = [track_ids(index, state.frame, part) for index, part in enumerate(cells)]
     new = NewTracks(torch.cat(ids)[chosen], new_camera[chosen], pixels[chosen], surface.depth[chosen])
     return with_tracks(state, new, gaussians, cameras, settings)

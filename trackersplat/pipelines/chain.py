@@ -17,6 +17,7 @@ from trackersplat.motion.apply import move
 from trackersplat.motion.compose import compose
 from trackersplat.motion.corrections import PointCorrection
 from trackersplat.motion.followed_tracks import FollowedTracks, FollowSettings
+from trackersplat.motion.measure import SeenBase
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.reset_static import reset_static
 from trackersplat.pipelines.clock import Clock
@@ -46,6 +47,8 @@ def follow_chain(
     """
     base, start, so_far = state.gaussians, state.frame, None
     tracks = None if follow is None else state.tracks or first_tracks(state, context, follow)
+    fitted = state.gaussians if state.origin is None else state.origin.gaussians
+    origin = SeenBase(context.rasterizer, fitted.detach(), context.cameras, context.settings.measure)
     for part in _strides(targets, context):
         about = context.at(part[0])
         here = base if so_far is None else move(base, so_far)
@@ -67,7 +70,7 @@ def follow_chain(
             if so_far is not None:
                 motion = compose(so_far, motion)
             if start != (state.origin.frame if state.origin else state.frame):  # else the tracks are from there
-                motion = _reset(state, motion, target, about, found.corrections_at(index))
+                motion = _reset(state, origin, motion, target, about, found.corrections_at(index))
             steps.append((motion, there))
         seconds = {stage: value / len(part) for stage, value in found.seconds.items()}
         seconds["move"] += clock.lap() / len(part)
@@ -91,7 +94,9 @@ def _strides(targets: Sequence[int], context: MotionContext) -> list[list[int]]:
     return strides
 
 
-def _reset(state: ChainState, motion: Motion, target: int, context: MotionContext, corrections: Sequence[PointCorrection]) -> Motion:
+def _reset(
+    state: ChainState, seen: SeenBase, motion: Motion, target: int, context: MotionContext, corrections: Sequence[PointCorrection]
+) -> Motion:
     """The motion with static content reset to where the origin has it, as tracks from the origin's frame directly tell.
 
     Gaussians that were corrected stay where they were put.
@@ -113,5 +118,6 @@ def _reset(state: ChainState, motion: Motion, target: int, context: MotionContex
         motion,
         context.settings,
         carried,
-        torch.cat(excluded) if excluded else None,
+        seen_from_origin=seen,
+        excluded=torch.cat(excluded) if excluded else None,
     )

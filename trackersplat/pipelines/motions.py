@@ -20,10 +20,10 @@ from trackersplat.motion.apply import move
 from trackersplat.motion.corrections import PointCorrection
 from trackersplat.motion.motion import CarriedMotion, Motion
 from trackersplat.motion.render_and_match import correct_together, correct_tracks, unreliable_share
-from trackersplat.motion.render_request import Prediction, predict
+from trackersplat.motion.render_request import Prediction, predict, predict_views
 from trackersplat.motion.rendered_depth import rendered_surfaces
 from trackersplat.motion.settings import MotionSettings
-from trackersplat.motion.solve import estimate_motion
+from trackersplat.motion.solve import PreparedBase, estimate_motion
 from trackersplat.pipelines.clock import Clock
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.consistency.agreement import agree_on_pixels
@@ -37,6 +37,8 @@ from trackersplat.tracking.tracker import BatchMatcher, Matcher, TrackerFacts, T
 from trackersplat.tracking.tracks import DenseTracks, Provenance
 from trackersplat.tracking.views import correct_views, correct_views_together
 from trackersplat.training.photometric import ColourAffines
+
+_RENDERED_TOGETHER = 10  # views whose predictions are rendered in one call, for memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +155,10 @@ def find_motions(
     seconds = {"track": clock.lap()}
 
     yield Stage(targets[0], "move")
-    estimate = partial(estimate_motion, context.rasterizer, base, context.cameras, settings=context.settings, carried=carried)
+    prepared = PreparedBase(context.rasterizer, base, context.cameras, context.settings)
+    estimate = partial(
+        estimate_motion, context.rasterizer, base, context.cameras, settings=context.settings, carried=carried, prepared=prepared
+    )
     motions = estimate([dense for _, dense in tracks])
     corrections: list[tuple[PointCorrection, ...]] = [] if correct is None else correct(targets, motions)
     if any(corrections):
@@ -229,12 +234,26 @@ def _matched(
     capture, settings = context.capture, context.settings.render_and_match
     device = tracks[0][1].positions.device  # of the tracker, which may not be the rasteriser's
 
-    def predictions(camera: int) -> list[Prediction]:
-        def in_colours_of_camera(color: Tensor) -> Tensor:
+    def in_colours_of(camera: int) -> Callable[[Tensor], Tensor]:
+        def corrected(color: Tensor) -> Tensor:
             return color if context.colours is None else context.colours.apply(capture.cameras[camera].name, color)
 
-        found = predict(context.rasterizer, base, states, capture.cameras[camera], in_colours_of_camera)
+        return corrected
+
+    def predictions(camera: int) -> list[Prediction]:
+        found = predict(context.rasterizer, base, states, capture.cameras[camera], in_colours_of(camera))
         return [prediction.to(device) for prediction in found]
+
+    def predictions_together(cameras: list[int]) -> list[list[Prediction]]:
+        found: list[list[Prediction]] = []
+        for first in range(0, len(cameras), _RENDERED_TOGETHER):
+            some = cameras[first : first + _RENDERED_TOGETHER]
+            views = [capture.cameras[camera] for camera in some]
+            together = len({view.near for view in views}) == 1
+            groups = [(views, some)] if together else [([view], [camera]) for view, camera in zip(views, some, strict=True)]
+            for group, members in groups:
+                found += predict_views(context.rasterizer, base, states, group, [in_colours_of(camera) for camera in members])
+        return [[prediction.to(device) for prediction in of_view] for of_view in found]
 
     def correct(dense: DenseTracks, photograph: Tensor, predicted: Prediction) -> DenseTracks:
         return correct_tracks(dense, photograph, predicted, context.matcher, settings, drifting=drifting)
@@ -246,7 +265,7 @@ def _matched(
     unused = frozenset.intersection(*(context.dropped(target) for target in targets))
     wanted = [(camera, dense) for camera, dense in parts.items() if capture.cameras[camera].name not in unused]
     if context.matcher.facts.batch == "views":
-        parts.update(correct_views_together(capture, wanted, predictions, correct_many, device))
+        parts.update(correct_views_together(capture, wanted, predictions_together, correct_many, device))
     else:
         parts.update(correct_views(capture, wanted, predictions, correct, device))
     return [dense for _, dense in _without_dropped(context, sorted(parts.items()))]

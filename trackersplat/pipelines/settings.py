@@ -50,9 +50,17 @@ class ReconstructSettings:
 
     @staticmethod
     def for_device(
-        device: str, *, tracker: str | None = None, refinement: str = DEFAULT_REFINEMENT, pipeline: str = DEFAULT_PIPELINE
+        device: str,
+        *,
+        tracker: str | None = None,
+        refinement: str = DEFAULT_REFINEMENT,
+        pipeline: str = DEFAULT_PIPELINE,
+        moved: bool = True,
     ) -> ReconstructSettings:
-        """Defaults that suit a "cpu" or a "cuda" device. Raises InputError if a name is unknown."""
+        """Defaults that suit a "cpu" or a "cuda" device, for a pipeline that has Gaussians ``moved`` by tracks, or not.
+
+        Raises InputError if a name is unknown.
+        """
         tracker, matcher = tracker or default_tracker(device), default_matcher(device)
         first = dataclasses.replace(FirstFrameSettings.for_device(device), measure_every=MEASURE_EVERY)
         return ReconstructSettings(
@@ -64,7 +72,7 @@ class ReconstructSettings:
             matcher=matcher,
             matching=matcher_settings(matcher),
             refinement=refinement,
-            refine=refinement_settings(refinement, device),
+            refine=refinement_settings(refinement, device, moved),
         )
 
     def to_json(self) -> dict[str, Any]:

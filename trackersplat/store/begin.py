@@ -11,6 +11,7 @@ from trackersplat.errors import InputError
 from trackersplat.files import unwritable
 
 INFO, METRICS, LOCK = "run.json", "metrics.csv", ".lock"
+DOCUMENT = "document"  # folder of edits of the scene; holds no frames
 _LEFT_AT_START = re.compile(r"\.run\.json\.[0-9a-f]{12}\.tmp|\.lock")  # by a process killed before the first file was complete
 
 

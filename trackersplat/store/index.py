@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trackersplat.files import restore
+from trackersplat.store.begin import DOCUMENT
 from trackersplat.store.record import RECORD, FrameRecord, read_record
 
 FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
@@ -97,8 +98,11 @@ class RunIndex:
                 yield frame, entry.folder
 
     def _may_hold_frames(self, path: Path) -> bool:
-        """Folders inside a frame do not, nor do those that begin with a dot: a frame is written there until it is complete."""
+        """Folders inside a frame or the document do not, nor do those that begin with a dot: a frame is written there until it is
+        complete."""
         names = path.relative_to(self.root).parts
+        if DOCUMENT in names[:1]:
+            return False
         return path.is_dir() and not any(name.startswith(".") or FRAME_FOLDER.fullmatch(name) for name in names)
 
 

@@ -54,7 +54,7 @@ def read_record(path: Path) -> FrameRecord:
 
 
 def _numbers(done: FrameDone) -> Iterator[Any]:
-    yield from (done.frame, done.gaussians, done.measured, done.static)
+    yield from (done.frame, done.gaussians, done.measured, done.static, done.left_out)
     if done.base is not None:
         yield done.base
 

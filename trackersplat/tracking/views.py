@@ -18,13 +18,13 @@ from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
-from trackersplat.rendering.device_images import device_image
+from trackersplat.rendering.device_images import device_image, is_on_device
 from trackersplat.tracking.grid import interpolate_grid, query_grid
 from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.parts import follow
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.track_cache import TrackCache
-from trackersplat.tracking.tracker import Clip, DenseTracker, Matcher, PointMotion, QueryTracker, Tracker
+from trackersplat.tracking.tracker import BatchMatcher, Clip, DenseTracker, Matcher, PointMotion, QueryTracker, Tracker
 from trackersplat.tracking.tracks import DenseTracks
 
 _PIXELS_TOGETHER = 1 << 25  # of views and targets whose predictions are held at once (bound): about 30 bytes each
@@ -82,8 +82,15 @@ def match_views(
     """Yields ``(camera, tracks from frame base to the target)`` by plain flow, over nothing in between, on the matcher's device.
 
     They hold for what has not moved far, and only there are they certain: nothing is searched for. Masks, threads and errors are
-    as in `track_views`.
+    as in `track_views`; a matcher of many pairs gets all views of one size at once.
     """
+    if matcher.facts.batch == "views":
+        for group in _of_one_size(capture, cameras):
+            sources, sinks = _images_together(capture, group, (base, target), matcher.device, workers).unbind(1)
+            together = cast(BatchMatcher, matcher).match_together(sources, sinks)
+            for view, camera in enumerate(group):
+                yield camera, _tracks(together, view, (base, target), capture, camera, matcher)
+        return
 
     def track(camera: int) -> tuple[int, DenseTracks]:
         source, sink = (_image(capture, camera, frame, matcher.device) for frame in (base, target))
@@ -150,11 +157,11 @@ def _one_by_one(
 def correct_views_together(
     capture: Capture,
     tracks: Sequence[tuple[int, DenseTracks]],
-    predict: Callable[[int], Sequence[P]],
+    predict: Callable[[list[int]], Sequence[Sequence[P]]],
     correct: Callable[[list[DenseTracks], list[Tensor], list[P]], Sequence[DenseTracks]],
     device: torch.device,
 ) -> Iterator[tuple[int, DenseTracks]]:
-    """As `correct_views`, but ``correct`` is called in this thread for many views and targets of one size at once.
+    """As `correct_views`, but ``predict`` and ``correct`` are called in this thread for many views (and targets) of one size at once.
 
     It is given one list each of the tracks to one target, the images and the predictions; views go together as far as
     `_PIXELS_TOGETHER` reaches.
@@ -166,11 +173,11 @@ def correct_views_together(
         for first in range(0, len(chosen), count):
             part = chosen[first : first + count]
             single = [(camera, before.only([target])) for camera, before in part for target in before.targets]
-            jobs = ((camera, one.targets[0]) for camera, one in single)
-            for _ in _side_by_side(partial(_decode, capture, device=device), jobs, len(single), None):
+            wanted = [(camera, one.targets[0]) for camera, one in single if not is_on_device(capture, camera, one.targets[0], device)]
+            for _ in _side_by_side(partial(_decode, capture, device=device), iter(wanted), len(wanted), None):
                 continue
             images = [device_image(capture, camera, one.targets[0], device) for camera, one in single]
-            predicted = [prediction for camera, _ in part for prediction in predict(camera)]
+            predicted = [prediction for of_view in predict([camera for camera, _ in part]) for prediction in of_view]
             found = iter(correct([one for _, one in single], images, predicted))
             for camera, before in part:
                 after = before
@@ -199,11 +206,15 @@ def _track_together(
 ) -> Iterator[tuple[int, DenseTracks]]:
     """All views of one size in one call. Images go to a GPU one by one as they are decoded, and are kept there."""
     for group in _of_one_size(capture, cameras):
-        jobs = ((camera, frame) for camera in group for frame in frames)
-        for _ in _side_by_side(partial(_decode, capture, device=tracker.device), jobs, len(group) * len(frames), workers):
-            continue
-        images = torch.stack([torch.stack([device_image(capture, camera, frame, tracker.device) for frame in frames]) for camera in group])
-        yield from _answers(tracker, capture, group, images, frames, grid)
+        yield from _answers(tracker, capture, group, _images_together(capture, group, frames, tracker.device, workers), frames, grid)
+
+
+def _images_together(capture: Capture, cameras: Sequence[int], frames: Sequence[int], device: torch.device, workers: int | None) -> Tensor:
+    """(V, F, H, W, 3) uint8 of cameras of one size, on the device. Those that are not there yet are decoded in threads."""
+    wanted = [(camera, frame) for camera in cameras for frame in frames if not is_on_device(capture, camera, frame, device)]
+    for _ in _side_by_side(partial(_decode, capture, device=device), iter(wanted), len(wanted), workers):
+        continue
+    return torch.stack([torch.stack([device_image(capture, camera, frame, device) for frame in frames]) for camera in cameras])
 
 
 def _answers(
@@ -257,6 +268,8 @@ def _image(capture: Capture, camera: int, frame: int, device: torch.device) -> T
 
 def _side_by_side(work: Callable[..., T], jobs: Iterator[tuple[Any, ...]], number: int, workers: int | None) -> Iterator[T]:
     """What ``work`` makes of each job, as it is done; a job is taken when a worker is free for it."""
+    if not number:
+        return
     count = max(1, min(workers or os.cpu_count() or 1, number))
     with _opencv_threads(1 if count > 1 else None), ThreadPoolExecutor(count, thread_name_prefix="track") as pool:
         running: set[Future[T]] = {pool.submit(work, *job) for job in islice(jobs, count)}

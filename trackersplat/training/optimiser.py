@@ -48,7 +48,9 @@ class Optimiser:
     The order of the Gaussians is kept by `step`; `rebuild` changes which there are and carries the moments of those that stay.
     """
 
-    def __init__(self, gaussians: Gaussians, rates: LearningRates, extent: float, steps: int) -> None:
+    def __init__(self, gaussians: Gaussians, rates: LearningRates, extent: float, steps: int, momentum: float = 0.9) -> None:
+        self.share = 1.0  # of the rates, in the steps that follow
+        self._momentum = momentum
         self._rates, self._extent, self._steps, self._done = rates, extent, max(steps, 1), 0
         values = {**gaussians.detach().tensors()}
         sh = values.pop("sh")
@@ -84,8 +86,8 @@ class Optimiser:
         loss.backward()
         for each in together:
             for group in each._adam.param_groups:
-                if group["name"] == "means":
-                    group["lr"] = each.means_rate
+                name = group["name"]
+                group["lr"] = each.share * (each.means_rate if name == "means" else getattr(each._rates, name))
             each._adam.step()
             each._done += 1
 
@@ -126,7 +128,7 @@ class Optimiser:
             {"params": [parameter], "lr": 0.0 if name == "means" else getattr(self._rates, name), "name": name}
             for name, parameter in self._parameters.items()
         ]
-        return torch.optim.Adam(groups, eps=1e-15, fused=True)
+        return torch.optim.Adam(groups, betas=(self._momentum, 0.999), eps=1e-15, fused=True)
 
 
 class TrainingViews:

@@ -15,14 +15,17 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.devices import has_triton
 from trackersplat.training.optimiser import LearningRates
 
-_BETAS, _EPSILON = (0.9, 0.999), 1e-15  # of Adam, as in `Optimiser`
+_MOMENTUM, _SQUARES, _EPSILON = 0.9, 0.999, 1e-15  # of Adam, as in `Optimiser`
 
 
 class ParameterBlock:
     """Gaussians under optimisation, in their order."""
 
-    def __init__(self, gaussians: Gaussians, pace: Tensor, rates: LearningRates, extent: float, steps: int) -> None:
+    def __init__(
+        self, gaussians: Gaussians, pace: Tensor, rates: LearningRates, extent: float, steps: int, momentum: float = _MOMENTUM
+    ) -> None:
         """``pace`` (N,) times the rates is how fast each of them learns; at 0 it stays as it is."""
+        self._momentum = momentum
         self._rates, self._extent, self._steps, self._done = rates, extent, max(steps, 1), 0
         self._pace = pace.clone()
         self._shapes = {name: tensor.shape for name, tensor in gaussians.tensors().items()}
@@ -48,8 +51,8 @@ class ParameterBlock:
         return gradient
 
     @torch.no_grad()
-    def step(self) -> None:
-        """One step down the gradients that a backward pass has left; they are gone then."""
+    def step(self, share: float = 1.0) -> None:
+        """One step, with this ``share`` of the rates, down the gradients that a backward pass has left; they are gone then."""
         progress = min(self._done / self._steps, 1.0)
         self._done += 1
         rates, count = self._rates, len(self._pace)
@@ -61,7 +64,7 @@ class ParameterBlock:
             parameter.grad = None
         adam_step(
             self._flat, gradients, self._first, self._second, self._pace,
-            rates=(means, *others), leading=3, steps=self._done,
+            rates=[share * rate for rate in (means, *others)], leading=3, steps=self._done, momentum=self._momentum,
         )  # fmt: skip
 
     @torch.no_grad()
@@ -98,13 +101,15 @@ def adam_step(
     rates: Sequence[float],  # of each attribute, and of the columns of the last one after the ``leading`` ones
     leading: int,
     steps: int,  # this one included
+    momentum: float = _MOMENTUM,  # decay of the first moment
 ) -> None:
     """One step of Adam (Kingma and Ba 2015)."""
-    corrections = 1 - _BETAS[0] ** steps, 1 - _BETAS[1] ** steps
+    betas = momentum, _SQUARES
+    corrections = 1 - betas[0] ** steps, 1 - betas[1] ** steps
     if has_triton(values):
         from trackersplat.training.adam_triton import step
 
-        step(values, gradients, first, second, pace, rates=rates, leading=leading, corrections=corrections, betas=_BETAS, epsilon=_EPSILON)
+        step(values, gradients, first, second, pace, rates=rates, leading=leading, corrections=corrections, betas=betas, epsilon=_EPSILON)
         return
     sizes = [gradient.numel() for gradient in gradients]
     chosen = pace != 0
@@ -112,8 +117,8 @@ def adam_step(
     for index, (gradient, part, m, v) in enumerate(zip(gradients, *(x.split(sizes) for x in (values, first, second)), strict=True)):
         part, m, v = (x.view(gradient.shape) for x in (part, m, v))
         g = gradient[chosen]
-        m[chosen] = m[chosen].lerp(g, 1 - _BETAS[0])
-        v[chosen] = _BETAS[1] * v[chosen] + (1 - _BETAS[1]) * g * g
+        m[chosen] = m[chosen].lerp(g, 1 - betas[0])
+        v[chosen] = betas[1] * v[chosen] + (1 - betas[1]) * g * g
         change = own / corrections[0] * m[chosen] / ((v[chosen] / corrections[1]).sqrt() + _EPSILON)
         if index == len(gradients) - 1:
             change[:, :leading] *= rates[index]

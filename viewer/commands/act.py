@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +11,13 @@ from trackersplat.diagnosis.categories import Category
 from trackersplat.edits.edit import Edit
 from trackersplat.edits.registry import make_edit
 from trackersplat.errors import InputError
+from viewer import history
 from viewer.commands.command import Command
 from viewer.commands.selection import chosen_rows, diagnosed
 from viewer.views.evidence import failing_span, last_good
 
 if TYPE_CHECKING:
+    from viewer.document import Document
     from viewer.tab import Tab
     from viewer.views.table import TrackList
 
@@ -186,16 +188,40 @@ def _no_selection(tab: Tab) -> str | None:
 
 
 def _no_undo(tab: Tab) -> str | None:
-    return None if tab.document.edits.log.can_undo else "There is no edit to undo."
+    return None if history.next_undo(tab.document) is not None else "There is no edit to undo."
 
 
 def _no_redo(tab: Tab) -> str | None:
-    return None if tab.document.edits.log.can_redo else "There is no undone edit to redo."
+    return None if history.next_redo(tab.document) is not None else "There is no undone edit to redo."
+
+
+def _undo(tab: Tab) -> None:
+    """Of tracks or of the scene: what was done last."""
+    _now_or_after(tab, "Undo the last edit", history.next_undo(tab.document), history.undo)
+
+
+def _redo(tab: Tab) -> None:
+    _now_or_after(tab, "Redo the edit", history.next_redo(tab.document), history.redo)
+
+
+def _now_or_after(tab: Tab, what: str, step: history.Step | None, work: Callable[[Document], None]) -> None:
+    """Edits of tracks at once, those of the scene on their thread, as all that comes while it is busy."""
+    editing = tab.document.editing
+    if editing.busy or (step is not None and step.of == "scene"):
+        editing.run(what, lambda: work(tab.document))
+    else:
+        work(tab.document)
+
+
+def _go_to(tab: Tab, count: int) -> None:
+    """So many steps of the history are in effect then."""
+    tab.document.editing.run("Go to a step of the history", lambda: history.go_to(tab.document, int(count)))
 
 
 COMMANDS = (
-    Command("act.undo", "Undo the last edit", GROUP, lambda tab: tab.document.edits.undo(), "ctrl+z", enabled=_no_undo),
-    Command("act.redo", "Redo the edit", GROUP, lambda tab: tab.document.edits.redo(), "ctrl+shift+z", enabled=_no_redo),
+    Command("act.undo", "Undo the last edit", GROUP, _undo, "ctrl+z", enabled=_no_undo, repeats=True),
+    Command("act.redo", "Redo the edit", GROUP, _redo, "ctrl+shift+z", enabled=_no_redo, repeats=True),
+    Command("act.go_to", "Go to a step of the history", GROUP, _go_to),
     Command(
         "act.retrack_forward", "Re-track from here forward", GROUP,
         lambda tab, tracker=None: _retrack(tab, "forward", tracker), "y", enabled=_no_selection,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trackersplat.camera_paths.path import CameraPath, Key, even_path
 from trackersplat.errors import InputError
 from viewer.commands.command import Command
+from viewer.stage.path_marks import widening
 from viewer.video_job import VideoOptions
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ def _present(tab: Tab) -> Key:
     look = tab.document.viewpoints.get(tab.id)
     if look is None:
         raise InputError("The 3D stage is not there yet: wait until it shows the scene.")
-    return Key.of(look(), frame=float(tab.view.frame))
+    seen = look()
+    key = Key.of(seen, frame=float(tab.view.frame))
+    if tab.view.path_moment is None:
+        return key
+    # A stage that follows the path shows all of the video's picture, above and below it more where the stage is narrow.
+    return replace(key, fov=2 * math.atan(math.tan(0.5 * key.fov) / widening(seen.width / seen.height)))
 
 
 def _of_camera(tab: Tab, camera: int) -> Key:
@@ -71,16 +77,21 @@ def _selected(tab: Tab, key: int | None) -> tuple[CameraPath, int]:
 
 
 def _select(tab: Tab, key: int) -> None:
-    """The stage flies there, in its frame."""
+    """The time becomes that of the key; the stage looks from there if it follows the path."""
     _, index = _selected(tab, key)
-    from viewer.stage.flights import to_key
-
     trajectory = tab.document.camera_paths.trajectory()
     assert trajectory is not None
-    there = trajectory.at([trajectory.arrivals[index]])
-    flight = to_key(tab, there.positions[0], there.rotations[0], float(there.focal[0]))
-    frame = trajectory.frame_shown(float(trajectory.arrivals[index]))
-    tab.set(path_key=index, path_moment=None, path_playing=False, playing=False, frame=frame, flight=flight)
+    arrival = float(trajectory.arrivals[index])
+    moment = None if tab.view.path_moment is None else arrival
+    tab.set(path_key=index, path_moment=moment, path_playing=False, playing=False, frame=trajectory.frame_shown(arrival))
+
+
+def _look(tab: Tab, key: int | None = None) -> None:
+    """The stage looks from the key, and follows the path from there."""
+    _, index = _selected(tab, key)
+    trajectory = tab.document.camera_paths.trajectory()
+    assert trajectory is not None
+    _seek(tab, float(trajectory.arrivals[index]))
 
 
 def _update(tab: Tab, key: int | None = None) -> None:
@@ -233,9 +244,10 @@ def _not_rendering(tab: Tab) -> str | None:
 
 
 COMMANDS = (
-    Command("path.add", "Add the stage's view to the camera path", GROUP, _add, "shift+u", enabled=_no_run),
+    Command("path.add", "Add the stage's view to the camera path", GROUP, _add, "shift+q", enabled=_no_run),
     Command("path.add_camera", "Add a camera to the camera path", GROUP, _add_camera, enabled=_no_run),
-    Command("path.select", "Go to a key of the camera path", GROUP, _select, enabled=_no_path),
+    Command("path.select", "Select a key of the camera path", GROUP, _select, enabled=_no_path),
+    Command("path.look", "Look from the selected key", GROUP, _look, enabled=_no_key),
     Command("path.update", "Set the selected key to the stage's view", GROUP, _update, enabled=_no_key),
     Command("path.remove", "Delete the selected key", GROUP, _remove, enabled=_no_key),
     Command("path.move", "Move the selected key in the order", GROUP, _move, enabled=_no_key),

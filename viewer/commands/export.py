@@ -31,7 +31,7 @@ def _none(tab: Tab) -> str | None:
 
 
 COMMANDS = (
-    Command("export.open", "Export the scene …", GROUP, lambda tab: tab.set(inspector=PANEL), "shift+d"),
+    Command("export.open", "Export the scene …", GROUP, lambda tab: tab.set(inspector=PANEL), "shift+w"),
     Command("export.start", "Export as a page that plays the scene", GROUP, _start, enabled=_impossible),
     Command("export.cancel", "Cancel the export", GROUP, lambda tab: tab.document.export.cancel(), enabled=_none),
 )

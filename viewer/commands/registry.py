@@ -6,7 +6,24 @@ from importlib import import_module
 
 from viewer.commands.command import Command
 
-MODULES = ("time", "cameras", "selection", "act", "stage", "camera_path", "compare", "jobs", "export", "notes", "help")
+MODULES = (
+    "time",
+    "cameras",
+    "selection",
+    "act",
+    "tools",
+    "gaussians",
+    "looks",
+    "groups",
+    "clean_up",
+    "stage",
+    "camera_path",
+    "compare",
+    "jobs",
+    "export",
+    "notes",
+    "help",
+)
 
 
 def _all() -> dict[str, Command]:

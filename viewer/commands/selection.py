@@ -121,7 +121,7 @@ def _categories(tab: Tab, category: int | None = None) -> None:
 COMMANDS = (
     Command("selection.next", "Next failure", GROUP, lambda tab: _failure(tab, 1), "n", repeats=True),
     Command("selection.previous", "Previous failure", GROUP, lambda tab: _failure(tab, -1), "shift+n", repeats=True),
-    Command("selection.clear", "Select no track", GROUP, lambda tab: tab.set(tracks=()), "escape"),
+    Command("selection.clear", "Select no track", GROUP, lambda tab: tab.set(tracks=())),
     Command("selection.grow", "Select the neighbours, too", GROUP, _grow, "shift+g"),
     Command("selection.open", "Select a track and go to its worst frame", GROUP, _open),
     Command("selection.set", "Select tracks", GROUP, _set),

@@ -372,6 +372,8 @@ export default {
     } catch {
       this.observer.observe(this.parts.stage);
     }
+    // For tools that lie over the pane: camera pixels under an event, and their number per CSS pixel.
+    this.$el.pointAt = (event) => ({ ...this.at(event), scale: this.ratio / this.mapping().sx });
     this.link = Link.of(this.url, this.tab);
     this.link.join(this.pane, this);
   },

@@ -81,7 +81,10 @@ class CameraPathPanel(Panel):
                 last = self.shared.frame_count
                 self._frame = _number("Frame", "Of the clip, counted from 1; empty: the clip runs on", 1, last, 2, self._set_frame)
                 self._lens = _number("Angle, °", "Vertical angle of view", 1, 170, 2, self._set_lens)
-            button("Set to the stage's view", "my_location", "The key gets the stage's present view and lens", lambda: do("path.update"))
+            with ui.row().classes("ts-row w-full no-wrap"):
+                button("Look from here", "visibility", "The stage looks from this key", lambda: do("path.look"))
+                hint = "The key gets the stage's present view and lens"
+                button("Set to the stage's view", "my_location", hint, lambda: do("path.update"))
 
     def _build_whole(self) -> None:
         do = self.tab.do

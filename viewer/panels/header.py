@@ -24,6 +24,7 @@ FIELDS = frozenset(
         "linked",
         "job",
         "dialog",
+        "selected",
     }
 )
 
@@ -39,6 +40,9 @@ class HeaderPanel(Panel):
         self._run._props["aria-label"] = "Choose the run to show"
         self._menu.on("before-show", self._list_runs)
         self._state = ui.label("").classes("ts-ellipsis").props('role="status" aria-live="polite"')
+        self._selected = button(
+            "", "select_all", "What is selected; opens the panel Edit", lambda: self.tab.do("panel.edit"), props="color=amber-3"
+        )
         ui.space()
         self._job = button("", "hourglass_top", "The reconstruction at work; opens its panel", lambda: self.tab.do("panel.reconstruct"))
         self._activity = ui.label("").classes("ts-ellipsis ts-muted")
@@ -90,6 +94,9 @@ class HeaderPanel(Panel):
         self._link.props(f"icon={'link' if linked else 'link_off'} color={'blue-3' if linked else 'grey-5'}")
         self._link.props(f'aria-pressed="{str(linked).lower()}"')
         self._show_job()
+        selected = self.view.selected
+        self._selected.set_visibility(selected is not None)
+        self._selected.set_text("" if selected is None else f"{len(selected):,} selected")
         count = len(shared.problems)
         self._problems.set_visibility(count > 0)
         self._problems.set_text(f"{count} problem{'s' if count != 1 else ''}")

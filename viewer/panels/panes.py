@@ -8,6 +8,7 @@ from functools import partial
 from nicegui import ui
 
 from viewer.components.camera_pane import CameraPane, MarkStyle, PanePoint
+from viewer.components.select_tool import SelectTool
 from viewer.panels.camera_grid import CameraGrid
 from viewer.panels.panel import Panel
 from viewer.photographs import photo_url
@@ -24,7 +25,7 @@ COLUMNS = {1: 1, 2: 1, 3: 2, 4: 2}  # of the grid of panes, by their number
 _FIELDS = frozenset(
     {
         "panes", "active", "tracks", "epipolar_from", "measured", "reprojected", "rendered", "residual_scale", "trail_length", "colour_by",
-        "frame", "diagnosed", "grid", "run", "other", "reconstructed",
+        "frame", "diagnosed", "grid", "run", "other", "reconstructed", "tool", "brush", "answered",
     }
 )  # fmt: skip
 
@@ -35,6 +36,7 @@ class PanesPanel(Panel):
     def build(self) -> None:
         self._panes: list[CameraPane] = []
         self._bars: list[_Bar] = []
+        self._tools: list[SelectTool] = []
         self._grid = CameraGrid(self.tab)
         self._box = ui.element("section").props('aria-label="Cameras"').style("height:100%;width:100%")
 
@@ -50,7 +52,7 @@ class PanesPanel(Panel):
     def _rebuild(self) -> None:
         view = self.view
         self._box.clear()
-        self._panes, self._bars = [], []
+        self._panes, self._bars, self._tools = [], [], []
         with self._box:
             if view.grid:
                 self._grid.build()
@@ -64,6 +66,7 @@ class PanesPanel(Panel):
                         self._bars.append(_Bar(self, index))
                         with ui.element("div").style("flex:1;min-height:0;position:relative"):
                             self._panes.append(self._pane(index))
+                            self._tools.append(self._tool(index))
 
     def _pane(self, index: int) -> CameraPane:
         view = self.view
@@ -74,6 +77,12 @@ class PanesPanel(Panel):
         pane.on_wipe(lambda value: self.tab.set_pane(index, wipe=value))
         pane.on_activate(lambda at: self.tab.set(active=at))
         return pane
+
+    def _tool(self, index: int) -> SelectTool:
+        tool = SelectTool()
+        tool.on_outline(lambda outline: self.tab.do("select.drawn", outline=outline, pane=index))
+        tool.on_brush(lambda radius: self.tab.do("tool.radius", radius=radius))
+        return tool
 
     def _follow(self) -> None:
         view, document = self.view, self.tab.document
@@ -95,6 +104,8 @@ class PanesPanel(Panel):
             pane.select(view.tracks)
             pane.set_epipolar(*self._epipolar(view.panes[index].camera))
             bar.follow()
+        for tool in self._tools:
+            tool.follow(view.tool, view.brush, view.answered)
 
     def _epipolar(self, camera: int) -> tuple[str, tuple[float, float, float, float] | None]:
         view, document = self.view, self.tab.document

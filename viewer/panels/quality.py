@@ -10,6 +10,7 @@ from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
 from trackersplat.metrics.names import ScoreName
 from trackersplat.metrics.registry import METRICS
+from viewer.editing import OF_THE_RUN
 from viewer.panels.panel import Panel
 from viewer.panels.parts import box, grid, note, select
 from viewer.views.plots import Line, by_frame, chart
@@ -34,6 +35,8 @@ class QualityPanel(Panel):
                 if names
                 else "This capture holds out no camera, so there is nothing to measure on."
             )
+            self._edited = box(OF_THE_RUN, "note")
+            self._edited.set_visibility(False)
             with ui.row().classes("ts-row w-full no-wrap"):
                 self._metric = select("Metric", "Which metric the curves show", {}, None, self._draw_curves, "ts-half")
                 self._lines = select(
@@ -60,6 +63,8 @@ class QualityPanel(Panel):
             self._old = True
         if self.view.inspector != "quality":
             return
+        if changed & {"scene", "run", "inspector"}:
+            self._edited.set_visibility(self.tab.document.editing.is_edited)
         if self._old:
             self._old = False
             self._fill()

@@ -101,7 +101,7 @@ class ReconstructPanel(Panel):
             self._numbers = {
                 name: number(label, hint, least, most, placeholder, self._setter(name))
                 for name, label, hint, least, most, placeholder in (
-                    ("steps", "Steps", "Optimisation steps of a moved frame: 100 on a CPU, 200 on a GPU", 1, MOST_STEPS, "auto"),
+                    ("steps", "Steps", "Optimisation steps of a moved frame: 100 on a CPU, 80 on a GPU", 1, MOST_STEPS, "auto"),
                     ("first_steps", "First steps", "Optimisation steps of a frame that is fitted from scratch", 1, MOST_STEPS, "1000"),
                     ("batch", "Batch", "Frames that share one base frame", 1, MOST_BATCH, "1"),
                     (

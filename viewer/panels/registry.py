@@ -12,7 +12,7 @@ from trackersplat.registry import Facts, Registry
 class PanelFacts(Facts):
     """``title`` is that of its tab in the inspector; ``load`` names a class that is built with one `viewer.tab.Tab`."""
 
-    place: Literal["top", "stage", "panes", "inspector", "below"] = "inspector"
+    place: Literal["top", "tools", "stage", "panes", "inspector", "below"] = "inspector"
     icon: str = ""  # Material name
     hint: str = ""  # tooltip of the tab
 
@@ -22,6 +22,7 @@ PANELS: Registry[PanelFacts] = Registry(
     (
         PanelFacts("header", "Header", "viewer.panels.header:HeaderPanel", place="top"),
         PanelFacts("palette", "Palette", "viewer.panels.palette:PalettePanel", place="top"),
+        PanelFacts("tool_strip", "Tools", "viewer.panels.tool_strip:ToolStripPanel", place="tools"),
         PanelFacts("stage_view", "3D stage", "viewer.panels.stage_view:StageViewPanel", place="stage"),
         PanelFacts("panes", "Cameras", "viewer.panels.panes:PanesPanel", place="panes"),
         PanelFacts("timeline", "Timeline", "viewer.panels.timeline:TimelinePanel", place="below"),
@@ -33,6 +34,13 @@ PANELS: Registry[PanelFacts] = Registry(
         ),
         PanelFacts("residuals", "Residuals", "viewer.panels.residuals:ResidualsPanel", icon="grid_on", hint="Residuals by camera and time"),
         PanelFacts("gaussian", "Gaussian", "viewer.panels.gaussian:GaussianPanel", icon="lens_blur", hint="The Gaussian that was picked"),
+        PanelFacts(
+            "edit",
+            "Edit",
+            "viewer.panels.edit:EditPanel",
+            icon="edit",
+            hint="Select and change Gaussians in all frames; groups, clip, history",
+        ),
         PanelFacts(
             "reconstruct",
             "Run",

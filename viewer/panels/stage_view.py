@@ -8,6 +8,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
+from viewer.components.select_tool import SelectTool
 from viewer.panels.panel import Panel
 from viewer.photographs import photo_url
 
@@ -56,6 +57,9 @@ class StageViewPanel(Panel):
             )
             self._frame.on("load", js_handler=_KEYS)
             self._frame.on("stage-size", self._sized, js_handler="(e) => emit(e.detail)")
+            self._tool = SelectTool(stage=True)
+            self._tool.on_outline(lambda outline: self.tab.do("select.drawn", outline=outline))
+            self._tool.on_brush(lambda radius: self.tab.do("tool.radius", radius=radius))
             with (
                 ui.element("div")
                 .style("position:absolute;left:8px;top:8px;display:flex;gap:2px;align-items:center")
@@ -87,6 +91,8 @@ class StageViewPanel(Panel):
     def on_state(self, changed: frozenset[str]) -> None:
         if "shown" in changed:
             self._frame.style(f"opacity:{1 if self.view.shown >= 0 else 0}")
+        if changed & {"tool", "brush", "answered"}:
+            self._tool.follow(self.view.tool, self.view.brush, self.view.answered)
         if changed & {"show_cameras", "show_trails"}:
             for button, field in self._buttons:
                 if field:

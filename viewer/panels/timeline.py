@@ -10,6 +10,7 @@ from nicegui import background_tasks, ui
 
 from trackersplat.errors import InputError
 from viewer.components.timeline import MenuRequest, Seek, Timeline
+from viewer.editing import OF_THE_RUN
 from viewer.panels.panel import Panel
 from viewer.playback import Player, Transport
 from viewer.state import SPEEDS
@@ -64,6 +65,8 @@ class TimelinePanel(Panel):
                 self._button("keyboard_tab", "Out point here (O)", "time.out")
                 self._range = ui.label("").classes("ts-small ts-muted").style("margin-left:4px")
                 ui.space()
+                self._unedited = ui.label("Scores: without your edits").classes("ts-small ts-warn").tooltip(OF_THE_RUN)
+                self._unedited.set_visibility(False)
                 self._shown = ui.label("").classes("ts-small ts-muted").props('id="shown"')
             with ui.element("div").style("flex:1;min-height:0"):
                 self._timeline = Timeline(
@@ -101,6 +104,8 @@ class TimelinePanel(Panel):
             self._shown.set_text(f"picture of frame {view.shown + 1}" if late else "")
         if changed & {"playing", "tabs"} and view.playing:  # it may be this tab's turn to move the time
             self._player.wake()
+        if changed & {"scene", "run", "ready"}:
+            self._unedited.set_visibility(self.tab.document.editing.is_edited)
         if "working_on" in changed:
             self._timeline.set_busy(shared.working_on)
         if changed & _LANES:

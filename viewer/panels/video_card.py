@@ -12,7 +12,6 @@ from viewer.video_job import FORMATS
 SIZES = {(640, 360): "640x360", (1280, 720): "1280x720 (HD)", (1920, 1080): "1920x1080 (full HD)", (3840, 2160): "3840x2160 (4K)"}
 SAMPLES = {1: "1 per pixel", 2: "2x2 per pixel", 3: "3x3 per pixel", 4: "4x4 per pixel"}
 PATH = -1  # in the place of a camera's index
-OWN = "own"  # size of the cameras
 MOST_FPS = 240
 
 
@@ -23,7 +22,7 @@ class VideoCard:
         cameras = tab.document.capture.cameras
         first = cameras[0]
         own = (first.width + first.width % 2, first.height + first.height % 2)
-        sizes = {**SIZES, own: f"{own[0]}x{own[1]} (cameras)"}
+        sizes = {**SIZES, own: f"{own[0]}x{own[1]} (own)"}
         self._sizes = {f"{width}x{height}": (width, height) for width, height in sizes}
         names = {f"{width}x{height}": title for (width, height), title in sizes.items()}
         sources = {PATH: "Camera path", **{index: f"View of {camera.name}" for index, camera in enumerate(cameras)}}
@@ -31,7 +30,7 @@ class VideoCard:
             ui.label("Video").classes("ts-title")
             self._source = select("From", "Along the path, or what a camera of the capture sees, frame by frame", sources, PATH, self.show)
             with ui.element("div").classes("ts-options").style("grid-template-columns:1fr 1fr;padding:0"):
-                self._size = select("Size", "Width and height in pixels", names, "1280x720")
+                self._size = select("Size", "Width and height in pixels; own: that of the cameras", names, "1280x720")
                 self._format = select("Format", "A film, or numbered images without loss", FORMATS, ".mp4")
                 self._samples = select("Samples", "More samples: smoother edges, and as much longer", SAMPLES, 1)
                 self._fps = number("Pictures per second", "Of the video", 1, MOST_FPS)
@@ -88,5 +87,5 @@ class VideoCard:
             self._made.clear()
             with self._made:
                 for one in made:
-                    link = ui.link(one.title(), f"/videos/{one.number}").props("download").classes("ts-ellipsis")
+                    link = ui.link(one.title(), f"/videos/{one.number}").props("download").classes("ts-ellipsis ts-accent")
                     named(link, f"Download {one.file.name}", f"Download; it is {one.file}")

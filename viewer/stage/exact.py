@@ -17,12 +17,13 @@ import viser.transforms as tf
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from viewer.stage.marks import Marks
-from viewer.stage.picture import Picture, free_picture, page_camera, smaller
+from viewer.stage.picture import Picture, free_picture, page_camera, smaller, with_highlight
 from viewer.stage.strokes import draw
 from viewer.state import Draft
 from viewer.tab import Tab
 
 REST_AFTER = 0.2  # seconds without a change until the full picture is drawn
+TIME_PAUSE = 0.2  # seconds between two pictures while the time is dragged: the camera panes come first
 QUALITY_MOVING, QUALITY_AT_REST = 60, 92  # JPEG
 MOVING_BUDGET = 1 / 15  # seconds a picture may take while things move
 SMALLEST = 0.25  # of the full width and height
@@ -45,6 +46,8 @@ class _Request:
     ready: bool
     marks: object  # what the marks are drawn from
     moment: float | None  # of the camera path, if it is followed
+    scene: int  # grows with the edits of the scene
+    selected: object  # the selected Gaussians
     position: tuple[float, ...]
     wxyz: tuple[float, ...]
     fov: float
@@ -117,7 +120,7 @@ class ExactView:
     def _draw_what_is_wanted(self) -> None:
         shown: _Request | None = None  # the last request that was drawn
         seen: _Request | None = None
-        changed_at = 0.0
+        changed_at = drawn_at = 0.0
         while not self._closed:
             request = self._requested()
             now = self._clock()
@@ -128,6 +131,11 @@ class ExactView:
             complete = drawn and self._complete is shown
             if drawn and (complete or not at_rest):
                 self._wake.wait(None if complete else max(changed_at + REST_AFTER - now, 0.001))
+                self._wake.clear()
+                continue
+            pause = drawn_at + TIME_PAUSE - now
+            if shown is not None and not at_rest and pause > 0 and self._is_dragged(shown, request):
+                self._wake.wait(pause)
                 self._wake.clear()
                 continue
             try:
@@ -142,7 +150,11 @@ class ExactView:
                 sentence = f"The picture could not be drawn ({type(error).__name__}: {error}); the terminal shows where."
                 self._tab.store.problem("stage", sentence)
                 at_rest = True
-            shown, self._complete = request, request if at_rest else None
+            shown, self._complete, drawn_at = request, request if at_rest else None, self._clock()
+
+    def _is_dragged(self, shown: _Request, request: _Request) -> bool:
+        """Whether nothing but the time has changed, and it does not play."""
+        return not self._tab.view.playing and replace(shown, frame=request.frame, source=request.source, marks=request.marks) == request
 
     def _requested(self) -> _Request:
         camera, view, shared = self._client.camera, self._tab.view, self._tab.shared
@@ -152,6 +164,7 @@ class ExactView:
         draft = shared.draft if shared.draft is not None and shared.draft.frame == view.frame else None
         return _Request(
             view.frame, shared.source_of(view.frame), shared.revision, draft, shared.ready, self._marks.state(), view.path_moment,
+            shared.scene, view.selected,
             tuple(camera.position), tuple(camera.wxyz), float(camera.fov), canvas, float(ratio),
         )  # fmt: skip
 
@@ -173,10 +186,13 @@ class ExactView:
 
     def _paint(self, request: _Request, view: Camera) -> np.ndarray:
         """(H, W, 3) uint8: the scene and the marks over it."""
-        of = (replace(request, marks=None, moment=None), view.width, view.height)
+        of = (replace(request, marks=None, moment=None, selected=None), view.width, view.height)
         if self._plain is None or self._plain[0] != of:
             self._plain = (of, free_picture(self._tab, request.frame, view))
         plain = self._plain[1]
+        if request.selected is not None:
+            scale = request.pixel_ratio * view.width / request.canvas[0]
+            plain = replace(plain, image=with_highlight(self._tab, request.frame, plain.image, view, scale))
         strokes = self._marks.strokes(request.frame)
         if not strokes:
             return plain.image

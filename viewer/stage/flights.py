@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from trackersplat.errors import InputError
-from viewer.stage.path_marks import ASPECT
 from viewer.state import Flight
 from viewer.tab import Tab
 
@@ -44,15 +43,6 @@ def to_camera(tab: Tab, index: int) -> Flight:
         up=_vector(-camera.rotation[1]),
         tangents=tangents,
     )
-
-
-def to_key(tab: Tab, position: np.ndarray, rotation: np.ndarray, focal: float) -> Flight:
-    """Looks from a key of the camera path, and all of the video's picture is seen. ``rotation`` (3, 3): camera to world; ``focal``: in
-    heights of the image."""
-    framing, forward = tab.document.framing, rotation[:, 2]
-    distance = max(float((framing.focus - position) @ forward), 0.1 * framing.extent)
-    ends = (_vector(position + distance * forward), _vector(position))
-    return Flight(next(_serials), *ends, up=_vector(-rotation[:, 1]), tangents=(ASPECT * 0.5 / focal, 0.5 / focal))
 
 
 def to_start(tab: Tab) -> Flight:

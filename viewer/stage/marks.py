@@ -8,10 +8,11 @@ from viewer.stage.gaussian_paths import Paths
 from viewer.stage.path_marks import frame_strokes, path_strokes
 from viewer.stage.strokes import Dots, Lines, Stroke
 from viewer.stage.trails import NOTHING, Trails, gaussian_trails, track_scale, track_trails
-from viewer.state import ColourBy
+from viewer.state import ColourBy, Zone
 from viewer.tab import Tab
 from viewer.views.colours import ColourScale
 
+ZONE = (255, 210, 74)
 ACCENT, SHADOW = (90, 169, 240), (10, 12, 15)
 ELLIPSOID = 2.0  # standard deviations
 RING = 64  # segments
@@ -30,13 +31,14 @@ class Marks:
         """What the marks are drawn from, beside the frame: when this changes, the stage draws them anew."""
         view, shared = self._tab.view, self._tab.shared
         return (
-            view.show_trails, view.trails_of, view.trail_length, view.trail_fade, view.colour_by, view.tracks, view.gaussian,
+            view.show_trails, view.trails_of, view.trail_length, view.trail_fade, view.colour_by, view.tracks, view.gaussian, view.zone,
             shared.diagnosed, shared.paths, shared.run, shared.camera_path, view.show_path, view.path_key, view.path_moment,
         )  # fmt: skip
 
     def strokes(self, frame: int) -> list[Stroke]:
         """What is drawn in a frame. Raises InputError if a frame cannot be read."""
-        return [*self.trails(frame).strokes, *self._path(), *self._gaussian(frame)]
+        zone = self._tab.view.zone
+        return [*self.trails(frame).strokes, *self._path(), *self._gaussian(frame), *([] if zone is None else zone_strokes(zone))]
 
     def _path(self) -> list[Stroke]:
         """The camera path; where the stage looks along it, the edges of the video's picture."""
@@ -83,6 +85,21 @@ class Marks:
             return []
         one = gaussians[slice(index, index + 1)].to("cpu")
         return ellipsoid(one.means.numpy()[0], one.quats.numpy()[0], one.scales.numpy()[0])
+
+
+def zone_strokes(zone: Zone) -> list[Stroke]:
+    """The edges of a box, or three great circles of a sphere."""
+    center, half = np.array(zone.center), 0.5 * np.array(zone.size)
+    if zone.shape == "box":
+        corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+        pairs = [(i, j) for i in range(8) for j in range(i + 1, 8) if (corners[i] != corners[j]).sum() == 1]
+        lines = np.stack([np.stack((center + half * corners[i], center + half * corners[j])) for i, j in pairs])
+    else:
+        angle = np.linspace(0, 2 * np.pi, RING + 1)[:, None]
+        circles = [center + half[0] * (np.cos(angle) * np.eye(3)[a] + np.sin(angle) * np.eye(3)[b]) for a, b in ((0, 1), (1, 2), (2, 0))]
+        lines = np.concatenate([np.stack((circle[:-1], circle[1:]), axis=1) for circle in circles])
+    colours = np.tile(np.array(ZONE, np.uint8), (len(lines), 1))
+    return [Lines(lines.astype(np.float32), colours, np.ones((len(lines), 2), np.float32), 2.0)]
 
 
 def ellipsoid(mean: np.ndarray, quat: np.ndarray, scales: np.ndarray) -> list[Stroke]:

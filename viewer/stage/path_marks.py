@@ -16,6 +16,11 @@ COLOUR, SELECTED, SHADOW = (232, 121, 190), (255, 255, 255), (10, 12, 15)
 ASPECT = 16 / 9  # width over height of the frusta and of the frame of the video
 
 
+def widening(aspect: float) -> float:
+    """By how much the height of a stage of this width over height must see more than the video's picture to show all of it."""
+    return max(1.0, ASPECT / aspect)
+
+
 def path_strokes(trajectory: Trajectory, selected: int | None, size: float) -> list[Stroke]:
     """``size``: depth of the frusta, scene units. The selected key is white."""
     line = trajectory.line().astype(np.float32)

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import viser
 
-from viewer.stage.path_marks import ASPECT
+from viewer.stage.path_marks import widening
 from viewer.tab import Tab
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class PathPilot:
         if self._free_fov is None:
             self._free_fov = float(camera.fov)
         with self._client.atomic():
-            camera.fov = 2 * float(np.arctan(0.5 / there.focal[0] * max(1.0, ASPECT / self._aspect())))  # all of the video is seen
+            camera.fov = 2 * float(np.arctan(0.5 / there.focal[0] * widening(self._aspect())))  # all of the video is seen
             camera.up_direction = -turn[:, 1]
             camera.position = place  # takes the point that is looked at along
             camera.look_at = place + distance * turn[:, 2]

@@ -10,6 +10,7 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from viewer.stage.strokes import surface_depth
 from viewer.tab import Tab
+from viewer.views.highlight import coverage, highlighted
 
 DIM = 0.4  # brightness of a frame that stands in for one that is not reconstructed, and of the photograph
 BACKDROP = (20, 23, 28)  # RGB where nothing is
@@ -27,16 +28,29 @@ def free_picture(tab: Tab, frame: int, view: Camera) -> Picture:
     Raises InputError if the frame or the photograph cannot be read.
     """
     document, shared = tab.document, tab.shared
-    gaussians = document.shown(frame) if document.renderer.rasterizer is not None else None
-    if gaussians is None:
+    shown = document.scene(frame) if document.renderer.rasterizer is not None else None
+    if shown is None:
         camera, photo = document.home_photo_frame(frame)
         distance = float(np.linalg.norm(document.framing.focus - document.capture.cameras[camera].center))
         return Picture(photo_in_space(document.capture.image(camera, photo), document.capture.cameras[camera], distance, view))
-    rendering = document.renderer.render(gaussians, view)
+    rendering = document.renderer.render(shown.gaussians, view)
     colour, alpha = rendering.color[0].cpu().numpy(), rendering.alpha[0].cpu().numpy()
     image = np.clip(colour * 255.0 + (1.0 - alpha[..., None]) * np.array(BACKDROP, np.float32), 0, 255)
     image = (image * (1.0 if shared.source_of(frame) == frame else DIM) + 0.5).astype(np.uint8)
     return Picture(image, surface_depth(rendering.depth[0].cpu().numpy(), alpha))
+
+
+def with_highlight(tab: Tab, frame: int, image: np.ndarray, view: Camera, scale: float) -> np.ndarray:
+    """The image with the selected Gaussians marked. ``scale``: its pixels per CSS pixel. Raises InputError if the frame cannot be read."""
+    document, selected = tab.document, tab.view.selected
+    rasterizer = document.renderer.rasterizer
+    shown = document.scene(frame) if selected is not None and rasterizer is not None else None
+    some = document.editing.highlight(shown, selected) if shown is not None else None
+    if some is None or rasterizer is None:
+        return image
+    with document.renderer.lock:
+        alpha = coverage(rasterizer, some, view)
+    return highlighted(image, alpha, scale)
 
 
 def photo_in_space(photo: np.ndarray, camera: Camera, distance: float, view: Camera) -> np.ndarray:

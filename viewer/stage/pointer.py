@@ -83,11 +83,13 @@ class Pointer:
     def _pick_gaussian(self, view: Camera, frame: int, pixel: tuple[float, float]) -> None:
         document = self._tab.document
         rasterizer = document.renderer.rasterizer
-        gaussians = document.shown(frame) if rasterizer is not None else None
-        if rasterizer is None or gaussians is None:
+        shown = document.scene(frame) if rasterizer is not None else None
+        if rasterizer is None or shown is None:
             return
         with document.renderer.lock:
-            index = strongest(pixel_weights(rasterizer, gaussians, view, pixel))
+            index = strongest(pixel_weights(rasterizer, shown.gaussians, view, pixel))
+        if index is not None and shown.rows is not None:
+            index = int(shown.rows[index])  # of the run's own frame
         if index is None:
             self._tab.set(gaussian=None, tracks=())
         else:

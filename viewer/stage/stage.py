@@ -58,6 +58,7 @@ class Stage:
         path = PathPilot(client, tab)  # before the view: it moves the camera first
         view = ExactView(client, tab, marks)
         pointer = Pointer(tab, view, marks, self._picking)
+        self._document.stage_views[tab.id] = view.view
         parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, to_start(tab)), path)
         pointer.listen(client)
         with self._lock:

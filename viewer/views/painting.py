@@ -13,6 +13,7 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from viewer.views.colours import MOVING, STATIC, ColourScale, MapName, blend, map_colours
 from viewer.views.compare import Channel, Rect, Score, difference, error_scale, pixel_scores, wipe
+from viewer.views.highlight import coverage
 from viewer.views.request import PaneRequest, Sources
 
 if TYPE_CHECKING:
@@ -157,6 +158,19 @@ class Painting:
         rect = (x0, y0, x1, y1)
         whole = rect == (0, 0, sources.camera.width, sources.camera.height)
         return Score(*pixel_scores(image, reference, rect), rect, whole, sources.camera.name, sources.held_out, request.frame, what)
+
+    def selected(self, width: int, height: int) -> np.ndarray:
+        """(height, width) how opaque the selected Gaussians are over the window."""
+        sources, size = self._sources, f"{self._window.rect} {width} {height}"
+        assert sources.selected is not None
+        assert sources.rasterizer is not None
+        key = (sources.selected, sources.camera, size)
+        layer = self._kept.get(*key)
+        if layer is None:
+            view = cropped(sources.camera, self._window.rect, width, height)
+            layer = Layer(values=coverage(sources.rasterizer, sources.selected, view))
+            self._kept.put(layer, *key)
+        return layer.array
 
     # -- layers -------------------------------------------------------------------------------------------------------
 

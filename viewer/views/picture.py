@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from viewer.views.compare import role, why_impossible
+from viewer.views.highlight import highlighted
 from viewer.views.painting import Painting, Renderings, Window
 from viewer.views.request import PanePicture, PaneRequest, Sources, Unavailable
 
@@ -39,6 +40,8 @@ def pane_picture(request: PaneRequest, sources: Sources, kept: Renderings | None
     elif stands_in:
         image = _dimmed(image)
     image = _fitted(image, window)
+    if sources.selected is not None and request.compare != "other":
+        image = highlighted(image, paint.selected(image.shape[1], image.shape[0]), image.shape[1] / max(window.width, 1))
     compared = sources.filmed or (request.compare == "error" and request.against == "run")
     score = paint.score() if request.full and request.channel == "colour" and not stands_in and compared else None
     return PanePicture(
@@ -111,11 +114,14 @@ def picture_title(request: PaneRequest, sources: Sources) -> str:
     """What is shown, for people."""
     names = {"colour": "Render", "depth": "Depth", "opacity": "Opacity", "motion": "Motion", "static": "Static and moving", "age": "Age"}
     name = names.get(request.channel, "Error per Gaussian")
+    if sources.edited and request.compare != "other":
+        name += ", edited"
     if request.compare == "wipe":
         left = "Photo" if request.against == "photo" else sources.other_name
         return f"{left} | {name}"
     if request.compare == "error":
-        return "Error" if request.against == "photo" else f"Difference from {sources.other_name}"
+        edited = ", edited" if sources.edited else ""
+        return f"Error{edited}" if request.against == "photo" else f"Difference from {sources.other_name}"
     if request.compare == "other":
         return sources.other_name if request.channel == "colour" else f"{sources.other_name}: {name.lower()}"
     return name

@@ -41,6 +41,7 @@ class PaneRequest:
     detail: float = 1.0  # share of the width and height that is rendered while things move
     limits: tuple[float, float] | None = None  # of the colour scale; None: from the values
     revision: int = 0  # grows when the same request means another picture
+    selected: int = 0  # another number: other Gaussians are selected
     overlay: int = 0  # grows when the same request means other marks
 
 
@@ -57,6 +58,8 @@ class Sources:
     gaussians: Gaussians | None = None
     source_frame: int | None = None  # the frame that the Gaussians are of
     draft: bool = False  # that frame is still being optimised
+    edited: bool = False  # edits have changed the Gaussians: they are not those that the run's scores are of
+    selected: Gaussians | None = None  # what stands for the selected ones, see `views.highlight`
     colours: ColourAffines | None = None  # of a training camera whose colours differ from those of the scene
     motion: Tensor | None = None  # (N, 3) scene units since the frame before
     static: Tensor | None = None  # (N,) bool
@@ -86,4 +89,4 @@ class PanePicture:
     scale: ColourScale | None = None
     wipe: float | None = None  # where the line is, as a share of the image's width
     lossless: bool = False  # must reach the page without loss
-    exact: bool = False  # every pixel is that of the camera
+    exact: bool = False  # every pixel is that of the camera, but for the highlight of what is selected

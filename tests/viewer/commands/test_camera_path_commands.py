@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 from tiny_capture import cameras
 
 from trackersplat.camera_paths.path import CameraPath
 from trackersplat.camera_paths.path_file import read_path, to_json
 from trackersplat.captures.camera import Camera
+from trackersplat.store.begin import DOCUMENT
 from viewer.camera_paths import CameraPaths
 from viewer.state import Shared, Store, View
 from viewer.tab import Tab
@@ -110,7 +111,7 @@ def test_keys_are_changed_moved_and_deleted_and_every_step_is_undone(tab: Tab) -
 def test_what_was_done_is_on_the_disk_and_is_that_of_its_run(tab: Tab, tmp_path: Path) -> None:
     tab.do("path.add_camera", camera=0)
     tab.do("path.add_camera", camera=1)
-    assert read_path(tmp_path / "run" / "document" / "camera_path.json").seconds == path(tab).seconds
+    assert read_path(tmp_path / "run" / DOCUMENT / "camera_path.json").seconds == path(tab).seconds
     tab.store.set(run=tmp_path / "other")
     assert tab.document.camera_paths.get() is None
     tab.store.set(run=tmp_path / "run")
@@ -144,16 +145,28 @@ def test_following_keeps_moment_and_frame_together(tab: Tab) -> None:
     assert not tab.view.path_playing
 
 
-def test_a_key_is_visited_by_a_flight_that_ends_in_its_pose(tab: Tab) -> None:
-    tab.do("path.ready_made", move="cameras")
-    tab.do("path.select", key=3)
-    flight, key = tab.view.flight, path(tab).keys[3]
-    assert flight is not None
-    assert flight.position == pytest.approx(key.position)
-    assert flight.tangents == pytest.approx((16 / 9 * math.tan(key.fov / 2), math.tan(key.fov / 2)))
-    forward = np.subtract(flight.look_at, key.position)
-    w, x, y, z = key.rotation
-    np.testing.assert_allclose(forward / np.linalg.norm(forward), Rotation.from_quat([x, y, z, w]).apply([0, 0, 1]), atol=1e-9)
+def test_selecting_a_key_goes_to_its_time_and_looking_from_it_follows_the_path(tab: Tab) -> None:
+    tab.do("path.ready_made", move="orbit")
+    tab.do("path.select", key=1)
+    arrival = path(tab).keys[1].at
+    assert (tab.view.path_key, tab.view.path_moment) == (1, None)
+    assert (arrival, tab.view.frame) == (2.0, 15)  # 14.5 of 0 to 29
+    tab.do("path.look")
+    assert tab.view.path_moment == pytest.approx(arrival)
+    tab.do("path.select", key=0)
+    assert tab.view.path_moment == 0
+
+
+def test_a_narrow_stage_that_follows_the_path_sees_more_than_the_key_that_is_set_to_its_view(tab: Tab) -> None:
+    tab.do("path.ready_made", move="orbit")
+    tab.do("path.look", key=1)
+    narrow = replace(cameras()[0], width=48, height=96)
+    look_from(tab, narrow)
+    tab.do("path.update", key=1)
+    assert math.tan(path(tab).keys[1].fov / 2) == pytest.approx(math.tan(narrow.fov_y / 2) / (16 / 9 / 0.5))
+    tab.do("path.follow")
+    tab.do("path.update", key=1)
+    assert path(tab).keys[1].fov == pytest.approx(narrow.fov_y)
 
 
 def test_a_video_is_of_the_path_or_of_a_camera(tab: Tab) -> None:

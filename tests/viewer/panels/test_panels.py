@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from nicegui import ui
 from nicegui.testing import User, user_simulation
+from no_edits import no_edits
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.checks.findings import CameraMeasures, Finding, Report
+from trackersplat.edits.log import EditLog
 from trackersplat.events import Event, FrameDone, Stage, Started, StepDone
 from viewer.capture_check import CheckState
 from viewer.notes import Notes
@@ -98,7 +100,8 @@ def tab(tmp_path: Path) -> Tab:
         notes=Notes(store),
         check=SimpleNamespace(state=CheckState()),
         arguments=SimpleNamespace(backend=None, pipeline=None),
-        edits=SimpleNamespace(log=SimpleNamespace(can_undo=False, can_redo=False)),
+        edits=SimpleNamespace(log=EditLog()),
+        editing=no_edits(),
     )
     return Tab("t", store, document)  # type: ignore[arg-type]
 

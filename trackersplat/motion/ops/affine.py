@@ -35,6 +35,17 @@ class Visibility:
     surface: Tensor  # (V, N, 3) scene units from the mean to the point of the surface in front of it; 0 without weight
 
 
+@dataclass(frozen=True, eq=False)
+class BaseViews:
+    """What V views of one size see of N Gaussians in the base frame, whatever tracks say."""
+
+    mean: Tensor  # (V, N, 2) float64 projected means in px
+    depth: Tensor  # (V, N) float64 scene units
+    deviation: Tensor  # (V, N) scene units, see `deviation_towards`
+    front: Tensor  # (V, N) float64 scene units: depth of the side of a Gaussian that faces the camera
+    features: Tensor  # (V, H, W, 3) see `surface_features`
+
+
 def views_at_once(gaussians: Gaussians, cameras: Sequence[Camera], targets: int) -> Iterator[slice]:
     """Runs of cameras that ``measure_views`` can take together: of one size and near plane, and as many as fit into memory."""
     start = 0
@@ -60,15 +71,33 @@ def _bytes_per_channel(gaussians: Gaussians, camera: Camera) -> int:
     return 4 * (camera.width * camera.height + len(gaussians))
 
 
+@torch.no_grad()
+def base_views(rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], settings: MeasureSettings) -> BaseViews:
+    """For cameras of one size and near plane."""
+    mean, depth = project(cameras, gaussians.means.double())
+    deviation = deviation_towards(cameras, gaussians)
+    front = depth - settings.surface_deviations * deviation
+    rendering = rasterizer.render(gaussians, cameras, channels=front.float()[..., None], sh_degree=0)
+    assert rendering.channels is not None  # the interface returns what was asked for
+    depths = torch.stack((rendering.depth, rendering.channels[..., 0]), dim=-1)
+    return BaseViews(mean, depth, deviation, front, surface_features(rendering.alpha, depths, settings.opaque_alpha))
+
+
 def measure_views(
-    rasterizer: Rasterizer, gaussians: Gaussians, cameras: Sequence[Camera], tracks: Sequence[DenseTracks], settings: MeasureSettings
+    rasterizer: Rasterizer,
+    gaussians: Gaussians,
+    cameras: Sequence[Camera],
+    tracks: Sequence[DenseTracks],
+    settings: MeasureSettings,
+    base: BaseViews | None = None,
 ) -> tuple[AffineMotion, Visibility]:
     """The affine motions in V views of one size and near plane, and what those views see of the Gaussians.
 
     Footprints are shrunk to ``settings.core`` times their size first: tracks across the outline of an object belong to two
     motions, and most Gaussians near an outline are narrow enough to stay on their side of it. What then shows through the
     gaps is told by ``behind``, which is measured against the surface of the whole Gaussians. All targets share one lift,
-    split where its features and sums would not fit into memory (256 MB on a CPU, 2 GB on a GPU).
+    split where its features and sums would not fit into memory (256 MB on a CPU, 2 GB on a GPU). ``base`` is what `base_views` gives,
+    if it is known already.
 
     Raises ShapeError if the tracks are not at the cameras' resolution, or the cameras do not fit each other.
     """
@@ -79,14 +108,9 @@ def measure_views(
     device = gaussians.device
     width, height = cameras[0].width, cameras[0].height
     with torch.no_grad():
-        mean, depth = project(cameras, gaussians.means.double())
-        deviation = deviation_towards(cameras, gaussians)
-        front = depth - settings.surface_deviations * deviation
-        rendering = rasterizer.render(gaussians, cameras, channels=front.float()[..., None], sh_degree=0)
-        assert rendering.channels is not None  # the interface returns what was asked for
+        seen = base_views(rasterizer, gaussians, cameras, settings) if base is None else base
+        mean, depth, deviation, front, shared = seen.mean, seen.depth, seen.deviation, seen.front, seen.features
         cores = replace(gaussians.detach(), log_scales=gaussians.log_scales.detach() + math.log(settings.core))
-        depths = torch.stack((rendering.depth, rendering.channels[..., 0]), dim=-1)
-        shared = surface_features(rendering.alpha, depths, settings.opaque_alpha)
         per_target = len(cameras) * _bytes_per_channel(gaussians, cameras[0]) * TARGET_CHANNELS
         step = max(1, _budget(gaussians) // per_target)
         parts = []

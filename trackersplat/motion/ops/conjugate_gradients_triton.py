@@ -34,13 +34,14 @@ class Steps:
         self._degrees, self._starts, self._place, self._columns = _sliced(starts, columns)
         self._values = torch.zeros(len(self._columns), device=device)
         # Each program leaves its part of a scalar product; who needs the sum adds them up.
-        self._energy, self._before = torch.zeros(2, self._programs, dtype=torch.float64, device=device)
+        # Tensors of their own begin at whole lines of memory, whatever the count: one compiled kernel serves all.
+        self._energy, self._before = (torch.zeros(self._programs, dtype=torch.float64, device=device) for _ in range(2))
         self._curvature = torch.zeros(self._multiplied, dtype=torch.float64, device=device)
         self._one = torch.zeros(self._multiplied, dtype=torch.float64, device=device)
         self._one[0] = 1.0
         self._diagonal = torch.empty(6, self._count, dtype=torch.float64, device=device)
         self._inverted = torch.empty(6, self._count, device=device)
-        self._solution, self._residual, self._image = torch.empty(3, 3, self._count, dtype=torch.float64, device=device)
+        self._solution, self._residual, self._image = (torch.empty(3, self._count, dtype=torch.float64, device=device) for _ in range(3))
         self._direction, self._preconditioned = torch.zeros(2, self._count, 4, device=device)
         self._warm = False  # kernels are compiled
         self._recorded: tuple[int, torch.cuda.CUDAGraph] | None = None
@@ -147,7 +148,7 @@ def _total(partial, count, SUMMED: tl.constexpr):  # type: ignore[no-untyped-def
     return tl.sum(sums)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["programs", "numbers"])
 def _turn(  # type: ignore[no-untyped-def]
     direction, preconditioned, energy, before, programs, numbers, BLOCK: tl.constexpr, SUMMED: tl.constexpr
 ):
@@ -160,7 +161,7 @@ def _turn(  # type: ignore[no-untyped-def]
     tl.store(direction + at, turned.to(tl.float32), mask=there)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def _multiply(  # type: ignore[no-untyped-def]
     degrees, starts, columns, values, diagonal, direction, image, partial, count, BLOCK: tl.constexpr
 ):
@@ -187,7 +188,7 @@ def _multiply(  # type: ignore[no-untyped-def]
     tl.store(partial + tl.program_id(0), tl.sum(x * u + y * v + z * w))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["programs", "multiplied", "count"])
 def _advance(  # type: ignore[no-untyped-def]
     inverted, direction, image, position, residual, preconditioned, energy, curvature, new_energy, programs, multiplied, count,
     BLOCK: tl.constexpr, SUMMED: tl.constexpr,

@@ -12,6 +12,8 @@ from trackersplat.geometry.devices import has_triton
 from trackersplat.geometry.symmetric import DIAGONAL, inverse, isotropic, product
 from trackersplat.motion.settings import SolverSettings
 
+_ROUNDS = 4  # steps along the graph between two looks at what is reached: on a GPU each look waits for it
+
 
 class GraphSystem:
     """Quadratic problems on the ``free`` nodes of a graph; nodes that are not free have the value 0.
@@ -81,7 +83,7 @@ def _reached(free: Tensor, data: Tensor, first: Tensor, second: Tensor) -> Tenso
     first, second = first[inside], second[inside]
     total = int(reached.sum())
     while True:
-        for end, other in ((first, second), (second, first)):
+        for end, other in _ROUNDS * ((first, second), (second, first)):
             reached[end[reached[other]]] = True
         before, total = total, int(reached.sum())
         if total == before:

@@ -91,12 +91,17 @@ def close_gaps(mask: Tensor, radius: int) -> Tensor:
 
 def close_gaps_elementwise(mask: Tensor, radius: int) -> Tensor:
     """`close_gaps` in plain PyTorch."""
+    return closed_gaps(mask[None], radius)[0]
+
+
+def closed_gaps(masks: Tensor, radius: int) -> Tensor:
+    """`close_gaps` of each of the ``masks`` (B, H, W) bool, in plain PyTorch."""
     size = 2 * radius + 1
 
     def dilated(values: Tensor) -> Tensor:
         return torch.nn.functional.max_pool2d(values, size, stride=1, padding=radius)
 
-    return -dilated(-dilated(mask[None, None].float()))[0, 0] > 0
+    return -dilated(-dilated(masks[:, None].float()))[:, 0] > 0
 
 
 def reached_pixels(positions: Tensor, chosen: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def solve(
     return NeighbourhoodRotation(quaternion=quaternion, precision=precision, alike=alike)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def _kabsch(  # type: ignore[no-untyped-def]
     points, translations, everyone, weights, quaternion, precision, alike_out, count, neighbours, pull,
     ROUNDS: tl.constexpr, STEPS: tl.constexpr, KERNEL: tl.constexpr, BLOCK: tl.constexpr,

@@ -43,8 +43,8 @@ def solve(
     surfaces, turns = observations.surfaces, observations.turns
     translation = points.new_empty(count, 3)
     information = points.new_empty(6, count)
-    trace, footprint, residual = points.new_empty(3, count)
-    agree, seen = torch.empty(2, count, dtype=torch.int32, device=points.device)
+    trace, footprint, residual = (points.new_empty(count) for _ in range(3))
+    agree, seen = (torch.empty(count, dtype=torch.int32, device=points.device) for _ in range(2))
     nothing = points.new_zeros(1)
     if count:
         _triangulate[(triton.cdiv(count, _BLOCK),)](
@@ -67,7 +67,7 @@ def solve(
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def _triangulate(  # type: ignore[no-untyped-def]
     points, rig, displacements, variances, surfaces, turns,
     translation, information, trace_out, footprint_out, residual_out, agree_out, seen_out,

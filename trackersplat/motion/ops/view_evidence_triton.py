@@ -48,7 +48,7 @@ def compare(
     return Comparison(residual_px=residual, variance_px2=variance, weight=weight, state=state)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def _compare(  # type: ignore[no-untyped-def]
     points, translation, rig, displacements, variances, surfaces, turns, shown, residual, variance_out, weight_out, state,
     count, views, own,

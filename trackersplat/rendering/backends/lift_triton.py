@@ -12,7 +12,7 @@ from torch import Tensor
 # Sizes that fix the kernel's layout.
 TILE = 8  # pixels a side; 16 take longer, 4 no less
 _AT_ONCE = 16  # Gaussians of a tile taken together; 32 are no faster
-_CHANNELS = 128  # per program; the pixels of a tile times these are held on chip
+_MOST_CHANNELS, _LEAST_CHANNELS = 128, 16  # per program; the pixels of a tile times these are held on chip
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,17 @@ def fused_lift(
     sums = torch.zeros(cameras, count, channels, device=features.device)
     _, rows, columns = offsets.shape
     if len(ids):
-        _lift[(cameras * rows * columns, triton.cdiv(channels, _CHANNELS))](
+        block = min(_MOST_CHANNELS, max(_LEAST_CHANNELS, triton.next_power_of_2(channels)))
+        _lift[(cameras * rows * columns, triton.cdiv(channels, block))](
             means2d.contiguous(), conics.contiguous(), opacities.contiguous(), ids, offsets.reshape(-1), features.contiguous(), sums,
             len(ids), cameras * rows * columns, rows, columns, width, height, channels, count,
             ALPHA_MIN=blending.alpha_min, ALPHA_MAX=blending.alpha_max, TRANSMITTANCE_MIN=blending.transmittance_min,
-            TILE=TILE, GROUP=_AT_ONCE, CHANNELS=_CHANNELS, num_warps=4,
+            TILE=TILE, GROUP=_AT_ONCE, CHANNELS=block, num_warps=4,
         )  # fmt: skip
     return sums
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["entries"])
 def _lift(  # type: ignore[no-untyped-def]
     means2d, conics, opacities, ids, offsets, features, sums,
     entries, tiles, rows, columns, width, height, channels, count,

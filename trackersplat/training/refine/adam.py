@@ -45,8 +45,9 @@ def refine(task: RefineTask) -> Iterator[Event]:
     order = torch.argsort(torch.cat((moving, static)))
     views = TrainingViews(task.capture, frame, rasterizer.device, settings.seed)
     extent = scene_extent(views.cameras)
-    optimiser = Optimiser(start[moving], settings.rates, extent, steps)
-    beside = Optimiser(start[static], settings.rates.slower(settings.static_pace), extent, steps)
+    optimiser = Optimiser(start[moving], settings.rates.slower(settings.pace), extent, steps, settings.momentum)
+    beside = Optimiser(start[static], settings.rates.slower(settings.pace * settings.static_pace), extent, steps, settings.momentum)
+    optimiser.share = beside.share = settings.share_of_rates(1)
 
     def correct(view: int, color: Tensor) -> Tensor:
         return color if colours is None else colours.apply(views.cameras[view].name, color)
@@ -63,6 +64,7 @@ def refine(task: RefineTask) -> Iterator[Event]:
     objective = Objective(settings.loss, correct, penalty)
     for step, loss in enumerate(optimise(optimiser, views, rasterizer, steps, objective, beside), start=1):
         losses.append(loss)
+        optimiser.share = beside.share = settings.share_of_rates(step + 1)
         if step == math.ceil(settings.replace_faint.after * steps) and step < steps:
             replaced, added = replace_faint(state().detach()[order], views, rasterizer, settings.replace_faint, settings.seed, correct)
             if len(replaced):

@@ -30,10 +30,11 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
     is_static = task.is_static.to(rasterizer.device)
     views = TrainingViews(task.capture, frame, rasterizer.device, settings.seed)
     pace = torch.where(is_static, settings.static_pace, 1.0)
-    block = ParameterBlock(start, pace, settings.rates, scene_extent(views.cameras), steps)
+    block = ParameterBlock(start, pace, settings.rates.slower(settings.pace), scene_extent(views.cameras), steps, settings.momentum)
     strain = Strain(start, ~is_static, settings.stiffness, task.base) if settings.stiffness.weight > 0 else None
     replaced = torch.zeros(0, dtype=torch.long, device=start.device)
     losses: list[Tensor] = []
+    reported: Tensor | None = None  # the mean loss of the last steps that are not told of yet
 
     def correct(view: int, color: Tensor) -> Tensor:
         return color if colours is None else colours.apply(views.cameras[view].name, color)
@@ -42,11 +43,15 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
         view = views.draw()
         gaussians = block.gaussians()
         color = correct(view, _color(rasterizer, gaussians, views.cameras[view]))
+        if reported is not None:  # told only now, when it is there: the host need not wait for it
+            yield StepDone(frame, step - 1, steps, float(reported), len(start))
+            yield FitState(frame, step - 1, block.result(), colours)
+            reported = None
         loss, gradient = loss_and_gradient(color, views.reference(view), settings.loss)
         color.backward(gradient)
         if strain is not None:
             strain.add_gradient(block.means_gradient, gaussians.means)
-        block.step()
+        block.step(settings.share_of_rates(step))
         losses.append(loss)
         if step == math.ceil(settings.replace_faint.after * steps) and step < steps:
             replaced, added = replace_faint(block.snapshot(), views, rasterizer, settings.replace_faint, settings.seed, correct)
@@ -57,10 +62,9 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
         if step > (1 - settings.average) * steps:
             block.count_in_mean()
         if step % settings.report_every == 0 or step == steps:
-            yield StepDone(frame, step, steps, float(torch.stack(losses).mean()), len(start))
-            losses = []
-            if step < steps:
-                yield FitState(frame, step, block.result(), colours)
+            reported, losses = torch.stack(losses).mean(), []
+    assert reported is not None, "the last step is always told"
+    yield StepDone(frame, steps, steps, float(reported), len(start))
     yield FitDone(frame, block.result(), colours, replaced)
 
 

@@ -15,7 +15,7 @@ DEFAULT_REFINEMENT = "adam"
 class RefinementFacts(Facts):
     """``load`` names a `task.Refinement`."""
 
-    # "package.module:Class", a frozen dataclass with ``steps``, ``seed``, ``for_device(device)`` and ``unmoved()``, as RefineSettings
+    # "package.module:Class", a frozen dataclass with what RefineSettings has: steps, seed, for_device(device, moved) and unmoved()
     settings: str = "trackersplat.training.refine.settings:RefineSettings"
 
 
@@ -25,7 +25,10 @@ REFINEMENTS: Registry[RefinementFacts] = Registry(
 )
 
 
-def refinement_settings(name: str, device: str = "cpu") -> Any:
-    """Its default settings for a "cpu" or a "cuda" device. Raises InputError if there is no refinement of that name."""
+def refinement_settings(name: str, device: str = "cpu", moved: bool = True) -> Any:
+    """Its default settings for a "cpu" or a "cuda" device, where motions have ``moved`` the Gaussians before, or none has.
+
+    Raises InputError if there is no refinement of that name.
+    """
     module, _, attribute = REFINEMENTS.facts(name).settings.partition(":")
-    return getattr(importlib.import_module(module), attribute).for_device(device)
+    return getattr(importlib.import_module(module), attribute).for_device(device, moved)

@@ -20,6 +20,8 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.optimiser import Correction, TrainingViews
 from trackersplat.training.refine.settings import ReplaceFaintSettings
 
+_VIEWS_AT_ONCE = 10  # rendered together on a GPU, for memory
+
 
 @torch.no_grad()
 def replace_faint(
@@ -79,7 +81,7 @@ def appearing(
     point counts if enough views see it, most of these are wrong there too, and their colours are alike. Of the points of a ray the one
     whose colours differ least is taken, and of those that lie within a pixel of each other the best.
     """
-    pictures = [_picture(gaussians, views, view, rasterizer, correct) for view in range(len(views))]
+    pictures = _pictures(gaussians, views, rasterizer, correct)
     wrong = [torch.nonzero(picture.error > settings.error) for picture in pictures]
     share = min(1.0, settings.rays / max(sum(map(len, wrong)), 1))
     device = gaussians.device
@@ -96,13 +98,27 @@ def appearing(
     return _gaussians(means[best], colours[best], sizes[best], gaussians.sh.shape[1], settings)
 
 
-def _picture(gaussians: Gaussians, views: TrainingViews, view: int, rasterizer: Rasterizer, correct: Correction | None) -> _Picture:
-    rendering = rasterizer.render(gaussians, [views.cameras[view]])
-    color = rendering.color if correct is None else correct(view, rendering.color)
-    image = views.image(view)
-    difference = (color - image).abs().mean(dim=3)
-    error = torch.nn.functional.avg_pool2d(difference, 3, 1, 1, count_include_pad=False)
-    return _Picture(views.cameras[view], image[0], rendering.depth[0] / rendering.alpha[0].clamp_min(1e-3), error[0])
+def _pictures(gaussians: Gaussians, views: TrainingViews, rasterizer: Rasterizer, correct: Correction | None) -> list[_Picture]:
+    """Of all views; those of one size and near plane are rendered together, a few at a time."""
+    found: dict[int, _Picture] = {}
+    at_once = _VIEWS_AT_ONCE if gaussians.means.is_cuda else 1
+    alike: dict[tuple[int, int, float], list[int]] = {}
+    for view, camera in enumerate(views.cameras):
+        alike.setdefault((camera.width, camera.height, camera.near), []).append(view)
+    for group in alike.values():
+        for first in range(0, len(group), at_once):
+            some = group[first : first + at_once]
+            rendering = rasterizer.render(gaussians, [views.cameras[view] for view in some])
+            color = rendering.color
+            if correct is not None:
+                color = torch.stack([correct(view, image) for view, image in zip(some, color, strict=True)])
+            images = torch.cat([views.image(view) for view in some])
+            difference = (color - images).abs().mean(dim=3)
+            error = torch.nn.functional.avg_pool2d(difference, 3, 1, 1, count_include_pad=False)
+            depth = rendering.depth / rendering.alpha.clamp_min(1e-3)
+            for place, view in enumerate(some):
+                found[view] = _Picture(views.cameras[view], images[place], depth[place], error[place])
+    return [found[view] for view in range(len(views))]
 
 
 def _along_rays(

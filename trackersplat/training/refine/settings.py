@@ -49,7 +49,10 @@ class RefineSettings:
     steps: int = 100
     # The motion turns Gaussians better than a few images do; their colours change more than their places.
     rates: LearningRates = field(default_factory=lambda: LearningRates(quats=6e-3, sh_dc=1e-2))
-    static_pace: float = 0.02  # times the rates for static Gaussians: their places are known, and slow ones flicker less
+    pace: float = 1.0  # times the rates
+    warm_up: int = 0  # first steps, over which the rates rise to their full size: Adam knows little of the gradients then
+    momentum: float = 0.9  # decay of the first moment of Adam, over a step
+    static_pace: float = 0.02  # times that for static Gaussians: their places are known, and slow ones flicker less
     loss: LossSettings = field(default_factory=LossSettings)
     average: float = 0.2  # the result is the mean over this last part of the steps: single views change it less, and it flickers less
     stiffness: StiffnessSettings = field(default_factory=StiffnessSettings)
@@ -57,20 +60,33 @@ class RefineSettings:
     report_every: int = 10  # steps between two events
     seed: int = 0
 
+    def share_of_rates(self, step: int) -> float:
+        """Of the step of this number, from 1 on."""
+        return min(1.0, step / self.warm_up) if self.warm_up else 1.0
+
     def unmoved(self) -> RefineSettings:
         """For Gaussians that no motion has moved before: images alone must bring each to its place, so nothing holds it back.
 
         No average either: until the last step they are on their way. And none are replaced: whatever has moved seems to appear.
+        Rates are full from the first step on.
         """
         return replace(
             self,
             stiffness=replace(self.stiffness, weight=0.0),
             average=0.0,
+            pace=1.0,
+            warm_up=0,
+            momentum=RefineSettings.momentum,
             rates=replace(self.rates, quats=LearningRates.quats),
             replace_faint=replace(self.replace_faint, share=0.0),
         )
 
     @staticmethod
-    def for_device(device: str) -> RefineSettings:
-        """Defaults that suit a "cpu" or a "cuda" device."""
-        return RefineSettings(steps=100 if torch.device(device).type == "cpu" else 200)
+    def for_device(device: str, moved: bool = True) -> RefineSettings:
+        """Defaults that suit a "cpu" or a "cuda" device, for Gaussians that a motion has ``moved`` before, or none has."""
+        if torch.device(device).type == "cpu":
+            return RefineSettings()
+        if not moved:
+            return RefineSettings(steps=200)
+        # Few steps, of which little is lost: smaller ones, the first even smaller, and static Gaussians come as far as in many.
+        return RefineSettings(steps=80, pace=0.6, warm_up=20, momentum=0.7, static_pace=0.12, average=0.4)

@@ -25,7 +25,7 @@ def add_gradient(
     )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["edges"])
 def _edges(gradient, means, start, first, second, stiffness, moving, edges, scale, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     edge = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = edge < edges

@@ -116,7 +116,7 @@ def _costs(  # type: ignore[no-untyped-def]
     return tl.where(inside, total / tl.maximum(weights, 1e-30)[:, None], outside_cost)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["number"])
 def _choose(  # type: ignore[no-untyped-def]
     source, target, candidates, penalties, listed, flow, cost, number, height, width, count,
     per_colour, colour_limit, gradient_limit, outside_cost, REACH: tl.constexpr, LANES: tl.constexpr, BLOCK: tl.constexpr,
@@ -158,7 +158,7 @@ def _taken(costs, u, v, asked, lowest, best_u, best_v, gain):  # type: ignore[no
     return lowest, best_u, best_v
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["number"])
 def _spread(  # type: ignore[no-untyped-def]
     source, target, flow, cost, listed, after, lowest_out, number, height, width, jump, step, gain, same,
     per_colour, colour_limit, gradient_limit, outside_cost, REACH: tl.constexpr, BLOCK: tl.constexpr,

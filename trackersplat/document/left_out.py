@@ -1,0 +1,51 @@
+"""What the document of a run deletes is left out of what is reconstructed from its frames.
+
+Its Gaussians keep their rows, so that lineage, tracks and files stay valid, but become so faint that no back end draws them. The
+refinement may then use their rows for what appears, as it does with all faint ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from trackersplat.document.document import Document
+from trackersplat.document.selection import Selection
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.pipelines.pipeline import ChainState
+
+LOGIT = -8.0  # opacity 0.0003: a tenth of the least that is drawn (`rendering.rules.ALPHA_MIN`)
+
+
+def leave_out(document: Document, state: ChainState, frame: int) -> tuple[ChainState, int]:
+    """The state without what is deleted in ``frame`` and all later ones, and how many of its Gaussians that makes faint only now."""
+    deleted = document.left_out(frame)
+    rows = torch.from_numpy(_rows(document, state, deleted)).to(state.gaussians.device)
+    new = int((state.gaussians.opacity_logits[rows] > LOGIT).sum())
+    if not new:
+        return state, 0
+    origin = state.origin
+    if origin is not None and state.lineage is not None:
+        first = rows[(state.lineage.born[rows] == origin.frame)]
+        origin = replace(origin, gaussians=_faint(origin.gaussians, first))
+    return replace(state, gaussians=_faint(state.gaussians, rows), origin=origin), new
+
+
+def count_left_out(document: Document, state: ChainState) -> int:
+    """How many Gaussians of a new frame the document leaves out."""
+    return len(_rows(document, state, document.left_out(state.frame)))
+
+
+def _rows(document: Document, state: ChainState, deleted: Selection) -> np.ndarray:
+    if not len(deleted):
+        return np.zeros(0, np.int64)
+    ids = document.original_ids(state.frame) if state.lineage is None else state.lineage.ids.cpu().numpy()
+    return deleted.rows(ids)
+
+
+def _faint(gaussians: Gaussians, rows: torch.Tensor) -> Gaussians:
+    logits = gaussians.opacity_logits.clone()
+    logits[rows] = logits[rows].clamp_max(LOGIT)
+    return replace(gaussians, opacity_logits=logits)

@@ -1,0 +1,346 @@
+"""Commands that select Gaussians and change them, through all frames. The engine is `trackersplat.document`; here is no algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trackersplat.errors import InputError
+from viewer.commands.command import Command
+from viewer.state import SCOPES, Scope, Zone
+
+if TYPE_CHECKING:
+    from trackersplat.captures.camera import Camera
+    from trackersplat.document.selection import Selection
+    from viewer.components.select_tool import Mode, Outline
+    from viewer.tab import Tab
+
+SELECT, EDIT = "Select", "Edit the scene"
+NEAR = 0.005  # of the scene's extent: how far a selection grows and shrinks
+TOGETHER = 0.15  # of their distance: by how much that of two Gaussians may change that move together
+NONE = "No Gaussian is selected: use a tool on the left in a camera pane or on the stage."
+
+
+# -- selecting ------------------------------------------------------------------------------------------------------------
+
+
+def source_of(tab: Tab) -> int:
+    """The frame whose Gaussians are on the screen. Raises InputError if there are none that can be edited."""
+    shared = tab.shared
+    source = shared.source_of(tab.view.frame)
+    if source is None or shared.run is None:
+        raise InputError("Nothing is reconstructed yet, so there is nothing to select.")
+    if shared.draft is not None and shared.draft.frame == source:
+        raise InputError(f"Frame {source + 1} is still being optimised: it can be edited when it is done.")
+    return source
+
+
+def _select(tab: Tab, what: str, find: Callable[[], Selection], mode: Mode = "replace") -> None:
+    """Combines what is found with what is selected; on the thread of the edits."""
+
+    def work() -> None:
+        from trackersplat.document.selection import NOTHING
+
+        try:
+            found = (tab.view.selected or NOTHING).combine(find(), mode)
+            tab.set(selected=found if len(found) else None)
+        finally:
+            tab.set(answered=tab.view.answered + 1)
+
+    tab.document.editing.run(what, work)
+
+
+def select_way(tab: Tab, way: dict[str, Any], mode: Mode = "replace") -> None:
+    """By a way of selecting, as JSON (`trackersplat.document`)."""
+    _select(tab, "Select", lambda: tab.document.editing.document().selection_of(way), mode)
+
+
+def _drawn(tab: Tab, outline: Outline, pane: int | None = None) -> None:
+    """What a tool drew in a pane, or, without one, on the stage."""
+    source = source_of(tab)
+    camera: Any
+    if pane is not None:
+        shown = tab.view.panes[pane]
+        if shown.compare == "other":
+            tab.set(answered=tab.view.answered + 1)
+            raise InputError("The pane shows the other run, and only the run on the screen is edited: show the render first.")
+        camera, place, unit = tab.document.capture.cameras[shown.camera].name, (1.0, 1.0), 1.0
+    else:
+        view = _stage_view(tab)
+        camera, place, unit = _view_json(view), (float(view.width), float(view.height)), float(view.height)
+    points = [[x * place[0], y * place[1]] for x, y in outline.points]
+    way: dict[str, Any] = {"camera": camera, "frame": source + 1, "depth": "through" if tab.view.through else "visible"}
+    if outline.tool == "click":
+        width, height = (view.width, view.height) if pane is None else _image_size(tab, pane)
+        x, y = points[-1]
+        if not (0 <= x < width and 0 <= y < height):
+            tab.set(answered=tab.view.answered + 1)
+            raise InputError("This is beside the picture: click into it.")
+        way |= {"way": "click", "x": x, "y": y}
+    elif outline.tool == "brush":
+        way |= {"way": "brush", "line": points, "radius": max(outline.radius * unit, 0.5)}
+    else:
+        if outline.tool == "rectangle":
+            (x0, y0), (x1, y1) = points[0], points[-1]
+            points = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
+        way |= {"way": "polygon", "corners": points}
+    select_way(tab, way, outline.mode)
+
+
+def _image_size(tab: Tab, pane: int) -> tuple[int, int]:
+    camera = tab.document.capture.cameras[tab.view.panes[pane].camera]
+    return camera.width, camera.height
+
+
+def _stage_view(tab: Tab) -> Camera:
+    look = tab.document.stage_views.get(tab.id)
+    if look is None:
+        raise InputError("The 3D stage is not there yet.")
+    return look()
+
+
+def _view_json(view: Camera) -> dict[str, Any]:
+    from trackersplat.document.camera_json import camera_to_json
+
+    found = camera_to_json(view)
+    assert isinstance(found, dict)
+    return found
+
+
+def _all(tab: Tab) -> None:
+    source = source_of(tab)
+    _select(tab, "Select everything", lambda: tab.document.editing.document().scene.all(source))
+
+
+def _from_selected(tab: Tab, what: str, kind: str, *, may_be_empty: bool = False, **values: Any) -> None:
+    """What a way makes of the selection."""
+    source = source_of(tab)
+
+    def find() -> Selection:
+        from trackersplat.document.selecting.registry import WAYS
+        from trackersplat.document.selection import NOTHING
+
+        selected = tab.view.selected
+        if selected is None and not may_be_empty:
+            raise InputError(NONE)
+        return tab.document.editing.document().select(WAYS.load(kind)(selected or NOTHING, source, **values))
+
+    _select(tab, what, find)
+
+
+def _invert(tab: Tab) -> None:
+    _from_selected(tab, "Invert the selection", "invert", may_be_empty=True)
+
+
+def _step(tab: Tab) -> float:
+    return NEAR * tab.document.framing.extent
+
+
+def _clear(tab: Tab) -> None:
+    """The selected Gaussians first; if there are none, the selected tracks."""
+    if tab.view.selected is not None:
+        tab.set(selected=None)
+    else:
+        tab.set(tracks=())
+
+
+def _attribute(tab: Tab, attribute: str, low: float | None = None, high: float | None = None, mode: Mode = "replace") -> None:
+    bounds = {key: float(value) for key, value in (("low", low), ("high", high)) if value is not None}
+    select_way(tab, {"way": "attribute", "name": attribute, "frame": source_of(tab) + 1, **bounds}, mode)
+
+
+def _tracks(tab: Tab, mode: Mode = "replace") -> None:
+    if not tab.view.tracks:
+        raise InputError("No track is selected: click one in the table or in a picture first.")
+    select_way(tab, {"way": "tracks", "tracks": list(tab.view.tracks), "frame": source_of(tab) + 1}, mode)
+
+
+def _zone(tab: Tab) -> dict[str, Any]:
+    if tab.view.zone is None:
+        raise InputError("There is no box or sphere: place one in the panel Edit, Select by.")
+    return tab.view.zone.to_json()
+
+
+def _in_zone(tab: Tab, mode: Mode = "replace") -> None:
+    select_way(tab, {"way": "region", "frame": source_of(tab) + 1, **_zone(tab)}, mode)
+
+
+def _place(tab: Tab, zone: Zone | None) -> None:
+    tab.set(zone=zone)
+
+
+def _fit(tab: Tab, shape: str = "box") -> None:
+    """Around the centres of what is selected in this frame."""
+
+    def work() -> None:
+        low, high = selected_extent(tab)
+        center = 0.5 * (low + high)
+        size = np.maximum(high - low, 1e-3 * tab.document.framing.extent)
+        if shape == "sphere":
+            size = np.full(3, float(np.linalg.norm(size)))
+        x, y, z = (float(value) for value in center)
+        a, b, c = (float(value) for value in size)
+        tab.set(zone=Zone("sphere" if shape == "sphere" else "box", (x, y, z), (a, b, c)))
+
+    tab.document.editing.run("Fit the box", work)
+
+
+def selected_extent(tab: Tab, selection: Selection | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(3,) and (3,) the corners of a box around the centres of a selection, by default the tab's, in this frame.
+
+    Raises InputError if it has nothing there.
+    """
+    shown, selected = tab.document.scene(tab.view.frame), tab.view.selected if selection is None else selection
+    rows = np.zeros(0, np.int64) if shown is None or shown.ids is None or selected is None else selected.rows(shown.ids)
+    if shown is None or not len(rows):
+        raise InputError("Nothing that is selected is shown in this frame.")
+    means = shown.gaussians.means.numpy()[rows].astype(np.float64)
+    return means.min(axis=0), means.max(axis=0)
+
+
+def _crop(tab: Tab, keep: str = "inside") -> None:
+    edit(tab, "Crop", {"edit": "crop", **_zone(tab), "keep": keep, "frames": frames_of(tab)})
+
+
+# -- changing -------------------------------------------------------------------------------------------------------------
+
+
+def frames_of(tab: Tab, scope: Scope | None = None) -> str:
+    """The frames in which an edit acts, as `FrameRange.parse` reads them. Raises InputError if the range is not set."""
+    view = tab.view
+    chosen = view.scope if scope is None else scope
+    if chosen == "onwards":
+        return f"{view.frame + 1}:"
+    if chosen == "frame":
+        return str(view.frame + 1)
+    if chosen == "range":
+        if view.first is None and view.last is None:
+            raise InputError("No range is set: I and O on the timeline set its ends.")
+        return f"{(view.first or 0) + 1}:" + ("" if view.last is None else str(view.last + 1))
+    return "all"
+
+
+def edit(tab: Tab, what: str, *edits: dict[str, Any]) -> None:
+    """Does edits, as JSON, on the thread of the edits."""
+    tab.document.editing.run(what, lambda: tab.document.editing.do_json(*edits))
+
+
+def _change(tab: Tab, kind: str, group: str | None = None) -> None:
+    """Hides, shows, deletes or restores what is selected, or a group, in the frames of the scope."""
+    from trackersplat.document.registry import SCENE_EDITS
+    from trackersplat.document.scene_edit import Target
+    from trackersplat.edits.frame_range import FrameRange
+
+    frames = FrameRange.parse(frames_of(tab))
+
+    def work() -> None:  # what is selected when it is this edit's turn: a tool may have been used just before
+        selected = tab.view.selected
+        if group is None and selected is None:
+            raise InputError(NONE)
+        target = Target(group=group) if group is not None else Target(selection=selected)
+        tab.document.editing.do(SCENE_EDITS.load(kind)(target, frames))
+        if group is None:
+            tab.set(selected=None)
+
+    tab.document.editing.run(f"{kind.capitalize()} Gaussians", work)
+
+
+def change_all_frames(tab: Tab, kind: str, group: str) -> None:
+    """Of a group, whatever the scope says."""
+    edit(tab, f"{kind.capitalize()} the group", {"edit": kind, "group": group, "frames": "all"})
+
+
+def _scope(tab: Tab, scope: Scope) -> None:
+    if scope in SCOPES:
+        tab.set(scope=scope)
+
+
+def _bring_back(tab: Tab, kind: str) -> None:
+    """All that is hidden, or deleted, in this frame is there again, in the frames of the scope; it is selected then."""
+    source = source_of(tab)
+    frames = frames_of(tab)
+
+    def work() -> None:
+        from trackersplat.document.registry import SCENE_EDITS
+        from trackersplat.document.scene_edit import Target
+        from trackersplat.document.selection import Selection
+        from trackersplat.edits.frame_range import FrameRange
+
+        editing = tab.document.editing
+        state = editing.document().scene.state(source)
+        mask = state.hidden if kind == "show" else state.deleted
+        if not mask.any():
+            raise InputError(f"Nothing is {'hidden' if kind == 'show' else 'deleted'} in frame {source + 1}.")
+        back = Selection.of(state.ids[mask])
+        editing.do(SCENE_EDITS.load(kind)(Target(selection=back), FrameRange.parse(frames)))
+        tab.set(selected=back)
+
+    tab.document.editing.run("Show what is hidden" if kind == "show" else "Restore what is deleted", work)
+
+
+def none_selected(tab: Tab) -> str | None:
+    return None if tab.view.selected is not None else "No Gaussian is selected."
+
+
+def no_zone(tab: Tab) -> str | None:
+    return None if tab.view.zone is not None else "There is no box or sphere."
+
+
+def _no_track(tab: Tab) -> str | None:
+    return None if tab.view.tracks else "No track is selected."
+
+
+def nothing_there(tab: Tab) -> str | None:
+    return None if tab.shared.run is not None else "Nothing is reconstructed yet."
+
+
+def _no_edit(tab: Tab) -> str | None:
+    document = tab.document.editing.current()
+    return None if document is not None and document.history.position else "The scene is not edited."
+
+
+COMMANDS = (
+    Command("select.drawn", "Select what a tool drew", SELECT, _drawn, enabled=nothing_there),
+    Command("select.way", "Select by a way of the library", SELECT, select_way, enabled=nothing_there),
+    Command("select.all", "Select everything", SELECT, _all, enabled=nothing_there),
+    Command("select.clear", "Select nothing", SELECT, _clear, "escape"),
+    Command(
+        "select.invert", "Invert the selection", SELECT, _invert,
+        "ctrl+i", enabled=nothing_there,
+    ),
+    Command(
+        "select.grow", "Grow the selection", SELECT,
+        lambda tab: _from_selected(tab, "Grow the selection", "grow", distance=_step(tab)), "shift+>", enabled=none_selected,
+    ),
+    Command(
+        "select.shrink", "Shrink the selection", SELECT,
+        lambda tab: _from_selected(tab, "Shrink the selection", "shrink", distance=_step(tab)), "shift+<", enabled=none_selected,
+    ),
+    Command(
+        "select.connected", "Select what hangs together with it", SELECT,
+        lambda tab: _from_selected(tab, "Select what is connected", "connected"), enabled=none_selected,
+    ),
+    Command(
+        "select.moving", "Select what hangs together and moves with it", SELECT,
+        lambda tab: _from_selected(tab, "Select what moves with it", "connected", stretch=TOGETHER), enabled=none_selected,
+    ),
+    Command("select.attribute", "Select by an attribute", SELECT, _attribute, enabled=nothing_there),
+    Command("select.tracks", "Select what carries the selected tracks", SELECT, _tracks, enabled=_no_track),
+    Command("select.zone", "Select what is in the box or sphere", SELECT, _in_zone, enabled=no_zone),
+    Command("zone.set", "Place a box or a sphere", SELECT, _place),
+    Command("zone.fit", "Fit the box or sphere to the selection", SELECT, _fit, enabled=none_selected),
+    Command("zone.crop", "Delete all that is outside the box or sphere, or inside", EDIT, _crop, enabled=no_zone),
+    Command(
+        "gaussians.hide", "Hide what is selected", EDIT, lambda tab, group=None: _change(tab, "hide", group), "h",
+        enabled=none_selected,
+    ),
+    Command("gaussians.show_all", "Show what is hidden", EDIT, lambda tab: _bring_back(tab, "show"), "shift+h", enabled=_no_edit),
+    Command(
+        "gaussians.delete", "Delete what is selected", EDIT, lambda tab, group=None: _change(tab, "delete", group), "delete",
+        enabled=none_selected,
+    ),
+    Command("gaussians.restore", "Restore what is deleted", EDIT, lambda tab: _bring_back(tab, "restore"), enabled=_no_edit),
+    Command("edit.scope", "Frames in which edits act", EDIT, _scope),
+)  # fmt: skip
