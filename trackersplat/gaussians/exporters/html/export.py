@@ -101,7 +101,7 @@ def _scene(about: About, kept: KeptFrames, ranges: dict[str, Range], sizes: list
         },
         "frames": [{"number": frame + 1, "bytes": parts} for frame, parts in zip(kept.order, sizes, strict=True)],
         "cameras": [_described(camera) for camera in cameras],
-        "made_cameras": not about.cameras,
+        "made_cameras": about.made_cameras or not about.cameras,
         "up": _up(cameras),
         "focus": focus.tolist(),
         "size": size,
