@@ -53,7 +53,7 @@ html, body { background: var(--bg); color: var(--text);
 .q-tabs { min-height: 30px; }
 .ts-rail { width: 58px; flex: none; height: 100%; overflow-y: auto; overflow-x: hidden; border-left: 1px solid var(--line);
   background: var(--bg); scrollbar-width: none; }
-.ts-rail .q-tab { min-height: 46px; padding: 2px 0; color: var(--muted); }
+.ts-rail .q-tab { min-height: 40px; padding: 0; color: var(--muted); }
 .ts-rail .q-tab__icon { font-size: 18px; } .ts-rail .q-tab__label { font-size: 10px; line-height: 1.2; }
 .ts-rail .q-tab__content { padding: 2px 0; min-width: 0; }
 .q-tab-panel { padding: 0; }

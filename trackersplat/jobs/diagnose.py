@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,8 +56,22 @@ def diagnose(
 
 def key_of(run: Run, settings: DiagnosisSettings) -> str:
     """Changes when a frame of the run or a setting does."""
-    records = sorted((frame, record) for frame, record in run.records().items())
-    return hashlib.sha256(repr((settings, run.frames(), records)).encode()).hexdigest()[:16]
+    records = sorted((frame, chosen_values(record)) for frame, record in run.records().items())
+    return hashlib.sha256(repr((chosen_values(settings), run.frames(), records)).encode()).hexdigest()[:16]
+
+
+def chosen_values(record: Any) -> dict[str, Any]:
+    """The fields of a dataclass that are not their defaults: a field that is new and not used changes no key."""
+    values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    defaults = {field.name: field.default for field in dataclasses.fields(record)}
+    defaults |= {
+        field.name: field.default_factory() for field in dataclasses.fields(record) if field.default_factory is not dataclasses.MISSING
+    }
+    return {
+        name: chosen_values(value) if dataclasses.is_dataclass(value) else value
+        for name, value in values.items()
+        if value != defaults[name]
+    }
 
 
 def scene_of(run: Run, capture: Capture) -> Scene:
