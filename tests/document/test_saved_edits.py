@@ -54,7 +54,6 @@ def test_two_documents_that_differ_are_told_apart(run: Path, tmp_path: Path) -> 
 def test_no_edit_is_lost_or_half_applied_when_its_process_is_killed(run: Path) -> None:
     found = kill_editors(run, 4, 2)
     assert (found.kills, found.lost, found.half) == (4, [], [])
-    assert found.confirmed > 0
 
 
 def test_an_incomplete_last_line_is_told_and_written_over(run: Path) -> None:
