@@ -96,7 +96,7 @@ def test_edits_are_exported_unless_they_are_not_wanted(run: Run, tmp_path: Path,
     document.apply([{"edit": "delete", "selection": {"ids": [int(document.ids(0)[1])]}}])
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
     events = exported(run, tmp_path / "edited", rasterizer, ExportOptions())
-    assert any(isinstance(event, Said) and "1 edits are in effect" in event.text for event in events)
+    assert any(isinstance(event, Said) and "1 edit is in effect" in event.text for event in events)
     exported(run, tmp_path / "plain", rasterizer, ExportOptions(), edits=False)
     for frame in (0, 1):
         assert torch.equal(read(tmp_path / "edited", frame).means, gaussians(frame).means[[0, 2, 3]])

@@ -307,3 +307,12 @@ def test_views_are_matched_over_nothing_in_between_and_within_their_masks(shifts
         np.testing.assert_array_equal(plain[camera].confidence, alone.confidence[0])
         np.testing.assert_allclose(plain[camera].positions[0, 12, 16], (18.0, 11.5), atol=0.1)
     require_masked(plain, masked)
+
+
+def test_a_matcher_of_many_pairs_finds_in_all_views_what_it_finds_in_one(shifts: Capture) -> None:
+    matcher = create_matcher("dis-gpu", "cpu")
+    for camera, tracks in match_views(matcher, shifts, [2, 0], 0, 1):
+        alone = matcher.match(torch.tensor(shifts.image(camera, 0)), torch.tensor(shifts.image(camera, 1)))
+        assert (tracks.base, tracks.targets) == (0, (1,))
+        for name in ("positions", "visibility", "confidence"):
+            torch.testing.assert_close(getattr(tracks, name), getattr(alone, name)[0])

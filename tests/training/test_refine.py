@@ -140,6 +140,16 @@ def test_what_was_not_moved_is_not_held_back() -> None:
     assert settings.unmoved() == replace(expected, replace_faint=ReplaceFaintSettings(views=2, share=0.0))
 
 
+def test_rates_rise_over_the_first_steps_and_are_full_at_once_where_nothing_was_moved() -> None:
+    settings = RefineSettings.for_device("cuda")
+    assert [RefineSettings(warm_up=4).share_of_rates(step) for step in (1, 2, 4, 9)] == [0.25, 0.5, 1.0, 1.0]
+    assert RefineSettings().share_of_rates(1) == 1.0
+    unmoved = settings.unmoved()
+    assert (unmoved.pace, unmoved.warm_up, unmoved.momentum) == (1.0, 0, 0.9)
+    assert unmoved.steps == settings.steps
+    assert RefineSettings.for_device("cuda", moved=False).steps > settings.steps
+
+
 def test_refinement_without_motion_raises_psnr_on_a_view_never_looked_at(first: Gaussians) -> None:
     capture, rasterizer = quad_capture(), PortableRasterizer()
     before = held_out_psnr(capture, 2, rasterizer, first) or 0.0

@@ -41,9 +41,9 @@ def _done(events: list[object]) -> FitDone:
     return events[-1]
 
 
-@pytest.mark.parametrize("steps", [1, 12])
-def test_the_result_is_that_of_the_plain_refinement(first: Gaussians, steps: int) -> None:
-    settings = RefineSettings(steps=steps, report_every=5)
+@pytest.mark.parametrize("asked", [{"steps": 1}, {"steps": 12}, {"steps": 12, "pace": 0.6, "warm_up": 5, "momentum": 0.7}])
+def test_the_result_is_that_of_the_plain_refinement(first: Gaussians, asked: dict[str, float]) -> None:
+    settings = replace(RefineSettings(report_every=5), **asked)  # type: ignore[arg-type]
     plain, block = list(refine(_task(first, settings))), list(refine_on_device(_task(first, settings)))
     assert [type(event) for event in block] == [type(event) for event in plain]
     assert torch.equal(_done(block).replaced, _done(plain).replaced)

@@ -70,7 +70,7 @@ class Settings:
         return self
 
     @staticmethod
-    def for_device(device):
+    def for_device(device, moved=True):
         return Settings(brighter=0.25 if device == "cpu" else 0.5)
 
 def refine(task):
@@ -160,7 +160,7 @@ def test_a_registered_refinement_refines() -> None:
     *_, last = REFINEMENTS.load("adam")(task)
     assert isinstance(last, FitDone)
     assert not torch.equal(last.gaussians.sh, start.sh)
-    assert refinement_settings("adam", "cuda").steps == 200
+    assert refinement_settings("adam", "cuda").steps == 80
 
 
 @pytest.mark.parametrize("name", ["planes", "patches", "ground"])

@@ -53,7 +53,9 @@ def _tab(**shared: Any) -> Tab:
         return None if source is None else _gaussians(source)
 
     document = SimpleNamespace(
-        capture=SimpleNamespace(cameras=cameras(), held_out=("cam00",), image=lambda camera, frame: np.zeros((4, 4, 3), np.uint8)),
+        capture=SimpleNamespace(
+            cameras=cameras(), held_out=("cam00",), filmed=True, image=lambda camera, frame: np.zeros((4, 4, 3), np.uint8)
+        ),
         frames=Frames(),
         renderer=SimpleNamespace(rasterizer="rasteriser"),
         runs=SimpleNamespace(lineage=lambda run: lineage, records=lambda run: {3: None}),

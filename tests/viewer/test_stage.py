@@ -68,7 +68,8 @@ def tab() -> Tab:
     document = SimpleNamespace(
         capture=capture, framing=frame_capture(capture), renderer=renderer, shown=lambda frame: shown, scene=unedited(lambda frame: shown),
         editing=no_edits(), diagnosis=lambda: None,
-        paths=SimpleNamespace(get=lambda: None), home_photo_frame=lambda frame: (0, frame),
+        paths=SimpleNamespace(get=lambda: None), camera_paths=SimpleNamespace(trajectory=lambda: None),
+        home_photo_frame=lambda frame: (0, frame),
     )  # fmt: skip
     store.open_tab("t", View())
     return Tab("t", store, document)  # type: ignore[arg-type]

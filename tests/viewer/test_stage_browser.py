@@ -75,7 +75,8 @@ def site() -> Iterator[SimpleNamespace]:
     document: Any = SimpleNamespace(
         capture=two, framing=frame_capture(two), renderer=renderer, shown=lambda frame: shown, scene=unedited(lambda frame: shown),
         editing=no_edits(), stage_views={}, diagnosis=lambda: None,
-        paths=SimpleNamespace(get=lambda: None), home_photo_frame=lambda frame: (0, frame),
+        paths=SimpleNamespace(get=lambda: None), camera_paths=SimpleNamespace(trajectory=lambda: None),
+        home_photo_frame=lambda frame: (0, frame),
     )  # fmt: skip
     stage = Stage(StageServer(), document)
     tabs: dict[str, Tab] = {}

@@ -15,7 +15,7 @@ class Info:
     """Print what a capture is: cameras, frames, size, fps, held-out cameras, layout, warnings. Also of a file of Gaussians."""
 
     path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CAPTURE")]
-    """A capture folder, "demo", or a file of Gaussians (PLY, SPZ, .splat)."""
+    """A capture folder, "demo", or a file of Gaussians (PLY, SPZ, SOG, .splat)."""
 
     def run(self) -> None:
         from trackersplat.captures.registry import open_capture

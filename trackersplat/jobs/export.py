@@ -76,8 +76,9 @@ def of_run(run: Run, edits: bool = True) -> ExportSource:
     remarks = list(document.warnings)
     if played != frames:
         remarks.append("The edits play frames in another order or more than once: each is exported once, under its own number.")
-    if document.history.position:
-        remarks.append(f"{document.history.position} edits are in effect; --no-edits exports the run as it was reconstructed.")
+    if count := document.history.position:
+        are = "edit is" if count == 1 else "edits are"
+        remarks.append(f"{count} {are} in effect; --no-edits exports the run as it was reconstructed.")
     return ExportSource(run, frames, document.gaussians, tuple(remarks))
 
 
@@ -141,7 +142,8 @@ def _about(run: Run, cameras: tuple[Camera, ...], options: ExportOptions) -> tup
     name, rate = described.get("name"), options.frames_per_second or described.get("fps")
     told = float(rate) if isinstance(rate, (int, float)) and math.isfinite(rate) and 0 < rate <= 1000 else None
     remarks = [] if told is not None else ["The run does not say its frame rate: 30 frames per second are assumed; --fps gives another."]
-    return About(name if isinstance(name, str) and name else run.name, cameras, 30.0 if told is None else told), remarks
+    shown = name if isinstance(name, str) and name else run.name
+    return About(shown, cameras, 30.0 if told is None else told, "imported" in run.info), remarks
 
 
 def _pruned(

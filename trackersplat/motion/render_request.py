@@ -55,10 +55,10 @@ def predict_views(
     start = project(cameras, before.means.double())[0]
     # Behind a camera a projection may be anything. It is not rendered, but zero times infinity is not zero.
     ways = [(project(cameras, state.means.double())[0] - start).float().nan_to_num(0.0, 0.0, 0.0) for state in after]
-    forward = _mean(rasterizer.render(before, cameras, channels=torch.cat(ways, dim=-1), sh_degree=0))
+    forward = _mean(rasterizer.render(before, cameras, channels=_of_each(torch.cat(ways, dim=-1)), sh_degree=0))
     predictions: list[list[Prediction]] = [[] for _ in cameras]
     for index, (state, way) in enumerate(zip(after, ways, strict=True)):
-        rendering = rasterizer.render(state, cameras, channels=-way)
+        rendering = rasterizer.render(state, cameras, channels=_of_each(-way))
         backward = _mean(rendering)
         colours = torch.stack([one(color) for one, color in zip(correct, rendering.color, strict=True)])
         images = (colours.clamp(0, 1) * 255).round().byte()
@@ -66,6 +66,11 @@ def predict_views(
         for view, found in enumerate(predictions):
             found.append(Prediction(image=images[view], forward=own[view], backward=backward[view]))
     return predictions
+
+
+def _of_each(channels: Tensor) -> Tensor:
+    """(C, N, F) as a rasteriser takes them: of a single camera (N, F), which none has to take apart."""
+    return channels[0] if len(channels) == 1 else channels
 
 
 def _mean(rendering: Rendering) -> Tensor:

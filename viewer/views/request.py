@@ -52,7 +52,6 @@ class Sources:
     camera: Camera
     held_out: bool
     photo: Callable[[], np.ndarray]  # (H, W, 3) uint8 of the frame asked for; may raise InputError
-    filmed: bool = True  # False: the photograph is blank, nothing is compared with it
     rasterizer: Rasterizer | None = None
     waiting: str = ""  # why there is no rasteriser yet, for people
     gaussians: Gaussians | None = None
@@ -71,6 +70,7 @@ class Sources:
     other_name: str = "the other run"
     other_colours: ColourAffines | None = None
     length_unit: str = "scene units"
+    filmed: bool = True  # False: the photograph is blank, nothing is compared with it
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,7 @@ class About:
     name: str = "scene"
     cameras: tuple[Camera, ...] = ()
     frames_per_second: float = 30.0
+    made_cameras: bool = False  # nobody filmed the scene: the cameras are made up
 
 
 UNKNOWN = About()

@@ -44,6 +44,7 @@ def export_html(frames: Iterable[tuple[int, Gaussians]], path: Path, about: Abou
     with kept_frames(frames, path) as kept:
         ranges = ranges_of(kept.order, lambda frame: _filled(kept, frame), LEVELS)
         sizes: list[list[int]] = []
+        total = 0
         with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
             texts = kept.folder / "texts"
             with texts.open("w", encoding="ascii") as out:
@@ -52,7 +53,7 @@ def export_html(frames: Iterable[tuple[int, Gaussians]], path: Path, about: Abou
                     parts = [packed[name].tobytes() for name in LEVELS]
                     sizes.append([len(part) for part in parts])
                     out.write(f'<script type="text/plain" id="frame{place}">{base64.b64encode(b"".join(parts)).decode()}</script>\n')
-                    if out.tell() > LARGEST:
+                    if (total := total + sum(sizes[-1]) * 4 // 3) > LARGEST:
                         raise InputError("The page would be larger than 1 GB: export fewer frames with --frames, or --prune Gaussians.")
                     yield FrameExported(kept.order[place], place + 1)
             scene = _scene(about, kept, ranges, sizes)
@@ -100,7 +101,7 @@ def _scene(about: About, kept: KeptFrames, ranges: dict[str, Range], sizes: list
         },
         "frames": [{"number": frame + 1, "bytes": parts} for frame, parts in zip(kept.order, sizes, strict=True)],
         "cameras": [_described(camera) for camera in cameras],
-        "made_cameras": not about.cameras,
+        "made_cameras": about.made_cameras or not about.cameras,
         "up": _up(cameras),
         "focus": focus.tolist(),
         "size": size,
