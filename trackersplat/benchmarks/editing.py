@@ -73,6 +73,7 @@ def measure_speed(count: int, folder: Path, repeats: int = 3) -> list[tuple[str,
     through, visible = Looking("front", 0, THROUGH), Looking("front", 0)
     best("lasso through", lambda: document.select(Polygon(through, corners)))
     best("brush through", lambda: document.select(Brush(through, corners, 30.0)))
+    document.select(Polygon(Looking("front", 1), corners))  # compiles the kernels
     best("lasso visible, first in this view", lambda: document.select(Polygon(visible, corners)), 1)
     best("lasso visible, again", lambda: document.select(Polygon(visible, corners)))
     best("click", lambda: document.select(Click(visible, WIDTH / 2, HEIGHT / 2)))

@@ -120,7 +120,7 @@ def weight(scene: SeenScene, frame: int) -> np.ndarray:
 def error(scene: SeenScene, frame: int) -> np.ndarray:
     """Over all cameras (`diagnosis.gaussian_error`); nan where no camera shows it."""
     capture, rasterizer = scene.open_capture(), scene.choose_rasterizer()
-    photos = [torch.as_tensor(capture.image(i, frame), device=rasterizer.device) / 255.0 for i in range(len(capture.cameras))]
+    photos = [torch.tensor(capture.image(i, frame), device=rasterizer.device) / 255.0 for i in range(len(capture.cameras))]
     colours = scene.edited.run_frames.run.read_colours(frame)
     correct = None if colours is None else colours.apply
     found = gaussian_error(rasterizer, scene.gaussians(frame).to(rasterizer.device), capture.cameras, photos, correct)

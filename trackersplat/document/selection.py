@@ -25,7 +25,9 @@ class Selection:
     @staticmethod
     def of(ids: Iterable[int] | np.ndarray) -> Selection:
         """Any ids, in any order. Raises InputError if one is negative or there are too many."""
-        found = np.unique(np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64))
+        found = np.array(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64)
+        if len(found) > 1 and not (found[1:] > found[:-1]).all():
+            found = np.unique(found)
         if len(found) > MOST_GAUSSIANS or (len(found) and found[0] < 0):
             raise InputError(f"A selection holds at most {MOST_GAUSSIANS:,} ids of Gaussians, none below 0.")
         found.setflags(write=False)
@@ -83,23 +85,19 @@ class Selection:
 
         A Gaussian mostly stands at the row that its id names; rows that were added stand behind those and are searched.
         """
-        if not len(self.ids) or not len(ids):
-            return np.zeros(0, np.int64)
-        row = self.ids & ((1 << INDEX_BITS) - 1)
-        near = row < len(ids)
-        row, wanted = row[near], self.ids[near]
-        found = row[ids[row] == wanted]
-        if len(found) < len(self.ids):
-            home = ids & ((1 << INDEX_BITS) - 1)
-            moved = np.flatnonzero(home != np.arange(len(ids)))
-            if len(moved):
-                found = np.concatenate((found, moved[np.isin(ids[moved], self.ids)]))
-        return np.unique(found)
+        return np.flatnonzero(self.mask(ids))
 
     def mask(self, ids: np.ndarray) -> np.ndarray:
         """(N,) bool: which of the Gaussians of a frame, with ids (N,), are selected."""
         found = np.zeros(len(ids), bool)
-        found[self.rows(ids)] = True
+        row = self.ids & ((1 << INDEX_BITS) - 1)
+        near = row < len(ids)
+        row, wanted = (row, self.ids) if near.all() else (row[near], self.ids[near])
+        here = ids[row] == wanted
+        found[row if here.all() else row[here]] = True
+        if len(self.ids) and not (len(here) == len(self.ids) and here.all()):
+            moved = np.flatnonzero((ids & ((1 << INDEX_BITS) - 1)) != np.arange(len(ids)))
+            found[moved[np.isin(ids[moved], self.ids)]] = True
         return found
 
     # -- as a file ----------------------------------------------------------------------------------------------------

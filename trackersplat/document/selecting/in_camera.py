@@ -27,7 +27,7 @@ class Looking:
     camera: str | Camera
     frame: int
     depth: str = VISIBLE  # or THROUGH: all whose centre is in the pixels, however deep
-    share: float = 0.8  # of what the camera shows of a Gaussian, that must be in the pixels
+    share: float = 0.65  # of what the camera shows of a Gaussian, that must be in the pixels
     least: float = 0.02  # px: weight that a Gaussian must have there in all; fainter ones are not visible
 
     @staticmethod

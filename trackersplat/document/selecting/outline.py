@@ -75,10 +75,14 @@ def stroke_points(line: np.ndarray, radius: float, points: np.ndarray) -> np.nda
     found = np.zeros(len(points), bool)
     low, high = line.min(0) - radius, line.max(0) + radius
     near = np.flatnonzero(((points >= low) & (points <= high)).all(1))
+    near = near[np.argsort(points[near, 0], kind="stable")]
     mine = points[near].astype(np.float64)
     hit = np.zeros(len(near), bool)
     for a, b in itertools.pairwise(line) if len(line) > 1 else [(line[0], line[0])]:
-        hit |= line_distance(mine, a, b) <= radius
+        part = slice(*np.searchsorted(mine[:, 0], (min(a[0], b[0]) - radius, np.nextafter(max(a[0], b[0]) + radius, np.inf))))
+        left = np.flatnonzero(~hit[part]) + part.start
+        left = left[np.abs(mine[left, 1] - 0.5 * (a[1] + b[1])) <= 0.5 * abs(a[1] - b[1]) + radius]
+        hit[left] = line_distance(mine[left], a, b) <= radius
     found[near] = hit
     return found
 

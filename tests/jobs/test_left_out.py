@@ -1,0 +1,91 @@
+"""What the document of a run deletes is left out of what is reconstructed next: proved on a floater that would come back."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from trackersplat.captures.capture import Capture
+from trackersplat.document.document import Document
+from trackersplat.document.kinds.delete import Delete
+from trackersplat.document.scene_edit import Target
+from trackersplat.document.selection import Selection
+from trackersplat.events import Note
+from trackersplat.gaussians.ply import write_ply
+from trackersplat.jobs.reconstruct import LEFT_OUT, reconstruct
+from trackersplat.pipelines.settings import ReconstructSettings
+from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.rendering.lift import lift
+from trackersplat.store.run import Run
+
+FLOATER = 3  # its index
+
+
+def quick() -> ReconstructSettings:
+    plain = ReconstructSettings.for_device("cpu")
+    points = replace(plain.first.points, strategy="patches")
+    motion = replace(plain.motion, render_and_match=replace(plain.motion.render_and_match, match_rounds=0))
+    first, refine = replace(plain.first, steps=40, points=points), replace(plain.refine, steps=3)
+    return replace(plain, first=first, motion=motion, refine=refine, metrics=("psnr",))
+
+
+@pytest.fixture(scope="module")
+def with_floater(small_capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one frame, in which a Gaussian hangs in front of all cameras, large and opaque."""
+    settings = quick()
+    run = Run.create(tmp_path_factory.mktemp("floater") / "run", small_capture, {"settings": settings.to_json()})
+    list(reconstruct(small_capture, run, [0], settings, PortableRasterizer()))
+    gaussians = run.read_frame(0)
+    tensors = {name: tensor.clone() for name, tensor in gaussians.tensors().items()}
+    tensors["means"][FLOATER] = torch.tensor([0.0, 0.0, -1.2])
+    tensors["log_scales"][FLOATER] = -2.0
+    tensors["opacity_logits"][FLOATER] = 3.0
+    cloud = next(run.path.glob("frame1/point_cloud/*/point_cloud.ply"))
+    write_ply(cloud, type(gaussians)(**tensors))
+    return run.path
+
+
+def second_frame(run: Path, capture: Capture, **options: Any) -> tuple[Run, list[str]]:
+    """Reconstructs it; the run, and what was noted."""
+    opened = Run.open(run)
+    found = list(reconstruct(capture, opened, [1], quick(), PortableRasterizer(), **options))
+    return opened, [event.text for event in found if isinstance(event, Note)]
+
+
+def weight_of_floater(run: Run, capture: Capture) -> float:
+    """Pixels that it makes in the second frame, in all cameras."""
+    ones = torch.ones(1, capture.cameras[0].height, capture.cameras[0].width, 1)
+    gaussians = run.read_frame(1)
+    return sum(float(lift(PortableRasterizer(), gaussians, [camera], ones)[0, FLOATER, 0]) for camera in capture.cameras)
+
+
+def test_a_deleted_floater_does_not_come_back_and_the_picture_is_better(with_floater: Path, small_capture: Capture, tmp_path: Path) -> None:
+    runs = [Path(shutil.copytree(with_floater, tmp_path / name)) for name in ("plain", "deleted", "kept")]
+    for path in runs[1:]:
+        Document.open(path).do(Delete(Target.of(Selection.of([FLOATER]))))
+    plain, said = second_frame(runs[0], small_capture)
+    assert LEFT_OUT.format(1) not in said
+    assert weight_of_floater(plain, small_capture) > 100
+    deleted, said = second_frame(runs[1], small_capture)
+    assert LEFT_OUT.format(1) in said
+    assert weight_of_floater(deleted, small_capture) == 0
+    assert deleted.records()[1].left_out == 1
+    assert LEFT_OUT.format(1) in deleted.records()[1].notes
+    assert len(deleted.read_frame(1)) == len(plain.read_frame(1))  # its row stays, so that ids stay valid
+    assert deleted.records()[1].scores["psnr"] > plain.records()[1].scores["psnr"] + 0.2
+    kept, said = second_frame(runs[2], small_capture, keep_deleted=True)
+    assert LEFT_OUT.format(1) not in said
+    for name, tensor in kept.read_frame(1).tensors().items():
+        assert torch.equal(tensor, plain.read_frame(1).tensors()[name])
+    assert not np.isin(FLOATER, Document.open(runs[2]).ids(1))  # the document still hides it
+    document = Document.open(runs[1])
+    document.undo()
+    assert document.warnings == (
+        "Frame 2 was reconstructed without 1 deleted Gaussians, 1 of which are not deleted any more: reconstruct it again to have them.",
+    )
