@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,3 +151,33 @@ def from_json(data: dict[str, Any]) -> Event:
         return kind(**values)
     except (TypeError, KeyError) as error:
         raise ValueError(f"not an event: {data!r}") from error
+
+
+_PLAIN: dict[str, type[int | bool | str | float]] = {"int": int, "bool": bool, "str": str, "float": float}
+
+
+class PlainEvents:
+    """The events of one kind of work whose fields are numbers, texts and truth values, and their form in JSON."""
+
+    def __init__(self, work: str, *kinds: type[Event]) -> None:
+        """``work`` names it in messages: "an export"."""
+        self._work = work
+        self._kinds = {kind.__name__: kind for kind in kinds}
+
+    def to_json(self, event: Event) -> dict[str, Any]:
+        """A plain dictionary with the event's class name under "event". Raises ValueError if it is none of these."""
+        if type(event).__name__ not in self._kinds:
+            raise ValueError(f"not an event of {self._work}: {event!r}")
+        values = dataclasses.asdict(event)  # JSON lacks numbers that are not finite
+        spelled = {name: str(value) if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()}
+        return {"event": type(event).__name__, **spelled}
+
+    def from_json(self, data: Mapping[str, Any]) -> Event:
+        """The inverse of to_json. Raises ValueError if it is none of these."""
+        kind = self._kinds.get(str(data.get("event", "")))
+        try:
+            if kind is not None:
+                return kind(**{field.name: _PLAIN[str(field.type)](data[field.name]) for field in dataclasses.fields(kind)})
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"not an event: {data!r}") from error
+        raise ValueError(f"not an event: {data!r}")

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
 from trackersplat.commands.export_words import compared_sentence, pruned_sentence, size_sentence
 from trackersplat.errors import InputError
-from trackersplat.events import Event, from_json
+from trackersplat.events import Event
 from trackersplat.gaussians.exporters.registry import EXPORTERS
 from trackersplat.jobs.export_events import (
+    EVENTS,
     CamerasRead,
     ExportStarted,
     FileDone,
@@ -23,7 +23,6 @@ from trackersplat.jobs.export_events import (
     Pruned,
     Said,
 )
-from trackersplat.jobs.export_events import from_json as export_event
 from viewer.camera_paths import folder_beside
 from viewer.file_job import FileJob, free_name
 from viewer.jobs import WORKER, Job, Kind
@@ -61,11 +60,7 @@ class ExportChoice:
         return found if self.fps is None else [*found, "--fps", f"{self.fps:g}"]
 
 
-def _read(data: dict[str, Any]) -> Event:
-    return from_json(data) if data.get("event") in ("Finished", "Failed") else export_event(data)
-
-
-EXPORT: Kind[Event] = Kind("export", "nothing of it is kept", "press Export to start again", _read)
+EXPORT: Kind[Event] = Kind("export", "nothing of it is kept", "press Export to start again", EVENTS.from_json)
 
 
 class ExportJob(FileJob):
@@ -83,8 +78,7 @@ class ExportJob(FileJob):
         start: Callable[..., Job[Event]] = Job,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(store, start=start, clock=clock)
-        self._backend = backend
+        super().__init__(store, backend, start=start, clock=clock)
         self._frames = 0
         self._compared: list[FrameCompared] = []
         self._said: list[str] = []
@@ -98,8 +92,6 @@ class ExportJob(FileJob):
             out = free_name(folder, choice.format, suffix)
             arguments = choice.arguments(self._store.shared.reconstructed)
             command = [*WORKER, "export", str(run), "--out", str(out), "--events", "json", *arguments]
-            if self._backend is not None:
-                command += ["--backend", self._backend]
             self._compared, self._said = [], []
             self.launch(command)
         self._store.grow("export")

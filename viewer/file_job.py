@@ -48,8 +48,16 @@ class FileJob(ABC):
     busy: str  # why no other can be started meanwhile
     kind: Kind[Event]
 
-    def __init__(self, store: Store, *, start: Callable[..., Job[Event]] = Job, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._start, self._clock = store, start, clock
+    def __init__(
+        self,
+        store: Store,
+        backend: str | None = None,
+        *,
+        start: Callable[..., Job[Event]] = Job,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``backend`` is the rendering back end of the worker; None: the first that works."""
+        self._store, self._backend, self._start, self._clock = store, backend, start, clock
         self._job: Job[Event] | None = None
         self._state = FileJobState()
         self._made: list[Made] = []
@@ -105,10 +113,11 @@ class FileJob(ABC):
 
     def launch(self, command: Sequence[str]) -> None:
         """Starts the worker; the lock is held."""
+        chosen = [] if self._backend is None else ["--backend", self._backend]
         self._began = None
         self._state = FileJobState(running=True, text="Starting the worker process …")
         try:
-            self._job = self._start(list(command), self._handle, self.kind)
+            self._job = self._start([*command, *chosen], self._handle, self.kind)
         except OSError as error:
             self._state = FileJobState(text=f"The {self.kind.name} could not be started: {error}.", failed=True)
 

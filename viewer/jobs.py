@@ -28,6 +28,8 @@ PATIENCE = 5.0  # seconds between asking a process to stop and killing it
 LOOK = 0.25  # seconds between looks whether the process was stopped or continued by somebody else
 WORKER = (sys.executable, "-m", "viewer.worker")
 
+ENDS = ("Finished", "Failed")  # the last event of any job
+
 E = TypeVar("E")  # what a job says beside Finished and Failed
 Outcome = Literal["running", "finished", "failed", "cancelled"]
 log = logging.getLogger(__name__)
@@ -84,15 +86,11 @@ class Kind(Generic[E]):
     name: str
     kept: str  # what is left if it ends early
     again: str  # what to do then
-    read: Callable[[dict[str, Any]], E]  # one event from JSON; ValueError, TypeError or KeyError if it is none
-
-
-def _read_check(data: dict[str, Any]) -> Event:
-    return from_json(data) if data.get("event") in ("Finished", "Failed") else check_event(data)
+    read: Callable[[dict[str, Any]], E]  # one event from JSON, but Finished and Failed; ValueError, TypeError or KeyError if it is none
 
 
 RECONSTRUCTION: Kind[Event] = Kind("reconstruction", "finished frames are kept", "press Reconstruct to go on", from_json)
-CHECK: Kind[Event] = Kind("check", "nothing was changed", "press Check capture to start again", _read_check)
+CHECK: Kind[Event] = Kind("check", "nothing was changed", "press Check capture to start again", check_event)
 
 
 class Job(Generic[E]):
@@ -257,10 +255,16 @@ class Job(Generic[E]):
         else:
             self._end("failed", Failed(_epitaph(self._kind, code, list(self._tail))))
 
-    def _parse(self, line: str) -> E | None:
+    def _parse(self, line: str) -> E | Finished | Failed | None:
         try:
             data = json.loads(line)
-            return self._kind.read(data) if isinstance(data, dict) else None
+            if not isinstance(data, dict):
+                return None
+            if data.get("event") not in ENDS:
+                return self._kind.read(data)
+            end = from_json(data)
+            assert isinstance(end, (Finished, Failed))
+            return end
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
 

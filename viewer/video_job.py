@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trackersplat.camera_paths.path import CameraPath
 from trackersplat.camera_paths.path_file import write_path
 from trackersplat.errors import InputError
-from trackersplat.events import Event, from_json
+from trackersplat.events import Event
 from trackersplat.files import unwritable
-from trackersplat.jobs.video_events import PictureDone, VideoDone, VideoStarted
-from trackersplat.jobs.video_events import from_json as video_event
+from trackersplat.jobs.video_events import EVENTS, PictureDone, VideoDone, VideoStarted
 from viewer.camera_paths import folder_beside
 from viewer.file_job import FileJob, free_name
-from viewer.jobs import WORKER, Job, Kind
-from viewer.state import Store
+from viewer.jobs import WORKER, Kind
 
 FOLDER = "videos"  # in the folder of the run
 FORMATS = {".mp4": "mp4", ".zip": "PNG images (zip)"}
@@ -41,11 +36,7 @@ class VideoOptions:
         return [*size, "--between", between]
 
 
-def _read(data: dict[str, Any]) -> Event:
-    return from_json(data) if data.get("event") in ("Finished", "Failed") else video_event(data)
-
-
-VIDEO: Kind[Event] = Kind("rendering", "nothing of the video is kept", "press Render to start again", _read)
+VIDEO: Kind[Event] = Kind("rendering", "nothing of the video is kept", "press Render to start again", EVENTS.from_json)
 
 
 class VideoJob(FileJob):
@@ -54,17 +45,6 @@ class VideoJob(FileJob):
     counter = "video"
     busy = "A video is being rendered: wait until it is finished, or cancel it."
     kind = VIDEO
-
-    def __init__(
-        self,
-        store: Store,
-        backend: str | None = None,
-        *,
-        start: Callable[..., Job[Event]] = Job,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(store, start=start, clock=clock)
-        self._backend = backend
 
     def start(self, path: CameraPath | None, camera: str | None, options: VideoOptions) -> None:
         """Renders along a path, or what a camera of the capture sees. Raises InputError if that cannot be done."""
@@ -87,8 +67,6 @@ class VideoJob(FileJob):
                     raise unwritable(folder, error) from error
                 write_path(out.with_suffix(".json"), path)
                 command += ["--path", str(out.with_suffix(".json"))]
-            if self._backend is not None:
-                command += ["--backend", self._backend]
             self.launch(command)
         self._store.grow("video")
 

@@ -16,7 +16,7 @@ from trackersplat.gaussians.lineage import Lineage
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.gaussians.readers.reader import read_gaussians
 from trackersplat.gaussians.sequence import GaussianSequence
-from trackersplat.jobs.export_events import from_json, to_json
+from trackersplat.jobs.export_events import EVENTS
 from trackersplat.jobs.reconstruct import frame_done
 from trackersplat.pipelines.pipeline import ChainState, FrameResult
 from trackersplat.store.run import Run
@@ -222,7 +222,7 @@ def test_events_are_json_lines_that_can_be_read_back(folder: Path, tmp_path: Pat
     assert export(folder, "--events", "json", "--prune", "0.01", "--out", tmp_path / "plys") == 0
     *events, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert last["event"] == "Finished"
-    read = [from_json(event) for event in events]
-    assert [to_json(event) for event in read] == events
+    read = [EVENTS.from_json(event) for event in events]
+    assert [EVENTS.to_json(event) for event in read] == events
     kinds = [type(event).__name__ for event in read]
     assert kinds == ["ExportStarted", *["FrameWeighed"] * 3, "Pruned", *["FrameWritten"] * 3, *["FrameCompared"] * 3, "FileDone"]

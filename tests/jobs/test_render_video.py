@@ -19,7 +19,7 @@ from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.jobs.clip import Clip
 from trackersplat.jobs.render_video import VideoSettings, in_size, picture, render_video, shots_of_camera, shots_of_path
-from trackersplat.jobs.video_events import PictureDone, VideoDone, VideoStarted, from_json, to_json
+from trackersplat.jobs.video_events import EVENTS, PictureDone, VideoDone, VideoStarted
 from trackersplat.jobs.video_files import open_video
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.rendering.registry import choose_rasterizer
@@ -205,7 +205,7 @@ def test_numbers_out_of_range_are_a_sentence(wrong: dict[str, float], words: str
 
 def test_events_survive_json() -> None:
     for event in (VideoStarted(3, 64, 48, "CPU"), PictureDone(1, 3), VideoDone("a.mp4", 3, 100)):
-        assert from_json(to_json(event)) == event
+        assert EVENTS.from_json(EVENTS.to_json(event)) == event
     for nonsense in ({}, {"event": "PictureDone"}, {"event": "PictureDone", "done": None, "pictures": 1}, {"event": "Note"}):
         with pytest.raises(ValueError, match="not an event"):
-            from_json(nonsense)
+            EVENTS.from_json(nonsense)

@@ -12,8 +12,7 @@ from waiting import wait_for
 
 from trackersplat.errors import InputError
 from trackersplat.events import Finished, to_json
-from trackersplat.jobs.export_events import ExportStarted, FileDone, FrameCompared, FrameWritten, Pruned, Said
-from trackersplat.jobs.export_events import to_json as export_json
+from trackersplat.jobs.export_events import EVENTS, ExportStarted, FileDone, FrameCompared, FrameWritten, Pruned, Said
 from viewer import jobs
 from viewer.export_job import ExportChoice, ExportJob
 from viewer.jobs import Job
@@ -43,9 +42,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 def test_a_finished_export_says_its_size_and_loss_and_is_offered_by_its_number(store: Store, tmp_path: Path) -> None:
     file = tmp_path / "run" / "exports" / "html-001.html"
     worker = Worker(
-        export_json(ExportStarted(2, True)), export_json(Said("30 frames per second are assumed.")),
-        export_json(Pruned(5, 50, 41.25)), export_json(FrameWritten(2)), export_json(FrameCompared(1, 42.5)),
-        export_json(FileDone(str(file), 2, 3_000_000)), to_json(Finished(2.0)),
+        EVENTS.to_json(ExportStarted(2, True)), EVENTS.to_json(Said("30 frames per second are assumed.")),
+        EVENTS.to_json(Pruned(5, 50, 41.25)), EVENTS.to_json(FrameWritten(2)), EVENTS.to_json(FrameCompared(1, 42.5)),
+        EVENTS.to_json(FileDone(str(file), 2, 3_000_000)), to_json(Finished(2.0)),
     )  # fmt: skip
     export = ExportJob(store, "portable", start=worker)
     export.start(ExportChoice("html", 1, None, 0, 0.01, False))
@@ -68,7 +67,7 @@ def test_a_finished_export_says_its_size_and_loss_and_is_offered_by_its_number(s
 
 def test_a_folder_is_named_and_not_offered_for_download(store: Store, tmp_path: Path) -> None:
     plys = tmp_path / "run" / "exports" / "ply-001"
-    export = ExportJob(store, start=Worker(export_json(FileDone(str(plys), 3, 9)), to_json(Finished(1.0))))
+    export = ExportJob(store, start=Worker(EVENTS.to_json(FileDone(str(plys), 3, 9)), to_json(Finished(1.0))))
     export.start(ExportChoice("ply"))
     wait_for(lambda: not export.state.running, "the export")
     plys.mkdir()
@@ -77,7 +76,7 @@ def test_a_folder_is_named_and_not_offered_for_download(store: Store, tmp_path: 
 
 
 def test_an_export_can_be_cancelled_and_only_one_is_written(store: Store) -> None:
-    export = ExportJob(store, start=Worker(export_json(ExportStarted(2, False)), export_json(FrameWritten(1)), wait=True))
+    export = ExportJob(store, start=Worker(EVENTS.to_json(ExportStarted(2, False)), EVENTS.to_json(FrameWritten(1)), wait=True))
     export.start(ExportChoice())
     wait_for(lambda: export.state.share == pytest.approx(0.5), "the first frame")
     with pytest.raises(InputError, match="An export is being written"):

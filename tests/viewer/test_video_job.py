@@ -14,8 +14,7 @@ from trackersplat.camera_paths.path import CameraPath, Key
 from trackersplat.camera_paths.path_file import read_path
 from trackersplat.errors import InputError
 from trackersplat.events import Failed, Finished, to_json
-from trackersplat.jobs.video_events import PictureDone, VideoDone, VideoStarted
-from trackersplat.jobs.video_events import to_json as video_json
+from trackersplat.jobs.video_events import EVENTS, PictureDone, VideoDone, VideoStarted
 from viewer import jobs
 from viewer.jobs import Job
 from viewer.state import Shared, Store
@@ -48,8 +47,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 def test_a_finished_video_is_offered_by_its_number_and_its_path_is_kept_beside_it(store: Store, tmp_path: Path) -> None:
     film = tmp_path / "run" / "videos" / "path-001.mp4"
     worker = Worker(
-        video_json(VideoStarted(4, 64, 48, "CPU")), *(video_json(PictureDone(done, 4)) for done in range(1, 5)),
-        video_json(VideoDone(str(film), 4, 5)), to_json(Finished(2.0)),
+        EVENTS.to_json(VideoStarted(4, 64, 48, "CPU")), *(EVENTS.to_json(PictureDone(done, 4)) for done in range(1, 5)),
+        EVENTS.to_json(VideoDone(str(film), 4, 5)), to_json(Finished(2.0)),
     )  # fmt: skip
     video = VideoJob(store, "portable", start=worker)
     video.start(PATH, None, VideoOptions(64, 48, 25.0, 2, ".mp4", True))
@@ -87,7 +86,7 @@ def test_the_time_left_is_said_after_a_few_pictures(store: Store) -> None:
 
 
 def test_a_video_can_be_cancelled_and_only_one_is_rendered(store: Store) -> None:
-    video = VideoJob(store, start=Worker(video_json(PictureDone(1, 2)), wait=True))
+    video = VideoJob(store, start=Worker(EVENTS.to_json(PictureDone(1, 2)), wait=True))
     video.start(None, "cam00", VideoOptions())
     wait_for(lambda: video.state.share == pytest.approx(0.5), "the first picture")
     with pytest.raises(InputError, match="A video is being rendered"):

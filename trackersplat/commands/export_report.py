@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import time
 from types import TracebackType
 
 from rich.console import Console
 
 from trackersplat.commands.export_words import compared_sentence, pruned_sentence, size_sentence
 from trackersplat.commands.shown import printable
-from trackersplat.commands.terminal import JsonLines, StepBar, print_warnings
-from trackersplat.events import Event, Finished
+from trackersplat.commands.terminal import JsonWork, StepBar, print_warnings
+from trackersplat.events import Event
 from trackersplat.jobs.export_events import (
+    EVENTS,
     CamerasRead,
     ExportStarted,
     FileDone,
@@ -21,27 +20,14 @@ from trackersplat.jobs.export_events import (
     FrameWritten,
     Pruned,
     Said,
-    to_json,
 )
 
 
-class JsonExport:
+class JsonExport(JsonWork):
     """One event a line on standard output; the last is Finished, or Failed."""
 
     def __init__(self) -> None:
-        self._began = time.perf_counter()
-        self._lines = JsonLines()
-
-    def __enter__(self) -> JsonExport:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._lines.__exit__(kind, error, trace)
-        if kind is None:
-            self._lines.show(Finished(time.perf_counter() - self._began))
-
-    def show(self, event: Event) -> None:
-        print(json.dumps(to_json(event)), flush=True)
+        super().__init__(EVENTS)
 
     def warn(self, sentence: str) -> None:
         self.show(Said(sentence))

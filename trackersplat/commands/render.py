@@ -84,11 +84,12 @@ class Render:
             raise SystemExit(130) from None
 
     def _render(self) -> None:
-        from trackersplat.commands.render_report import JsonVideo, TextVideo
-        from trackersplat.commands.terminal import print_warnings
+        from trackersplat.commands.render_report import TextVideo
+        from trackersplat.commands.terminal import JsonWork, print_warnings
         from trackersplat.jobs.clip import Clip
         from trackersplat.jobs.plan import parse_frames
         from trackersplat.jobs.render_video import render_video
+        from trackersplat.jobs.video_events import EVENTS
         from trackersplat.jobs.video_files import check_out
         from trackersplat.rendering.registry import choose_rasterizer
         from trackersplat.store.run import Run
@@ -96,7 +97,7 @@ class Render:
         chosen = [name for name in ("path", "move", "cameras") if getattr(self, name) is not None]
         if len(chosen) != 1:
             raise InputError("Say from where to render: give one of --path FILE, --move NAME and --cameras NAMES.")
-        with JsonVideo() if self.events == "json" else TextVideo() as reporter:
+        with JsonWork(EVENTS) if self.events == "json" else TextVideo() as reporter:
             clip = Clip([Run.open(run) for run in self.runs], edits=self.edits)
             if self.frames == "all":
                 frames: Sequence[int] = clip.played

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from types import TracebackType
 
 from rich.console import Console
 
 from trackersplat.commands.shown import escape
-from trackersplat.commands.terminal import JsonLines, StepBar
-from trackersplat.events import Event, Finished
-from trackersplat.jobs.video_events import PictureDone, VideoDone, VideoStarted, to_json
-
-
-class JsonVideo:
-    """One event a line on standard output; the last is Finished, or Failed."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-        self._lines = JsonLines()
-
-    def __enter__(self) -> JsonVideo:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._lines.__exit__(kind, error, trace)
-        if kind is None:
-            self._lines.show(Finished(time.perf_counter() - self._began))
-
-    def show(self, event: Event) -> None:
-        print(json.dumps(to_json(event)), flush=True)
+from trackersplat.commands.terminal import StepBar
+from trackersplat.events import Event
+from trackersplat.jobs.video_events import PictureDone, VideoDone, VideoStarted
 
 
 class TextVideo:

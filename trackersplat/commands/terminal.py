@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +19,12 @@ from trackersplat.commands.shown import escape, printable
 from trackersplat.edits.log import read_log
 from trackersplat.edits.registry import EDITS
 from trackersplat.edits.stale import stale_frames
-from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Remark, Stage, Stale, Started, StepDone, to_json
+from trackersplat.events import Event, Failed, Finished, FrameDone, Note, PlainEvents, Remark, Stage, Stale, Started, StepDone, to_json
 from trackersplat.metrics.registry import METRICS
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from trackersplat.store.run import Run  # with torch, which what is said of a capture does not need
 
 STAGES = {
@@ -49,7 +52,7 @@ class Reporter(Protocol):
 class JsonLines:
     """One event a line on standard output; an exception becomes a last event, Failed."""
 
-    def __enter__(self) -> JsonLines:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -58,6 +61,24 @@ class JsonLines:
 
     def show(self, event: Event) -> None:
         print(json.dumps(to_json(event)), flush=True)
+
+
+class JsonWork(JsonLines):
+    """Likewise, for work with events of its own; where no exception came, the last event is Finished."""
+
+    def __init__(self, events: PlainEvents) -> None:
+        self._events, self._began = events, time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        super().__exit__(kind, error, trace)
+        if kind is None:
+            super().show(Finished(time.perf_counter() - self._began))
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Failed):
+            super().show(event)
+        else:
+            print(json.dumps(self._events.to_json(event)), flush=True)
 
 
 class StepBar(Progress):

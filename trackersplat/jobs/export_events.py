@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from trackersplat.events import Event
+from trackersplat.events import Event, PlainEvents
 
 
 @dataclass(frozen=True)
@@ -74,27 +70,4 @@ class Said(Event):
     text: str
 
 
-_KINDS = {kind.__name__: kind for kind in (ExportStarted, FrameWeighed, Pruned, FrameWritten, FrameCompared, CamerasRead, FileDone, Said)}
-_TYPES = {"int": int, "bool": bool, "str": str, "float": float}
-
-
-def to_json(event: Event) -> dict[str, Any]:
-    """A plain dictionary with the event's class name under "event". Raises ValueError if it is no event of this module."""
-    if type(event).__name__ not in _KINDS:
-        raise ValueError(f"not an event of an export: {event!r}")
-    values = dataclasses.asdict(event)  # JSON lacks numbers that are not finite
-    spelled = {name: str(value) if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()}
-    return {"event": type(event).__name__, **spelled}
-
-
-def from_json(data: Mapping[str, Any]) -> Event:
-    """The inverse of to_json. Raises ValueError if it is no event of this module."""
-    values = dict(data)
-    kind = _KINDS.get(str(values.pop("event", "")))
-    try:
-        if kind is not None:
-            made: Event = kind(**{field.name: _TYPES[str(field.type)](values[field.name]) for field in dataclasses.fields(kind)})
-            return made
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"not an event: {data!r}") from error
-    raise ValueError(f"not an event: {data!r}")
+EVENTS = PlainEvents("an export", ExportStarted, FrameWeighed, Pruned, FrameWritten, FrameCompared, CamerasRead, FileDone, Said)

@@ -7,19 +7,20 @@ from nicegui import ui
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
 from trackersplat.gaussians.exporters.registry import EXPORTERS
 from viewer.export_job import ExportChoice
+from viewer.panels.file_card import FileCard, FileWork
 from viewer.panels.panel import Panel
-from viewer.panels.parts import box, button, named, note, number, offers, select
+from viewer.panels.parts import note, number, offers, select
 
 AS_IT_IS = -1  # degree of the harmonics
 DEGREES = {AS_IT_IS: "as in the run", 3: "3", 2: "2", 1: "1", 0: "0: colours without direction"}
 SHARES = {0.0: "none", 0.001: "0.1 % of the picture", 0.01: "1 % of the picture", 0.05: "5 % of the picture"}
+WORK = FileWork("export", "Export", "ios_share", "Writes in a process of its own", "export.cancel", "/exports")
 
 
 class ExportPanel(Panel):
     """What is chosen here belongs to the tab; the export and its files to all tabs."""
 
     def build(self) -> None:
-        self._listed: object = None
         names, missing = offers(EXPORTERS)
         cameras, _ = offers(CAMERA_FILES)
         count = self.shared.frame_count
@@ -34,20 +35,7 @@ class ExportPanel(Panel):
             self._edits = ui.switch("With the edits of the scene", value=True).props("dense")
             for sentence in missing:
                 note(sentence).classes("ts-small")
-            with ui.row().classes("ts-row w-full"):
-                self._start = button("Export", "ios_share", "Writes in a process of its own", self._begin, props="unelevated color=primary")
-                self._start.props(remove="flat")
-                self._why = note("").style("flex:1")
-            with ui.column().classes("w-full ts-stack ts-card") as self._card:
-                with ui.row().classes("ts-row w-full no-wrap"):
-                    self._text = ui.label("").classes("ts-ellipsis").style("flex:1").props('role="status"')
-                    button("", "stop", "Cancel: nothing is kept", lambda: self.tab.do("export.cancel"), props="color=red-4")
-                self._bar = ui.linear_progress(0.0, show_value=False, size="6px").props(
-                    "aria-label='Done share of the export' instant-feedback"
-                )
-                self._left = note("", "text")
-            self._end = box("", "note")
-            self._made = ui.column().classes("w-full ts-stack")
+            self._card = FileCard(self.tab, WORK, self._begin)
 
     def _begin(self) -> None:
         degree = int(self._degree.value)
@@ -81,28 +69,5 @@ class ExportPanel(Panel):
             self._last.value = None if self.view.last is None else self.view.last + 1
         if not changed & {"export", "run", "reconstructed", "inspector"}:
             return
-        export = self.tab.document.export
-        state, made = export.state, export.made
-        self._why.set_text("" if self.shared.run is not None else "Nothing is reconstructed yet.")
-        self._start.set_enabled(not state.running and self.shared.run is not None)
-        self._card.set_visibility(state.running)
-        self._text.set_text(state.text)
-        self._bar.set_value(state.share)
-        self._left.set_text(state.left)
-        self._left.set_visibility(bool(state.left))
-        self._end.set_text(state.text)
-        self._end.set_visibility(bool(state.text) and not state.running)
-        self._end.classes(add="ts-problem" if state.failed else "ts-note", remove="ts-note" if state.failed else "ts-problem")
-        if made != self._listed:
-            self._listed = made
-            self._made.clear()
-            with self._made:
-                for one in made:
-                    with ui.column().classes("w-full ts-card").style("gap:2px"):
-                        if one.file.is_file():
-                            link = ui.link(one.title(), f"/exports/{one.number}").props("download").classes("ts-ellipsis")
-                            named(link, f"Download {one.file.name}", f"Download; it is {one.file}")
-                        else:
-                            ui.label(one.title())
-                        note(one.said)
-                        note(str(one.file)).classes("ts-small")
+        why = "" if self.shared.run is not None else "Nothing is reconstructed yet."
+        self._card.show(self.tab.document.export, why)

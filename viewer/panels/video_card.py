@@ -5,7 +5,8 @@ from __future__ import annotations
 from nicegui import ui
 
 from viewer.commands.camera_path import VideoOptions
-from viewer.panels.parts import box, button, named, note, number, select
+from viewer.panels.file_card import FileCard, FileWork
+from viewer.panels.parts import number, select
 from viewer.tab import Tab
 from viewer.video_job import FORMATS
 
@@ -13,12 +14,12 @@ SIZES = {(640, 360): "640x360", (1280, 720): "1280x720 (HD)", (1920, 1080): "192
 SAMPLES = {1: "1 per pixel", 2: "2x2 per pixel", 3: "3x3 per pixel", 4: "4x4 per pixel"}
 PATH = -1  # in the place of a camera's index
 MOST_FPS = 240
+WORK = FileWork("video", "Render", "movie_creation", "Renders in a process of its own", "video.cancel", "/videos")
 
 
 class VideoCard:
     def __init__(self, tab: Tab) -> None:
         self._tab = tab
-        self._listed: object = None
         cameras = tab.document.capture.cameras
         first = cameras[0]
         own = (first.width + first.width % 2, first.height + first.height % 2)
@@ -37,22 +38,7 @@ class VideoCard:
                 self._fps.set_value(30)
             self._between = ui.switch("Blend between frames").props("dense")
             self._between.tooltip("Where the video is slower than the clip: the Gaussians on their way from one frame to the next")
-            with ui.row().classes("ts-row w-full"):
-                self._start = button(
-                    "Render", "movie_creation", "Renders in a process of its own", self._render, props="unelevated color=primary"
-                )
-                self._start.props(remove="flat")
-                self._why = note("").style("flex:1")
-            with ui.column().classes("w-full ts-stack ts-card") as self._card:
-                with ui.row().classes("ts-row w-full no-wrap"):
-                    self._text = ui.label("").classes("ts-ellipsis").style("flex:1").props('role="status"')
-                    button("", "stop", "Cancel: nothing is kept", lambda: tab.do("video.cancel"), props="color=red-4")
-                self._bar = ui.linear_progress(0.0, show_value=False, size="6px").props(
-                    "aria-label='Done share of the video' instant-feedback"
-                )
-                self._left = note("", "text")
-            self._end = box("", "note")
-            self._made = ui.column().classes("w-full").style("gap:2px")
+            self._card = FileCard(tab, WORK, self._render)
         self.show()
 
     def _render(self) -> None:
@@ -65,27 +51,9 @@ class VideoCard:
 
     def show(self) -> None:
         """Follows the job."""
-        video, shared = self._tab.document.video, self._tab.shared
-        state, made = video.state, video.made
         why = ""
-        if shared.run is None:
+        if self._tab.shared.run is None:
             why = "Nothing is reconstructed yet."
         elif self._source.value == PATH and self._tab.document.camera_paths.get() is None:
             why = "There is no camera path yet."
-        self._why.set_text(why)
-        self._start.set_enabled(not state.running and not why)
-        self._card.set_visibility(state.running)
-        self._text.set_text(state.text)
-        self._bar.set_value(state.share)
-        self._left.set_text(state.left)
-        self._left.set_visibility(bool(state.left))
-        self._end.set_text(state.text)
-        self._end.set_visibility(bool(state.text) and not state.running)
-        self._end.classes(add="ts-problem" if state.failed else "ts-note", remove="ts-note" if state.failed else "ts-problem")
-        if made != self._listed:
-            self._listed = made
-            self._made.clear()
-            with self._made:
-                for one in made:
-                    link = ui.link(one.title(), f"/videos/{one.number}").props("download").classes("ts-ellipsis ts-accent")
-                    named(link, f"Download {one.file.name}", f"Download; it is {one.file}")
+        self._card.show(self._tab.document.video, why)
