@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from trackersplat.errors import InputError
-from trackersplat.files import atomic_file, atomic_folder, remove_dead, unwritable
+from trackersplat.files import atomic_file, atomic_folder, make_folder, remove_dead
 
 MP4, ZIP = ".mp4", ".zip"
 OTHER_VIDEOS = frozenset({".avi", ".gif", ".mkv", ".mov", ".webm", ".wmv", ".m4v", ".png", ".jpg", ".jpeg"})  # endings that are no folder
@@ -60,10 +60,7 @@ def open_video(out: Path, width: int, height: int, fps: float, crf: int) -> Iter
 
     Raises InputError if the file or folder cannot be written; then, and when it is left early, nothing stays.
     """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(out.parent, error) from error
+    make_folder(out.parent)
     if out.suffix.lower() == MP4:
         with atomic_file(out) as file, _encoding(file, out, width, height, fps, crf) as add:
             yield add
