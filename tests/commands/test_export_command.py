@@ -208,6 +208,29 @@ def test_cameras_are_exported_with_the_gaussians_as_points(
 
 
 @pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"img_name": "../../cam"}, "must be a plain name"),
+        ({"img_name": "half \ud800"}, "must be a plain name"),
+        ({"rotation": [[1.0003, 0, 0], [0, 1, 0], [0, 0, 1]]}, "its pose is no exact rotation"),
+    ],
+)
+@pytest.mark.parametrize("format", ["colmap", "colmap-text", "transforms"])
+def test_cameras_that_a_format_does_not_keep_are_refused(
+    folder: Path, tmp_path: Path, format: str, change: dict[str, object], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in folder.rglob("cameras.json"):
+        entries = json.loads(file.read_text())
+        entries[1].update(change)
+        file.write_text(json.dumps(entries))
+    assert export(folder, "--format", format, "--out", tmp_path / "cameras") == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "cameras").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"), [(("--prune", "0.9"), "from 0 to 0.5"), (("--fps", "0"), "more than 0"), (("--prune", "nan"), "from 0 to 0.5")]
 )
 def test_options_out_of_range_are_one_sentence(
