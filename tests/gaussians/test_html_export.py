@@ -87,6 +87,11 @@ def test_the_page_says_frames_cameras_and_time(page_file: Path) -> None:
     camera = tiny_capture.cameras()[2]
     assert data["cameras"][2]["lens"] == [camera.fx, camera.fy, camera.cx, camera.cy]
     np.testing.assert_array_equal(np.reshape(data["cameras"][2]["rotation"], (3, 3)), camera.rotation)
+    first = tiny_capture.cameras()[0]
+    np.testing.assert_allclose(data["focus"], (0.0, 0.0, 0.2), atol=1e-9)  # what all cameras look at
+    assert data["size"] == pytest.approx(np.linalg.norm(first.center - data["focus"]))
+    assert np.linalg.norm(data["up"]) == pytest.approx(1)
+    assert data["up"][1] < -0.9  # their world's y points down
 
 
 def test_what_does_not_change_costs_next_to_nothing(tmp_path: Path) -> None:
