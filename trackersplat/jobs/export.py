@@ -91,7 +91,7 @@ def export_run(source: ExportSource, frames: Sequence[int], path: Path, rasteriz
     check_target(path)
     cameras = source.run.read_cameras()
     about, remarks = _about(source.run, cameras, options)
-    yield ExportStarted(len(frames), bool(options.prune))
+    yield ExportStarted(len(frames))
     for remark in (*source.remarks, *(remarks if facts.timed else ())):
         yield Said(remark)
     masks: list[torch.Tensor] | None = None
