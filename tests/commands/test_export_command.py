@@ -195,6 +195,10 @@ def test_the_rate_of_the_capture_is_known_and_others_are_said(folder: Path, tmp_
     (folder / "run.json").write_text(json.dumps(info))
     assert export(folder, "--format", "html", "--frames", "1", "--out", tmp_path / "scene.html") == 0
     assert "30 frames per second are assumed; --fps gives another" in " ".join(capsys.readouterr().out.split())
+    info["capture"]["fps"] = 2000.0  # as a capture may have
+    (folder / "run.json").write_text(json.dumps(info))
+    assert export(folder, "--format", "html", "--frames", "1", "--out", tmp_path / "fast.html") == 0
+    assert '"frames_per_second": 2000.0' in (tmp_path / "fast.html").read_text()
 
 
 @pytest.mark.parametrize("format", ["colmap", "colmap-text", "transforms"])
