@@ -97,7 +97,7 @@ def test_a_frame_is_compared_with_the_same_frame_of_the_run(run: Run, tmp_path: 
     events = exported(run, tmp_path / f"scene{suffix}", rasterizer, ExportOptions(format))
     compared = {event.frame: event.psnr for event in events if isinstance(event, FrameCompared)}
     assert list(compared) == [0, 1]
-    assert min(compared.values()) > 35  # the two frames show each other with less than 30 dB
+    assert min(compared.values()) > 35  # what another frame does not reach
 
 
 def test_edits_are_exported_unless_they_are_not_wanted(run: Run, tmp_path: Path, rasterizer: Rasterizer) -> None:
