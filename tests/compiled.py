@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in EXPORTERS.names():
             if EXPORTERS.why_unavailable(name) is None:
-                list(EXPORTERS.load(name)([(0, few)], Path(folder) / f"{name}{EXPORTERS.facts(name).suffix}"))
+                list(EXPORTERS.load(name).export([(0, few)], Path(folder) / f"{name}{EXPORTERS.facts(name).suffix}"))
 
 
 if __name__ == "__main__":

@@ -62,10 +62,7 @@ def atomic_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
     temporary = _beside(path)
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise InputError(f"{path} is a {'link' if path.is_symlink() else 'file'}, where a folder is to be written: remove or rename it.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
+    make_folder(path.parent)
     with hold(path.with_name(f".{path.name}.lock"), str(path)):
         try:
             remove_leftovers_of(path)
@@ -216,6 +213,20 @@ def unwritable(folder: Path, error: OSError) -> InputError:
     return InputError(
         f"Cannot write to {folder} ({error.strerror or error}): check its permissions and the free space, or choose another folder."
     )
+
+
+def make_folder(folder: Path) -> None:
+    """With those above it, unless it is there. Raises InputError if it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder and below it."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
 
 
 def remove_folder(path: Path) -> None:

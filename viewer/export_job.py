@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +23,7 @@ from trackersplat.jobs.export_events import (
 )
 from viewer.camera_paths import folder_beside
 from viewer.file_job import FileJob, free_name
-from viewer.jobs import WORKER, Job, Kind
-from viewer.state import Store
+from viewer.jobs import WORKER, Kind
 
 FOLDER = "exports"  # in the folder of the run
 
@@ -44,10 +41,13 @@ class ExportChoice:
     fps: float | None = None
 
     def arguments(self, frames: tuple[int, ...]) -> list[str]:
-        """``frames``: those of the run. Raises InputError if none of them is asked for."""
+        """``frames``: those of the run. Raises InputError if none of them is asked for, or a range with a gap."""
         wanted = [frame for frame in frames if (self.first or 0) <= frame <= (frames[-1] if self.last is None else self.last)]
         if not wanted:
             raise InputError("No frame between in and out point is reconstructed.")
+        if len(wanted) < len(frames) and len(wanted) <= wanted[-1] - wanted[0]:
+            missing = next(frame for frame in range(wanted[0], wanted[-1]) if frame not in wanted)
+            raise InputError(f"Frame {missing + 1} is not reconstructed: choose in and out points with no gap between them.")
         found = ["--format", self.format]
         if len(wanted) < len(frames):
             found += ["--frames", f"{wanted[0] + 1}:{wanted[-1] + 1}"]
@@ -70,18 +70,10 @@ class ExportJob(FileJob):
     busy = "An export is being written: wait until it is finished, or cancel it."
     kind = EXPORT
 
-    def __init__(
-        self,
-        store: Store,
-        backend: str | None = None,
-        *,
-        start: Callable[..., Job[Event]] = Job,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(store, backend, start=start, clock=clock)
-        self._frames = 0
-        self._compared: list[FrameCompared] = []
-        self._said: list[str] = []
+    # Of the export that was started last.
+    _frames: int
+    _compared: list[FrameCompared]
+    _said: list[str]
 
     def start(self, choice: ExportChoice) -> None:
         """Exports the run on the screen. Raises InputError if that cannot be done."""
@@ -92,7 +84,7 @@ class ExportJob(FileJob):
             out = free_name(folder, choice.format, suffix)
             arguments = choice.arguments(self._store.shared.reconstructed)
             command = [*WORKER, "export", str(run), "--out", str(out), "--events", "json", *arguments]
-            self._compared, self._said = [], []
+            self._frames, self._compared, self._said = 0, [], []
             self.launch(command)
         self._store.grow("export")
 

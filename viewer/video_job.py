@@ -9,7 +9,7 @@ from trackersplat.camera_paths.path import CameraPath
 from trackersplat.camera_paths.path_file import write_path
 from trackersplat.errors import InputError
 from trackersplat.events import Event
-from trackersplat.files import unwritable
+from trackersplat.files import make_folder
 from trackersplat.jobs.video_events import EVENTS, PictureDone, VideoDone, VideoStarted
 from viewer.camera_paths import folder_beside
 from viewer.file_job import FileJob, free_name
@@ -61,10 +61,7 @@ class VideoJob(FileJob):
                 command += ["--cameras", camera]
             else:
                 assert path is not None
-                try:
-                    folder.mkdir(parents=True, exist_ok=True)
-                except OSError as error:
-                    raise unwritable(folder, error) from error
+                make_folder(folder)
                 write_path(out.with_suffix(".json"), path)
                 command += ["--path", str(out.with_suffix(".json"))]
             self.launch(command)

@@ -9,7 +9,7 @@ import pytest
 from tiny_capture import cameras as tiny_cameras
 from tiny_capture import look_at
 
-from trackersplat.camera_paths.moves.registry import MOVES, MoveSettings, make_move
+from trackersplat.camera_paths.moves.registry import MOVES, MoveSettings, make_move, usual_seconds
 from trackersplat.camera_paths.order import nearest_order
 from trackersplat.camera_paths.path import CameraPath
 from trackersplat.camera_paths.rig import Rig, rig_of
@@ -165,6 +165,10 @@ def test_every_ready_made_path_works_with_one_camera(name: str) -> None:
     rig = rig_of(tiny_cameras()[:1], np.array([[0.0, 0, 0]]))
     path = make_move(name, rig, MoveSettings(2.0, last=5))
     assert np.isfinite(Trajectory(path, 0, 5).at(np.linspace(0, 2, 20)).positions).all()
+
+
+def test_a_path_lasts_as_long_as_the_clip_but_not_less_than_4_seconds() -> None:
+    assert (usual_seconds(30, 30.0), usual_seconds(300, 25.0)) == (4.0, 12.0)
 
 
 def test_what_no_path_can_be_made_of_is_a_sentence() -> None:

@@ -10,7 +10,6 @@ import tiny_capture
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
-from trackersplat.captures.camera_files.transforms import read_back as read_transforms
 from trackersplat.captures.capture import PointCloud
 from trackersplat.captures.formats.colmap_model import read_model_points
 from trackersplat.captures.formats.ply_points import read_points
@@ -28,13 +27,9 @@ def cameras() -> list[Camera]:
 
 @pytest.mark.parametrize("name", CAMERA_FILES.names())
 def test_cameras_and_points_come_back(tmp_path: Path, cameras: list[Camera], name: str) -> None:
-    CAMERA_FILES.load(name)(cameras, POINTS, tmp_path)
-    if name == "transforms":
-        back, points = read_transforms(tmp_path), read_points(tmp_path / "points.ply")
-    else:
-        from trackersplat.captures.camera_files.colmap import read_back
-
-        back, points = read_back(tmp_path), read_model_points(tmp_path / "sparse" / "0")
+    CAMERA_FILES.load(name).write(cameras, POINTS, tmp_path)
+    back = CAMERA_FILES.load(name).read(tmp_path)
+    points = read_points(tmp_path / "points.ply") if name == "transforms" else read_model_points(tmp_path / "sparse" / "0")
     assert [(one.name, one.width, one.height) for one in back] == [(one.name, one.width, one.height) for one in cameras]
     for ours, theirs in zip(cameras, back, strict=True):
         np.testing.assert_array_equal(theirs.K, ours.K)
@@ -47,7 +42,7 @@ def test_cameras_and_points_come_back(tmp_path: Path, cameras: list[Camera], nam
 @pytest.mark.parametrize("name", ["colmap", "colmap-text"])
 def test_pycolmap_reads_the_same_cameras(tmp_path: Path, cameras: list[Camera], name: str) -> None:
     pycolmap = pytest.importorskip("pycolmap")
-    CAMERA_FILES.load(name)(cameras, POINTS, tmp_path)
+    CAMERA_FILES.load(name).write(cameras, POINTS, tmp_path)
     model = pycolmap.Reconstruction(str(tmp_path / "sparse" / "0"))
     point = np.array([0.3, -0.2, 0.7])
     assert model.num_points3D() == 2

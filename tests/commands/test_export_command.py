@@ -195,6 +195,10 @@ def test_the_rate_of_the_capture_is_known_and_others_are_said(folder: Path, tmp_
     (folder / "run.json").write_text(json.dumps(info))
     assert export(folder, "--format", "html", "--frames", "1", "--out", tmp_path / "scene.html") == 0
     assert "30 frames per second are assumed; --fps gives another" in " ".join(capsys.readouterr().out.split())
+    info["capture"]["fps"] = 2000.0  # as a capture may have
+    (folder / "run.json").write_text(json.dumps(info))
+    assert export(folder, "--format", "html", "--frames", "1", "--out", tmp_path / "fast.html") == 0
+    assert '"frames_per_second": 2000.0' in (tmp_path / "fast.html").read_text()
 
 
 @pytest.mark.parametrize("format", ["colmap", "colmap-text", "transforms"])
@@ -205,6 +209,29 @@ def test_cameras_are_exported_with_the_gaussians_as_points(
     assert capsys.readouterr().out.splitlines()[1] == "read back: all 4 cameras are the same"
     assert export(folder, "--format", format, "--out", tmp_path / "cameras") == 2
     assert "There is something at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"img_name": "../../cam"}, "must be a plain name"),
+        ({"img_name": "half \ud800"}, "must be a plain name"),
+        ({"rotation": [[1.0003, 0, 0], [0, 1, 0], [0, 0, 1]]}, "its pose is no exact rotation"),
+    ],
+)
+@pytest.mark.parametrize("format", ["colmap", "colmap-text", "transforms"])
+def test_cameras_that_a_format_does_not_keep_are_refused(
+    folder: Path, tmp_path: Path, format: str, change: dict[str, object], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in folder.rglob("cameras.json"):
+        entries = json.loads(file.read_text())
+        entries[1].update(change)
+        file.write_text(json.dumps(entries))
+    assert export(folder, "--format", format, "--out", tmp_path / "cameras") == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "cameras").exists()
 
 
 @pytest.mark.parametrize(

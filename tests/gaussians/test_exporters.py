@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from trackersplat.errors import InputError
-from trackersplat.gaussians.exporters.exporter import Exported, FrameExported
+from trackersplat.gaussians.exporters.exporter import Exported, Exporter, FrameExported
 from trackersplat.gaussians.exporters.registry import EXPORTERS, ExporterFacts
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.gaussians.readers.reader import read_gaussians
@@ -36,9 +35,8 @@ def target(folder: Path, name: str) -> Path:
 
 
 def read_back(name: str, path: Path, frame: int) -> Gaussians:
-    module, _, attribute = EXPORTERS.facts(name).read.partition(":")
-    read: Callable[[Path, int, int], Gaussians] = getattr(importlib.import_module(module), attribute)
-    return read(path, frame, FRAMES.index(frame))
+    exporter: Exporter = EXPORTERS.load(name)
+    return exporter.read(path, frame, FRAMES.index(frame))
 
 
 def scene(frame: int, count: int = 50) -> Gaussians:
@@ -56,7 +54,7 @@ def frames(numbers: tuple[int, ...] = FRAMES) -> Iterator[tuple[int, Gaussians]]
 
 def test_the_last_event_tells_what_was_written(tmp_path: Path, name: str) -> None:
     path = target(tmp_path / "new", name)
-    *events, last = EXPORTERS.load(name)(frames(), path)
+    *events, last = EXPORTERS.load(name).export(frames(), path)
     assert events == [FrameExported(frame, done) for done, frame in enumerate(FRAMES, start=1)]
     assert isinstance(last, Exported)
     assert last.path == str(path)
@@ -69,7 +67,7 @@ def test_the_last_event_tells_what_was_written(tmp_path: Path, name: str) -> Non
 
 def test_what_is_read_back_is_what_was_exported_within_the_precision_of_the_format(tmp_path: Path, name: str) -> None:
     path = target(tmp_path, name)
-    list(EXPORTERS.load(name)(frames(), path))
+    list(EXPORTERS.load(name).export(frames(), path))
     for frame in (0, 11):
         given, back = scene(frame), read_back(name, path, frame)
         if name in ("ply", "zip"):
@@ -98,7 +96,7 @@ def rotations(gaussians: Gaussians) -> torch.Tensor:
 @pytest.mark.parametrize(("name", "ending"), [("compressed-ply", "frame00001.compressed.ply"), ("spz", "frame00001.spz")])
 def test_another_reader_finds_the_same_gaussians(tmp_path: Path, name: str, ending: str) -> None:
     gsply = pytest.importorskip("gsply")
-    list(EXPORTERS.load(name)(frames(), tmp_path / "export"))
+    list(EXPORTERS.load(name).export(frames(), tmp_path / "export"))
     file = tmp_path / "export" / ending
     data = gsply.plyread(file) if name == "compressed-ply" else gsply.read_spz(file)
     means = torch.from_numpy(data.means.copy())
@@ -113,13 +111,13 @@ def test_spz_keeps_its_precision_in_any_unit_of_length(tmp_path: Path) -> None:
     for scale in (1e-3, 1.0, 1e4):
         path = tmp_path / f"{scale:g}"
         given = replace(scene(0), means=scale * scene(0).means)
-        list(EXPORTERS.load("spz")([(0, given)], path))
+        list(EXPORTERS.load("spz").export([(0, given)], path))
         back = read_gaussians(path / "frame00001.spz").gaussians
         assert float((back.means - given.means).abs().max()) < 1e-5 * max(scale, 0.1)
 
 
 def test_the_archive_holds_the_numbered_plys(tmp_path: Path) -> None:
-    list(EXPORTERS.load("zip")(frames(), tmp_path / "export.zip"))
+    list(EXPORTERS.load("zip").export(frames(), tmp_path / "export.zip"))
     with zipfile.ZipFile(tmp_path / "export.zip") as archive:
         assert archive.namelist() == ["frame00001.ply", "frame00002.ply", "frame00012.ply"]
         assert archive.testzip() is None
@@ -127,13 +125,13 @@ def test_the_archive_holds_the_numbered_plys(tmp_path: Path) -> None:
 
 def test_a_4dgs_file_passes_the_validation_of_its_package(tmp_path: Path) -> None:
     validate = pytest.importorskip("fourdgs.validate").validate
-    list(EXPORTERS.load("4dgs")(frames(), tmp_path / "export.4dgs"))
+    list(EXPORTERS.load("4dgs").export(frames(), tmp_path / "export.4dgs"))
     report = validate((tmp_path / "export.4dgs").read_bytes())
     assert [finding for finding in report.findings if finding.severity == "error"] == []
 
 
 def test_plys_are_numbered_from_1_and_hold_the_same_bits(tmp_path: Path) -> None:
-    *_, last = EXPORTERS.load("ply")(frames(), tmp_path / "export")
+    *_, last = EXPORTERS.load("ply").export(frames(), tmp_path / "export")
     assert last.files == ("frame00001.ply", "frame00002.ply", "frame00012.ply")
     for frame in FRAMES:
         back = read_gaussians(tmp_path / "export" / f"frame{frame + 1:05d}.ply").gaussians.tensors()
@@ -141,7 +139,7 @@ def test_plys_are_numbered_from_1_and_hold_the_same_bits(tmp_path: Path) -> None
 
 
 def test_a_sequence_is_that_of_write_sequence_in_whatever_order_the_frames_come(tmp_path: Path) -> None:
-    *_, last = EXPORTERS.load("sequence")(frames((11, 0, 1)), tmp_path / "export")
+    *_, last = EXPORTERS.load("sequence").export(frames((11, 0, 1)), tmp_path / "export")
     assert write_sequence(tmp_path / "written", FRAMES, scene) == last.bytes
     assert last.frames == GaussianSequence.open(tmp_path / "export").frames == FRAMES
     for file in last.files:
@@ -154,41 +152,42 @@ def test_what_is_at_the_path_is_never_replaced(tmp_path: Path, name: str) -> Non
     (tmp_path / "empty").mkdir()
     for occupied in (tmp_path / "mine", tmp_path / "mine" / "notes.txt"):
         with pytest.raises(InputError, match="There is something at"):
-            list(EXPORTERS.load(name)(frames(), occupied))
+            list(EXPORTERS.load(name).export(frames(), occupied))
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
     if not EXPORTERS.facts(name).suffix:
-        assert isinstance(list(EXPORTERS.load(name)(frames(), tmp_path / "empty"))[-1], Exported)
+        assert isinstance(list(EXPORTERS.load(name).export(frames(), tmp_path / "empty"))[-1], Exported)
 
 
 def test_a_cancelled_or_failed_export_leaves_nothing(tmp_path: Path, name: str) -> None:
     path = target(tmp_path, name)
-    running = EXPORTERS.load(name)(frames(), path)
+    running = EXPORTERS.load(name).export(frames(), path)
     assert isinstance(next(running), FrameExported)
     running.close()
     with pytest.raises(InputError, match="Frame 2 is to be exported twice"):
-        list(EXPORTERS.load(name)(frames((0, 1, 1)), path))
+        list(EXPORTERS.load(name).export(frames((0, 1, 1)), path))
     with pytest.raises(InputError, match="There is no frame to export"):
-        list(EXPORTERS.load(name)(iter(()), path))
+        list(EXPORTERS.load(name).export(iter(()), path))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_frames_of_different_gaussians_do_not_make_a_sequence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Frame 2 has 40 Gaussians"):
-        list(EXPORTERS.load("sequence")([(0, scene(0)), (1, scene(1, 40))], tmp_path / "export"))
+        list(EXPORTERS.load("sequence").export([(0, scene(0)), (1, scene(1, 40))], tmp_path / "export"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_path_that_cannot_be_written_is_one_sentence(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="Cannot write to"):
-        list(EXPORTERS.load(name)(frames(), tmp_path / "file" / "export"))
+        list(EXPORTERS.load(name).export(frames(), tmp_path / "file" / "export"))
 
 
 def test_an_exporter_is_added_with_one_file_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "means_exporter.py").write_text(
         "import numpy as np\n"
-        "from trackersplat.gaussians.exporters.exporter import check_target, exported\n"
-        "def export_means(frames, path):\n"
+        "import torch\n"
+        "from trackersplat.gaussians.exporters.exporter import UNKNOWN, Exporter, check_target, exported\n"
+        "def export_means(frames, path, about=UNKNOWN):\n"
         "    check_target(path)\n"
         "    path.mkdir()\n"
         "    written = []\n"
@@ -196,9 +195,13 @@ def test_an_exporter_is_added_with_one_file_and_one_line(tmp_path: Path, monkeyp
         "        np.save(path / f'{frame}.npy', gaussians.means.numpy())\n"
         "        written.append(frame)\n"
         "    yield exported(path, written)\n"
+        "def read_means(path, frame, place, about=UNKNOWN):\n"
+        "    return torch.from_numpy(np.load(path / f'{frame}.npy'))\n"
+        "MEANS = Exporter(export_means, read_means)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(EXPORTERS, "_entries", dict(EXPORTERS._entries))
-    EXPORTERS.add(ExporterFacts(name="means", title="means alone", load="means_exporter:export_means", read="means_exporter:read_means"))
-    (done,) = EXPORTERS.load("means")(frames(), tmp_path / "export")
+    EXPORTERS.add(ExporterFacts(name="means", title="means alone", load="means_exporter:MEANS"))
+    (done,) = EXPORTERS.load("means").export(frames(), tmp_path / "export")
     assert done.files == ("0.npy", "1.npy", "11.npy")
+    assert torch.equal(EXPORTERS.load("means").read(tmp_path / "export", 11, 2), scene(11).means)

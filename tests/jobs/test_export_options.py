@@ -15,7 +15,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
 from trackersplat.gaussians.readers.reader import read_gaussians
 from trackersplat.jobs.export import ExportOptions, export_run, of_run
-from trackersplat.jobs.export_events import Pruned, Said
+from trackersplat.jobs.export_events import FrameCompared, Pruned, Said
 from trackersplat.jobs.reconstruct import frame_done
 from trackersplat.jobs.weighing import WeighingSettings, contribution, kept, most_of_all
 from trackersplat.pipelines.pipeline import ChainState, FrameResult
@@ -89,6 +89,15 @@ def test_pruning_says_how_many_went_and_what_it_costs(run: Run, tmp_path: Path, 
     assert 20 < pruned.psnr < math.inf
     for frame in (0, 1):
         assert torch.equal(read(tmp_path / "plys", frame).means, gaussians(frame).means[[0, 1, 3]])
+
+
+@pytest.mark.parametrize("format", ["html", "sequence"])
+def test_a_frame_is_compared_with_the_same_frame_of_the_run(run: Run, tmp_path: Path, rasterizer: Rasterizer, format: str) -> None:
+    suffix = ".html" if format == "html" else ""
+    events = exported(run, tmp_path / f"scene{suffix}", rasterizer, ExportOptions(format))
+    compared = {event.frame: event.psnr for event in events if isinstance(event, FrameCompared)}
+    assert list(compared) == [0, 1]
+    assert min(compared.values()) > 35  # what another frame does not reach
 
 
 def test_edits_are_exported_unless_they_are_not_wanted(run: Run, tmp_path: Path, rasterizer: Rasterizer) -> None:

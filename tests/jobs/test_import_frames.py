@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,6 +154,12 @@ def test_folders_that_are_not_clear_are_one_sentence(folder: Path, tmp_path: Pat
     (folder / "last.ply").rename(folder / "cloud_2.spz")
     with pytest.raises(InputError, match=r"several formats \(\.ply, \.spz\)"):
         find_files(folder)
+
+
+@pytest.mark.parametrize("wrong", [{"frames_per_second": 0.0}, {"frames_per_second": math.nan}, {"up": "w"}])
+def test_settings_out_of_range_are_a_sentence(wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"frames per second, not|--up is one of -y, y"):
+        ImportSettings(**wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,14 @@ from tiny_runs import STEP, tiny_gaussians, write_tiny_run
 
 from trackersplat.camera_paths.path import Key, even_path
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.units import NEAR, rig_size
+from trackersplat.document.document import Document
+from trackersplat.document.kinds.delete import Delete
+from trackersplat.document.scene_edit import Target
+from trackersplat.document.selection import Selection
 from trackersplat.errors import InputError
 from trackersplat.events import Event
+from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.clip import Clip
 from trackersplat.jobs.render_video import VideoSettings, in_size, picture, render_video, shots_of_camera, shots_of_path
 from trackersplat.jobs.video_events import EVENTS, PictureDone, VideoDone, VideoStarted
@@ -128,6 +134,35 @@ def test_between_two_frames_the_same_gaussians_are_on_their_way_and_others_chang
         np.testing.assert_allclose(found.means[2], run.read_frame(frame).means[2], atol=1e-6)
         np.testing.assert_allclose(found.means[:2, 0], tiny_gaussians(0).means[:2, 0] + time * STEP, atol=1e-5)
     assert clip.between(1.0) is clip.gaussians(1)
+
+
+def test_quaternions_of_opposite_signs_are_the_same_rotation_on_the_way(small_capture: Capture, tmp_path: Path) -> None:
+    run = write_tiny_run(tmp_path / "run", small_capture, (0, 1))
+    (cloud,) = (path for path in run.path.rglob("point_cloud.ply") if "frame2" in path.parts)
+    write_ply(cloud, replace(tiny_gaussians(1), quats=-tiny_gaussians(1).quats))
+    half = Clip([Run.open(run.path)]).between(0.5)
+    np.testing.assert_allclose(half.quats.abs(), tiny_gaussians(0).quats, atol=1e-6)
+
+
+def test_what_is_wrong_with_the_edits_of_a_run_is_said(small_capture: Capture, tmp_path: Path) -> None:
+    run = write_tiny_run(tmp_path / "run", small_capture, (0, 1))
+    document = Document.open(run)
+    document.do(Delete(Target.of(Selection(document.ids(0)[:1]))))
+    with (run.path / "document" / "history.jsonl").open("a") as log:
+        log.write('{"half a line')
+    assert ["The last line of" in remark for remark in Clip([run]).remarks()] == [True]
+    assert Clip([run], edits=False).remarks() == ()
+
+
+def test_pictures_of_a_camera_have_the_numbers_of_the_frames_unless_these_come_in_another_order(run: Run) -> None:
+    clip = Clip([run])
+    for frames, numbers in (((1, 2), [2, 3]), ((2, 0, 1), [1, 2, 3]), ((1, 1), [1, 2])):
+        shots = shots_of_camera(clip.cameras[0], frames, clip, SIZE)
+        assert [shot.number for shot in shots] == numbers
+        assert [shot.time for shot in shots] == list(frames)
+        assert {shot.camera.near for shot in shots} == {NEAR * rig_size(clip.cameras)}
+    path = even_path([Key.of(clip.cameras[0]), Key.of(clip.cameras[2])], 0.1)
+    assert {shot.camera.near for shot in shots_of_path(path, clip, (0, 1), SIZE)} == {NEAR * rig_size(clip.cameras)}
 
 
 def test_runs_that_follow_each_other_become_one_clip(run: Run, small_capture: Capture, tmp_path: Path) -> None:

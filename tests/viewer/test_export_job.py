@@ -36,18 +36,18 @@ class Worker:
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(jobs, "NICENESS", 0)
     (tmp_path / "run" / "exports").mkdir(parents=True)
-    return Store(Shared(run=tmp_path / "run", reconstructed=(0, 1, 3)))
+    return Store(Shared(run=tmp_path / "run", reconstructed=(0, 1, 2, 3, 5)))
 
 
 def test_a_finished_export_says_its_size_and_loss_and_is_offered_by_its_number(store: Store, tmp_path: Path) -> None:
     file = tmp_path / "run" / "exports" / "html-001.html"
     worker = Worker(
-        EVENTS.to_json(ExportStarted(2, True)), EVENTS.to_json(Said("30 frames per second are assumed.")),
+        EVENTS.to_json(ExportStarted(2)), EVENTS.to_json(Said("30 frames per second are assumed.")),
         EVENTS.to_json(Pruned(5, 50, 41.25)), EVENTS.to_json(FrameWritten(2)), EVENTS.to_json(FrameCompared(1, 42.5)),
         EVENTS.to_json(FileDone(str(file), 2, 3_000_000)), to_json(Finished(2.0)),
     )  # fmt: skip
     export = ExportJob(store, "portable", start=worker)
-    export.start(ExportChoice("html", 1, None, 0, 0.01, False))
+    export.start(ExportChoice("html", 1, 3, 0, 0.01, False))
     wait_for(lambda: not export.state.running, "the export")
     file.write_text("page")
     assert worker.commands[0][3:] == [
@@ -76,7 +76,7 @@ def test_a_folder_is_named_and_not_offered_for_download(store: Store, tmp_path: 
 
 
 def test_an_export_can_be_cancelled_and_only_one_is_written(store: Store) -> None:
-    export = ExportJob(store, start=Worker(EVENTS.to_json(ExportStarted(2, False)), EVENTS.to_json(FrameWritten(1)), wait=True))
+    export = ExportJob(store, start=Worker(EVENTS.to_json(ExportStarted(2)), EVENTS.to_json(FrameWritten(1)), wait=True))
     export.start(ExportChoice())
     wait_for(lambda: export.state.share == pytest.approx(0.5), "the first frame")
     with pytest.raises(InputError, match="An export is being written"):
@@ -87,8 +87,19 @@ def test_an_export_can_be_cancelled_and_only_one_is_written(store: Store) -> Non
     assert not export.state.failed
 
 
+def test_a_range_with_a_gap_is_refused_and_a_whole_run_with_one_is_not(store: Store) -> None:
+    worker = Worker(to_json(Finished(1.0)))
+    export = ExportJob(store, start=worker)
+    with pytest.raises(InputError, match="Frame 5 is not reconstructed"):
+        export.start(ExportChoice("ply", 3, 5))
+    assert worker.commands == []
+    export.start(ExportChoice("ply"))
+    wait_for(lambda: not export.state.running, "the export")
+    assert "--frames" not in worker.commands[0]
+
+
 def test_a_range_without_frames_is_refused(store: Store) -> None:
     export = ExportJob(store, start=Worker())
     with pytest.raises(InputError, match="No frame between in and out point"):
-        export.start(ExportChoice("ply", 2, 2))
+        export.start(ExportChoice("ply", 4, 4))
     assert not export.state.running

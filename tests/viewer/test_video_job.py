@@ -66,10 +66,13 @@ def test_a_finished_video_is_offered_by_its_number_and_its_path_is_kept_beside_i
     assert video.file(2) is None
     film.unlink()
     assert video.file(1) is None
+    video.start(PATH, None, VideoOptions())  # the path of the first one is still there and stays
+    wait_for(lambda: not video.state.running, "the video")
+    assert worker.commands[1][6] == str(film.with_name("path-002.mp4"))
     video.start(None, "cam03", VideoOptions(suffix=".zip"))
     wait_for(lambda: not video.state.running, "the video")
-    assert worker.commands[1][6:8] == [str(film.with_name("camera-001.zip")), "--events"]
-    assert worker.commands[1][-4:] == ["--cameras", "cam03", "--backend", "portable"]
+    assert worker.commands[2][6:8] == [str(film.with_name("camera-001.zip")), "--events"]
+    assert worker.commands[2][-4:] == ["--cameras", "cam03", "--backend", "portable"]
     assert store.shared.video > 6
 
 

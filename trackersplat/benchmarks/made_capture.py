@@ -14,10 +14,10 @@ import torch
 from trackersplat.benchmarks.moving_scene import MovingScene
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.formats.cameras_json import write_rig
 from trackersplat.captures.media.cache import usable_cores
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
-from trackersplat.files import write_json
 from trackersplat.rendering.rasterizer import Rasterizer
 
 FPS = 30.0
@@ -39,7 +39,7 @@ def write_capture(
                 waiting.popleft().result()
         for written in waiting:
             written.result()
-    write_json(folder / "cameras.json", _rig(cameras, held_out, frames))
+    write_rig(folder / "cameras.json", cameras, frames, FPS, [held_out])
     return open_capture(str(folder))
 
 
@@ -57,10 +57,3 @@ def _rendered(scene: MovingScene, cameras: Sequence[Camera], frames: int, raster
 def _write(path: Path, image: np.ndarray) -> None:
     if not cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
         raise InputError(f"{path} cannot be written: free space on the disk, or choose another folder with --out.")
-
-
-def _rig(cameras: Sequence[Camera], held_out: str, frames: int) -> dict[str, object]:
-    entries = [
-        {"name": c.name, "K": c.K.tolist(), "w2c": c.world_to_camera.tolist(), "width": c.width, "height": c.height} for c in cameras
-    ]
-    return {"cameras": entries, "fps": FPS, "frames": frames, "held_out": [held_out]}

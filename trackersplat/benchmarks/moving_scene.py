@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
+from trackersplat.geometry.projection import look_at
 from trackersplat.geometry.quaternions import multiply, rotate, rotation_vector_to_quaternion
 
 FOCUS = (0.0, 0.0, 0.9)  # scene units; z is up
@@ -173,12 +174,6 @@ def cameras_on_arc(views: int, width: int, height: int) -> list[Camera]:
 
 def _camera(name: str, angle: float, lift: float, width: int, height: int) -> Camera:
     eye = np.array([4.6 * math.sin(angle), -4.6 * math.cos(angle) + 0.8, 1.6 + lift])
-    forward = np.array(FOCUS) - eye
-    forward /= np.linalg.norm(forward)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    pose[:3, 3] = -pose[:3, :3] @ eye
+    pose = look_at(eye, np.array(FOCUS), np.array([0.0, 0.0, 1.0]))
     focal = 0.5 * width / math.tan(math.radians(30))
     return Camera(name, width, height, np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]), pose)

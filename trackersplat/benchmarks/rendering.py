@@ -17,6 +17,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
+from trackersplat.geometry.projection import look_at
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.rendering.registry import BACKENDS, choose_rasterizer
@@ -74,12 +75,7 @@ def surface_scene(count: int, sh_degree: int = 0, seed: int = 0) -> Gaussians:
 def scene_camera(width: int, height: int) -> Camera:
     """Looks at the scene from above with a horizontal field of view of 60 degrees."""
     eye, target = np.array([3.2, -3.4, 2.4]), np.array([0.0, 0.0, 0.4])
-    forward = (target - eye) / np.linalg.norm(target - eye)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    pose[:3, 3] = -pose[:3, :3] @ eye
+    pose = look_at(eye, target, np.array([0.0, 0.0, 1.0]))
     focal = 0.5 * width / math.tan(math.radians(30))
     return Camera("benchmark", width, height, np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]]), pose)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
+from trackersplat.geometry.projection import look_at
 
 MOST_KEYS = 1000  # of a path
 MOST_SECONDS = 3600.0  # length of a video
@@ -52,10 +53,7 @@ class Key:
     @staticmethod
     def of(camera: Camera, at: float = 0.0, frame: float | None = None) -> Key:
         """The pose and the vertical angle of view of a camera; its principal point becomes the middle of the image."""
-        from scipy.spatial.transform import Rotation
-
-        x, y, z, w = Rotation.from_matrix(camera.rotation.T).as_quat()
-        return Key(at, vector(camera.center), (float(w), float(x), float(y), float(z)), camera.fov_y, frame)
+        return Key(at, vector(camera.center), _quaternion(camera.rotation.T), camera.fov_y, frame)
 
 
 @dataclass(frozen=True)
@@ -175,15 +173,18 @@ def paced_path(keys: Sequence[Key], seconds: float, *, loop: bool = False) -> Ca
 
 def looking_at(position: np.ndarray, target: np.ndarray, up: np.ndarray, fov: float, frame: float | None = None) -> Key:
     """A key at a place, looking at another one, upright. Raises InputError if the two are the same or the view is along ``up``."""
+    forward = target - position
+    if np.linalg.norm(np.cross(forward, up)) < 1e-9 * max(float(np.linalg.norm(forward)), 1e-300):
+        raise InputError("A camera path cannot look along the up direction, or at the place where the camera is.")
+    return Key(0.0, vector(position), _quaternion(look_at(position, target, up)[:3, :3].T), fov, frame)
+
+
+def _quaternion(rotation: np.ndarray) -> Quaternion:
+    """w, x, y, z of a rotation matrix."""
     from scipy.spatial.transform import Rotation
 
-    forward = np.asarray(target, np.float64) - position
-    right = np.cross(forward, up)
-    if np.linalg.norm(right) < 1e-9 * max(float(np.linalg.norm(forward)), 1e-300):
-        raise InputError("A camera path cannot look along the up direction, or at the place where the camera is.")
-    forward, right = forward / np.linalg.norm(forward), right / np.linalg.norm(right)
-    x, y, z, w = Rotation.from_matrix(np.stack((right, np.cross(forward, right), forward), axis=1)).as_quat()
-    return Key(0.0, vector(position), (float(w), float(x), float(y), float(z)), fov, frame)
+    x, y, z, w = (float(value) for value in Rotation.from_matrix(rotation).as_quat())
+    return w, x, y, z
 
 
 def vector(values: np.ndarray) -> Vector:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trackersplat.captures.camera import Camera
-from trackersplat.captures.units import NEAR, rig_size
+from trackersplat.captures.units import rig_size
 from trackersplat.errors import InputError
 from trackersplat.geometry.projection import centers, common_focus
 
@@ -25,7 +25,6 @@ class Rig:
     up: np.ndarray  # (3,) unit
     focus: np.ndarray  # (3,) what the cameras look at
     home: int  # the camera nearest to the middle of all
-    near: float  # depth, scene units: nothing nearer is drawn
 
     @property
     def start(self) -> Camera:
@@ -74,7 +73,7 @@ def rig_of(cameras: Sequence[Camera], points: np.ndarray | None = None) -> Rig:
     if focus is None:
         depth = _depth(cameras[home], points)
         focus = cameras[home].center + (FAR_FOCUS * size if depth is None else depth) * cameras[home].rotation[2]
-    return Rig(tuple(cameras), _up(cameras), focus, home, NEAR * size)
+    return Rig(tuple(cameras), _up(cameras), focus, home)
 
 
 def _up(cameras: Sequence[Camera]) -> np.ndarray:

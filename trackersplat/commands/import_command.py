@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 
 from trackersplat.commands.shown import printable
-from trackersplat.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Import:
     """A file, or a folder of files of one format; the last numbers in their names order them."""
     out: Path
     """New folder for the run."""
-    same: str = "auto"
+    same: Literal["auto", "yes", "no"] = "auto"
     """Whether all frames hold the same Gaussians, row by row, so that edits reach all of them: yes, no, or auto, which compares them."""
     up: str = "-y"
     """Which direction of the scene is up: -y (as where poses come from COLMAP), y, z, -z, x or -x. The cameras stand around it."""
@@ -37,17 +35,10 @@ class Import:
         from trackersplat.commands.export_words import size_sentence
         from trackersplat.commands.terminal import StepBar
         from trackersplat.files import remove_dead
-        from trackersplat.gaussians.around import UPS
         from trackersplat.jobs.export_events import FileDone, FrameWritten, Said
-        from trackersplat.jobs.import_frames import ImportSettings, Same, import_frames
+        from trackersplat.jobs.import_frames import ImportSettings, import_frames
 
-        if self.same not in ("auto", "yes", "no"):
-            raise InputError(f"--same is auto, yes or no, not {self.same!r}.")
-        if not (math.isfinite(self.fps) and 0 < self.fps <= 1000):
-            raise InputError(f"There are more than 0 and at most 1000 frames per second, not {self.fps:g}.")
-        if self.up not in UPS:
-            raise InputError(f"--up is one of {', '.join(UPS)}, not {self.up!r}.")
-        settings = ImportSettings(same=cast(Same, self.same), up=self.up, frames_per_second=self.fps)
+        settings = ImportSettings(same=self.same, up=self.up, frames_per_second=self.fps)
         remove_dead(self.out)
         said: list[str] = []
         console = Console()

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
 _COLOURS = {"black": (0.0, 0.0, 0.0), "white": (1.0, 1.0, 1.0)}
 _HEX = re.compile(r"#?([0-9a-fA-F]{6})")
-SECONDS = 4.0  # of a ready-made path, at least; a longer clip gives its own length
 
 
 @dataclass(frozen=True)
@@ -142,12 +141,12 @@ class Render:
         return [(self.out, shots_of_path(path, clip, frames, settings), settings)]
 
     def _made(self, clip: Clip, frames: Sequence[int]) -> CameraPath:
-        from trackersplat.camera_paths.moves.registry import MoveSettings, make_move
+        from trackersplat.camera_paths.moves.registry import MoveSettings, make_move, usual_seconds
         from trackersplat.camera_paths.rig import rig_of
 
         assert self.move is not None
         rig = rig_of(clip.cameras, clip.gaussians(frames[0]).means.numpy())
-        seconds = max(len(frames) / self.fps, SECONDS) if self.seconds is None else self.seconds
+        seconds = usual_seconds(len(frames), self.fps) if self.seconds is None else self.seconds
         freeze = None if self.freeze is None else self.freeze - 1
         return make_move(self.move, rig, MoveSettings(seconds, self.turn, self.scale, min(frames), max(frames), freeze))
 
@@ -169,8 +168,6 @@ class Render:
         if self.size is not None and match is None:
             raise InputError(f"--size {self.size} is not understood: give width and height in pixels, as 1280x720.")
         width, height = (int(match[1]), int(match[2])) if match is not None else default
-        if not 0 <= self.crf <= 51:
-            raise InputError(f"--crf is from 0 to 51, not {self.crf}.")
         background = parse_colour(self.background)
         return VideoSettings(width, height, self.fps, self.supersample, background, self.between == "blend", self.crf)
 

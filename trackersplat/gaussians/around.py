@@ -8,6 +8,7 @@ import torch
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.units import NEAR
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.projection import look_at
 
 COUNT = 8  # cameras of a made rig
 WIDTH, HEIGHT = 640, 480  # pixels
@@ -37,7 +38,7 @@ def cameras_around(gaussians: Gaussians, count: int = COUNT, up: str = "-y") -> 
     for index in range(count):
         angle, rise = 2 * np.pi * index / count, np.radians(RISE)
         place = np.cos(rise) * (np.sin(angle) * side + np.cos(angle) * front) + np.sin(rise) * upright
-        pose = _looking(middle + distance * place, middle, upright)
+        pose = look_at(middle + distance * place, middle, upright)
         made.append(Camera(f"view{index + 1}", WIDTH, HEIGHT, intrinsics, pose, near=NEAR * distance))
     return tuple(made)
 
@@ -58,14 +59,3 @@ def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
     order = np.argsort(values)
     summed = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(summed, share * summed[-1])])
-
-
-def _looking(position: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """(4, 4) world to camera."""
-    forward = (target - position) / np.linalg.norm(target - position)
-    right = np.cross(forward, up)
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(forward, right), forward])
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = rotation, -rotation @ position
-    return matrix

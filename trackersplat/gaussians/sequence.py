@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from trackersplat.errors import InputError
-from trackersplat.files import atomic_folder, read_json, write_json
+from trackersplat.files import atomic_folder, read_json, size_of, write_json
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.quantised import KEY_FRAME_EVERY, LEVELS, Codes, Range, SequenceSettings, ranges_of, streams, unpack, widths
 
@@ -129,7 +129,7 @@ def write_sequence(
     """
     for _ in written_frames(path, frames, read, settings, unfinished=unfinished):
         pass
-    return sum(file.stat().st_size for file in path.iterdir())
+    return size_of(path)
 
 
 def written_frames(

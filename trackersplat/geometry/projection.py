@@ -53,6 +53,17 @@ def inside_image(pixels: ArrayOrTensor, width: int, height: int) -> Any:
     return (pixels[..., 0] >= 0) & (pixels[..., 1] >= 0) & (pixels[..., 0] < width) & (pixels[..., 1] < height)
 
 
+def look_at(position: np.ndarray, target: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """(4, 4) world to camera of an upright camera at ``position``; not meaningful where it looks along ``up``."""
+    forward = (target - position) / np.linalg.norm(target - position)
+    right = np.cross(forward, up)
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
+    pose[:3, 3] = -pose[:3, :3] @ position
+    return pose
+
+
 def centers(cameras: Iterable[Pinhole]) -> np.ndarray:
     """(C, 3) float64 optical centres in world coordinates, of one camera or more."""
     return np.stack([camera.center for camera in cameras])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 
 from trackersplat.captures.camera import Camera
+from trackersplat.captures.settings import MAX_FPS
 from trackersplat.document.document import Document
 from trackersplat.errors import InputError
 from trackersplat.events import Event
-from trackersplat.gaussians.exporters.exporter import UNKNOWN, About, Exported, FrameExported, check_target
+from trackersplat.gaussians.exporters.exporter import About, Exported, Exporter, FrameExported, check_target
 from trackersplat.gaussians.exporters.registry import EXPORTERS
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.jobs.export_events import ExportStarted, FileDone, FrameCompared, FrameWeighed, FrameWritten, Pruned, Said
@@ -26,12 +26,6 @@ from trackersplat.store.run import Run
 
 T = TypeVar("T")
 LARGEST_SHARE = 0.5  # that pruning may leave out: beyond, it is no pruning
-
-
-class ReadBack(Protocol):
-    """Reads one frame of an export: its number (index from 0) and its place in the order of the export."""
-
-    def __call__(self, path: Path, frame: int, place: int, about: About = UNKNOWN) -> Gaussians: ...
 
 
 @dataclass(frozen=True)
@@ -49,8 +43,8 @@ class ExportOptions:
             raise InputError(f"There are spherical harmonics of degree 0 to 3, not {self.sh_degree}: choose one of them.")
         if not 0 <= self.prune <= LARGEST_SHARE:
             raise InputError(f"--prune is a share of the pictures from 0 to {LARGEST_SHARE}, as 0.01, not {self.prune:g}.")
-        if self.frames_per_second is not None and not 0 < self.frames_per_second <= 1000:
-            raise InputError(f"There are more than 0 and at most 1000 frames per second, not {self.frames_per_second:g}.")
+        if self.frames_per_second is not None and not 0 < self.frames_per_second <= MAX_FPS:
+            raise InputError(f"There are more than 0 and at most {MAX_FPS:g} frames per second, not {self.frames_per_second:g}.")
 
 
 @dataclass(frozen=True)
@@ -91,13 +85,13 @@ def export_run(source: ExportSource, frames: Sequence[int], path: Path, rasteriz
     Raises InputError if the format is unknown, lacks a package or cannot hold the frames, or the path cannot be written or is taken.
     """
     facts = EXPORTERS.facts(options.format)
-    export = EXPORTERS.load(options.format)
+    exporter: Exporter = EXPORTERS.load(options.format)
     if facts.suffix and path.suffix != facts.suffix:
         raise InputError(f"The format {facts.name} is one file: give a name that ends with {facts.suffix} instead of {path.name!r}.")
     check_target(path)
     cameras = source.run.read_cameras()
     about, remarks = _about(source.run, cameras, options)
-    yield ExportStarted(len(frames), bool(options.prune))
+    yield ExportStarted(len(frames))
     for remark in (*source.remarks, *(remarks if facts.timed else ())):
         yield Said(remark)
     masks: list[torch.Tensor] | None = None
@@ -117,7 +111,7 @@ def export_run(source: ExportSource, frames: Sequence[int], path: Path, rasteriz
             yield frame, _up_to(gaussians if masks is None else gaussians[masks[place]], options.sh_degree)
 
     written: Exported | None = None
-    for event in export(chosen(), path, about):
+    for event in exporter.export(chosen(), path, about):
         if isinstance(event, FrameExported):
             yield FrameWritten(event.done)
         elif isinstance(event, Exported):
@@ -127,10 +121,8 @@ def export_run(source: ExportSource, frames: Sequence[int], path: Path, rasteriz
     if not cameras:
         yield Said("nothing is compared: the run has no cameras.json that says from where")
     else:
-        module, _, attribute = facts.read.partition(":")
-        read_back: ReadBack = getattr(importlib.import_module(module), attribute)
         for frame in spread(written.frames):
-            back = read_back(path, frame, written.frames.index(frame), about)
+            back = exporter.read(path, frame, written.frames.index(frame), about)
             yield FrameCompared(frame, _likeness(back, source.gaussians(frame), spread(cameras), rasterizer))
     yield FileDone(written.path, len(written.frames), written.bytes)
 
@@ -140,7 +132,7 @@ def _about(run: Run, cameras: tuple[Camera, ...], options: ExportOptions) -> tup
     described = run.info.get("capture")
     described = described if isinstance(described, dict) else {}
     name, rate = described.get("name"), options.frames_per_second or described.get("fps")
-    told = float(rate) if isinstance(rate, (int, float)) and math.isfinite(rate) and 0 < rate <= 1000 else None
+    told = float(rate) if isinstance(rate, (int, float)) and 0 < rate <= MAX_FPS else None
     remarks = [] if told is not None else ["The run does not say its frame rate: 30 frames per second are assumed; --fps gives another."]
     shown = name if isinstance(name, str) and name else run.name
     return About(shown, cameras, 30.0 if told is None else told, "imported" in run.info), remarks

@@ -9,10 +9,9 @@ from trackersplat.events import Event, PlainEvents
 
 @dataclass(frozen=True)
 class ExportStarted(Event):
-    """What will be written. With pruning, every frame is first weighed."""
+    """What will be written."""
 
     frames: int
-    weighed: bool
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
-from trackersplat.captures.camera import Camera
+from trackersplat.captures.formats.cameras_json import write_rig
 from trackersplat.captures.layouts.imported import MADE, RIG, imported_capture
+from trackersplat.captures.settings import MAX_FPS
 from trackersplat.captures.units import with_units_of_the_rig
 from trackersplat.errors import InputError
 from trackersplat.events import Event
-from trackersplat.files import atomic_folder, write_json
-from trackersplat.gaussians.around import cameras_around
+from trackersplat.files import atomic_folder, size_of
+from trackersplat.gaussians.around import UPS, cameras_around
 from trackersplat.gaussians.exporters.exporter import check_target
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
@@ -31,18 +32,23 @@ from trackersplat.store.run import Run
 TRACKER = "imported"  # in the place of a tracker's name, in settings and folders
 MOST_FILES = 100_000
 _NUMBER = re.compile(r"(\d{1,12})\D*$")
-Same = Literal["auto", "yes", "no"]
 
 
 @dataclass(frozen=True)
 class ImportSettings:
-    """How frames of others are taken."""
+    """How frames of others are taken. Raises InputError if a value is out of range."""
 
-    same: Same = "auto"  # whether all frames hold the same Gaussians, row by row; auto: `same_gaussians` decides
+    same: Literal["auto", "yes", "no"] = "auto"  # whether all frames hold the same Gaussians, row by row; auto: `same_gaussians` decides
     near: float = 0.1  # median distance of a Gaussian from its row in the frame before, over that from any other row
     frames_per_second: float = 30.0
     cameras: int = 8  # of the made rig
     up: str = "-y"  # of `gaussians.around.UPS`: which direction of the scene is up
+
+    def __post_init__(self) -> None:
+        if not 0 < self.frames_per_second <= MAX_FPS:
+            raise InputError(f"There are more than 0 and at most {MAX_FPS:g} frames per second, not {self.frames_per_second:g}.")
+        if self.up not in UPS:
+            raise InputError(f"--up is one of {', '.join(UPS)}, not {self.up!r}.")
 
 
 def find_files(path: Path) -> list[Path]:
@@ -94,7 +100,7 @@ def import_frames(path: Path, out: Path, settings: ImportSettings) -> Iterator[E
     remarks: dict[str, None] = {}
     with atomic_folder(out) as folder:
         run = Run.create(folder, capture, {"settings": run_settings, "imported": {"files": [file.name for file in files], "same": one}})
-        write_json(folder / RIG, _rig(cameras, len(files), settings.frames_per_second))
+        write_rig(folder / RIG, cameras, len(files), settings.frames_per_second)
         lineage: Lineage | None = None
         for frame, file in enumerate(files):
             read = read_gaussians(file)
@@ -112,8 +118,7 @@ def import_frames(path: Path, out: Path, settings: ImportSettings) -> Iterator[E
             yield FrameWritten(frame + 1)
     for remark in remarks:
         yield Said(remark)
-    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    yield FileDone(str(out), len(files), size)
+    yield FileDone(str(out), len(files), size_of(out))
 
 
 def same_gaussians(files: Sequence[Path], settings: ImportSettings) -> tuple[bool, str]:
@@ -147,20 +152,3 @@ def _apart(before: Gaussians, now: Gaussians) -> float:
     others = (now.means[order] - now.means).norm(dim=1)
     between = float(others[others > 0].median()) if bool((others > 0).any()) else 0.0
     return float(moved.norm(dim=1).median()) / between if between > 0 else 0.0
-
-
-def _rig(cameras: Sequence[Camera], frames: int, fps: float) -> dict[str, Any]:
-    return {
-        "frames": frames,
-        "fps": fps,
-        "cameras": [
-            {
-                "name": camera.name,
-                "width": camera.width,
-                "height": camera.height,
-                "K": camera.K.tolist(),
-                "w2c": camera.world_to_camera.tolist(),
-            }
-            for camera in cameras
-        ],
-    }

@@ -16,10 +16,11 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.units import NEAR, rig_size
 from trackersplat.errors import InputError
 from trackersplat.events import Event
+from trackersplat.files import size_of
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.jobs.clip import Clip
 from trackersplat.jobs.video_events import PictureDone, VideoDone, VideoStarted
-from trackersplat.jobs.video_files import MP4, ZIP, check_out, open_video
+from trackersplat.jobs.video_files import check_out, open_video
 from trackersplat.rendering.rasterizer import Rasterizer
 
 SIDES = (16, 16384)  # pixels: smallest and largest width and height of a picture
@@ -27,6 +28,7 @@ MOST_PIXELS = 1 << 26  # of what is rendered for one picture: memory
 MOST_PICTURES = 100_000  # of a video
 FPS = (1.0, 240.0)
 MOST_SUPERSAMPLE = 4
+WORST_CRF = 51  # of x264
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class VideoSettings:
             )
         if not FPS[0] <= self.fps <= FPS[1]:
             raise InputError(f"A video has {FPS[0]:g} to {FPS[1]:g} pictures per second, not {self.fps:g}.")
+        if not 0 <= self.crf <= WORST_CRF:
+            raise InputError(f"--crf is from 0 to {WORST_CRF}, not {self.crf}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +121,7 @@ def render_video(clip: Clip, shots: Sequence[Shot], settings: VideoSettings, out
                 shown = (time, gaussians.to(rasterizer.device))
             add(picture(rasterizer, shown[1], shot.camera, settings), shot.number)
             yield PictureDone(done, len(shots))
-    yield VideoDone(str(out), len(shots), _bytes(out))
+    yield VideoDone(str(out), len(shots), size_of(out))
 
 
 @torch.no_grad()
@@ -136,9 +140,3 @@ def _near(positions: np.ndarray) -> float:
     """Where there is no rig: relative to the extent of the path."""
     extent = float(np.linalg.norm(np.ptp(positions, axis=0)))
     return NEAR * extent if extent > 0 else NEAR
-
-
-def _bytes(out: Path) -> int:
-    if out.suffix.lower() in (MP4, ZIP):
-        return out.stat().st_size
-    return sum(file.stat().st_size for file in out.iterdir())

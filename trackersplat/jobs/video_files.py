@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from trackersplat.errors import InputError
-from trackersplat.files import atomic_file, atomic_folder, remove_dead, unwritable
+from trackersplat.files import atomic_file, atomic_folder, make_folder, remove_dead
 
 MP4, ZIP = ".mp4", ".zip"
-OTHER_VIDEOS = frozenset({".avi", ".gif", ".mkv", ".mov", ".webm", ".wmv", ".m4v", ".png", ".jpg", ".jpeg"})  # endings that are no folder
+OTHER_FILES = frozenset({".avi", ".gif", ".mkv", ".mov", ".webm", ".wmv", ".m4v", ".png", ".jpg", ".jpeg"})  # no folders
 PATIENCE = 60.0  # seconds that the encoder may take to finish the file
 SAID = 300  # characters of what the encoder said
 
@@ -28,7 +28,7 @@ Add = Callable[[np.ndarray, int], None]
 def check_out(out: Path, width: int, height: int) -> None:
     """Raises InputError if a video of this size cannot have this name: it is taken, of another format, or the encoder is missing."""
     suffix = out.suffix.lower()
-    if suffix in OTHER_VIDEOS:
+    if suffix in OTHER_FILES:
         raise InputError(f"Videos are written as FILE.mp4, as a FOLDER of PNG images, or as FILE.zip of them, not as {out.name!r}.")
     if suffix == MP4:
         if width % 2 or height % 2:
@@ -60,10 +60,7 @@ def open_video(out: Path, width: int, height: int, fps: float, crf: int) -> Iter
 
     Raises InputError if the file or folder cannot be written; then, and when it is left early, nothing stays.
     """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(out.parent, error) from error
+    make_folder(out.parent)
     if out.suffix.lower() == MP4:
         with atomic_file(out) as file, _encoding(file, out, width, height, fps, crf) as add:
             yield add

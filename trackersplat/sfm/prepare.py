@@ -35,11 +35,11 @@ from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.files import (
     atomic_folder,
+    make_folder,
     read_json,
     remove_dead,
     remove_dead_work,
     remove_leftovers_of,
-    unwritable,
     working_folder,
     write_json,
 )
@@ -158,10 +158,7 @@ def _about(unpacked: Path) -> Path:
 def _unpacked_once(archive: Path, unpacked: Path) -> Iterator[Event]:
     """Unpacks an archive unless that was done. Raises InputError if another one was unpacked there."""
     about, known = _about(unpacked), {"archive": str(archive), "hash": hash_of_archive(archive)}
-    try:
-        about.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(about.parent, error) from error
+    make_folder(about.parent)
     with hold(about.with_name(f".{about.name}.lock"), str(unpacked)):
         remove_leftovers_of(about)
         remove_dead(unpacked)

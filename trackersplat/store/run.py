@@ -34,6 +34,7 @@ from trackersplat.files import (
     remove_folder,
     remove_leftovers,
     restore,
+    size_of,
     unwritable,
     write_json,
     write_text,
@@ -398,7 +399,7 @@ class Run:
                 raise InputError(lost[0] if lost else f"The run {self.path} has no frames to compact: reconstruct some first.")
             self._remarks |= dict.fromkeys(lost)
             if self._sequence is not None and self._sequence.frames == frames and not has_own_clouds(self._index):
-                return sum(file.stat().st_size for file in self._sequence.path.iterdir())  # done before; once more would lose precision
+                return size_of(self._sequence.path)  # done before; once more would lose precision
             size = write_sequence(self.path / SEQUENCE, frames, self.read_frame, unfinished=True)
             self.refresh()
             self._remove_compacted()

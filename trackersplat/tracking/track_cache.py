@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.errors import InputError
-from trackersplat.files import NPZ_DAMAGE, atomic_file, unwritable
+from trackersplat.files import NPZ_DAMAGE, atomic_file, make_folder
 from trackersplat.tracking.parts import Answer
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.tracker import PointMotion, Tracker
@@ -35,10 +35,7 @@ class TrackCache:
         """Raises InputError if the folder cannot be made."""
         self.folder = folder
         self.limit = limit
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(folder, error) from error
+        make_folder(folder)
 
     def key(self, tracker: Tracker, images: Tensor, queries: Tensor | None, grid: GridSettings) -> str:
         """A name for the answer of the tracker about images (1, T, H, W, 3) and queries (P, 2), or all pixels."""

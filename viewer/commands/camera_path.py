@@ -134,14 +134,14 @@ def _lens(tab: Tab, degrees: float, key: int | None = None) -> None:
 
 def _ready_made(tab: Tab, move: str) -> None:
     """Takes the place of the path; it can be undone."""
-    from trackersplat.camera_paths.moves.registry import MoveSettings, make_move
+    from trackersplat.camera_paths.moves.registry import MoveSettings, make_move, usual_seconds
     from trackersplat.camera_paths.rig import rig_of
 
     known, document = tab.shared.reconstructed, tab.document
     gaussians = document.shown(known[0]) if known else None
     points = None if gaussians is None else gaussians.means.cpu().numpy()
     path, first, last = document.camera_paths.get(), known[0] if known else 0, known[-1] if known else 0
-    seconds = max((last - first + 1) / tab.document.capture.fps, 4.0) if path is None or len(path.keys) == 1 else path.seconds
+    seconds = usual_seconds(last - first + 1, document.capture.fps) if path is None or len(path.keys) == 1 else path.seconds
     freeze = tab.view.frame if first <= tab.view.frame <= last else None
     made = make_move(move, rig_of(document.capture.cameras, points), MoveSettings(seconds, first=first, last=last, freeze=freeze))
     document.camera_paths.set(made)

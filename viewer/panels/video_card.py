@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from viewer.commands.camera_path import VideoOptions
 from viewer.panels.file_card import FileCard, FileWork
 from viewer.panels.parts import number, select
 from viewer.tab import Tab
-from viewer.video_job import FORMATS
+from viewer.video_job import FORMATS, VideoOptions
 
 SIZES = {(640, 360): "640x360", (1280, 720): "1280x720 (HD)", (1920, 1080): "1920x1080 (full HD)", (3840, 2160): "3840x2160 (4K)"}
 SAMPLES = {1: "1 per pixel", 2: "2x2 per pixel", 3: "3x3 per pixel", 4: "4x4 per pixel"}

@@ -10,20 +10,14 @@ from trackersplat.camera_paths.rig import Rig
 from trackersplat.errors import InputError
 from trackersplat.registry import Facts, Registry
 
-
-@dataclass(frozen=True)
-class MoveFacts(Facts):
-    """``load`` names a function of a `Rig` and `MoveSettings` that returns a `CameraPath`."""
-
-    turns: bool = False  # whether it has an angle
-    freezes: bool = False  # whether it stops the clip at a frame
+LEAST_SECONDS = 4.0  # of a path of which nobody says how long it is
 
 
 @dataclass(frozen=True)
 class MoveSettings:
     """What a ready-made path can be told. Frames are those of the clip, indices from 0."""
 
-    seconds: float = 4.0
+    seconds: float = LEAST_SECONDS
     turn: float | None = None  # degrees, against the clock as seen from above; None: what the cameras cover
     size: float = 1.0  # factor of the size of the movement
     first: int = 0  # frame of the clip with which a path begins that names frames
@@ -39,23 +33,27 @@ class MoveSettings:
             raise InputError(f"The size of a camera path is a factor from 0.01 to 100, not {self.size:g}.")
 
 
-MOVES: Registry[MoveFacts] = Registry(
+# ``load`` names a function of a `Rig` and `MoveSettings` that returns a `CameraPath`.
+MOVES: Registry[Facts] = Registry(
     "ready-made camera path",
     (
-        MoveFacts("orbit", "around what the cameras look at", "trackersplat.camera_paths.moves.orbit:orbit", turns=True),
-        MoveFacts("ring", "a small circle before the scene", "trackersplat.camera_paths.moves.ring:ring"),
-        MoveFacts("dolly", "straight towards the scene", "trackersplat.camera_paths.moves.dolly:dolly"),
-        MoveFacts("dolly-zoom", "towards the scene while the lens opens", "trackersplat.camera_paths.moves.dolly:dolly_zoom"),
-        MoveFacts("cameras", "through all cameras of the capture", "trackersplat.camera_paths.moves.cameras:through_cameras"),
-        MoveFacts(
+        Facts("orbit", "around what the cameras look at", "trackersplat.camera_paths.moves.orbit:orbit"),
+        Facts("ring", "a small circle before the scene", "trackersplat.camera_paths.moves.ring:ring"),
+        Facts("dolly", "straight towards the scene", "trackersplat.camera_paths.moves.dolly:dolly"),
+        Facts("dolly-zoom", "towards the scene while the lens opens", "trackersplat.camera_paths.moves.dolly:dolly_zoom"),
+        Facts("cameras", "through all cameras of the capture", "trackersplat.camera_paths.moves.cameras:through_cameras"),
+        Facts(
             "bullet-time",
             "plays, stops the clip while the camera turns, plays on",
             "trackersplat.camera_paths.moves.bullet_time:bullet_time",
-            turns=True,
-            freezes=True,
         ),
     ),
 )
+
+
+def usual_seconds(frames: int, fps: float) -> float:
+    """Of a path over so many frames of a clip: a longer clip gives its own length."""
+    return max(frames / fps, LEAST_SECONDS)
 
 
 def make_move(name: str, rig: Rig, settings: MoveSettings) -> CameraPath:

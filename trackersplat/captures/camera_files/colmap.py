@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from trackersplat.captures.camera import Camera
+from trackersplat.captures.camera_files.registry import CameraFiles
 from trackersplat.captures.capture import PointCloud
 from trackersplat.captures.formats.colmap_model import MODELS, read_model
 from trackersplat.files import write_text
@@ -80,3 +81,6 @@ def _pose(camera: Camera) -> tuple[float, ...]:
 
 def _words(values: Sequence[float]) -> str:
     return " ".join(repr(float(value)) for value in values)
+
+
+BINARY, TEXT = CameraFiles(write_binary, read_back), CameraFiles(write_text_model, read_back)

@@ -26,33 +26,20 @@ class ReadCameras(Protocol):
     def __call__(self, folder: Path) -> tuple[Camera, ...]: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class CameraFileFacts(Facts):
-    """What is known about a format. ``load`` names a `WriteCameras`."""
+@dataclass(frozen=True)
+class CameraFiles:
+    """A format."""
 
-    read: str  # "package.module:function", a `ReadCameras`
+    write: WriteCameras
+    read: ReadCameras
 
 
-CAMERA_FILES: Registry[CameraFileFacts] = Registry(
+# ``load`` names a `CameraFiles`.
+CAMERA_FILES: Registry[Facts] = Registry(
     "format of cameras",
     (
-        CameraFileFacts(
-            name="colmap",
-            title="cameras and points as a binary COLMAP model",
-            load=f"{_MODULES}.colmap:write_binary",
-            read=f"{_MODULES}.colmap:read_back",
-        ),
-        CameraFileFacts(
-            name="colmap-text",
-            title="the same as text",
-            load=f"{_MODULES}.colmap:write_text_model",
-            read=f"{_MODULES}.colmap:read_back",
-        ),
-        CameraFileFacts(
-            name="transforms",
-            title="cameras as transforms.json of nerfstudio, and points as PLY",
-            load=f"{_MODULES}.transforms:write_transforms",
-            read=f"{_MODULES}.transforms:read_back",
-        ),
+        Facts("colmap", "cameras and points as a binary COLMAP model", f"{_MODULES}.colmap:BINARY"),
+        Facts("colmap-text", "the same as text", f"{_MODULES}.colmap:TEXT"),
+        Facts("transforms", "cameras as transforms.json of nerfstudio, and points as PLY", f"{_MODULES}.transforms:TRANSFORMS"),
     ),
 )

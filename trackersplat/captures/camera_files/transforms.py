@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from trackersplat.captures.camera import Camera
+from trackersplat.captures.camera_files.registry import CameraFiles
 from trackersplat.captures.capture import PointCloud
+from trackersplat.captures.formats.ply_points import write_points
 from trackersplat.captures.layouts.nerfstudio import read_poses
 from trackersplat.files import write_json
-from trackersplat.ply_files import write_table
 
 FILE, POINTS = "transforms.json", "points.ply"
 _TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # x right, y up, z backward
@@ -33,11 +34,7 @@ def write_transforms(cameras: Sequence[Camera], points: PointCloud, folder: Path
         for camera in cameras
     ]
     write_json(folder / FILE, {"camera_model": "OPENCV", "ply_file_path": POINTS, "frames": frames})
-    kinds = [(axis, "<f4") for axis in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]
-    table = np.empty(len(points.xyz), kinds)
-    for index, (axis, colour) in enumerate(zip("xyz", ("red", "green", "blue"), strict=True)):
-        table[axis], table[colour] = points.xyz[:, index], points.rgb[:, index]
-    write_table(folder / POINTS, table)
+    write_points(folder / POINTS, points)
 
 
 def read_back(folder: Path) -> tuple[Camera, ...]:
@@ -53,3 +50,6 @@ def _inverse(pose: np.ndarray) -> np.ndarray:
     inverse[:3, :3] = pose[:3, :3].T
     inverse[:3, 3] = -pose[:3, :3].T @ pose[:3, 3]
     return inverse
+
+
+TRANSFORMS = CameraFiles(write_transforms, read_back)

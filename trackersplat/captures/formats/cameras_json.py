@@ -10,18 +10,20 @@ for all. ``frames`` is needed for images only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from trackersplat.captures.camera import Camera
 from trackersplat.captures.formats.calibration import check_camera, lens_from_matrix, matrix
 from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import MAX_FRAMES, MAX_SIDE
 from trackersplat.captures.settings import MAX_FPS, camera_names, check_held_out, plain_name, positive_integer, positive_number
 from trackersplat.errors import InputError
-from trackersplat.files import read_json
+from trackersplat.files import read_json, write_json
 
 MAX_CAMERAS = 10_000
 
@@ -57,6 +59,15 @@ def read_rig(path: Path) -> Rig:
         raise InputError(f"{path} names a camera twice: every camera needs its own name.")
     held_out = check_held_out(camera_names(data["held_out"], f"{path}: 'held_out'"), names, path) if "held_out" in data else None
     return Rig(cameras, frames, fps, held_out)
+
+
+def write_rig(path: Path, cameras: Sequence[Camera], frames: int, fps: float, held_out: Sequence[str] | None = None) -> None:
+    entries = [
+        {"name": one.name, "width": one.width, "height": one.height, "K": one.K.tolist(), "w2c": one.world_to_camera.tolist()}
+        for one in cameras
+    ]
+    rig: dict[str, Any] = {"frames": frames, "fps": fps, "cameras": entries}
+    write_json(path, rig if held_out is None else {**rig, "held_out": list(held_out)})
 
 
 def _camera(entry: Any, data: dict[str, Any], path: Path) -> RigCamera:

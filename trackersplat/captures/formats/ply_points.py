@@ -1,4 +1,4 @@
-"""Coloured points from a PLY file."""
+"""Coloured points in a PLY file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ import numpy as np
 
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
-from trackersplat.ply_files import read_header, read_tables
+from trackersplat.ply_files import read_header, read_tables, write_table
 
 MAX_PLY_BYTES = 2**30
 GREY = 128  # of points without colours
+
+
+def write_points(path: Path, points: PointCloud) -> None:
+    colours = ("red", "green", "blue")
+    vertices = np.empty(len(points.xyz), [(axis, "<f4") for axis in "xyz"] + [(colour, "u1") for colour in colours])
+    for column, (axis, colour) in enumerate(zip("xyz", colours, strict=True)):
+        vertices[axis], vertices[colour] = points.xyz[:, column], points.rgb[:, column]
+    write_table(path, vertices)
 
 
 def read_points(path: Path) -> PointCloud:

@@ -21,7 +21,7 @@ import numpy as np
 from trackersplat.captures.capture import Capture, FrameSource, MaskSource, PointCloud
 from trackersplat.captures.exclude import footage_without_excluded
 from trackersplat.captures.formats.cameras_json import MAX_CAMERAS, RigCamera, read_rig
-from trackersplat.captures.formats.ply_points import read_points
+from trackersplat.captures.formats.ply_points import read_points, write_points
 from trackersplat.captures.layout import Layout
 from trackersplat.captures.layouts.footage import Footage, is_footage, read_footage
 from trackersplat.captures.media.lens import LensModel, OpenCVLens
@@ -41,7 +41,6 @@ from trackersplat.captures.settings import (
 )
 from trackersplat.errors import InputError
 from trackersplat.files import has_file, read_json, write_json
-from trackersplat.ply_files import write_table
 
 NAME = "prepared"
 RECORD = "prepared.json"
@@ -235,7 +234,7 @@ def write_prepared(
     kept = {"name": settings.name, "fps": settings.fps, "held_out": settings.held_out, "scale": settings.scale}
     write_json(folder / "capture.json", {key: value for key, value in kept.items() if value is not None})
     if len(points.xyz):
-        _write_points(folder / POINTS, points)
+        write_points(folder / POINTS, points)
     if cameras is not None:
         write_json(folder / CAMERAS, {"cameras": [_camera_json(camera) for camera in cameras]})
 
@@ -255,16 +254,6 @@ def _camera_json(camera: RigCamera) -> dict[str, Any]:
         "fisheye": lens.fisheye,
         "w2c": camera.world_to_camera.tolist(),
     }
-
-
-def _write_points(path: Path, points: PointCloud) -> None:
-    fields = [(name, "<f4") for name in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]
-    vertices = np.empty(len(points.xyz), dtype=fields)
-    for axis, name in enumerate("xyz"):
-        vertices[name] = points.xyz[:, axis]
-    for axis, name in enumerate(("red", "green", "blue")):
-        vertices[name] = points.rgb[:, axis]
-    write_table(path, vertices)
 
 
 LAYOUT = Layout(detects, read)

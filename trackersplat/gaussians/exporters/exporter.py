@@ -1,4 +1,4 @@
-"""What an exporter gets and gives. A new one is a module with such a function and a line in `exporters.registry`."""
+"""What an exporter gets and gives. A new one is a module with an `Exporter` and a line in `exporters.registry`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Protocol
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from trackersplat.events import Event
+from trackersplat.files import size_of
 from trackersplat.gaussians.gaussians import Gaussians
 
 
@@ -44,7 +45,7 @@ class About:
 UNKNOWN = About()
 
 
-class Exporter(Protocol):
+class Export(Protocol):
     """Writes frames to a path that does not exist yet (or is an empty folder); it appears complete or not at all. What it makes there, a
     folder or a file, is a fact of the registry.
 
@@ -53,6 +54,20 @@ class Exporter(Protocol):
     """
 
     def __call__(self, frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]: ...
+
+
+class ReadBack(Protocol):
+    """Reads one frame of an export, as another program would: its number (index from 0) and its place in the order of the export."""
+
+    def __call__(self, path: Path, frame: int, place: int, about: About = UNKNOWN) -> Gaussians: ...
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """A format."""
+
+    export: Export
+    read: ReadBack
 
 
 def check_target(path: Path) -> None:
@@ -69,7 +84,7 @@ def exported(path: Path, frames: Iterable[int]) -> Exported:
     """The last event for a folder or file that is written."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     names = tuple(path.name if file == path else file.relative_to(path).as_posix() for file in files)
-    return Exported(path=str(path), files=names, bytes=sum(file.stat().st_size for file in files), frames=tuple(frames))
+    return Exported(path=str(path), files=names, bytes=size_of(path), frames=tuple(frames))
 
 
 def next_frame(frame: int, before: list[int]) -> None:

@@ -14,8 +14,17 @@ import torch
 
 from trackersplat.errors import InputError
 from trackersplat.events import Event
-from trackersplat.files import atomic_file, read_file, unwritable
-from trackersplat.gaussians.exporters.exporter import UNKNOWN, About, FrameExported, check_some, check_target, exported, next_frame
+from trackersplat.files import atomic_file, make_folder, read_file
+from trackersplat.gaussians.exporters.exporter import (
+    UNKNOWN,
+    About,
+    Exporter,
+    FrameExported,
+    check_some,
+    check_target,
+    exported,
+    next_frame,
+)
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 
 KEY_FRAME_EVERY = 10
@@ -24,7 +33,7 @@ LARGEST = 4 * 2**30  # bytes of a file that is read back
 
 
 def export_fourdgs(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
-    """See `exporters.exporter.Exporter`. Frames follow each other at the rate of ``about``, whatever their numbers.
+    """See `exporters.exporter.Export`. Frames follow each other at the rate of ``about``, whatever their numbers.
 
     All frames are held in memory. Raises InputError if the package refuses them, ImportError without it; the registry checks before.
     """
@@ -46,20 +55,17 @@ def export_fourdgs(frames: Iterable[tuple[int, Gaussians]], path: Path, about: A
         data = write_sequence(samples, duration, kd=KeyframeDeltaOptions(keyframe_every=KEY_FRAME_EVERY), library="trackersplat")
     except (FourdgsError, ValueError) as error:
         raise InputError(f"The package fourdgs cannot hold these frames ({error}): choose another format with --format.") from error
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
+    make_folder(path.parent)
     with atomic_file(path) as temporary:
         temporary.write_bytes(data)
     yield exported(path, order)
 
 
-def read_fourdgs(path: Path, place: int, frames_per_second: float) -> Gaussians:
-    """The frame at a place (from 0) in the order of the export."""
+def read_fourdgs(path: Path, frame: int, place: int, about: About = UNKNOWN) -> Gaussians:
+    """See `exporters.exporter.ReadBack`."""
     from fourdgs.keyframe_delta_file import decode_streamed, render_at
 
-    state = render_at(decode_streamed(read_file(path, LARGEST)), (place + 0.5) / frames_per_second)
+    state = render_at(decode_streamed(read_file(path, LARGEST)), (place + 0.5) / about.frames_per_second)
     opacity = np.clip(state["opacity"], 1 / 1020, 1 - 1 / 1020)
 
     def tensor(values: np.ndarray) -> torch.Tensor:
@@ -96,3 +102,6 @@ def _sample(gaussians: Gaussians, start: float, duration: float) -> Any:
             win_hi=np.full(count, duration),
         ),
     )
+
+
+FOURDGS = Exporter(export_fourdgs, read_fourdgs)

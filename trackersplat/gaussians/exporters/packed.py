@@ -1,8 +1,7 @@
-"""Small files of single frames by the package gsply: compressed PLY (PlayCanvas) and SPZ (Niantic)."""
+"""Small files of single frames by the package gsply, which the registry looks for: compressed PLY (PlayCanvas) and SPZ (Niantic)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,26 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from trackersplat.events import Event
 from trackersplat.files import atomic_file
-from trackersplat.gaussians.exporters.exporter import UNKNOWN, About
-from trackersplat.gaussians.exporters.numbered import export_numbered
+from trackersplat.gaussians.exporters.numbered import numbered
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.readers.spz import AXES, FLIPPED_SH
 
-COMPRESSED_PLY = ".compressed.ply"
 SPZ_BITS = 24  # of a coordinate, its sign included
 FINEST_SPZ = 20  # bits behind the point; more gain nothing at the precision of float32
-
-
-def export_compressed_ply(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
-    """See `exporters.exporter.Exporter`. Raises ImportError without gsply; the registry checks before."""
-    return export_numbered(frames, path, COMPRESSED_PLY, _write_compressed_ply)
-
-
-def export_spz(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
-    """See `exporters.exporter.Exporter`. Raises ImportError without gsply; the registry checks before."""
-    return export_numbered(frames, path, ".spz", _write_spz)
 
 
 def _write_compressed_ply(path: Path, gaussians: Gaussians) -> None:
@@ -76,3 +62,7 @@ def _in_axes_of_spz(gaussians: Gaussians) -> Gaussians:
     sh = gaussians.sh.clone()
     sh[:, 1:] *= signs[: sh.shape[1] - 1, None]
     return replace(gaussians, means=gaussians.means * axes, quats=gaussians.quats * torch.cat((axes.new_ones(1), axes)), sh=sh)
+
+
+COMPRESSED_PLY = numbered(".compressed.ply", _write_compressed_ply)
+SPZ = numbered(".spz", _write_spz)

@@ -7,26 +7,27 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from trackersplat.events import Event
-from trackersplat.files import atomic_file, unwritable, working_folder
-from trackersplat.gaussians.exporters.exporter import UNKNOWN, About, FrameExported, check_some, check_target, exported, next_frame
-from trackersplat.gaussians.exporters.numbered import export_numbered, file_name
+from trackersplat.files import atomic_file, make_folder, working_folder
+from trackersplat.gaussians.exporters.exporter import (
+    UNKNOWN,
+    About,
+    Exporter,
+    FrameExported,
+    check_some,
+    check_target,
+    exported,
+    next_frame,
+)
+from trackersplat.gaussians.exporters.numbered import file_name, numbered
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.gaussians.readers.reader import read_gaussians
 
 
-def export_ply(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
-    """See `exporters.exporter.Exporter`."""
-    return export_numbered(frames, path, ".ply", write_ply)
-
-
 def export_zip(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
-    """See `exporters.exporter.Exporter`. The numbered PLY files, deflated, in one file."""
+    """See `exporters.exporter.Export`. The numbered PLY files, deflated, in one file."""
     check_target(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
+    make_folder(path.parent)
     written: list[int] = []
     with atomic_file(path) as temporary, working_folder(f".{path.name}.frames", path.parent) as folder:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -41,7 +42,11 @@ def export_zip(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About
     yield exported(path, written)
 
 
-def read_zipped(path: Path, frame: int) -> Gaussians:
-    """The Gaussians of one frame of an archive that `export_zip` wrote."""
+def read_zip(path: Path, frame: int, place: int, about: About = UNKNOWN) -> Gaussians:
+    """See `exporters.exporter.ReadBack`."""
     with working_folder("trackersplat-zip") as folder, zipfile.ZipFile(path) as archive:
         return read_gaussians(Path(archive.extract(file_name(frame, ".ply"), folder))).gaussians
+
+
+PLY = numbered(".ply", write_ply)
+ZIP = Exporter(export_zip, read_zip)

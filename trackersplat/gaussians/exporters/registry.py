@@ -15,7 +15,6 @@ class ExporterFacts(Facts):
 
     suffix: str = ""  # of the one file that is written; "" for a folder
     timed: bool = False  # it keeps the rate of the frames
-    read: str  # a function of the path, the frame (index from 0), its place in the export, and what was known of the scene
 
 
 EXPORTERS: Registry[ExporterFacts] = Registry(
@@ -24,21 +23,18 @@ EXPORTERS: Registry[ExporterFacts] = Registry(
         ExporterFacts(
             name="ply",
             title="a folder of numbered PLY files of 3D Gaussian splatting",
-            load=f"{_MODULES}.ply:export_ply",
-            read=f"{_MODULES}.back:read_ply",
+            load=f"{_MODULES}.ply:PLY",
         ),
         ExporterFacts(
             name="zip",
             title="the same PLY files in one zip archive",
-            load=f"{_MODULES}.ply:export_zip",
+            load=f"{_MODULES}.ply:ZIP",
             suffix=".zip",
-            read=f"{_MODULES}.back:read_zip",
         ),
         ExporterFacts(
             name="compressed-ply",
             title="a folder of numbered compressed PLY files (SuperSplat)",
-            load=f"{_MODULES}.packed:export_compressed_ply",
-            read=f"{_MODULES}.back:read_compressed_ply",
+            load=f"{_MODULES}.packed:COMPRESSED_PLY",
             packages=("gsply",),
             extra="export",
             licence="MIT (gsply)",
@@ -46,8 +42,7 @@ EXPORTERS: Registry[ExporterFacts] = Registry(
         ExporterFacts(
             name="spz",
             title="a folder of numbered SPZ files (Niantic)",
-            load=f"{_MODULES}.packed:export_spz",
-            read=f"{_MODULES}.back:read_spz",
+            load=f"{_MODULES}.packed:SPZ",
             packages=("gsply",),
             extra="export",
             licence="MIT (gsply)",
@@ -55,30 +50,26 @@ EXPORTERS: Registry[ExporterFacts] = Registry(
         ExporterFacts(
             name="sog",
             title="a folder of numbered SOG files (PlayCanvas, SuperSplat)",
-            load=f"{_MODULES}.sog:export_sog",
-            read=f"{_MODULES}.back:read_sog",
+            load=f"{_MODULES}.sog:SOG",
         ),
         ExporterFacts(
             name="splat",
             title="a folder of numbered .splat files (colours without direction)",
-            load=f"{_MODULES}.splat:export_splat",
-            read=f"{_MODULES}.back:read_splat",
+            load=f"{_MODULES}.splat:SPLAT",
         ),
         ExporterFacts(
             name="html",
             title="one HTML file that plays the scene in a browser, without network (colours without direction)",
-            load=f"{_MODULES}.html.export:export_html",
+            load=f"{_MODULES}.html.export:HTML",
             suffix=".html",
             timed=True,
-            read=f"{_MODULES}.back:read_page",
         ),
         ExporterFacts(
             name="4dgs",
             title="one .4dgs file (colours without direction)",
-            load=f"{_MODULES}.fourdgs:export_fourdgs",
+            load=f"{_MODULES}.fourdgs:FOURDGS",
             suffix=".4dgs",
             timed=True,
-            read=f"{_MODULES}.back:read_4dgs",
             packages=("fourdgs",),
             extra="export",
             licence="Apache-2.0 (fourdgs)",
@@ -86,8 +77,7 @@ EXPORTERS: Registry[ExporterFacts] = Registry(
         ExporterFacts(
             name="sequence",
             title="the compact sequence of trackersplat, for frames moved from one another",
-            load=f"{_MODULES}.sequence:export_sequence",
-            read=f"{_MODULES}.back:read_sequence",
+            load=f"{_MODULES}.sequence:SEQUENCE",
         ),
     ),
 )

@@ -14,8 +14,8 @@ import torch
 
 from trackersplat.events import Event
 from trackersplat.files import atomic_file
-from trackersplat.gaussians.exporters.exporter import UNKNOWN, About
-from trackersplat.gaussians.exporters.numbered import export_numbered
+from trackersplat.gaussians.exporters.exporter import UNKNOWN, About, Exporter
+from trackersplat.gaussians.exporters.numbered import export_numbered, read_numbered
 from trackersplat.gaussians.exporters.palettes import code_book, palette
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.readers.sog import CODES, LARGEST_PALETTE, LARGEST_TAG, OTHERS, PALETTE_WIDTH
@@ -25,7 +25,7 @@ LOSSLESS = 101  # OpenCV's quality of a WebP image without loss
 
 
 def export_sog(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
-    """See `exporters.exporter.Exporter`.
+    """See `exporters.exporter.Export`.
 
     Neighbours in space become neighbours in the images, which makes them smaller. Frames of as many Gaussians as the first share its
     order: a Gaussian keeps its row.
@@ -133,3 +133,6 @@ def _encoded(image: np.ndarray) -> bytes:
     if not done:
         raise RuntimeError("OpenCV could not write a WebP image")
     return data.tobytes()
+
+
+SOG = Exporter(export_sog, read_numbered(".sog"))

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from trackersplat.events import Event
 from trackersplat.files import atomic_file
-from trackersplat.gaussians.exporters.exporter import UNKNOWN, About
-from trackersplat.gaussians.exporters.numbered import export_numbered
+from trackersplat.gaussians.exporters.numbered import numbered
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.gaussians.readers.splat import ROW
-
-
-def export_splat(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
-    """See `exporters.exporter.Exporter`."""
-    return export_numbered(frames, path, ".splat", write_splat)
 
 
 def write_splat(path: Path, gaussians: Gaussians) -> None:
@@ -33,3 +25,6 @@ def write_splat(path: Path, gaussians: Gaussians) -> None:
     rows["rotation"] = (127.5 * (quats + 1)).round().clamp(0, 255).numpy()
     with atomic_file(path) as temporary:
         rows.tofile(temporary)
+
+
+SPLAT = numbered(".splat", write_splat)

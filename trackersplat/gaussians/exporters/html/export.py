@@ -24,28 +24,26 @@ from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.files import atomic_file
 from trackersplat.gaussians.around import cameras_around
-from trackersplat.gaussians.exporters.exporter import UNKNOWN, About, FrameExported, check_target, exported
+from trackersplat.gaussians.exporters.exporter import UNKNOWN, About, Exporter, FrameExported, check_target, exported
+from trackersplat.gaussians.exporters.html.read import LARGEST, LEVELS, read_html
 from trackersplat.gaussians.exporters.kept import KeptFrames, kept_frames
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.gaussians.quantised import KEY_FRAME_EVERY, Range, SequenceSettings, ranges_of, streams
 from trackersplat.geometry.projection import common_focus
 
-# Levels of each attribute; the player reads positions in 16 bits and all else in 8.
-LEVELS = {"means": 65535, "quats": 255, "log_scales": 255, "opacity_logits": 255, "sh_dc": 255}
 UNSEEN = -7.0  # logit of an opacity that no back end draws: fills up frames of fewer Gaussians
-LARGEST = 1 << 30  # bytes of the frames; browsers do not open larger pages
 _SCRIPTS = ("frames.js", "renderer.js", "view.js", "controls.js", "player.js")
 _FORMAT = 1
 
 
 def export_html(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
-    """See `exporters.exporter.Exporter`. Frames are played in the order given. Raises InputError if the page would be too large."""
+    """See `exporters.exporter.Export`. Frames are played in the order given. Raises InputError if the page would be too large."""
     check_target(path)
     with kept_frames(frames, path) as kept:
         ranges = ranges_of(kept.order, lambda frame: _filled(kept, frame), LEVELS)
         sizes: list[list[int]] = []
         total = 0
-        with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", errors="xmlcharrefreplace") as file:
             texts = kept.folder / "texts"
             with texts.open("w", encoding="ascii") as out:
                 written = streams(kept.order, lambda frame: _filled(kept, frame), ranges, SequenceSettings(deflate=6))
@@ -151,3 +149,6 @@ def _page(title: str, scene: dict[str, Any]) -> tuple[str, str]:
     head = head.replace("%HASH%", f"sha256-{digest}").replace("%STYLE%", style)
     before, _, after = head.partition("%SCENE%")
     return before.replace("%TITLE%", html.escape(title)) + data + after, tail.replace("%SCRIPT%", script)
+
+
+HTML = Exporter(export_html, read_html)

@@ -8,7 +8,6 @@ class Player {
     this.renderer = new Renderer(this.canvas, scene);
     this.view = new OrbitView(scene);
     this.frame = 0; // what is asked for
-    this.drawn = -1; // what the canvas shows
     this.playing = false;
     this.speed = 1;
     this.time = 0; // seconds since the first frame
@@ -102,7 +101,6 @@ class Player {
     if (!frame) this.fetch(this.frame);
     else if (this.dirty) {
       this.renderer.draw(frame, this.view.numbers(this.canvas.width, this.canvas.height));
-      this.drawn = this.frame;
       this.dirty = false;
       document.getElementById('message').textContent = '';
     }
