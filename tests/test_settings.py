@@ -77,7 +77,6 @@ LAYOUT_CONSTANTS = {
     "motion/ops/view_evidence_triton.py": {"_BLOCK": "kernel layout"},
     "motion/sh_rotation.py": {"_SAMPLES": "size of a matrix whose result is exact", "_CHUNK": "memory budget"},
     "motion/solve.py": {"_MOTIONS_AT_ONCE": "memory budget", "_ROTATIONS_AT_ONCE": "memory budget"},
-    "pipelines/ahead.py": {"_PATIENCE": "how soon a thread ends"},
     "pipelines/motions.py": {"_RENDERED_TOGETHER": "memory budget"},
     "pipelines/measure.py": {"VIEWS_AT_ONCE": "memory budget"},
     "pipelines/settings.py": {"MEASURE_EVERY": "default of a setting, first.measure_every"},
