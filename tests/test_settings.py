@@ -28,7 +28,7 @@ LAYOUT_CONSTANTS = {
     },
     "diagnosis/fields.py": {"_ROWS_AT_ONCE": "limit of OpenCV"},
     "geometry/curve.py": {
-        "_BITS": "layout of a code, as the masks beside it spread the bits", "_FINE_BITS": "the same", "_FINE_MASKS": "the same",
+        "_BITS": "layout of a code", "_FINE_BITS": "the same, as the masks spread the bits", "_MASKS": "the same",
     },
     "geometry/neighbours.py": {"_DISTANCES_AT_ONCE": "memory budget", "_BOXES": "kernel layout: points of a box"},
     "geometry/neighbours_triton.py": {
@@ -77,7 +77,6 @@ LAYOUT_CONSTANTS = {
     "motion/ops/view_evidence_triton.py": {"_BLOCK": "kernel layout"},
     "motion/sh_rotation.py": {"_SAMPLES": "size of a matrix whose result is exact", "_CHUNK": "memory budget"},
     "motion/solve.py": {"_MOTIONS_AT_ONCE": "memory budget", "_ROTATIONS_AT_ONCE": "memory budget"},
-    "pipelines/ahead.py": {"_PATIENCE": "how soon a thread ends"},
     "pipelines/motions.py": {"_RENDERED_TOGETHER": "memory budget"},
     "pipelines/measure.py": {"VIEWS_AT_ONCE": "memory budget"},
     "pipelines/settings.py": {"MEASURE_EVERY": "default of a setting, first.measure_every"},
@@ -139,8 +138,9 @@ LAYOUT_CONSTANTS = {
     },
     "training/first_frame/initialise.py": {"FLOAT32": "precision of float32", "LEAST": "guards a division by zero"},
     "training/adam_triton.py": {"_BLOCK": "kernel layout: numbers per program"},
+    "training/optimiser.py": {"MOMENTUM": "as in torch's Adam; default of a setting, refine.momentum"},
     "training/parameter_block.py": {
-        "_MOMENTUM": "as in torch's Adam", "_SQUARES": "as in torch's Adam", "_EPSILON": "as in `Optimiser`: guards a division by zero",
+        "_SQUARES": "as in torch's Adam", "_EPSILON": "as in `Optimiser`: guards a division by zero",
     },
     "training/refine/replace_faint.py": {"_VIEWS_AT_ONCE": "memory budget"},
     "training/refine/strain_triton.py": {"_BLOCK": "kernel layout: edges per program"},

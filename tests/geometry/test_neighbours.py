@@ -60,6 +60,29 @@ def test_boxes_find_the_neighbours_that_a_tree_finds(count: int) -> None:
         assert float((boxes.indices.cpu() == tree.indices).double().mean()) > 0.999
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("count", [5, 20])
+def test_the_kernel_of_boxes_finds_the_neighbours_that_a_tree_finds(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On CUDA, or on the CPU where Triton interprets its kernels (TRITON_INTERPRET=1), which takes a minute."""
+    triton = pytest.importorskip("triton")
+    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
+        pytest.skip("needs a CUDA device")
+    from trackersplat.geometry import neighbours_triton
+
+    monkeypatch.setattr(neighbours_triton, "_SCANNED", 2)  # few points have few boxes
+    device, size = "cuda" if torch.cuda.is_available() else "cpu", 16 if count <= 16 else 32
+    random = torch.Generator().manual_seed(4)
+    points = torch.rand(112, 3, generator=random) * torch.tensor([4.0, 4.0, 0.01])
+    points[107:] *= 30.0  # few that lie far off
+    queries = torch.rand(16, 3, generator=random) * torch.tensor([5.0, 4.0, 1.0])
+    for expected, asked, found in (
+        (nearest_neighbours(points, count), points, neighbours_triton.nearest(points.to(device), count, size=size)),
+        (nearest_to(queries, points, count), queries, neighbours_triton.nearest(points.to(device), count, queries.to(device), size=size)),
+    ):
+        distances = (points[found.cpu()] - asked[:, None]).norm(dim=-1)
+        torch.testing.assert_close(distances.double(), expected.distances, rtol=1e-5, atol=1e-6)
+
+
 def test_squared_distances_are_those_of_the_definition() -> None:
     random = torch.Generator().manual_seed(3)
     queries, points = torch.rand(4, 3, generator=random), torch.rand(7, 3, generator=random)

@@ -19,10 +19,10 @@ from scipy.spatial import cKDTree
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import ShapeError
-from trackersplat.motion.follow_tracks import follow_tracks
+from trackersplat.motion.follow_tracks import follow_tracks, points_at, sample_tracks
 from trackersplat.motion.followed_tracks import POSITION_STEP, FollowedTracks, FollowSettings, observations, without_replaced
 from trackersplat.motion.motion import Motion
-from trackersplat.motion.start_tracks import start_tracks
+from trackersplat.motion.start_tracks import start_tracks, surface_of, with_new_tracks
 from trackersplat.tracking.tracks import DenseTracks, Provenance, TrackEnd
 from trackersplat.training.first_frame.initialise import InitialiseSettings, gaussians_from_points
 
@@ -160,6 +160,16 @@ def test_new_tracks_start_where_none_is_seen_and_their_number_is_bounded() -> No
         for camera, position in zip(state.camera[fresh], state.positions[fresh], strict=True):
             others = seen.positions[seen.camera == camera]
             assert (others - position).norm(dim=-1).min() >= SETTINGS.gap * SETTINGS.spacing * WIDTH
+
+
+def test_new_tracks_start_before_those_that_are_hidden_in_their_camera_alone() -> None:
+    state = replace(started(), frame=1)
+    hidden = torch.where(state.camera == 1, 1, 0).to(state.hidden)
+    depth = surface_of(plate.scene(0), CAMERAS, RASTERIZER, SETTINGS)
+    for before, expected in ((state, [0, 0]), (replace(state, hidden=hidden), [0, int((state.camera == 1).sum())])):
+        new = with_new_tracks(before, plate.scene(0), depth, CAMERAS, SETTINGS, None)
+        added = [int((new.camera == index).sum() - (before.camera == index).sum()) for index in (0, 1)]
+        assert added == expected
 
 
 def test_a_track_hidden_for_too_long_ends() -> None:
@@ -305,6 +315,18 @@ def test_replaced_carriers_are_dropped_and_a_track_without_any_ends() -> None:
     untouched = ~torch.isin(state.carriers, chosen).any(1)
     assert torch.equal(none.carriers[untouched], state.carriers[untouched])
     assert (none.ends[untouched] == TrackEnd.ALIVE).all()
+
+
+def test_points_of_several_cameras_sampled_at_once_are_those_of_each_alone() -> None:
+    tracks = list(plate.all_tracks(0, 1).values())
+    positions = torch.rand(30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * torch.tensor([WIDTH, HEIGHT])
+    camera = torch.arange(len(positions)) % len(tracks)
+    stacked = [torch.stack([getattr(each, name)[0] for each in tracks]) for name in ("positions", "visibility", "confidence")]
+    together = points_at(positions, camera, *stacked)
+    for index, each in enumerate(tracks):
+        alone = sample_tracks(positions[camera == index], each, 1)
+        for name in ("positions", "visibility", "confidence"):
+            torch.testing.assert_close(getattr(together, name)[camera == index], getattr(alone, name), rtol=0, atol=0, equal_nan=True)
 
 
 def test_observations_are_tracks_of_one_frame_per_camera() -> None:

@@ -18,9 +18,9 @@ from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.quaternions import quaternion_to_rotation_vector
 from trackersplat.geometry.symmetric import DIAGONAL
 from trackersplat.motion import solve as estimate
-from trackersplat.motion.measure import Measurements, _variance, inverse_view_weights, measure
+from trackersplat.motion.measure import Measurements, SeenBase, _variance, inverse_view_weights, measure
 from trackersplat.motion.motion import CarriedMotion, Motion
-from trackersplat.motion.ops.affine import Visibility, measure_views
+from trackersplat.motion.ops.affine import Visibility, base_views, measure_views
 from trackersplat.motion.ops.results import AffineMotion, Triangulation
 from trackersplat.motion.ops.triangulate import Observations, triangulate
 from trackersplat.motion.propagate import Field, Measured, propagate
@@ -122,6 +122,15 @@ def test_an_observation_is_not_valid_where_little_is_tracked_and_a_view_does_not
     assert (rough == 0).all()
     assert torch.isfinite(variance[0, 0]).tolist() == [True, False, False, False, False, True]
     assert shown[0].tolist() == [True, True, True, False, False, False]
+
+
+def test_what_is_seen_of_a_base_is_that_of_the_cameras_asked_for_and_is_found_once(cameras: list[Camera]) -> None:
+    gaussians, rasterizer = gaussians_at(np.random.default_rng(0).uniform(-0.3, 0.3, (6, 3))), PortableRasterizer()
+    seen = SeenBase(rasterizer, gaussians, cameras, SETTINGS.measure)
+    for views in (slice(0, 2), slice(2, 4), slice(0, 2)):
+        expected = base_views(rasterizer, gaussians, cameras[views], SETTINGS.measure)
+        torch.testing.assert_close(vars(seen.of(views)), vars(expected))
+        assert seen.of(views) is seen.of(views)
 
 
 def test_the_weight_of_a_view_falls_with_its_share_of_the_largest_visible_area() -> None:

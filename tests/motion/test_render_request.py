@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.motion.render_request import predict
+from trackersplat.motion.render_request import predict, predict_views
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.rasterizer import Rendering
 
@@ -101,6 +101,18 @@ def test_several_targets_in_one_call_are_the_single_ones(camera: Camera, crowd: 
             assert ours.dtype == theirs.dtype
             assert ours.is_contiguous()
         assert one.forward.dtype == one.backward.dtype == torch.float32
+
+
+def test_several_cameras_in_one_call_are_the_single_ones_each_in_its_colours(cameras: list[Camera], crowd: Gaussians) -> None:
+    states = [moved(crowd, np.full((60, 3), shift)) for shift in (0.1, -0.05)]
+    colours: list[Callable[[Tensor], Tensor]] = [lambda color, gain=gain: gain * color for gain in (1.0, 0.6, 0.3)]  # type: ignore[misc]
+    together = predict_views(PortableRasterizer(), crowd, states, cameras[:3], colours)
+    for camera, correct, of_camera in zip(cameras[:3], colours, together, strict=True):
+        alone = predict(PortableRasterizer(), crowd, states, camera, correct)
+        for ours, theirs in zip(of_camera, alone, strict=True):
+            np.testing.assert_array_equal(ours.image, theirs.image)
+            np.testing.assert_allclose(ours.forward, theirs.forward, atol=1e-5)
+            np.testing.assert_allclose(ours.backward, theirs.backward, atol=1e-5)
 
 
 class Watched(PortableRasterizer):

@@ -255,7 +255,8 @@ def test_every_round_goes_on_from_the_motion_that_the_last_one_led_to(capture: C
     assert measured[2] > 0.95
 
 
-def test_predictions_have_the_colours_of_their_camera(capture: Capture) -> None:
+@pytest.mark.parametrize("matcher", ["dis", "dis-gpu"])
+def test_predictions_have_the_colours_of_their_camera(capture: Capture, matcher: str) -> None:
     """Other cameras show the scene darker and the wrong way round."""
     matrices = torch.eye(3, 4).repeat(3, 1, 1)
     matrices[2] = torch.tensor(((-0.7, 0, 0, 0.9), (0, -0.7, 0, 0.9), (0, 0, -0.7, 0.9)))
@@ -263,7 +264,7 @@ def test_predictions_have_the_colours_of_their_camera(capture: Capture) -> None:
     filmed = replace(capture, source=Film(colours))
     views = []
     for known in (colours, None):
-        about = context(filmed, Tracks(3), colours=known, match_rounds=1)
+        about = context(filmed, Tracks(3), colours=known, match_rounds=1, matcher=matcher)
         _, result = run(find_motions(about, scene(BASE), BASE, (4,)))
         views.append(result.motions[0].views[PLATE_ALONE].float().mean().item())
     assert views[0] > 2.9

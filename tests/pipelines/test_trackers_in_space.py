@@ -15,8 +15,11 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.motion.lifting.in_space import follow_in_space, surface_grid
 from trackersplat.motion.lifting.queries import RenderedScene
+from trackersplat.motion.settings import MotionSettings
 from trackersplat.pipelines.motions import find_motions
+from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.pipelines.sources import SourceSettings, TracksInSpace
+from trackersplat.tracking.consistency.settings import ConsistencySettings
 from trackersplat.tracking.parts import follow_points
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.tracker import TrackerFacts, TrackerFailed
@@ -127,6 +130,12 @@ def test_a_frame_without_gaussians_and_a_query_outside_are_told(capture: Capture
         follow_in_space(Knowing(), capture, (1,), query, (BASE, 3), there)
     with pytest.raises(InputError, match="A query is in frame 2, which is not among the 2"):
         follow_in_space(Knowing(), capture, (1,), query, (2, 3), there)
+
+
+def test_the_settings_of_a_reconstruction_say_how_a_tracker_is_asked() -> None:
+    motion = MotionSettings(agreement=ConsistencySettings())
+    settings = ReconstructSettings(queries=GridSettings(step_px=5), depth_tracker="dis-gpu", motion=motion)
+    assert SourceSettings.of(settings) == SourceSettings(GridSettings(step_px=5), "dis-gpu", motion)
 
 
 def test_no_points_are_no_failure() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from quad_scene import quad_capture
 
-from trackersplat.rendering.device_images import DeviceImages, device_image
+from trackersplat.rendering.device_images import DeviceImages, device_image, is_on_device
 
 
 def test_on_a_cpu_an_image_is_a_copy() -> None:
@@ -25,6 +25,7 @@ def test_what_was_used_longest_ago_makes_room() -> None:
     assert images.get((0, 0)) is not None
     images.put((0, 2), torch.zeros(2, 2, 3, dtype=torch.uint8))
     assert images.get((0, 1)) is None
+    assert [(0, frame) in images for frame in range(3)] == [True, False, True]
     assert images.get((0, 0)) is not None
     images.put((1, 0), torch.zeros(5, 5, 3, dtype=torch.uint8))  # larger than all room
     assert images.get((1, 0)) is None
@@ -38,4 +39,6 @@ def test_on_a_gpu_an_image_is_copied_once() -> None:
     image = device_image(capture, 0, 1, device)
     assert np.array_equal(image.cpu().numpy(), capture.image(0, 1))
     assert device_image(capture, 0, 1, device) is image
+    assert is_on_device(capture, 0, 1, device)
+    assert not is_on_device(capture, 0, 0, device)
     assert device_image(capture, 0, 0, device) is not image

@@ -131,6 +131,7 @@ def context(
     match_rounds: int = 0,
     unreliable_share: float = 0.0,
     stride: int | None = None,
+    matcher: str = "dis",
 ) -> MotionContext:
     """How motions are found: by default every target counts as one with many unreliable tracks."""
     matching = replace(settings.render_and_match, match_rounds=match_rounds, unreliable_share=unreliable_share)
@@ -140,7 +141,7 @@ def context(
         rasterizer=RASTERIZER,
         source=source,
         tracker=facts,
-        matcher=create_matcher("dis", "cpu"),
+        matcher=create_matcher(matcher, "cpu"),
         settings=replace(settings, render_and_match=matching),
         colours=colours,
     )

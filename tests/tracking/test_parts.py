@@ -35,9 +35,11 @@ class Shifting:
         self.facts = TrackerFacts("shifting", "", "", dense=False, window=window, query_bytes=query_bytes, upstream=UPSTREAM)
         self.memory, self.error = memory, error
         self.calls: list[tuple[tuple[int, ...], int]] = []
+        self.tried: list[int] = []  # queries of all calls, those that failed included
 
     def track_queries(self, clip: Clip, queries: Sequence[Tensor]) -> list[PointMotion]:
         (points,) = queries
+        self.tried.append(len(points))
         if len(points) * len(clip.frames) > self.memory:
             raise RuntimeError("CUDA out of memory. Tried to allocate 3 GiB")
         if self.error is not None:
@@ -93,6 +95,13 @@ def test_a_chunk_that_runs_out_of_memory_is_halved_and_that_is_said() -> None:
     assert [count for _, count in tracker.calls] == [2, 2, 1]
     torch.testing.assert_close(answer.motion.positions[0], expected(4))
     assert answer.remarks == ("The tracker shifting ran out of memory, so it was asked for 2 points at a time, not more.",)
+
+
+def test_what_did_not_fit_once_is_not_tried_again() -> None:
+    tracker = Shifting(window=4, memory=10)
+    answer = follow_queries(tracker, clip(7), QUERIES, GridSettings(window_overlap=1))
+    assert tracker.tried == [5, 2, 2, 1, 2, 2, 1]
+    torch.testing.assert_close(answer.motion.positions[0], expected(7))
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")])

@@ -39,6 +39,19 @@ def test_the_first_step_of_adam_moves_every_parameter_by_its_rate() -> None:
     assert torch.allclose(start.sh[:, 1:] - after.sh[:, 1:], torch.tensor(rates.sh_rest), atol=1e-6)
 
 
+def test_over_the_warm_up_every_rate_rises_to_its_full_size() -> None:
+    rates = LearningRates(means=1e-2, means_end=1e-2)
+    optimiser = Optimiser(_gaussians(), rates, 1.0, steps=9, warm_up=3)
+    moved = []
+    for _ in range(4):
+        before = optimiser.snapshot()
+        optimiser.step(_loss(optimiser.gaussians()))  # a constant gradient: Adam moves by the rate
+        after = optimiser.snapshot()
+        moved.append([(first - second).mean().item() for first, second in ((before.means, after.means), (before.quats, after.quats))])
+    for share, (means, quats) in zip((1 / 3, 2 / 3, 1.0, 1.0), moved, strict=True):
+        assert (means, quats) == pytest.approx((share * rates.means, share * rates.quats), rel=1e-3)
+
+
 def test_another_optimiser_takes_its_step_down_the_same_loss_at_its_own_pace() -> None:
     start, rates = _gaussians(), LearningRates()
     one, other = Optimiser(start, rates, 3.0, 100), Optimiser(start, rates.slower(0.1), 3.0, 100)

@@ -21,7 +21,7 @@ from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.losses import photometric_loss
-from trackersplat.training.optimiser import LearningRates, TrainingViews
+from trackersplat.training.optimiser import LearningRates, TrainingViews, warm_up_share
 from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.refine.adam import refine
 from trackersplat.training.refine.settings import RefineSettings, ReplaceFaintSettings, StiffnessSettings
@@ -142,8 +142,8 @@ def test_what_was_not_moved_is_not_held_back() -> None:
 
 def test_rates_rise_over_the_first_steps_and_are_full_at_once_where_nothing_was_moved() -> None:
     settings = RefineSettings.for_device("cuda")
-    assert [RefineSettings(warm_up=4).share_of_rates(step) for step in (1, 2, 4, 9)] == [0.25, 0.5, 1.0, 1.0]
-    assert RefineSettings().share_of_rates(1) == 1.0
+    assert [warm_up_share(done, warm_up=4) for done in (0, 1, 3, 8)] == [0.25, 0.5, 1.0, 1.0]
+    assert warm_up_share(0, RefineSettings().warm_up) == 1.0
     unmoved = settings.unmoved()
     assert (unmoved.pace, unmoved.warm_up, unmoved.momentum) == (1.0, 0, 0.9)
     assert unmoved.steps == settings.steps

@@ -8,12 +8,13 @@ import pytest
 import torch
 from quad_scene import quad_capture
 
+from trackersplat.events import StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
 from trackersplat.training.first_frame.fit import fit_first_frame
 from trackersplat.training.first_frame.settings import FirstFrameSettings
-from trackersplat.training.fit import FitDone
+from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.parameter_block import ParameterBlock
 from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.refine.adam import refine
@@ -46,6 +47,14 @@ def test_the_result_is_that_of_the_plain_refinement(first: Gaussians, asked: dic
     settings = replace(RefineSettings(report_every=5), **asked)  # type: ignore[arg-type]
     plain, block = list(refine(_task(first, settings))), list(refine_on_device(_task(first, settings)))
     assert [type(event) for event in block] == [type(event) for event in plain]
+    for ours, theirs in zip(block, plain, strict=True):
+        if isinstance(theirs, StepDone):
+            assert isinstance(ours, StepDone)
+            assert replace(ours, loss=0.0) == replace(theirs, loss=0.0)
+            assert ours.loss == pytest.approx(theirs.loss, rel=1e-2)
+        elif isinstance(theirs, FitState):
+            assert isinstance(ours, FitState)
+            assert (ours.frame, ours.step) == (theirs.frame, theirs.step)
     assert torch.equal(_done(block).replaced, _done(plain).replaced)
     for name, tensor in _done(block).gaussians.tensors().items():
         torch.testing.assert_close(tensor, _done(plain).gaussians.tensors()[name], rtol=1e-3, atol=2e-3, msg=lambda m, n=name: f"{n}: {m}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from trackersplat.checks import findings
 from trackersplat.checks.findings import Report
-from trackersplat.events import Event
+from trackersplat.events import Event, PlainEvents
 
 
 @dataclass(frozen=True)
@@ -28,25 +27,21 @@ class Checked(Event):
     report: Report
 
 
+_STEPS = PlainEvents("a check", Step)
+
+
 def to_json(event: Event) -> dict[str, Any]:
     """A plain dictionary with the event's class name under "event". Raises ValueError if it is no event of a check."""
-    match event:
-        case Step():
-            fields = dataclasses.asdict(event)
-        case Checked(report):
-            fields = {"report": findings.to_json(report)}
-        case _:
-            raise ValueError(f"not an event of a check: {event!r}")
-    return {"event": type(event).__name__, **fields}
+    if isinstance(event, Checked):
+        return {"event": "Checked", "report": findings.to_json(event.report)}
+    return _STEPS.to_json(event)
 
 
 def from_json(data: Mapping[str, Any]) -> Event:
     """The inverse of to_json. Raises ValueError if it is no event of a check."""
+    if data.get("event") != "Checked":
+        return _STEPS.from_json(data)
     try:
-        if data["event"] == "Step":
-            return Step(str(data["name"]), int(data["done"]), int(data["total"]))
-        if data["event"] == "Checked":
-            return Checked(findings.from_json(data["report"]))
+        return Checked(findings.from_json(data["report"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an event: {data!r}") from error
-    raise ValueError(f"not an event: {data!r}")

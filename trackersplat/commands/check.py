@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -37,10 +36,11 @@ class Check:
 
     def run(self) -> None:
         from trackersplat.captures.registry import open_capture
+        from trackersplat.checks import events
         from trackersplat.checks.check import check_capture, default_frames
-        from trackersplat.checks.events import Checked
         from trackersplat.checks.findings import to_json
-        from trackersplat.commands.check_report import JsonCheck, TextCheck
+        from trackersplat.commands.check_report import TextCheck
+        from trackersplat.commands.terminal import JsonWork
         from trackersplat.files import write_json
         from trackersplat.jobs.plan import parse_frames
 
@@ -49,9 +49,8 @@ class Check:
         frames = default_frames(count) if self.frames is None else tuple(parse_frames(self.frames, count))
         if self.json is not None and (not os.access(self.json.parent, os.W_OK) or self.json.is_dir()):
             raise InputError(f"{self.json} cannot be written: choose a file in a folder that is there with --json.")
-        began = time.perf_counter()
         try:
-            with JsonCheck(began) if self.events == "json" else TextCheck(capture.warnings) as reporter:
+            with JsonWork(events.to_json) if self.events == "json" else TextCheck(capture.warnings) as reporter:
                 for event in check_capture(capture, frames):
                     reporter.show(event)
         except KeyboardInterrupt:
@@ -59,7 +58,7 @@ class Check:
             raise SystemExit(130) from None
         finally:
             capture.close()
-        assert isinstance(event, Checked), "the last event of a check"
+        assert isinstance(event, events.Checked), "the last event of a check"
         if self.json is not None:
             write_json(self.json, to_json(event.report))
             if self.events == "text":

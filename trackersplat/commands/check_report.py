@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -12,33 +10,14 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from trackersplat.checks.events import Checked, Step, to_json
+from trackersplat.checks.events import Checked, Step
 from trackersplat.checks.findings import Report, name_frames
 from trackersplat.checks.summary import CAPTION, COLUMNS, cells
 from trackersplat.commands.shown import escape
-from trackersplat.commands.terminal import JsonLines, StepBar
-from trackersplat.events import Event, Finished
+from trackersplat.commands.terminal import StepBar
+from trackersplat.events import Event
 
 COLOURS = {"problem": "red", "warning": "yellow", "note": "cyan"}
-
-
-class JsonCheck:
-    """One event a line on standard output; the last is Finished, or Failed."""
-
-    def __init__(self, began: float) -> None:
-        self._began = began
-        self._lines = JsonLines()
-
-    def __enter__(self) -> JsonCheck:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._lines.__exit__(kind, error, trace)
-
-    def show(self, event: Event) -> None:
-        print(json.dumps(to_json(event)), flush=True)
-        if isinstance(event, Checked):
-            self._lines.show(Finished(time.perf_counter() - self._began))
 
 
 class TextCheck:

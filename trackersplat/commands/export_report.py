@@ -27,7 +27,7 @@ class JsonExport(JsonWork):
     """One event a line on standard output; the last is Finished, or Failed."""
 
     def __init__(self) -> None:
-        super().__init__(EVENTS)
+        super().__init__(EVENTS.to_json)
 
     def warn(self, sentence: str) -> None:
         self.show(Said(sentence))

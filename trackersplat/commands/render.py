@@ -96,7 +96,7 @@ class Render:
         chosen = [name for name in ("path", "move", "cameras") if getattr(self, name) is not None]
         if len(chosen) != 1:
             raise InputError("Say from where to render: give one of --path FILE, --move NAME and --cameras NAMES.")
-        with JsonWork(EVENTS) if self.events == "json" else TextVideo() as reporter:
+        with JsonWork(EVENTS.to_json) if self.events == "json" else TextVideo() as reporter:
             clip = Clip([Run.open(run) for run in self.runs], edits=self.edits)
             if self.frames == "all":
                 frames: Sequence[int] = clip.played

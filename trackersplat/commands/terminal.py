@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -19,7 +19,7 @@ from trackersplat.commands.shown import escape, printable
 from trackersplat.edits.log import read_log
 from trackersplat.edits.registry import EDITS
 from trackersplat.edits.stale import stale_frames
-from trackersplat.events import Event, Failed, Finished, FrameDone, Note, PlainEvents, Remark, Stage, Stale, Started, StepDone, to_json
+from trackersplat.events import Event, Failed, Finished, FrameDone, Note, Remark, Stage, Stale, Started, StepDone, to_json
 from trackersplat.metrics.registry import METRICS
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class JsonLines:
 class JsonWork(JsonLines):
     """Likewise, for work with events of its own; where no exception came, the last event is Finished."""
 
-    def __init__(self, events: PlainEvents) -> None:
-        self._events, self._began = events, time.perf_counter()
+    def __init__(self, to_json: Callable[[Event], dict[str, Any]]) -> None:
+        self._to_json, self._began = to_json, time.perf_counter()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         super().__exit__(kind, error, trace)
@@ -78,7 +78,7 @@ class JsonWork(JsonLines):
         if isinstance(event, Failed):
             super().show(event)
         else:
-            print(json.dumps(self._events.to_json(event)), flush=True)
+            print(json.dumps(self._to_json(event)), flush=True)
 
 
 class StepBar(Progress):

@@ -55,23 +55,20 @@ def diagnose(
 
 
 def key_of(run: Run, settings: DiagnosisSettings) -> str:
-    """Changes when a frame of the run or a setting does."""
+    """Changes when a frame of the run or a setting does, but not when records gain a field that those of this run do not have."""
     records = sorted((frame, chosen_values(record)) for frame, record in run.records().items())
-    return hashlib.sha256(repr((chosen_values(settings), run.frames(), records)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((settings, run.frames(), records)).encode()).hexdigest()[:16]
 
 
 def chosen_values(record: Any) -> dict[str, Any]:
-    """The fields of a dataclass that are not their defaults: a field that is new and not used changes no key."""
+    """The fields of a dataclass that are not their defaults."""
+
+    def default_of(field: dataclasses.Field[Any]) -> Any:
+        return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
     values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-    defaults = {field.name: field.default for field in dataclasses.fields(record)}
-    defaults |= {
-        field.name: field.default_factory() for field in dataclasses.fields(record) if field.default_factory is not dataclasses.MISSING
-    }
-    return {
-        name: chosen_values(value) if dataclasses.is_dataclass(value) else value
-        for name, value in values.items()
-        if value != defaults[name]
-    }
+    chosen = {field.name: values[field.name] for field in dataclasses.fields(record) if values[field.name] != default_of(field)}
+    return {name: chosen_values(value) if dataclasses.is_dataclass(value) else value for name, value in chosen.items()}
 
 
 def scene_of(run: Run, capture: Capture) -> Scene:

@@ -14,7 +14,7 @@ comes from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -144,7 +144,7 @@ def _sample(live: FollowedTracks, dense: Mapping[str, DenseTracks], target: int)
     positions = live.positions.double()
     of_cameras = [dense[name] for name in live.cameras]
     if positions.is_cuda and len({(each.positions.shape, each.positions.device) for each in of_cameras}) == 1:
-        return _at(positions, live.camera, *(torch.stack([values(each, target) for each in of_cameras]) for values in _AT_TARGET))
+        return points_at(positions, live.camera, *map(torch.stack, zip(*(_to(target, each) for each in of_cameras), strict=True)))
     moved = torch.full_like(positions, torch.nan)
     seen, trust = (torch.zeros_like(live.visibility) for _ in range(2))
     for index, name in enumerate(live.cameras):
@@ -160,17 +160,16 @@ def sample_tracks(positions: Tensor, dense: DenseTracks, target: int) -> Tracked
     Raises ValueError if ``target`` is not among the targets.
     """
     camera = torch.zeros(len(positions), dtype=torch.int64, device=dense.positions.device)
-    return _at(positions.double(), camera, *(values(dense, target)[None] for values in _AT_TARGET))
+    return points_at(positions.double(), camera, *(values[None] for values in _to(target, dense)))
 
 
-_AT_TARGET: tuple[Callable[[DenseTracks, int], Tensor], ...] = (
-    lambda dense, target: dense.positions[dense.targets.index(target)],
-    lambda dense, target: dense.visibility[dense.targets.index(target)],
-    lambda dense, target: dense.confidence[dense.targets.index(target)],
-)
+def _to(target: int, dense: DenseTracks) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions, visibility and confidence of all pixels in that target."""
+    index = dense.targets.index(target)
+    return dense.positions[index], dense.visibility[index], dense.confidence[index]
 
 
-def _at(start: Tensor, camera: Tensor, positions: Tensor, visibility: Tensor, confidence: Tensor) -> TrackedPoints:
+def points_at(start: Tensor, camera: Tensor, positions: Tensor, visibility: Tensor, confidence: Tensor) -> TrackedPoints:
     """At points ``start`` (P, 2) float64 of the cameras of these indices (P,); of each camera (C, H, W, 2) and (C, H, W)."""
     height, width = positions.shape[1:3]
     around = corners_around(start.to(positions.device), width, height)

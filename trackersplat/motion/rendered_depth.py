@@ -13,7 +13,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.projection import inside_image, project
-from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.rendering.rasterizer import Rasterizer, rendered_together
 from trackersplat.tracking.consistency.surfaces import Surface
 
 
@@ -92,17 +92,14 @@ def render_depth(
 ) -> DepthImages:
     """Expected depth (blended depth over alpha) of the Gaussians in every camera."""
     small = [camera.resized(max(2, round(camera.width * scale)), max(2, round(camera.height * scale))) for camera in cameras]
-    groups: dict[tuple[int, int, float], list[int]] = {}  # one call for all cameras of a size and near plane
-    for index, camera in enumerate(small):
-        groups.setdefault((camera.width, camera.height, camera.near), []).append(index)
     height, width = max(camera.height for camera in small), max(camera.width for camera in small)
     images = torch.full((len(small), height, width), torch.nan, device=rasterizer.device)
     with torch.no_grad():
-        for (columns, rows, _), members in groups.items():
+        for members in rendered_together(small):
             rendering = rasterizer.render(gaussians, [small[index] for index in members], sh_degree=0)
             opaque = rendering.alpha >= minimum_alpha
             depth = torch.where(opaque, rendering.depth / rendering.alpha.clamp_min(1e-9), torch.nan)
-            images[members, :rows, :columns] = depth
+            images[members, : small[members[0]].height, : small[members[0]].width] = depth
     sizes = np.array([(camera.width, camera.height) for camera in small], np.float64)
     full = np.array([(camera.width, camera.height) for camera in cameras], np.float64)
     shown, shares = (torch.from_numpy(values).to(images.device) for values in (sizes, sizes / full))

@@ -89,13 +89,10 @@ def _estimate(
     prepared: PreparedBase, tracks: Sequence[DenseTracks], carried: CarriedMotion | None, corrections: Sequence[Sequence[PointCorrection]]
 ) -> list[Motion]:
     gaussians, cameras, settings = prepared.gaussians, prepared.cameras, prepared.settings
-    if gaussians.means.is_cuda:  # another thread would have another queue there
-        scene, measurements = prepared.scene, measure(prepared.rasterizer, gaussians, cameras, tracks, settings.measure, prepared.seen)
-    else:
-        with ThreadPoolExecutor(1) as pool:
-            preparing = pool.submit(lambda: prepared.scene)
-            measurements = measure(prepared.rasterizer, gaussians, cameras, tracks, settings.measure, prepared.seen)
-            scene = preparing.result()
+    with ThreadPoolExecutor(1) as pool:  # neither the graph nor the measurement keeps a GPU busy alone
+        preparing = pool.submit(lambda: prepared.scene)
+        measurements = measure(prepared.rasterizer, gaussians, cameras, tracks, settings.measure, prepared.seen)
+        scene = preparing.result()
     if any(corrections):
         measurements = with_corrections(measurements, scene.means, cameras, corrections)
     # Small problems leave a GPU idle. A CPU is faster with one at a time, each stopping when it is solved, whatever the others need.

@@ -8,7 +8,6 @@ from functools import cache
 
 from trackersplat.events import Event, Note, Stage
 from trackersplat.motion.apply import move
-from trackersplat.pipelines.ahead import one_ahead
 from trackersplat.pipelines.chain import ChainStep, follow_chain
 from trackersplat.pipelines.clock import Clock
 from trackersplat.pipelines.frames import FirstFrame, Moved, refine_and_measure
@@ -35,8 +34,7 @@ class BasePropagate(FirstFrame):
     def step(self, state: ChainState, batch: Batch, context: Context) -> Iterator[Event]:
         """See `Pipeline.step`."""
         motions = _motion_context(state, context)
-        chain = follow_chain(state, batch.through, motions, context.settings.follow)
-        for event in one_ahead(chain, context.rasterizer.device, ChainStep):
+        for event in follow_chain(state, batch.through, motions, context.settings.follow):
             if isinstance(event, Stage):  # said of a frame that is to be done: those on the way may be finished
                 yield replace(event, frame=min(frame for frame in batch.targets if frame >= event.frame))
             elif isinstance(event, Note) and event.frame in batch.targets:

@@ -1,4 +1,4 @@
-"""Wall time of stages, the GPU's queue included. What runs beside a stage in another queue makes it longer."""
+"""Wall time of stages, the GPU's queue included."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Clock:
 
     def _time(self) -> float:
         if self._device.type == "cuda":
-            torch.cuda.current_stream(self._device).synchronize()
+            torch.cuda.synchronize(self._device)
         return self._now()

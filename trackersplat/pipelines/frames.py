@@ -46,8 +46,6 @@ class FirstFrame:
         lineage = Lineage.of_first_frame(frame, len(done.gaussians)).to(done.gaussians.device)
         state = ChainState(frame, done.gaussians, lineage, Origin(frame, done.gaussians), colours=done.colours)
         none = torch.zeros(0, dtype=torch.long, device=done.gaussians.device)
-        if none.is_cuda:
-            torch.cuda.empty_cache()  # a fit needs other sizes of memory than what follows
         yield FrameResult(state, None, None, none, fit.steps, scores, context.unavailable_metrics, seconds)
 
 

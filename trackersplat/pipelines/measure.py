@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from trackersplat.metrics.measure import score_images
 from trackersplat.metrics.names import ScoreName
 from trackersplat.pipelines.pipeline import Context
 from trackersplat.rendering.device_images import device_image
+from trackersplat.rendering.rasterizer import rendered_together
 from trackersplat.training.photometric import ColourAffines
 
 Scores = dict[str, dict[str, float]]  # score name -> camera name -> value
@@ -56,13 +56,13 @@ def measure(
     ``colours`` are applied to training cameras only: a held-out one is always compared as rendered.
     """
     capture, scores = context.capture, defaultdict[str, dict[str, float]](dict)
-    for cameras in _alike(capture, capture.held_out_cameras):
+    for cameras in _together(capture, capture.held_out_cameras):
         dynamic = [masks[camera] for camera in cameras] if masks else None
         for name, gaussians in stages.by_name().items():
             result = name == RESULT
             found = _score(context, frame, gaussians, cameras, None, dynamic if result else None, masked=result)
             _add(scores, capture, cameras, found, name)
-    for cameras in _alike(capture, capture.training_cameras):
+    for cameras in _together(capture, capture.training_cameras):
         _add(scores, capture, cameras, _score(context, frame, stages.result, cameras, colours, None, masked=True), RESULT)
     return dict(scores)
 
@@ -104,11 +104,7 @@ def _add(scores: Scores, capture: Capture, cameras: Sequence[int], found: Mappin
                 scores[str(replace(ScoreName.parse(name), stage=stage))][capture.cameras[camera].name] = value
 
 
-def _alike(capture: Capture, cameras: Sequence[int]) -> list[list[int]]:
-    """Runs of cameras of one size and near plane, at most `VIEWS_AT_ONCE` long."""
-
-    def kind(camera: int) -> tuple[int, int, float]:
-        return capture.cameras[camera].width, capture.cameras[camera].height, capture.cameras[camera].near
-
-    groups = [list(group) for _, group in groupby(cameras, kind)]
-    return [group[first : first + VIEWS_AT_ONCE] for group in groups for first in range(0, len(group), VIEWS_AT_ONCE)]
+def _together(capture: Capture, cameras: Sequence[int]) -> list[list[int]]:
+    """The cameras in groups that are rendered in one call, at most `VIEWS_AT_ONCE` each."""
+    groups = rendered_together([capture.cameras[camera] for camera in cameras], VIEWS_AT_ONCE)
+    return [[cameras[index] for index in group] for group in groups]

@@ -25,7 +25,7 @@ from trackersplat.motion.rendered_depth import rendered_surfaces
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import PreparedBase, estimate_motion
 from trackersplat.pipelines.clock import Clock
-from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.rendering.rasterizer import Rasterizer, rendered_together
 from trackersplat.tracking.consistency.agreement import agree_on_pixels
 from trackersplat.tracking.consistency.settings import ConsistencySettings
 from trackersplat.tracking.grid import query_grid
@@ -245,15 +245,13 @@ def _matched(
         return [prediction.to(device) for prediction in found]
 
     def predictions_together(cameras: list[int]) -> list[list[Prediction]]:
-        found: list[list[Prediction]] = []
-        for first in range(0, len(cameras), _RENDERED_TOGETHER):
-            some = cameras[first : first + _RENDERED_TOGETHER]
-            views = [capture.cameras[camera] for camera in some]
-            together = len({view.near for view in views}) == 1
-            groups = [(views, some)] if together else [([view], [camera]) for view, camera in zip(views, some, strict=True)]
-            for group, members in groups:
-                found += predict_views(context.rasterizer, base, states, group, [in_colours_of(camera) for camera in members])
-        return [[prediction.to(device) for prediction in of_view] for of_view in found]
+        views = [capture.cameras[camera] for camera in cameras]
+        found: dict[int, list[Prediction]] = {}
+        for group in rendered_together(views, _RENDERED_TOGETHER):
+            colours = [in_colours_of(cameras[index]) for index in group]
+            predicted = predict_views(context.rasterizer, base, states, [views[index] for index in group], colours)
+            found.update(zip(group, predicted, strict=True))
+        return [[prediction.to(device) for prediction in found[index]] for index in range(len(cameras))]
 
     def correct(dense: DenseTracks, photograph: Tensor, predicted: Prediction) -> DenseTracks:
         return correct_tracks(dense, photograph, predicted, context.matcher, settings, drifting=drifting)

@@ -20,7 +20,7 @@ class DeviceImages:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
-        self._images: OrderedDict[tuple[int, int], tuple[Tensor, torch.cuda.Event | None]] = OrderedDict()
+        self._images: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
 
@@ -29,29 +29,20 @@ class DeviceImages:
             return key in self._images
 
     def get(self, key: tuple[int, int]) -> Tensor | None:
-        """The image; what the caller's queue of the GPU does next waits for its copy."""
         with self._lock:
-            if key not in self._images:
-                return None
-            self._images.move_to_end(key)
-            image, copied = self._images[key]
-        if copied is not None:
-            stream = torch.cuda.current_stream(image.device)
-            stream.wait_event(copied)
-            image.record_stream(stream)
-        return image
+            if key in self._images:
+                self._images.move_to_end(key)
+            return self._images.get(key)
 
     def put(self, key: tuple[int, int], image: Tensor) -> None:
-        """Keeps an image whose copy is in the caller's queue."""
         if image.nbytes > self.capacity:
             return
-        copied = torch.cuda.current_stream(image.device).record_event() if image.is_cuda else None
         with self._lock:
             before = self._images.pop(key, None)
-            self._images[key] = image, copied
-            self._size += image.nbytes - (0 if before is None else before[0].nbytes)
+            self._images[key] = image
+            self._size += image.nbytes - (0 if before is None else before.nbytes)
             while self._size > self.capacity:
-                self._size -= self._images.popitem(last=False)[1][0].nbytes
+                self._size -= self._images.popitem(last=False)[1].nbytes
 
 
 _known: WeakKeyDictionary[FrameSource, dict[torch.device, DeviceImages]] = WeakKeyDictionary()  # they go with the capture

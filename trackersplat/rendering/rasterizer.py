@@ -23,6 +23,14 @@ class Rendering:
     channels: Tensor | None = None  # (C, H, W, F) blending-weighted sums of the channels asked for, background 0
 
 
+def rendered_together(cameras: Sequence[Camera], most: int | None = None) -> list[list[int]]:
+    """Indices of the cameras, in groups that `Rasterizer.render` takes in one call, each of at most so many."""
+    alike: dict[tuple[int, int, float], list[int]] = {}
+    for index, camera in enumerate(cameras):
+        alike.setdefault((camera.width, camera.height, camera.near), []).append(index)
+    return [group[first : first + (most or len(group))] for group in alike.values() for first in range(0, len(group), most or len(group))]
+
+
 PrepareProgress = Callable[[str, int, int], None]  # what is compiled next, steps done, steps in all
 
 # (gaussians, cameras of one size and near plane, features (C, H, W, F) float32 on the device) -> (C, N, F)

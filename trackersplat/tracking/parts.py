@@ -68,28 +68,22 @@ def follow_points(tracker: Tracker3D, clip: Clip3D, queries: Tensor) -> tuple[Po
 
     A chunk that runs out of memory is halved. Raises TrackerFailed as `follow_queries` does.
     """
-    size = max(1, len(queries))
-    remarks: tuple[str, ...] = ()
-    while True:
+
+    def in_chunks(size: int) -> list[PointMotion3D]:
         chunks = math.ceil(len(queries) / size)
-        try:
-            found = [_points(tracker, clip, queries[chunk::chunks].contiguous()) for chunk in range(chunks)]
-        except _OutOfMemory as error:
-            if size == 1:
-                reason = "out of memory with a single point"
-                raise TrackerFailed(_sentence(tracker, clip.frames, reason, _LESS_MEMORY)) from error
-            size //= 2
-            remarks = (_fewer(tracker, size),)
-            continue
-        whole = PointMotion3D(
-            positions=queries.new_empty(len(clip.frames), len(queries), 3),
-            visibility=queries.new_empty(len(clip.frames), len(queries)),
-            confidence=queries.new_empty(len(clip.frames), len(queries)),
-        )
-        for chunk, motion in enumerate(found):
-            for name in ("positions", "visibility", "confidence"):
-                getattr(whole, name)[:, chunk::chunks] = getattr(motion, name).to(queries.device)
-        return whole, remarks
+        return [_points(tracker, clip, queries[chunk::chunks].contiguous()) for chunk in range(chunks)]
+
+    size = max(1, len(queries))
+    found, fitted = _halved(tracker, clip.frames, size, in_chunks)
+    whole = PointMotion3D(
+        positions=queries.new_empty(len(clip.frames), len(queries), 3),
+        visibility=queries.new_empty(len(clip.frames), len(queries)),
+        confidence=queries.new_empty(len(clip.frames), len(queries)),
+    )
+    for chunk, motion in enumerate(found):
+        for name in ("positions", "visibility", "confidence"):
+            getattr(whole, name)[:, chunk :: len(found)] = getattr(motion, name).to(queries.device)
+    return whole, (_fewer(tracker, fitted),) if fitted < size else ()
 
 
 def _points(tracker: Tracker3D, clip: Clip3D, queries: Tensor) -> PointMotion3D:
@@ -138,15 +132,15 @@ class _Chunks:
         per_query = self.tracker.facts.query_bytes * len(clip.frames)
         size = len(queries) if not per_query else max(1, int(self.budget // per_query))
         size = min(size, self.most or size, len(queries))
-        while True:
-            try:
-                return self._in_chunks(clip, queries, math.ceil(len(queries) / size))
-            except _OutOfMemory as error:
-                if size <= 1:
-                    reason = "out of memory with a single point"
-                    raise TrackerFailed(_sentence(self.tracker, clip.frames, reason, _LESS_MEMORY)) from error
-                self.most = size = size // 2
-                self.remarks = [_fewer(self.tracker, size)]
+
+        def in_chunks(size: int) -> PointMotion:
+            return self._in_chunks(clip, queries, math.ceil(len(queries) / size))
+
+        found, fitted = _halved(self.tracker, clip.frames, size, in_chunks)
+        if fitted < size:
+            self.most = fitted
+            self.remarks = [_fewer(self.tracker, fitted)]
+        return found
 
     def _in_chunks(self, clip: Clip, queries: Tensor, count: int) -> PointMotion:
         """Every chunk has points all over the image, because some trackers let points help each other."""
@@ -163,6 +157,18 @@ class _Chunks:
             positions[:, :, chunk::count], visibility[:, :, chunk::count] = motion.positions, motion.visibility
             confidence[:, :, chunk::count] = motion.confidence
         return PointMotion(positions, visibility, confidence)
+
+
+def _halved(tracker: Tracker | Tracker3D, frames: tuple[int, ...], size: int, ask: Callable[[int], T]) -> tuple[T, int]:
+    """What ``ask`` returns with ``size`` points at a time, or with half as many as often as memory runs out, and with how many it did."""
+    while True:
+        try:
+            return ask(size), size
+        except _OutOfMemory as error:
+            if size <= 1:
+                reason = "out of memory with a single point"
+                raise TrackerFailed(_sentence(tracker, frames, reason, _LESS_MEMORY)) from error
+            size //= 2
 
 
 def _guarded(tracker: Tracker | Tracker3D, frames: tuple[int, ...], call: Callable[[], T]) -> T:

@@ -173,10 +173,7 @@ def correct_views_together(
         for first in range(0, len(chosen), count):
             part = chosen[first : first + count]
             single = [(camera, before.only([target])) for camera, before in part for target in before.targets]
-            wanted = [(camera, one.targets[0]) for camera, one in single if not is_on_device(capture, camera, one.targets[0], device)]
-            for _ in _side_by_side(partial(_decode, capture, device=device), iter(wanted), len(wanted), None):
-                continue
-            images = [device_image(capture, camera, one.targets[0], device) for camera, one in single]
+            images = _images(capture, [(camera, one.targets[0]) for camera, one in single], device)
             predicted = [prediction for of_view in predict([camera for camera, _ in part]) for prediction in of_view]
             found = iter(correct([one for _, one in single], images, predicted))
             for camera, before in part:
@@ -210,11 +207,17 @@ def _track_together(
 
 
 def _images_together(capture: Capture, cameras: Sequence[int], frames: Sequence[int], device: torch.device, workers: int | None) -> Tensor:
-    """(V, F, H, W, 3) uint8 of cameras of one size, on the device. Those that are not there yet are decoded in threads."""
-    wanted = [(camera, frame) for camera in cameras for frame in frames if not is_on_device(capture, camera, frame, device)]
-    for _ in _side_by_side(partial(_decode, capture, device=device), iter(wanted), len(wanted), workers):
+    """(V, F, H, W, 3) uint8 of cameras of one size, as `_images`."""
+    images = _images(capture, [(camera, frame) for camera in cameras for frame in frames], device, workers)
+    return torch.stack(images).unflatten(0, (len(cameras), len(frames)))
+
+
+def _images(capture: Capture, wanted: Sequence[tuple[int, int]], device: torch.device, workers: int | None = None) -> list[Tensor]:
+    """Of these cameras and frames, on the device. Those that are not there yet are decoded in threads."""
+    missing = [(camera, frame) for camera, frame in wanted if not is_on_device(capture, camera, frame, device)]
+    for _ in _side_by_side(partial(_decode, capture, device=device), iter(missing), len(missing), workers):
         continue
-    return torch.stack([torch.stack([device_image(capture, camera, frame, device) for frame in frames]) for camera in cameras])
+    return [device_image(capture, camera, frame, device) for camera, frame in wanted]
 
 
 def _answers(

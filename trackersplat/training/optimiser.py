@@ -18,6 +18,8 @@ from trackersplat.rendering.device_images import device_image
 from trackersplat.rendering.rasterizer import Rasterizer, Rendering
 from trackersplat.training.losses import LossSettings, photometric_loss
 
+MOMENTUM = 0.9  # decay of the first moment, as in torch's Adam
+
 Correction = Callable[[int, Tensor], Tensor]  # (view, rendered colours) -> the colours as that view's camera shows them
 Penalty = Callable[[int, Gaussians, Rendering], Tensor]  # (view, what was rendered, the rendering) -> what is added to the loss
 
@@ -42,15 +44,22 @@ class LearningRates:
         return LearningRates(**{field.name: pace * getattr(self, field.name) for field in fields(self)})
 
 
+def warm_up_share(done: int, warm_up: int) -> float:
+    """Of the rates, in the step after ``done`` ones, where they rise over the first ``warm_up`` steps."""
+    return min(1.0, (done + 1) / warm_up) if warm_up else 1.0
+
+
 class Optimiser:
     """Gaussians under optimisation, with the moments of Adam for each.
 
     The order of the Gaussians is kept by `step`; `rebuild` changes which there are and carries the moments of those that stay.
     """
 
-    def __init__(self, gaussians: Gaussians, rates: LearningRates, extent: float, steps: int, momentum: float = 0.9) -> None:
-        self.share = 1.0  # of the rates, in the steps that follow
-        self._momentum = momentum
+    def __init__(
+        self, gaussians: Gaussians, rates: LearningRates, extent: float, steps: int, momentum: float = MOMENTUM, warm_up: int = 0
+    ) -> None:
+        """``momentum`` is the decay of the first moment of Adam; over the first ``warm_up`` steps the rates rise to their full size."""
+        self._momentum, self._warm_up = momentum, warm_up
         self._rates, self._extent, self._steps, self._done = rates, extent, max(steps, 1), 0
         values = {**gaussians.detach().tensors()}
         sh = values.pop("sh")
@@ -63,7 +72,7 @@ class Optimiser:
 
     @property
     def means_rate(self) -> float:
-        """The step size of the means in scene units, as the next step takes it."""
+        """The step size of the means in scene units, as the next step takes it where the rates are full."""
         progress = min(self._done / self._steps, 1.0)
         return self._rates.means ** (1 - progress) * self._rates.means_end**progress * self._extent
 
@@ -85,9 +94,10 @@ class Optimiser:
             each._adam.zero_grad(set_to_none=True)
         loss.backward()
         for each in together:
+            share = warm_up_share(each._done, each._warm_up)
             for group in each._adam.param_groups:
                 name = group["name"]
-                group["lr"] = each.share * (each.means_rate if name == "means" else getattr(each._rates, name))
+                group["lr"] = share * (each.means_rate if name == "means" else getattr(each._rates, name))
             each._adam.step()
             each._done += 1
 

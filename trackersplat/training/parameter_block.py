@@ -13,19 +13,26 @@ from torch import Tensor
 
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.devices import has_triton
-from trackersplat.training.optimiser import LearningRates
+from trackersplat.training.optimiser import MOMENTUM, LearningRates, warm_up_share
 
-_MOMENTUM, _SQUARES, _EPSILON = 0.9, 0.999, 1e-15  # of Adam, as in `Optimiser`
+_SQUARES, _EPSILON = 0.999, 1e-15  # of Adam, as in `Optimiser`
 
 
 class ParameterBlock:
     """Gaussians under optimisation, in their order."""
 
     def __init__(
-        self, gaussians: Gaussians, pace: Tensor, rates: LearningRates, extent: float, steps: int, momentum: float = _MOMENTUM
+        self,
+        gaussians: Gaussians,
+        pace: Tensor,
+        rates: LearningRates,
+        extent: float,
+        steps: int,
+        momentum: float = MOMENTUM,
+        warm_up: int = 0,
     ) -> None:
-        """``pace`` (N,) times the rates is how fast each of them learns; at 0 it stays as it is."""
-        self._momentum = momentum
+        """``pace`` (N,) times the rates is how fast each of them learns; at 0 it stays as it is. The rest is as in `Optimiser`."""
+        self._momentum, self._warm_up = momentum, warm_up
         self._rates, self._extent, self._steps, self._done = rates, extent, max(steps, 1), 0
         self._pace = pace.clone()
         self._shapes = {name: tensor.shape for name, tensor in gaussians.tensors().items()}
@@ -51,9 +58,9 @@ class ParameterBlock:
         return gradient
 
     @torch.no_grad()
-    def step(self, share: float = 1.0) -> None:
-        """One step, with this ``share`` of the rates, down the gradients that a backward pass has left; they are gone then."""
-        progress = min(self._done / self._steps, 1.0)
+    def step(self) -> None:
+        """One step down the gradients that a backward pass has left; they are gone then."""
+        progress, share = min(self._done / self._steps, 1.0), warm_up_share(self._done, self._warm_up)
         self._done += 1
         rates, count = self._rates, len(self._pace)
         others = (rates.quats, rates.log_scales, rates.opacity_logits, rates.sh_dc, rates.sh_rest)
@@ -101,7 +108,7 @@ def adam_step(
     rates: Sequence[float],  # of each attribute, and of the columns of the last one after the ``leading`` ones
     leading: int,
     steps: int,  # this one included
-    momentum: float = _MOMENTUM,  # decay of the first moment
+    momentum: float = MOMENTUM,  # decay of the first moment
 ) -> None:
     """One step of Adam (Kingma and Ba 2015)."""
     betas = momentum, _SQUARES

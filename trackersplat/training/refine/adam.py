@@ -45,9 +45,10 @@ def refine(task: RefineTask) -> Iterator[Event]:
     order = torch.argsort(torch.cat((moving, static)))
     views = TrainingViews(task.capture, frame, rasterizer.device, settings.seed)
     extent = scene_extent(views.cameras)
-    optimiser = Optimiser(start[moving], settings.rates.slower(settings.pace), extent, steps, settings.momentum)
-    beside = Optimiser(start[static], settings.rates.slower(settings.pace * settings.static_pace), extent, steps, settings.momentum)
-    optimiser.share = beside.share = settings.share_of_rates(1)
+    optimiser, beside = (
+        Optimiser(start[those], settings.rates.slower(pace), extent, steps, settings.momentum, settings.warm_up)
+        for those, pace in ((moving, settings.pace), (static, settings.pace * settings.static_pace))
+    )
 
     def correct(view: int, color: Tensor) -> Tensor:
         return color if colours is None else colours.apply(views.cameras[view].name, color)
@@ -64,7 +65,6 @@ def refine(task: RefineTask) -> Iterator[Event]:
     objective = Objective(settings.loss, correct, penalty)
     for step, loss in enumerate(optimise(optimiser, views, rasterizer, steps, objective, beside), start=1):
         losses.append(loss)
-        optimiser.share = beside.share = settings.share_of_rates(step + 1)
         if step == math.ceil(settings.replace_faint.after * steps) and step < steps:
             replaced, added = replace_faint(state().detach()[order], views, rasterizer, settings.replace_faint, settings.seed, correct)
             if len(replaced):

@@ -30,7 +30,8 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
     is_static = task.is_static.to(rasterizer.device)
     views = TrainingViews(task.capture, frame, rasterizer.device, settings.seed)
     pace = torch.where(is_static, settings.static_pace, 1.0)
-    block = ParameterBlock(start, pace, settings.rates.slower(settings.pace), scene_extent(views.cameras), steps, settings.momentum)
+    rates, extent = settings.rates.slower(settings.pace), scene_extent(views.cameras)
+    block = ParameterBlock(start, pace, rates, extent, steps, settings.momentum, settings.warm_up)
     strain = Strain(start, ~is_static, settings.stiffness, task.base) if settings.stiffness.weight > 0 else None
     replaced = torch.zeros(0, dtype=torch.long, device=start.device)
     losses: list[Tensor] = []
@@ -51,7 +52,7 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
         color.backward(gradient)
         if strain is not None:
             strain.add_gradient(block.means_gradient, gaussians.means)
-        block.step(settings.share_of_rates(step))
+        block.step()
         losses.append(loss)
         if step == math.ceil(settings.replace_faint.after * steps) and step < steps:
             replaced, added = replace_faint(block.snapshot(), views, rasterizer, settings.replace_faint, settings.seed, correct)

@@ -16,7 +16,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.projection import inside_image, project
-from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.rendering.rasterizer import Rasterizer, rendered_together
 from trackersplat.training.optimiser import Correction, TrainingViews
 from trackersplat.training.refine.settings import ReplaceFaintSettings
 
@@ -99,25 +99,19 @@ def appearing(
 
 
 def _pictures(gaussians: Gaussians, views: TrainingViews, rasterizer: Rasterizer, correct: Correction | None) -> list[_Picture]:
-    """Of all views; those of one size and near plane are rendered together, a few at a time."""
+    """Of all views; on a GPU several are rendered together."""
     found: dict[int, _Picture] = {}
-    at_once = _VIEWS_AT_ONCE if gaussians.means.is_cuda else 1
-    alike: dict[tuple[int, int, float], list[int]] = {}
-    for view, camera in enumerate(views.cameras):
-        alike.setdefault((camera.width, camera.height, camera.near), []).append(view)
-    for group in alike.values():
-        for first in range(0, len(group), at_once):
-            some = group[first : first + at_once]
-            rendering = rasterizer.render(gaussians, [views.cameras[view] for view in some])
-            color = rendering.color
-            if correct is not None:
-                color = torch.stack([correct(view, image) for view, image in zip(some, color, strict=True)])
-            images = torch.cat([views.image(view) for view in some])
-            difference = (color - images).abs().mean(dim=3)
-            error = torch.nn.functional.avg_pool2d(difference, 3, 1, 1, count_include_pad=False)
-            depth = rendering.depth / rendering.alpha.clamp_min(1e-3)
-            for place, view in enumerate(some):
-                found[view] = _Picture(views.cameras[view], images[place], depth[place], error[place])
+    for group in rendered_together(views.cameras, _VIEWS_AT_ONCE if gaussians.means.is_cuda else 1):
+        rendering = rasterizer.render(gaussians, [views.cameras[view] for view in group])
+        color = rendering.color
+        if correct is not None:
+            color = torch.stack([correct(view, image) for view, image in zip(group, color, strict=True)])
+        images = torch.cat([views.image(view) for view in group])
+        difference = (color - images).abs().mean(dim=3)
+        error = torch.nn.functional.avg_pool2d(difference, 3, 1, 1, count_include_pad=False)
+        depth = rendering.depth / rendering.alpha.clamp_min(1e-3)
+        for place, view in enumerate(group):
+            found[view] = _Picture(views.cameras[view], images[place], depth[place], error[place])
     return [found[view] for view in range(len(views))]
 
 

@@ -60,10 +60,6 @@ class RefineSettings:
     report_every: int = 10  # steps between two events
     seed: int = 0
 
-    def share_of_rates(self, step: int) -> float:
-        """Of the step of this number, from 1 on."""
-        return min(1.0, step / self.warm_up) if self.warm_up else 1.0
-
     def unmoved(self) -> RefineSettings:
         """For Gaussians that no motion has moved before: images alone must bring each to its place, so nothing holds it back.
 
