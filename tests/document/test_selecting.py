@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from trackersplat.document.camera_json import camera_to_json
 from trackersplat.document.clean_up import CleanUpSettings, propose_floaters
 from trackersplat.document.document import Document
 from trackersplat.document.kinds.delete import Delete
+from trackersplat.document.last_used import LastUsed
 from trackersplat.document.scene_edit import Target
 from trackersplat.document.selecting.outline import inside_image_points, inside_pixels, inside_points, stroke_pixels
 from trackersplat.document.selecting.registry import WAYS
@@ -192,7 +194,8 @@ def test_floaters_are_proposed_with_their_reasons_and_nothing_is_changed(documen
     found = propose_floaters(document.seen, 0, CleanUpSettings(views=1.5, large=0.02, reasons=2))
     everything = propose_floaters(document.seen, 0, CleanUpSettings(views=100, large=0.0, reasons=2))
     assert len(everything.selection) > len(found.selection)
-    assert set(everything.why(int(everything.selection.ids[0]))) >= {"few views", "large"}
+    first = Selection.of(everything.selection.ids[:1])
+    assert {reason for reason, those in everything.reasons.items() if len(those.intersect(first))} >= {"few views", "large"}
     assert found.remarks == ("Errors could not be judged: This needs the photographs: open the document with the capture of the run.",)
     assert not document.history.entries
 
@@ -214,6 +217,18 @@ def test_a_way_comes_back_from_its_json(document: Document) -> None:
     for data in ways:
         way = document.way_of(data)
         assert document.way_of({"way": way.kind, **json.loads(json.dumps(way.to_json()))}) == way
+
+
+@pytest.mark.parametrize("name", [facts.name for facts in ATTRIBUTES if not facts.photographs])
+def test_every_attribute_says_that_a_frame_is_not_there(document: Document, name: str) -> None:
+    with pytest.raises(InputError, match="Frame 9 is not in the run"):
+        select(document, "attribute", name=name, frame=9)
+
+
+@pytest.mark.parametrize("name", [facts.name for facts in ATTRIBUTES if facts.rendered and not facts.photographs])
+def test_what_cameras_show_is_not_known_without_cameras(document: Document, name: str) -> None:
+    with pytest.raises(InputError, match="judged by what cameras show, and none is known"):
+        values_of(name, replace(document.seen, cameras=(), values=LastUsed(1)), 0)
 
 
 @pytest.mark.parametrize(
