@@ -146,7 +146,7 @@ def test_what_cannot_be_drawn_is_said_and_the_outline_is_answered(desk: Desk) ->
     assert "only the run on the screen is edited" in desk.problems()[0]
     desk.do("select.drawn", outline=Outline("rectangle", "replace", ((0.0, 0.0), (1.0, 1.0))))
     assert "The 3D stage is not there yet." in desk.problems()[0]
-    assert desk.tab.view.answered == 2
+    assert desk.tab.view.answered == 3
     assert desk.tab.view.selected is None
 
 
