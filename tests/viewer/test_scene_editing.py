@@ -156,6 +156,12 @@ def test_the_stage_s_outline_is_in_shares_of_its_picture(desk: Desk) -> None:
     (x0, y0), (x1, y1) = ((x / desk.camera.width, y / desk.camera.height) for x, y in desk.around(3))
     desk.do("select.drawn", outline=Outline("rectangle", "replace", ((x0, y0), (x1, y1))))
     assert desk.selected() == [3]
+    middle = ((0.5 * (x0 + x1), 0.5 * (y0 + y1)),)
+    desk.do("select.drawn", outline=Outline("brush", "replace", middle, 0.05))
+    assert desk.selected() == [3]
+    desk.do("tool.through")
+    desk.do("select.drawn", outline=Outline("brush", "replace", middle, 2.0))  # twice the height of the picture
+    assert desk.selected() == [0, 1, 2, 3, 4]
 
 
 def test_delete_pressed_right_after_drawing_deletes_what_was_drawn_in_all_frames_and_undo_shows_the_run_s_own_frame(desk: Desk) -> None:
