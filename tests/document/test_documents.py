@@ -205,6 +205,10 @@ def test_tint_and_opacity_change_looks_alone(document: Document) -> None:
     assert torch.allclose(sh[:, 0] * SH_C0 + 0.5, torch.tensor([1.0, 0.0, 0.5]), atol=1e-6)
     assert not sh[:, 1:].any()
     document.undo()
+    document.do(Tint(SOME, colour=(1.0, 0.0, 0.5), strength=0.25))
+    own = document.original(0).sh[rows]
+    assert torch.allclose(document.gaussians(0).sh[rows], own + 0.25 * (sh - own), atol=1e-6)
+    document.undo()
     document.do(Opacity(SOME, factor=0.5))
     rows = only(document, 0, "opacity_logits")
     assert torch.allclose(document.gaussians(0).opacities[rows], 0.5 * document.original(0).opacities[rows], atol=1e-6)

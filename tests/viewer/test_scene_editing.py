@@ -150,6 +150,15 @@ def test_what_cannot_be_drawn_is_said_and_the_outline_is_answered(desk: Desk) ->
     assert desk.tab.view.selected is None
 
 
+def test_a_tab_that_is_closed_meanwhile_is_no_problem_but_any_other_missing_key_is(desk: Desk) -> None:
+    desk.editing.run("Select", lambda: desk.store.view("closed"))
+    wait_for(lambda: not desk.editing.busy)
+    assert desk.problems() == []
+    desk.editing.run("Select", lambda: {}["x"])
+    wait_for(lambda: not desk.editing.busy)
+    assert desk.problems() == ["Select: this failed (KeyError: 'x'); the terminal shows where."]
+
+
 def test_the_stage_s_outline_is_in_shares_of_its_picture(desk: Desk) -> None:
     view = desk.camera.resized(128, 96)
     desk.tab.document.stage_views["t"] = lambda: view
