@@ -73,7 +73,7 @@ def atomic_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
                 _flush(temporary)
             _replace(temporary, path)
             if durable:
-                _flush_entries(path.parent)
+                flush_names(path.parent)
         except OSError as error:
             raise unwritable(path.parent, error) from error
         finally:
@@ -112,13 +112,13 @@ def _flush(folder: Path) -> None:
     """Waits until all files of a folder are on the disk."""
     for file in (*folder.rglob("*"), folder):
         if file.is_dir():
-            _flush_entries(file)
+            flush_names(file)
         else:
             with file.open("r+b") as opened:
                 os.fsync(opened.fileno())
 
 
-def _flush_entries(folder: Path) -> None:
+def flush_names(folder: Path) -> None:
     """Waits until the names in a folder are on the disk, where folders can be opened (not on Windows)."""
     if os.name == "nt":
         return

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,20 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trackersplat.captures.capture import Capture
+from trackersplat.document.last_used import LastUsed
 from trackersplat.errors import InputError
+from trackersplat.files import atomic_folder
 from viewer.diagnosing import is_bundled
 from viewer.frame_cache import FrameCache
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
-from viewer.state import Store
+from viewer.state import Store, TabClosed
 
 if TYPE_CHECKING:
     import numpy as np
 
     from trackersplat.document.document import Document
-    from trackersplat.document.scene_edit import SceneEdit
     from trackersplat.document.selection import Selection
     from trackersplat.gaussians.gaussians import Gaussians
+    from trackersplat.store.run import Run
 
 KEPT_HIGHLIGHTS = 8  # frames
 OF_THE_RUN = "Scores, tracks and errors are of the run as it was reconstructed, without your edits of the scene."
@@ -56,7 +57,7 @@ class Editing:
         self._lock = threading.RLock()
         self._opened: tuple[Path, Document] | None = None
         self._broken: Path | None = None  # a run whose edits cannot be read, which was said
-        self._highlights: OrderedDict[tuple[int, str], tuple[Gaussians, Gaussians]] = OrderedDict()
+        self._highlights: LastUsed[tuple[Gaussians, Gaussians]] = LastUsed(KEPT_HIGHLIGHTS)
         self._waiting = 0  # works that are not done yet
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="editing")
         store.subscribe(self._on_change)
@@ -122,22 +123,18 @@ class Editing:
 
     def highlight(self, shown: SceneFrame, selected: Selection | None) -> Gaussians | None:
         """What stands for the selected Gaussians of a frame in a highlight (`views.highlight`); None if nothing is selected."""
-        if selected is None or shown.ids is None:
+        ids = shown.ids
+        if selected is None or ids is None:
             return None
         import torch
 
         from viewer.views.highlight import standing_in
 
-        key = (id(shown.gaussians), selected.key)
-        with self._lock:
-            found = self._highlights.get(key)
-        if found is None:
-            found = (shown.gaussians, standing_in(shown.gaussians, torch.from_numpy(selected.rows(shown.ids))))
-            with self._lock:
-                self._highlights[key] = found  # the frame is kept with it, so that its identity stays its own
-                while len(self._highlights) > KEPT_HIGHLIGHTS:
-                    self._highlights.popitem(last=False)
-        return found[1]
+        def make() -> tuple[Gaussians, Gaussians]:
+            """The frame is kept with it, so that its identity stays its own."""
+            return shown.gaussians, standing_in(shown.gaussians, torch.from_numpy(selected.rows(ids)))
+
+        return self._highlights.find((id(shown.gaussians), selected.key), make)[1]
 
     # -- what is done -------------------------------------------------------------------------------------------------
 
@@ -150,8 +147,8 @@ class Editing:
                 work()
             except InputError as error:
                 self._store.problem(source, str(error))
-            except KeyError:
-                return  # the tab is closed
+            except TabClosed:
+                return
             except Exception as error:
                 log.exception("editing failed")
                 self._store.problem(source, f"{what}: this failed ({type(error).__name__}: {error}); the terminal shows where.")
@@ -169,14 +166,8 @@ class Editing:
     def busy(self) -> bool:
         return self._waiting > 0
 
-    def do(self, *edits: SceneEdit) -> None:
-        """Does edits now, on this thread. Raises InputError if they do not fit, or cannot be written."""
-        self._own_copy()
-        self.document().do_all(edits)
-        self.announce()
-
-    def do_json(self, *edits: dict[str, Any]) -> None:
-        """As `do`, from JSON (`Document.edit_of`)."""
+    def do(self, *edits: dict[str, Any]) -> None:
+        """Does edits now, on this thread, all or none (`Document.edit_of`). Raises InputError if they do not fit, or cannot be written."""
         self._own_copy()
         document = self.document()
         document.do_all([document.edit_of(edit) for edit in edits])
@@ -197,14 +188,8 @@ class Editing:
         assert shared.out is not None
         copy = shared.out.with_name(shared.out.name + EDITED_ENDING)
         if not copy.exists():
-            part = copy.with_name(f".{copy.name}.part")
-            try:
-                shutil.rmtree(part, ignore_errors=True)
-                shutil.copytree(shared.run, part)
-                part.rename(copy)
-            except OSError as error:
-                shutil.rmtree(part, ignore_errors=True)
-                raise InputError(f"The run could not be copied to {copy} ({error.strerror}): edits need a folder to write to.") from error
+            with atomic_folder(copy) as part:
+                shutil.copytree(shared.run, part, dirs_exist_ok=True)
         if not self._runs.show(copy):
             raise InputError(f"{copy} is no run of this capture, so edits cannot be kept there: move it away.")
 
@@ -224,7 +209,7 @@ class Editing:
             self.announce()
 
 
-def _cached_run(runs: Runs, frames: FrameCache, path: Path) -> Any:
+def _cached_run(runs: Runs, frames: FrameCache, path: Path) -> Run:
     """The run, with frames from the cache that pictures use, so that each is read and held once."""
     from trackersplat.store.run import Run
 

@@ -208,6 +208,10 @@ log = logging.getLogger(__name__)
 Subscriber = Callable[[str | None, frozenset[str]], None]
 
 
+class TabClosed(KeyError):
+    """The view of a tab was asked for after its page was closed."""
+
+
 class Store:
     """Holds all state and is the only one that changes and announces it. Thread-safe.
 
@@ -226,8 +230,11 @@ class Store:
         return self._shared
 
     def view(self, tab: str) -> View:
-        """Raises KeyError if the tab is closed."""
-        return self._views[tab]
+        """Raises TabClosed if it is."""
+        try:
+            return self._views[tab]
+        except KeyError as error:
+            raise TabClosed(tab) from error
 
     def tabs(self) -> tuple[str, ...]:
         with self._lock:

@@ -205,6 +205,10 @@ def test_tint_and_opacity_change_looks_alone(document: Document) -> None:
     assert torch.allclose(sh[:, 0] * SH_C0 + 0.5, torch.tensor([1.0, 0.0, 0.5]), atol=1e-6)
     assert not sh[:, 1:].any()
     document.undo()
+    document.do(Tint(SOME, colour=(1.0, 0.0, 0.5), strength=0.25))
+    own = document.original(0).sh[rows]
+    assert torch.allclose(document.gaussians(0).sh[rows], own + 0.25 * (sh - own), atol=1e-6)
+    document.undo()
     document.do(Opacity(SOME, factor=0.5))
     rows = only(document, 0, "opacity_logits")
     assert torch.allclose(document.gaussians(0).opacities[rows], 0.5 * document.original(0).opacities[rows], atol=1e-6)
@@ -222,14 +226,25 @@ def test_frozen_things_are_in_every_frame_as_in_one(document: Document) -> None:
     assert document.gaussians(0) is document.original(0)
 
 
+def test_what_is_not_there_in_the_frame_of_a_freeze_is_not_there_later(document: Document) -> None:
+    newborn = Selection.of([(3 << INDEX_BITS) + index for index in REPLACED[3]])
+    document.do(Freeze(Target.of(BALL.union(newborn)), at=1))
+    for frame in (3, 4):
+        assert len(newborn.rows(document.original_ids(frame))) == len(newborn)
+        assert len(newborn.rows(document.ids(frame))) == 0
+        assert len(BALL.rows(document.ids(frame))) == len(BALL)
+
+
 def test_what_is_deleted_for_good_is_what_reconstruction_leaves_out(document: Document) -> None:
     document.do(Delete(Target.of(Selection.of(range(10)))))
     document.do(Delete(Target.of(Selection.of(range(10, 20))), FrameRange(3)))
     document.do(Delete(Target.of(Selection.of(range(20, 30))), FrameRange(0, 4)))
     document.do(Restore(Target.of(Selection.of(range(5))), FrameRange(4)))
     document.do(Restore(Target.of(Selection.of(range(5, 7))), FrameRange(0, 1)))
+    document.do(Restore(Target.of(Selection.of(range(10, 12))), FrameRange(2, 4)))
     assert document.left_out(2).ids.tolist() == [5, 6, 7, 8, 9]
-    assert document.left_out(4).ids.tolist() == [*range(5, 20)]
+    assert document.left_out(4).ids.tolist() == [*range(5, 10), *range(12, 20)]
+    assert document.left_out(5).ids.tolist() == [*range(5, 20)]
 
 
 EVERY_KIND: tuple[SceneEdit, ...] = (

@@ -16,9 +16,11 @@ from trackersplat.benchmarks.made_run import write_made_run
 from trackersplat.benchmarks.random_edits import compare_with_replay, differences
 from trackersplat.document.document import Document
 from trackersplat.document.kinds.hide import Hide
+from trackersplat.document.log_file import append_line
 from trackersplat.document.scene_edit import Target
 from trackersplat.document.selection import Selection
 from trackersplat.errors import InputError
+from trackersplat.gaussians.lineage import INDEX_BITS
 
 
 @pytest.fixture
@@ -88,6 +90,26 @@ def test_a_damaged_log_is_refused_whole(run: Path, damage: object, message: str)
     log.write_text("\n".join(damage(log.read_text().splitlines())) + "\n")  # type: ignore[operator]
     with pytest.raises(InputError, match=message):
         Document.open(run)
+
+
+def test_a_step_without_a_time_is_refused(run: Path) -> None:
+    """The page sorts by it."""
+    hide(Document.open(run), 1)
+    log = run / "document" / "history.jsonl"
+    *before, last = (json.loads(line)["entry"] for line in log.read_text().splitlines())
+    log.unlink()
+    end = 0
+    for entry in (*before, {**last, "time": "yesterday"}):
+        end = append_line(log, end, entry)
+    with pytest.raises(InputError, match="'yesterday' is no time of ISO 8601"):
+        Document.open(run)
+
+
+def test_a_file_that_claims_too_many_gaussians_is_refused_before_they_are_counted_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = Selection.of([1, 2, (5 << INDEX_BITS) + 1, (5 << INDEX_BITS) + 2]).packed()
+    monkeypatch.setattr("trackersplat.document.selection.MOST_GAUSSIANS", 3)
+    with pytest.raises(ValueError, match="more than 3 ids"):
+        Selection.unpacked(arrays)
 
 
 def test_a_selection_file_that_is_missing_damaged_or_exchanged_is_refused(run: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from trackersplat.document.camera_json import camera_to_json
 from trackersplat.document.clean_up import CleanUpSettings, propose_floaters
 from trackersplat.document.document import Document
 from trackersplat.document.kinds.delete import Delete
+from trackersplat.document.kinds.look import Opacity
+from trackersplat.document.last_used import LastUsed
 from trackersplat.document.scene_edit import Target
 from trackersplat.document.selecting.outline import inside_image_points, inside_pixels, inside_points, stroke_pixels
 from trackersplat.document.selecting.registry import WAYS
 from trackersplat.document.selection import NOTHING, Selection
+from trackersplat.edits.frame_range import FrameRange
 from trackersplat.errors import InputError
 from trackersplat.gaussians.lineage import INDEX_BITS
 
@@ -37,6 +41,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def document(folder: Path) -> Document:
     """Not to be edited."""
     return Document.open(folder)
+
+
+def linked(folder: Path, tmp_path: Path) -> Document:
+    """A document to edit: the same run through links."""
+    other = tmp_path / "run"
+    other.mkdir()
+    for child in folder.iterdir():
+        (other / child.name).symlink_to(child)
+    return Document.open(other)
 
 
 def circle(scale: float, frame: int = 0) -> list[list[float]]:
@@ -129,11 +142,7 @@ def test_boxes_spheres_and_ranges_of_attributes_select_by_numbers(document: Docu
 
 
 def test_hidden_and_deleted_things_are_not_selected(folder: Path, tmp_path: Path) -> None:
-    other = tmp_path / "run"
-    other.mkdir()
-    for child in folder.iterdir():
-        (other / child.name).symlink_to(child)
-    document = Document.open(other)
+    document = linked(folder, tmp_path)
     document.do(Delete(Target.of(THE_BALL)))
     for depth in ("visible", "through"):
         found = select(document, "polygon", **in_camera(depth=depth, corners=circle(1.0)))
@@ -176,7 +185,28 @@ def test_what_is_connected_ends_where_the_gap_is_or_where_things_move_apart(docu
     assert len(everything) == 400
     shifted = select(document, "connected", of={"ids": [int(found.ids[0])]}, frame=2, gap=100.0, stretch=0.0001)
     assert len(shifted) < 400
-    assert len(shifted.subtract(THE_BALL)) == 0
+    assert shifted == THE_BALL  # also those that are not there in all frames
+
+
+def test_flicker_is_the_largest_change_of_what_is_added_to_a_pixel(folder: Path, tmp_path: Path) -> None:
+    document = linked(folder, tmp_path)
+    assert not values_of("flicker", document.seen, 0).any()  # nothing but places changes
+    document.do(Opacity(Target.of(THE_BALL), FrameRange(1, 1), factor=0.25))
+    expected = 0.75 * document.original(0).opacities.numpy() * np.where(IN_THE_BALL, 0.9, 0.0)  # red changes most
+    assert np.allclose(values_of("flicker", document.seen, 0), expected, atol=1e-5)
+
+
+def test_a_lasso_through_leaves_what_is_behind_the_camera(document: Document) -> None:
+    pose = CAMERAS[0].world_to_camera.copy()
+    depth = CAMERAS[0].project(document.gaussians(0).means.numpy().astype(float))[1]
+    pose[2, 3] -= 0.5 * (depth[IN_THE_BALL].max() + depth[~IN_THE_BALL].min())  # between ball and wall
+    view = replace(CAMERAS[0], world_to_camera=pose)
+    corners = [[-1e5, -1e5], [1e5, -1e5], [1e5, 1e5], [-1e5, 1e5]]
+    found = select(document, "polygon", **in_camera(depth="through", corners=corners) | {"camera": camera_to_json(view)})
+    assert len(found.intersect(THE_BALL)) == 0
+    brushed = select(document, "brush", **in_camera(depth="through", line=corners, radius=1e4) | {"camera": camera_to_json(view)})
+    assert len(brushed.intersect(THE_BALL)) == 0
+    assert len(found) > 0
 
 
 def test_attributes_have_a_value_for_each_gaussian(document: Document) -> None:
@@ -192,7 +222,8 @@ def test_floaters_are_proposed_with_their_reasons_and_nothing_is_changed(documen
     found = propose_floaters(document.seen, 0, CleanUpSettings(views=1.5, large=0.02, reasons=2))
     everything = propose_floaters(document.seen, 0, CleanUpSettings(views=100, large=0.0, reasons=2))
     assert len(everything.selection) > len(found.selection)
-    assert set(everything.why(int(everything.selection.ids[0]))) >= {"few views", "large"}
+    first = Selection.of(everything.selection.ids[:1])
+    assert {reason for reason, those in everything.reasons.items() if len(those.intersect(first))} >= {"few views", "large"}
     assert found.remarks == ("Errors could not be judged: This needs the photographs: open the document with the capture of the run.",)
     assert not document.history.entries
 
@@ -214,6 +245,18 @@ def test_a_way_comes_back_from_its_json(document: Document) -> None:
     for data in ways:
         way = document.way_of(data)
         assert document.way_of({"way": way.kind, **json.loads(json.dumps(way.to_json()))}) == way
+
+
+@pytest.mark.parametrize("name", [facts.name for facts in ATTRIBUTES if not facts.photographs])
+def test_every_attribute_says_that_a_frame_is_not_there(document: Document, name: str) -> None:
+    with pytest.raises(InputError, match="Frame 9 is not in the run"):
+        select(document, "attribute", name=name, frame=9)
+
+
+@pytest.mark.parametrize("name", [facts.name for facts in ATTRIBUTES if facts.rendered and not facts.photographs])
+def test_what_cameras_show_is_not_known_without_cameras(document: Document, name: str) -> None:
+    with pytest.raises(InputError, match="judged by what cameras show, and none is known"):
+        values_of(name, replace(document.seen, cameras=(), values=LastUsed(1)), 0)
 
 
 @pytest.mark.parametrize(

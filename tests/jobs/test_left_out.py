@@ -14,11 +14,14 @@ import torch
 from trackersplat.captures.capture import Capture
 from trackersplat.document.document import Document
 from trackersplat.document.kinds.delete import Delete
+from trackersplat.document.left_out import LOGIT, leave_out
 from trackersplat.document.scene_edit import Target
 from trackersplat.document.selection import Selection
 from trackersplat.events import Note
+from trackersplat.gaussians.lineage import Lineage
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.reconstruct import LEFT_OUT, reconstruct
+from trackersplat.pipelines.pipeline import ChainState, Origin
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.lift import lift
@@ -63,6 +66,26 @@ def weight_of_floater(run: Run, capture: Capture) -> float:
     ones = torch.ones(1, capture.cameras[0].height, capture.cameras[0].width, 1)
     gaussians = run.read_frame(1)
     return sum(float(lift(PortableRasterizer(), gaussians, [camera], ones)[0, FLOATER, 0]) for camera in capture.cameras)
+
+
+def test_what_static_content_is_reset_to_lacks_it_too_also_when_a_run_is_continued(with_floater: Path, tmp_path: Path) -> None:
+    """There the frame in work has it faint already, and its row may hold another Gaussian; the first frame is read with it."""
+    document = Document.open(Path(shutil.copytree(with_floater, tmp_path / "run")))
+    document.do(Delete(Target.of(Selection.of([FLOATER, FLOATER + 1]))))
+    first = document.original(0)
+    lineage = Lineage.of_first_frame(0, len(first)).with_replaced(torch.tensor([FLOATER + 1]), 1)
+    state = ChainState(1, first, lineage, Origin(0, first))
+    left, count = leave_out(document, state, 2)
+    again, none = leave_out(document, replace(left, origin=state.origin), 2)
+    assert (count, none) == (1, 0)
+    kept = torch.ones(len(first), dtype=torch.bool)
+    kept[[FLOATER, FLOATER + 1]] = False
+    for each in (left, again):
+        assert each.origin is not None
+        assert (each.origin.gaussians.opacity_logits[~kept] <= LOGIT).all()
+        assert torch.equal(each.origin.gaussians.opacity_logits[kept], first.opacity_logits[kept])
+        assert each.gaussians.opacity_logits[FLOATER] == LOGIT
+        assert each.gaussians.opacity_logits[FLOATER + 1] == first.opacity_logits[FLOATER + 1]
 
 
 def test_a_deleted_floater_does_not_come_back_and_the_picture_is_better(with_floater: Path, small_capture: Capture, tmp_path: Path) -> None:

@@ -146,8 +146,17 @@ def test_what_cannot_be_drawn_is_said_and_the_outline_is_answered(desk: Desk) ->
     assert "only the run on the screen is edited" in desk.problems()[0]
     desk.do("select.drawn", outline=Outline("rectangle", "replace", ((0.0, 0.0), (1.0, 1.0))))
     assert "The 3D stage is not there yet." in desk.problems()[0]
-    assert desk.tab.view.answered == 2
+    assert desk.tab.view.answered == 3
     assert desk.tab.view.selected is None
+
+
+def test_a_tab_that_is_closed_meanwhile_is_no_problem_but_any_other_missing_key_is(desk: Desk) -> None:
+    desk.editing.run("Select", lambda: desk.store.view("closed"))
+    wait_for(lambda: not desk.editing.busy)
+    assert desk.problems() == []
+    desk.editing.run("Select", lambda: {}["x"])
+    wait_for(lambda: not desk.editing.busy)
+    assert desk.problems() == ["Select: this failed (KeyError: 'x'); the terminal shows where."]
 
 
 def test_the_stage_s_outline_is_in_shares_of_its_picture(desk: Desk) -> None:
@@ -156,6 +165,12 @@ def test_the_stage_s_outline_is_in_shares_of_its_picture(desk: Desk) -> None:
     (x0, y0), (x1, y1) = ((x / desk.camera.width, y / desk.camera.height) for x, y in desk.around(3))
     desk.do("select.drawn", outline=Outline("rectangle", "replace", ((x0, y0), (x1, y1))))
     assert desk.selected() == [3]
+    middle = ((0.5 * (x0 + x1), 0.5 * (y0 + y1)),)
+    desk.do("select.drawn", outline=Outline("brush", "replace", middle, 0.05))
+    assert desk.selected() == [3]
+    desk.do("tool.through")
+    desk.do("select.drawn", outline=Outline("brush", "replace", middle, 2.0))  # twice the height of the picture
+    assert desk.selected() == [0, 1, 2, 3, 4]
 
 
 def test_delete_pressed_right_after_drawing_deletes_what_was_drawn_in_all_frames_and_undo_shows_the_run_s_own_frame(desk: Desk) -> None:

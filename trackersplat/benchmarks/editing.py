@@ -86,7 +86,8 @@ def measure_speed(count: int, folder: Path, repeats: int = 3) -> list[tuple[str,
     best("grow", lambda: document.select(Grow(chosen, 0, 0.05)), 1)
     best("connected", lambda: document.select(Connected(chosen, 0)), 1)
     for what, edit in (("hide", Hide(Target.of(chosen))), ("delete", Delete(Target.of(chosen)))):
-        document.undo(document.history.position) if document.history.position else None
+        if document.history.position:
+            document.undo(document.history.position)
         best(f"{what}, written down", lambda edit=edit: document.do(edit), 1)  # type: ignore[misc]
         best(f"{what}, the frame after it", lambda: document.gaussians(0), 1)
     best("undo", document.undo, 1)

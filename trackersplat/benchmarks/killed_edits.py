@@ -43,7 +43,7 @@ class KilledEdits:
 def kill_editors(run: Path, kills: int, seed: int) -> KilledEdits:
     """Kills so many processes that edit the document of a run, one after the other, each at a random moment: before a random operation on
     files, or in the middle of writing a line. After each, the document must hold all edits that were confirmed, at most one more, and every
-    edit whole: with all that it selects.
+    edit whole: with all that it selects. Raises RuntimeError if such a process fails.
     """
     pick, found = random.Random(seed), KilledEdits()
     processes = multiprocessing.get_context("fork")
@@ -57,11 +57,12 @@ def kill_editors(run: Path, kills: int, seed: int) -> KilledEdits:
         said = _said(ours)
         process.join()
         confirmed = before + said
-        if process.exitcode != -signal.SIGKILL:
-            found.confirmed += said
-            continue  # it was done before its moment came
-        found.kills += 1
         found.confirmed += said
+        if process.exitcode == 0:
+            continue  # it was done before its moment came
+        if process.exitcode != -signal.SIGKILL:
+            raise RuntimeError(f"a process that edits ended with {process.exitcode} after {said} edits; its error is above")
+        found.kills += 1
         _check(run, confirmed, found)
     return found
 

@@ -10,6 +10,7 @@ import torch
 
 from trackersplat.diagnosis.gaussian_error import gaussian_error
 from trackersplat.document.seen_scene import SeenScene
+from trackersplat.document.selection import rows_of
 from trackersplat.gaussians.gaussians import SH_C0
 from trackersplat.gaussians.lineage import INDEX_BITS
 from trackersplat.geometry.projection import centers
@@ -68,12 +69,12 @@ def saturation(scene: SeenScene, frame: int) -> np.ndarray:
 
 def motion(scene: SeenScene, frame: int) -> np.ndarray:
     """From the run's frame before; in its first frame, to the one after. Nan where it is not there."""
-    frames = scene.edited.run_frames.frames
-    place = frames.index(frame)
+    ids, frames = scene.ids(frame), scene.edited.run_frames.frames
     if len(frames) < 2:
-        return np.full(len(scene.ids(frame)), np.nan)
+        return np.full(len(ids), np.nan)
+    place = frames.index(frame)
     other = frames[place - 1] if place else frames[1]
-    rows = matched(scene.ids(frame), scene.ids(other))
+    rows = rows_of(ids, scene.ids(other))
     moved = (scene.gaussians(frame).means - scene.gaussians(other).means[torch.from_numpy(np.maximum(rows, 0))]).norm(dim=1).numpy()
     return np.where(rows >= 0, moved, np.nan)
 
@@ -96,7 +97,7 @@ def flicker(scene: SeenScene, frame: int) -> np.ndarray:
 
 def _adds(scene: SeenScene, frame: int, ids: np.ndarray) -> np.ndarray:
     """(N, 3) opacity times colour in another frame; nan where it is not there."""
-    rows = matched(ids, scene.ids(frame))
+    rows = rows_of(ids, scene.ids(frame))
     values = (
         (opacity(scene, frame)[:, None] * _colour(scene, frame))[np.maximum(rows, 0)] if len(scene.ids(frame)) else np.zeros((len(ids), 3))
     )
@@ -105,16 +106,16 @@ def _adds(scene: SeenScene, frame: int, ids: np.ndarray) -> np.ndarray:
 
 def views(scene: SeenScene, frame: int) -> np.ndarray:
     """The squared sum of what cameras show of it over the sum of squares (as for floaters of a first frame); 0: none shows it."""
-    gaussians = scene.gaussians(frame)
-    distance = torch.cdist(gaussians.means, torch.as_tensor(centers(scene.cameras), dtype=torch.float32)).numpy()
-    shown = np.stack([scene.weights(frame, camera) for camera in scene.cameras], axis=1) * distance**2
+    weights = scene.weights_in_cameras(frame)
+    distance = torch.cdist(scene.gaussians(frame).means, torch.as_tensor(centers(scene.cameras), dtype=torch.float32)).numpy()
+    shown = weights * distance**2
     best = shown.max(1, keepdims=True)
     part = np.where(best > 0, shown / np.maximum(best, 1e-30), 0)
     return part.sum(1) ** 2 / np.maximum((part**2).sum(1), 1e-30)
 
 
 def weight(scene: SeenScene, frame: int) -> np.ndarray:
-    return np.sum([scene.weights(frame, camera) for camera in scene.cameras], axis=0)
+    return scene.weights_in_cameras(frame).sum(1)
 
 
 def error(scene: SeenScene, frame: int) -> np.ndarray:
@@ -125,12 +126,3 @@ def error(scene: SeenScene, frame: int) -> np.ndarray:
     correct = None if colours is None else colours.apply
     found = gaussian_error(rasterizer, scene.gaussians(frame).to(rasterizer.device), capture.cameras, photos, correct)
     return found.cpu().numpy()
-
-
-def matched(ids: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(N,) int64: where each of ``ids`` (N,) is among ``others`` (M,), -1 where it is not."""
-    if not len(others):
-        return np.full(len(ids), -1)
-    order = np.argsort(others, kind="stable")
-    place = np.minimum(np.searchsorted(others, ids, sorter=order), len(others) - 1)
-    return np.where(others[order[place]] == ids, order[place], -1)

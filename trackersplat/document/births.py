@@ -7,7 +7,7 @@ frame of birth that its edits name: where some of the Gaussians were that were b
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ class BirthMark:
 class BirthMarks:
     """All marks of a log, in the order in which they were written."""
 
-    marks: tuple[BirthMark, ...] = field(default=())
+    marks: tuple[BirthMark, ...] = ()
 
     def added(self, marks: tuple[BirthMark, ...]) -> BirthMarks:
         """Raises InputError if there are too many."""

@@ -25,10 +25,8 @@ def camera_from_json(data: Any) -> Camera:
         raise ValueError(str(error)) from error
 
 
-def camera_to_json(camera: str | Camera) -> Any:
-    """A name, or what `camera_from_json` reads."""
-    if isinstance(camera, str):
-        return camera
+def camera_to_json(camera: Camera) -> dict[str, Any]:
+    """As `camera_from_json` reads it."""
     return {
         "width": camera.width,
         "height": camera.height,

@@ -35,10 +35,6 @@ class Proposal:
     reasons: Mapping[str, Selection]
     remarks: tuple[str, ...] = ()  # what could not be judged, in sentences
 
-    def why(self, gaussian: int) -> tuple[str, ...]:
-        """The reasons for one id."""
-        return tuple(name for name, selection in self.reasons.items() if np.isin(gaussian, selection.ids))
-
 
 def propose_floaters(scene: SeenScene, frame: int, settings: CleanUpSettings | None = None) -> Proposal:
     """Judges what a frame shows. Renders it from every camera; errors need the photographs, and are left out without them.
@@ -46,8 +42,6 @@ def propose_floaters(scene: SeenScene, frame: int, settings: CleanUpSettings | N
     Raises InputError if the frame is not there, or no camera is known.
     """
     settings = settings or CleanUpSettings()
-    if not scene.cameras:
-        raise InputError("Floaters are judged by what cameras show, and none is known: open the document with the capture of the run.")
     seen = values_of("weight", scene, frame) >= settings.least_weight
     means = scene.gaussians(frame).means.numpy()
     distance = np.linalg.norm(means[:, None] - centers(scene.cameras).astype(np.float32), axis=2).min(1)

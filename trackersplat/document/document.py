@@ -9,7 +9,7 @@ Every step is on the disk when the call that made it returns, so a process that 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,13 @@ from trackersplat.captures.capture import Capture
 from trackersplat.document.births import BirthMark, BirthMarks
 from trackersplat.document.edited_scene import EditedScene, StateCache, applied
 from trackersplat.document.history import Entry, History
+from trackersplat.document.last_used import LastUsed
 from trackersplat.document.log import FILE as LOG_FILE
 from trackersplat.document.log import Log
 from trackersplat.document.reading import read_edit, read_selection, read_way
 from trackersplat.document.run_frames import RunFrames
 from trackersplat.document.scene_edit import Group, SceneEdit
-from trackersplat.document.seen_scene import SeenScene, ValueCache
+from trackersplat.document.seen_scene import KEPT_VALUES, SeenScene
 from trackersplat.document.selecting.way import Way
 from trackersplat.document.selection import Selection
 from trackersplat.errors import InputError
@@ -54,7 +55,7 @@ class Document:
         self._cameras: tuple[Camera, ...] | None = tuple(capture.cameras) if capture is not None else None
         self._lock = threading.RLock()
         self._frames = RunFrames(run)
-        self._states, self._values = StateCache(), ValueCache()
+        self._states, self._values = StateCache(), LastUsed[np.ndarray](KEPT_VALUES)
         self._log = Log(run.path / DOCUMENT)
         self._unfit: dict[BirthMark, bool] = {}  # whether those born in a frame are others now
         self._scene, self._misfits = EditedScene(self._frames), dict[int, str]()
@@ -90,10 +91,10 @@ class Document:
         """Does several edits, each an entry of its own, all or none. Raises as `do`."""
         with self._lock, self._log.writing():
             self._follow()
-            scene = self._scene
+            scene, last = self._scene, max(self._frames.frames, default=-1)
             for index, edit in enumerate(edits):
-                if (last := edit.named_frames) is not None and last.first > max(self._frames.frames, default=-1):
-                    raise InputError(f"The run has frames up to {max(self._frames.frames, default=-1) + 1}: {edit.label} would do nothing.")
+                if (named := edit.named_frames) is not None and named.first > last:
+                    raise InputError(f"The run has frames up to {last + 1}: {edit.label} would do nothing.")
                 scene = scene.edited(edit, str(index))
             marks = self._log.missing_marks({birth for edit in edits for each in edit.selections for birth in each.births}, self._frames)
             self._log.add(edits, marks, datetime.now(timezone.utc))
@@ -222,7 +223,7 @@ class Document:
 
     # -- private ------------------------------------------------------------------------------------------------------
 
-    def _move(self, change: Any) -> None:
+    def _move(self, change: Callable[[History], History]) -> None:
         with self._lock, self._log.writing():
             self._follow()
             self._log.move(change(self._log.history).position)

@@ -3,62 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
+from trackersplat.document.last_used import LastUsed
 from trackersplat.document.run_frames import RunFrames, require_frame
 from trackersplat.document.scene_edit import Clip, FrameState, SceneEdit
 from trackersplat.document.selection import NOTHING, Selection
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 
-V = TypeVar("V")
-
 _KEPT_STATES = 24  # frames with edits in memory; unchanged parameters are shared with the run's own frames
+_KEPT_SHOWN = 4  # copies of most of a frame
 
 
 class StateCache:
-    """The last frames to which edits were applied, by the edits and the frame. Thread-safe."""
+    """The last frames to which edits were applied, by the token of the scene and the frame."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._states: OrderedDict[tuple[str, int], FrameState] = OrderedDict()
-        self._shown: OrderedDict[tuple[str, int], tuple[Gaussians, np.ndarray]] = OrderedDict()
-
-    def state(self, token: str, frame: int) -> FrameState | None:
-        with self._lock:
-            return _used(self._states, (token, frame))
-
-    def keep_state(self, token: str, state: FrameState) -> None:
-        with self._lock:
-            _keep(self._states, (token, state.frame), state, _KEPT_STATES)
-
-    def shown(self, token: str, frame: int) -> tuple[Gaussians, np.ndarray] | None:
-        with self._lock:
-            return _used(self._shown, (token, frame))
-
-    def keep_shown(self, token: str, frame: int, value: tuple[Gaussians, np.ndarray]) -> None:
-        with self._lock:
-            _keep(self._shown, (token, frame), value, 4)  # copies of most of a frame
-
-
-def _used(cache: OrderedDict[Any, V], key: object) -> V | None:
-    found = cache.pop(key, None)
-    if found is not None:
-        cache[key] = found
-    return found
-
-
-def _keep(cache: OrderedDict[Any, V], key: object, value: V, most: int) -> None:
-    cache[key] = value
-    while len(cache) > most:
-        cache.popitem(last=False)
+        self.states: LastUsed[FrameState] = LastUsed(_KEPT_STATES)
+        self.shown: LastUsed[tuple[Gaussians, np.ndarray]] = LastUsed(_KEPT_SHOWN)
 
 
 @dataclass(frozen=True)
@@ -102,7 +69,7 @@ class EditedScene:
         count = len(self._steps)
         found = None
         while count and found is None:
-            found = self._cache.state(self._steps[count - 1].token, frame)
+            found = self._cache.states.get((self._steps[count - 1].token, frame))
             count -= found is None
         if found is None:
             gaussians, ids = self.run_frames.original(frame), self.run_frames.ids(frame)
@@ -111,7 +78,7 @@ class EditedScene:
         for index in range(count, len(self._steps)):
             found = self._steps[index].edit.on_frame(found, self._before(index))
         if count < len(self._steps):
-            self._cache.keep_state(self.token, found)
+            self._cache.states.keep((self.token, frame), found)
         return found
 
     def gaussians(self, frame: int) -> Gaussians:
@@ -138,7 +105,7 @@ class EditedScene:
         return found
 
     def _shown(self, frame: int) -> tuple[Gaussians, np.ndarray]:
-        found = self._cache.shown(self.token, frame)
+        found = self._cache.shown.get((self.token, frame))
         if found is None:
             state = self.state(frame)
             shown = state.shown
@@ -147,8 +114,7 @@ class EditedScene:
             rows = np.flatnonzero(shown)
             ids = state.ids[rows]
             ids.setflags(write=False)
-            found = state.gaussians[torch.from_numpy(rows)], ids
-            self._cache.keep_shown(self.token, frame, found)
+            found = self._cache.shown.keep((self.token, frame), (state.gaussians[torch.from_numpy(rows)], ids))
         return found
 
     def _before(self, index: int) -> EditedScene:

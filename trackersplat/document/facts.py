@@ -6,16 +6,11 @@ from dataclasses import dataclass
 
 from trackersplat.registry import Facts
 
-
-@dataclass(frozen=True)
-class SceneEditFacts(Facts):
-    """Facts about a kind of edit. ``load`` names a frozen dataclass that is a `scene_edit.SceneEdit`."""
-
-    arguments: str = ""  # as JSON takes them, for people
+REGION = '"shape": "box" "center": [X, Y, Z] "size": [A, B, C] ["rotation": [W, X, Y, Z]] or "shape": "sphere" "center" "radius"'
 
 
 @dataclass(frozen=True)
-class WayFacts(Facts):
-    """Facts about a way of selecting. ``load`` names a frozen dataclass that is a `selecting.way.Way`."""
+class KindFacts(Facts):
+    """``load`` names a frozen dataclass that is a `scene_edit.SceneEdit` or a `selecting.way.Way`."""
 
     arguments: str = ""  # as JSON takes them, for people

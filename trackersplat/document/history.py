@@ -40,14 +40,6 @@ class History:
         """Of all entries, those that are undone included."""
         return tuple(entry.label for entry in self.entries)
 
-    @property
-    def can_undo(self) -> bool:
-        return self.position > 0
-
-    @property
-    def can_redo(self) -> bool:
-        return self.position < len(self.entries)
-
     def added(self, entry: Entry) -> History:
         """Entries that were undone are gone then."""
         return History((*self.active, entry), self.position + 1)

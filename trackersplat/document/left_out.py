@@ -14,6 +14,7 @@ import torch
 from trackersplat.document.document import Document
 from trackersplat.document.selection import Selection
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.lineage import Lineage
 from trackersplat.pipelines.pipeline import ChainState
 
 LOGIT = -8.0  # opacity 0.0003: a tenth of the least that is drawn (`rendering.rules.ALPHA_MIN`)
@@ -22,13 +23,14 @@ LOGIT = -8.0  # opacity 0.0003: a tenth of the least that is drawn (`rendering.r
 def leave_out(document: Document, state: ChainState, frame: int) -> tuple[ChainState, int]:
     """The state without what is deleted in ``frame`` and all later ones, and how many of its Gaussians that makes faint only now."""
     deleted = document.left_out(frame)
+    if not len(deleted):
+        return state, 0
     rows = torch.from_numpy(_rows(document, state, deleted)).to(state.gaussians.device)
     new = int((state.gaussians.opacity_logits[rows] > LOGIT).sum())
-    if not new:
-        return state, 0
     origin = state.origin
-    if origin is not None and state.lineage is not None:
-        first = rows[(state.lineage.born[rows] == origin.frame)]
+    if origin is not None:  # also where nothing is new: a run that is continued has read it anew
+        ids = Lineage.of_first_frame(origin.frame, len(origin.gaussians)).ids.numpy()
+        first = torch.from_numpy(deleted.rows(ids)).to(origin.gaussians.device)
         origin = replace(origin, gaussians=_faint(origin.gaussians, first))
     return replace(state, gaussians=_faint(state.gaussians, rows), origin=origin), new
 

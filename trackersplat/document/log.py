@@ -139,12 +139,16 @@ class Log:
         edits, labels, time = entry.get("edits"), entry.get("labels"), entry.get("time")
         if op != "do" or not isinstance(edits, list) or not isinstance(labels, list) or len(edits) != len(labels):
             raise InputError(f"{str(op)[:40]!r} is no step of a history")
+        try:
+            when = datetime.fromisoformat(str(time)).isoformat()
+        except ValueError as error:
+            raise InputError(f"{str(time)[:40]!r} is no time of ISO 8601") from error
         for data, label in zip(edits, labels, strict=True):
-            if not isinstance(data, dict) or not isinstance(label, str) or not isinstance(time, str):
-                raise InputError("an edit, its label or its time is missing")
+            if not isinstance(data, dict) or not isinstance(label, str):
+                raise InputError("an edit or its label is missing")
             values = {name: value for name, value in data.items() if name != "edit"}
             edit = make_scene_edit(str(data.get("edit")), values, self._stored_selection)
-            history = history.added(Entry(edit, time[:LONGEST_TEXT], label[:LONGEST_TEXT], len(marks.marks)))
+            history = history.added(Entry(edit, when, label[:LONGEST_TEXT], len(marks.marks)))
         if len(history.entries) > MOST_ENTRIES:
             raise InputError(f"there are more than {MOST_ENTRIES:,} edits")
         return history, marks

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from trackersplat.errors import InputError
-from trackersplat.files import has_file, unwritable
+from trackersplat.files import flush_names, has_file, unwritable
 from trackersplat.locks import hold, try_to_hold
 
 LOG_LIMIT = 256 << 20  # bytes; a larger log is an accident or an attack
@@ -97,17 +97,6 @@ def append_line(path: Path, end: int, entry: dict[str, Any]) -> int:
     except OSError as error:
         raise unwritable(path.parent, error) from error
     return end + len(line)
-
-
-def flush_names(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk, where folders can be opened (not on Windows)."""
-    if os.name == "nt":
-        return
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 @contextmanager

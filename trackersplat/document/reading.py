@@ -28,7 +28,9 @@ def read_edit(data: Any, scene: SeenScene, read_stored: ReadStored) -> SceneEdit
 
 
 def read_selection(data: Any, scene: SeenScene, read_stored: ReadStored, depth: int = 0) -> Selection:
-    """Raises InputError if it is not understood or does not fit the scene."""
+    """A `Selection`, as code gives it, is taken as it is. Raises InputError if it is not understood or does not fit the scene."""
+    if isinstance(data, Selection):
+        return data
     if not isinstance(data, dict):
         raise InputError(f"{str(data)[:60]!r} is no selection: expected {_EXPECTED}.")
     if "way" in data:
@@ -54,7 +56,4 @@ def read_way(data: Any, scene: SeenScene, read_stored: ReadStored, depth: int = 
     name = data["way"]
     way_type: type[Way] = WAYS.load(name)
     values = {key: value for key, value in data.items() if key != "way"}
-    arguments = SceneArguments(name, values, lambda inner: read_selection(inner, scene, read_stored, depth + 1))
-    way = way_type.parse(arguments)
-    arguments.finish()
-    return way
+    return SceneArguments(name, values, lambda inner: read_selection(inner, scene, read_stored, depth + 1)).parsed(way_type.parse)

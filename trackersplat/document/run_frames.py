@@ -8,6 +8,7 @@ from collections import OrderedDict
 import numpy as np
 
 from trackersplat.document.births import BirthMark, record_hash
+from trackersplat.document.last_used import LastUsed
 from trackersplat.errors import InputError
 from trackersplat.files import JSON_LIMIT, read_file
 from trackersplat.gaussians.gaussians import Gaussians
@@ -16,6 +17,7 @@ from trackersplat.store.lineage import RunLineage
 from trackersplat.store.run import Run
 
 KEPT_BYTES = 1 << 30  # of Gaussians of frames in memory
+KEPT_IDS = 64  # frames whose ids are in memory
 
 
 class RunFrames:
@@ -27,7 +29,7 @@ class RunFrames:
         self._lock = threading.RLock()
         self._kept_bytes = kept_bytes
         self._gaussians: OrderedDict[int, Gaussians] = OrderedDict()
-        self._ids: dict[int, np.ndarray] = {}
+        self._ids: LastUsed[np.ndarray] = LastUsed(KEPT_IDS)
         self._inodes = self._found()
         self._lineage: RunLineage | None = None
 
@@ -64,13 +66,7 @@ class RunFrames:
         """(N,) int64 lineage ids of `original`. Where the run does not say which Gaussian is which, equal rows of frames with as many
         Gaussians as the first of them count as the same (`assumed`)."""
         with self._lock:
-            found = self._ids.get(frame)
-            if found is None:
-                lineage = self.lineage().of(frame)
-                found = self._assumed_ids(frame) if lineage is None else lineage.ids.numpy()
-                found.setflags(write=False)
-                self._ids[frame] = found
-            return found
+            return self._ids.find(frame, lambda: self._found_ids(frame))
 
     def is_known(self, frame: int) -> bool:
         """Whether the run says which of its Gaussians are those of other frames."""
@@ -102,6 +98,12 @@ class RunFrames:
     def _born(self, birth: int) -> np.ndarray:
         ids = self.ids(birth)
         return np.flatnonzero(ids >> INDEX_BITS == birth)
+
+    def _found_ids(self, frame: int) -> np.ndarray:
+        lineage = self.lineage().of(frame)
+        found = self._assumed_ids(frame) if lineage is None else lineage.ids.numpy()
+        found.setflags(write=False)
+        return found
 
     def _assumed_ids(self, frame: int) -> np.ndarray:
         count = len(self.original(frame))

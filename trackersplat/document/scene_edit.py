@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 
 FARTHEST = 1e9  # scene units, of anything that is given in numbers
-
 MOST_OPERANDS = 100  # selections that are combined at once
 
 # Reads what stands for a selection in an edit that is given as JSON: a stored one, ids, or a way of selecting.
@@ -44,8 +43,8 @@ class FrameState:
         """(N,) bool."""
         return ~(self.hidden | self.deleted)
 
-    def marked(self, name: str, rows: np.ndarray, value: bool) -> FrameState:
-        """With "hidden" or "deleted" set in these rows."""
+    def marked(self, name: Literal["hidden", "deleted"], rows: np.ndarray, value: bool) -> FrameState:
+        """With this mark set to ``value`` in these rows."""
         mask = getattr(self, name).copy()
         mask[rows] = value
         return replace(self, **{name: mask})
@@ -214,7 +213,7 @@ class SceneEdit(ABC):
         return None
 
     def restores(self, frame: int, clip: Clip) -> Selection | None:
-        """What it restores from this frame on, for all later frames."""
+        """What it restores in this frame or a later one: reconstruction does not leave it out. None: it restores nothing there."""
         return None
 
 

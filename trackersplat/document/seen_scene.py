@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,34 +11,14 @@ import torch
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.document.edited_scene import EditedScene
+from trackersplat.document.last_used import LastUsed
 from trackersplat.document.selection import Selection
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
 
-_KEPT_VALUES = 16  # arrays with a number per Gaussian, such as weights in a camera
-
-
-class ValueCache:
-    """The last values of Gaussians that took time to find, by a key. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._values: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
-
-    def get(self, key: tuple[object, ...], find: Callable[[], np.ndarray]) -> np.ndarray:
-        with self._lock:
-            found = self._values.get(key)
-        if found is None:
-            found = find()
-            found.setflags(write=False)
-        with self._lock:
-            self._values[key] = found
-            self._values.move_to_end(key)
-            while len(self._values) > _KEPT_VALUES:
-                self._values.popitem(last=False)
-        return found
+KEPT_VALUES = 16  # arrays with a number per Gaussian, such as weights in a camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +29,7 @@ class SeenScene:
     cameras: Sequence[Camera]
     choose_rasterizer: Callable[[], Rasterizer]  # called when it is needed
     open_capture: Callable[[], Capture]  # the same; raises InputError if it is not known where it is
-    values: ValueCache = field(default_factory=ValueCache)
+    values: LastUsed[np.ndarray]  # of Gaussians, that took time to find
 
     def gaussians(self, frame: int) -> Gaussians:
         """What is shown of a frame, on the CPU. Raises InputError if it is not there or broken."""
@@ -75,13 +53,25 @@ class SeenScene:
 
     def weights(self, frame: int, camera: Camera) -> np.ndarray:
         """(N,) blending weight of each Gaussian, summed over the pixels of a camera; kept."""
-        pose = camera.world_to_camera.tobytes() + camera.K.tobytes()
-        key = ("weights", self.edited.token, frame, camera.width, camera.height, pose)
-        return self.values.get(key, lambda: self.lifted(frame, camera, np.ones((camera.height, camera.width, 1)))[:, 0])
+        seen_from = (camera.width, camera.height, camera.near, camera.K.tobytes(), camera.world_to_camera.tobytes())
+        everywhere = np.ones((camera.height, camera.width, 1), np.float32)
+        return self.kept(("weights", *seen_from), frame, lambda: self.lifted(frame, camera, everywhere)[:, 0])
 
-    def kept(self, name: str, frame: int, find: Callable[[], np.ndarray]) -> np.ndarray:
-        """Values of the Gaussians of a frame, found at the first call."""
-        return self.values.get((name, self.edited.token, frame), find)
+    def weights_in_cameras(self, frame: int) -> np.ndarray:
+        """(N, C) `weights` in every camera. Raises InputError if no camera is known."""
+        if not self.cameras:
+            raise InputError("This is judged by what cameras show, and none is known: open the document with the capture of the run.")
+        return np.stack([self.weights(frame, camera) for camera in self.cameras], axis=1)
+
+    def kept(self, name: Hashable, frame: int, find: Callable[[], np.ndarray]) -> np.ndarray:
+        """Values of the Gaussians of a frame, found at the first call; not writable."""
+
+        def found() -> np.ndarray:
+            values = find()
+            values.setflags(write=False)
+            return values
+
+        return self.values.find((name, self.edited.token, frame), found)
 
     def lifted(self, frame: int, camera: Camera, features: np.ndarray) -> np.ndarray:
         """(N, F) blending-weighted sums of the pixel features (H, W, F) of a camera (`rendering.lift`)."""

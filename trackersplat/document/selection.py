@@ -116,18 +116,31 @@ class Selection:
     @staticmethod
     def unpacked(arrays: dict[str, Any]) -> Selection:
         """From what `packed` gives. Raises ValueError if it is not that."""
-        parts = []
+        parts, count = [], 0
         for name, bits in arrays.items():
             if name == "count":
                 continue
             birth = int(name.removeprefix("born"))
             if not name.startswith("born") or birth < 0 or bits.dtype != np.uint8 or bits.ndim != 1 or 8 * len(bits) > MOST_GAUSSIANS + 8:
                 raise ValueError(f"{name} is no set of bits")
-            parts.append(np.flatnonzero(np.unpackbits(bits)).astype(np.int64) + (birth << INDEX_BITS))
+            chosen = np.unpackbits(bits)
+            count += np.count_nonzero(chosen)
+            if count > MOST_GAUSSIANS:
+                raise ValueError(f"it has more than {MOST_GAUSSIANS:,} ids")
+            parts.append(np.flatnonzero(chosen).astype(np.int64) + (birth << INDEX_BITS))
         found = _sorted(np.sort(np.concatenate(parts)) if parts else np.zeros(0, np.int64))
         if len(found) != int(arrays["count"]):
             raise ValueError(f"{int(arrays['count'])} ids were said to be there, found {len(found)}")
         return found
+
+
+def rows_of(ids: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(N,) int64: the row of each of ``ids`` (N,) among ``others`` (M,), each there once; -1 where it is not there."""
+    if not len(others):
+        return np.full(len(ids), -1)
+    order = np.argsort(others, kind="stable")
+    place = np.minimum(np.searchsorted(others, ids, sorter=order), len(others) - 1)
+    return np.where(others[order[place]] == ids, order[place], -1)
 
 
 def _sorted(ids: np.ndarray) -> Selection:

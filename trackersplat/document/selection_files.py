@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trackersplat.document.log_file import flush_names
 from trackersplat.document.selection import MOST_GAUSSIANS, Selection
 from trackersplat.errors import InputError
-from trackersplat.files import NPZ_DAMAGE, atomic_file, read_file, unwritable
+from trackersplat.files import NPZ_DAMAGE, atomic_file, flush_names, read_file, unwritable
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 _FILE_LIMIT = 64 << 20  # bytes of a file
@@ -44,7 +43,6 @@ def read_selection(folder: Path, key: str) -> Selection:
     if not _KEY.fullmatch(key):
         raise InputError(f"{key[:40]!r} names no stored selection: expected 32 hexadecimal digits.")
     path = folder / f"{key}.npz"
-    how = "restore the file, or undo the edit that uses it in a copy without this document"
     data = read_file(path, _FILE_LIMIT)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -56,5 +54,6 @@ def read_selection(folder: Path, key: str) -> Selection:
         if found.key != key:
             raise ValueError("its ids are not those that its name stands for")
     except NPZ_DAMAGE as error:
+        how = f"restore the file, or remove the folder {folder.parent} to undo all edits"
         raise InputError(f"{path} is damaged ({error}): {how}.") from error
     return found

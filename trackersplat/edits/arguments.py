@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trackersplat.edits.frame_range import LAST_FRAME, FrameRange
 from trackersplat.errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 LONGEST_TEXT = 300  # characters
 MOST_ITEMS = 10_000  # ids or pixels of one edit
@@ -29,12 +32,14 @@ class Arguments:
         self._values = dict(values)
         self._read: set[str] = set()
 
-    def finish(self) -> None:
-        """Raises InputError if a value has not been read: the kind does not know it."""
+    def parsed(self, parse: Callable[[Self], V]) -> V:
+        """What ``parse`` makes of the values. Raises InputError if it does not read one: the kind does not know it."""
+        found = parse(self)
         unknown = sorted(str(name) for name in set(self._values) - self._read)
         if unknown:
             known = ", ".join(sorted(self._read))
             raise InputError(f"{self._kind} has no argument {unknown[0][:40]!r}; expected {known}.")
+        return found
 
     def has(self, name: str) -> bool:
         self._read.add(name)
@@ -77,7 +82,7 @@ class Arguments:
         """true or false, as JSON or as text."""
 
         def read(value: Any) -> bool:
-            if value not in (True, False, "true", "false") or isinstance(value, (int, float)) is not isinstance(value, bool):
+            if not isinstance(value, (bool, str)) or value not in (True, False, "true", "false"):
                 raise ValueError
             return value in (True, "true")
 

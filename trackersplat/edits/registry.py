@@ -66,7 +66,4 @@ EDITS: Registry[EditFacts] = Registry(
 def make_edit(kind: str, values: Mapping[str, Any]) -> Edit:
     """Raises InputError if the kind is unknown, or an argument is missing, wrong or unknown."""
     edit_type: type[Edit] = EDITS.load(kind)
-    arguments = Arguments(kind, values)
-    edit = edit_type.parse(arguments)
-    arguments.finish()
-    return edit
+    return Arguments(kind, values).parsed(edit_type.parse)

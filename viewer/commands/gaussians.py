@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trackersplat.document.camera_json import camera_to_json
 from trackersplat.errors import InputError
 from viewer.commands.command import Command
 from viewer.state import SCOPES, Scope, Zone
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SELECT, EDIT = "Select", "Edit the scene"
 NEAR = 0.005  # of the scene's extent: how far a selection grows and shrinks
 TOGETHER = 0.15  # of their distance: by how much that of two Gaussians may change that move together
+TAKE_AWAY = ("hide", "delete")  # edits after which what was selected is not shown
 NONE = "No Gaussian is selected: use a tool on the left in a camera pane or on the stage."
 
 
@@ -59,39 +61,40 @@ def select_way(tab: Tab, way: dict[str, Any], mode: Mode = "replace") -> None:
 
 def _drawn(tab: Tab, outline: Outline, pane: int | None = None) -> None:
     """What a tool drew in a pane, or, without one, on the stage."""
-    source = source_of(tab)
-    camera: Any
-    if pane is not None:
-        shown = tab.view.panes[pane]
-        if shown.compare == "other":
-            tab.set(answered=tab.view.answered + 1)
-            raise InputError("The pane shows the other run, and only the run on the screen is edited: show the render first.")
-        camera, place, unit = tab.document.capture.cameras[shown.camera].name, (1.0, 1.0), 1.0
-    else:
-        view = _stage_view(tab)
-        camera, place, unit = _view_json(view), (float(view.width), float(view.height)), float(view.height)
-    points = [[x * place[0], y * place[1]] for x, y in outline.points]
-    way: dict[str, Any] = {"camera": camera, "frame": source + 1, "depth": "through" if tab.view.through else "visible"}
-    if outline.tool == "click":
-        width, height = (view.width, view.height) if pane is None else _image_size(tab, pane)
-        x, y = points[-1]
-        if not (0 <= x < width and 0 <= y < height):
-            tab.set(answered=tab.view.answered + 1)
-            raise InputError("This is beside the picture: click into it.")
-        way |= {"way": "click", "x": x, "y": y}
-    elif outline.tool == "brush":
-        way |= {"way": "brush", "line": points, "radius": max(outline.radius * unit, 0.5)}
-    else:
-        if outline.tool == "rectangle":
-            (x0, y0), (x1, y1) = points[0], points[-1]
-            points = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
-        way |= {"way": "polygon", "corners": points}
+    try:
+        way = _way_of(tab, outline, pane)
+    except InputError:
+        tab.set(answered=tab.view.answered + 1)
+        raise
     select_way(tab, way, outline.mode)
 
 
-def _image_size(tab: Tab, pane: int) -> tuple[int, int]:
-    camera = tab.document.capture.cameras[tab.view.panes[pane].camera]
-    return camera.width, camera.height
+def _way_of(tab: Tab, outline: Outline, pane: int | None) -> dict[str, Any]:
+    """As JSON. Raises InputError if nothing can be selected there."""
+    source = source_of(tab)
+    if pane is None:
+        view = _stage_view(tab)
+        camera: Any = camera_to_json(view)
+        width, height, unit = view.width, view.height, (view.width, view.height)
+    else:
+        shown = tab.view.panes[pane]
+        if shown.compare == "other":
+            raise InputError("The pane shows the other run, and only the run on the screen is edited: show the render first.")
+        view = tab.document.capture.cameras[shown.camera]
+        camera, width, height, unit = view.name, view.width, view.height, (1, 1)
+    points = [[x * unit[0], y * unit[1]] for x, y in outline.points]
+    where = {"camera": camera, "frame": source + 1, "depth": "through" if tab.view.through else "visible"}
+    if outline.tool == "click":
+        x, y = points[-1]
+        if not (0 <= x < width and 0 <= y < height):
+            raise InputError("This is beside the picture: click into it.")
+        return {"way": "click", **where, "x": x, "y": y}
+    if outline.tool == "brush":
+        return {"way": "brush", **where, "line": points, "radius": max(outline.radius * unit[1], 0.5)}
+    if outline.tool == "rectangle":
+        (x0, y0), (x1, y1) = points[0], points[-1]
+        points = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
+    return {"way": "polygon", **where, "corners": points}
 
 
 def _stage_view(tab: Tab) -> Camera:
@@ -99,14 +102,6 @@ def _stage_view(tab: Tab) -> Camera:
     if look is None:
         raise InputError("The 3D stage is not there yet.")
     return look()
-
-
-def _view_json(view: Camera) -> dict[str, Any]:
-    from trackersplat.document.camera_json import camera_to_json
-
-    found = camera_to_json(view)
-    assert isinstance(found, dict)
-    return found
 
 
 def _all(tab: Tab) -> None:
@@ -119,13 +114,13 @@ def _from_selected(tab: Tab, what: str, kind: str, *, may_be_empty: bool = False
     source = source_of(tab)
 
     def find() -> Selection:
-        from trackersplat.document.selecting.registry import WAYS
         from trackersplat.document.selection import NOTHING
 
         selected = tab.view.selected
         if selected is None and not may_be_empty:
             raise InputError(NONE)
-        return tab.document.editing.document().select(WAYS.load(kind)(selected or NOTHING, source, **values))
+        way = {"way": kind, "of": selected or NOTHING, "frame": source + 1, **values}
+        return tab.document.editing.document().selection_of(way)
 
     _select(tab, what, find)
 
@@ -175,7 +170,7 @@ def _fit(tab: Tab, shape: str = "box") -> None:
     """Around the centres of what is selected in this frame."""
 
     def work() -> None:
-        low, high = selected_extent(tab)
+        low, high = extent_of(tab, target_of(tab))
         center = 0.5 * (low + high)
         size = np.maximum(high - low, 1e-3 * tab.document.framing.extent)
         if shape == "sphere":
@@ -187,15 +182,22 @@ def _fit(tab: Tab, shape: str = "box") -> None:
     tab.document.editing.run("Fit the box", work)
 
 
-def selected_extent(tab: Tab, selection: Selection | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(3,) and (3,) the corners of a box around the centres of a selection, by default the tab's, in this frame.
+def target_of(tab: Tab, group: str | None = None) -> dict[str, Any]:
+    """What an edit acts on, as JSON: the group, or what is selected when it is this edit's turn. Raises InputError if nothing is."""
+    if group is not None:
+        return {"group": group}
+    if tab.view.selected is None:
+        raise InputError(NONE)
+    return {"selection": tab.view.selected}
 
-    Raises InputError if it has nothing there.
-    """
-    shown, selected = tab.document.scene(tab.view.frame), tab.view.selected if selection is None else selection
-    rows = np.zeros(0, np.int64) if shown is None or shown.ids is None or selected is None else selected.rows(shown.ids)
+
+def extent_of(tab: Tab, target: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """(3,) and (3,) the corners of a box around the centres of a target in this frame. Raises InputError if it has nothing there."""
+    shown = tab.document.scene(tab.view.frame)
+    selection = tab.document.editing.document().selection_of(target.get("selection", target))
+    rows = np.zeros(0, np.int64) if shown is None or shown.ids is None else selection.rows(shown.ids)
     if shown is None or not len(rows):
-        raise InputError("Nothing that is selected is shown in this frame.")
+        raise InputError("None of these Gaussians is shown in this frame.")
     means = shown.gaussians.means.numpy()[rows].astype(np.float64)
     return means.min(axis=0), means.max(axis=0)
 
@@ -224,27 +226,19 @@ def frames_of(tab: Tab, scope: Scope | None = None) -> str:
 
 def edit(tab: Tab, what: str, *edits: dict[str, Any]) -> None:
     """Does edits, as JSON, on the thread of the edits."""
-    tab.document.editing.run(what, lambda: tab.document.editing.do_json(*edits))
+    tab.document.editing.run(what, lambda: tab.document.editing.do(*edits))
 
 
-def _change(tab: Tab, kind: str, group: str | None = None) -> None:
-    """Hides, shows, deletes or restores what is selected, or a group, in the frames of the scope."""
-    from trackersplat.document.registry import SCENE_EDITS
-    from trackersplat.document.scene_edit import Target
-    from trackersplat.edits.frame_range import FrameRange
+def change(tab: Tab, what: str, kind: str, group: str | None = None, **values: Any) -> None:
+    """An edit of what is selected, or of a group, in the frames of the scope; on the thread of the edits. ``values``: as JSON."""
+    frames = frames_of(tab)
 
-    frames = FrameRange.parse(frames_of(tab))
-
-    def work() -> None:  # what is selected when it is this edit's turn: a tool may have been used just before
-        selected = tab.view.selected
-        if group is None and selected is None:
-            raise InputError(NONE)
-        target = Target(group=group) if group is not None else Target(selection=selected)
-        tab.document.editing.do(SCENE_EDITS.load(kind)(target, frames))
-        if group is None:
+    def work() -> None:
+        tab.document.editing.do({"edit": kind, **target_of(tab, group), "frames": frames, **values})
+        if group is None and kind in TAKE_AWAY:
             tab.set(selected=None)
 
-    tab.document.editing.run(f"{kind.capitalize()} Gaussians", work)
+    tab.document.editing.run(what, work)
 
 
 def change_all_frames(tab: Tab, kind: str, group: str) -> None:
@@ -263,18 +257,14 @@ def _bring_back(tab: Tab, kind: str) -> None:
     frames = frames_of(tab)
 
     def work() -> None:
-        from trackersplat.document.registry import SCENE_EDITS
-        from trackersplat.document.scene_edit import Target
         from trackersplat.document.selection import Selection
-        from trackersplat.edits.frame_range import FrameRange
 
-        editing = tab.document.editing
-        state = editing.document().scene.state(source)
+        state = tab.document.editing.document().scene.state(source)
         mask = state.hidden if kind == "show" else state.deleted
         if not mask.any():
             raise InputError(f"Nothing is {'hidden' if kind == 'show' else 'deleted'} in frame {source + 1}.")
         back = Selection.of(state.ids[mask])
-        editing.do(SCENE_EDITS.load(kind)(Target(selection=back), FrameRange.parse(frames)))
+        tab.document.editing.do({"edit": kind, "selection": back, "frames": frames})
         tab.set(selected=back)
 
     tab.document.editing.run("Show what is hidden" if kind == "show" else "Restore what is deleted", work)
@@ -333,13 +323,13 @@ COMMANDS = (
     Command("zone.fit", "Fit the box or sphere to the selection", SELECT, _fit, enabled=none_selected),
     Command("zone.crop", "Delete all that is outside the box or sphere, or inside", EDIT, _crop, enabled=no_zone),
     Command(
-        "gaussians.hide", "Hide what is selected", EDIT, lambda tab, group=None: _change(tab, "hide", group), "h",
-        enabled=none_selected,
+        "gaussians.hide", "Hide what is selected", EDIT,
+        lambda tab, group=None: change(tab, "Hide Gaussians", "hide", group), "h", enabled=none_selected,
     ),
     Command("gaussians.show_all", "Show what is hidden", EDIT, lambda tab: _bring_back(tab, "show"), "shift+h", enabled=_no_edit),
     Command(
-        "gaussians.delete", "Delete what is selected", EDIT, lambda tab, group=None: _change(tab, "delete", group), "delete",
-        enabled=none_selected,
+        "gaussians.delete", "Delete what is selected", EDIT,
+        lambda tab, group=None: change(tab, "Delete Gaussians", "delete", group), "delete", enabled=none_selected,
     ),
     Command("gaussians.restore", "Restore what is deleted", EDIT, lambda tab: _bring_back(tab, "restore"), enabled=_no_edit),
     Command("edit.scope", "Frames in which edits act", EDIT, _scope),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trackersplat.errors import InputError
 from viewer.commands.command import Command
-from viewer.commands.gaussians import NONE, change_all_frames, edit, frames_of, none_selected, select_way
+from viewer.commands.gaussians import change_all_frames, edit, frames_of, none_selected, select_way, target_of
 
 if TYPE_CHECKING:
     from viewer.tab import Tab
@@ -20,12 +20,7 @@ def _create(tab: Tab, group: str) -> None:
         raise InputError("A group needs a name: write one first.")
 
     def work() -> None:
-        from trackersplat.document.kinds.groups import CreateGroup
-
-        selected = tab.view.selected
-        if selected is None:
-            raise InputError(NONE)
-        tab.document.editing.do(CreateGroup(group, selected))
+        tab.document.editing.do({"edit": "create_group", "name": group, **target_of(tab)})
 
     tab.document.editing.run("Create a group", work)
 

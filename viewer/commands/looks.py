@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trackersplat.errors import InputError
 from viewer.commands.command import Command
-from viewer.commands.gaussians import EDIT, NONE, frames_of, none_selected, selected_extent
+from viewer.commands.gaussians import EDIT, change, extent_of, frames_of, none_selected, source_of, target_of
 
 if TYPE_CHECKING:
     from viewer.tab import Tab
-
-
-def change(tab: Tab, kind: str, group: str | None, **values: Any) -> None:
-    """An edit of what is selected, or of a group, in the frames of the scope; on the thread of the edits."""
-    from trackersplat.document.registry import SCENE_EDITS
-    from trackersplat.document.scene_edit import Target
-    from trackersplat.edits.frame_range import FrameRange
-
-    frames = FrameRange.parse(frames_of(tab))
-
-    def work() -> None:
-        if group is None and tab.view.selected is None:
-            raise InputError(NONE)
-        target = Target(group=group) if group is not None else Target(selection=tab.view.selected)
-        tab.document.editing.do(SCENE_EDITS.load(kind)(target, frames, **values))
-
-    tab.document.editing.run(COMMAND_OF[kind], work)
-
-
-COMMAND_OF = {"tint": "Change the colour", "opacity": "Change the opacity", "freeze": "Freeze", "transform": "Move, rotate or scale"}
 
 
 def _tint(tab: Tab, colour: str, strength: float = 0.5, group: str | None = None) -> None:
@@ -41,21 +21,16 @@ def _tint(tab: Tab, colour: str, strength: float = 0.5, group: str | None = None
         red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
     except ValueError as error:
         raise InputError(f"{colour[:20]!r} is no colour: expected #rrggbb.") from error
-    change(tab, "tint", group, colour=(red, green, blue), strength=min(max(float(strength), 0.0), 1.0))
+    change(tab, "Change the colour", "tint", group, colour=[red, green, blue], strength=strength)
 
 
 def _opacity(tab: Tab, factor: float, group: str | None = None) -> None:
-    if not 0 <= float(factor) <= 100:
-        raise InputError(f"The opacity is multiplied by a number from 0 to 100, not by {factor:g}.")
-    change(tab, "opacity", group, factor=float(factor))
+    change(tab, "Change the opacity", "opacity", group, factor=factor)
 
 
 def _freeze(tab: Tab, group: str | None = None) -> None:
     """As in the frame on the screen."""
-    source = tab.shared.source_of(tab.view.frame)
-    if source is None:
-        raise InputError("Nothing is reconstructed yet.")
-    change(tab, "freeze", group, at=source)
+    change(tab, "Freeze", "freeze", group, at=source_of(tab) + 1)
 
 
 def _transform(
@@ -66,36 +41,18 @@ def _transform(
     group: str | None = None,
 ) -> None:
     """About the middle of what is changed in this frame."""
-    if not 1e-4 <= float(scale) <= 1e4 or not all(math.isfinite(value) and abs(value) < 1e9 for value in (*move, *turn)):
-        raise InputError("Moving, turning and scaling takes finite numbers, and a scale from 0.0001 to 10,000.")
+    frames = frames_of(tab)
 
     def work() -> None:
         import viser.transforms as tf
 
-        from trackersplat.document.kinds.transform import Transform
-        from trackersplat.document.scene_edit import Target
-        from trackersplat.edits.frame_range import FrameRange
+        selection = target_of(tab, group)
+        low, high = extent_of(tab, selection)
+        rotation = tf.SO3.from_rpy_radians(*(math.radians(value) for value in turn)).wxyz.tolist() if any(turn) else None
+        how = {"translation": list(move), "rotation": rotation, "scale": scale, "center": (0.5 * (low + high)).tolist()}
+        tab.document.editing.do({"edit": "transform", **selection, "frames": frames, **how})
 
-        editing, selected = tab.document.editing, tab.view.selected
-        if group is not None:
-            target, of = Target(group=group), editing.document().scene.clip.group(group).selection
-        elif selected is not None:
-            target, of = Target(selection=selected), selected
-        else:
-            raise InputError(NONE)
-        low, high = selected_extent(tab, of)
-        rotation = tf.SO3.from_rpy_radians(*(math.radians(value) for value in turn)).wxyz if any(turn) else (1.0, 0.0, 0.0, 0.0)
-        w, x, y, z = (float(value) for value in rotation)
-        cx, cy, cz = (float(value) for value in 0.5 * (low + high))
-        mx, my, mz = (float(value) for value in move)
-        editing.do(
-            Transform(
-                target, FrameRange.parse(frames), translation=(mx, my, mz), rotation=(w, x, y, z), scale=float(scale), center=(cx, cy, cz)
-            )
-        )
-
-    frames = frames_of(tab)
-    tab.document.editing.run(COMMAND_OF["transform"], work)
+    tab.document.editing.run("Move, rotate or scale", work)
 
 
 COMMANDS = (

@@ -44,7 +44,7 @@ class EditPanel(Panel):
             self._title = ui.label("").classes("ts-title").props('role="status" aria-live="polite"')
             self._facts = note("")
             with ui.row().classes("ts-row no-wrap").style("gap:2px"):
-                self._sets = [self._icon(name, icon) for name, icon in SETS if name in COMMANDS]
+                self._sets = [self._icon(name, icon) for name, icon in SETS]
             with ui.element("div").classes("w-full"):
                 ui.label("Edits act in").classes("ts-muted ts-small")
                 self._scope = (

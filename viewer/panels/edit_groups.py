@@ -46,6 +46,7 @@ class GroupsSection(Panel):
         with ui.element("div").classes("ts-row no-wrap w-full").style("gap:0").props('role="listitem"'):
             pick = ui.element("div").classes("ts-item col").props('role="button" tabindex="0"')
             pick.on("click", partial(do, "group.select", group=name))
+            pick.on("keydown.enter", partial(do, "group.select", group=name))
             with pick:
                 ui.label(name).classes("ts-ellipsis col")
                 ui.label(f"{count:,}").classes("ts-muted")

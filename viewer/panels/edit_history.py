@@ -61,6 +61,6 @@ class HistorySection(Panel):
         made = ui.element("div").classes("ts-item" + (" ts-chosen" if now else "") + ("" if done else " ts-off"))
         made.props(f'role="option" tabindex="0" aria-selected="{str(now).lower()}"')
         go = partial(self.tab.do, "act.go_to", count=count)
-        made.on("click", lambda: go())
-        made.on("keydown.enter", lambda: go())
+        made.on("click", go)
+        made.on("keydown.enter", go)
         return made

@@ -54,7 +54,7 @@ class SelectSection(Panel):
             self._build_zone()
 
     def _build_attribute(self) -> None:
-        self._name = select("Attribute", "What is measured of every Gaussian of this frame", {"": "Choose one"}, "", lambda: self._want())
+        self._name = select("Attribute", "What is measured of every Gaussian of this frame", {"": "Choose one"}, "", self._want)
         self._words = note("").classes("ts-small")
         with ui.column().classes("w-full ts-stack").style("gap:0") as self._range_box:
             self._plot = ui.echart(_bars(None, 0, BINS)).style("height:90px;width:100%")

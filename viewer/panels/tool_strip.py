@@ -7,7 +7,7 @@ from nicegui import ui
 from viewer.commands.command import Command
 from viewer.commands.registry import COMMANDS
 from viewer.panels.panel import Panel
-from viewer.panels.parts import with_key
+from viewer.panels.parts import keys, with_key
 
 TOOL_ICONS = {
     "pointer": "near_me", "click": "ads_click", "rectangle": "highlight_alt", "lasso": "gesture", "brush": "brush",
@@ -32,7 +32,7 @@ class ToolStripPanel(Panel):
             with self._through:
                 self._through_hint = ui.tooltip("").props('anchor="center right" self="center left"')
             ui.element("hr")
-            self._actions = [(COMMANDS[name], self._button(COMMANDS[name], icon)) for name, icon in ACTIONS if name in COMMANDS]
+            self._actions = [(COMMANDS[name], self._button(COMMANDS[name], icon)) for name, icon in ACTIONS]
 
     def _button(self, command: Command, icon: str, more: str = "") -> ui.button:
         made = ui.button(icon=icon, on_click=lambda: self.tab.do(command.name)).props("flat dense")
@@ -53,6 +53,6 @@ class ToolStripPanel(Panel):
         self._through.props(f"icon={'layers' if view.through else 'layers_clear'} aria-pressed={'true' if view.through else 'false'}")
         self._through.props(f"color={'primary' if view.through else 'grey-4'}")
         now = "through everything" if view.through else "only what is seen"
-        self._through_hint.set_text(f"Tools select {now}: click to change ({'Shift+D'})")
+        self._through_hint.set_text(f"Tools select {now}: click to change ({'+'.join(keys(COMMANDS['tool.through'].hotkey))})")
         for command, made in self._actions:
             made.set_enabled(command.enabled(self.tab) is None)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from trackersplat.document.scene_edit import EditScene, FrameState, SceneArguments, Target, TargetEdit
+from trackersplat.document.selection import rows_of
 from trackersplat.gaussians.gaussians import concatenate
 
 
@@ -45,11 +46,9 @@ class Freeze(TargetEdit):
         still = scene.state(self.at)
         source = self.target.within(scene.clip).rows(still.ids)
         wanted = still.ids[source]
-        order = np.argsort(state.ids[rows], kind="stable")
-        place = np.searchsorted(state.ids[rows][order], wanted)
-        place = np.minimum(place, max(len(rows) - 1, 0))
-        here = state.ids[rows][order][place] == wanted if len(rows) else np.zeros(len(wanted), bool)
-        into = rows[order][place[here]] if len(rows) else np.zeros(0, np.int64)
+        place = rows_of(wanted, state.ids[rows])
+        here = place >= 0
+        into = rows[place[here]]
         gone = np.setdiff1d(rows, into)
         hidden, deleted = state.hidden.copy(), state.deleted.copy()
         hidden[into], deleted[into] = still.hidden[source[here]], still.deleted[source[here]]

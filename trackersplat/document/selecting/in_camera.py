@@ -42,8 +42,8 @@ class Looking:
         )
 
     def to_json(self) -> dict[str, Any]:
-        about = {"depth": self.depth, "share": self.share, "least": self.least}
-        return {"camera": camera_to_json(self.camera), "frame": self.frame + 1, **about}
+        camera = self.camera if isinstance(self.camera, str) else camera_to_json(self.camera)
+        return {"camera": camera, "frame": self.frame + 1, "depth": self.depth, "share": self.share, "least": self.least}
 
     def camera_in(self, scene: SeenScene) -> Camera:
         """Raises InputError if there is none of this name."""

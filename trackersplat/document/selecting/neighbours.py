@@ -11,11 +11,10 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from trackersplat.document.attribute_values import matched
 from trackersplat.document.scene_edit import FARTHEST, SceneArguments, listed
 from trackersplat.document.seen_scene import SeenScene
 from trackersplat.document.selecting.way import Way
-from trackersplat.document.selection import NOTHING, Selection
+from trackersplat.document.selection import NOTHING, Selection, rows_of
 from trackersplat.geometry.neighbours import nearest_neighbours
 
 COUNT = 12  # neighbours of each Gaussian that it may be connected with
@@ -114,7 +113,7 @@ class Connected(Way):
         ids, together = scene.ids(self.frame), np.ones(len(first), bool)
         assert self.stretch is not None
         for other in (frames[index] for index in chosen):
-            rows = matched(ids, scene.ids(other))
+            rows = rows_of(ids, scene.ids(other))
             means = scene.gaussians(other).means[torch.from_numpy(np.maximum(rows, 0))].numpy()
             there = np.linalg.norm(means[first] - means[second], axis=1)
             known = (rows[first] >= 0) & (rows[second] >= 0)

@@ -7,8 +7,6 @@ import itertools
 import cv2
 import numpy as np
 
-MOST_CORNERS = 5000  # of a polygon or a stroke
-
 
 def inside_pixels(polygon: np.ndarray, width: int, height: int) -> np.ndarray:
     """(H, W) bool: whether the centre of a pixel (at +0.5) is inside the ``polygon`` (V, 2), whose last corner joins the first."""

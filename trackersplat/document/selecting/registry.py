@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from trackersplat.document.facts import WayFacts
+from trackersplat.document.facts import REGION, KindFacts
 from trackersplat.registry import Registry
 
 
-def _way(name: str, title: str, place: str, *arguments: str) -> WayFacts:
-    return WayFacts(name, title, f"trackersplat.document.selecting.{place}", arguments=" ".join(arguments))
+def _way(name: str, title: str, place: str, *arguments: str) -> KindFacts:
+    return KindFacts(name, title, f"trackersplat.document.selecting.{place}", arguments=" ".join(arguments))
 
 
 _LOOKING = '"camera": NAME or {...} "frame": N ["depth": "through"]'
-_REGION = '"shape": "box" "center": [X, Y, Z] "size": [A, B, C] ["rotation": [W, X, Y, Z]] or "shape": "sphere" "center" "radius"'
 _OF = '"of": [{...}, ...]'
 
-WAYS: Registry[WayFacts] = Registry(
+WAYS: Registry[KindFacts] = Registry(
     "way of selecting",
     (
         _way("click", "what makes most of a pixel", "click:Click", _LOOKING, '"x": X "y": Y'),
         _way("polygon", "a rectangle or a lasso in a camera", "polygon:Polygon", _LOOKING, '"corners": [[X, Y], ...]'),
         _way("brush", "a stroke in a camera", "brush:Brush", _LOOKING, '"line": [[X, Y], ...] "radius": PX'),
-        _way("region", "a box or a sphere in the world", "region:InRegion", '"frame": N', _REGION),
+        _way("region", "a box or a sphere in the world", "region:InRegion", '"frame": N', REGION),
         _way("attribute", "a range of an attribute", "attribute:AttributeRange", '"name": NAME "frame": N ["low": X] ["high": X]'),
         _way("tracks", "what carries tracks", "tracks:CarriersOfTracks", '"tracks": [ID, ...] "frame": N'),
         _way("union", "all of several selections", "sets:Union", _OF),
