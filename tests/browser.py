@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# The headless shells come first: they draw no windows, which takes two fifths of the time that a page needs to open.
+NAMES = (
+    "chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+)  # fmt: skip
 
 # Software GL for WebGL alone (pages drawn with it take seconds more to open), no sandbox (containers run as root), and no connections of
 # the browser's own.
