@@ -15,7 +15,7 @@ from trackersplat.training.points.clouds import no_points
 from trackersplat.training.points.colouring import median_colours, visible_from
 from trackersplat.training.points.hull import hull_surface
 from trackersplat.training.points.rig import Rig
-from trackersplat.training.points.settings import HullSettings, ShellSettings
+from trackersplat.training.points.settings import HullSettings, PointSettings, ShellSettings
 from trackersplat.training.points.shell import Shell, find_shell, spread_directions
 from trackersplat.training.points.sweep import View
 
@@ -29,6 +29,22 @@ class Pictures:
     cameras: Sequence[Camera]
     images: Sequence[np.ndarray]  # (H, W, 3) uint8 at the cameras' sizes
     masks: Sequence[np.ndarray | None]  # (H, W) bool, True = foreground
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What cameras that stand around a scene see without matching views with each other."""
+
+    around: PointCloud  # on the shell
+    shell: Shell | None
+    hull: PointCloud  # of the foreground
+
+
+def surroundings(views: Sequence[View], pictures: Pictures, rig: Rig, settings: PointSettings) -> Surroundings:
+    """Shell and hull, with as many points as the settings allow them. Views and pictures as in `shell_points`."""
+    around, shell = shell_points(views, pictures, rig, round(settings.shell.share * settings.count), settings.shell)
+    hull = foreground_hull(pictures, rig, round(settings.hull.share * settings.count), settings.hull, settings.seed)
+    return Surroundings(around, shell, hull)
 
 
 def foreground_hull(pictures: Pictures, rig: Rig, count: int, settings: HullSettings, seed: int) -> PointCloud:
