@@ -152,7 +152,7 @@ LAYOUT_CONSTANTS = {
     "training/points/depth_maps.py": {"_SWEPT_AT_ONCE": "memory budget"},
     "training/points/fusion.py": {"_ROWS": "how work is shared between threads"},
     "training/points/threads.py": {"MOST": "memory budget"},
-    "training/points/hull.py": {"MAX_VOXELS": "memory budget", "_FACES": "the six neighbours of a voxel"},
+    "training/points/hull.py": {"MAX_VOXELS": "memory budget", "_AT_ONCE": "memory budget", "_FACES": "the six neighbours of a voxel"},
     "training/points/patchmatch.py": {"HALF": "kernel layout: half side of a window", "STRIDE": "kernel layout: distance of its samples"},
     "training/points/resample_on_plane.py": {"OUTSIDE": "marks samples outside an image"},
     "training/points/semiglobal.py": {"PATHS": "kernel layout: directions that are written out in the code"},

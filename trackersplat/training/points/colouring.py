@@ -53,16 +53,20 @@ def visible_from(points: np.ndarray, width: float, cameras: Sequence[Camera], sp
     ``splat``: pixels, half width of such a square at most.
     """
     visible = np.zeros((len(cameras), len(points)), dtype=bool)
-    for view, camera in enumerate(cameras):
+
+    def look(view: int) -> None:
+        camera = cameras[view]
         index, column, row, depth = _pixels(camera, points)
         if not len(index):
-            continue
+            return
         half = int(np.clip(np.ceil(0.5 * camera.fx * width / np.median(depth)), 0, splat))
         nearest = np.full((camera.height, camera.width), np.float32(np.inf))
         np.minimum.at(nearest, (row, column), depth.astype(np.float32))
         square = np.ones((2 * half + 1, 2 * half + 1), dtype=np.uint8)
         nearest = cv2.erode(nearest, square)  # the minimum over the square
         visible[view, index] = depth <= nearest[row, column] + 2 * width
+
+    in_threads(look, range(len(cameras)))
     return visible
 
 
