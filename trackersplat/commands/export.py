@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
+from trackersplat.commands.export_words import left_out_sentence
 from trackersplat.errors import InputError
 from trackersplat.gaussians.exporters.registry import EXPORTERS
 
@@ -57,7 +58,9 @@ class Export:
 
         with JsonExport() if self.events == "json" else TextExport() as reporter:
             source = of_run(Run.open(self.folder), self.edits)
-            wanted = self._wanted(source)
+            wanted, left_out = self._wanted(source)
+            if left_out:
+                reporter.warn(left_out_sentence(left_out))
             if self.format in CAMERA_FILES:
                 self._cameras(source, wanted[0], reporter)
             else:
@@ -65,17 +68,25 @@ class Export:
             for remark in (*source.run.lost(), *source.run.remarks):
                 reporter.warn(remark)
 
-    def _wanted(self, source: ExportSource) -> tuple[int, ...]:
+    def _wanted(self, source: ExportSource) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The frames that are exported, and those that were asked for and that the edits leave out."""
         from trackersplat.jobs.plan import parse_frames
 
-        run, there = source.run, source.frames
+        run, there = source.run, source.run.frames()
         if not there:
             raise InputError(f"The run {run.path} has no frames to export.")
-        wanted = there if self.frames == "all" else tuple(parse_frames(self.frames, there[-1] + 1))
+        if not source.frames:
+            raise InputError(f"No frame of {run.path} is in the clip as it is edited: give --no-edits, or undo what was trimmed.")
+        if self.frames == "all":
+            return source.frames, ()
+        wanted = tuple(parse_frames(self.frames, there[-1] + 1))
         missing = [str(frame + 1) for frame in wanted if frame not in there]
         if missing:
             raise InputError(f"The run {run.path} has no frame {', '.join(missing)}: choose among those that are there with --frames.")
-        return wanted
+        left_out = tuple(frame for frame in wanted if frame not in source.frames)
+        if len(left_out) == len(wanted):
+            raise InputError(f"{left_out_sentence(left_out)} Choose others with --frames, or give --no-edits.")
+        return tuple(frame for frame in wanted if frame in source.frames), left_out
 
     def _frames(self, source: ExportSource, wanted: tuple[int, ...], rasterizer: Rasterizer, reporter: JsonExport | TextExport) -> None:
         from trackersplat.files import remove_dead
