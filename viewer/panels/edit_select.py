@@ -83,7 +83,7 @@ class SelectSection(Panel):
                 button(
                     "Fit",
                     "fit_screen",
-                    "Around the centres of what is selected",
+                    "Around what is selected, without strays: 90 % of the centres",
                     lambda: self.tab.do("zone.fit", shape=self._shape.value or "box"),
                 )
                 ui.space()
