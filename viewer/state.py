@@ -217,6 +217,7 @@ class View:
     path_moment: float | None = None  # second of the camera path from which the stage looks; None: it is free
     path_shown: float | None = None  # that of the picture that the page has acknowledged
     path_playing: bool = False
+    video_aspect: float = 16 / 9  # width over height of the video that would be rendered
     canvas: tuple[int, int, float] | None = None  # of the stage: width, height, device pixels per CSS pixel; None until the page tells
     inspector: str = "tracks"  # the panel that is open on the right
     filter: str = ""  # text of the tracks table

@@ -175,7 +175,9 @@ def test_frames_that_the_clip_leaves_out_are_not_written_and_that_is_said(
 ) -> None:
     Document.open(folder).apply([{"edit": "trim", "frames": "1:2"}])
     assert export(folder, "--out", tmp_path / "none", "--frames", "4") == 2
-    expected = "Frame 4 is not in the clip as it is edited (trimmed or retimed), so not written. Choose others with --frames, or give --no-edits."
+    expected = (
+        "Frame 4 is not in the clip as it is edited (trimmed or retimed), so not written. Choose others with --frames, or give --no-edits."
+    )
     assert expected in capsys.readouterr().err
     Document.open(folder).apply([{"edit": "trim", "frames": "2:4"}])
     assert export(folder, "--out", tmp_path / "some", "--frames", "1:2") == 0

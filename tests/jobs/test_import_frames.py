@@ -24,8 +24,8 @@ from trackersplat.gaussians.exporters.splat import write_splat
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.gaussians.readers.reader import GaussianFile, read_gaussians
-from trackersplat.jobs.export_events import FileDone, Said
 from trackersplat.jobs import import_sources
+from trackersplat.jobs.export_events import FileDone, Said
 from trackersplat.jobs.import_frames import ImportSettings, import_frames
 from trackersplat.jobs.import_sources import find_files
 from trackersplat.jobs.reconstruct import reconstruct

@@ -17,7 +17,8 @@ from trackersplat.commands.shown import printable
 class Import:
     """Make a run of a file of Gaussians, or of numbered ones, so that it can be looked at, edited, rendered and exported.
 
-    Read are PLY (of 3DGS, and compressed), SPZ, SOG and .splat, a zip of such files, and .4dgs. `trackersplat-view RUN` opens the run. Cameras are made around the scene.
+    Read are PLY (of 3DGS, and compressed), SPZ, SOG and .splat, a zip of such files, and .4dgs. `trackersplat-view RUN` opens the run.
+    Cameras are made around the scene.
     """
 
     path: Annotated[Path, tyro.conf.Positional]

@@ -136,8 +136,8 @@ class _Import:
             yield FrameWritten(frame + 1)
         if one and known is None and len(source.names) > 1:
             yield Said(
-                f"All frames have {len(before):,} Gaussians, and rows stay near their place (within {worst:.3f} of the distance to any other "
-                "row): they are taken as the same Gaussians, moved; --same no takes each frame as a scene of its own."
+                f"All frames have {len(before):,} Gaussians, and rows stay near their place (within {worst:.3f} of the distance to any "
+                "other row): they are taken as the same Gaussians, moved; --same no takes each frame as a scene of its own."
             )
         for remark in remarks:
             yield Said(remark)

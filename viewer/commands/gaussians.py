@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SELECT, EDIT = "Select", "Edit the scene"
 NEAR = 0.005  # of the scene's extent: how far a selection grows and shrinks
 TOGETHER = 0.15  # of their distance: by how much that of two Gaussians may change that move together
-STRAY = 0.05  # share of the centres that a box around a selection leaves out at either end of each axis
+STRAY = 4.0  # median deviations from the median, along any axis, from which on a centre is a stray that a fitted box leaves out
 TAKE_AWAY = ("hide", "delete")  # edits after which what was selected is not shown
 NONE = "No Gaussian is selected: use a tool on the left in a camera pane or on the stage."
 
@@ -172,12 +172,12 @@ def _fit(tab: Tab, shape: str = "box") -> None:
     """Around most of the centres of what is selected in this frame."""
 
     def work() -> None:
-        centres = centres_of(tab, target_of(tab))
-        low, high = extent_of(centres)
+        centres = without_strays(centres_of(tab, target_of(tab)))
+        low, high = centres.min(axis=0), centres.max(axis=0)
         center = 0.5 * (low + high)
         size = high - low
         if shape == "sphere":
-            size = np.full(3, 2 * np.quantile(np.linalg.norm(centres - center, axis=1), 1 - 2 * STRAY))
+            size = np.full(3, 2 * np.linalg.norm(centres - center, axis=1).max())
         size = np.maximum(size, 1e-3 * tab.document.framing.extent)
         _place(tab, Zone("sphere" if shape == "sphere" else "box", vector(center), vector(size)))
 
@@ -203,9 +203,11 @@ def centres_of(tab: Tab, target: dict[str, Any]) -> np.ndarray:
     return shown.gaussians.means.numpy()[rows].astype(np.float64)
 
 
-def extent_of(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(3,) and (3,) the corners of a box around most of the centres (K, 3): a lasso takes some far before or behind what was meant."""
-    return np.quantile(centres, STRAY, axis=0), np.quantile(centres, 1 - STRAY, axis=0)
+def without_strays(centres: np.ndarray) -> np.ndarray:
+    """Of centres (K, 3) those that are near the others: a lasso takes some that lie far before or behind what was meant."""
+    away = np.abs(centres - np.median(centres, axis=0))
+    near = (away <= STRAY * np.maximum(np.median(away, axis=0), 1e-9)).all(axis=1)
+    return centres[near] if near.any() else centres
 
 
 def _crop(tab: Tab, keep: str = "inside") -> None:

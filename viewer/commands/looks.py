@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from trackersplat.errors import InputError
 from viewer.commands.command import Command
-from viewer.commands.gaussians import EDIT, centres_of, change, extent_of, frames_of, none_selected, source_of, target_of
+from viewer.commands.gaussians import (
+    EDIT,
+    centres_of,
+    change,
+    frames_of,
+    none_selected,
+    source_of,
+    target_of,
+    without_strays,
+)
 from viewer.state import Placing, vector
 
 if TYPE_CHECKING:
@@ -48,9 +57,10 @@ def _transform(
         import viser.transforms as tf
 
         selection = target_of(tab, group)
-        low, high = extent_of(centres_of(tab, selection))
+        centres = without_strays(centres_of(tab, selection))
+        middle = 0.5 * (centres.min(axis=0) + centres.max(axis=0))
         rotation = tf.SO3.from_rpy_radians(*(math.radians(value) for value in turn)).wxyz.tolist() if any(turn) else None
-        how = {"translation": list(move), "rotation": rotation, "scale": scale, "center": (0.5 * (low + high)).tolist()}
+        how = {"translation": list(move), "rotation": rotation, "scale": scale, "center": middle.tolist()}
         tab.document.editing.do({"edit": "transform", **selection, "frames": frames, **how})
 
     tab.document.editing.run("Move, rotate or scale", work)
@@ -67,9 +77,10 @@ def _handle(tab: Tab, group: str | None = None) -> None:
 
 def _placing(tab: Tab, group: str | None) -> Placing:
     """Raises InputError if nothing of it is shown in this frame."""
-    low, high = extent_of(centres_of(tab, target_of(tab, group)))
+    centres = without_strays(centres_of(tab, target_of(tab, group)))
     before = tab.view.placing
-    return Placing(0 if before is None else before.serial + 1, group, vector(low), vector(high))
+    serial = 0 if before is None else before.serial + 1
+    return Placing(serial, group, vector(centres.min(axis=0)), vector(centres.max(axis=0)))
 
 
 def _apply(tab: Tab) -> None:

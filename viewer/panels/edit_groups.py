@@ -69,7 +69,9 @@ class ChangeSection(Panel):
 
     def build(self) -> None:
         with ui.element("div").classes("w-full ts-stack").style("gap:8px"):
-            self._target = select("Of", "What is changed, in the frames chosen above", {SELECTED: "What is selected"}, SELECTED, self._show_handle)
+            self._target = select(
+                "Of", "What is changed, in the frames chosen above", {SELECTED: "What is selected"}, SELECTED, self._show_handle
+            )
             with ui.row().classes("ts-row w-full no-wrap"):
                 self._colour = ui.color_input("Colour", value="#e0a458").props("dense outlined stack-label").style("flex:1.5;min-width:0")
                 named(self._colour, "Colour", "The colour that is mixed in")

@@ -1,6 +1,7 @@
 """Handles on the stage of one tab: of the box or sphere, and of Gaussians that are moved and turned.
 
-They are viser's transform controls, drawn by the browser over the picture. They are there while no tool takes the pointer.
+They are viser's transform controls, drawn by the browser over the picture. They are there while no tool takes the pointer. Of a box or
+sphere, squares move it and arrows its sides; Gaussians are moved by arrows and squares and turned by rings.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import viser
 from viewer.state import Placing, View, Zone, vector
 from viewer.tab import Tab
 
-REACH = 0.6  # length of the arrows, of the longest side
-SIDE_REACH = 0.35  # likewise, of the arrow that moves one side
+REACH = 1.0  # size of a handle, of the longest side
+SIDE_REACH = 0.7  # likewise, of the arrow that moves one side
 LEAST_REACH, MOST_REACH = 0.03, 0.25  # of the extent of the scene
 THINNEST = 1e-4  # of the extent of the scene: sides are not pushed through each other
 MOVERS = frozenset({"frame", "selected", "scene"})  # after a change of these, the Gaussians of the handle are elsewhere
@@ -104,7 +105,7 @@ class Handles:
         if zone is None:
             return {}
         longest = max(zone.size)
-        middle = {"scale": self._reach(REACH, longest), "disable_rotations": True}
+        middle = {"scale": self._reach(REACH, longest), "disable_axes": True, "disable_rotations": True}
         found: dict[str, tuple[Vector, dict[str, Any], Moved]] = {"/zone/move": (zone.center, middle, self._moves)}
         for axis in range(1 if zone.shape == "sphere" else 3):
             alone = tuple(index == axis for index in range(3))

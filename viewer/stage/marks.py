@@ -31,7 +31,8 @@ class Marks:
         """What the marks are drawn from, beside the frame: when this changes, the stage draws them anew."""
         view, shared = self._tab.view, self._tab.shared
         return (
-            view.show_trails, view.trails_of, view.trail_length, view.trail_fade, view.colour_by, view.tracks, view.gaussian, view.zone, view.placing,
+            view.show_trails, view.trails_of, view.trail_length, view.trail_fade, view.colour_by, view.tracks, view.gaussian,
+            view.zone, view.placing, view.video_aspect,
             shared.diagnosed, shared.paths, shared.run, shared.camera_path, view.show_path, view.path_key, view.path_moment,
         )  # fmt: skip
 
@@ -53,8 +54,8 @@ class Marks:
             return []
         size = PATH_SIZE * document.framing.frustum
         if view.path_moment is not None:
-            return frame_strokes(trajectory, view.path_moment, size)
-        return path_strokes(trajectory, view.path_key, size)
+            return frame_strokes(trajectory, view.path_moment, size, view.video_aspect)
+        return path_strokes(trajectory, view.path_key, size, view.video_aspect)
 
     def trails(self, frame: int) -> Trails:
         """The trails and heads of a frame. A frame that is shown for another one has none."""

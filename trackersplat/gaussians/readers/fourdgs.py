@@ -55,7 +55,7 @@ def open_fourdgs(path: Path) -> FourdgsClip:
     if not 0 < len(chunks) <= MOST_FRAMES or not np.isfinite(lengths).all() or not (lengths > 0).all():
         raise InputError(f"{path} has {len(chunks):,} frames: expected 1 to {MOST_FRAMES:,}, each of which lasts some time.")
     count = sum(chunk.state.count for chunk in chunks)
-    if not 0 < min(chunk.state.count for chunk in chunks) or count > MOST_VALUES:
+    if not min(chunk.state.count for chunk in chunks) > 0 or count > MOST_VALUES:
         raise InputError(f"{path} has {count:,} Gaussians in its frames: expected some in each, and at most {MOST_VALUES:,} in all.")
     ids = [np.sort(np.asarray(chunk.state.ids)) for chunk in chunks]
     same = all(np.array_equal(ids[0], other) for other in ids[1:])
