@@ -206,7 +206,8 @@ def centres_of(tab: Tab, target: dict[str, Any]) -> np.ndarray:
 def without_strays(centres: np.ndarray) -> np.ndarray:
     """Of centres (K, 3) those that are near the others: a lasso takes some that lie far before or behind what was meant."""
     away = np.abs(centres - np.median(centres, axis=0))
-    near = (away <= STRAY * np.maximum(np.median(away, axis=0), 1e-9)).all(axis=1)
+    usual = np.maximum(np.median(away, axis=0), 0.25 * away.mean(axis=0))  # the mean, where more than half lie in one plane
+    near = (away <= STRAY * usual + 1e-9).all(axis=1)
     return centres[near] if near.any() else centres
 
 
