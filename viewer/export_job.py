@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
-from trackersplat.commands.export_words import compared_sentence, left_out_sentence, pruned_sentence, size_sentence
+from trackersplat.commands.export_words import (
+    TRACKS,
+    TRACKS_SUFFIX,
+    compared_sentence,
+    left_out_sentence,
+    pruned_sentence,
+    size_sentence,
+)
 from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.gaussians.exporters.registry import EXPORTERS
@@ -68,6 +75,13 @@ class ExportChoice:
         return found if self.fps is None else [*found, "--fps", f"{self.fps:g}"]
 
 
+def suffix_of(format: str) -> str:
+    """Of the file; "" if a folder is written."""
+    if format == TRACKS:
+        return TRACKS_SUFFIX
+    return "" if format in CAMERA_FILES else EXPORTERS.facts(format).suffix
+
+
 EXPORT: Kind[Event] = Kind("export", "nothing of it is kept", "press Export to start again", EVENTS.from_json)
 
 
@@ -91,7 +105,7 @@ class ExportJob(FileJob):
         """
         with self._lock:
             run = self.require_free()
-            suffix = "" if choice.format in CAMERA_FILES else EXPORTERS.facts(choice.format).suffix
+            suffix = suffix_of(choice.format)
             folder = folder_beside(run, self._store.shared.out, FOLDER)
             out = free_name(folder, choice.format, suffix)
             arguments = choice.arguments(self._store.shared.reconstructed, played)

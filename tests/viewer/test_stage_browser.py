@@ -226,7 +226,7 @@ def test_an_arrow_of_a_box_is_dragged_with_the_mouse(site: SimpleNamespace, chro
     settled(site, tab, page)
     view = next(view for view in site.stage.views if view.tab_id == tab.id).view()
     uv, _ = view.project(np.array([[0.45, 0.0, 3.0], [0.95, 0.0, 3.0]]))  # on the arrow of the side before x, and where it is dragged to
-    (x0, y0), (x1, y1) = uv + (10, 20)  # the frame's place in the page
+    (x0, y0), (x1, y1) = uv + np.array((10, 20))  # the frame's place in the page
     page.mouse.move(x0 - 2, y0)
     page.mouse.move(x0, y0)
     page.mouse.down()

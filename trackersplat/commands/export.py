@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
-from trackersplat.commands.export_words import left_out_sentence
+from trackersplat.commands.export_words import TRACKS, TRACKS_TITLE, left_out_sentence
 from trackersplat.errors import InputError
 from trackersplat.gaussians.exporters.registry import EXPORTERS
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from trackersplat.rendering.rasterizer import Rasterizer
 
 _FORMATS = "; ".join(f"{facts.name}: {facts.title}" for registry in (EXPORTERS, CAMERA_FILES) for facts in registry)
+_FORMATS += f"; {TRACKS}: {TRACKS_TITLE}"
 
 
 @dataclass(frozen=True)
 class Export:
     """Write frames of a run in another format, read some back, and say how well they show what the run shows.
 
-    What is exported is the run with the edits of its document. Two formats hold the cameras instead of the frames.
+    What is exported is the run with the edits of its document. Some formats hold cameras or tracks instead of the frames.
     """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -63,6 +64,8 @@ class Export:
                 reporter.warn(left_out_sentence(left_out))
             if self.format in CAMERA_FILES:
                 self._cameras(source, wanted[0], reporter)
+            elif self.format == TRACKS:
+                self._tracks(source, wanted, choose_rasterizer(self.device, self.backend), reporter)
             else:
                 self._frames(source, wanted, choose_rasterizer(self.device, self.backend), reporter)
             for remark in (*source.run.lost(), *source.run.remarks):
@@ -98,6 +101,12 @@ class Export:
         if self.out.exists():
             raise InputError(f"{self.out} is there already: choose a new name with --out.")
         for event in export_run(source, wanted, self.out, rasterizer, options):
+            reporter.show(event)
+
+    def _tracks(self, source: ExportSource, wanted: tuple[int, ...], rasterizer: Rasterizer, reporter: JsonExport | TextExport) -> None:
+        from trackersplat.jobs.export_tracks import export_tracks
+
+        for event in export_tracks(source, wanted, self.out, rasterizer):
             reporter.show(event)
 
     def _cameras(self, source: ExportSource, frame: int, reporter: JsonExport | TextExport) -> None:

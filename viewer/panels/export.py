@@ -5,6 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
+from trackersplat.commands.export_words import TRACKS, TRACKS_TITLE
 from trackersplat.gaussians.exporters.registry import EXPORTERS
 from viewer.export_job import ExportChoice
 from viewer.panels.file_card import FileCard, FileWork
@@ -27,7 +28,9 @@ class ExportPanel(Panel):
         with ui.element("div").classes("ts-panel ts-stack"):
             ui.label("Export").classes("ts-title")
             self._titles = {facts.name: facts.title for registry in (EXPORTERS, CAMERA_FILES) for facts in registry}
-            self._format = select("Format", "What is written, and by which program it can be opened", names | cameras, "html", self._follow)
+            self._titles[TRACKS] = TRACKS_TITLE
+            names |= cameras | {TRACKS: f"{TRACKS}: {TRACKS_TITLE}"}
+            self._format = select("Format", "What is written, and by which program it can be opened", names, "html", self._follow)
             self._about = note("").classes("ts-small")
             with ui.row().classes("ts-row w-full no-wrap"):
                 self._first = number("In point", "First frame; the key I sets it to the frame shown", 1, count, "1", self._set_ends)
@@ -62,11 +65,13 @@ class ExportPanel(Panel):
             self.tab.set(first=first, last=last)
 
     def _follow(self) -> None:
-        """Cameras have neither harmonics nor frames."""
+        """Cameras have neither harmonics nor frames, tracks no harmonics."""
         self._about.set_text(what_it_is(self._titles.get(str(self._format.value), "")))
         gaussians = self._format.value in EXPORTERS
-        for field in (self._degree, self._share, self._first, self._last):
+        for field in (self._degree, self._share):
             field.set_enabled(gaussians)
+        for field in (self._first, self._last):
+            field.set_enabled(gaussians or self._format.value == TRACKS)
 
     def on_state(self, changed: frozenset[str]) -> None:
         if changed & {"first", "last"}:
