@@ -8,8 +8,6 @@ from pathlib import Path
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
 from trackersplat.commands.export_words import (
-    TRACKS,
-    TRACKS_SUFFIX,
     compared_sentence,
     left_out_sentence,
     pruned_sentence,
@@ -29,6 +27,7 @@ from trackersplat.jobs.export_events import (
     Pruned,
     Said,
 )
+from trackersplat.jobs.tracks_format import SUFFIX, TRACKS
 from viewer.camera_paths import folder_beside
 from viewer.file_job import FileJob, free_name
 from viewer.jobs import WORKER, Kind
@@ -78,7 +77,7 @@ class ExportChoice:
 def suffix_of(format: str) -> str:
     """Of the file; "" if a folder is written."""
     if format == TRACKS:
-        return TRACKS_SUFFIX
+        return SUFFIX
     return "" if format in CAMERA_FILES else EXPORTERS.facts(format).suffix
 
 

@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -199,6 +200,8 @@ def test_the_command_says_what_it_made_and_export_opens_it(tmp_path: Path, capsy
         ["import", tmp_path / "one.splat", "--out", tmp_path / "run", "--up", "z"],
         ["export", tmp_path / "run", "--out", tmp_path / "s.html", "--format", "html"],
         ["info", tmp_path / "run"],
+        ["render", tmp_path / "run", "--move", "orbit", "--seconds", "0.1", "--size", "32x24", "--out", tmp_path / "orbit"],
+        ["render", tmp_path / "run", "--cameras", "view3", "--out", tmp_path / "view"],
     ):
         with pytest.raises(SystemExit) as end:
             main([str(argument) for argument in arguments])
@@ -206,6 +209,9 @@ def test_the_command_says_what_it_made_and_export_opens_it(tmp_path: Path, capsy
     printed = " ".join(capsys.readouterr().out.split())
     assert f"{tmp_path / 'run'}: 1 frame, " in printed
     assert "layout imported" in printed
+    assert cv2.imread(str(next((tmp_path / "orbit").iterdir()))).shape == (24, 32, 3)
+    (view,) = (tmp_path / "view").iterdir()
+    assert cv2.imread(str(view)).max() > 0  # a made camera sees the scene
     assert '"made_cameras": true' in (tmp_path / "s.html").read_text()
 
 

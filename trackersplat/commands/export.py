@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
-from trackersplat.commands.export_words import TRACKS, TRACKS_TITLE, left_out_sentence
+from trackersplat.commands.export_words import left_out_sentence
 from trackersplat.errors import InputError
 from trackersplat.gaussians.exporters.registry import EXPORTERS
+from trackersplat.jobs.tracks_format import TITLE, TRACKS
 
 if TYPE_CHECKING:
     from trackersplat.commands.export_report import JsonExport, TextExport
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from trackersplat.rendering.rasterizer import Rasterizer
 
 _FORMATS = "; ".join(f"{facts.name}: {facts.title}" for registry in (EXPORTERS, CAMERA_FILES) for facts in registry)
-_FORMATS += f"; {TRACKS}: {TRACKS_TITLE}"
+_FORMATS += f"; {TRACKS}: {TITLE}"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,6 @@ from collections.abc import Sequence
 
 from trackersplat.jobs.export_events import FrameCompared, Pruned
 
-TRACKS = "tracks"  # the format that is neither frames nor cameras
-TRACKS_TITLE = "3D tracks of points that the Gaussians carry, as one TAPVid-3D .npz"
-TRACKS_SUFFIX = ".npz"
-
 
 def size_sentence(frames: int, size: int) -> str:
     if not frames:

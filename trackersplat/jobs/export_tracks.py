@@ -18,6 +18,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.neighbours import nearest_to
 from trackersplat.jobs.export import ExportSource
 from trackersplat.jobs.export_events import ExportStarted, FileDone, FrameWritten, Said
+from trackersplat.jobs.tracks_format import SUFFIX
 from trackersplat.motion.carry import carry_points_between
 from trackersplat.motion.lifting.queries import RenderedScene, SceneDepths, seen_in, surface_queries
 from trackersplat.motion.lifting.settings import LiftSettings
@@ -31,7 +32,6 @@ from trackersplat.tracking.tracks3d import Tracks3D
 GRID = 8  # distance of the points in pixels, as `trackersplat tracks --grid`
 LEAST_LEFT = 0.5  # share of the Gaussians around a point that must be there in a frame to carry it
 EXACT = 1e-4  # scene units per unit of distance: what float32 keeps
-SUFFIX = ".npz"
 
 
 def export_tracks(source: ExportSource, frames: Sequence[int], path: Path, rasterizer: Rasterizer) -> Iterator[Event]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from nicegui import ui
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
-from trackersplat.commands.export_words import TRACKS, TRACKS_TITLE
 from trackersplat.gaussians.exporters.registry import EXPORTERS
+from trackersplat.jobs.tracks_format import TITLE, TRACKS
 from viewer.export_job import ExportChoice
 from viewer.panels.file_card import FileCard, FileWork
 from viewer.panels.panel import Panel
@@ -28,8 +28,8 @@ class ExportPanel(Panel):
         with ui.element("div").classes("ts-panel ts-stack"):
             ui.label("Export").classes("ts-title")
             self._titles = {facts.name: facts.title for registry in (EXPORTERS, CAMERA_FILES) for facts in registry}
-            self._titles[TRACKS] = TRACKS_TITLE
-            names |= cameras | {TRACKS: f"{TRACKS}: {TRACKS_TITLE}"}
+            self._titles[TRACKS] = TITLE
+            names |= cameras | {TRACKS: f"{TRACKS}: {TITLE}"}
             self._format = select("Format", "What is written, and by which program it can be opened", names, "html", self._follow)
             self._about = note("").classes("ts-small")
             with ui.row().classes("ts-row w-full no-wrap"):

@@ -7,6 +7,7 @@ sphere, squares move it and arrows its sides; Gaussians are moved by arrows and 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ REACH = 1.0  # size of a handle, of the longest side
 SIDE_REACH = 0.7  # likewise, of the arrow that moves one side
 LEAST_REACH, MOST_REACH = 0.03, 0.25  # of the extent of the scene
 THINNEST = 1e-4  # of the extent of the scene: sides are not pushed through each other
-MOVERS = frozenset({"frame", "selected", "scene"})  # after a change of these, the Gaussians of the handle are elsewhere
+MOVERS = frozenset({"frame", "playing", "selected", "scene"})  # after a change of these, the Gaussians of the handle are elsewhere
 FIELDS = frozenset({"zone", "placing", "tool", "path_moment"}) | MOVERS
 
 Vector = tuple[float, float, float]
@@ -61,6 +62,7 @@ class Handles:
         self._extent = float(tab.document.framing.extent)
         self._nodes: dict[str, viser.TransformControlsHandle] = {}
         self._dragged = ""  # the name of the one that is held
+        self._lock = threading.RLock()
         tab.store.subscribe(self._on_change)
         self._follow()
 
@@ -71,7 +73,8 @@ class Handles:
         if tab not in (None, self._tab.id) or not changed & FIELDS:
             return
         try:
-            if changed & MOVERS and self._tab.view.placing is not None and not self._dragged:
+            view = self._tab.view
+            if changed & MOVERS and view.placing is not None and not (self._dragged or view.playing):
                 self._tab.do("place.follow")
             self._follow()
         except (KeyError, RuntimeError) as error:  # the tab is closed
@@ -79,7 +82,10 @@ class Handles:
 
     def _follow(self) -> None:
         """Makes, moves and removes handles so that they are those of the state."""
-        view = self._tab.view
+        with self._lock:
+            self._become(self._tab.view)
+
+    def _become(self, view: View) -> None:
         free = not view.tool and view.path_moment is None
         wanted = {**self._of_zone(view.zone if free else None), **self._of_placing(view if free else None)}
         for name in [name for name in self._nodes if name not in wanted]:
