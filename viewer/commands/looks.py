@@ -85,9 +85,14 @@ def _placing(tab: Tab, group: str | None) -> Placing:
 
 def _apply(tab: Tab) -> None:
     """What the handle was dragged by becomes an edit; the handle goes on from there."""
-    placing, frames = tab.view.placing, frames_of(tab)
+    placing = tab.view.placing
     if placing is None or not placing.moved:
         raise InputError("Nothing was moved on the stage: drag the arrows or rings of the handle.")
+    try:
+        frames = frames_of(tab)
+    except InputError:
+        _follow(tab)
+        raise
 
     def work() -> None:
         how = {"translation": placing.translation, "rotation": placing.rotation, "center": placing.center}
