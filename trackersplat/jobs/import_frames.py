@@ -63,7 +63,8 @@ def import_frames(path: Path, out: Path, settings: ImportSettings) -> Iterator[E
         rate = settings.frames_per_second or source.frames_per_second
         if rate is None or not 0 < rate <= MAX_FPS:
             rate = FALLBACK_FPS
-            yield Said(f"{path.name} does not say its frame rate: {rate:g} frames per second are assumed; --fps gives another.")
+            if len(source.names) > 1:
+                yield Said(f"{path.name} does not say its frame rate: {rate:g} frames per second are assumed; --fps gives another.")
         job = _Import(folder, out.name, source, settings, rate)
         try:
             yield from job.write()

@@ -95,8 +95,11 @@ def _apply(tab: Tab) -> None:
         raise
 
     def work() -> None:
-        how = {"translation": placing.translation, "rotation": placing.rotation, "center": placing.center}
-        how = {name: list(values) for name, values in how.items()}
+        how = {
+            "translation": list(placing.translation),
+            "rotation": list(placing.rotation),
+            "center": list(placing.center),
+        }
         try:
             tab.document.editing.do({"edit": "transform", **target_of(tab, placing.group), "frames": frames, **how})
         except InputError:

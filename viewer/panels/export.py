@@ -70,8 +70,8 @@ class ExportPanel(Panel):
         gaussians = self._format.value in EXPORTERS
         for field in (self._degree, self._share):
             field.set_enabled(gaussians)
-        for field in (self._first, self._last):
-            field.set_enabled(gaussians or self._format.value == TRACKS)
+        for end in (self._first, self._last):
+            end.set_enabled(gaussians or self._format.value == TRACKS)
 
     def on_state(self, changed: frozenset[str]) -> None:
         if changed & {"first", "last"}:
