@@ -74,7 +74,7 @@ def site() -> Iterator[SimpleNamespace]:
     two = capture()
     document: Any = SimpleNamespace(
         capture=two, framing=frame_capture(two), renderer=renderer, shown=lambda frame: shown, scene=unedited(lambda frame: shown),
-        editing=no_edits(), stage_views={}, diagnosis=lambda: None,
+        editing=no_edits(), stage_views={}, viewpoints={}, diagnosis=lambda: None,
         paths=SimpleNamespace(get=lambda: None), camera_paths=SimpleNamespace(trajectory=lambda: None),
         home_photo_frame=lambda frame: (0, frame),
     )  # fmt: skip
