@@ -5,10 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-# The headless shells come first: they draw no windows, which takes two fifths of the time that a page needs to open.
-NAMES = (
-    "chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
-)  # fmt: skip
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 # Software GL for WebGL alone (pages drawn with it take seconds more to open), no sandbox (containers run as root), and no connections of
 # the browser's own.

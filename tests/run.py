@@ -3,8 +3,8 @@
 The tests run in one process per processor, each with one thread: on two processors that takes two thirds of the time. While the code is
 checked, what numba compiles is compiled for all of them (see ``compiled.py``).
 
-The browser tests need Chrome or Chromium, best Debian's ``chromium-headless-shell``, in which a page opens in three fifths of the time. If
-there is none, this gets one from the system's package manager (as root, on Debian and its kin) or by Playwright, and says so.
+The browser tests need Chrome or Chromium. If there is none, this gets one from the system's package manager (as root, on
+Debian and its kin) or by Playwright, and says so.
 """
 
 from __future__ import annotations
@@ -29,12 +29,10 @@ def ensure_browser() -> None:
     if find_browser() is not None:
         return
     if shutil.which("apt-get") and os.geteuid() == 0:
-        print("No Chrome or Chromium found: installing Debian's chromium-headless-shell or chromium with apt-get.", flush=True)
+        print("No Chrome or Chromium found: installing Debian's chromium with apt-get.", flush=True)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
         subprocess.run(["apt-get", "update", "-qq"], check=True, env=environment)
-        if subprocess.run([*install, "chromium-headless-shell"], check=False, env=environment).returncode:  # not on all of Debian's kin
-            subprocess.run([*install, "chromium"], check=True, env=environment)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True, env=environment)
     else:
         print("No Chrome or Chromium found: downloading Chromium with Playwright.", flush=True)
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
