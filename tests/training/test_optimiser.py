@@ -13,6 +13,7 @@ from trackersplat.captures.capture import PointCloud
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.training.first_frame.initialise import InitialiseSettings, gaussians_from_points
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews, scene_extent
+from trackersplat.training.photometric import AffineFit, PhotometricSettings
 
 
 def _gaussians(n: int = 8) -> Gaussians:
@@ -37,6 +38,18 @@ def test_the_first_step_of_adam_moves_every_parameter_by_its_rate() -> None:
     assert torch.allclose(start.opacity_logits - after.opacity_logits, torch.tensor(rates.opacity_logits), atol=1e-6)
     assert torch.allclose(start.sh[:, :1] - after.sh[:, :1], torch.tensor(rates.sh_dc), atol=1e-6)
     assert torch.allclose(start.sh[:, 1:] - after.sh[:, 1:], torch.tensor(rates.sh_rest), atol=1e-6)
+
+
+def test_steps_do_without_the_classes_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They import torch's compiler, which costs every process seconds."""
+    monkeypatch.delattr(torch.optim.Optimizer, "__init__")
+    optimiser = Optimiser(_gaussians(), LearningRates(), 1.0, steps=10)
+    optimiser.step(_loss(optimiser.gaussians()))
+    views = TrainingViews(quad_capture(), 0, torch.device("cpu"), seed=0)
+    colours = AffineFit(views, PhotometricSettings(), steps=10)
+    colours.apply(0, views.image(0)).mean().backward()
+    colours.step()
+    assert not torch.equal(colours.matrices(), torch.eye(3, 4).expand(len(views), 3, 4))
 
 
 def test_over_the_warm_up_every_rate_rises_to_its_full_size() -> None:

@@ -176,52 +176,6 @@ def test_the_picture_is_the_server_s_own_and_zooming_shows_single_pixels_exactly
 
 @browser
 @slow
-def test_dragging_pans_and_keys_zoom_and_pan(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, f"?width=640&height={480 + BAR}") as page:
-        page.mouse.click(320, BAR + 240)
-        page.mouse.move(320, BAR + 240)
-        page.mouse.wheel(0, -500)
-        settle(page, "pane.view && h.rect[2] - h.rect[0] < 400")
-        before = mapping(page)
-        page.mouse.down()
-        page.mouse.move(280, BAR + 220, steps=4)
-        page.mouse.up()
-        settle(page, "h.rect[0] > 0")
-        after = mapping(page)
-        assert after["ox"] - before["ox"] == pytest.approx(40 / before["sx"], abs=1)
-        assert after["oy"] - before["oy"] == pytest.approx(20 / before["sx"], abs=1)
-        page.keyboard.press("ArrowRight")
-        assert mapping(page)["ox"] > after["ox"]
-        page.keyboard.press("+")
-        assert mapping(page)["sx"] > after["sx"]
-        page.keyboard.press("-")
-        page.keyboard.press("0")
-        settle(page, "pane.view === null && h.rect[2] === 640")
-        assert not server.events("pick")[1:], "a drag picks nothing"
-
-
-@browser
-@slow
-def test_the_wipe_line_is_dragged_in_the_picture(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, f"?width=640&height={480 + BAR}", compare="wipe") as page:
-        settle(page)
-        page.mouse.move(320, BAR + 100)
-        page.mouse.down()
-        page.mouse.move(160, BAR + 120, steps=5)
-        assert pane(page, "el.querySelector('.tsp-wipe').style.left") == "160px", "the line follows at once"
-        page.mouse.up()
-        settle(page, "Math.abs(h.wipe - 0.25) < 0.003")
-        shown = canvas(page)[..., :3]
-        assert psnr(np.ascontiguousarray(shown[:, :150]), photo(1, 3)[:, :150]) >= 30
-        assert psnr(np.ascontiguousarray(shown[:, 170:]), expected()[:, 170:]) >= 30
-        assert page.locator(".tsp-bar").inner_text().count("right part") == 1
-        page.locator(".tsp-wipe").focus()
-        page.keyboard.press("ArrowRight")
-        settle(page, "Math.abs(h.wipe - 0.26) < 0.003")
-
-
-@browser
-@slow
 def test_a_click_picks_the_nearest_track_and_ctrl_gives_a_corrected_place(chromium: Browser, server: Server) -> None:
     known = diagnosis()
     mine = np.flatnonzero(known.camera == 1)
@@ -258,29 +212,6 @@ def test_a_click_picks_the_nearest_track_and_ctrl_gives_a_corrected_place(chromi
 
 @browser
 @slow
-def test_marks_are_only_drawn_over_their_own_frame_and_their_absence_is_explained(chromium: Browser, server: Server) -> None:
-    with opened(chromium, server, "?width=640&height=506", overlay=1) as page:
-        settle(page, "pane.overlay?.count > 0")
-        assert canvas(page, 1)[..., 3].any()
-        server.set(camera=0)
-        settle(page, "h.camera === 'cam00' && pane.overlay?.count === 0")
-        assert not canvas(page, 1)[..., 3].any()
-        assert page.locator(".tsp-legend").inner_text() == "cam00 is held out: held-out cameras are not tracked."
-        server.set(camera=1, frame=5)
-        settle(page, "h.wanted === 5")
-        assert page.locator(".tsp-note").inner_text() == "Frame 6 is not reconstructed: frame 5 stands in, dimmed."
-        assert page.locator(".tsp-frame").inner_text() == "frame 5"
-        server.set(compare="error")
-        page.wait_for_selector(".tsp-message.error")
-        assert page.locator(".tsp-message").inner_text().startswith("No error map: frame 6 is not reconstructed.")
-        server.set(frame=3)
-        settle(page, "h.label === 'Error'")
-        assert not page.locator(".tsp-message").is_visible()
-        assert np.array_equal(canvas(page)[..., :3], expected(compare="error")), "an error map at rest arrives without loss"
-
-
-@browser
-@slow
 def test_every_pane_has_a_name_for_screen_readers_and_the_pointed_one_reports_itself(chromium: Browser, server: Server) -> None:
     for index in range(4):
         server.set(pane=index, camera=index, frame=2, compare="render", channel="colour", overlay=0)
@@ -295,33 +226,120 @@ def test_every_pane_has_a_name_for_screen_readers_and_the_pointed_one_reports_it
         assert page.eval_on_selector_all(".tsp-name, .tsp-frame, .tsp-score", cut) == 0, "nothing important is cut"
 
 
+# -- one page for the rest: those above are of other sizes, or count pixels of the screen ------------------------------------
+
+
+@pytest.fixture(scope="module")
+def only(chromium: Browser, server: Server) -> Iterator[Page]:
+    with opened(chromium, server, f"?width=640&height={480 + BAR}") as page:
+        yield page
+
+
+@pytest.fixture
+def page(only: Page, server: Server) -> Page:
+    """A pane of 640x480 pixels that shows all of its camera."""
+    server.set(**START)
+    only.locator(".tsp").press("0")
+    settle(only, "h.label === 'Render' && h.wanted === 3 && pane.view === null")
+    server.events("")
+    return only
+
+
 @browser
 @slow
-def test_ten_thousand_marks_are_redrawn_and_scrubbing_follows_the_pointer(chromium: Browser, server: Server) -> None:
+def test_dragging_pans_and_keys_zoom_and_pan(page: Page, server: Server) -> None:
+    page.mouse.click(320, BAR + 240)
+    page.mouse.move(320, BAR + 240)
+    page.mouse.wheel(0, -500)
+    settle(page, "pane.view && h.rect[2] - h.rect[0] < 400")
+    before = mapping(page)
+    page.mouse.down()
+    page.mouse.move(280, BAR + 220, steps=4)
+    page.mouse.up()
+    settle(page, "h.rect[0] > 0")
+    after = mapping(page)
+    assert after["ox"] - before["ox"] == pytest.approx(40 / before["sx"], abs=1)
+    assert after["oy"] - before["oy"] == pytest.approx(20 / before["sx"], abs=1)
+    page.keyboard.press("ArrowRight")
+    assert mapping(page)["ox"] > after["ox"]
+    page.keyboard.press("+")
+    assert mapping(page)["sx"] > after["sx"]
+    page.keyboard.press("-")
+    page.keyboard.press("0")
+    settle(page, "pane.view === null && h.rect[2] === 640")
+    assert not server.events("pick")[1:], "a drag picks nothing"
+
+
+@browser
+@slow
+def test_the_wipe_line_is_dragged_in_the_picture(page: Page, server: Server) -> None:
+    server.set(compare="wipe")
+    settle(page, "Math.abs(h.wipe - 0.5) < 0.003")
+    page.mouse.move(320, BAR + 100)
+    page.mouse.down()
+    page.mouse.move(160, BAR + 120, steps=5)
+    assert pane(page, "el.querySelector('.tsp-wipe').style.left") == "160px", "the line follows at once"
+    page.mouse.up()
+    settle(page, "Math.abs(h.wipe - 0.25) < 0.003")
+    shown = canvas(page)[..., :3]
+    assert psnr(np.ascontiguousarray(shown[:, :150]), photo(1, 3)[:, :150]) >= 30
+    assert psnr(np.ascontiguousarray(shown[:, 170:]), expected()[:, 170:]) >= 30
+    assert page.locator(".tsp-bar").inner_text().count("right part") == 1
+    page.locator(".tsp-wipe").focus()
+    page.keyboard.press("ArrowRight")
+    settle(page, "Math.abs(h.wipe - 0.26) < 0.003")
+
+
+@browser
+@slow
+def test_marks_are_only_drawn_over_their_own_frame_and_their_absence_is_explained(page: Page, server: Server) -> None:
+    server.set(overlay=1)
+    settle(page, "pane.overlay?.count > 0")
+    assert canvas(page, 1)[..., 3].any()
+    server.set(camera=0)
+    settle(page, "h.camera === 'cam00' && pane.overlay?.count === 0")
+    assert not canvas(page, 1)[..., 3].any()
+    assert page.locator(".tsp-legend").inner_text() == "cam00 is held out: held-out cameras are not tracked."
+    server.set(camera=1, frame=5)
+    settle(page, "h.wanted === 5")
+    assert page.locator(".tsp-note").inner_text() == "Frame 6 is not reconstructed: frame 5 stands in, dimmed."
+    assert page.locator(".tsp-frame").inner_text() == "frame 5"
+    server.set(compare="error")
+    page.wait_for_selector(".tsp-message.error")
+    assert page.locator(".tsp-message").inner_text().startswith("No error map: frame 6 is not reconstructed.")
+    server.set(frame=3)
+    settle(page, "h.label === 'Error'")
+    assert not page.locator(".tsp-message").is_visible()
+    assert np.array_equal(canvas(page)[..., :3], expected(compare="error")), "an error map at rest arrives without loss"
+
+
+@browser
+@slow
+def test_ten_thousand_marks_are_redrawn_and_scrubbing_follows_the_pointer(page: Page, server: Server) -> None:
     """Prints what it measures: time on a busy machine is no expectation."""
-    with opened(chromium, server, f"?width=640&height={480 + BAR}", overlay=1, tracks=10_000) as page:
-        settle(page, "pane.overlay?.count === 10000")
-        times = pane(
-            page,
-            """(() => { const times = []; for (let i = 0; i < 10; i++) { const t = performance.now(); pane.drawMarks();
-            pane.topContext.getImageData(0, 0, 1, 1); times.push(performance.now() - t); } return times; })()""",
-        )
-        print(f"\n10,000 tracks at 640x480: {np.percentile(times, 50):.1f} ms median, {np.percentile(times, 95):.1f} ms at 95 %")
-    with opened(chromium, server, f"?width=640&height={480 + BAR}") as page:
-        settle(page)
-        page.evaluate(f"() => {{ {FIND} window.drawn = []; {LISTEN} }}")
-        for turn in range(4):
-            for x in range(10, 630, 12) if turn % 2 == 0 else range(630, 10, -12):
-                page.mouse.move(x, 506 + 12)
-        settle(page, "h.wanted === window.scrubbed")
-        scrubs, drawn = page.evaluate("[window.scrubs, window.drawn]")
-        waits, at = [], 0
-        for frame, when in scrubs:  # the first picture of that frame after the pointer asked for it
-            at = next((i for i in range(len(drawn)) if drawn[i][0] == frame and drawn[i][1] > when), None)
-            if at is not None:
-                waits.append(drawn[at][1] - when)
-        count = len(gaussians(0))
-        print(f"scrubbing {count:,} Gaussians at {WIDTH}x{HEIGHT}: {len(scrubs)} frames asked for, {len(drawn)} pictures, "
-              f"p50 {np.percentile(waits, 50):.0f} ms, p95 {np.percentile(waits, 95):.0f} ms")  # fmt: skip
-        assert drawn[-1][0] == scrubs[-1][0]
-        assert cameras()[1].name == pane(page, "pane.picture.header.camera")
+    server.set(overlay=1, tracks=10_000)
+    settle(page, "pane.overlay?.count === 10000")
+    times = pane(
+        page,
+        """(() => { const times = []; for (let i = 0; i < 10; i++) { const t = performance.now(); pane.drawMarks();
+        pane.topContext.getImageData(0, 0, 1, 1); times.push(performance.now() - t); } return times; })()""",
+    )
+    print(f"\n10,000 tracks at 640x480: {np.percentile(times, 50):.1f} ms median, {np.percentile(times, 95):.1f} ms at 95 %")
+    server.set(**START)
+    settle(page, "pane.overlay === null || pane.overlay.count === 0")
+    page.evaluate(f"() => {{ {FIND} window.drawn = []; {LISTEN} }}")
+    for turn in range(4):
+        for x in range(10, 630, 12) if turn % 2 == 0 else range(630, 10, -12):
+            page.mouse.move(x, 506 + 12)
+    settle(page, "h.wanted === window.scrubbed")
+    scrubs, drawn = page.evaluate("[window.scrubs, window.drawn]")
+    waits, at = [], 0
+    for frame, when in scrubs:  # the first picture of that frame after the pointer asked for it
+        at = next((i for i in range(len(drawn)) if drawn[i][0] == frame and drawn[i][1] > when), None)
+        if at is not None:
+            waits.append(drawn[at][1] - when)
+    count = len(gaussians(0))
+    print(f"scrubbing {count:,} Gaussians at {WIDTH}x{HEIGHT}: {len(scrubs)} frames asked for, {len(drawn)} pictures, "
+          f"p50 {np.percentile(waits, 50):.0f} ms, p95 {np.percentile(waits, 95):.0f} ms")  # fmt: skip
+    assert drawn[-1][0] == scrubs[-1][0]
+    assert cameras()[1].name == pane(page, "pane.picture.header.camera")

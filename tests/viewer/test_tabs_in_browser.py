@@ -42,6 +42,7 @@ def address(small_capture_folder: Path, tmp_path: Path) -> Iterator[str]:
 def pages(chromium: Browser, address: str) -> Iterator[list[Page]]:
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(PATIENCE)
+    context.route("**/stage/**", lambda route: route.abort())  # three stages drawn in software would cost seconds, and nobody looks at them
     opened = []
     for _ in range(3):
         page = context.new_page()

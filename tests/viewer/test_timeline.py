@@ -5,7 +5,6 @@ The page is this file, run as a program: NiceGUI keeps one application per proce
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -15,6 +14,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 GUTTER, VALUES, PAD, NUMBERS, RULER = 176, 104, 9, 18, 34  # as in timeline.js
 WIDTH, HEIGHT = 1280, 640
 FPS = 30.0
+SHORT = 300  # frames of most pages
 
 
 # -- what is shown ------------------------------------------------------------------------------------------------------
@@ -80,6 +81,7 @@ class Facts:
         )
 
 
+@cache
 def example(count: int) -> tuple[Lane, ...]:
     """A run that is two thirds done, one stretch of it stale, one frame failed."""
     done = range(2 * count // 3)
@@ -92,8 +94,8 @@ def example(count: int) -> tuple[Lane, ...]:
     return (*made, delta_lane(count, found, records(count, range(count // 2), seed=3)))
 
 
-def serve(count: int) -> None:
-    """Prints its port, then serves the timeline over the whole width, ``/events``, and ``/call`` for its methods."""
+def serve() -> None:
+    """Prints its port, then serves timelines over the whole width, ``/events``, and ``/call`` for their methods."""
     import socket
 
     import uvicorn
@@ -105,7 +107,6 @@ def serve(count: int) -> None:
     events: list[Any] = []
     timelines: dict[str, Timeline] = {}  # by the name that the test gives its page
     api = FastAPI()
-    shown = example(count)
     following = [True]  # the page's frame follows what the user asks for, as the real page does
 
     @api.get("/events")
@@ -123,8 +124,9 @@ def serve(count: int) -> None:
         elif timeline is None:
             raise KeyError(request["page"])
         elif method == "example":
-            timeline.set_lanes(shown)
+            timeline.set_lanes(example(arguments[0]))
         elif method == "first_psnr":  # a single value changes
+            shown = example(SHORT)
             lane = shown[1]
             row = replace(lane.series[0], values=(arguments[0], *lane.series[0].values[1:]))
             timeline.set_lanes((shown[0], replace(lane, series=(row, *lane.series[1:])), *shown[2:]))
@@ -132,7 +134,7 @@ def serve(count: int) -> None:
             getattr(timeline, method)(*arguments)
 
     @ui.page("/")
-    def page(height: int = 200, name: str = "") -> None:
+    def page(height: int = 200, name: str = "", count: int = SHORT) -> None:
         ui.add_css(
             ":root{--bg:#14171c;--surface:#1b1f26;--raised:#232932;--line:#323a46;--text:#e6e9ee;--muted:#9aa4b2;--accent:#5aa9f0;"
             "--good:#56b4a0;--warn:#e0a458;--bad:#e0716c} body{background:#14171c;overflow:hidden}"
@@ -153,7 +155,7 @@ def serve(count: int) -> None:
                 on_run_range=lambda span: events.append(["run_range", span]),
                 on_menu=lambda menu: events.append(["menu", asdict(menu)]),
             )
-        timeline.set_lanes(shown)
+        timeline.set_lanes(example(count))
         timeline.set_frame(count // 3, count // 3)
         timelines[name] = timeline
 
@@ -171,9 +173,8 @@ def serve(count: int) -> None:
 class Server:
     """The page in a process of its own."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        command = [sys.executable, __file__, str(count)]
+    def __init__(self) -> None:
+        command = [sys.executable, __file__]
         paths = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -203,34 +204,25 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def clip() -> Iterator[Server]:
-    """300 frames."""
-    server = Server(300)
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def long_clip() -> Iterator[Server]:
-    """10,000 frames."""
-    server = Server(10_000)
-    yield server
-    server.close()
+def server() -> Iterator[Server]:
+    started = Server()
+    yield started
+    started.close()
 
 
 class Driver:
     """A page with a timeline over its whole width, and where the mouse has to go."""
 
-    def __init__(self, browser: Browser, server: Server, scale: float = 1.0, height: int = 200, width: int = WIDTH) -> None:
-        self.server, self.scale, self.height, self.width = server, scale, height, width
-        self.page: Page = browser.new_page(viewport={"width": width, "height": HEIGHT}, device_scale_factor=scale)
+    def __init__(self, browser: Browser, server: Server, scale: float = 1.0, height: int = 200, count: int = SHORT) -> None:
+        self.server, self.scale, self.height, self.width, self.count = server, scale, height, WIDTH, count
+        self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=scale)
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.name = secrets.token_hex(4)
         self.call("follow", True)
-        self.page.goto(f"{server.url}/?height={height}&name={self.name}")
+        self.page.goto(f"{server.url}/?height={height}&name={self.name}&count={count}")
         self.surface = self.page.locator(".timeline-surface")
-        self.wait_frame(server.count // 3)
+        self.wait_frame(count // 3)
         self.wait("t.lanes.length > 0")
         server.events(0)
 
@@ -253,11 +245,11 @@ class Driver:
             ("set_lanes", []),
             ("set_range", None),
             ("set_busy", None),
-            ("example",),
-            ("set_frame", self.server.count // 3, None),
+            ("example", self.count),
+            ("set_frame", self.count // 3, None),
         ):
             self.call(method, *arguments)
-        self.wait(f"t.lanes.length === 9 && t.count === {self.server.count} && t.frame === {self.server.count // 3}")
+        self.wait(f"t.lanes.length === 9 && t.count === {self.count} && t.frame === {self.count // 3}")
         self.ask("t.look([0, t.count])")
 
     def ask(self, script: str) -> Any:
@@ -275,6 +267,11 @@ class Driver:
         self.height = height
         self.ask(f"t.root.parentElement.style.height = '{height}px'")
         self.wait(f"t.base.height === {height * self.scale}")
+
+    def set_width(self, width: int) -> None:
+        self.width = width
+        self.page.set_viewport_size({"width": width, "height": HEIGHT})
+        self.wait(f"t.base.width === {width * self.scale}")
 
     def view(self) -> tuple[float, float]:
         first, last = self.ask("t.view")
@@ -314,8 +311,8 @@ class Driver:
 
 
 @pytest.fixture(scope="module")
-def opened(chromium: Browser, clip: Server) -> Iterator[Driver]:
-    driver = Driver(chromium, clip)
+def opened(chromium: Browser, server: Server) -> Iterator[Driver]:
+    driver = Driver(chromium, server)
     yield driver
     driver.close()
 
@@ -325,6 +322,14 @@ def driver(opened: Driver) -> Driver:
     """The page of 300 frames, as it was when it was opened."""
     opened.reset()
     return opened
+
+
+@pytest.fixture(scope="module")
+def long(chromium: Browser, server: Server) -> Iterator[Driver]:
+    """A page of 10,000 frames."""
+    driver = Driver(chromium, server, count=10_000)
+    yield driver
+    driver.close()
 
 
 # -- mouse ---------------------------------------------------------------------------------------------------------------
@@ -506,8 +511,8 @@ def test_escape_undoes_a_drag(driver: Driver) -> None:
 # -- keyboard ------------------------------------------------------------------------------------------------------------
 
 
-def test_it_works_by_keyboard(chromium: Browser, clip: Server) -> None:
-    driver = Driver(chromium, clip)
+def test_it_works_by_keyboard(chromium: Browser, server: Server) -> None:
+    driver = Driver(chromium, server)
     driver.press("Tab")
     driver.page.evaluate("() => window.addEventListener('keydown', (event) => event.key !== 'Shift' && (window.leaked = event.key))")
     assert driver.surface.evaluate("(element) => [element === document.activeElement, getComputedStyle(element).outline]") == [
@@ -649,9 +654,19 @@ def test_messages_that_are_not_those_of_the_timeline_are_dropped(driver: Driver)
 # -- drawing -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scale", [1.0, 1.5, 2.0])
-def test_it_is_crisp_and_exact_at_every_device_scale(chromium: Browser, clip: Server, scale: float) -> None:
-    driver = Driver(chromium, clip, scale)
+def test_it_is_crisp_and_exact(driver: Driver) -> None:
+    _check_cursor(driver)
+
+
+@pytest.mark.parametrize("scale", [1.5, 2.0])
+def test_it_is_crisp_and_exact_at_every_device_scale(chromium: Browser, server: Server, scale: float) -> None:
+    driver = Driver(chromium, server, scale)
+    _check_cursor(driver)
+    driver.close()
+
+
+def _check_cursor(driver: Driver) -> None:
+    scale = driver.scale
     driver.rest()
     assert driver.ask("[t.base.width, t.base.height, t.over.width]") == [WIDTH * scale, 200 * scale, WIDTH * scale]
     driver.page.mouse.click(driver.x(222), driver.y())
@@ -660,11 +675,10 @@ def test_it_is_crisp_and_exact_at_every_device_scale(chromium: Browser, clip: Se
     accent = (90, 169, 240, 255)
     assert driver.pixel("over", driver.x(222), 150) == accent
     assert driver.pixel("over", driver.x(222) + 3, 150)[3] == 0  # a line, not a smear
-    driver.close()
 
 
-def test_one_failed_frame_of_ten_thousand_is_seen(chromium: Browser, long_clip: Server) -> None:
-    driver = Driver(chromium, long_clip)
+def test_one_failed_frame_of_ten_thousand_is_seen(long: Driver) -> None:
+    driver = long
     column = round(driver.x(5000) - 0.25)
     top = RULER + 2
 
@@ -678,11 +692,11 @@ def test_one_failed_frame_of_ten_thousand_is_seen(chromium: Browser, long_clip: 
     driver.page.mouse.click(driver.x(7777), driver.y())
     first, last = (event[1]["frame"] for event in driver.server.events(2))
     assert first == last == pytest.approx(7777, abs=6)  # a pixel is 10 frames
-    driver.close()
 
 
-def test_numbers_of_the_ruler_do_not_touch(chromium: Browser, long_clip: Server) -> None:
-    driver = Driver(chromium, long_clip, width=1024)
+def test_numbers_of_the_ruler_do_not_touch(long: Driver) -> None:
+    driver = long
+    driver.set_width(1024)
     for view in ([0, 10000], [0, 8], [4990.5, 5010.5], [9000, 10000]):
         driver.ask(f"t.look({view})")
         driver.rest()
@@ -691,10 +705,7 @@ def test_numbers_of_the_ruler_do_not_touch(chromium: Browser, long_clip: Server)
         assert all(view[0] <= number <= view[1] + 1 for number in numbers)
         xs = sorted(driver.x(number - 1) for number in numbers)
         assert min(b - a for a, b in pairwise(xs[1:])) >= 60
-    driver.close()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("frames", type=int)
-    serve(parser.parse_args().frames)
+    serve()

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,23 +54,17 @@ def tracks() -> TrackList:
     return found
 
 
-@contextmanager
-def opened_page(chromium: Browser, address: str) -> Iterator[tuple[Page, list[str]]]:
-    """The page, and what it complains about."""
+@pytest.fixture(scope="module")
+def opened(chromium: Browser, address: str, tracks: TrackList) -> Iterator[tuple[Page, list[str]]]:
+    """The page, opened by a link to the last track of the table, and what it complains about."""
     page = chromium.new_page(viewport={"width": 1280, "height": 800})
     page.set_default_timeout(PATIENCE)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(address)
+    page.goto(f"{address}?tracks={tracks.diagnosis.ids[int(tracks.worst_first[-1])]}")
     page.wait_for_selector(".ts-track-grid .ag-row")
     yield page, faults
     page.close()
-
-
-@pytest.fixture(scope="module")
-def opened(chromium: Browser, address: str) -> Iterator[tuple[Page, list[str]]]:
-    with opened_page(chromium, address) as found:
-        yield found
 
 
 @pytest.fixture
@@ -82,7 +75,10 @@ def page(opened: tuple[Page, list[str]]) -> Iterator[Page]:
     page.locator("body").press("Escape")
     page.wait_for_function("!location.search.includes('tracks=')")
     page.evaluate("document.querySelector('.ts-track-grid .ag-body-viewport').scrollTop = 0")
-    row(page, 0).wait_for()
+    page.wait_for_function(
+        """() => { const rows = [...document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row')];
+        return rows.length && Math.max(...rows.map(row => +row.getAttribute('row-index'))) === rows.length - 1; }"""
+    )
     yield page
     assert faults == []
 
@@ -117,6 +113,13 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
 
 
+def test_a_selection_made_elsewhere_is_scrolled_to(opened: tuple[Page, list[str]], tracks: TrackList) -> None:
+    """The first of all: the link that the page is opened with selects the track."""
+    page, _ = opened
+    page.wait_for_selector(".ts-track-grid .ag-center-cols-container .ag-row-selected")
+    assert selected(page) == [tracks.names[int(tracks.worst_first[-1])]]
+
+
 def test_the_worst_track_is_first_and_a_click_selects_it_and_goes_to_its_worst_frame_and_camera(page: Page, tracks: TrackList) -> None:
     expected = [tracks.names[index] for index in tracks.worst_first.tolist()]
     shown = names(page)
@@ -144,38 +147,6 @@ def test_no_column_that_matters_is_cut_at_the_default_width(page: Page) -> None:
     assert cut == []
 
 
-def test_text_and_chips_filter_and_any_column_sorts(chromium: Browser, address: str, tracks: TrackList) -> None:
-    with opened_page(chromium, address) as (page, faults):
-        _filter_and_sort(page, tracks)
-        assert faults == []
-
-
-def _filter_and_sort(page: Page, tracks: TrackList) -> None:
-    page.get_by_label("Filter the tracks").fill("cam03 drift")
-    expected = [tracks.names[index] for index in tracks.matching("cam03 drift").tolist()]
-    page.get_by_text(f"{len(expected)} of {len(tracks)} tracks").wait_for()
-    page.wait_for_function(
-        "n => document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row').length === n", arg=len(expected)
-    )
-    assert names(page) == expected
-    page.get_by_label("Filter the tracks").fill("")
-    page.get_by_text(f"{len(tracks)} of {len(tracks)} tracks").wait_for()
-    kind, count = next(iter(tracks.counts().items()))
-    chip = page.locator(".ts-chip", has_text=kind.title)
-    assert chip.locator(".ts-chip-count").inner_text() == str(count)
-    chip.click()
-    page.get_by_text(f"{count} of {len(tracks)} tracks").wait_for()
-    page.locator(".ts-triage-row", has_text=f"{kind.title}: {count} failure").wait_for()
-    page.locator(".ts-chip.on").click()
-    page.get_by_text(f"{len(tracks)} of {len(tracks)} tracks").wait_for()
-    page.locator(".ts-track-grid .ag-header-cell[col-id='4']").click()  # the worst frame, late ones first
-    latest = int(tracks.summary.worst.max()) + 1
-    page.wait_for_function(
-        "text => document.querySelector(\".ts-track-grid .ag-row[row-index='0'] .ag-cell[col-id='4']\")?.innerText === text",
-        arg=str(latest),
-    )
-
-
 def test_shift_selects_several_and_escape_none(page: Page, tracks: TrackList) -> None:
     row(page, 1).locator(".ag-cell[col-id='2']").click()
     row(page, 3).locator(".ag-cell[col-id='2']").click(modifiers=["Shift"])
@@ -199,16 +170,6 @@ def test_n_goes_through_the_failures_and_back_and_the_table_follows(page: Page, 
     wait_for_query(page, tracks=str(tracks.diagnosis.ids[failures[0]]))
     page.locator("body").press("Shift+N")  # round
     wait_for_query(page, tracks=str(tracks.diagnosis.ids[failures[-1]]))
-
-
-def test_a_selection_made_elsewhere_is_scrolled_to(chromium: Browser, address: str, tracks: TrackList) -> None:
-    last = int(tracks.worst_first[-1])
-    page = chromium.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{address}?tracks={tracks.diagnosis.ids[last]}")
-    page.wait_for_selector(".ts-track-grid .ag-center-cols-container .ag-row-selected")
-    assert selected(page) == [tracks.names[last]]
-    page.close()
 
 
 def test_up_and_down_in_the_table_select_and_left_and_right_are_time(page: Page, tracks: TrackList) -> None:
@@ -291,6 +252,33 @@ def test_actions_are_entries_in_the_log_with_undo_and_redo_and_frames_become_sta
     assert [entry.kind for entry in read_log(run).active] == ["retrack"]
     page.locator("body").press("Control+z")
     page.get_by_text("Edits of this run: 0").wait_for()
+
+
+def test_text_and_chips_filter_and_any_column_sorts(page: Page, tracks: TrackList) -> None:
+    """It leaves the table in another order."""
+    page.get_by_label("Filter the tracks").fill("cam03 drift")
+    expected = [tracks.names[index] for index in tracks.matching("cam03 drift").tolist()]
+    page.get_by_text(f"{len(expected)} of {len(tracks)} tracks").wait_for()
+    page.wait_for_function(
+        "n => document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row').length === n", arg=len(expected)
+    )
+    assert names(page) == expected
+    page.get_by_label("Filter the tracks").fill("")
+    page.get_by_text(f"{len(tracks)} of {len(tracks)} tracks").wait_for()
+    kind, count = next(iter(tracks.counts().items()))
+    chip = page.locator(".ts-chip", has_text=kind.title)
+    assert chip.locator(".ts-chip-count").inner_text() == str(count)
+    chip.click()
+    page.get_by_text(f"{count} of {len(tracks)} tracks").wait_for()
+    page.locator(".ts-triage-row", has_text=f"{kind.title}: {count} failure").wait_for()
+    page.locator(".ts-chip.on").click()
+    page.get_by_text(f"{len(tracks)} of {len(tracks)} tracks").wait_for()
+    page.locator(".ts-track-grid .ag-header-cell[col-id='4']").click()  # the worst frame, late ones first
+    latest = int(tracks.summary.worst.max()) + 1
+    page.wait_for_function(
+        "text => document.querySelector(\".ts-track-grid .ag-row[row-index='0'] .ag-cell[col-id='4']\")?.innerText === text",
+        arg=str(latest),
+    )
 
 
 def test_the_button_of_a_category_mends_all_its_failures(page: Page, tracks: TrackList, run: Path) -> None:
