@@ -28,7 +28,7 @@ NAMES = ("exponents", *STEPS)
 
 @dataclass(frozen=True)
 class CodeSettings:
-    """Steps between neighbouring codes. The table of docs/compact-frames.md tells what they cost."""
+    """Steps between neighbouring codes. The table of docs/architecture.md tells what they cost."""
 
     opacity_logits: float = 0.2
     log_scales: float = math.log(2) / 16
