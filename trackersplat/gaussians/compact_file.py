@@ -86,7 +86,7 @@ def hash_of(codes: Codes) -> str:
     """The same for equal codes, whether they are stored as changes or not."""
     found = hashlib.sha256(json.dumps(codes.steps).encode())
     for name in NAMES:
-        found.update(np.ascontiguousarray(codes.tensors[name].numpy(), "<i4"))
+        found.update(np.ascontiguousarray(codes.tensors[name].numpy(), "<i4").data)
     return found.hexdigest()
 
 

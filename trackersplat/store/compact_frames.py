@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from trackersplat.errors import InputError
 from trackersplat.files import write_durable
 from trackersplat.gaussians.codes import Codes, CodeSettings, decode, encode
-from trackersplat.gaussians.compact_file import KEY_FRAME_EVERY, Base, Header, hash_of, packed, read_codes, read_header
+from trackersplat.gaussians.compact_file import KEY_FRAME_EVERY, Base, Header, hash_of, packed, read_codes, read_header, read_unchecked
 from trackersplat.gaussians.gaussians import Gaussians
 
 COMPACT_FILE = "gaussians.tsgf"  # in the folder of a frame
@@ -44,6 +44,17 @@ class CompactFrames:
                     if header.base is not None and not (header.base not in self._broken and self._fits(header)):
                         self._broken[frame] = header.base
 
+    def add(self, frame: int, path: Path | None) -> None:
+        """A frame that has just been written, in the compact form or (None) not."""
+        with self._lock:
+            paths = {other: known for other, known in self._paths.items() if other != frame}
+            if path is not None:
+                paths[frame] = path
+            if path is None or self._broken:
+                self.update(paths)
+            else:
+                self._paths = paths  # it fits its base, and what had changed since another one in its place was detached
+
     @property
     def broken(self) -> Mapping[int, int]:
         """Frames that cannot be read, because the frame that they build on is gone or another one: frame -> that one."""
@@ -75,11 +86,23 @@ class CompactFrames:
         with self._lock:
             chain = list(self._chain(frame))
             known = next((place for place, (_, header) in enumerate(chain) if header.codes in self._kept), len(chain))
-            codes = self._keep(chain[known][1].codes, None) if known < len(chain) else None
-            for at, header in reversed(chain[:known]):
-                codes = self._keep(header.codes, read_codes(self._paths[at], header, codes))
-            assert codes is not None, "a chain has at least its frame"
-            return codes
+            try:
+                return self._walk(chain[: known + 1], read_unchecked)
+            except InputError:
+                for _, header in chain:
+                    self._kept.pop(header.codes, None)
+                return self._walk(chain, read_codes)  # which says the file that is damaged
+
+    def _walk(self, chain: list[tuple[int, Header]], read: Callable[[Path, Header, Codes | None], Codes]) -> Codes:
+        """The codes of the first of a chain. Its own hash is compared; it holds only if those of all others do."""
+        codes: Codes | None = None
+        for at, header in reversed(chain):
+            if header.codes in self._kept:
+                codes = self._keep(header.codes, None)
+            else:
+                codes = self._keep(header.codes, (read_codes if at == chain[0][0] else read)(self._paths[at], header, codes))
+        assert codes is not None, "a chain has at least its frame"
+        return codes
 
     def make(self, frame: int, gaussians: Gaussians, *, moved: bool) -> bytes:
         """The file of a frame that is to be written. ``moved``: from another one; if not, it is a key frame."""

@@ -108,10 +108,12 @@ class RunIndex:
 
     def own_folders(self) -> Iterator[tuple[int, Path]]:
         """Frames whose files belong to this run: those of a linked frame are another run's."""
-        inside = self.root.resolve()
         for frame, entry in self.entries.items():
-            if entry.folder.resolve().is_relative_to(inside):
+            if self.is_own(frame):
                 yield frame, entry.folder
+
+    def is_own(self, frame: int) -> bool:
+        return self.entries[frame].folder.resolve().is_relative_to(self.root.resolve())
 
     def _may_hold_frames(self, path: Path) -> bool:
         """Folders inside a frame or the document do not, nor do those that begin with a dot: a frame is written there until it is

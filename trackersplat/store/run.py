@@ -36,7 +36,6 @@ from trackersplat.files import (
     restore,
     size_of,
     unwritable,
-    write_durable,
     write_json,
     write_text,
 )
@@ -49,10 +48,10 @@ from trackersplat.motion.followed_tracks import FollowedTracks
 from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
 from trackersplat.pipelines.registry import PIPELINES
 from trackersplat.store import frame_files
-from trackersplat.store.bases import bases_of_missing
 from trackersplat.store.begin import INFO, LOCK, METRICS, discard, make_folder
-from trackersplat.store.compact_frames import COMPACT_FILE, CompactFrames
+from trackersplat.store.compact_frames import CompactFrames
 from trackersplat.store.evidence_files import read_evidence
+from trackersplat.store.exact_frames import compact_frames, needed_frames, remove_unneeded
 from trackersplat.store.frame_files import Kept
 from trackersplat.store.identity import not_of, require_same
 from trackersplat.store.index import RunIndex
@@ -320,7 +319,7 @@ class Run:
             frame_files.write_files(temporary, result, record, capture, kept)
         self.require_there()
         self._index.add(result.frame, folder, record)
-        self._compact.update(self._index.compact_files())
+        self._compact.add(result.frame, self._index.entries[result.frame].compact)
         self._begun = None
         if before is not None and before != folder and before.resolve().is_relative_to(self.path.resolve()):
             remove_folder(before)  # of another pipeline, or fitted from scratch: it would be found in place of this one
@@ -424,18 +423,8 @@ class Run:
     def remove_exact(self, to_redo: Collection[int] = (), *, thorough: bool = False) -> None:
         """Removes what no missing frame and none of ``to_redo`` starts from, beside the compact form. ``thorough``: also what a killed
         process began to remove."""
-        if self.keeps_ply:
-            return
-        exact = {
-            frame: entry.folder
-            for frame, entry in self._index.entries.items()
-            if entry.compact is not None and (entry.cloud is not None or (thorough and frame_files.has_exact(entry.folder)))
-        }
-        removed = exact.keys() - self._needed(set(self.frames()) - set(to_redo))
-        for frame, folder in self._index.own_folders():
-            if frame in removed:
-                frame_files.remove_exact(folder)
-                self._index.look_again(frame)
+        if not self.keeps_ply:
+            remove_unneeded(self._index, self._needed(set(self.frames()) - set(to_redo)), thorough=thorough)
 
     def compact(self) -> int:
         """Turns the PLYs into the compact form (lossy: quantised); returns the bytes of all that are in it.
@@ -447,19 +436,7 @@ class Run:
             if not frames:
                 raise InputError(lost[0] if lost else f"The run {self.path} has no frames to compact: reconstruct some first.")
             self._remarks |= dict.fromkeys(lost)
-            needed = self._needed(set(frames))
-            for frame, folder in self._index.own_folders():
-                entry = self._index.entries[frame]
-                if entry.cloud is not None and entry.compact is None:
-                    record = self.record(frame)
-                    content = self._compact.make(frame, self.read_frame(frame), moved=record is None or record.done.base is not None)
-                    write_durable(folder / COMPACT_FILE, content)
-                    self._index.look_again(frame)
-                    self._compact.update(self._index.compact_files())
-                    self._compact.read_back(frame)
-                if self._index.entries[frame].compact is not None:
-                    frame_files.remove_exact(folder, carried=frame not in needed)
-                    self._index.look_again(frame)
+            compact_frames(self._index, self._compact, self._needed(frames), self.read_frame)
         return self.compact_bytes()
 
     def compact_bytes(self) -> int:
@@ -468,20 +445,8 @@ class Run:
 
     # -- private ------------------------------------------------------------------------------------------------------
 
-    def _needed(self, present: set[int], new: FrameResult | None = None) -> frozenset[int]:
-        """Frames from which one that is not present may start, and the fitted ones that these descend from. ``new``: one of those that are
-        present, which is going to be written."""
-        about, batch = self.info.get("capture"), self.settings.get("batch")
-        frames = about.get("frames") if isinstance(about, dict) else None
-        known = frames if isinstance(frames, int) else None
-        bases = bases_of_missing(present, known, batch if isinstance(batch, int) and batch > 0 else 1)
-        lineages, found = self.lineage(), set(bases)
-        for base in bases:
-            is_new = new is not None and base == new.frame
-            before = new.base if new is not None and is_new else base
-            origin = base if before is None else lineages.origin(before)
-            found |= set() if origin is None else {origin}
-        return frozenset(found)
+    def _needed(self, present: Collection[int], new: FrameResult | None = None) -> frozenset[int]:
+        return needed_frames(self.info, self.lineage(), present, new)
 
     def _folder(self, frame: int) -> Path | None:
         entry = self._index.entries.get(frame)
