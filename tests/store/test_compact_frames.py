@@ -204,6 +204,9 @@ def test_a_damaged_file_is_named_and_the_frames_before_it_are_read(run: Run, cap
     for frame in (2, 4):
         with pytest.raises(InputError, match=r"frame3/gaussians\.tsgf is damaged"):
             again.read_frame(frame)
+    write(again, capture, made(2, 7))  # it can be made again; what built on it is lost with it
+    assert Run.open(run.path).frames() == (0, 1, 2)
+    assert near(again.read_frame(2), gaussians(7))
 
 
 def test_a_run_keeps_the_form_that_it_was_begun_with(run: Run, tmp_path: Path, capture: Capture) -> None:

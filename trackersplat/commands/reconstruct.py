@@ -82,8 +82,8 @@ class Reconstruct:
     weights: Path | None = None
     """Folder with the networks' weights of LPIPS. Default: torch's own cache. Nothing is downloaded."""
     keep: Literal["compact", "ply"] | None = None
-    """In which form frames are kept. compact: quantised, about a fifteenth of a PLY file, and exactly only while a missing frame starts
-    from them. ply: PLY files, as they were computed. Default: as the run has it; a new one compact."""
+    """In which form frames are kept. compact: quantised, 6 % of the size of PLY files; also exactly only while a missing frame starts from
+    them. ply: PLY files, as they were computed. Default: as the run has it; a new one compact."""
     compact: bool = False
     """At the end, keep all frames in the compact form alone, also those that a missing frame would start from."""
     events: Literal["text", "json"] = "text"

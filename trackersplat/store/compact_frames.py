@@ -126,18 +126,27 @@ class CompactFrames:
         """
         with self._lock:
             for other, path in self._paths.items():
-                if other > frame and other not in self._broken and self.header(other).base == frame:
-                    content = packed(self.codes(other), None, self.header(other).codes)
+                if other <= frame or other in self._broken:
+                    continue
+                try:
+                    header = self.header(other)
+                    content = packed(self.codes(other), None, header.codes) if header.base == frame else None
+                except InputError:
+                    continue  # it is damaged, or this frame is: it is lost with it
+                if content is not None:
                     write_durable(path, content)
 
     def _base_for(self, frame: int, gaussians: Gaussians) -> Base | None:
-        """The frame before, if it has equally many Gaussians and not too many frames are to be read before it."""
+        """The frame before, if it has equally many Gaussians, can be read, and not too many frames are to be read before it."""
         earlier = max((other for other in self._paths if other < frame), default=None)
         if earlier is None or earlier in self._broken:
             return None
-        header = self.header(earlier)
-        fits = (header.gaussians, header.sh_coefficients) == (len(gaussians), gaussians.sh.shape[1])
-        return Base(earlier, self.codes(earlier), header) if fits and header.depth + 1 < KEY_FRAME_EVERY else None
+        try:
+            header = self.header(earlier)
+            fits = (header.gaussians, header.sh_coefficients) == (len(gaussians), gaussians.sh.shape[1])
+            return Base(earlier, self.codes(earlier), header) if fits and header.depth + 1 < KEY_FRAME_EVERY else None
+        except InputError:
+            return None  # said when it is read
 
     def _chain(self, frame: int) -> Iterator[tuple[int, Header]]:
         """The frame, the one that it builds on, and so on to a key frame."""
