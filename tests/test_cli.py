@@ -161,7 +161,7 @@ def test_what_the_held_out_camera_sees_changes_nothing_in_the_result(
     encode(other / "cam00.mp4", noise)
     result = trackersplat("reconstruct", other, "--frames", "1:3", "--out", tmp_path / "run", *QUICK)
     assert result.returncode == 0, result.stderr
-    found, expected = clouds(tmp_path / "run"), clouds(finished[0])
+    found, expected = ({n: c for n, c in clouds(run).items() if n.endswith(".tsgf")} for run in (tmp_path / "run", finished[0]))
     assert len(found) == 3
     assert found == {name: expected[name] for name in found}
 
