@@ -42,7 +42,7 @@ BESIDE = {
 STORE_TAKES = {
     "trackersplat.captures.capture", "trackersplat.captures.camera", "trackersplat.captures.demo", "trackersplat.captures.fingerprints",
     "trackersplat.gaussians.gaussians", "trackersplat.gaussians.lineage", "trackersplat.gaussians.ply", "trackersplat.gaussians.sequence",
-    "trackersplat.gaussians.readers.reader",
+    "trackersplat.gaussians.readers.reader", "trackersplat.gaussians.codes", "trackersplat.gaussians.compact_file",
     "trackersplat.metrics.names", "trackersplat.motion.evidence", "trackersplat.motion.followed_tracks",
     "trackersplat.motion.motion", "trackersplat.pipelines.pipeline", "trackersplat.pipelines.registry",
     "trackersplat.tracking.tracks", "trackersplat.training.photometric",

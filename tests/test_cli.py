@@ -56,8 +56,10 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
 
 
-def plys(run: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(run)): path.read_bytes() for path in sorted(run.rglob("point_cloud.ply"))}
+def clouds(run: Path) -> dict[str, bytes]:
+    """The Gaussians of all frames: the compact form, and PLY files of those that a next frame starts from."""
+    paths = sorted((*run.rglob("gaussians.tsgf"), *run.rglob("point_cloud.ply")))
+    return {str(path.relative_to(run)): path.read_bytes() for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -120,27 +122,27 @@ def test_a_run_killed_in_the_middle_loses_no_frame_that_it_said_is_done_and_ends
     assert again.returncode == 0, again.stderr
     events = [json.loads(line) for line in again.stdout.splitlines()]
     assert events[0]["frames"] == [frame for frame in range(4) if frame not in present]
-    assert plys(tmp_path / "run") == plys(finished[0])
+    assert clouds(tmp_path / "run") == clouds(finished[0])
 
 
 def test_a_batch_killed_in_its_middle_ends_the_same(small_capture_folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     arguments = ("reconstruct", small_capture_folder, "--frames", "1:4", "--batch", "3", "--out", run, *QUICK, "--events", "json")
     assert trackersplat(*arguments).returncode == 0
-    before = plys(run)
+    before = clouds(run)
     for number in (3, 4):
         shutil.rmtree(run / "refine" / "base-propagate-dis" / f"frame{number}")
     again = trackersplat(*arguments)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout.splitlines()[0])["frames"] == [2, 3]
-    assert plys(run) == before
+    assert clouds(run) == before
 
 
 def test_asking_again_for_finished_frames_does_nothing(finished: tuple[Path, str], small_capture_folder: Path) -> None:
-    before = plys(finished[0])
+    before = clouds(finished[0])
     result = trackersplat("reconstruct", small_capture_folder, "--frames", "1:4", "--out", finished[0], *QUICK, "--events", "json")
     assert [json.loads(line)["event"] for line in result.stdout.splitlines()] == ["Started", "Finished"]
-    assert plys(finished[0]) == before
+    assert clouds(finished[0]) == before
 
 
 def test_frames_of_a_batch_are_moved_from_one_base(small_capture_folder: Path, tmp_path: Path) -> None:
@@ -159,7 +161,7 @@ def test_what_the_held_out_camera_sees_changes_nothing_in_the_result(
     encode(other / "cam00.mp4", noise)
     result = trackersplat("reconstruct", other, "--frames", "1:3", "--out", tmp_path / "run", *QUICK)
     assert result.returncode == 0, result.stderr
-    found, expected = plys(tmp_path / "run"), plys(finished[0])
+    found, expected = ({n: c for n, c in clouds(run).items() if n.endswith(".tsgf")} for run in (tmp_path / "run", finished[0]))
     assert len(found) == 3
     assert found == {name: expected[name] for name in found}
 
@@ -182,7 +184,8 @@ def test_a_compacted_run_still_opens(finished: tuple[Path, str], tmp_path: Path)
     shutil.copytree(finished[0], tmp_path / "run")
     result = trackersplat("compact", tmp_path / "run")
     assert result.returncode == 0, result.stderr
-    assert plys(tmp_path / "run") == {}
+    assert {Path(name).name for name in clouds(finished[0])} == {"gaussians.tsgf", "point_cloud.ply"}
+    assert {Path(name).name for name in clouds(tmp_path / "run")} == {"gaussians.tsgf"}
     assert len(Run.open(tmp_path / "run").read_frame(3)) == len(Run.open(finished[0]).read_frame(3))
 
 

@@ -49,6 +49,18 @@ def atomic_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_durable(path: Path, content: bytes) -> None:
+    """Writes a file, complete or not at all. It is on the disk at the end, so that what depends on it may be removed after.
+
+    Raises InputError if it cannot be written.
+    """
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    flush_names(path.parent)
+
+
 @contextmanager
 def atomic_folder(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yields a new temporary folder beside ``path``; on success it takes the place of ``path``, on failure it is removed.

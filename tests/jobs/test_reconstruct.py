@@ -41,8 +41,8 @@ def quick(steps: int = 3, *, batch: int = 1, pipeline: str = "base-propagate", m
     return replace(plain, first=first, motion=motion, refine=refined, batch=batch)
 
 
-def new_run(folder: Path, capture: Capture, settings: ReconstructSettings) -> Run:
-    return Run.create(folder, capture, {"settings": settings.to_json()})
+def new_run(folder: Path, capture: Capture, settings: ReconstructSettings, keep: str = "ply") -> Run:
+    return Run.create(folder, capture, {"settings": settings.to_json(), "keep": keep})
 
 
 def events(capture: Capture, run: Run, frames: Sequence[int], settings: ReconstructSettings, **options: Any) -> list[Event]:
@@ -71,20 +71,21 @@ def stages(found: Sequence[Event]) -> list[tuple[int, str]]:
     return [(event.frame, event.name) for event in found if isinstance(event, Stage)]
 
 
-@pytest.mark.parametrize("batch", [1, 2])
-def test_a_run_that_is_stopped_anywhere_ends_like_one_that_is_not(small_capture: Capture, tmp_path: Path, batch: int) -> None:
+@pytest.mark.parametrize(("batch", "keep"), [(1, "ply"), (2, "compact")])
+def test_a_run_that_is_stopped_anywhere_ends_like_one_that_is_not(small_capture: Capture, tmp_path: Path, batch: int, keep: str) -> None:
     settings, frames = quick(batch=batch), range(4)
-    whole, stopped = (new_run(tmp_path / name, small_capture, settings) for name in ("whole", "stopped"))
+    whole, stopped = (new_run(tmp_path / name, small_capture, settings, keep) for name in ("whole", "stopped"))
     events(small_capture, whole, frames, settings)
     for done in frames:  # one frame an attempt, so every batch is stopped in its middle
         finish_one(small_capture, Run.open(stopped.path), frames, settings)
         assert Run.open(stopped.path).frames() == tuple(range(done + 1))
     expected, found = files(whole), files(stopped)
     assert {Path(name).name for name in expected} >= {"point_cloud.ply", "tracks.npz", "evidence.npz", "carried.safetensors"}
+    assert sum(name.endswith(".tsgf") for name in expected) == (4 if keep == "compact" else 0)
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
     assert Run.open(whole.path).read_state(0, CPU).carried is None
-    for frame in frames[1:]:
+    for frame in frames[1:] if keep == "ply" else (2,):
         carried = Run.open(whole.path).read_state(frame, CPU).carried
         assert isinstance(carried, CarriedMotion)
         assert (carried.velocity != 0).any()

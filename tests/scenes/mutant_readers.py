@@ -7,7 +7,7 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from trackersplat.captures.registry import open_capture
 from trackersplat.captures.settings import CaptureSettings
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
+from trackersplat.gaussians.codes import decode
+from trackersplat.gaussians.compact_file import read_header, read_unchecked
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
 from trackersplat.gaussians.ply import property_names, write_ply
@@ -38,6 +40,7 @@ from trackersplat.motion.evidence import Evidence, ViewState
 from trackersplat.motion.followed_tracks import FollowedTracks, track_ids
 from trackersplat.motion.motion import CarriedMotion
 from trackersplat.pipelines.pipeline import ChainState, FrameResult
+from trackersplat.store.compact_frames import CompactFrames
 from trackersplat.store.evidence_files import EVIDENCE_FILE, write_evidence
 from trackersplat.store.run import Run
 from trackersplat.store.track_files import write_tracks
@@ -73,6 +76,7 @@ def readers() -> tuple[Reader, ...]:
         Reader("points", _make_points, lambda folder: _check_points(read_points(folder / "points.ply"))),
         Reader("archive", _make_archive, _open_archive),
         Reader("sequence", _make_sequence, _open_sequence),
+        Reader("compact frames", _make_compact_frames, _open_compact_frames),
         Reader("run", _make_run, _open_run),
     )
 
@@ -220,6 +224,34 @@ def _open_sequence(folder: Path) -> None:
     _require(len(sequence.frames) > 0, "no frames")
     for frame in sequence.frames[:20]:
         _check_gaussians(sequence.read(frame))
+
+
+def _make_compact_frames(folder: Path) -> Path:
+    (folder / "frames").mkdir()
+    frames = CompactFrames()
+    for frame in range(2):
+        path = folder / "frames" / f"{frame}.tsgf"
+        path.write_bytes(frames.make(frame, _gaussians(frame), moved=frame > 0))
+        frames.update({number: folder / "frames" / f"{number}.tsgf" for number in range(frame + 1)})
+    return folder / "frames"
+
+
+def _open_compact_frames(folder: Path) -> None:
+    """Also what the hashes would refuse."""
+    frames, key, change = CompactFrames(), folder / "0.tsgf", folder / "1.tsgf"
+    frames.update({0: key, 1: change})
+    for frame in range(2):
+        with suppress(InputError):
+            _check_gaussians(frames.read(frame))
+    try:
+        header = read_header(key)
+        first = read_unchecked(key, header, None)
+        _check_gaussians(decode(first))
+        later = read_header(change)
+        if (later.gaussians, later.sh_coefficients) == (header.gaussians, header.sh_coefficients):
+            _check_gaussians(decode(read_unchecked(change, later, first)))
+    except ValueError as error:
+        raise InputError(str(error)) from error  # as `CompactFrames.read` says it
 
 
 def _write_sums_anew(folder: Path) -> None:

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 import torch
-from test_run import INFO, NONE, NoFrames, capture, done, gaussians, result, run
+from test_run import INFO, NONE, NoFrames, assert_near, capture, carried, done, gaussians, near, result, run
 
 from trackersplat.captures.capture import Capture
-from trackersplat.gaussians.sequence import GaussianSequence, write_sequence
+from trackersplat.gaussians.sequence import write_sequence
 from trackersplat.store.run import Run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to kill what a test does")
 OPERATIONS = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
+COMPACT_IN_PAIRS = {"settings": {**INFO["settings"], "batch": 2}, "keep": "compact"}
 _ = (INFO, NONE, NoFrames, capture, run)  # fixtures and what they need
 
 
@@ -65,27 +66,73 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_run_whose_compacting_was_killed_has_all_frames_and_ends_like_one_that_was_not(
     run: Run, capture: Capture, tmp_path: Path
 ) -> None:
-    """It was compacted before another frame was added, so that a sequence takes the place of another one."""
+    """A frame was compacted before, so that the others become changes since it."""
     run.compact()
-    run.write_frame(result(2, 1, 5), done(result(2, 1)), capture)
-    frames = (0, 1, 2)
-    before = {frame: run.read_frame(frame).means for frame in frames}
+    run.write_frame(result(2, 1, 5, carried=carried()), done(result(2, 1)), capture)
+    run.write_frame(result(3, 2, 6, carried=carried()), done(result(3, 2)), capture)
+    frames = (0, 1, 2, 3)
+    before = {frame: run.read_frame(frame) for frame in frames}
     copy = tmp_path / "copy"
     shutil.copytree(run.path, copy)
     Run.open(copy).compact()
     expected = contents(copy)
     assert not any(name.endswith(".ply") for name in expected)
+    assert [name for name in expected if name.endswith("carried.safetensors")] == ["refine/base-propagate-dis/frame4/carried.safetensors"]
     kills = 0
     for operation in all_kills(run.path, copy, lambda: Run.open(copy).compact(), 2):
         kills = operation
         found = Run.open(copy)
         assert found.frames() == frames, operation
         for frame in frames:
-            assert torch.allclose(found.read_frame(frame).means, before[frame], atol=1e-3), (operation, frame)
+            assert_near(found.read_frame(frame), before[frame])
         found.compact()
         assert contents(copy) == expected, operation
         assert not list(copy.rglob(".*")), operation
     assert kills > 15
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_run_that_keeps_the_compact_form_ends_the_same_wherever_its_writing_was_killed(
+    again: bool, capture: Capture, tmp_path: Path
+) -> None:
+    """Frames 2 and 3 of one batch are written, or made again: until the last one is there, all of their base is."""
+    start, copy = tmp_path / "start", tmp_path / "copy"
+    run = Run.create(start, capture, COMPACT_IN_PAIRS)
+    for frame, base in ((0, None), (1, 0), (2, 0), *(((3, 2), (4, 2)) if again else ())):
+        run.write_frame(result(frame, base, frame, carried=carried(frame)), done(result(frame, base)), capture)
+    to_make = (1, 2) if again else (3, 4)
+
+    def work(path: Path) -> None:
+        opened = Run.open(path)
+        with opened.writing():
+            left = {frame for frame in to_make if not (path / str(frame)).exists()}  # what an edit log would tell
+            opened.remove_exact(left & set(opened.frames()), thorough=True)
+            for frame in sorted(left):
+                base = 0 if again else 2
+                there = left & set(opened.frames()) - {frame}
+                made = result(frame, base, 10 + frame, carried=carried(frame))
+                left -= {frame}
+                opened.write_frame(made, done(made), capture, None, there)
+                (path / str(frame)).touch()
+
+    shutil.copytree(start, copy)
+    work(copy)
+    expected, all_frames = contents(copy), (0, 1, 2, 3, 4)
+    assert not any("point_cloud" in name or "carried" in name for name in expected)  # the run is complete
+    for operation in all_kills(start, copy, lambda: work(copy), 3):
+        found = Run.open(copy)
+        assert set(found.frames()) >= ({0, 1, 2, 3, 4} if again else {0, 1, 2}), operation
+        for frame in found.frames():
+            assert any(near(found.read_frame(frame), gaussians(seed)) for seed in (frame, 10 + frame)), (operation, frame)
+        if not again and 4 not in found.frames():
+            base = found.read_state(2, torch.device("cpu"))
+            assert torch.equal(base.gaussians.means, gaussians(2).means), operation
+            assert torch.equal(base.origin.gaussians.means, gaussians(0).means), operation
+            assert base.carried is not None, operation
+        work(copy)
+        assert contents(copy) == expected, operation
+        assert Run.open(copy).frames() == all_frames
+        assert not list(copy.rglob(".*")), operation
 
 
 def test_a_frame_whose_writing_was_killed_is_whole_or_absent_and_leaves_nothing_after_the_next_start(
@@ -118,23 +165,6 @@ def test_a_run_whose_start_was_killed_starts_again(capture: Capture, tmp_path: P
     for _ in all_kills(tmp_path / "empty", path, lambda: Run.create(path, capture, INFO)):
         assert Run.create(path, capture, INFO).frames() == ()
         assert [child.name for child in path.iterdir()] == ["run.json"]
-
-
-def test_frames_are_read_from_a_complete_sequence_while_plys_are_being_removed_and_from_plys_otherwise(run: Run) -> None:
-    """A sequence that somebody put beside the PLYs on purpose does not replace them."""
-    write_sequence(run.path / "sequence", (0, 1), run.read_frame)
-    run.refresh()
-    assert torch.equal(run.read_frame(1).means, gaussians(2).means)
-    with run.writing():
-        pass
-    assert len(list(run.path.rglob("*.ply"))) == 2
-    (run.path / "sequence" / "unfinished").touch()
-    run.refresh()
-    assert torch.equal(run.read_frame(1).means, GaussianSequence.open(run.path / "sequence").read(1).means)
-    with run.writing():
-        pass
-    assert list(run.path.rglob("*.ply")) == []
-    assert not (run.path / "sequence" / "unfinished").exists()
 
 
 def test_what_an_older_version_left_of_a_frame_whose_ply_it_removed_does_not_hide_the_sequence(run: Run) -> None:

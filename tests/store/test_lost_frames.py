@@ -47,7 +47,7 @@ def replace_by_broken_link(folder: Path) -> str:
 
 def remove_ply(folder: Path) -> str:
     (folder / "point_cloud/iteration_7/point_cloud.ply").unlink()
-    return f"there is no PLY in the folder {folder};"
+    return f"there are no Gaussians in the folder {folder};"
 
 
 def remove_all(folder: Path) -> str:
@@ -76,17 +76,18 @@ def test_several_lost_frames_are_one_sentence_and_a_whole_run_has_none(folder: P
     assert Run.open(folder).lost() == ()
     for name in (FOLDERS[1], FOLDERS[2]):
         remove_ply(folder / name)
-    where = f"there is no PLY in the folder {folder / FOLDERS[1]} and so on"
+    where = f"there are no Gaussians in the folder {folder / FOLDERS[1]} and so on"
     assert Run.open(folder).lost() == (f"Frames 2, 3 of {folder} are lost: {where}; reconstruct them again, or bring the folder back.",)
 
 
-def test_compacted_frames_are_not_lost_until_the_sequence_is(folder: Path) -> None:
+def test_compacted_frames_are_not_lost_until_their_files_are(folder: Path) -> None:
     run = Run.open(folder)
     run.compact()
     assert (run.lost(), Run.open(folder).lost()) == ((), ())
-    shutil.rmtree(folder / "sequence")
+    for file in folder.rglob("gaussians.tsgf"):
+        file.unlink()
     (folder / "run.json").write_text("{}")
-    with pytest.raises(InputError, match=r"Frames 1, 2, 3, 4 of .*run are lost: there is no PLY in the folder .*frame1 and so on"):
+    with pytest.raises(InputError, match=r"Frames 1, 2, 3, 4 of .*run are lost: there are no Gaussians in the folder .*frame1 and so on"):
         Run.open(folder).compact()
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.fingerprints import Hashes
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
 from trackersplat.gaussians.gaussians import Gaussians
@@ -63,10 +63,10 @@ def test_a_disk_that_refuses_stops_the_work_with_its_own_sentence_and_leaves_no_
 ) -> None:
     real = Run.write_frame
 
-    def full(self: Run, result: FrameResult, done: FrameDone, capture: Capture, images: Hashes | None) -> None:
+    def full(self: Run, result: FrameResult, done: FrameDone, capture: Capture, *more: Any) -> None:
         if result.frame == 1:
             raise InputError("Cannot write: no space")
-        real(self, result, done, capture, images)
+        real(self, result, done, capture, *more)
 
     monkeypatch.setattr(Run, "write_frame", full)
 

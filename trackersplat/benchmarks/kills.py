@@ -81,12 +81,13 @@ class Outcome:
 
 
 def scenarios(capture: Path, archive: Path) -> list[Scenario]:
-    """Over all stages: first frame, batches, writing, compacting once and once more, exporting, unpacking and preparing."""
+    """Over all stages: first frame, batches, writing both forms, compacting once and once more, exporting, unpacking and preparing."""
     reconstruct = ("reconstruct", str(capture), "--out", "{work}/run", "--batch", "2", "--events", "json", *STEPS, "--frames")
     found = [
         Scenario("reconstruct", (*reconstruct, "1:4"), run="run"),
         Scenario("reconstruct --compact", (*reconstruct, "1:3", "--compact"), run="run"),
-        Scenario("compact", ("compact", "{work}/run"), (*reconstruct, "1:4"), "run"),
+        Scenario("reconstruct --keep ply", (*reconstruct, "1:3", "--keep", "ply"), run="run"),
+        Scenario("compact", ("compact", "{work}/run"), (*reconstruct, "1:4", "--keep", "ply"), "run"),
         Scenario("compact again", (*reconstruct, "1:4", "--compact"), (*reconstruct, "1:3", "--compact"), "run"),
         Scenario("export ply", ("export", "{work}/run", "--out", "{work}/plys"), (*reconstruct, "1:2"), "run", _THERE),
         Scenario(
@@ -253,7 +254,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def is_leftover(name: str) -> bool:
     """Whether a file is one that only a killed process leaves."""
     parts = Path(name).parts
-    return parts[0] == "tmp" or parts[-1] in ("preview.ply", "unfinished") or any(part.startswith(".") for part in parts)
+    return parts[0] == "tmp" or parts[-1] == "preview.ply" or any(part.startswith(".") for part in parts)
 
 
 def _timeless(path: Path, folder: Path) -> bytes:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from trackersplat.jobs.reconstruct import reconstruct
 from trackersplat.pipelines.pipeline import FrameResult
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.store.run import Run
+from trackersplat.store.run import COMPACT, KEEP, Run
 
 STAGES = ("track", "move", "match", "refine", "measure")  # one after the other
 BESIDE = ("decode", "write")  # in other threads
@@ -140,7 +140,7 @@ def bench_speed(
 
 
 def _first_frame(capture: Capture, folder: Path, settings: ReconstructSettings, rasterizer: Rasterizer) -> Iterator[Event]:
-    run = Run.create(folder, capture, {"settings": settings.to_json()})
+    run = Run.create(folder, capture, {"settings": settings.to_json(), KEEP: COMPACT})
     _forget_peak(rasterizer.device)
     started, found = time.perf_counter(), None
     for event in reconstruct(capture, run, [0], settings, rasterizer):
@@ -220,9 +220,11 @@ class _TimedRun(Run):
         super().__init__(path, info)
         self.seconds = 0.0
 
-    def write_frame(self, result: FrameResult, done: FrameDone, capture: Capture, images: Hashes | None = None) -> None:
+    def write_frame(
+        self, result: FrameResult, done: FrameDone, capture: Capture, images: Hashes | None = None, to_redo: Collection[int] = ()
+    ) -> None:
         started = time.perf_counter()
-        super().write_frame(result, done, capture, images)
+        super().write_frame(result, done, capture, images, to_redo)
         self.seconds += time.perf_counter() - started
 
 

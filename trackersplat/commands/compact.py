@@ -1,4 +1,4 @@
-"""``trackersplat compact``: a run's PLY files as one quantised sequence, in their place."""
+"""``trackersplat compact``: the compact form in place of a run's PLY files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trackersplat.commands.shown import printable
 
 @dataclass(frozen=True)
 class Compact:
-    """Turn the PLY files of a run into one compact sequence (quantised; what never changes is stored once)."""
+    """Turn the PLY files of a run into the compact form (quantised; of what does not change nothing is stored again)."""
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """A run folder made by `trackersplat reconstruct`."""

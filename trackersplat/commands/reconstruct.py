@@ -81,8 +81,11 @@ class Reconstruct:
     """Rendering back end. Default: the first that works here. `trackersplat doctor` lists them."""
     weights: Path | None = None
     """Folder with the networks' weights of LPIPS. Default: torch's own cache. Nothing is downloaded."""
+    keep: Literal["compact", "ply"] | None = None
+    """In which form frames are kept. compact: quantised, 6 % of the size of PLY files; also exactly only while a missing frame starts from
+    them. ply: PLY files, as they were computed. Default: as the run has it; a new one compact."""
     compact: bool = False
-    """At the end, turn the PLY files into one compact, quantised sequence."""
+    """At the end, keep all frames in the compact form alone, also those that a missing frame would start from."""
     events: Literal["text", "json"] = "text"
     """json: one event a line on standard output, for programs."""
 
@@ -95,7 +98,7 @@ class Reconstruct:
         from trackersplat.jobs.reconstruct import reconstruct
         from trackersplat.jobs.versions import versions
         from trackersplat.rendering.registry import choose_rasterizer
-        from trackersplat.store.run import Run
+        from trackersplat.store.run import COMPACT, KEEP, Run
 
         capture = open_capture(self.capture)
         if self.hold_out:
@@ -103,11 +106,13 @@ class Reconstruct:
         frames = parse_frames(self.frames, capture.frame_count)
         rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
         settings = self._settings(capture, rasterizer)
-        info = {"settings": settings.to_json(), "warnings": list(capture.warnings), **versions(rasterizer)}
+        info = {"settings": settings.to_json(), KEEP: self.keep or COMPACT, "warnings": list(capture.warnings), **versions(rasterizer)}
         if capture.origin is not None:
             info["origin"] = capture.origin.tolist()
         require_readable(capture, frames[0])  # before anything is written
         run = Run.create(self.out or self._default_out(capture), capture, info)
+        if self.keep is not None:
+            run.require_keep(self.keep)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)
         with traceback_in(run.path / "run.log"), reporter, run.writing():
             redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)

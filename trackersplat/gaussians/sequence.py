@@ -30,7 +30,6 @@ GAUSSIANS_LIMIT = 50_000_000  # likewise
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 FORMAT = 1
-UNFINISHED = "unfinished"  # an empty file beside the manifest while what the sequence replaces is being removed
 
 
 @dataclass(frozen=True)
@@ -119,15 +118,12 @@ def write_sequence(
     frames: Sequence[int],
     read: Callable[[int], Gaussians],
     settings: SequenceSettings | None = None,
-    *,
-    unfinished: bool = False,
 ) -> int:
     """Writes the frames given by ``read`` to the folder ``path`` (replaced as a whole) and returns its bytes.
 
-    Reads every frame twice. ``unfinished``: marked with `UNFINISHED`, for a caller that removes next what the sequence replaces.
-    Raises InputError if the frames do not hold the same Gaussians.
+    Reads every frame twice. Raises InputError if the frames do not hold the same Gaussians.
     """
-    for _ in written_frames(path, frames, read, settings, unfinished=unfinished):
+    for _ in written_frames(path, frames, read, settings):
         pass
     return size_of(path)
 
@@ -137,8 +133,6 @@ def written_frames(
     frames: Sequence[int],
     read: Callable[[int], Gaussians],
     settings: SequenceSettings | None = None,
-    *,
-    unfinished: bool = False,
 ) -> Iterator[int]:
     """`write_sequence`, giving each frame when it is encoded. The folder appears after the last one; closing the iterator cancels."""
     first = read(frames[0])
@@ -160,8 +154,6 @@ def written_frames(
             "files": files,
         }
         write_json(folder / "manifest.json", manifest)
-        if unfinished:
-            (folder / UNFINISHED).touch()
         written = GaussianSequence.open(folder)
         for frame in sorted({*frames[KEY_FRAME_EVERY - 1 :: KEY_FRAME_EVERY], frames[-1]}):  # each reads all back to its key frame
             written.read(frame)

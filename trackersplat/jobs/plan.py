@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import insort
 from collections.abc import Iterable, Sequence
 
 from trackersplat.errors import InputError
 from trackersplat.pipelines.pipeline import Batch
+from trackersplat.store.bases import base_of
 
 _RANGE = re.compile(r"(\d{1,9})(?::(\d{1,9}))?")
 
@@ -30,20 +32,16 @@ def parse_frames(text: str, frame_count: int) -> range:
 def plan_batches(wanted: Iterable[int], present: Sequence[int], batch: int) -> list[Batch]:
     """Groups the wanted frames that are not present yet.
 
-    Batches lie on a fixed grid (frame 0 is the first base, then every ``batch`` frames), so a run that was killed and
-    started again makes the same choices. The base of a frame is the last frame at or before its base on that grid that
-    is present or will be by then; a frame with none before it is fitted from scratch.
+    The base of a frame is the one that `store.bases` says, of those that are present or will be by then. Those that lead to each other are
+    on a fixed grid, so a run that was killed and started again makes the same choices.
     """
     if batch < 1:
         raise InputError(f"A batch must have at least one frame, got {batch}.")
-    available = set(present)
+    available = sorted(set(present))
     batches: list[Batch] = []
-    for frame in sorted(set(wanted) - available):
-        grid = batch * ((frame - 1) // batch) if frame else -1
-        base = max((f for f in available if f <= grid), default=None)
-        if base is None:  # nothing on or before the grid point: any earlier frame will do before starting from scratch
-            base = max((f for f in available if f < frame), default=None)
-        available.add(frame)
+    for frame in sorted(set(wanted) - set(available)):
+        base = base_of(frame, available, batch)
+        insort(available, frame)
         if batches and base is not None and batches[-1].base == base:
             batches[-1] = Batch(base, (*batches[-1].targets, frame))
         else:

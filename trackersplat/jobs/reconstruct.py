@@ -39,7 +39,9 @@ from trackersplat.training.fit import FitState
 
 PREVIEW_SECONDS = 2.0  # at most one preview in this time
 PREVIEW_FILE = "preview.ply"
-WITHOUT_CARRIED = "What the motion to frame {} handed on is not kept any more, as after compacting, so the motion starts anew there."
+WITHOUT_CARRIED = (
+    "Frame {} is in the compact form, which lacks what its motion handed on, so the motion starts anew there (`--keep ply` keeps it)."
+)
 LEFT_OUT = "{:,} Gaussians are left out from here on, because the document of the run deletes them."
 BATCHES_AHEAD = 2  # of full size, whose images are decoded in the background, the one in work included
 
@@ -78,7 +80,9 @@ def reconstruct(
         context = Context(watched.capture, rasterizer, settings, weights, AppliedEdits(log.edits), open_cache(track_cache))
         batches = plan_batches(frames, [frame for frame in run.frames() if frame not in redo], settings.batch)
         document = None if keep_deleted or not has_document(run.path) else Document.open(run)
-        yield from _written(_Work(watched, run, context, document), batches, log, now)
+        again = frozenset(redo) & frozenset(frames) & frozenset(run.frames())
+        run.remove_exact(again, thorough=True)
+        yield from _written(_Work(watched, run, context, document, again), batches, log, now)
         if stale := stale_frames(log, run.records()):
             yield Stale(tuple(sorted(stale)))
     yield Finished(now() - started)
@@ -98,6 +102,7 @@ class _Work:
     run: Run
     context: Context
     document: Document | None  # whose deletions are respected
+    to_redo: frozenset[int]  # of the frames that are there
 
 
 def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[[], float]) -> Iterator[Event]:
@@ -115,7 +120,7 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
         yield from _prepare(rasterizer, planned[0])
     made = {frame: MadeWith.of(done) for frame, done in run.records().items()}
     try:
-        with RunWriter(run, capture) as writer:
+        with RunWriter(run, capture, work.to_redo) as writer:
             notes: list[str] = []
             for event in _frames(batches, work):
                 if isinstance(event, FrameResult):

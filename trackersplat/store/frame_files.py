@@ -1,19 +1,20 @@
 """The files of one frame's folder.
 
-point_cloud/iteration_<I>/point_cloud.ply    3DGS PLY
+gaussians.tsgf                               the Gaussians in the compact form (store/compact_frames.py)
+point_cloud/iteration_<I>/point_cloud.ply    the Gaussians as 3DGS PLY: where a next frame may start, and in runs that keep PLY files
 log/iteration_<I>/log.csv                    training cameras, the published columns
 cameras.json, cfg_args                       as other 3DGS tools expect
 frame.json                                   how it was made and how good it is
 tracks.npz                                   the sparse 2D tracks, where they are in this frame
 evidence.npz                                 what every view says about the motion that led here
-carried.safetensors                          of that motion, for the next frame (motion/motion.py)
+carried.safetensors                          of that motion, for the next frame (motion/motion.py), beside the PLY
 replaced.safetensors                         indices of the Gaussians that are not those of the base
 colours.json                                 3x4 map per training camera, where their colours differ
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -23,10 +24,11 @@ from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.files import read_json, write_json, write_text
+from trackersplat.files import read_json, remove_folder, write_json, write_text
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.motion.motion import CarriedMotion
 from trackersplat.pipelines.pipeline import FrameResult
+from trackersplat.store.compact_frames import COMPACT_FILE
 from trackersplat.store.evidence_files import write_evidence
 from trackersplat.store.record import RECORD, FrameRecord, write_record
 from trackersplat.store.tables import camera_entries, log_csv
@@ -35,18 +37,31 @@ from trackersplat.training.photometric import ColourAffines
 
 CARRIED, REPLACED, COLOURS = "carried.safetensors", "replaced.safetensors", "colours.json"
 CAMERAS = "cameras.json"
+CLOUDS = "point_cloud"  # folder of PLY files
 EVIDENCE = "evidence.npz"
 _AGAIN = "remove the folder to reconstruct the frame anew"
 
 
-def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture: Capture) -> None:
+@dataclass(frozen=True)
+class Kept:
+    """In which form a frame is written. At least one of the two is there."""
+
+    compact: bytes | None  # the content of `COMPACT_FILE`
+    exact: bool  # with the PLY, and with what the next frame needs of the motion
+
+
+def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture: Capture, kept: Kept) -> None:
     """Everything that is kept of a frame, into a folder that is there and empty."""
     iteration = f"iteration_{result.iterations}"
-    cloud, log = folder / "point_cloud" / iteration, folder / "log" / iteration
-    cloud.mkdir(parents=True)
+    log = folder / "log" / iteration
     log.mkdir(parents=True)
     gaussians = result.state.gaussians
-    write_ply(cloud / "point_cloud.ply", gaussians)
+    if kept.compact is not None:
+        (folder / COMPACT_FILE).write_bytes(kept.compact)
+    if kept.exact:
+        cloud = folder / CLOUDS / iteration
+        cloud.mkdir(parents=True)
+        write_ply(cloud / "point_cloud.ply", gaussians)
     write_text(log / "log.csv", log_csv(result.scores, [capture.cameras[index].name for index in capture.training_cameras]))
     write_json(folder / CAMERAS, camera_entries(capture))
     write_text(folder / "cfg_args", f"Namespace(sh_degree={gaussians.sh_degree}, source_path={short_path(capture.root)!r})")
@@ -55,7 +70,7 @@ def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture:
     if result.motion is not None and result.motion.evidence is not None:
         write_evidence(folder / EVIDENCE, result.motion.evidence)
     carried = result.state.carried
-    if carried is not None:
+    if carried is not None and kept.exact:
         tensors = {part.name: getattr(carried, part.name).detach().cpu().clone() for part in fields(carried)}
         (folder / CARRIED).write_bytes(save(tensors))  # an OSError if the disk is full, unlike save_file
     if len(result.replaced):
@@ -63,6 +78,19 @@ def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture:
     if result.state.colours is not None:
         write_json(folder / COLOURS, result.state.colours.to_json())
     write_record(folder / RECORD, record)
+
+
+def remove_exact(folder: Path, *, carried: bool = True) -> None:
+    """Removes the PLY of a frame that is there in the compact form and, with ``carried``, what its motion hands on. May be killed and
+    done once more."""
+    if carried:
+        (folder / CARRIED).unlink(missing_ok=True)
+    remove_folder(folder / CLOUDS)
+
+
+def has_exact(folder: Path) -> bool:
+    """Whether `remove_exact` has something to remove."""
+    return (folder / CLOUDS).is_dir() or (folder / CARRIED).exists()
 
 
 def read_carried(folder: Path) -> CarriedMotion | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trackersplat.files import restore
 from trackersplat.store.begin import DOCUMENT
+from trackersplat.store.compact_frames import COMPACT_FILE
 from trackersplat.store.record import RECORD, FrameRecord, read_record
 
 FRAME_FOLDER = re.compile(r"frame([1-9]\d{0,8})")
@@ -19,11 +20,18 @@ _ITERATION_FOLDER = re.compile(r"iteration_(\d{1,9})")
 
 @dataclass(frozen=True)
 class FrameEntry:
-    """A frame's folder as it was found. ``inode`` tells whether another one has taken its place; ``cloud`` is its PLY, if it has one."""
+    """A frame's folder as it was found. ``inode`` tells whether another one has taken its place; ``cloud`` is its PLY, ``compact`` its
+    compact form, if it has one."""
 
     folder: Path
     inode: int
     cloud: Path | None
+    compact: Path | None
+
+    @staticmethod
+    def of(folder: Path) -> FrameEntry:
+        compact = folder / COMPACT_FILE
+        return FrameEntry(folder, folder.stat().st_ino, find_cloud(folder), compact if compact.is_file() else None)
 
 
 @dataclass
@@ -51,9 +59,13 @@ class RunIndex:
 
     def add(self, frame: int, folder: Path, record: FrameRecord) -> None:
         """A frame that has just been written."""
-        self.entries[frame] = FrameEntry(folder, folder.stat().st_ino, find_cloud(folder))
+        self.entries[frame] = FrameEntry.of(folder)
         self.entries = dict(sorted(self.entries.items()))
         self._records[frame] = record
+
+    def look_again(self, frame: int) -> None:
+        """At the files of a frame, some of which were written or removed."""
+        self.entries[frame] = FrameEntry.of(self.entries[frame].folder)
 
     def record(self, frame: int) -> FrameRecord | None:
         """Read at the first call. None for a frame of the published system or an old run. Raises InputError if the file is damaged."""
@@ -66,6 +78,10 @@ class RunIndex:
     def first_record(self) -> FrameRecord | None:
         """The record of the first frame that has one."""
         return next((record for frame in self.entries if (record := self.record(frame)) is not None), None)
+
+    def compact_files(self) -> dict[int, Path]:
+        """Frame -> its compact form."""
+        return {frame: entry.compact for frame, entry in self.entries.items() if entry.compact is not None}
 
     def records(self) -> dict[int, FrameRecord]:
         """By frame, ascending; frames without a record are left out."""
@@ -92,10 +108,12 @@ class RunIndex:
 
     def own_folders(self) -> Iterator[tuple[int, Path]]:
         """Frames whose files belong to this run: those of a linked frame are another run's."""
-        inside = self.root.resolve()
         for frame, entry in self.entries.items():
-            if entry.folder.resolve().is_relative_to(inside):
+            if self.is_own(frame):
                 yield frame, entry.folder
+
+    def is_own(self, frame: int) -> bool:
+        return self.entries[frame].folder.resolve().is_relative_to(self.root.resolve())
 
     def _may_hold_frames(self, path: Path) -> bool:
         """Folders inside a frame or the document do not, nor do those that begin with a dot: a frame is written there until it is
@@ -124,8 +142,7 @@ def _frames_in(parent: Path) -> list[tuple[int, FrameEntry]]:
         for child in children:
             match, old = FRAME_FOLDER.fullmatch(child.name), _ASIDE.fullmatch(child.name)
             if (match or old) and child.is_dir():
-                folder = Path(child.path)
-                entry = FrameEntry(folder, child.stat().st_ino, find_cloud(folder))
+                entry = FrameEntry.of(Path(child.path))
                 if match:
                     found[int(match[1]) - 1] = entry
                 elif old:

@@ -11,14 +11,18 @@ from trackersplat.store.index import RunIndex
 MAX_NAMED = 5  # frames in one sentence
 
 
-def lost_frames(index: RunIndex, table: Path, present: Collection[int]) -> list[str]:
-    """Sentences that name them: by folders that are files or hold no PLY, and by the rows of ``metrics.csv``."""
+def lost_frames(index: RunIndex, table: Path, present: Collection[int], broken: Collection[int]) -> list[str]:
+    """Sentences that name them: by folders that are files, hold no Gaussians or build on a frame that is lost (``broken``), and by the rows
+    of ``metrics.csv``."""
     files = index.files()
-    empty = {frame: entry.folder for frame, entry in index.entries.items() if frame not in present and frame not in files}
-    gone = _rows(table) - set(present) - set(files) - set(empty)
+    absent = {frame: entry.folder for frame, entry in index.entries.items() if frame not in present and frame not in files}
+    changes = {frame: folder for frame, folder in absent.items() if frame in broken}
+    empty = {frame: folder for frame, folder in absent.items() if frame not in broken}
+    gone = _rows(table) - set(present) - set(files) - set(absent)
     kinds = (
         (files, "a file is in the place of the folder"),
-        (empty, "there is no PLY in the folder"),
+        (empty, "there are no Gaussians in the folder"),
+        (changes, "an earlier frame, since which the changes are stored, is gone or another one; the changes are in the folder"),
         (dict.fromkeys(gone, None), "metrics.csv has the scores, but there is no folder"),
     )
     return [_sentence(index.root, found, why) for found, why in kinds if found]

@@ -4,7 +4,7 @@
     <run>/metrics.csv                                held-out cameras, one row per frame and camera
     <run>/frame1/...                                 a frame fitted from scratch (its files: store/frame_files.py)
     <run>/refine/base-propagate-<tracker>/frame<N>/  frames moved from another and refined
-    <run>/sequence/                                  the compact form (gaussians/sequence.py), beside or instead of the PLYs
+    <run>/sequence/                                  the compact form of older versions (gaussians/sequence.py), in place of the PLYs
     <run>/.lock                                      who is writing it now (locks.py)
 
 The layout is that of the published system, so older results open too. A frame's folder appears by one rename: it is
@@ -14,7 +14,7 @@ complete or absent. Folders and files count frames from 1, this module's functio
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from trackersplat.files import (
 )
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.readers.reader import read_gaussians
-from trackersplat.gaussians.sequence import UNFINISHED, GaussianSequence, write_sequence
+from trackersplat.gaussians.sequence import GaussianSequence
 from trackersplat.locks import Lock, hold
 from trackersplat.motion.evidence import Evidence
 from trackersplat.motion.followed_tracks import FollowedTracks
@@ -49,8 +49,10 @@ from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
 from trackersplat.pipelines.registry import PIPELINES
 from trackersplat.store import frame_files
 from trackersplat.store.begin import INFO, LOCK, METRICS, discard, make_folder
-from trackersplat.store.compaction import has_own_clouds, remove_compacted
+from trackersplat.store.compact_frames import CompactFrames
 from trackersplat.store.evidence_files import read_evidence
+from trackersplat.store.exact_frames import compact_frames, needed_frames, remove_unneeded
+from trackersplat.store.frame_files import Kept
 from trackersplat.store.identity import not_of, require_same
 from trackersplat.store.index import RunIndex
 from trackersplat.store.lineage import RunLineage
@@ -64,6 +66,7 @@ from trackersplat.training.photometric import ColourAffines
 
 FORMAT = 2
 SEQUENCE = "sequence"
+KEEP, PLY, COMPACT = "keep", "ply", "compact"  # of run.json: in which form frames are kept
 _TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -74,9 +77,9 @@ class Run:
         self.path = path
         self.info = info
         self._index = RunIndex(path, path / self.pipeline_folder)
+        self._compact = CompactFrames()
         self._sequence: GaussianSequence | None = None
         self._remarks: dict[str, None] = {}
-        self._sequence_first = False  # whether its frames are read from there although their PLYs are still there
         self._lock: Lock | None = None
         self._begun: list[Path] | None = None  # folders that `create` has made for a run of which no frame is finished yet
         self.refresh()
@@ -186,8 +189,7 @@ class Run:
                 restore(self.path / SEQUENCE)
                 self._index.restore()
                 self.refresh()
-                self._remove_compacted()
-                for folder in self._index.parents():
+                for folder in (*self._index.parents(), *(folder for _, folder in self._index.own_folders())):
                     remove_leftovers(folder)
                 yield
             except (InputError, OSError) as error:
@@ -224,36 +226,40 @@ class Run:
     def refresh(self) -> None:
         """Finds frames that another process wrote since the run was opened. Raises InputError if the compact sequence is damaged."""
         self._index.refresh()
+        self._compact.update(self._index.compact_files())
         path = self.path / SEQUENCE
         path = path if path.is_dir() else aside(path)  # while another one takes its place
         self._sequence = GaussianSequence.open(path) if path.is_dir() else None
-        self._sequence_first = (path / UNFINISHED).is_file()
 
     def frames(self) -> tuple[int, ...]:
-        """Indices of the frames on disk, ascending."""
-        found = {frame for frame, entry in self._index.entries.items() if entry.cloud is not None}
+        """Indices of the frames on disk, ascending. Those whose Gaussians are gone are not among them."""
+        broken = self._compact.broken
+        found = {
+            frame
+            for frame, entry in self._index.entries.items()
+            if entry.cloud is not None or (entry.compact is not None and frame not in broken)
+        }
         return tuple(sorted(found | set(self._sequence.frames if self._sequence else ())))
 
     def read_frame(self, frame: int) -> Gaussians:
-        """The Gaussians of a frame, on the CPU: the PLY where there is one, the compact form otherwise.
+        """The Gaussians of a frame, on the CPU: as they were computed where there is a PLY, else as the compact form has them.
 
-        If `compact` was killed while it removed PLYs, all frames are read from the compact form. Raises InputError if the frame is not
-        there or its file is broken.
+        Raises InputError if the frame is not there or its file is broken.
         """
         entry = self._index.entries.get(frame)
-        cloud = None if entry is None else entry.cloud
-        compact = self._sequence is not None and frame in self._sequence.frames
-        if cloud is not None and not (compact and self._sequence_first):
-            file = read_gaussians(cloud)
+        if entry is not None and entry.cloud is not None:
+            file = read_gaussians(entry.cloud)
             self._remarks |= dict.fromkeys(file.remarks)
             return file.gaussians
-        if self._sequence is None or not compact:
+        if entry is not None and entry.compact is not None:
+            return self._compact.read(frame)
+        if self._sequence is None or frame not in self._sequence.frames:
             raise InputError(f"Frame {frame + 1} of the run {self.path} is not reconstructed yet.")
         return self._sequence.read(frame)
 
     def lost(self) -> tuple[str, ...]:
         """Sentences that name the frames that the run once had, of which the Gaussians are gone."""
-        return tuple(lost_frames(self._index, self.path / METRICS, self.frames()))
+        return tuple(lost_frames(self._index, self.path / METRICS, self.frames(), self._compact.broken))
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -283,10 +289,18 @@ class Run:
             tracks=None if tracks is None else tracks.to(device),
         )
 
-    def write_frame(self, result: FrameResult, done: FrameDone, capture: Capture, images: fingerprints.Hashes | None = None) -> None:
+    def write_frame(
+        self,
+        result: FrameResult,
+        done: FrameDone,
+        capture: Capture,
+        images: fingerprints.Hashes | None = None,
+        to_redo: Collection[int] = (),
+    ) -> None:
         """Writes the frame's folder (by one rename) and then its rows of ``metrics.csv``. ``images``: hashes of what it was made from.
 
-        A frame that is there is replaced; until the new one is complete, the old one is read.
+        A frame that is there is replaced; until the new one is complete, the old one is read. In a run that keeps the compact form, it is
+        kept exactly, too, while it is one that a missing frame, or one of ``to_redo``, starts from.
         """
         self.require_there()
         parent = self.path if result.base is None else self.path / self.pipeline_folder
@@ -294,13 +308,22 @@ class Run:
         scores = {name: dict(values) for name, values in result.scores.items()}
         record = FrameRecord(done, result.iterations, scores, dict(images or {}))
         before = self._folder(result.frame)
+        kept = Kept(None, exact=True)
+        if not self.keeps_ply:
+            content = self._compact.make(result.frame, result.state.gaussians, moved=result.base is not None)
+            needed = self._needed({*self.frames(), result.frame} - (set(to_redo) - {result.frame}), result)
+            kept = Kept(content, exact=result.frame in needed)
+        if before is not None:
+            self._compact.detach(result.frame)
         with atomic_folder(folder) as temporary:
-            frame_files.write_files(temporary, result, record, capture)
+            frame_files.write_files(temporary, result, record, capture, kept)
         self.require_there()
         self._index.add(result.frame, folder, record)
+        self._compact.add(result.frame, self._index.entries[result.frame].compact)
         self._begun = None
         if before is not None and before != folder and before.resolve().is_relative_to(self.path.resolve()):
             remove_folder(before)  # of another pipeline, or fitted from scratch: it would be found in place of this one
+        self.remove_exact(to_redo)
         table = self.path / METRICS
         if before is not None or not table.is_file():
             self.write_metrics()
@@ -386,34 +409,44 @@ class Run:
         rows = (metrics_rows(record, metrics, held_out) for record in self._index.records().values())
         write_text(self.path / METRICS, metrics_header(metrics) + "".join(rows))
 
-    def compact(self) -> int:
-        """Turns the PLYs into the compact sequence (lossy: quantised); returns its size in bytes.
+    @property
+    def keeps_ply(self) -> bool:
+        """Whether its frames are PLY files, as in runs of older versions and imported ones, and not the compact form."""
+        return self.info.get(KEEP, PLY) == PLY
 
-        One rename makes the sequence valid, when it is complete and verified. Only then the PLYs are removed, and with them the files that
-        only the next frame needs. If the removal is killed, frames are read from the sequence, and whoever writes to the run next removes
-        the rest.
+    def require_keep(self, form: str) -> None:
+        """Raises InputError if frames of this run are kept in another form."""
+        if (form == PLY) != self.keeps_ply:
+            there = "as PLY files" if self.keeps_ply else "in the compact form"
+            raise InputError(f"{self.path} keeps its frames {there}: leave --keep out, or choose another folder with --out.")
+
+    def remove_exact(self, to_redo: Collection[int] = (), *, thorough: bool = False) -> None:
+        """Removes what no missing frame and none of ``to_redo`` starts from, beside the compact form. ``thorough``: also what a killed
+        process began to remove."""
+        if not self.keeps_ply:
+            remove_unneeded(self._index, self._needed(set(self.frames()) - set(to_redo)), thorough=thorough)
+
+    def compact(self) -> int:
+        """Turns the PLYs into the compact form (lossy: quantised); returns the bytes of all that are in it.
+
+        A frame is read from its PLY until the compact form is complete and on the disk. What the last frame hands on to a next one stays.
         """
         with self.writing():
             frames, lost = self.frames(), self.lost()
             if not frames:
                 raise InputError(lost[0] if lost else f"The run {self.path} has no frames to compact: reconstruct some first.")
             self._remarks |= dict.fromkeys(lost)
-            if self._sequence is not None and self._sequence.frames == frames and not has_own_clouds(self._index):
-                return size_of(self._sequence.path)  # done before; once more would lose precision
-            size = write_sequence(self.path / SEQUENCE, frames, self.read_frame, unfinished=True)
-            self.refresh()
-            self._remove_compacted()
-        return size
+            compact_frames(self._index, self._compact, self._needed(frames), self.read_frame)
+        return self.compact_bytes()
+
+    def compact_bytes(self) -> int:
+        """Bytes of the Gaussians of all frames that are in the compact form."""
+        return sum(map(size_of, self._index.compact_files().values())) + (size_of(self._sequence.path) if self._sequence else 0)
 
     # -- private ------------------------------------------------------------------------------------------------------
 
-    def _remove_compacted(self) -> None:
-        """Removes what an unfinished sequence replaces."""
-        if self._sequence is None or not self._sequence_first:
-            return
-        about = self.info.get("capture")
-        remove_compacted(self._sequence, self._index, about.get("frames") if isinstance(about, dict) else None)
-        self.refresh()
+    def _needed(self, present: Collection[int], new: FrameResult | None = None) -> frozenset[int]:
+        return needed_frames(self.info, self.lineage(), present, new)
 
     def _folder(self, frame: int) -> Path | None:
         entry = self._index.entries.get(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import TracebackType
 
 from trackersplat.captures.capture import Capture
@@ -19,8 +19,10 @@ WAITING = 2  # results at most that wait for the disk: each holds a frame's Gaus
 class RunWriter:
     """One thread that writes the results it is given. Leaving the context writes what is waiting, also after an exception."""
 
-    def __init__(self, run: Run, capture: Capture) -> None:
+    def __init__(self, run: Run, capture: Capture, to_redo: Collection[int] = ()) -> None:
+        """``to_redo``: frames that are there already and are going to be put again."""
         self._run = run
+        self._to_redo = set(to_redo)
         self._capture = capture
         self._waiting: queue.Queue[tuple[FrameResult, FrameDone, Hashes | None] | None] = queue.Queue(WAITING)
         self._done: queue.SimpleQueue[FrameDone] = queue.SimpleQueue()
@@ -64,7 +66,8 @@ class RunWriter:
                     return
                 if self._error is None:  # after an error nothing is written: frames on disk have no gaps
                     result, done, images = item
-                    self._run.write_frame(result, done, self._capture, images)
+                    self._to_redo.discard(result.frame)
+                    self._run.write_frame(result, done, self._capture, images, self._to_redo)
                     del result
                     self._done.put(item[1])
             except BaseException as error:  # raised again in the thread that waits for it
