@@ -16,6 +16,7 @@ import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from trackersplat.errors import InputError
+from viewer.moving_jpeg import MovingJpeg
 from viewer.pane_messages import Message, encode, pack, parse, picture_header
 from viewer.state import MOST_PANES
 from viewer.views.compare import role
@@ -75,6 +76,7 @@ class Pictures:
         self.ack_timeout = ack_timeout
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self.kept = Renderings()
+        self.jpeg = MovingJpeg()
 
     def close(self) -> None:
         self.executor.shutdown(wait=False, cancel_futures=True)
@@ -311,7 +313,8 @@ class _Session:
                 camera=sources.camera.name, role=role(sources.held_out), frame=request.frame, label=picture_title(request, sources)
             )
             picture = pane_picture(request, sources, self._pictures.kept)
-            return _Made(picture, *encode(picture, request.full), overlay)
+            device = None if sources.rasterizer is None else sources.rasterizer.device
+            return _Made(picture, *encode(picture, request.full, lambda image: self._pictures.jpeg(image, device)), overlay)
 
         made = _tried(make, "The picture could not be made")
         return _Made(None, "", b"", overlay, made, facts) if isinstance(made, str) else made
