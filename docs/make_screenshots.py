@@ -6,6 +6,7 @@ named. ``reconstruct`` starts a reconstruction of its own and takes its picture 
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import time
@@ -94,7 +95,7 @@ def _check(page: Page) -> None:
 
 
 def _edit(page: Page) -> None:
-    """The ball is selected with the lasso and gets a name and a colour."""
+    """The ball is selected with the lasso."""
     page.keyboard.press("z")
     box = page.locator(".tsp-stage").first.bounding_box()
     assert box is not None
@@ -108,7 +109,8 @@ def _edit(page: Page) -> None:
     for point in around[1:]:
         page.mouse.move(*point)
     page.mouse.up()
-    page.get_by_text("selected", exact=False).first.wait_for()
+    page.get_by_text(re.compile("^[0-9,]+ Gaussians selected$")).wait_for()
+    page.get_by_role("button", name="Look and place").click()
 
 
 def _reconstruct(page: Page) -> None:
