@@ -48,7 +48,7 @@ def _bytes(rendering: Rendering, bright: float) -> np.ndarray:
 
     colour, alpha = rendering.color[0], rendering.alpha[0, ..., None]
     image = (colour * 255.0 + (1.0 - alpha) * torch.tensor(BACKDROP, dtype=colour.dtype, device=colour.device)).clamp(0, 255)
-    return (image * bright + 0.5).to(torch.uint8).cpu().numpy()  # type: ignore[no-any-return]
+    return (image * bright + 0.5).to(torch.uint8).cpu().numpy()
 
 
 def with_highlight(tab: Tab, frame: int, image: np.ndarray, view: Camera, scale: float) -> np.ndarray:
