@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "viewer")]
@@ -27,6 +27,7 @@ IMAGES = ROOT / "docs" / "images"
 SIZE = {"width": 1600, "height": 900}
 QUALITY = 88  # JPEG, colours at full resolution: small text stays clear
 PATIENCE = 900_000  # ms, for the diagnosis of all tracks and a reconstruction on a slow machine
+PICTURE = 20_000  # bytes; smaller messages of the stage are no picture
 LIVE = "reconstruct"
 CAMERA, BALL, RADIUS = (320, 240), (111.0, 139.0), 22.0  # pixels of cam08: its size, and where frame 1 shows the ball
 AT_REST = "() => [...document.querySelectorAll('.tsp')].every((pane) => pane.dataset.exact === 'true')"
@@ -60,11 +61,20 @@ def _take(browser: Browser, url: str, name: str) -> None:
     query, prepare = SCENES[name]
     page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
     page.set_default_timeout(PATIENCE)
+    stage: list[bool] = []  # a picture has come
+
+    def listen(socket: WebSocket) -> None:
+        if "/stage/" in socket.url:
+            socket.on("framereceived", lambda data: stage.append(True) if len(data) > PICTURE else None)
+
+    page.on("websocket", listen)
     page.goto(f"{url}/?{query}")
     page.get_by_text(": reconstructed" if name != LIVE else "photographs only").first.wait_for()
     page.get_by_text("Diagnosing the tracks").wait_for(state="hidden")
     if name != LIVE:  # where nothing is reconstructed there is no error map
         page.wait_for_function(AT_REST)
+    while not stage:
+        page.wait_for_timeout(100)
     prepare(page)
     page.mouse.move(SIZE["width"] / 2, 8)  # no tooltip
     if name != LIVE:
