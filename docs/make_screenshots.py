@@ -1,10 +1,12 @@
 """Makes the pictures of the README: starts the page on the bundled demo and photographs it with headless Chromium.
 
-Run ``python docs/make_screenshots.py`` from a checkout with the test extra installed; it writes ``docs/images/*.jpg``.
+Run ``python docs/make_screenshots.py`` from a checkout with the test extra installed; it writes ``docs/images/*.jpg``, or those that are
+named. ``reconstruct`` starts a reconstruction of its own and takes its picture in the middle of it.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import time
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "viewer")]
@@ -24,7 +26,16 @@ from page_server import page_server  # noqa: E402  (tests/viewer/page_server.py)
 IMAGES = ROOT / "docs" / "images"
 SIZE = {"width": 1600, "height": 900}
 QUALITY = 88  # JPEG, colours at full resolution: small text stays clear
-PATIENCE = 600_000  # ms, for the diagnosis of all tracks on a slow machine
+PATIENCE = 900_000  # ms, for the diagnosis of all tracks and a reconstruction on a slow machine
+PICTURE = 20_000  # bytes; smaller messages of the stage are no picture
+LIVE = "reconstruct"
+CAMERA, BALL, RADIUS = (320, 240), (111.0, 139.0), 22.0  # pixels of cam08: its size, and where frame 1 shows the ball
+AT_REST = "() => [...document.querySelectorAll('.tsp')].every((pane) => pane.dataset.exact === 'true')"
+# The loss is drawn, the picture of the frame in work is on the screen, and there is more to come.
+HALF_DONE = """() => {
+  const share = Number(document.querySelector('[aria-label="Done share of the job"]')?.getAttribute('aria-valuenow') ?? 0);
+  return share >= 0.5 && document.querySelectorAll('.ts-plot canvas').length > 0 && /being optimised/.test(document.body.innerText);
+}"""
 
 
 def main() -> None:
@@ -33,21 +44,45 @@ def main() -> None:
         sys.exit("No Chrome or Chromium found; `python tests/run.py` gets one.")
     IMAGES.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[1:] or list(SCENES)
-    with tempfile.TemporaryDirectory() as folder, page_server(Path(folder), "demo") as (url, _), sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=[*ARGUMENTS, "--hide-scrollbars"])
-        for name in wanted:
-            query, prepare = SCENES[name]
-            page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
-            page.set_default_timeout(PATIENCE)
-            page.goto(f"{url}/?{query}")
-            page.get_by_text("PSNR").first.wait_for()
-            page.get_by_text("Diagnosing the tracks").wait_for(state="hidden")
-            prepare(page)
-            page.mouse.move(SIZE["width"] / 2, 8)  # no tooltip
-            time.sleep(4)  # pictures at rest
-            _save(page, IMAGES / f"{name}.jpg")
-            page.close()
+        for options, names in (
+            ((), [name for name in wanted if name != LIVE]),
+            (("--out", "live"), [name for name in wanted if name == LIVE]),
+        ):
+            if names:
+                with tempfile.TemporaryDirectory() as folder, page_server(Path(folder), "demo", options) as (url, _):
+                    for name in names:
+                        _take(browser, url, name)
         browser.close()
+
+
+def _take(browser: Browser, url: str, name: str) -> None:
+    query, prepare = SCENES[name]
+    page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
+    page.set_default_timeout(PATIENCE)
+    stage: list[bool] = []  # a picture has come
+
+    def listen(socket: WebSocket) -> None:
+        if "/stage/" in socket.url:
+            socket.on("framereceived", lambda data: stage.append(True) if len(data) > PICTURE else None)
+
+    page.on("websocket", listen)
+    page.goto(f"{url}/?{query}")
+    page.get_by_text(": reconstructed" if name != LIVE else "photographs only").first.wait_for()
+    page.get_by_text("Diagnosing the tracks").wait_for(state="hidden")
+    if name != LIVE:  # where nothing is reconstructed there is no error map
+        page.wait_for_function(AT_REST)
+    while not stage:
+        page.wait_for_timeout(100)
+    prepare(page)
+    page.mouse.move(SIZE["width"] / 2, 8)  # no tooltip
+    if name != LIVE:
+        time.sleep(2)
+        page.wait_for_function(AT_REST)
+        time.sleep(2)  # the stage is at rest, too
+    _save(page, IMAGES / f"{name}.jpg")
+    page.close()
 
 
 def _page(page: Page) -> None:
@@ -70,9 +105,29 @@ def _check(page: Page) -> None:
     page.get_by_text("Frames 1 to 30").first.wait_for()
 
 
+def _edit(page: Page) -> None:
+    """The ball is selected with the lasso."""
+    page.keyboard.press("z")
+    box = page.locator(".tsp-stage").first.bounding_box()
+    assert box is not None
+    scale = min(box["width"] / CAMERA[0], box["height"] / CAMERA[1])
+    left, top = box["x"] + 0.5 * (box["width"] - scale * CAMERA[0]), box["y"] + 0.5 * (box["height"] - scale * CAMERA[1])
+    around = [
+        (left + scale * (BALL[0] + RADIUS * np.cos(a)), top + scale * (BALL[1] + RADIUS * np.sin(a))) for a in np.linspace(0, 6.2, 24)
+    ]
+    page.mouse.move(*around[0])
+    page.mouse.down()
+    for point in around[1:]:
+        page.mouse.move(*point)
+    page.mouse.up()
+    page.get_by_text(re.compile("^[0-9,]+ Gaussians selected$")).wait_for()
+    page.get_by_text("Look and place").click()
+
+
 def _reconstruct(page: Page) -> None:
-    page.keyboard.press("i")
-    page.get_by_role("button", name="In – out").click()
+    page.get_by_role("button", name="Draft").click()
+    page.get_by_role("button", name="Reconstruct", exact=True).click()
+    page.wait_for_function(HALF_DONE, polling=200)
 
 
 # Query of the address, and what is done before the picture is taken.
@@ -81,7 +136,8 @@ SCENES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "triage": ("frame=12&cameras=2,6", _triage),
     "compare": ("frame=15&cameras=8,8&mode=wipe.colour,error.colour&panel=quality", _error),
     "check": ("frame=15&cameras=0&panel=capture", _check),
-    "reconstruct": ("frame=15&cameras=8&panel=reconstruct", _reconstruct),
+    "edit": ("frame=1&cameras=8&panel=edit", _edit),
+    LIVE: ("frame=1&cameras=8,8&mode=render.colour,error.colour&panel=reconstruct", _reconstruct),
 }
 
 

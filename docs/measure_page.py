@@ -1,7 +1,8 @@
 """How long a user of the page waits, and how much memory the page takes.
 
     python docs/measure_page.py start    from the command `trackersplat-view demo` to photographs and pictures, three times
-    python docs/measure_page.py scrub    from the pointer on the timeline to the picture in the camera pane
+    python docs/measure_page.py scrub    from the pointer on the timeline to the picture in the camera pane; once where the browser draws
+                                         the page with the software GL of the stage, once where it draws it without GL
     python docs/measure_page.py play     memory of the server and of the page while 30 s are played
     python docs/measure_page.py large    10,000 tracks x 300 frames: opening the page, and going to another frame
 
@@ -18,9 +19,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from playwright.sync_api import Browser, CDPSession, Page, Playwright, WebSocket, sync_playwright
@@ -33,6 +35,7 @@ from browser import ARGUMENTS, find_browser  # noqa: E402  (tests/browser.py)
 SIZE = {"width": 1280, "height": 800}
 PATIENCE = 180_000  # ms
 TRACKS, FRAMES = 10_000, 300
+WITHOUT_GL = ("--disable-gpu-rasterization", "--disable-gpu-compositing")  # of ARGUMENTS: the page is drawn without GL
 PICTURE = 3_000  # bytes; smaller messages of the stage are no picture
 
 PHOTOGRAPH = "() => [...document.images].some((image) => image.complete && image.naturalWidth > 0)"
@@ -54,6 +57,12 @@ LISTEN = f"""() => {{ {PANE}
   }};
   element.addEventListener('shown', (event) => window.drawn.push([event.detail.frame, performance.now()]));
 }}"""
+
+
+class Launch(Protocol):
+    def __call__(self, without: tuple[str, ...] = ()) -> Browser:
+        """A browser started with `ARGUMENTS`, but for some."""
+        ...
 
 
 @contextmanager
@@ -82,7 +91,7 @@ def opened(browser: Browser, url: str) -> Page:
 # -- start ----------------------------------------------------------------------------------------------------------------
 
 
-def start(launch: Callable[[], Browser], times: int = 3) -> None:
+def start(launch: Launch, times: int = 3) -> None:
     print("address  browser  photograph  workbench  status  rendered   server's CPU   (seconds)")
     for turn in range(times + 1):
         with tempfile.TemporaryDirectory() as folder:
@@ -109,11 +118,17 @@ def cpu_seconds(process: int) -> float:
 # -- scrubbing ------------------------------------------------------------------------------------------------------------
 
 
-def scrub(launch: Callable[[], Browser]) -> None:
+def scrub(launch: Launch) -> None:
+    for name, without in (("page by software GL", WITHOUT_GL), ("page without GL", ())):
+        print(f"{name}: {scrubbed(launch(without))}", flush=True)
+
+
+def scrubbed(browser: Browser) -> str:
     with tempfile.TemporaryDirectory() as folder, server(demo("--no-autoplay"), Path(folder)) as (url, _):
-        page = opened(launch(), url)
+        page = opened(browser, url)
         page.wait_for_function(RENDERED)
         page.wait_for_function(AT_REST)
+        page.get_by_text("Diagnosing the tracks").wait_for(state="hidden")
         page.evaluate(LISTEN)
         box = page.get_by_role("slider", name=re.compile("Timeline")).bounding_box()
         assert box is not None
@@ -127,9 +142,10 @@ def scrub(launch: Callable[[], Browser]) -> None:
         page.mouse.up()
         page.wait_for_timeout(1500)
         asked, drawn = page.evaluate("[window.asked, window.drawn]")
+    browser.close()
     waits = waiting_times(asked, drawn)
     half, most = np.percentile(waits, (50, 95))
-    print(f"{len(asked)} frames asked for, {len(drawn)} pictures: p50 {half:.0f} ms, p95 {most:.0f} ms")
+    return f"{len(asked)} frames asked for, {len(drawn)} pictures: p50 {half:.0f} ms, p95 {most:.0f} ms"
 
 
 def waiting_times(asked: list[tuple[int, float]], drawn: list[tuple[int, float]]) -> list[float]:
@@ -146,7 +162,7 @@ def waiting_times(asked: list[tuple[int, float]], drawn: list[tuple[int, float]]
 # -- memory ---------------------------------------------------------------------------------------------------------------
 
 
-def play(launch: Callable[[], Browser], seconds: int = 30) -> None:
+def play(launch: Launch, seconds: int = 30) -> None:
     with tempfile.TemporaryDirectory() as folder, server(demo(), Path(folder)) as (url, process):
         page = opened(launch(), url)
         page.wait_for_function(RENDERED)
@@ -173,7 +189,7 @@ def heap_megabytes(devtools: CDPSession) -> float:
 # -- many tracks ----------------------------------------------------------------------------------------------------------
 
 
-def large(launch: Callable[[], Browser]) -> None:
+def large(launch: Launch) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         server([sys.executable, str(Path(__file__).resolve()), "serve", folder], ROOT) as (url, _),
@@ -264,11 +280,11 @@ def main() -> None:
             if name not in measurements:
                 sys.exit(f"{name} is none of {', '.join(measurements)}.")
             print(f"-- {name}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
-            measurements[name](lambda: launched(playwright, executable))
+            measurements[name](lambda without=(): launched(playwright, executable, without))
 
 
-def launched(playwright: Playwright, executable: str) -> Browser:
-    return playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+def launched(playwright: Playwright, executable: str, without: tuple[str, ...]) -> Browser:
+    return playwright.chromium.launch(executable_path=executable, args=[argument for argument in ARGUMENTS if argument not in without])
 
 
 if __name__ == "__main__":

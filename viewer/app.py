@@ -136,7 +136,7 @@ class App:
         guarded = Guard(entrance, arguments.host, arguments.allow_host, self.token, hint)
         config = uvicorn.Config(
             guarded, lifespan="off", log_level="warning", access_log=False, ws_max_size=1 << 20, timeout_graceful_shutdown=2,
-            server_header=False,
+            server_header=False, ws_per_message_deflate=False,  # most of what is sent are pictures, compressed already
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         # uvicorn would raise the signal once more after it has stopped, in the middle of our own end.

@@ -1,10 +1,10 @@
-"""Changes of the time that the panels of the inspector follow once it rests: while it is dragged, the pictures come first."""
+"""Changes of the time that panels follow once it rests: while it is dragged or plays, the pictures come first."""
 
 from __future__ import annotations
 
 TIME = frozenset({"frame", "shown"})  # fields of a view that change all the time while it is dragged or plays
-REST_AFTER = 0.12  # seconds without a change, after which the panels follow
-AT_LATEST = 0.5  # seconds after which they follow in any case
+REST_AFTER, REST_AFTER_DRAGGED = 0.12, 0.6  # seconds without a change, after which the panels follow; while the time is dragged
+AT_LATEST = 0.5  # seconds after which they follow in any case, but not while the time is dragged
 
 
 class Deferred:
@@ -13,10 +13,12 @@ class Deferred:
     def __init__(self) -> None:
         self._names: frozenset[str] = frozenset()
         self._first = self._last = 0.0  # when the first and the last of the changes were made
+        self._dragged = False
 
-    def now_or_later(self, changed: frozenset[str], now: float) -> frozenset[str]:
+    def now_or_later(self, changed: frozenset[str], now: float, dragged: bool = False) -> frozenset[str]:
         """What has to be told now, with what was put off; nothing if all of it can wait."""
-        if not changed <= TIME:
+        self._dragged = dragged
+        if not changed <= (TIME | {"dragging"} if dragged else TIME):
             return self._take() | changed
         if changed:
             self._first = self._first if self._names else now
@@ -27,6 +29,8 @@ class Deferred:
         """Seconds until something is due; infinite if nothing waits."""
         if not self._names:
             return float("inf")
+        if self._dragged:
+            return self._last + REST_AFTER_DRAGGED - now
         return min(self._last + REST_AFTER, self._first + AT_LATEST) - now
 
     def _take(self) -> frozenset[str]:

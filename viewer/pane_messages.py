@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 import cv2
+import numpy as np
 
+from viewer.moving_jpeg import on_processor
 from viewer.state import MOST_PANES
 from viewer.views.painting import LARGEST_SIDE
 from viewer.views.request import PanePicture, PaneRequest
@@ -21,7 +24,7 @@ from viewer.views.request import PanePicture, PaneRequest
 MOST_BYTES = 64 << 10  # of a message from the page
 MOST_CAMERAS = 1 << 20
 MOST_PIXELS_AWAY = 1e6  # camera pixels; a visible part that reaches further is none
-QUALITY_MOVING, QUALITY_AT_REST = 60, 92  # JPEG
+QUALITY_AT_REST = 92  # JPEG
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,14 @@ def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
     return struct.pack("<I", len(text)) + text + payload
 
 
-def encode(picture: PanePicture, full: bool) -> tuple[str, bytes]:
-    """MIME type and image file."""
+def encode(picture: PanePicture, full: bool, moving: Callable[[np.ndarray], bytes] = on_processor) -> tuple[str, bytes]:
+    """MIME type and image file. ``moving`` makes the JPEG file of a picture that is not full."""
+    if not full and not picture.lossless:
+        return "image/jpeg", moving(picture.image)
     bgr = cv2.cvtColor(picture.image, cv2.COLOR_RGB2BGR)
     if picture.lossless:
         return "image/png", cv2.imencode(".png", bgr, (cv2.IMWRITE_PNG_COMPRESSION, 1))[1].tobytes()
-    options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY_AT_REST if full else QUALITY_MOVING]
-    if full:
-        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    options = (cv2.IMWRITE_JPEG_QUALITY, QUALITY_AT_REST, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
     return "image/jpeg", cv2.imencode(".jpg", bgr, options)[1].tobytes()
 
 

@@ -26,7 +26,7 @@ PREFETCHED = 4  # photographs decoded ahead while playing
 # Fields that can change a picture or its marks; everything else must not cause a new request.
 FIELDS = frozenset(
     {
-        "frame", "panes", "grid", "trail_length", "tracks",
+        "frame", "dragging", "panes", "grid", "trail_length", "tracks",
         "run", "other", "reconstructed", "draft", "revision", "ready", "activity", "diagnosed", "edits", "scene",
         "selected",
     }
@@ -63,6 +63,12 @@ class TabPanes:
             overlay=marks,
             selected=0 if view.selected is None else hash(view.selected),
         )
+
+    def dragged(self) -> bool:
+        try:
+            return self._tab.view.dragging
+        except KeyError:
+            return False
 
     def sources(self, request: PaneRequest) -> Sources:
         document, shared = self._tab.document, self._tab.shared

@@ -16,6 +16,7 @@ import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from trackersplat.errors import InputError
+from viewer.moving_jpeg import MovingJpeg
 from viewer.pane_messages import Message, encode, pack, parse, picture_header
 from viewer.state import MOST_PANES
 from viewer.views.compare import role
@@ -27,7 +28,7 @@ from viewer.views.request import PanePicture, PaneRequest, Sources
 MOST_MALFORMED = 20  # messages until the socket is closed
 POLICY_VIOLATION = 1008  # websocket close code
 
-REST_AFTER = 0.2  # seconds without a change until the full picture is made
+REST_AFTER, REST_AFTER_DRAGGED = 0.2, 0.6  # seconds without a change until the full picture is made; while the time is dragged
 LOADING_AFTER = 0.4  # seconds that a picture may take until the page says that it is being made
 ACK_TIMEOUT = 5.0  # seconds; a hidden tab answers late or never
 MOVING_BUDGET = 1 / 15  # seconds that a picture may take while things move
@@ -44,6 +45,10 @@ class PaneSource(Protocol):
 
     def request(self, pane: int) -> PaneRequest | None:
         """What a pane is to show now, without size and visible part; None if there is no such pane. Quick; called on the event loop."""
+        ...
+
+    def dragged(self) -> bool:
+        """Whether the time is being dragged. Quick; called on the event loop."""
         ...
 
     def sources(self, request: PaneRequest) -> Sources:
@@ -71,6 +76,7 @@ class Pictures:
         self.ack_timeout = ack_timeout
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self.kept = Renderings()
+        self.jpeg = MovingJpeg()
 
     def close(self) -> None:
         self.executor.shutdown(wait=False, cancel_futures=True)
@@ -229,6 +235,7 @@ class _Session:
         """What to do next, what moves before what rests; else the time at which to look again, if time alone changes anything."""
         resting: _Job | None = None
         deadlines: list[float] = []
+        rest_after = REST_AFTER_DRAGGED if self._source.dragged() else REST_AFTER
         for index in sorted(self._panes, key=lambda index: (index - self._last - 1) % MOST_PANES):
             pane, request = self._panes[index], self._source.request(index)
             if request is None:
@@ -243,7 +250,7 @@ class _Session:
                 deadlines.append(pane.sent_at + self._pictures.ack_timeout)
                 continue
             pane.awaiting = None
-            rests = now - pane.changed_at >= REST_AFTER
+            rests = now - pane.changed_at >= rest_after
             marks = pane.marks != _marks(request) or (rests and not pane.trails)
             picture = bare != pane.shown or (rests and not pane.full)
             if picture and rests:
@@ -251,7 +258,7 @@ class _Session:
             elif picture or marks:
                 return _Job(index, request, rests, picture, marks), None
             elif not pane.full or not pane.trails:
-                deadlines.append(pane.changed_at + REST_AFTER)
+                deadlines.append(pane.changed_at + rest_after)
         return resting, min(deadlines, default=None)
 
     async def _answer(self, job: _Job) -> None:
@@ -306,7 +313,8 @@ class _Session:
                 camera=sources.camera.name, role=role(sources.held_out), frame=request.frame, label=picture_title(request, sources)
             )
             picture = pane_picture(request, sources, self._pictures.kept)
-            return _Made(picture, *encode(picture, request.full), overlay)
+            device = None if sources.rasterizer is None else sources.rasterizer.device
+            return _Made(picture, *encode(picture, request.full, lambda image: self._pictures.jpeg(image, device)), overlay)
 
         made = _tried(make, "The picture could not be made")
         return _Made(None, "", b"", overlay, made, facts) if isinstance(made, str) else made

@@ -179,9 +179,9 @@ class Runs:
         """Raises InputError if the run is, as far as it says, of another capture. Runs of other programs say nothing."""
         difference = run.difference(self._capture)
         if difference is not None:
-            made_of = run.info.get("capture")
-            name = made_of.get("name") if isinstance(made_of, dict) else None
-            raise InputError(f"{run.path} is a run of another capture ({name}): {difference}; choose another folder with --out.")
+            from trackersplat.store.identity import not_of
+
+            raise InputError(f"{not_of(run.path, run.info.get('capture'), self._capture)}: {difference}; choose another folder with --out.")
 
 
 def _changed_at(path: Path) -> datetime | None:

@@ -175,6 +175,7 @@ class View:
     frame: int = 0
     shown: int = -1  # frame of the picture that the page has acknowledged; -1: none yet
     playing: bool = False
+    dragging: bool = False  # the time is being dragged: whatever is not the picture can wait
     speed: float = 1.0
     loop: bool = True
     first: int | None = None  # in point
@@ -284,7 +285,7 @@ class Store:
     def attend(self, tab: str, present: bool) -> None:
         """The page of a tab is there, or is gone."""
         with contextlib.suppress(KeyError):  # it is closed already
-            self.set_view(tab, present=present)
+            self.set_view(tab, present=present, dragging=False)
         self.grow("tabs")
 
     def close_tab(self, tab: str) -> None:

@@ -44,7 +44,7 @@ class Workbench:
         self._tab = tab
         self._stage = stage
         self._panels: list[Panel] = []
-        self._inspector: list[Panel] = []  # those that follow the time once it rests
+        self._inspector: list[Panel] = []  # those that follow the time only once it rests
         self._deferred = Deferred()
         self._changed: set[str] = set()
         self._event = asyncio.Event()
@@ -177,17 +177,17 @@ class Workbench:
                 self._event.clear()
                 changed = frozenset(self._changed)
                 self._changed.clear()
-                later = self._deferred.now_or_later(changed, time.monotonic())
+                later = self._deferred.now_or_later(changed, time.monotonic(), self._tab.view.dragging)
                 if changed:
                     rested_since = time.monotonic()
                     self._follow(changed)
-                for panel in tuple(self._inspector) if later else ():
-                    self._tell(panel, later)
+                if later:
+                    self._follow_rest(later)
                 if changed or later:
                     await asyncio.sleep(0)
                 elif time.monotonic() - rested_since >= URL_AFTER:
                     address = urls.write(self._tab.view)
-                    if address != written and not self._tab.view.playing:
+                    if address != written and not self._tab.view.playing and not self._tab.view.dragging:
                         written = address
                         ui.run_javascript(f"history.replaceState(null, '', '?{address}')")
 
@@ -201,9 +201,15 @@ class Workbench:
         if "inspector" in changed:
             self._open_panel(self._tab.view.inspector)
 
-    def _tell(self, panel: Panel, changed: frozenset[str]) -> None:
+    def _follow_rest(self, changed: frozenset[str]) -> None:
+        for panel in tuple(self._inspector):
+            self._tell(panel, changed)
+        for panel in tuple(self._panels):
+            self._tell(panel, changed, at_rest=True)
+
+    def _tell(self, panel: Panel, changed: frozenset[str], at_rest: bool = False) -> None:
         try:
-            panel.on_state(changed)
+            (panel.on_rest if at_rest else panel.on_state)(changed)
         except Exception:
             log.exception("the panel %s could not follow a change", type(panel).__name__)
 

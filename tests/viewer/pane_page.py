@@ -183,6 +183,9 @@ class Scene:
             name, request.frame, held_out=name in HELD_OUT, reconstructed=RECONSTRUCTED, diagnosis=diagnosis(self.tracks), trail_length=8
         )
 
+    def dragged(self) -> bool:
+        return False
+
     def acknowledged(self, pane: int, request: PaneRequest, picture: PanePicture) -> None:
         self.shown.append((pane, picture.frame, request.full))
 

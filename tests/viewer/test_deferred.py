@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from viewer.deferred import AT_LATEST, REST_AFTER, Deferred
+from viewer.deferred import AT_LATEST, REST_AFTER, REST_AFTER_DRAGGED, Deferred
 
 FRAME, NOTHING = frozenset({"frame"}), frozenset[str]()
 
@@ -25,6 +25,16 @@ def test_a_time_that_never_rests_is_followed_now_and_then() -> None:
     told = [deferred.now_or_later(FRAME, 0.016 * step) for step in range(125)]  # two seconds
     assert sum(map(bool, told)) in (3, 4)
     assert not any(told[: int(AT_LATEST / 0.016)])
+
+
+def test_a_time_that_is_dragged_is_followed_when_it_is_let_go_or_held() -> None:
+    deferred = Deferred()
+    told = [deferred.now_or_later(frozenset({"frame", "dragging"}) if not step else FRAME, 0.3 * step, True) for step in range(10)]
+    assert not any(told)
+    assert deferred.now_or_later(frozenset({"dragging"}), 3.0, False) == {"frame", "dragging"}
+    assert deferred.now_or_later(FRAME, 4.0, True) == NOTHING
+    assert deferred.wait(4.0) == pytest.approx(REST_AFTER_DRAGGED)
+    assert deferred.now_or_later(NOTHING, 4.0 + REST_AFTER_DRAGGED, True) == FRAME
 
 
 def test_any_other_change_is_told_at_once_and_takes_along_what_waits() -> None:

@@ -174,6 +174,34 @@ def test_while_the_time_is_dragged_the_stage_leaves_the_processor_to_the_panes(
     assert [frame for frame, _ in scene.painted if frame >= 10] == [10, 14, 14]
 
 
+def test_a_slow_stage_leaves_more_time_between_its_pictures_and_rests_only_when_the_time_is_let_go(
+    scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for(lambda: scene.view.rests)
+    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
+
+    def answer(key: str, timeout: float) -> None:
+        scene.now[0] += 0.15  # what a picture takes
+
+    scene.page.local_storage.get_item = answer
+    scene.now[0] += 5.0
+    scene.tab.set(frame=10, dragging=True)
+    wait_for(lambda: scene.tab.view.shown == 10)
+    scene.now[0] += 0.5  # less than four times as long, and more than REST_AFTER
+    scene.tab.set(frame=11)
+    scene.now[0] += 0.05
+    scene.tab.set(frame=12)
+    scene.now[0] += 0.1
+    scene.tab.set(frame=13)
+    wait_for(lambda: scene.tab.view.shown == 13)
+    assert not scene.view.rests
+    scene.tab.set(dragging=False)
+    scene.now[0] += REST_AFTER
+    scene.view._wake.set()
+    wait_for(lambda: scene.view.rests)
+    assert [frame for frame, _ in scene.painted if frame >= 10] == [10, 13]
+
+
 def test_while_the_page_is_busy_only_the_newest_request_is_kept(scene: SimpleNamespace) -> None:
     wait_for(lambda: scene.view.rests)
     scene.page.gate.clear()

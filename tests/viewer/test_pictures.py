@@ -23,7 +23,7 @@ from test_picture import CAMERA, Rays, one, painted, photo
 
 from trackersplat.errors import InputError
 from viewer.pane_messages import MOST_BYTES, pack, parse
-from viewer.pictures import MOST_MALFORMED, Pictures
+from viewer.pictures import MOST_MALFORMED, REST_AFTER, Pictures
 from viewer.views.overlays import FIELDS, Overlay
 from viewer.views.request import PanePicture, PaneRequest, Sources
 
@@ -40,6 +40,7 @@ class Source:
         self.made: list[tuple[PaneRequest, str]] = []
         self.acknowledgements: list[tuple[int, int]] = []
         self.marks = False
+        self.drags = False
         self.fails: Exception | None = None
         self.gate: threading.Event | None = None
 
@@ -50,6 +51,9 @@ class Source:
 
     def request(self, pane: int) -> PaneRequest | None:
         return self.panes.get(pane)
+
+    def dragged(self) -> bool:
+        return self.drags
 
     def sources(self, request: PaneRequest) -> Sources:
         self.made.append((request, threading.current_thread().name))
@@ -172,6 +176,25 @@ def test_the_next_picture_waits_for_the_acknowledgement_and_is_the_newest() -> N
         page.receive()
     assert source.acknowledgements == [(0, 4), (0, 3), (0, 3)]
     assert source.wakes == [], "the source is left when the page leaves"
+
+
+def test_while_the_time_is_dragged_a_slow_machine_makes_no_full_pictures_of_the_frames_between() -> None:
+    source, now = Source(), [0.0]
+    with connected(source, Pictures(clock=lambda: now[0])) as page:
+        page.send(**SIZE)
+        page.acknowledge(page.receive()[0])
+        source.drags = True
+        source.set(frame=2)
+        page.acknowledge(page.receive()[0])
+        now[0] += REST_AFTER
+        for mark in (1, 2, 3):  # each answer comes after whatever was due before
+            source.set(overlay=mark)
+            page.receive("overlay")
+        assert [(request.frame, request.full) for request, _ in source.made] == [(4, True), (2, False)]
+        source.drags = False
+        source.set()
+        header, _ = page.receive()
+        assert (header["frame"], header["exact"]) == (2, True)
 
 
 def test_a_page_that_does_not_answer_gets_the_next_picture_after_a_while() -> None:

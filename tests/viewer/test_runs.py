@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -103,6 +104,7 @@ def test_a_run_without_frames_is_not_shown(runs: SimpleNamespace, tmp_path: Path
 
 def test_a_run_of_other_cameras_is_refused_and_one_that_says_nothing_is_not(runs: SimpleNamespace, tmp_path: Path) -> None:
     assert not runs.runs.show(write(tmp_path / "other", frames=[0], capture={"name": "other", "cameras": ["x"]}))
-    assert "another capture (other)" in runs.store.shared.problems[0][1]
+    said = runs.store.shared.problems[0][1]
+    assert re.search(r"other holds a run of other \(folder unknown\), not of c \(.*\): .*; choose another folder", said)
     assert runs.runs.show(write(tmp_path / "own", frames=[0], capture={"name": "c", "cameras": ["a"]}))
     assert runs.runs.show(write(tmp_path / "foreign", frames=[0], capture="?"))

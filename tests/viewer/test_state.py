@@ -54,6 +54,13 @@ def test_a_new_tab_joins_the_time_of_the_others() -> None:
     assert it.view("c").frame == 0
 
 
+def test_a_page_that_goes_in_the_middle_of_a_drag_lets_the_time_go() -> None:
+    it = store("a")
+    it.set_view("a", frame=3, dragging=True)
+    it.attend("a", False)
+    assert not it.view("a").dragging
+
+
 def test_a_closed_tab_is_neither_changed_nor_missed() -> None:
     it = store("a", "b")
     it.close_tab("a")

@@ -260,3 +260,5 @@ def test_ctrl_c_ends_the_program_and_leaves_no_worker(server: tuple[str, subproc
             continue
         assert int(fields[1]) != process.pid, f"{entry.parent.name} outlived the server"
     assert not os.path.exists(f"/proc/{process.pid}")
+    shared.get_by_text("The server does not answer.").first.wait_for()
+    assert "start trackersplat-view again" in shared.locator(".tsp-message").first.inner_text()

@@ -19,10 +19,19 @@ def demo_run() -> Path:
     return _find("demo-run")
 
 
+def is_demo_capture(path: Path) -> bool:
+    """Whether it is the folder that `demo_capture` gives."""
+    return _is(path, "demo")
+
+
 def is_demo_run(path: Path) -> bool:
     """Whether it is the folder that `demo_run` gives."""
+    return _is(path, "demo-run")
+
+
+def _is(path: Path, name: str) -> bool:
     try:
-        return path.resolve() == demo_run().resolve()
+        return path.resolve() == _find(name).resolve()
     except InputError:
         return False
 

@@ -341,7 +341,7 @@ export default {
 
   created() { // not reactive: large, and drawn by hand
     Object.assign(this, { width: 0, height: 0, ratio: 1, picture: null, whole: null, overlays: [], overlay: null, view: null, drag: null, hovered: -1 });
-    Object.assign(this, { pointer: null, legendOpen: null, refused: null, wipeAt: null, unacknowledged: null, frameRequested: false, viewSent: "", decoding: 0 });
+    Object.assign(this, { pointer: null, legendOpen: null, refused: null, wipeAt: null, legendContent: "", unacknowledged: null, frameRequested: false, viewSent: "", decoding: 0 });
   },
 
   mounted() {
@@ -772,9 +772,9 @@ export default {
       const header = this.picture?.header ?? this.refused;
       const { name, role, frame, what, score, ssim, pixels, extent, note } = this.parts;
       const set = (element, text, title = text) => {
-        element.textContent = text;
-        element.title = title;
-        element.hidden = !text;
+        if (element.textContent !== text) element.textContent = text; // what stays as it is costs no layout
+        if (element.title !== title) element.title = title;
+        if (element.hidden === !!text) element.hidden = !text;
       };
       set(name, header?.camera ?? "", header ? `Camera ${header.camera}` : "");
       set(role, header?.role ?? "", header?.role === "held out" ? "Never used for reconstruction, only for measuring" : "Used for reconstruction");
@@ -801,17 +801,20 @@ export default {
       const { legend, stage } = this.parts;
       const header = this.picture?.header;
       const { overlay, style: marks } = this;
+      const always = header?.scale ? this.scaleEntries(header.scale) : [];
+      const kinds = overlay?.count ? this.markEntries(overlay, marks) : [];
+      if (overlay?.header.note && header && !header.note) always.push(make("span", "quiet", overlay.header.note));
+      if (header && this.epipolar) {
+        const entry = make("span");
+        const dashes = make("span", "", "╌");
+        dashes.style.color = "#f0e442";
+        entry.append(dashes, make("span", "quiet", `epipolar line from ${this.epipolar.camera}`));
+        always.push(entry);
+      }
+      const content = [this.legendOpen, this.width, this.height, kinds.length, ...[...always, ...kinds].map((entry) => entry.outerHTML)].join("\n");
+      if (content === this.legendContent) return; // measuring its height makes the browser lay out the whole page
+      this.legendContent = content;
       const fill = (open) => {
-        const always = header?.scale ? this.scaleEntries(header.scale) : [];
-        const kinds = overlay?.count ? this.markEntries(overlay, marks) : [];
-        if (overlay?.header.note && header && !header.note) always.push(make("span", "quiet", overlay.header.note));
-        if (header && this.epipolar) {
-          const entry = make("span");
-          const dashes = make("span", "", "╌");
-          dashes.style.color = "#f0e442";
-          entry.append(dashes, make("span", "quiet", `epipolar line from ${this.epipolar.camera}`));
-          always.push(entry);
-        }
         legend.replaceChildren();
         legend.hidden = !always.length && !kinds.length;
         if (kinds.length) legend.append(this.legendButton(open), ...(open ? [...always, ...kinds] : always));
@@ -890,6 +893,7 @@ export default {
 
     say(kind, sentence) {
       const { message } = this.parts;
+      if (!sentence && message.hidden) return;
       message.className = `tsp-message ${kind}`;
       message.textContent = sentence;
       message.hidden = !sentence;

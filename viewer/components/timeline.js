@@ -236,6 +236,7 @@ class View {
   resize(entry) {
     const rect = this.base.getBoundingClientRect();
     this.dpr = window.devicePixelRatio || 1;
+    if (this.drag) this.drag.rect = rect;
     const box = entry?.devicePixelContentBoxSize?.[0]; // exact where the pane begins or ends within a device pixel
     const near = box && Math.abs(box.inlineSize - rect.width * this.dpr) < 2 && Math.abs(box.blockSize - rect.height * this.dpr) < 2;
     const width = near ? box.inlineSize : Math.round(rect.width * this.dpr); // an emulated screen reports its real pixels
@@ -270,7 +271,8 @@ class View {
 
   /** The pointer in device pixels and the frame (with a fraction) under it. */
   at(event) {
-    const place = this.layout(), rect = this.base.getBoundingClientRect();
+    // Nothing moves the timeline while it is dragged in, and asking where it is makes the browser lay out the whole page.
+    const place = this.layout(), rect = this.drag?.rect ?? this.base.getBoundingClientRect();
     if (!place) return null;
     const x = (event.clientX - rect.left) * (this.base.width / rect.width), y = (event.clientY - rect.top) * (this.base.height / rect.height);
     return { x, y, place, time: this.view[0] + ((x - place.left) / place.plot) * (this.view[1] - this.view[0]) };
@@ -317,7 +319,7 @@ class View {
     event.preventDefault();
     this.surface.focus({ preventScroll: true, focusVisible: false });
     this.surface.setPointerCapture(event.pointerId);
-    this.drag.event = event;
+    Object.assign(this.drag, { event, rect: this.base.getBoundingClientRect() });
     if (this.drag.kind === "seek") this.seek(this.frame_at(at), "down");
     this.redraw("over");
   }
@@ -352,7 +354,7 @@ class View {
     const frame = this.frame_at({ time: clamp(at.time, this.view[0], this.view[1] - 1e-6) });
     if (drag.kind === "seek") {
       if (frame !== this.frame) this.seek(frame, "move");
-      this.point(drag.event);
+      if (!this.tip.hidden) this.point(null); // the values of this frame are on the right
     } else if (drag.moved) this.range = this.dragged(drag, frame, at.time);
     this.redraw("over");
   }
@@ -452,6 +454,8 @@ class View {
       this.look([a + by, b + by]);
     }
     this.frame = frame;
+    const number = this.number && document.getElementById(this.number);
+    if (number && number !== document.activeElement) number.value = frame + 1;
     this.tell();
   }
 
@@ -1013,7 +1017,7 @@ export default {
       <div class="timeline-surface" ref="surface" role="slider" tabindex="0" aria-orientation="horizontal"></div>
       <button class="timeline-run" ref="button" type="button" hidden></button>
     </div>`,
-  props: { frame_count: Number, fps: Number, label: String },
+  props: { frame_count: Number, fps: Number, label: String, number: String },
   emits: ["ready", "seek", "range", "run_range", "menu"],
   mounted() {
     if (!document.getElementById("timeline-style")) {
@@ -1023,6 +1027,7 @@ export default {
     surface.setAttribute("aria-label", this.label);
     surface.setAttribute("aria-description", HELP);
     this.drawn = new View(root, { base, over, surface, button }, (name, data) => this.$emit(name, data));
+    this.drawn.number = this.number; // id of a field that shows the frame
     this.drawn.clip(this.frame_count, this.fps);
     root.timeline = this.drawn; // for tests
     this.$emit("ready");

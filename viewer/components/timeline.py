@@ -54,9 +54,13 @@ class Timeline(ui.element, component="timeline.js"):
         on_run_range: Callable[[tuple[int, int]], object] | None = None,
         on_menu: Callable[[MenuRequest], object] | None = None,
         label: str = "Timeline",
+        number: str | None = None,
     ) -> None:
+        """``number``: HTML id of a number field that the page keeps at the current frame, counted from 1, without asking the server."""
         super().__init__()
         self.props["frame_count"], self.props["fps"], self.props["label"] = frame_count, fps, label
+        if number is not None:
+            self.props["number"] = number
         self._frame_count = frame_count
         self._frame = 0
         self._shown: int | None = None

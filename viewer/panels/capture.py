@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from nicegui import ui
 
+from trackersplat.captures.demo import is_demo_capture
 from trackersplat.captures.summary import describe
 from trackersplat.checks.findings import SEVERITIES, CameraMeasures, Finding, Report, name_frames
 from trackersplat.checks.summary import CAPTION, COLUMNS, cells
@@ -114,7 +116,7 @@ def facts(capture: Any) -> list[tuple[str, str]]:
         ("Frames", f"{known.frame_count}, {known.fps:g} per second, {known.seconds:.2f} s"),
         ("Held out", ", ".join(known.held_out) if known.held_out else "no camera"),
         ("Points", "none" if known.point_count is None else f"{known.point_count:,}"),
-        ("Folder", str(known.path)),
+        ("Folder", "comes with TrackerSplat" if is_demo_capture(Path(known.path)) else str(known.path)),
     ]
 
 

@@ -78,7 +78,7 @@ class HeaderPanel(Panel):
             if not self.shared.runs:
                 note("Nothing is reconstructed yet.").classes("q-pa-sm")
 
-    def on_state(self, changed: frozenset[str]) -> None:
+    def on_rest(self, changed: frozenset[str]) -> None:
         if not changed & FIELDS:
             return
         shared = self.shared

@@ -33,5 +33,11 @@ class Panel(ABC):
     def on_state(self, changed: frozenset[str]) -> None:  # noqa: B027 - a panel may do without
         """``changed``: names of fields of `View` and `Shared` that changed since the last call; all of them at first."""
 
+    def on_rest(self, changed: frozenset[str]) -> None:  # noqa: B027
+        """For panels outside the inspector: the same, but that changes of the time are told once it rests, and now and then while it plays.
+
+        Every change of a widget makes the page go through all of its widgets, which holds up the pictures.
+        """
+
     def close(self) -> None:  # noqa: B027
         """Ends what the panel has started."""

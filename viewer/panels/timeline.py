@@ -76,6 +76,7 @@ class TimelinePanel(Panel):
                     on_range=self._ranged,
                     on_run_range=self._run,
                     on_menu=self._menu,
+                    number=self._number.html_id,
                 )
                 self._timeline.style("height:100%;width:100%")
         self._popup = ui.menu().props("no-parent-event")
@@ -88,9 +89,20 @@ class TimelinePanel(Panel):
     # -- following ----------------------------------------------------------------------------------------------------
 
     def on_state(self, changed: frozenset[str]) -> None:
+        """What the timeline draws by itself follows at once, see `on_rest`."""
         view, shared = self.view, self.shared
         if changed & _TRANSPORT:
             self._timeline.set_frame(view.frame, view.shown if view.shown >= 0 else None)
+        if changed & {"playing", "tabs"} and view.playing:  # it may be this tab's turn to move the time
+            self._player.wake()
+        if "working_on" in changed:
+            self._timeline.set_busy(shared.working_on)
+        if changed & _LANES:
+            self._timeline.set_lanes(self._lanes())
+
+    def on_rest(self, changed: frozenset[str]) -> None:
+        view = self.view
+        if changed & _TRANSPORT:
             if self._number.value != view.frame + 1:
                 self._number.set_value(view.frame + 1)
             if self._speed.value != view.speed:
@@ -102,14 +114,8 @@ class TimelinePanel(Panel):
             self._range.set_text("" if view.first is None and view.last is None else f"in {first + 1}, out {last + 1}")
             late = view.shown >= 0 and view.shown != view.frame
             self._shown.set_text(f"picture of frame {view.shown + 1}" if late else "")
-        if changed & {"playing", "tabs"} and view.playing:  # it may be this tab's turn to move the time
-            self._player.wake()
         if changed & {"scene", "run", "ready"}:
             self._unedited.set_visibility(self.tab.document.editing.is_edited)
-        if "working_on" in changed:
-            self._timeline.set_busy(shared.working_on)
-        if changed & _LANES:
-            self._timeline.set_lanes(self._lanes())
 
     def _lanes(self) -> tuple[Lane, ...]:
         shared, view = self.shared, self.view
@@ -151,7 +157,7 @@ class TimelinePanel(Panel):
     # -- what people do -----------------------------------------------------------------------------------------------
 
     def _seek(self, seek: Seek) -> None:
-        self.tab.set(playing=False, frame=seek.frame)
+        self.tab.set(playing=False, frame=seek.frame, dragging=seek.phase != "up")
 
     def _typed(self) -> None:
         value = self._number.value

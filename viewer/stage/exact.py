@@ -22,8 +22,9 @@ from viewer.stage.strokes import draw
 from viewer.state import Draft
 from viewer.tab import Tab
 
-REST_AFTER = 0.2  # seconds without a change until the full picture is drawn
-TIME_PAUSE = 0.2  # seconds between two pictures while the time is dragged: the camera panes come first
+REST_AFTER, REST_AFTER_DRAGGED = 0.2, 0.6  # seconds without a change until the full picture is drawn; while the time is dragged
+# While the time is dragged the camera panes come first. Between two pictures: seconds at least, times what the last one took, and at most.
+TIME_PAUSE, TIME_PAUSE_SHARE, LONGEST_TIME_PAUSE = 0.2, 4.0, 1.0
 QUALITY_MOVING, QUALITY_AT_REST = 60, 92  # JPEG
 MOVING_BUDGET = 1 / 15  # seconds a picture may take while things move
 SMALLEST = 0.25  # of the full width and height
@@ -120,22 +121,23 @@ class ExactView:
     def _draw_what_is_wanted(self) -> None:
         shown: _Request | None = None  # the last request that was drawn
         seen: _Request | None = None
-        changed_at = drawn_at = 0.0
+        changed_at = drawn_at = took = 0.0
         while not self._closed:
             request = self._requested()
             now = self._clock()
             if request != seen:
                 seen, changed_at = request, now
             drawn = request == shown
-            at_rest = now - changed_at >= REST_AFTER or shown is None
+            rest_after = REST_AFTER_DRAGGED if self._tab.view.dragging else REST_AFTER
+            at_rest = now - changed_at >= rest_after or shown is None
             complete = drawn and self._complete is shown
             if drawn and (complete or not at_rest):
-                self._wake.wait(None if complete else max(changed_at + REST_AFTER - now, 0.001))
+                self._wake.wait(None if complete else max(changed_at + rest_after - now, 0.001))
                 self._wake.clear()
                 continue
-            pause = drawn_at + TIME_PAUSE - now
+            pause = drawn_at + min(max(TIME_PAUSE, TIME_PAUSE_SHARE * took), LONGEST_TIME_PAUSE) - now
             if shown is not None and not at_rest and pause > 0 and self._is_dragged(shown, request):
-                self._wake.wait(pause)
+                self._wake.wait(min(pause, changed_at + rest_after - now))
                 self._wake.clear()
                 continue
             try:
@@ -151,6 +153,7 @@ class ExactView:
                 self._tab.store.problem("stage", sentence)
                 at_rest = True
             shown, self._complete, drawn_at = request, request if at_rest else None, self._clock()
+            took = drawn_at - now
 
     def _is_dragged(self, shown: _Request, request: _Request) -> bool:
         """Whether nothing but the time has changed, and it does not play."""

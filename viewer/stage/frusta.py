@@ -97,7 +97,7 @@ class Frusta:
         return clicked
 
     def _on_change(self, tab: str | None, changed: frozenset[str]) -> None:
-        if tab == self._tab.id and changed & {"frame", "playing", "show_cameras", "panes", "active", "path_moment"}:
+        if tab == self._tab.id and changed & {"frame", "playing", "dragging", "show_cameras", "panes", "active", "path_moment"}:
             self._wake.set()
 
     def _run(self) -> None:
@@ -117,7 +117,7 @@ class Frusta:
                 for index in (before, active):
                     if index < len(self._handles):
                         self._handles[index].color = self._colour(index)
-            if (view.playing and shown >= 0) or view.frame == shown or not view.show_cameras:
+            if ((view.playing or view.dragging) and shown >= 0) or view.frame == shown or not view.show_cameras:
                 continue
             if not view.playing and self._wake.wait(REST):
                 continue  # still scrubbing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,6 +12,9 @@ from trackersplat.captures.camera import Camera
 from viewer.stage.strokes import surface_depth
 from viewer.tab import Tab
 from viewer.views.highlight import coverage, highlighted
+
+if TYPE_CHECKING:
+    from trackersplat.rendering.rasterizer import Rendering
 
 DIM = 0.4  # brightness of a frame that stands in for one that is not reconstructed, and of the photograph
 BACKDROP = (20, 23, 28)  # RGB where nothing is
@@ -34,10 +38,17 @@ def free_picture(tab: Tab, frame: int, view: Camera) -> Picture:
         distance = float(np.linalg.norm(document.framing.focus - document.capture.cameras[camera].center))
         return Picture(photo_in_space(document.capture.image(camera, photo), document.capture.cameras[camera], distance, view))
     rendering = document.renderer.render(shown.gaussians, view)
-    colour, alpha = rendering.color[0].cpu().numpy(), rendering.alpha[0].cpu().numpy()
-    image = np.clip(colour * 255.0 + (1.0 - alpha[..., None]) * np.array(BACKDROP, np.float32), 0, 255)
-    image = (image * (1.0 if shared.source_of(frame) == frame else DIM) + 0.5).astype(np.uint8)
-    return Picture(image, surface_depth(rendering.depth[0].cpu().numpy(), alpha))
+    bright = 1.0 if shared.source_of(frame) == frame else DIM
+    return Picture(_bytes(rendering, bright), surface_depth(rendering.depth[0].cpu().numpy(), rendering.alpha[0].cpu().numpy()))
+
+
+def _bytes(rendering: Rendering, bright: float) -> np.ndarray:
+    """(H, W, 3) uint8 before the backdrop, computed where the rendering is: a quarter of the bytes leaves a GPU."""
+    import torch
+
+    colour, alpha = rendering.color[0], rendering.alpha[0, ..., None]
+    image = (colour * 255.0 + (1.0 - alpha) * torch.tensor(BACKDROP, dtype=colour.dtype, device=colour.device)).clamp(0, 255)
+    return (image * bright + 0.5).to(torch.uint8).cpu().numpy()
 
 
 def with_highlight(tab: Tab, frame: int, image: np.ndarray, view: Camera, scale: float) -> np.ndarray:
