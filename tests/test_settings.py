@@ -136,6 +136,9 @@ LAYOUT_CONSTANTS = {
     "training/first_frame/capacity.py": {
         "MEMORY_SHARE": "memory budget", "COPIES": "memory budget", "PER_GAUSSIAN": "memory budget", "PER_PIXEL": "memory budget",
     },
+    "training/first_frame/floaters.py": {
+        "PAIRS_AT_ONCE": "memory budget", "VIEWS_TOGETHER": "memory budget", "PIXELS_TOGETHER": "memory budget",
+    },
     "training/first_frame/initialise.py": {"FLOAT32": "precision of float32", "LEAST": "guards a division by zero"},
     "training/adam_triton.py": {"_BLOCK": "kernel layout: numbers per program"},
     "training/optimiser.py": {"MOMENTUM": "as in torch's Adam; default of a setting, refine.momentum"},
@@ -146,8 +149,10 @@ LAYOUT_CONSTANTS = {
     "training/refine/strain_triton.py": {"_BLOCK": "kernel layout: edges per program"},
     "training/photometric.py": {"MOST_CAMERAS": "limit of a file that is read", "LARGEST": "limit of a file that is read"},
     "training/points/colouring.py": {"MOST_POINTS": "memory budget"},
-    "training/points/each_view.py": {"_THREADS": "memory budget"},
-    "training/points/hull.py": {"MAX_VOXELS": "memory budget", "_FACES": "the six neighbours of a voxel"},
+    "training/points/depth_maps.py": {"_SWEPT_AT_ONCE": "memory budget"},
+    "training/points/fusion.py": {"_ROWS": "how work is shared between threads"},
+    "training/points/threads.py": {"MOST": "memory budget"},
+    "training/points/hull.py": {"MAX_VOXELS": "memory budget", "_AT_ONCE": "memory budget", "_FACES": "the six neighbours of a voxel"},
     "training/points/patchmatch.py": {"HALF": "kernel layout: half side of a window", "STRIDE": "kernel layout: distance of its samples"},
     "training/points/resample_on_plane.py": {"OUTSIDE": "marks samples outside an image"},
     "training/points/semiglobal.py": {"PATHS": "kernel layout: directions that are written out in the code"},

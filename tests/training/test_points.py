@@ -14,7 +14,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
 from trackersplat.events import Stage
-from trackersplat.training.points import sweep_torch
+from trackersplat.training.points import fusion, sweep_torch
 from trackersplat.training.points.find import find_points, first_points
 from trackersplat.training.points.fusion import fuse
 from trackersplat.training.points.semiglobal import aggregate, best_plane
@@ -147,6 +147,18 @@ def test_fused_points_are_those_that_enough_views_agree_on_and_each_only_once() 
     assert surface.agreeing.min() >= 2
     uv, _ = cameras[4].project(surface.xyz[surface.view == 4])
     assert np.median(np.abs(uv - 0.5 - surface.pixel[surface.view == 4])) < 0.1
+
+
+def test_fused_points_do_not_depend_on_how_many_rows_a_thread_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    cameras = list(quad_capture().cameras[:4])
+    depths = [cast(camera)[1].astype(np.float32) for camera in cameras]
+    surfaces = []
+    for rows in (10_000, 7):
+        monkeypatch.setattr(fusion, "_ROWS", rows)
+        surfaces.append(fusion.fuse(cameras, depths, tolerance=0.01, agreeing=1))
+    assert len(surfaces[0].xyz) > 1000
+    for name in ("xyz", "view", "pixel", "depth", "agreeing"):
+        np.testing.assert_array_equal(*(getattr(surface, name) for surface in surfaces))
 
 
 def test_a_surface_only_two_views_agree_on_is_not_fused() -> None:

@@ -14,7 +14,7 @@ from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
 from trackersplat.training.first_frame.fit import fit_first_frame
 from trackersplat.training.first_frame.settings import FirstFrameSettings, TrialSettings
-from trackersplat.training.first_frame.trial import CandidateChosen, spread, try_candidates
+from trackersplat.training.first_frame.trial import CandidateChosen, clearly_worse, spread, spread_order, try_candidates
 from trackersplat.training.fit import FitDone
 from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.points.task import Candidate, PointsFound, PointTask
@@ -23,7 +23,7 @@ SETTINGS = FirstFrameSettings(
     steps=20,
     points=PointSettings(count=600),
     densify=DensifySettings(every=1000, cap=1000),
-    trial=TrialSettings(steps=25, side=32, cameras=2),
+    trial=TrialSettings(steps=25, side=32, cameras=2, most=2),
 )
 
 
@@ -48,9 +48,9 @@ def test_the_candidate_wins_that_shows_cameras_left_out_best_and_the_log_says_wh
     assert isinstance(last, CandidateChosen)
     assert last.points is good
     details = [event.detail for event in told if isinstance(event, Stage) and event.name == "points"]
-    assert details[0] == "trial of 2 candidates, 1 of 2"
+    assert details[0] == "trial of 2 candidates, camera 1 of at most 2"
     (note,) = (event for event in told if isinstance(event, Note))
-    assert note.text.startswith("first points: good, by the PSNR of training cameras left out (bad ")
+    assert note.text.startswith("first points: good, by the PSNR of 2 or more training cameras left out (bad ")
 
 
 def test_of_candidates_that_are_as_good_the_first_is_taken() -> None:
@@ -66,11 +66,45 @@ def test_points_that_the_camera_left_out_proposed_do_not_count_for_it() -> None:
     capture = quad_capture(forbid_held_out=True)
     points = _surface(capture, wrong=0.6)
     (left_out,) = spread(len(capture.training_cameras), 1)
-    one = replace(SETTINGS, trial=replace(SETTINGS.trial, cameras=1))
+    one = replace(SETTINGS, trial=replace(SETTINGS.trial, cameras=1, most=1))
     rivals = [_candidate("its own", _surface(capture), left_out), _candidate("worse", points)]
     *_, last = try_candidates(capture, 0, PortableRasterizer(), one, rivals)
     assert isinstance(last, CandidateChosen)
     assert last.points is points
+
+
+def test_cameras_are_left_out_until_one_candidate_is_better_than_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = quad_capture(forbid_held_out=True)
+    points = _surface(capture)
+    scores = {"poor": [8.0, 8.5, 8.1], "best": [10.0, 11.0, 12.0, 10.0, 11.0], "close": [10.5, 10.5, 12.2, 9.0, 10.0]}
+    asked: list[str] = []
+
+    def psnr(_: object, candidate: Candidate, place: int) -> float:
+        asked.append(candidate.name)
+        return scores[candidate.name][asked.count(candidate.name) - 1]
+
+    monkeypatch.setattr("trackersplat.training.first_frame.trial._ShortFits.psnr", psnr)
+    settings = replace(SETTINGS, trial=TrialSettings(cameras=3, most=5))
+    rivals = [_candidate(name, PointCloud(points.xyz.copy(), points.rgb)) for name in scores]
+    *told, last = try_candidates(capture, 0, PortableRasterizer(), settings, rivals)
+    assert isinstance(last, CandidateChosen)
+    assert last.points is rivals[1].points
+    assert {name: asked.count(name) for name in scores} == {"poor": 3, "best": 5, "close": 5}
+    (note,) = (event for event in told if isinstance(event, Note))
+    assert note.text.endswith("(poor 8.2 dB; best 10.8 dB on 5 cameras; close 10.4 dB on 5 cameras)")
+
+
+def test_a_row_is_clearly_worse_by_its_differences_to_the_best_turn_by_turn() -> None:
+    hard = np.array([0.0, 10.0, 20.0])  # turns differ by far more than candidates
+    scores = hard + np.array([[2.0, 2.0, 2.0], [1.0, 1.1, 0.9], [2.4, 1.4, 1.6]])
+    assert clearly_worse(scores, 2.0).tolist() == [False, True, False]
+    assert clearly_worse(scores[:, :1], 2.0).tolist() == [False] * 3
+    assert clearly_worse(np.stack((hard, hard)), 2.0).tolist() == [False] * 2
+
+
+def test_more_cameras_are_left_out_far_from_those_before() -> None:
+    assert spread_order(11, 3) == [1, 5, 9, 3, 7, 0, 2, 4, 6, 8, 10]
+    assert spread_order(2, 0) == [0, 1]
 
 
 @pytest.mark.parametrize("candidates", [0, 1])

@@ -42,9 +42,7 @@ STEPS = ("--first-steps", "10", "--steps", "2", "--points", "patches", "--match-
 _OPERATIONS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
 _THERE = "is there already"
 _TIMES = {"seconds", "unpacked"}  # keys of JSON that tell times
-_PRELOAD = [
-    "tyro", "trackersplat.jobs.reconstruct", "trackersplat.rendering.registry", "trackersplat.sfm.prepare", "torch._dynamo",
-]  # fmt: skip
+_PRELOAD = ["tyro", "trackersplat.jobs.reconstruct", "trackersplat.rendering.registry", "trackersplat.sfm.prepare"]
 
 
 @dataclass(frozen=True)

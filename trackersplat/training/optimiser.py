@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
@@ -44,6 +45,19 @@ class LearningRates:
         return LearningRates(**{field.name: pace * getattr(self, field.name) for field in fields(self)})
 
 
+@dataclass
+class _Moments:
+    """What Adam knows of one raw parameter: the decayed means of its gradient and of its square, (N, ...) each, after ``steps``."""
+
+    mean: Tensor
+    square: Tensor
+    steps: Tensor  # scalar, on the device
+
+    @staticmethod
+    def none(parameter: Tensor) -> _Moments:
+        return _Moments(torch.zeros_like(parameter), torch.zeros_like(parameter), parameter.new_zeros(()))
+
+
 def warm_up_share(done: int, warm_up: int) -> float:
     """Of the rates, in the step after ``done`` ones, where they rise over the first ``warm_up`` steps."""
     return min(1.0, (done + 1) / warm_up) if warm_up else 1.0
@@ -65,7 +79,7 @@ class Optimiser:
         sh = values.pop("sh")
         values["sh_dc"], values["sh_rest"] = sh[:, :1], sh[:, 1:]
         self._parameters = {name: value.clone().contiguous().requires_grad_() for name, value in values.items()}
-        self._adam = self._fresh_adam()
+        self._moments: dict[str, _Moments] = {}  # of those that had a step
 
     def __len__(self) -> int:
         return len(self._parameters["means"])
@@ -91,15 +105,28 @@ class Optimiser:
         """One step down the gradient of ``loss``, and one of each of the ``others`` whose Gaussians it depends on, too."""
         together = (self, *others)
         for each in together:
-            each._adam.zero_grad(set_to_none=True)
+            for parameter in each._parameters.values():
+                parameter.grad = None
         loss.backward()
         for each in together:
-            share = warm_up_share(each._done, each._warm_up)
-            for group in each._adam.param_groups:
-                name = group["name"]
-                group["lr"] = share * (each.means_rate if name == "means" else getattr(each._rates, name))
-            each._adam.step()
+            each._follow_gradients()
             each._done += 1
+
+    @torch.no_grad()
+    def _follow_gradients(self) -> None:
+        # The function of torch, not its class: that imports torch's compiler, which costs a process seconds.
+        share = warm_up_share(self._done, self._warm_up)
+        for name, parameter in self._parameters.items():
+            if parameter.grad is None:
+                continue
+            if name not in self._moments:
+                self._moments[name] = _Moments.none(parameter)
+            moments = self._moments[name]
+            adam(
+                [parameter], [parameter.grad], [moments.mean], [moments.square], [], [moments.steps],
+                fused=True, amsgrad=False, beta1=self._momentum, beta2=0.999, weight_decay=0.0, eps=1e-15, maximize=False,
+                lr=share * (self.means_rate if name == "means" else getattr(self._rates, name)),
+            )  # fmt: skip
 
     def gradient(self, name: str) -> Tensor:
         """Of the last step's loss, by the raw parameter "means", "quats", "log_scales" or "opacity_logits"; zero before the first one."""
@@ -115,7 +142,7 @@ class Optimiser:
     def overwrite(self, name: str, values: Tensor) -> None:
         """New values for a raw parameter of all Gaussians, which then starts with no moments."""
         self._parameters[name].copy_(values)
-        self._adam.state.pop(self._parameters[name], None)
+        self._moments.pop(name, None)
 
     @torch.no_grad()
     def rebuild(self, keep: Tensor, added: Gaussians) -> None:
@@ -123,22 +150,11 @@ class Optimiser:
         extra = dict(added.detach().tensors())
         sh = extra.pop("sh")
         extra["sh_dc"], extra["sh_rest"] = sh[:, :1], sh[:, 1:]
-        old, state = self._parameters, self._adam.state
+        old = self._parameters
         self._parameters = {name: torch.cat((old[name].detach()[keep], extra[name])).requires_grad_() for name in old}
-        self._adam = self._fresh_adam()
-        for name, parameter in self._parameters.items():
-            if before := state.get(old[name]):
-                moments = {
-                    key: torch.cat((value[keep], torch.zeros_like(extra[name]))) if value.ndim else value for key, value in before.items()
-                }
-                self._adam.state[parameter] = moments
-
-    def _fresh_adam(self) -> torch.optim.Adam:
-        groups = [
-            {"params": [parameter], "lr": 0.0 if name == "means" else getattr(self._rates, name), "name": name}
-            for name, parameter in self._parameters.items()
-        ]
-        return torch.optim.Adam(groups, betas=(self._momentum, 0.999), eps=1e-15, fused=True)
+        for name, moments in self._moments.items():
+            none = torch.zeros_like(extra[name])
+            moments.mean, moments.square = torch.cat((moments.mean[keep], none)), torch.cat((moments.square[keep], none))
 
 
 class TrainingViews:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from trackersplat.errors import ShapeError
 from trackersplat.training.optimiser import TrainingViews
@@ -77,8 +78,8 @@ class AffineFit:
         device = views.image(0).device
         self._identity = torch.eye(3, 4, device=device)
         self._raw = torch.zeros((len(views), 3, 4), device=device, requires_grad=True)
-        self._adam = torch.optim.AdamW([self._raw], lr=settings.rate, weight_decay=settings.decay)
-        self._schedule = torch.optim.lr_scheduler.LinearLR(self._adam, 1.0, settings.rate_end, max(steps, 1))
+        self._mean, self._square = torch.zeros_like(self._raw), torch.zeros_like(self._raw)  # of the gradient, as Adam decays them
+        self._steps, self._counted = max(steps, 1), torch.zeros(())
 
     def matrices(self) -> Tensor:
         """(C, 3, 4), differentiable."""
@@ -88,11 +89,18 @@ class AffineFit:
         """The rendered (..., 3) colours as this training view shows them."""
         return transform(self.matrices()[view], color)
 
+    @torch.no_grad()
     def step(self) -> None:
-        """One step down the gradient that a loss has left."""
-        self._adam.step()
-        self._schedule.step()
-        self._adam.zero_grad(set_to_none=True)
+        """One step of AdamW down the gradient that a loss has left. Its size falls linearly."""
+        if self._raw.grad is None:
+            return
+        progress = min(float(self._counted) / self._steps, 1.0)
+        adamw(
+            [self._raw], [self._raw.grad], [self._mean], [self._square], [], [self._counted],
+            amsgrad=False, beta1=0.9, beta2=0.999, eps=1e-8, maximize=False, weight_decay=self._settings.decay,
+            lr=self._settings.rate * (1 + (self._settings.rate_end - 1) * progress),
+        )  # fmt: skip
+        self._raw.grad = None
 
     @torch.no_grad()
     def disagreement(self) -> float:

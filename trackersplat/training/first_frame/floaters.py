@@ -11,7 +11,7 @@ there.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,11 @@ from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.projection import centers, common_focus
 from trackersplat.rendering.lift import lift
-from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.rendering.rasterizer import Rasterizer, rendered_together
+
+PAIRS_AT_ONCE = 4_000_000  # of Gaussians and viewpoints, for the memory
+VIEWS_TOGETHER = 16  # cameras that one call renders at most, for the memory: each has a few numbers per Gaussian
+PIXELS_TOGETHER = 2_000_000  # of them, likewise
 
 
 @dataclass(frozen=True)
@@ -151,9 +155,12 @@ def before_viewpoints(means: Tensor, size: Tensor, nearest: Tensor, points: Sequ
     has in its image: a camera may stand between two viewpoints.
     """
     found = torch.zeros(len(means), dtype=torch.bool, device=means.device)
-    for point in points:
-        offset = means - means.new_tensor(point.center)
-        found |= (offset @ means.new_tensor(point.forward) > -size) & (nearest > settings.magnification * offset.norm(dim=1))
+    if not len(points):
+        return found
+    forward = means.new_tensor(np.stack([point.forward for point in points]))
+    for part, offset in _offsets(means, points):
+        ahead = (offset * forward).sum(2) > -size[part, None]
+        found[part] = (ahead & (nearest[part, None] > settings.magnification * offset.norm(dim=2))).any(1)
     return found
 
 
@@ -164,20 +171,38 @@ def hiding(
     ``magnification`` times nearer to than ``nearest`` (M,).
     """
     found = torch.zeros(len(chosen), dtype=torch.bool, device=chosen.device)
-    means = gaussians.means[chosen]
-    for point in points:
-        close = nearest > settings.magnification * (means - means.new_tensor(point.center)).norm(dim=1)
-        asked = close & ~found
-        if asked.any():
-            weight = weights(gaussians, [point.view], rasterizer)[chosen, 0]
-            found |= asked & (weight >= settings.hides * point.view.width * point.view.height)
+    if not len(chosen) or not len(points):
+        return found
+    close = torch.empty((len(chosen), len(points)), dtype=torch.bool, device=chosen.device)
+    for part, offset in _offsets(gaussians.means[chosen], points):
+        close[part] = nearest[part, None] > settings.magnification * offset.norm(dim=2)
+    waiting = torch.nonzero(close.any(0))[:, 0].tolist()
+    together = 1 if gaussians.device.type == "cpu" else VIEWS_TOGETHER  # one by one, some need not be looked at
+    for first in range(0, len(waiting), together):
+        some = waiting[first : first + together]
+        asked = close[:, some] & ~found[:, None]
+        if together > 1 or asked.any():
+            views = [points[index].view for index in some]
+            covered = nearest.new_tensor([settings.hides * view.width * view.height for view in views])
+            found |= (asked & (weights(gaussians, views, rasterizer)[chosen] >= covered)).any(1)
     return found
 
 
 def weights(gaussians: Gaussians, cameras: Sequence[Camera], rasterizer: Rasterizer) -> Tensor:
     """(N, V) blending weights, summed over the pixels of each camera."""
-    columns = []
-    for camera in cameras:
-        ones = torch.ones((1, camera.height, camera.width, 1), device=gaussians.device)
-        columns.append(lift(rasterizer, gaussians, [camera], ones)[0, :, 0])
-    return torch.stack(columns, dim=1)
+    columns = gaussians.means.new_empty((len(cameras), len(gaussians)))
+    largest = max(camera.width * camera.height for camera in cameras)
+    for group in rendered_together(cameras, min(max(1, PIXELS_TOGETHER // largest), VIEWS_TOGETHER)):
+        alike = [cameras[index] for index in group]
+        ones = torch.ones((len(alike), alike[0].height, alike[0].width, 1), device=gaussians.device)
+        columns[group] = lift(rasterizer, gaussians, alike, ones)[..., 0]
+    return columns.T
+
+
+def _offsets(means: Tensor, points: Sequence[Viewpoint]) -> Iterator[tuple[slice, Tensor]]:
+    """(m, P, 3) from each viewpoint to each of the means (N, 3), for a slice of these at a time."""
+    places = means.new_tensor(np.stack([point.center for point in points]))
+    count = max(1, PAIRS_AT_ONCE // len(points))
+    for first in range(0, len(means), count):
+        part = slice(first, first + count)
+        yield part, means[part, None] - places

@@ -28,7 +28,9 @@ class TrialSettings:
 
     steps: int = 120  # of each short fit
     side: int = 128  # pixels, longer side of its images
-    cameras: int = 3  # left out, one in each fit; fewer if there are at most 4 training cameras
+    cameras: int = 3  # left out, one in each fit, before a candidate may drop out; fewer if there are at most 4 training cameras
+    most: int = 8  # left out while candidates are not told apart
+    sure: float = 2.0  # standard errors of the mean difference to the best one, by which a candidate must be worse to drop out
     tie: float = 0.1  # dB below the best within which the first candidate in the list is chosen
 
 

@@ -32,36 +32,77 @@ def try_candidates(
     too few cameras to leave one out.
 
     Each candidate is fitted to small images of all training cameras but one, and scored by the PSNR of the one left out; points that this
-    camera's own image proposed are left out too. Chosen is the first candidate whose mean over the cameras left out is within ``tie`` of
-    the best.
+    camera's own image proposed are left out too. Once ``trial.cameras`` were left out, one after the other, candidates drop out that are
+    worse than the best one by ``trial.sure`` standard errors of their difference; more cameras are left out while more than one candidate
+    stays. Chosen is the first of those that stay whose mean over the cameras left out is within ``tie`` of the best.
     """
-    trial = settings.trial
-    cameras = capture.training_cameras
-    left_out = spread(len(cameras), min(trial.cameras, len(cameras) - 2))
-    if len(candidates) < 2 or not left_out:
+    trial, count = settings.trial, len(capture.training_cameras)
+    fewest = min(trial.cameras, count - 2)
+    if len(candidates) < 2 or fewest < 1:
         return
-    small = _small(capture, trial.side)
-    scores: list[list[float]] = [[] for _ in candidates]
-    for turn, place in enumerate(left_out, start=1):
-        camera = cameras[place]
-        yield Stage(frame, "points", f"trial of {len(candidates)} candidates, {turn} of {len(left_out)}")
-        fold = replace(small, held_out=tuple(c.name for i, c in enumerate(small.cameras) if i not in cameras or i == camera))
-        alone = replace(small, held_out=(capture.cameras[camera].name,))
-        pixels = sum(fold.cameras[i].width * fold.cameras[i].height for i in fold.training_cameras)
-        short = replace(settings, steps=trial.steps, measure_every=0, average=0.0, report_every=trial.steps + 1).for_pixels(pixels)
-        for candidate, found in zip(candidates, scores, strict=True):
-            points = _without(candidate, place, short.points.count, settings.seed)
-            if len(points.xyz) <= settings.initialise.neighbours:
-                found.append(0.0)
-                continue
-            *_, last = optimise_points(fold, frame, rasterizer, short, points)
-            assert isinstance(last, FitDone)
-            found.append(held_out_psnr(alone, frame, rasterizer, last.gaussians) or 0.0)
-    means = [float(np.mean(found)) for found in scores]
-    best = next(i for i, mean in enumerate(means) if mean >= max(means) - trial.tie)
-    listed = "; ".join(f"{c.name} {mean:.1f} dB" for c, mean in zip(candidates, means, strict=True))
-    yield Note(frame, f"first points: {candidates[best].name}, by the PSNR of training cameras left out ({listed})")
-    yield CandidateChosen(frame, candidates[best].points)
+    fits = _ShortFits(capture, frame, rasterizer, settings)
+    turns = spread_order(count, fewest)[: max(fewest, trial.most)]
+    racing, scores = list(candidates), np.zeros((len(candidates), 0))  # scores (C, T) of those in the race
+    told: dict[str, str] = {candidate.name: "" for candidate in candidates}
+    for turn, place in enumerate(turns, start=1):
+        yield Stage(frame, "points", f"trial of {len(racing)} candidates, camera {turn} of at most {len(turns)}")
+        scores = np.column_stack((scores, [fits.psnr(candidate, place) for candidate in racing]))
+        for candidate, mean in zip(racing, scores.mean(axis=1), strict=True):
+            told[candidate.name] = f"{candidate.name} {mean:.1f} dB" + (f" on {turn} cameras" if turn > fewest else "")
+        stays = ~clearly_worse(scores, trial.sure) if turn >= fewest else np.ones(len(racing), dtype=bool)
+        racing, scores = [candidate for candidate, stay in zip(racing, stays, strict=True) if stay], scores[stays]
+        if len(racing) == 1:
+            break
+    means = scores.mean(axis=1)
+    best = racing[int(np.argmax(means >= means.max() - trial.tie))]
+    yield Note(frame, f"first points: {best.name}, by the PSNR of {fewest} or more training cameras left out ({'; '.join(told.values())})")
+    yield CandidateChosen(frame, best.points)
+
+
+class _ShortFits:
+    """Fits of few steps to small images of all training cameras but one."""
+
+    def __init__(self, capture: Capture, frame: int, rasterizer: Rasterizer, settings: FirstFrameSettings) -> None:
+        self._frame, self._rasterizer, self._cameras = frame, rasterizer, capture.training_cameras
+        self._small = _small(capture, settings.trial.side)
+        steps = settings.trial.steps
+        self._settings = replace(settings, steps=steps, measure_every=0, average=0.0, report_every=steps + 1)
+
+    def psnr(self, candidate: Candidate, place: int) -> float:
+        """Of the training camera at this place, which is left out, in dB; 0 if too few points remain without its own."""
+        left_out, small = self._cameras[place], self._small
+        alone = replace(small, held_out=(small.cameras[left_out].name,))
+        others = [index for index in self._cameras if index != left_out]
+        fold = replace(small, held_out=tuple(camera.name for index, camera in enumerate(small.cameras) if index not in others))
+        settings = self._settings.for_pixels(sum(small.cameras[index].width * small.cameras[index].height for index in others))
+        points = _without(candidate, place, settings.points.count, settings.seed)
+        if len(points.xyz) <= settings.initialise.neighbours:
+            return 0.0
+        *_, last = optimise_points(fold, self._frame, self._rasterizer, settings, points)
+        assert isinstance(last, FitDone)
+        return held_out_psnr(alone, self._frame, self._rasterizer, last.gaussians) or 0.0
+
+
+def clearly_worse(scores: np.ndarray, sure: float) -> np.ndarray:
+    """(C,) bool: whose scores (C, T) are below those of the best row by ``sure`` standard errors of the mean difference.
+
+    The differences are taken turn by turn, as some cameras are harder than others for every candidate. After one turn nothing is clear.
+    """
+    turns = scores.shape[1]
+    if turns < 2:
+        return np.zeros(len(scores), dtype=bool)
+    behind = scores[scores.mean(axis=1).argmax()] - scores
+    error = behind.std(axis=1, ddof=1) / np.sqrt(turns)
+    return (behind.mean(axis=1) > sure * error) & (behind.mean(axis=1) > 0)
+
+
+def spread_order(count: int, first: int) -> list[int]:
+    """All of ``count`` places in a row: ``first`` that are evenly spread, then always one as far as possible from those before it."""
+    order = spread(count, first)
+    while len(order) < count:
+        rest = [place for place in range(count) if place not in order]
+        order.append(max(rest, key=lambda place: min((abs(place - other) for other in order), default=0)))
+    return order
 
 
 def spread(count: int, wanted: int) -> list[int]:

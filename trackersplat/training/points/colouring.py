@@ -9,8 +9,9 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.geometry.projection import inside_image
+from trackersplat.training.points.threads import in_threads
 
-MOST_POINTS = 20_000  # at once; bounds the memory
+MOST_POINTS = 20_000  # that a thread takes at a time; bounds the memory
 
 
 def median_colours(
@@ -27,7 +28,8 @@ def median_colours(
     """
     rgb = np.zeros((len(points), 3), dtype=np.uint8)
     count = np.zeros(len(points), dtype=np.int64)
-    for start in range(0, len(points), MOST_POINTS):
+
+    def colour(start: int) -> None:
         part = slice(start, start + MOST_POINTS)
         values = np.full((len(cameras), len(points[part]), 3), np.nan, dtype=np.float32)
         for view, (camera, image, mask) in enumerate(zip(cameras, images, allowed, strict=True)):
@@ -40,6 +42,8 @@ def median_colours(
         low, high = (np.maximum(count[part] - 1, 0) // 2, count[part] // 2)
         median = 0.5 * (values[low, middle] + values[np.minimum(high, len(cameras) - 1), middle])
         rgb[part] = np.round(np.where(count[part][:, None] > 0, median, 0)).astype(np.uint8)
+
+    in_threads(colour, range(0, len(points), MOST_POINTS))
     return rgb, count
 
 
@@ -49,16 +53,20 @@ def visible_from(points: np.ndarray, width: float, cameras: Sequence[Camera], sp
     ``splat``: pixels, half width of such a square at most.
     """
     visible = np.zeros((len(cameras), len(points)), dtype=bool)
-    for view, camera in enumerate(cameras):
+
+    def look(view: int) -> None:
+        camera = cameras[view]
         index, column, row, depth = _pixels(camera, points)
         if not len(index):
-            continue
+            return
         half = int(np.clip(np.ceil(0.5 * camera.fx * width / np.median(depth)), 0, splat))
         nearest = np.full((camera.height, camera.width), np.float32(np.inf))
         np.minimum.at(nearest, (row, column), depth.astype(np.float32))
         square = np.ones((2 * half + 1, 2 * half + 1), dtype=np.uint8)
         nearest = cv2.erode(nearest, square)  # the minimum over the square
         visible[view, index] = depth <= nearest[row, column] + 2 * width
+
+    in_threads(look, range(len(cameras)))
     return visible
 
 

@@ -16,6 +16,8 @@ from trackersplat.training.points.sweep import DepthMap, View, sweep
 from trackersplat.training.points.task import PointTask
 from trackersplat.training.points.views import far_apart, tighten
 
+_SWEPT_AT_ONCE = 8  # views at most, for the memory: each has a cost volume
+
 
 def matched_depths(task: PointTask) -> list[np.ndarray]:
     """(H, W) float32 per camera of the task, at the size of its images: depth along the optical axis; 0 where nothing matches.
@@ -58,4 +60,4 @@ def _planes(task: PointTask, views: list[View], ranges: Sequence[tuple[float, fl
     others, rules = helpers(views, ranges, task.settings.neighbours), task.settings.sweep
     if task.device.type != "cpu":
         return swept_on_device(views, others, ranges, task.device, rules)
-    return on_threads(views, others, ranges, lambda reference, rest, near, far: sweep(reference, rest, near, far, rules))
+    return on_threads(views, others, ranges, lambda reference, rest, near, far: sweep(reference, rest, near, far, rules), _SWEPT_AT_ONCE)

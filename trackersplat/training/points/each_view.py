@@ -15,8 +15,6 @@ from trackersplat.training.points.sweep import DepthMap, View
 from trackersplat.training.points.sweep_torch import Sweep, depth_maps
 from trackersplat.training.points.views import neighbours
 
-_THREADS = 8  # at most, for the memory: each holds a cost volume
-
 FindDepth = Callable[[View, list[View], float, float], DepthMap]  # (reference, others, near, far)
 
 
@@ -27,14 +25,17 @@ def helpers(views: Sequence[View], ranges: Sequence[tuple[float, float]], settin
 
 
 def on_threads(
-    views: Sequence[View], others: Sequence[list[View]], ranges: Sequence[tuple[float, float]], find: FindDepth
+    views: Sequence[View], others: Sequence[list[View]], ranges: Sequence[tuple[float, float]], find: FindDepth, most: int | None = None
 ) -> Generator[DepthMap, None, None]:
-    """Depth maps in the order of the views, as ``find`` finds them; without depths where a view has no others."""
+    """Depth maps in the order of the views, as ``find`` finds them; without depths where a view has no others.
+
+    On as many threads as there are processors, but at most ``most``.
+    """
 
     def one(i: int) -> DepthMap:
         return find(views[i], others[i], *ranges[i]) if others[i] else _unknown(views[i])
 
-    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, len(views), _THREADS))
+    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, len(views), most or len(views)))
     try:
         yield from pool.map(one, range(len(views)))
     finally:

@@ -22,6 +22,7 @@ from trackersplat.training.points.rig import surrounding_rig
 from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.points.task import Candidate, PointsFound, PointTask
 from trackersplat.training.points.thin import thinned
+from trackersplat.training.points.threads import in_threads
 from trackersplat.training.points.views import far_apart
 
 AUTO = "auto"
@@ -114,7 +115,7 @@ def _chained(task: PointTask, chain: tuple[str, ...], own: PointCloud | None) ->
 def coverage(task: PointTask, surface: Surface) -> float:
     """Share of the pixels of all views that have a point of the surface near them."""
     beside = task.settings.backdrop.beside
-    return float(np.mean([shown_at(surface.xyz, view.camera, beside).mean() for view in task.views.views]))
+    return float(np.mean(in_threads(lambda view: shown_at(surface.xyz, view.camera, beside).mean(), task.views.views)))
 
 
 def suited(task: PointTask) -> tuple[tuple[str, ...], ...]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numba
 import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.geometry.projection import inside_image
+from trackersplat.training.points.threads import in_threads
+
+_ROWS = 32  # of an image that one thread takes at a time
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,19 @@ def fuse_unhindered(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tol
     """
     surface, used = _fused(cameras, depths, tolerance, agreeing)
     past, same = np.zeros(len(surface.xyz), dtype=np.int64), np.zeros(len(surface.xyz), dtype=np.int64)
-    for view, (camera, depth) in enumerate(zip(cameras, depths, strict=True)):
+
+    def compared(view: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        camera = cameras[view]
         uv, z = camera.project(surface.xyz)
         seen = np.flatnonzero((z > 0) & inside_image(uv, camera.width, camera.height) & (surface.view != view))
         column, row = uv[seen].astype(np.intp).T
         known = used[view, row, column]
-        error = z[seen] / np.where(known, depth[row, column], 1.0) - 1
-        past[seen] += known & (error < -2 * margin)
-        same[seen] += known & (np.abs(error) <= margin)
+        error = z[seen] / np.where(known, depths[view][row, column], 1.0) - 1
+        return seen, known & (error < -2 * margin), known & (np.abs(error) <= margin)
+
+    for seen, farther, alike in in_threads(compared, range(len(cameras))):
+        past[seen] += farther
+        same[seen] += alike
     return surface.without(past >= same)
 
 
@@ -72,7 +81,9 @@ def _fused(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: f
     # strictly first, so that well confirmed points claim the pixels before weakly confirmed ones
     for needed in sorted({max(agreeing, min(2 * agreeing, len(cameras) - 1)), agreeing}, reverse=True):
         for view in range(len(cameras)):
-            parts.append((view, *_fuse_view(view, stack, used, rotations, translations, intrinsics, tolerance, needed)))
+            rows_from = partial(_fuse_rows, view, stack, used, rotations, translations, intrinsics, tolerance, needed, _ROWS)
+            # No pixel of a view waits for another one: what they mark are pixels of the other views.
+            parts += [(view, *found) for found in in_threads(rows_from, range(0, height, _ROWS))]
     surface = Surface(
         xyz=np.concatenate([p[1] for p in parts]),
         view=np.concatenate([np.full(len(p[1]), p[0]) for p in parts]),
@@ -95,8 +106,9 @@ def chance(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: f
     Depths that are found by chance are about as likely to differ by two to four times the tolerance as by no more than half of that,
     true ones hardly ever do: half of the pairs between (which are as many as fit twice into the tolerated range) are expected within it.
     """
-    agreeing = beside = 0
-    for camera, depth in zip(cameras, depths, strict=True):
+
+    def pairs(camera: Camera, depth: np.ndarray) -> tuple[int, int]:
+        agreeing = beside = 0
         row, column = np.nonzero(depth > 0)
         z = depth[row, column].astype(np.float64)
         local = np.stack(((column + 0.5 - camera.cx) / camera.fx * z, (row + 0.5 - camera.cy) / camera.fy * z, z), axis=1)
@@ -111,11 +123,15 @@ def chance(cameras: Sequence[Camera], depths: Sequence[np.ndarray], tolerance: f
             error = np.abs(found[found > 0] / seen[inside][found > 0] - 1)
             agreeing += int((error <= tolerance).sum())
             beside += int(((error > 2 * tolerance) & (error <= 4 * tolerance)).sum())
+        return agreeing, beside
+
+    counted = in_threads(lambda view: pairs(cameras[view], depths[view]), range(len(cameras)))
+    agreeing, beside = (sum(counts) for counts in zip(*counted, strict=True)) if counted else (0, 0)
     return min(0.5 * beside / agreeing, 1.0) if agreeing else 1.0
 
 
-@numba.njit(cache=True)
-def _fuse_view(
+@numba.njit(cache=True, nogil=True)
+def _fuse_rows(
     view: int,
     depths: np.ndarray,
     used: np.ndarray,
@@ -124,16 +140,20 @@ def _fuse_view(
     intrinsics: np.ndarray,
     tolerance: float,
     needed: int,
+    rows: int,
+    first: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     count, h, w = depths.shape
-    xyz = np.empty((h * w, 3))
-    pixel = np.empty((h * w, 2), dtype=np.int64)
-    depth = np.empty(h * w)
-    confirmed = np.empty(h * w, dtype=np.int64)
+    last = min(first + rows, h)
+    most = (last - first) * w
+    xyz = np.empty((most, 3))
+    pixel = np.empty((most, 2), dtype=np.int64)
+    depth = np.empty(most)
+    confirmed = np.empty(most, dtype=np.int64)
     hits = np.empty((count, 2), dtype=np.int64)
     kept = 0
     local, point, seen, mean = np.empty(3), np.empty(3), np.empty(3), np.empty(3)
-    for y in range(h):
+    for y in range(first, last):
         for x in range(w):
             z = depths[view, y, x]
             if z <= 0 or used[view, y, x]:

@@ -14,8 +14,8 @@ def fill_gaps(dense: PointCloud, features: PointCloud, settings: GapSettings, se
     if len(dense.xyz) < 2 or not len(features.xyz):
         return dense
     tree = cKDTree(dense.xyz)
-    spacing = float(np.median(tree.query(dense.xyz, k=2)[0][:, 1]))
-    alone = np.flatnonzero(tree.query(features.xyz)[0] > spacing)
+    spacing = float(np.median(tree.query(dense.xyz, k=2, workers=-1)[0][:, 1]))
+    alone = np.flatnonzero(tree.query(features.xyz, workers=-1)[0] > spacing)
     most = int(settings.largest_share * len(dense.xyz))
     if len(alone) > most:
         alone = np.sort(np.random.default_rng(seed).choice(alone, most, replace=False))

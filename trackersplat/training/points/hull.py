@@ -11,8 +11,10 @@ from trackersplat.captures.camera import Camera
 from trackersplat.geometry.projection import inside_image
 from trackersplat.training.points.rig import Rig
 from trackersplat.training.points.settings import HullSettings
+from trackersplat.training.points.threads import in_threads
 
 MAX_VOXELS = 4_000_000  # of one level, for the memory; the last halving is left out where it would give more
+_AT_ONCE = 100_000  # voxels that a thread takes at a time, for the memory
 _FACES = np.array([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)])
 
 
@@ -50,6 +52,16 @@ def _inside(
     centers: np.ndarray, width: float, cameras: Sequence[Camera], distances: Sequence[np.ndarray], settings: HullSettings
 ) -> np.ndarray:
     """(N,) bool: few enough views see nothing but background within the sphere around a voxel of this width."""
+
+    def part(first: int) -> np.ndarray:
+        return _part_inside(centers[first : first + _AT_ONCE], width, cameras, distances, settings)
+
+    return np.concatenate(in_threads(part, range(0, max(len(centers), 1), _AT_ONCE)))
+
+
+def _part_inside(
+    centers: np.ndarray, width: float, cameras: Sequence[Camera], distances: Sequence[np.ndarray], settings: HullSettings
+) -> np.ndarray:
     seen = np.zeros(len(centers), dtype=np.int32)
     missed = np.zeros(len(centers), dtype=np.int32)
     for camera, distance in zip(cameras, distances, strict=True):

@@ -15,9 +15,10 @@ from trackersplat.training.points.clouds import no_points
 from trackersplat.training.points.colouring import median_colours, visible_from
 from trackersplat.training.points.hull import hull_surface
 from trackersplat.training.points.rig import Rig
-from trackersplat.training.points.settings import HullSettings, ShellSettings
+from trackersplat.training.points.settings import HullSettings, PointSettings, ShellSettings
 from trackersplat.training.points.shell import Shell, find_shell, spread_directions
 from trackersplat.training.points.sweep import View
+from trackersplat.training.points.threads import in_threads
 
 MOST_CANDIDATES = 2_000_000  # directions tried, for the memory
 
@@ -29,6 +30,22 @@ class Pictures:
     cameras: Sequence[Camera]
     images: Sequence[np.ndarray]  # (H, W, 3) uint8 at the cameras' sizes
     masks: Sequence[np.ndarray | None]  # (H, W) bool, True = foreground
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What cameras that stand around a scene see without matching views with each other."""
+
+    around: PointCloud  # on the shell
+    shell: Shell | None
+    hull: PointCloud  # of the foreground
+
+
+def surroundings(views: Sequence[View], pictures: Pictures, rig: Rig, settings: PointSettings) -> Surroundings:
+    """Shell and hull, with as many points as the settings allow them. Views and pictures as in `shell_points`."""
+    around, shell = shell_points(views, pictures, rig, round(settings.shell.share * settings.count), settings.shell)
+    hull = foreground_hull(pictures, rig, round(settings.hull.share * settings.count), settings.hull, settings.seed)
+    return Surroundings(around, shell, hull)
 
 
 def foreground_hull(pictures: Pictures, rig: Rig, count: int, settings: HullSettings, seed: int) -> PointCloud:
@@ -81,15 +98,19 @@ def floating(
     offset = xyz - shell.center
     distance = np.linalg.norm(offset, axis=1)
     radius = np.linalg.norm(shell.points(offset / np.maximum(distance, 1e-12)[:, None]) - shell.center, axis=1)
-    contradicted = np.zeros(len(xyz), dtype=bool)
-    for camera, mask in zip(cameras, masks, strict=True):
-        if mask is None:
-            continue
-        pixel, depth = camera.project(xyz)
-        column, row = np.floor(np.nan_to_num(pixel, nan=-1.0).clip(-1, 1e6)).astype(np.int64).T
-        inside = (depth > camera.near) & inside_image(pixel, camera.width, camera.height)
-        wide = _widened(mask, settings.border)
-        contradicted[inside] |= ~wide[row[inside], column[inside]]
+
+    def contradicted_by(view: int) -> np.ndarray:
+        camera, mask = cameras[view], masks[view]
+        contradicted = np.zeros(len(xyz), dtype=bool)
+        if mask is not None:
+            pixel, depth = camera.project(xyz)
+            column, row = np.floor(np.nan_to_num(pixel, nan=-1.0).clip(-1, 1e6)).astype(np.int64).T
+            inside = (depth > camera.near) & inside_image(pixel, camera.width, camera.height)
+            wide = _widened(mask, settings.border)
+            contradicted[inside] = ~wide[row[inside], column[inside]]
+        return contradicted
+
+    contradicted = np.logical_or.reduce(in_threads(contradicted_by, range(len(cameras))))
     return contradicted & (distance < (1.0 - settings.thickness) * radius)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture
+from trackersplat.training.points.rig import surrounding_rig
 from trackersplat.training.points.settings import PointSettings
-from trackersplat.training.points.surround import Pictures
+from trackersplat.training.points.surround import Pictures, Surroundings, surroundings
 from trackersplat.training.points.sweep import View
 from trackersplat.training.points.views import depth_range
 
@@ -46,6 +47,15 @@ class WorkingViews:
     def views(self) -> list[View]:
         """Of the ``small`` images."""
         return self.at(self._settings.max_side)
+
+    @cached_property
+    def surroundings(self) -> Surroundings | None:
+        """Shell and hull; None where the cameras do not stand around what they look at."""
+        settings = self._settings
+        rig = surrounding_rig(self.cameras, settings.rig)
+        if rig is None:
+            return None
+        return surroundings(self.at(min(settings.shell.side, settings.max_side)), self.pictures, rig, settings)
 
     @cached_property
     def ranges(self) -> list[tuple[float, float]]:
