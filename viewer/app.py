@@ -149,6 +149,7 @@ class App:
                 entrance.open(web.app)
                 self._built.set()
                 await serving
+                await web.disconnect()
         finally:
             self._built.set()
             self._server.should_exit = True

@@ -132,6 +132,11 @@ class FileJob(ABC):
         self._numbers += 1
         self._made = [*self._made, Made(self._numbers, file, size, said)][-KEPT:]
 
+    def amend(self, sentence: str) -> None:
+        """Says more of the file that was finished last."""
+        last = self._made[-1]
+        self._made[-1] = replace(last, said=f"{last.said} {sentence}".lstrip())
+
     # -- the job's thread ---------------------------------------------------------------------------------------------
 
     def _handle(self, event: Event) -> None:

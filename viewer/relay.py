@@ -224,6 +224,9 @@ ALLOWED: dict[str, dict[str, Callable[[Any], bool]]] = {
         "name": _text(200), "instance_index": _or_none(lambda value: type(value) is int and 0 <= value < 1 << 31),
         "ray_origin": _vector, "ray_direction": _vector, "screen_pos": _numbers(2), "modifier": _modifier, "owner": _text(200),
     },
+    "TransformControlsUpdateMessage": {"name": _text(200), "wxyz": _is_rotation, "position": _vector, "owner": _text(200)},
+    "TransformControlsDragStartMessage": {"name": _text(200), "owner": _text(200)},
+    "TransformControlsDragEndMessage": {"name": _text(200), "owner": _text(200)},
     "LocalStorageGetItemResponseMessage": {
         "value": _or_none(_text(1000)), "error": _or_none(_text(1000)), "request_uuid": _text(100),
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -108,6 +108,11 @@ class Pane:
     against_run: bool = False  # wipe and error map compare with the other run instead of the photograph
 
 
+def vector(values: Iterable[float]) -> tuple[float, float, float]:
+    x, y, z = map(float, values)
+    return x, y, z
+
+
 @dataclass(frozen=True)
 class Zone:
     """A box along the axes, or a sphere, in world coordinates."""
@@ -121,6 +126,32 @@ class Zone:
         if self.shape == "sphere":
             return {"shape": "sphere", "center": list(self.center), "radius": 0.5 * self.size[0]}
         return {"shape": "box", "center": list(self.center), "size": list(self.size)}
+
+
+@dataclass(frozen=True)
+class Placing:
+    """Gaussians that a handle on the stage moves and turns, and how far it is dragged by now."""
+
+    serial: int  # tells one from the next
+    group: str | None  # None: what is selected
+    low: tuple[float, float, float]  # corners of a box around most of them, before they are moved
+    high: tuple[float, float, float]
+    translation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rotation: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)  # wxyz, about the middle of the box
+
+    @property
+    def center(self) -> tuple[float, float, float]:
+        """The middle of the box, which turning does not move."""
+        return vector(0.5 * (low + high) for low, high in zip(self.low, self.high, strict=True))
+
+    @property
+    def place(self) -> tuple[float, float, float]:
+        """Where that is by now."""
+        return vector(middle + moved for middle, moved in zip(self.center, self.translation, strict=True))
+
+    @property
+    def moved(self) -> bool:
+        return any(self.translation) or any(self.rotation[1:])
 
 
 @dataclass(frozen=True)
@@ -164,6 +195,7 @@ class View:
     proposal: Proposal | None = None  # what clean-up proposed
     judging: bool = False  # clean-up is at work
     zone: Zone | None = None  # drawn on the stage; what is inside can be selected or kept
+    placing: Placing | None = None  # what the handle on the stage moves; None: there is no such handle
     scope: Scope = "all"  # frames in which edits of the scene act
     answered: int = 0  # grows when something that was drawn with a tool has been taken
     epipolar_from: int | None = None  # the camera last pointed at
@@ -185,6 +217,7 @@ class View:
     path_moment: float | None = None  # second of the camera path from which the stage looks; None: it is free
     path_shown: float | None = None  # that of the picture that the page has acknowledged
     path_playing: bool = False
+    video_aspect: float = 16 / 9  # width over height of the video that would be rendered
     canvas: tuple[int, int, float] | None = None  # of the stage: width, height, device pixels per CSS pixel; None until the page tells
     inspector: str = "tracks"  # the panel that is open on the right
     filter: str = ""  # text of the tracks table

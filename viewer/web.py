@@ -75,6 +75,11 @@ class Web:
         for tab in list(self._tabs.values()):
             self._document.store.close_tab(tab.id)
 
+    async def disconnect(self) -> None:
+        """On the event loop of the server, when it serves nobody any more."""
+        if self._relay is not None:
+            await self._relay.close()
+
     # -- pages --------------------------------------------------------------------------------------------------------
 
     async def _page(self, request: Request, client: Client) -> None:

@@ -28,7 +28,9 @@ _KEYS_STAY = """<script>addEventListener('mousedown', (event) => {
   if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);
 addEventListener('keydown', (event) => { // undo is the page's, not that of a field which was typed into before
   if ((event.ctrlKey || event.metaKey) && 'zkiZKI'.includes(event.key) && !event.target.closest?.('input, textarea, select'))
-    event.preventDefault(); }, true);</script>"""
+    event.preventDefault();
+  // A tooltip goes, too: what it belongs to may be gone before the pointer leaves it.
+  for (const element of document.querySelectorAll(':hover')) element.dispatchEvent(new MouseEvent('mouseleave')); }, true);</script>"""
 
 _EVERYTHING = frozenset(f.name for f in (*fields(View), *fields(Shared)))
 

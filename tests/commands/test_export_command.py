@@ -11,6 +11,7 @@ import torch
 
 from trackersplat.captures.capture import Capture
 from trackersplat.cli import main
+from trackersplat.document.document import Document
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
 from trackersplat.gaussians.ply import write_ply
@@ -167,6 +168,21 @@ def test_damaged_cameras_are_one_sentence(folder: Path, tmp_path: Path, text: st
     error = capsys.readouterr().err
     assert "does not hold the cameras of a run" in error
     assert len(error.splitlines()) == 1
+
+
+def test_frames_that_the_clip_leaves_out_are_not_written_and_that_is_said(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Document.open(folder).apply([{"edit": "trim", "frames": "1:2"}])
+    assert export(folder, "--out", tmp_path / "none", "--frames", "4") == 2
+    expected = (
+        "Frame 4 is not in the clip as it is edited (trimmed or retimed), so not written. Choose others with --frames, or give --no-edits."
+    )
+    assert expected in capsys.readouterr().err
+    Document.open(folder).apply([{"edit": "trim", "frames": "2:4"}])
+    assert export(folder, "--out", tmp_path / "some", "--frames", "1:2") == 0
+    assert "Frame 1 is not in the clip as it is edited (trimmed or retimed), so not written." in capsys.readouterr().out.replace("\n", " ")
+    assert [path.name for path in (tmp_path / "some").iterdir()] == ["frame00002.ply"]
 
 
 def test_without_a_run_or_frames_there_is_nothing_to_export(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,11 +19,16 @@ from trackersplat.document.document import Document
 from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.gaussians.around import UPS, cameras_around
+from trackersplat.gaussians.exporters.exporter import About
+from trackersplat.gaussians.exporters.registry import EXPORTERS
 from trackersplat.gaussians.exporters.splat import write_splat
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
+from trackersplat.gaussians.readers.reader import GaussianFile, read_gaussians
+from trackersplat.jobs import import_sources
 from trackersplat.jobs.export_events import FileDone, Said
-from trackersplat.jobs.import_frames import ImportSettings, find_files, import_frames
+from trackersplat.jobs.import_frames import ImportSettings, import_frames
+from trackersplat.jobs.import_sources import find_files
 from trackersplat.jobs.reconstruct import reconstruct
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.registry import choose_rasterizer
@@ -125,12 +132,76 @@ def test_made_cameras_stand_upright_around_the_scene(up: str) -> None:
         assert (camera.center - middle) @ np.array(UPS[up]) > 0  # it looks down
 
 
+def test_a_zip_of_files_is_the_same_as_its_folder(folder: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "clip.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"scene/{file.name}")
+    run, events = imported(tmp_path / "clip.zip", tmp_path / "run")
+    for frame in range(3):
+        assert torch.equal(run.read_frame(frame).means, gaussians(frame).means)
+    assert "taken as the same Gaussians" in said(events)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.zip", "plys", "run"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("../outside.ply",), "outside.ply"),
+        (("a.txt", "b.txt"), r"clip.zip has 0 files of Gaussians"),
+        (("zeros_1.ply",), "would unpack to"),
+    ],
+)
+def test_a_zip_that_is_not_one_of_frames_is_one_sentence_and_leaves_nothing(tmp_path: Path, names: tuple[str, ...], words: str) -> None:
+    with zipfile.ZipFile(tmp_path / "clip.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, bytes(80 * 2**20 if name.startswith("zeros") else 10))
+    with pytest.raises(InputError, match=words):
+        imported(tmp_path / "clip.zip", tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.zip"]
+
+
+def test_a_4dgs_file_keeps_its_frames_and_its_rate(tmp_path: Path) -> None:
+    pytest.importorskip("fourdgs")
+    file = tmp_path / "clip.4dgs"
+    exporter = EXPORTERS.load("4dgs")
+    frames = [(frame, gaussians(frame)) for frame in range(3)]
+    list(exporter.export(frames, file, About("clip", (), 12.0)))
+    run, _ = imported(file, tmp_path / "run")
+    assert open_capture(run.path).fps == pytest.approx(12.0)
+    assert [run.lineage().origin(frame) for frame in range(3)] == [0, 0, 0]
+    for frame in range(3):
+        torch.testing.assert_close(run.read_frame(frame).means, gaussians(frame).means, rtol=0, atol=0.05)  # the format's steps
+    moved = run.read_frame(2).means - run.read_frame(0).means
+    torch.testing.assert_close(moved[:13].mean(dim=0), torch.full((3,), 0.1), rtol=0, atol=0.01)
+    assert float(moved[13:].abs().max()) < 0.01
+    data = file.read_bytes()
+    for damaged in (b"", b"not 4dgs", data[: len(data) // 2], data[:40] + bytes(40) + data[80:]):
+        file.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"clip.4dgs"):
+            imported(file, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_every_file_is_read_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(path: Path) -> GaussianFile:
+        read.append(path.name)
+        return read_gaussians(path)
+
+    monkeypatch.setattr(import_sources, "read_gaussians", counted)
+    imported(folder, tmp_path / "run")
+    assert read == ["cloud_2.ply", "cloud_9.ply", "cloud_10.ply"]
+
+
 def test_the_command_says_what_it_made_and_export_opens_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_splat(tmp_path / "one.splat", gaussians(0))
     for arguments in (
         ["import", tmp_path / "one.splat", "--out", tmp_path / "run", "--up", "z"],
         ["export", tmp_path / "run", "--out", tmp_path / "s.html", "--format", "html"],
         ["info", tmp_path / "run"],
+        ["render", tmp_path / "run", "--move", "orbit", "--seconds", "0.1", "--size", "32x24", "--out", tmp_path / "orbit"],
+        ["render", tmp_path / "run", "--cameras", "view3", "--out", tmp_path / "view"],
     ):
         with pytest.raises(SystemExit) as end:
             main([str(argument) for argument in arguments])
@@ -138,6 +209,9 @@ def test_the_command_says_what_it_made_and_export_opens_it(tmp_path: Path, capsy
     printed = " ".join(capsys.readouterr().out.split())
     assert f"{tmp_path / 'run'}: 1 frame, " in printed
     assert "layout imported" in printed
+    assert cv2.imread(str(next((tmp_path / "orbit").iterdir()))).shape == (24, 32, 3)
+    (view,) = (tmp_path / "view").iterdir()
+    assert cv2.imread(str(view)).max() > 0  # a made camera sees the scene
     assert '"made_cameras": true' in (tmp_path / "s.html").read_text()
 
 

@@ -1,19 +1,25 @@
-"""The panel "Path" in a real browser, used with mouse and keys on a small run."""
+"""The panels "Path" and "Export" in a real browser, used with mouse and keys on a small run."""
 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import pytest
+import torch
 from page_server import page_server
 from tiny_runs import write_tiny_run
 
 from trackersplat.camera_paths.path_file import read_path
 from trackersplat.captures.capture import Capture
+from trackersplat.gaussians.exporters.registry import EXPORTERS
+from trackersplat.gaussians.readers.reader import read_gaussians
+from trackersplat.store.run import Run
+from viewer.panels.export import what_it_is
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -97,3 +103,24 @@ def test_a_path_is_made_changed_previewed_and_rendered_with_mouse_and_keys(page:
     assert cv2.VideoCapture(str(tmp_path / "film.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 30
     status = "async (path) => (await fetch(path)).status"
     assert [page.evaluate(status, path) for path in ("/videos/2", "/videos/..%2Frun.json", "/videos/-1")] == [404] * 3
+
+
+def test_an_export_is_downloaded_with_one_click_and_has_the_bytes_of_the_file(page: Page, run: Path, tmp_path: Path) -> None:
+    page.keyboard.press("Shift+W")
+    page.get_by_role("combobox", name="Format").click()
+    page.get_by_role("option", name="zip:").click()
+    page.get_by_text(what_it_is(EXPORTERS.facts("zip").title), exact=True).wait_for()
+    page.get_by_role("spinbutton", name="Out point", exact=True).fill("2")
+    page.get_by_role("button", name="Export", exact=True).last.click()
+    link = page.get_by_role("link", name="Download zip-001.zip")
+    link.wait_for()
+    page.get_by_text("2 frames, ").wait_for()
+    with page.expect_download() as file:
+        link.click()
+    file.value.save_as(tmp_path / "clip.zip")
+    assert file.value.suggested_filename == "zip-001.zip"
+    assert (tmp_path / "clip.zip").read_bytes() == (run / "exports" / "zip-001.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "clip.zip") as archive:
+        assert archive.namelist() == ["frame00001.ply", "frame00002.ply"]
+        (tmp_path / "one.ply").write_bytes(archive.read("frame00002.ply"))
+    assert torch.equal(read_gaussians(tmp_path / "one.ply").gaussians.means, Run.open(run).read_frame(1).means)

@@ -103,3 +103,23 @@ def test_a_range_without_frames_is_refused(store: Store) -> None:
     with pytest.raises(InputError, match="No frame between in and out point"):
         export.start(ExportChoice("ply", 4, 4))
     assert not export.state.running
+
+
+def test_frames_that_the_clip_leaves_out_are_refused_before_the_worker_starts(store: Store) -> None:
+    worker = Worker(to_json(Finished(1.0)))
+    export = ExportJob(store, start=worker)
+    with pytest.raises(InputError, match=r"Frames 2 to 4 are not in the clip as it is edited .* without the edits of the scene\.$"):
+        export.start(ExportChoice("ply", 1, 3), played=(0,))
+    assert worker.commands == []
+    export.start(ExportChoice("ply", 1, 3, edits=False), played=(0,))
+    wait_for(lambda: not export.state.running, "the export")
+    assert worker.commands[0][11:13] == ["--frames", "2:4"]
+
+
+def test_what_is_said_after_the_file_is_written_is_kept_with_it(store: Store, tmp_path: Path) -> None:
+    file = str(tmp_path / "run" / "exports" / "x.html")
+    worker = Worker(EVENTS.to_json(FileDone(file, 1, 2000)), EVENTS.to_json(Said("Frame 3 is lost.")), to_json(Finished(1.0)))
+    export = ExportJob(store, start=worker)
+    export.start(ExportChoice())
+    wait_for(lambda: not export.state.running, "the export")
+    assert export.made[0].said == "1 frame, 0.00 MB, 2 kB per frame. Frame 3 is lost."

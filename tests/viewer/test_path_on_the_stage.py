@@ -24,7 +24,7 @@ PATH = even_path([Key.of(camera) for camera in cameras()], 3.0)
 
 
 def test_the_curve_passes_the_keys_and_the_selected_frustum_is_white_and_looks_ahead() -> None:
-    strokes = path_strokes(Trajectory(PATH), selected=1, size=0.5)
+    strokes = path_strokes(Trajectory(PATH), selected=1, size=0.5, aspect=2.0)
     line: Any = strokes[1]
     for camera in cameras():
         assert np.linalg.norm(line.points.reshape(-1, 3) - camera.center, axis=1).min() < 1e-6
@@ -43,9 +43,9 @@ def test_the_curve_passes_the_keys_and_the_selected_frustum_is_white_and_looks_a
 def test_the_edges_of_the_videos_picture_are_where_its_lens_has_them() -> None:
     trajectory = Trajectory(PATH)
     moments = trajectory.at([1.7])
-    edges: Any = frame_strokes(trajectory, 1.7, 0.5)[-1]
-    uv, _ = moments.camera(0, 160, 90, near=0.1).project(edges.points.reshape(-1, 3).astype(np.float64))
-    assert {tuple(corner) for corner in np.rint(uv).astype(int).tolist()} == {(0, 0), (160, 0), (160, 90), (0, 90)}
+    edges: Any = frame_strokes(trajectory, 1.7, 0.5, 2.0)[-1]
+    uv, _ = moments.camera(0, 180, 90, near=0.1).project(edges.points.reshape(-1, 3).astype(np.float64))
+    assert {tuple(corner) for corner in np.rint(uv).astype(int).tolist()} == {(0, 0), (180, 0), (180, 90), (0, 90)}
 
 
 def test_the_stage_takes_the_pose_of_the_moment_and_gets_its_lens_back(tmp_path: Path) -> None:

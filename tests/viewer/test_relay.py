@@ -33,6 +33,12 @@ CLICK: dict[str, Any] = {
     "screen_pos": [[0.5, 0.5]], "modifier": None,
 }  # fmt: skip
 ANSWER: dict[str, Any] = {"type": "LocalStorageGetItemResponseMessage", "value": None, "error": None, "request_uuid": "1"}
+HELD: dict[str, Any] = {"name": "/zone/move", "owner": ""}
+DRAGS: list[dict[str, Any]] = [
+    {"type": "TransformControlsUpdateMessage", "wxyz": [1.0, 0.0, 0.0, 0.0], "position": [0.0, 1.0, 2.0], **HELD},
+    {"type": "TransformControlsDragStartMessage", **HELD},
+    {"type": "TransformControlsDragEndMessage", **HELD},
+]
 UPDATE = {"type": "GuiUpdateMessage", "uuid": "u", "updates": {"disabled": True}}
 
 
@@ -40,7 +46,7 @@ def packed(message: object) -> bytes:
     return msgspec.msgpack.encode(message)
 
 
-@pytest.mark.parametrize("message", [CAMERA, CLICK, ANSWER])
+@pytest.mark.parametrize("message", [CAMERA, CLICK, ANSWER, *DRAGS])
 def test_what_the_stage_needs_passes_and_viser_can_read_it(message: dict[str, Any]) -> None:
     assert judge(packed(message)) is True
     assert type(messages.Message.deserialize(packed(message))).__name__ == message["type"]

@@ -21,7 +21,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.rendering.registry import choose_rasterizer
 from viewer import history
-from viewer.commands.gaussians import frames_of
+from viewer.commands.gaussians import frames_of, without_strays
 from viewer.commands.registry import COMMANDS
 from viewer.components.select_tool import Outline, read_outline
 from viewer.edit_log import RunEdits
@@ -270,6 +270,38 @@ def test_colour_opacity_and_place_of_what_is_selected_are_changed(desk: Desk) ->
     assert torch.equal(found.gaussians.means[0], _gaussians(0).means[0])
     desk.do("gaussians.tint", colour="red")
     assert desk.problems() == ["'red' is no colour: expected #rrggbb."]
+
+
+def test_a_box_is_fitted_around_what_lies_together_without_strays() -> None:
+    ball = np.random.default_rng(0).normal(size=(200, 3))
+    ball /= np.linalg.norm(ball, axis=1, keepdims=True)
+    strays = np.array([[0.0, 40.0, 0.0], [0.0, -30.0, 2.0]])
+    assert np.array_equal(without_strays(np.concatenate((ball, strays))), ball)
+    plane = np.stack(np.meshgrid(np.arange(9.0), np.arange(3.0), [0.0]), axis=-1).reshape(-1, 3)
+    assert np.array_equal(without_strays(plane), plane)
+
+
+def test_a_handle_on_the_stage_moves_what_is_selected_and_goes_on_from_there(desk: Desk) -> None:
+    desk.draw(1)
+    desk.do("place.handle")
+    placing = desk.tab.view.placing
+    assert placing is not None
+    np.testing.assert_allclose(placing.center, (0.4, -0.3, 0.0), atol=1e-6)
+    desk.tab.set(placing=replace(placing, translation=(0.0, 0.5, 0.0), rotation=(0.0, 0.0, 0.0, 1.0)))
+    desk.do("place.apply")
+    for frame in range(FRAMES):
+        found = desk.editing.frame(frame)
+        assert found is not None
+        np.testing.assert_allclose(found.gaussians.means[1].numpy(), (0.4, 0.2, 0.0), atol=1e-6)
+    assert desk.editing.document().history.labels[-1].startswith("Move by 0, 0.5, 0 and rotate by 180 degrees")
+    desk.do("place.follow")
+    placing = desk.tab.view.placing
+    assert placing is not None
+    np.testing.assert_allclose(placing.center, (0.4, 0.2, 0.0), atol=1e-6)
+    assert not placing.moved
+    desk.tab.set(selected=None)
+    desk.do("place.follow")
+    assert desk.tab.view.placing is None
 
 
 def test_a_box_is_fitted_selects_and_crops(desk: Desk) -> None:

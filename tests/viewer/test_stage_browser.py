@@ -33,7 +33,7 @@ from viewer.stage.framing import frame_capture
 from viewer.stage.picture import free_picture
 from viewer.stage.server import StageServer
 from viewer.stage.stage import Stage
-from viewer.state import Shared, Store, View
+from viewer.state import Shared, Store, View, Zone
 from viewer.tab import Tab
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def site() -> Iterator[SimpleNamespace]:
     two = capture()
     document: Any = SimpleNamespace(
         capture=two, framing=frame_capture(two), renderer=renderer, shown=lambda frame: shown, scene=unedited(lambda frame: shown),
-        editing=no_edits(), stage_views={}, diagnosis=lambda: None,
+        editing=no_edits(), stage_views={}, viewpoints={}, diagnosis=lambda: None,
         paths=SimpleNamespace(get=lambda: None), camera_paths=SimpleNamespace(trajectory=lambda: None),
         home_photo_frame=lambda frame: (0, frame),
     )  # fmt: skip
@@ -213,6 +213,30 @@ def test_a_click_on_the_stage_picks_what_is_seen_there(site: SimpleNamespace, ch
     view = next(view for view in site.stage.views if view.tab_id == tab.id).view()
     uv, _ = view.project(scene().means[tab.view.gaussian : tab.view.gaussian + 1].numpy().astype(np.float64))
     assert np.hypot(*(uv[0] - (200, 150))) < 40  # within two standard deviations
+    page.close()
+
+
+def test_an_arrow_of_a_box_is_dragged_with_the_mouse(site: SimpleNamespace, chromium: Browser) -> None:
+    tab = site.open("handles")
+    page = chromium.new_page(viewport={"width": 640, "height": 480})
+    page.goto(f"{site.url}/page/{tab.id}")
+    tell_size(page, tab)
+    wait_for(lambda: tab.view.shown == 0)
+    tab.set(zone=Zone("box", (0.0, 0.0, 3.0), (0.6, 0.6, 0.6)))
+    settled(site, tab, page)
+    view = next(view for view in site.stage.views if view.tab_id == tab.id).view()
+    uv, _ = view.project(np.array([[0.45, 0.0, 3.0], [0.95, 0.0, 3.0]]))  # on the arrow of the side before x, and where it is dragged to
+    (x0, y0), (x1, y1) = uv + np.array((10, 20))  # the frame's place in the page
+    page.mouse.move(x0 - 2, y0)
+    page.mouse.move(x0, y0)
+    page.mouse.down()
+    page.mouse.move(x1, y1, steps=5)
+    page.mouse.up()
+    wait_for(lambda: tab.view.zone.size[0] > 0.9)
+    zone = tab.view.zone
+    assert zone.size[1:] == (0.6, 0.6)
+    assert zone.center[0] - 0.5 * zone.size[0] == pytest.approx(-0.3)
+    assert zone.size[0] == pytest.approx(1.1, abs=0.15)
     page.close()
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
+from trackersplat.commands.export_words import left_out_sentence
 from trackersplat.errors import InputError
 from trackersplat.gaussians.exporters.registry import EXPORTERS
+from trackersplat.jobs.tracks_format import TITLE, TRACKS
 
 if TYPE_CHECKING:
     from trackersplat.commands.export_report import JsonExport, TextExport
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
     from trackersplat.rendering.rasterizer import Rasterizer
 
 _FORMATS = "; ".join(f"{facts.name}: {facts.title}" for registry in (EXPORTERS, CAMERA_FILES) for facts in registry)
+_FORMATS += f"; {TRACKS}: {TITLE}"
 
 
 @dataclass(frozen=True)
 class Export:
     """Write frames of a run in another format, read some back, and say how well they show what the run shows.
 
-    What is exported is the run with the edits of its document. Two formats hold the cameras instead of the frames.
+    What is exported is the run with the edits of its document. Some formats hold cameras or tracks instead of the frames.
     """
 
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -57,25 +60,37 @@ class Export:
 
         with JsonExport() if self.events == "json" else TextExport() as reporter:
             source = of_run(Run.open(self.folder), self.edits)
-            wanted = self._wanted(source)
+            wanted, left_out = self._wanted(source)
+            if left_out:
+                reporter.warn(left_out_sentence(left_out))
             if self.format in CAMERA_FILES:
                 self._cameras(source, wanted[0], reporter)
+            elif self.format == TRACKS:
+                self._tracks(source, wanted, choose_rasterizer(self.device, self.backend), reporter)
             else:
                 self._frames(source, wanted, choose_rasterizer(self.device, self.backend), reporter)
             for remark in (*source.run.lost(), *source.run.remarks):
                 reporter.warn(remark)
 
-    def _wanted(self, source: ExportSource) -> tuple[int, ...]:
+    def _wanted(self, source: ExportSource) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The frames that are exported, and those that were asked for and that the edits leave out."""
         from trackersplat.jobs.plan import parse_frames
 
-        run, there = source.run, source.frames
+        run, there = source.run, source.run.frames()
         if not there:
             raise InputError(f"The run {run.path} has no frames to export.")
-        wanted = there if self.frames == "all" else tuple(parse_frames(self.frames, there[-1] + 1))
+        if not source.frames:
+            raise InputError(f"No frame of {run.path} is in the clip as it is edited: give --no-edits, or undo what was trimmed.")
+        if self.frames == "all":
+            return source.frames, ()
+        wanted = tuple(parse_frames(self.frames, there[-1] + 1))
         missing = [str(frame + 1) for frame in wanted if frame not in there]
         if missing:
             raise InputError(f"The run {run.path} has no frame {', '.join(missing)}: choose among those that are there with --frames.")
-        return wanted
+        left_out = tuple(frame for frame in wanted if frame not in source.frames)
+        if len(left_out) == len(wanted):
+            raise InputError(f"{left_out_sentence(left_out)} Choose others with --frames, or give --no-edits.")
+        return tuple(frame for frame in wanted if frame in source.frames), left_out
 
     def _frames(self, source: ExportSource, wanted: tuple[int, ...], rasterizer: Rasterizer, reporter: JsonExport | TextExport) -> None:
         from trackersplat.files import remove_dead
@@ -87,6 +102,12 @@ class Export:
         if self.out.exists():
             raise InputError(f"{self.out} is there already: choose a new name with --out.")
         for event in export_run(source, wanted, self.out, rasterizer, options):
+            reporter.show(event)
+
+    def _tracks(self, source: ExportSource, wanted: tuple[int, ...], rasterizer: Rasterizer, reporter: JsonExport | TextExport) -> None:
+        from trackersplat.jobs.export_tracks import export_tracks
+
+        for event in export_tracks(source, wanted, self.out, rasterizer):
             reporter.show(event)
 
     def _cameras(self, source: ExportSource, frame: int, reporter: JsonExport | TextExport) -> None:

@@ -14,6 +14,15 @@ def size_sentence(frames: int, size: int) -> str:
     return f"{frames} frame{'s' * (frames != 1)}, {size / 1e6:.2f} MB, {size / frames / 1e3:,.0f} kB per frame"
 
 
+def left_out_sentence(frames: Sequence[int]) -> str:
+    """``frames``: ascending indices of frames that the run has and its clip has not."""
+    several = len(frames) > 1
+    named = f"Frames {frames[0] + 1} to {frames[-1] + 1}" if several else f"Frame {frames[0] + 1}"
+    if several and len(frames) <= frames[-1] - frames[0]:
+        named = f"{len(frames)} of the frames {frames[0] + 1} to {frames[-1] + 1}"
+    return f"{named} {'are' if several else 'is'} not in the clip as it is edited (trimmed or retimed), so not written."
+
+
 def pruned_sentence(pruned: Pruned) -> str:
     share = pruned.removed / max(pruned.total, 1)
     if pruned.psnr == math.inf:

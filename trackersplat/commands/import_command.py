@@ -15,21 +15,22 @@ from trackersplat.commands.shown import printable
 
 @dataclass(frozen=True)
 class Import:
-    """Make a run of a file of Gaussians, or of a folder of numbered ones, so that it can be looked at, edited, rendered and exported.
+    """Make a run of a file of Gaussians, or of numbered ones, so that it can be looked at, edited, rendered and exported.
 
-    Read are PLY (of 3DGS, and compressed), SPZ, SOG and .splat. `trackersplat-view RUN` opens the run. Cameras are made around the scene.
+    Read are PLY (of 3DGS, and compressed), SPZ, SOG and .splat, a zip of such files, and .4dgs. `trackersplat-view RUN` opens the run.
+    Cameras are made around the scene.
     """
 
     path: Annotated[Path, tyro.conf.Positional]
-    """A file, or a folder of files of one format; the last numbers in their names order them."""
+    """A file, or a folder or zip of files of one format; the last numbers in their names order them."""
     out: Path
     """New folder for the run."""
     same: Literal["auto", "yes", "no"] = "auto"
     """Whether all frames hold the same Gaussians, row by row, so that edits reach all of them: yes, no, or auto, which compares them."""
     up: str = "-y"
     """Which direction of the scene is up: -y (as where poses come from COLMAP), y, z, -z, x or -x. The cameras stand around it."""
-    fps: float = 30.0
-    """Frames per second."""
+    fps: float | None = None
+    """Frames per second. Default: what the file says, or else 30."""
 
     def run(self) -> None:
         from trackersplat.commands.export_words import size_sentence

@@ -105,6 +105,11 @@ class Render:
                 frames = [frame for frame in clip.played if frame in asked]
                 missing = sorted(set(asked) - set(frames))
                 if missing:
+                    if any(missing[0] in run.frames() for run in clip.runs):
+                        left_out = (
+                            "is not in the clip as it is edited (trimmed or retimed): choose others with --frames, or give --no-edits"
+                        )
+                        raise InputError(f"Frame {missing[0] + 1} {left_out}.")
                     raise InputError(f"The run has no frame {missing[0] + 1}: choose among those that are there with --frames.")
             works = self._works(clip, frames)
             for out, _, settings in works:

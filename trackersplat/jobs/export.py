@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.settings import MAX_FPS
 from trackersplat.document.document import Document
+from trackersplat.document.run_frames import RunFrames
 from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.gaussians.exporters.exporter import About, Exported, Exporter, FrameExported, check_target
@@ -54,6 +56,7 @@ class ExportSource:
     run: Run
     frames: tuple[int, ...]  # that can be exported, ascending
     gaussians: Callable[[int], Gaussians]
+    ids: Callable[[int], np.ndarray]  # (N,) int64 lineage ids: the same number is the same Gaussian in every frame
     remarks: tuple[str, ...] = ()
 
 
@@ -63,7 +66,7 @@ def of_run(run: Run, edits: bool = True) -> ExportSource:
     Raises InputError if the document is damaged.
     """
     if not edits:
-        return ExportSource(run, run.frames(), run.read_frame)
+        return ExportSource(run, run.frames(), run.read_frame, RunFrames(run).ids)
     document = Document.open(run)
     played = document.frames
     frames = tuple(sorted(set(played)))
@@ -73,7 +76,7 @@ def of_run(run: Run, edits: bool = True) -> ExportSource:
     if count := document.history.position:
         are = "edit is" if count == 1 else "edits are"
         remarks.append(f"{count} {are} in effect; --no-edits exports the run as it was reconstructed.")
-    return ExportSource(run, frames, document.gaussians, tuple(remarks))
+    return ExportSource(run, frames, document.gaussians, document.ids, tuple(remarks))
 
 
 def export_run(source: ExportSource, frames: Sequence[int], path: Path, rasterizer: Rasterizer, options: ExportOptions) -> Iterator[Event]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ import torch
 
 from trackersplat.captures.formats.cameras_json import write_rig
 from trackersplat.captures.layouts.imported import MADE, RIG, imported_capture
+from trackersplat.captures.media.video import FALLBACK_FPS
 from trackersplat.captures.settings import MAX_FPS
 from trackersplat.captures.units import with_units_of_the_rig
 from trackersplat.errors import InputError
@@ -22,16 +23,14 @@ from trackersplat.gaussians.around import UPS, cameras_around
 from trackersplat.gaussians.exporters.exporter import check_target
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
-from trackersplat.gaussians.readers.reader import read_gaussians
-from trackersplat.gaussians.readers.registry import READERS
 from trackersplat.jobs.export_events import FileDone, FrameWritten, Said
+from trackersplat.jobs.import_sources import ImportSource, open_source
 from trackersplat.jobs.reconstruct import frame_done
 from trackersplat.pipelines.pipeline import ChainState, FrameResult
 from trackersplat.store.run import Run
 
 TRACKER = "imported"  # in the place of a tracker's name, in settings and folders
-MOST_FILES = 100_000
-_NUMBER = re.compile(r"(\d{1,12})\D*$")
+RUN_SETTINGS = {"pipeline": "base-propagate", "tracker": TRACKER}
 
 
 @dataclass(frozen=True)
@@ -40,108 +39,123 @@ class ImportSettings:
 
     same: Literal["auto", "yes", "no"] = "auto"  # whether all frames hold the same Gaussians, row by row; auto: `same_gaussians` decides
     near: float = 0.1  # median distance of a Gaussian from its row in the frame before, over that from any other row
-    frames_per_second: float = 30.0
+    frames_per_second: float | None = None  # None: what the file says, or else 30
     cameras: int = 8  # of the made rig
     up: str = "-y"  # of `gaussians.around.UPS`: which direction of the scene is up
 
     def __post_init__(self) -> None:
-        if not 0 < self.frames_per_second <= MAX_FPS:
+        if self.frames_per_second is not None and not 0 < self.frames_per_second <= MAX_FPS:
             raise InputError(f"There are more than 0 and at most {MAX_FPS:g} frames per second, not {self.frames_per_second:g}.")
         if self.up not in UPS:
             raise InputError(f"--up is one of {', '.join(UPS)}, not {self.up!r}.")
 
 
-def find_files(path: Path) -> list[Path]:
-    """The file, or those of a folder in the order of the last number in their names, all of one format.
-
-    Raises InputError if there are none, formats are mixed, or the order is not clear.
-    """
-    if not path.is_dir():
-        return [path]
-    suffixes = {facts.suffix for facts in READERS}
-    try:
-        files = sorted(child for child in path.iterdir() if child.suffix.lower() in suffixes and not child.name.startswith("."))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check the folder and its permissions.") from error
-    if not 0 < len(files) <= MOST_FILES:
-        expected = f"expected 1 to {MOST_FILES:,} with one of the endings {', '.join(sorted(suffixes))}"
-        raise InputError(f"{path} has {len(files):,} files of Gaussians: {expected}.")
-    kinds = sorted({file.suffix.lower() for file in files})
-    if len(kinds) > 1:
-        raise InputError(f"{path} has files of several formats ({', '.join(kinds)}): leave those of one in the folder.")
-    if len(files) == 1:
-        return files
-    numbers: dict[int, Path] = {}
-    for file in files:
-        found = _NUMBER.search(file.name[: -len(file.suffix)])
-        if found is None:
-            raise InputError(f"{file} has no number in its name, which would order the frames: number the files, as frame00001.ply.")
-        if (other := numbers.setdefault(int(found[1]), file)) is not file:
-            raise InputError(f"{other.name} and {file.name} in {path} have the same number: every frame needs its own.")
-    return [numbers[number] for number in sorted(numbers)]
-
-
 def import_frames(path: Path, out: Path, settings: ImportSettings) -> Iterator[Event]:
     """Writes the run ``out``; it appears complete or not at all. The last event is `FileDone`.
 
-    Raises InputError if a file cannot be read, or there is something at ``out``.
+    ``path``: a file, a folder or an archive of numbered files, or a .4dgs file. Raises InputError if a file cannot be read, or there is
+    something at ``out``.
     """
-    files = find_files(path)
     check_target(out)
-    first = read_gaussians(files[0]).gaussians
-    cameras = cameras_around(first, settings.cameras, settings.up)
-    capture = imported_capture(out, out.name, cameras, len(files), settings.frames_per_second)
-    capture = with_units_of_the_rig(capture)
-    yield Said(MADE)
-    one, why = same_gaussians(files, settings) if settings.same == "auto" else (settings.same == "yes", "")
-    if why:
-        yield Said(why)
-    run_settings = {"pipeline": "base-propagate", "tracker": TRACKER}
-    remarks: dict[str, None] = {}
-    with atomic_folder(out) as folder:
-        run = Run.create(folder, capture, {"settings": run_settings, "imported": {"files": [file.name for file in files], "same": one}})
-        write_rig(folder / RIG, cameras, len(files), settings.frames_per_second)
-        lineage: Lineage | None = None
-        for frame, file in enumerate(files):
-            read = read_gaussians(file)
-            remarks |= dict.fromkeys(read.remarks)
-            base = 0 if one and frame else None
-            if base is None or lineage is None:
-                lineage = Lineage.of_first_frame(frame, len(read.gaussians))
-            elif len(read.gaussians) != len(lineage.born):
-                raise InputError(
-                    f"{file} has {len(read.gaussians):,} Gaussians, the first frame {len(lineage.born):,}: --same no takes them."
-                )
-            state = ChainState(frame, read.gaussians, lineage)
-            result = FrameResult(state, base, None, torch.zeros(0, dtype=torch.long), 0, {}, {}, {})
+    with atomic_folder(out) as folder, _scratch(out) as scratch:
+        source = open_source(path, scratch)
+        yield Said(MADE)
+        rate = settings.frames_per_second or source.frames_per_second
+        if rate is None or not 0 < rate <= MAX_FPS:
+            rate = FALLBACK_FPS
+            if len(source.names) > 1:
+                yield Said(f"{path.name} does not say its frame rate: {rate:g} frames per second are assumed; --fps gives another.")
+        job = _Import(folder, out.name, source, settings, rate)
+        try:
+            yield from job.write()
+        except _Other as reason:  # what was written so far was written as of the same Gaussians
+            yield Said(str(reason))
+            for child in folder.iterdir():
+                shutil.rmtree(child) if child.is_dir() else child.unlink()
+            yield from job.write(same=False)
+    yield FileDone(str(out), len(source.names), size_of(out))
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """A folder beside ``out`` that may be made; it is removed, also what a killed import of the same run has left there."""
+    scratch = out.with_name(f".{out.name}.unpacked")
+    try:
+        shutil.rmtree(scratch, ignore_errors=True)
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Other(Exception):
+    """Rows of two frames are not the same Gaussians; says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Import:
+    """Writes the frames of a source into the folder of a run."""
+
+    folder: Path
+    name: str  # of the run
+    source: ImportSource
+    settings: ImportSettings
+    frames_per_second: float
+
+    def write(self, same: bool = True) -> Iterator[Event]:
+        """``same``: as the same Gaussians in all frames, unless settings or source say otherwise. Each frame is read once.
+
+        Raises `_Other` if the settings leave it open, and a frame does not fit the one before.
+        """
+        source, told = self.source, self.settings.same
+        known = {"yes": True, "no": False, "auto": source.same}[told]
+        one = same if known is None else known
+        now, found = source.read(0)
+        cameras = cameras_around(now, self.settings.cameras, self.settings.up)
+        made = imported_capture(self.folder, self.name, cameras, len(source.names), self.frames_per_second)
+        capture = with_units_of_the_rig(made)
+        facts = {"files": list(source.names), "same": one}
+        run = Run.create(self.folder, capture, {"settings": RUN_SETTINGS, "imported": facts})
+        write_rig(self.folder / RIG, cameras, len(source.names), self.frames_per_second)
+        lineage = Lineage.of_first_frame(0, len(now))
+        remarks: dict[str, None] = {}
+        worst, before = 0.0, now
+        for frame in range(len(source.names)):
+            if frame:
+                now, found = source.read(frame)
+            remarks |= dict.fromkeys(found)
+            if frame and one and known is None:
+                worst = max(worst, self._compared(frame, before, now))
+            if frame and not one:
+                lineage = Lineage.of_first_frame(frame, len(now))
+            elif len(now) != len(lineage.born):
+                first = f"the first frame {len(lineage.born):,}"
+                raise InputError(f"{source.names[frame]} has {len(now):,} Gaussians, {first}: --same no takes them.")
+            state = ChainState(frame, now, lineage)
+            result = FrameResult(state, 0 if one and frame else None, None, torch.zeros(0, dtype=torch.long), 0, {}, {}, {})
             run.write_frame(result, frame_done(result, capture), capture)
+            before = now
             yield FrameWritten(frame + 1)
-    for remark in remarks:
-        yield Said(remark)
-    yield FileDone(str(out), len(files), size_of(out))
+        if one and known is None and len(source.names) > 1:
+            yield Said(
+                f"All frames have {len(before):,} Gaussians, and rows stay near their place (within {worst:.3f} of the distance to any "
+                "other row): they are taken as the same Gaussians, moved; --same no takes each frame as a scene of its own."
+            )
+        for remark in remarks:
+            yield Said(remark)
 
-
-def same_gaussians(files: Sequence[Path], settings: ImportSettings) -> tuple[bool, str]:
-    """Whether rows of the files are the same Gaussians through time, and a sentence that says so, with the reason."""
-    if len(files) == 1:
-        return True, ""
-    worst, before = 0.0, read_gaussians(files[0]).gaussians
-    for earlier, later in pairwise(files):
-        now = read_gaussians(later).gaussians
+    def _compared(self, frame: int, before: Gaussians, now: Gaussians) -> float:
+        """How far rows are from their place in the frame before (`_apart`). Raises `_Other` if they are other Gaussians."""
+        earlier, later = self.source.names[frame - 1], self.source.names[frame]
         if len(now) != len(before) or now.sh_degree != before.sh_degree:
             what = "numbers of Gaussians" if len(now) != len(before) else "degrees of harmonics"
-            return False, f"{earlier.name} and {later.name} have different {what}: each frame is taken as a scene of its own."
-        worst = max(worst, _apart(before, now))
-        if worst > settings.near:
-            return False, (
-                f"All files have {len(now):,} Gaussians, but from {earlier.name} to {later.name} rows lie elsewhere ({worst:.2f} of the "
-                "distance to any other row): each frame is taken as a scene of its own; --same yes takes them as the same Gaussians."
+            raise _Other(f"{earlier} and {later} have different {what}: each frame is taken as a scene of its own.")
+        apart = _apart(before, now)
+        if apart > self.settings.near:
+            raise _Other(
+                f"Frames have {len(now):,} Gaussians, but from {earlier} to {later} rows lie elsewhere ({apart:.2f} of the distance to any "
+                "other row): each frame is taken as a scene of its own; --same yes takes them as the same Gaussians."
             )
-        before = now
-    return True, (
-        f"All files have {len(before):,} Gaussians, and rows stay near their place (within {worst:.3f} of the distance to any other row): "
-        "they are taken as the same Gaussians, moved; --same no takes each frame as a scene of its own."
-    )
+        return apart
 
 
 def _apart(before: Gaussians, now: Gaussians) -> float:

@@ -52,7 +52,7 @@ def _present(tab: Tab) -> Key:
     if tab.view.path_moment is None:
         return key
     # A stage that follows the path shows all of the video's picture, above and below it more where the stage is narrow.
-    return replace(key, fov=2 * math.atan(math.tan(0.5 * key.fov) / widening(seen.width / seen.height)))
+    return replace(key, fov=2 * math.atan(math.tan(0.5 * key.fov) / widening(seen.width / seen.height, tab.view.video_aspect)))
 
 
 def _of_camera(tab: Tab, camera: int) -> Key:

@@ -16,7 +16,9 @@ PANEL = "export"
 
 def _start(tab: Tab, choice: ExportChoice | None = None) -> None:
     """Without a choice: from in to out point, as a page that plays the scene."""
-    tab.document.export.start(ExportChoice(first=tab.view.first, last=tab.view.last) if choice is None else choice)
+    document = tab.document.editing.current()
+    chosen = ExportChoice(first=tab.view.first, last=tab.view.last) if choice is None else choice
+    tab.document.export.start(chosen, None if document is None else document.frames)
     tab.set(inspector=PANEL)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from trackersplat.document.camera_json import camera_to_json
 from trackersplat.errors import InputError
 from viewer.commands.command import Command
-from viewer.state import SCOPES, Scope, Zone
+from viewer.state import SCOPES, Scope, Zone, vector
 
 if TYPE_CHECKING:
     from trackersplat.captures.camera import Camera
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SELECT, EDIT = "Select", "Edit the scene"
 NEAR = 0.005  # of the scene's extent: how far a selection grows and shrinks
 TOGETHER = 0.15  # of their distance: by how much that of two Gaussians may change that move together
+STRAY = 4.0  # median deviations from the median, along any axis, from which on a centre is a stray that a fitted box leaves out
 TAKE_AWAY = ("hide", "delete")  # edits after which what was selected is not shown
 NONE = "No Gaussian is selected: use a tool on the left in a camera pane or on the stage."
 
@@ -163,21 +164,22 @@ def _in_zone(tab: Tab, mode: Mode = "replace") -> None:
 
 
 def _place(tab: Tab, zone: Zone | None) -> None:
-    tab.set(zone=zone)
+    """A new one puts the tool away, so that its handles on the stage can be dragged."""
+    tab.set(zone=zone, tool="" if tab.view.zone is None else tab.view.tool)
 
 
 def _fit(tab: Tab, shape: str = "box") -> None:
-    """Around the centres of what is selected in this frame."""
+    """Around most of the centres of what is selected in this frame."""
 
     def work() -> None:
-        low, high = extent_of(tab, target_of(tab))
+        centres = without_strays(centres_of(tab, target_of(tab)))
+        low, high = centres.min(axis=0), centres.max(axis=0)
         center = 0.5 * (low + high)
-        size = np.maximum(high - low, 1e-3 * tab.document.framing.extent)
+        size = high - low
         if shape == "sphere":
-            size = np.full(3, float(np.linalg.norm(size)))
-        x, y, z = (float(value) for value in center)
-        a, b, c = (float(value) for value in size)
-        tab.set(zone=Zone("sphere" if shape == "sphere" else "box", (x, y, z), (a, b, c)))
+            size = np.full(3, 2 * np.linalg.norm(centres - center, axis=1).max())
+        size = np.maximum(size, 1e-3 * tab.document.framing.extent)
+        _place(tab, Zone("sphere" if shape == "sphere" else "box", vector(center), vector(size)))
 
     tab.document.editing.run("Fit the box", work)
 
@@ -191,15 +193,22 @@ def target_of(tab: Tab, group: str | None = None) -> dict[str, Any]:
     return {"selection": tab.view.selected}
 
 
-def extent_of(tab: Tab, target: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """(3,) and (3,) the corners of a box around the centres of a target in this frame. Raises InputError if it has nothing there."""
+def centres_of(tab: Tab, target: dict[str, Any]) -> np.ndarray:
+    """(K, 3) world: of the Gaussians of a target that are shown in this frame. Raises InputError if there are none."""
     shown = tab.document.scene(tab.view.frame)
     selection = tab.document.editing.document().selection_of(target.get("selection", target))
     rows = np.zeros(0, np.int64) if shown is None or shown.ids is None else selection.rows(shown.ids)
     if shown is None or not len(rows):
         raise InputError("None of these Gaussians is shown in this frame.")
-    means = shown.gaussians.means.numpy()[rows].astype(np.float64)
-    return means.min(axis=0), means.max(axis=0)
+    return shown.gaussians.means.numpy()[rows].astype(np.float64)
+
+
+def without_strays(centres: np.ndarray) -> np.ndarray:
+    """Of centres (K, 3) those that are near the others: a lasso takes some that lie far before or behind what was meant."""
+    away = np.abs(centres - np.median(centres, axis=0))
+    usual = np.maximum(np.median(away, axis=0), 0.25 * away.mean(axis=0))  # the mean, where more than half lie in one plane
+    near = (away <= STRAY * usual + 1e-9).all(axis=1)
+    return centres[near] if near.any() else centres
 
 
 def _crop(tab: Tab, keep: str = "inside") -> None:

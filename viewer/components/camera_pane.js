@@ -249,11 +249,11 @@ const STYLE = `
 .tsp-name { font-weight: 600; flex: 0 0 auto; max-width: 40%; }
 .tsp-role { flex: none; font-size: 11px; padding: 0 6px; border: 1px solid var(--line, #323a46); border-radius: 8px; color: var(--muted, #9aa4b2); }
 .tsp-frame { flex: none; }
-.tsp-what { flex: 0 2 auto; min-width: 0; color: var(--muted, #9aa4b2); }
+.tsp-what { flex: 0 1 auto; min-width: 0; color: var(--muted, #9aa4b2); }
 .tsp-gap { flex: 1 1 0; }
 .tsp-score { flex: none; }
 .tsp-ssim { flex: none; }
-.tsp-pixels, .tsp-extent { flex: 0 1 auto; min-width: 0; font-size: 11px; color: var(--muted, #9aa4b2); }
+.tsp-pixels, .tsp-extent { flex: 0 20 auto; min-width: 0; font-size: 11px; color: var(--muted, #9aa4b2); }
 .tsp-pixels { flex: none; }
 @container (min-width: 680px) { .tsp-bar > .tsp-extent { display: none; } }
 @container (max-width: 679.9px) { .tsp-bar > .tsp-pixels { display: none; } }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nicegui import background_tasks, ui
 
@@ -17,6 +17,9 @@ from viewer.panels.parts import button, named, note, with_key
 from viewer.panels.video_card import VideoCard
 from viewer.playback import Player, Transport
 from viewer.tab import Tab
+
+if TYPE_CHECKING:
+    from trackersplat.camera_paths.trajectory import Trajectory
 
 STEPS = 1000  # of the slider
 PREVIEW_FPS = 30.0  # moments per second while the path is played
@@ -80,11 +83,12 @@ class CameraPathPanel(Panel):
                 self._at = _number("At, s", "When the camera passes this key", 0, MOST_SECONDS, 3, self._set_time)
                 last = self.shared.frame_count
                 self._frame = _number("Frame", "Of the clip, counted from 1; empty: the clip runs on", 1, last, 2, self._set_frame)
+                self._frame.props('placeholder="runs on"')
                 self._lens = _number("Angle, °", "Vertical angle of view", 1, 170, 2, self._set_lens)
             with ui.row().classes("ts-row w-full no-wrap"):
                 button("Look from here", "visibility", "The stage looks from this key", lambda: do("path.look"))
                 hint = "The key gets the stage's present view and lens"
-                button("Set to the stage's view", "my_location", hint, lambda: do("path.update"))
+                button("Set to the view", "my_location", hint, lambda: do("path.update"))
 
     def _build_whole(self) -> None:
         do = self.tab.do
@@ -104,7 +108,7 @@ class CameraPathPanel(Panel):
                 self._follow = self._switch("Stage follows", f"{with_key(COMMANDS['path.follow'])}, also on the timeline", "path.follow")
                 self._show = self._switch("Path on the stage", "The curve, and a frustum for every key", "path.show")
                 ui.space()
-                ui.link("JSON", "/camera_path.json").props('download="camera_path.json"').classes("ts-small").tooltip(
+                ui.link("JSON", "/camera_path.json").props('download="camera_path.json"').classes("ts-small ts-accent").tooltip(
                     "Download the path for `trackersplat render --path`"
                 )
 
@@ -162,7 +166,7 @@ class CameraPathPanel(Panel):
             return
         if self._drawn != (path, view.path_key, self.shared.reconstructed):
             self._drawn = (path, view.path_key, self.shared.reconstructed)
-            self._list(path, [float(time) for time in trajectory.arrivals])
+            self._list(path, trajectory)
         self._length.set_value(round(path.seconds, 3))
         if chosen:
             assert view.path_key is not None
@@ -174,11 +178,13 @@ class CameraPathPanel(Panel):
             self._lens.set_value(round(math.degrees(key.fov), 2))
         self._set_switches()
 
-    def _list(self, path: CameraPath, arrivals: list[float]) -> None:
+    def _list(self, path: CameraPath, trajectory: Trajectory) -> None:
+        arrivals = [float(time) for time in trajectory.arrivals[:MOST_SHOWN]]
+        shown = [trajectory.frame_shown(time) for time in arrivals]
         self._keys.clear()
         with self._keys:
             for index, key in enumerate(path.keys[:MOST_SHOWN]):
-                frame = "runs on" if key.frame is None else f"frame {key.frame + 1:g}"
+                frame = f"frame {shown[index] + 1}, runs on" if key.frame is None else f"frame {key.frame + 1:g}"
                 row = ui.element("div").classes("ts-item").props('role="option" tabindex="0"')
                 row.props(f"aria-selected={'true' if index == self.view.path_key else 'false'}")
                 row.classes("ts-chosen" if index == self.view.path_key else "")

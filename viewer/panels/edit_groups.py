@@ -69,9 +69,11 @@ class ChangeSection(Panel):
 
     def build(self) -> None:
         with ui.element("div").classes("w-full ts-stack").style("gap:8px"):
-            self._target = select("Of", "What is changed, in the frames chosen above", {SELECTED: "What is selected"}, SELECTED)
+            self._target = select(
+                "Of", "What is changed, in the frames chosen above", {SELECTED: "What is selected"}, SELECTED, self._show_handle
+            )
             with ui.row().classes("ts-row w-full no-wrap"):
-                self._colour = ui.color_input("Colour", value="#e0a458").props("dense outlined stack-label").classes("ts-half")
+                self._colour = ui.color_input("Colour", value="#e0a458").props("dense outlined stack-label").style("flex:1.5;min-width:0")
                 named(self._colour, "Colour", "The colour that is mixed in")
                 self._strength = _number("Share", 0.5, "0 leaves the colour as it is, 1 replaces it", 0, 1, 0.1)
                 button("Tint", "palette", "Mixes the colour in; can be undone", self._tint)
@@ -79,6 +81,8 @@ class ChangeSection(Panel):
                 self._factor = _number("Opacity ×", 0.5, "The opacity is multiplied by this", 0, 100, 0.1)
                 button("Apply", "opacity", "Multiplies the opacity; can be undone", self._opacity)
                 button("Freeze", "ac_unit", "It stays as it is in this frame; can be undone", self._freeze)
+            hint = "Arrows and rings on the stage: what they are dragged by is an edit when they are let go"
+            self._handle = button("Drag on the stage", "control_camera", hint, self._toggle_handle)
             self._move = _triple("Move by, scene units", "Along", 0.0, 0.05)
             self._turn = _triple("Turn by, degrees", "About", 0.0, 5)
             with ui.row().classes("ts-row w-full no-wrap"):
@@ -86,12 +90,22 @@ class ChangeSection(Panel):
                 button("Apply", "open_with", "Moves, turns and scales it about its middle; can be undone", self._transform)
 
     def on_state(self, changed: frozenset[str]) -> None:
+        if changed & {"placing", "selected", "inspector", "tool"}:
+            self._show_handle()
         if not changed & {"scene", "inspector", "run"} or self.view.inspector != "edit":
             return
         document = self.tab.document.editing.current()
         options = {SELECTED: "What is selected"} | {name: f"Group {name}" for name in (() if document is None else document.groups)}
         if self._target.options != options:
             self._target.set_options(options, value=self._target.value if self._target.value in options else SELECTED)
+
+    def _show_handle(self) -> None:
+        on = self.view.placing is not None
+        self._handle.props(f"color={'primary' if on else 'grey-4'} aria-pressed={'true' if on else 'false'}")
+        self._handle.set_enabled(on or self._of() is not None or self.view.selected is not None)
+
+    def _toggle_handle(self) -> None:
+        self.tab.do("place.handle", group=self._of())
 
     def _of(self) -> str | None:
         return self._target.value or None

@@ -73,7 +73,8 @@ class SelectSection(Panel):
             )
             self._shape.props('dense no-caps unelevated aria-label="Box or sphere"').classes("ts-toggle")
             with self._shape:
-                ui.tooltip("Drawn on the stage in yellow; around the selection, or in the middle of the scene")
+                where = "Drawn on the stage in yellow, around the selection, or in the middle of the scene."
+                ui.tooltip(f"{where} Squares there move it, arrows its sides")
         with ui.column().classes("w-full ts-stack").style("gap:6px") as self._zone_box:
             self._center = self._triple("Centre", ("x", "y", "z"), "Middle of the box or sphere, scene units")
             self._size = self._triple(
@@ -83,7 +84,7 @@ class SelectSection(Panel):
                 button(
                     "Fit",
                     "fit_screen",
-                    "Around the centres of what is selected",
+                    "Around the centres of what is selected, without strays",
                     lambda: self.tab.do("zone.fit", shape=self._shape.value or "box"),
                 )
                 ui.space()

@@ -6,6 +6,7 @@ from nicegui import ui
 
 from trackersplat.captures.camera_files.registry import CAMERA_FILES
 from trackersplat.gaussians.exporters.registry import EXPORTERS
+from trackersplat.jobs.tracks_format import TITLE, TRACKS
 from viewer.export_job import ExportChoice
 from viewer.panels.file_card import FileCard, FileWork
 from viewer.panels.panel import Panel
@@ -25,7 +26,12 @@ class ExportPanel(Panel):
         cameras, _ = offers(CAMERA_FILES)
         count = self.shared.frame_count
         with ui.element("div").classes("ts-panel ts-stack"):
-            self._format = select("Format", "What is written, and by which program it can be opened", names | cameras, "html", self._follow)
+            ui.label("Export").classes("ts-title")
+            self._titles = {facts.name: facts.title for registry in (EXPORTERS, CAMERA_FILES) for facts in registry}
+            self._titles[TRACKS] = TITLE
+            names |= cameras | {TRACKS: f"{TRACKS}: {TITLE}"}
+            self._format = select("Format", "What is written, and by which program it can be opened", names, "html", self._follow)
+            self._about = note("").classes("ts-small")
             with ui.row().classes("ts-row w-full no-wrap"):
                 self._first = number("In point", "First frame; the key I sets it to the frame shown", 1, count, "1", self._set_ends)
                 self._last = number("Out point", "Last frame; the key O sets it to the frame shown", 1, count, str(count), self._set_ends)
@@ -36,6 +42,7 @@ class ExportPanel(Panel):
             for sentence in missing:
                 note(sentence).classes("ts-small")
             self._card = FileCard(self.tab, WORK, self._begin)
+        self._follow()
 
     def _begin(self) -> None:
         degree = int(self._degree.value)
@@ -58,10 +65,13 @@ class ExportPanel(Panel):
             self.tab.set(first=first, last=last)
 
     def _follow(self) -> None:
-        """Cameras have neither harmonics nor frames."""
+        """Cameras have neither harmonics nor frames, tracks no harmonics."""
+        self._about.set_text(what_it_is(self._titles.get(str(self._format.value), "")))
         gaussians = self._format.value in EXPORTERS
-        for field in (self._degree, self._share, self._first, self._last):
+        for field in (self._degree, self._share):
             field.set_enabled(gaussians)
+        for end in (self._first, self._last):
+            end.set_enabled(gaussians or self._format.value == TRACKS)
 
     def on_state(self, changed: frozenset[str]) -> None:
         if changed & {"first", "last"}:
@@ -71,3 +81,8 @@ class ExportPanel(Panel):
             return
         why = "" if self.shared.run is not None else "Nothing is reconstructed yet."
         self._card.show(self.tab.document.export, why)
+
+
+def what_it_is(title: str) -> str:
+    """A sentence of the title of a format."""
+    return f"{title[:1].upper()}{title[1:]}." if title else ""

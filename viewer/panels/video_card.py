@@ -30,7 +30,7 @@ class VideoCard:
             ui.label("Video").classes("ts-title")
             self._source = select("From", "Along the path, or what a camera of the capture sees, frame by frame", sources, PATH, self.show)
             with ui.element("div").classes("ts-options").style("grid-template-columns:1fr 1fr;padding:0"):
-                self._size = select("Size", "Width and height in pixels; own: that of the cameras", names, "1280x720")
+                self._size = select("Size", "Width and height in pixels; own: that of the cameras", names, "1280x720", self._sized)
                 self._format = select("Format", "A film, or numbered images without loss", FORMATS, ".mp4")
                 self._samples = select("Samples", "More samples: smoother edges, and as much longer", SAMPLES, 1)
                 self._fps = number("Pictures per second", "Of the video", 1, MOST_FPS)
@@ -39,6 +39,11 @@ class VideoCard:
             self._between.tooltip("Where the video is slower than the clip: the Gaussians on their way from one frame to the next")
             self._card = FileCard(tab, WORK, self._render)
         self.show()
+
+    def _sized(self) -> None:
+        """The preview on the stage has the shape of the video."""
+        width, height = self._sizes[str(self._size.value)]
+        self._tab.set(video_aspect=width / height)
 
     def _render(self) -> None:
         width, height = self._sizes[str(self._size.value)]

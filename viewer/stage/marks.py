@@ -8,7 +8,7 @@ from viewer.stage.gaussian_paths import Paths
 from viewer.stage.path_marks import frame_strokes, path_strokes
 from viewer.stage.strokes import Dots, Lines, Stroke
 from viewer.stage.trails import NOTHING, Trails, gaussian_trails, track_scale, track_trails
-from viewer.state import ColourBy, Zone
+from viewer.state import ColourBy, Placing, Zone
 from viewer.tab import Tab
 from viewer.views.colours import ColourScale
 
@@ -31,14 +31,20 @@ class Marks:
         """What the marks are drawn from, beside the frame: when this changes, the stage draws them anew."""
         view, shared = self._tab.view, self._tab.shared
         return (
-            view.show_trails, view.trails_of, view.trail_length, view.trail_fade, view.colour_by, view.tracks, view.gaussian, view.zone,
+            view.show_trails, view.trails_of, view.trail_length, view.trail_fade, view.colour_by, view.tracks, view.gaussian,
+            view.zone, view.placing, view.video_aspect,
             shared.diagnosed, shared.paths, shared.run, shared.camera_path, view.show_path, view.path_key, view.path_moment,
         )  # fmt: skip
 
     def strokes(self, frame: int) -> list[Stroke]:
         """What is drawn in a frame. Raises InputError if a frame cannot be read."""
         zone = self._tab.view.zone
-        return [*self.trails(frame).strokes, *self._path(), *self._gaussian(frame), *([] if zone is None else zone_strokes(zone))]
+        of_zone = [] if zone is None else zone_strokes(zone)
+        return [*self.trails(frame).strokes, *self._path(), *self._gaussian(frame), *of_zone, *self._placing()]
+
+    def _placing(self) -> list[Stroke]:
+        placing = self._tab.view.placing
+        return [] if placing is None else placing_strokes(placing)
 
     def _path(self) -> list[Stroke]:
         """The camera path; where the stage looks along it, the edges of the video's picture."""
@@ -48,8 +54,8 @@ class Marks:
             return []
         size = PATH_SIZE * document.framing.frustum
         if view.path_moment is not None:
-            return frame_strokes(trajectory, view.path_moment, size)
-        return path_strokes(trajectory, view.path_key, size)
+            return frame_strokes(trajectory, view.path_moment, size, view.video_aspect)
+        return path_strokes(trajectory, view.path_key, size, view.video_aspect)
 
     def trails(self, frame: int) -> Trails:
         """The trails and heads of a frame. A frame that is shown for another one has none."""
@@ -87,13 +93,30 @@ class Marks:
         return ellipsoid(one.means.numpy()[0], one.quats.numpy()[0], one.scales.numpy()[0])
 
 
+def _unit_box() -> np.ndarray:
+    """(12, 2, 3) the edges of the box from -1 to 1."""
+    corners = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
+    return np.array([(corners[i], corners[j]) for i in range(8) for j in range(i + 1, 8) if (corners[i] != corners[j]).sum() == 1])
+
+
+UNIT_BOX = _unit_box()
+
+
+def placing_strokes(placing: Placing) -> list[Stroke]:
+    """The edges of the box around what is moved, where it is by now."""
+    import viser.transforms as tf
+
+    half = 0.5 * (np.array(placing.high) - np.array(placing.low))
+    lines = np.array(placing.place) + (half * UNIT_BOX) @ tf.SO3(np.array(placing.rotation)).as_matrix().T
+    colours = np.tile(np.array(ACCENT, np.uint8), (len(lines), 1))
+    return [Lines(lines.astype(np.float32), colours, np.ones((len(lines), 2), np.float32), 2.0, on_top=True)]
+
+
 def zone_strokes(zone: Zone) -> list[Stroke]:
     """The edges of a box, or three great circles of a sphere."""
     center, half = np.array(zone.center), 0.5 * np.array(zone.size)
     if zone.shape == "box":
-        corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-        pairs = [(i, j) for i in range(8) for j in range(i + 1, 8) if (corners[i] != corners[j]).sum() == 1]
-        lines = np.stack([np.stack((center + half * corners[i], center + half * corners[j])) for i, j in pairs])
+        lines = center + half * UNIT_BOX
     else:
         angle = np.linspace(0, 2 * np.pi, RING + 1)[:, None]
         circles = [center + half[0] * (np.cos(angle) * np.eye(3)[a] + np.sin(angle) * np.eye(3)[b]) for a, b in ((0, 1), (1, 2), (2, 0))]

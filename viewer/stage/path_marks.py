@@ -13,19 +13,20 @@ if TYPE_CHECKING:
     from trackersplat.camera_paths.trajectory import Trajectory
 
 COLOUR, SELECTED, SHADOW = (232, 121, 190), (255, 255, 255), (10, 12, 15)
-ASPECT = 16 / 9  # width over height of the frusta and of the frame of the video
 
 
-def widening(aspect: float) -> float:
-    """By how much the height of a stage of this width over height must see more than the video's picture to show all of it."""
-    return max(1.0, ASPECT / aspect)
+def widening(stage: float, video: float) -> float:
+    """By how much the height of the stage must see more than the video's picture to show all of it; both as width over height."""
+    return max(1.0, video / stage)
 
 
-def path_strokes(trajectory: Trajectory, selected: int | None, size: float) -> list[Stroke]:
-    """``size``: depth of the frusta, scene units. The selected key is white."""
+def path_strokes(trajectory: Trajectory, selected: int | None, size: float, aspect: float) -> list[Stroke]:
+    """``size``: depth of the frusta, scene units; ``aspect``: width over height of the video. The selected key is white."""
     line = trajectory.line().astype(np.float32)
     keys = trajectory.at(trajectory.arrivals)
-    frusta = np.concatenate([_frustum(keys.positions[k], keys.rotations[k], float(keys.focal[k]), size) for k in range(len(keys.focal))])
+    frusta = np.concatenate(
+        [_frustum(keys.positions[k], keys.rotations[k], float(keys.focal[k]), size, aspect) for k in range(len(keys.focal))]
+    )
     per_key = len(frusta) // len(keys.focal)
     colours = np.tile(np.array(COLOUR, np.uint8), (len(keys.focal), 1))
     if selected is not None and selected < len(colours):
@@ -40,10 +41,13 @@ def path_strokes(trajectory: Trajectory, selected: int | None, size: float) -> l
     return strokes
 
 
-def frame_strokes(trajectory: Trajectory, moment: float, size: float) -> list[Stroke]:
-    """The edges of the video's picture at a moment, as they are seen from there. ``size``: how far away they are drawn, scene units."""
+def frame_strokes(trajectory: Trajectory, moment: float, size: float, aspect: float) -> list[Stroke]:
+    """The edges of the video's picture at a moment, as they are seen from there. ``size``: how far away they are drawn, scene units.
+
+    ``aspect``: width over height of the video.
+    """
     there = trajectory.at([moment])
-    edges = _frustum(there.positions[0], there.rotations[0], float(there.focal[0]), size)[4:8]
+    edges = _frustum(there.positions[0], there.rotations[0], float(there.focal[0]), size, aspect)[4:8]
     return [replace(_lines(edges, colour, width), on_top=True) for colour, width in ((SHADOW, 4.0), (COLOUR, 1.5))]
 
 
@@ -51,10 +55,10 @@ def _lines(segments: np.ndarray, colour: tuple[int, int, int], width: float) -> 
     return Lines(segments, np.full((len(segments), 3), colour, np.uint8), np.ones((len(segments), 2), np.float32), width)
 
 
-def _frustum(place: np.ndarray, rotation: np.ndarray, focal: float, depth: float) -> np.ndarray:
+def _frustum(place: np.ndarray, rotation: np.ndarray, focal: float, depth: float, aspect: float) -> np.ndarray:
     """(9, 2, 3) float32: four edges, the far rectangle, and a stroke that shows which side is up."""
     down = 0.5 / focal * depth
-    across = ASPECT * down
+    across = aspect * down
     corners = np.array([(-across, -down, depth), (across, -down, depth), (across, down, depth), (-across, down, depth)])
     corners = place + corners @ rotation.T
     above = place + rotation @ np.array((0.0, -1.4 * down, depth))

@@ -26,7 +26,7 @@ class PathPilot:
         self._tab.store.unsubscribe(self._on_change)
 
     def _on_change(self, tab: str | None, changed: frozenset[str]) -> None:
-        if tab not in (None, self._tab.id) or not changed & {"path_moment", "frame", "camera_path", "canvas"}:
+        if tab not in (None, self._tab.id) or not changed & {"path_moment", "frame", "camera_path", "canvas", "video_aspect"}:
             return
         try:
             view = self._tab.view
@@ -61,7 +61,8 @@ class PathPilot:
         if self._free_fov is None:
             self._free_fov = float(camera.fov)
         with self._client.atomic():
-            camera.fov = 2 * float(np.arctan(0.5 / there.focal[0] * widening(self._aspect())))  # all of the video is seen
+            wider = widening(self._aspect(), self._tab.view.video_aspect)  # all of the video is seen
+            camera.fov = 2 * float(np.arctan(0.5 / there.focal[0] * wider))
             camera.up_direction = -turn[:, 1]
             camera.position = place  # takes the point that is looked at along
             camera.look_at = place + distance * turn[:, 2]

@@ -12,6 +12,7 @@ from viewer.document import Document
 from viewer.stage.exact import ExactView
 from viewer.stage.flights import to_start
 from viewer.stage.frusta import Frusta
+from viewer.stage.handles import Handles
 from viewer.stage.marks import Marks
 from viewer.stage.path_pilot import PathPilot
 from viewer.stage.pilot import Pilot
@@ -26,12 +27,14 @@ class _Parts:
     frusta: Frusta
     pilot: Pilot
     path: PathPilot
+    handles: Handles
 
     def close(self) -> None:
         self.view.close()
         self.frusta.close()
         self.pilot.close()
         self.path.close()
+        self.handles.close()
 
 
 class Stage:
@@ -59,7 +62,7 @@ class Stage:
         view = ExactView(client, tab, marks)
         pointer = Pointer(tab, view, marks, self._picking)
         self._document.stage_views[tab.id] = view.view
-        parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, to_start(tab)), path)
+        parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, to_start(tab)), path, Handles(client, tab))
         pointer.listen(client)
         with self._lock:
             if client.client_id in self._gone:

@@ -14,7 +14,7 @@ import torch
 
 from trackersplat.errors import InputError
 from trackersplat.events import Event
-from trackersplat.files import atomic_file, make_folder, read_file
+from trackersplat.files import atomic_file, make_folder
 from trackersplat.gaussians.exporters.exporter import (
     UNKNOWN,
     About,
@@ -26,10 +26,10 @@ from trackersplat.gaussians.exporters.exporter import (
     next_frame,
 )
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
+from trackersplat.gaussians.readers.fourdgs import open_fourdgs
 
 KEY_FRAME_EVERY = 10
 ALWAYS = 1e4  # standard deviation in time, over the duration: its writer takes no infinite one
-LARGEST = 4 * 2**30  # bytes of a file that is read back
 
 
 def export_fourdgs(frames: Iterable[tuple[int, Gaussians]], path: Path, about: About = UNKNOWN) -> Iterator[Event]:
@@ -63,21 +63,7 @@ def export_fourdgs(frames: Iterable[tuple[int, Gaussians]], path: Path, about: A
 
 def read_fourdgs(path: Path, frame: int, place: int, about: About = UNKNOWN) -> Gaussians:
     """See `exporters.exporter.ReadBack`."""
-    from fourdgs.keyframe_delta_file import decode_streamed, render_at
-
-    state = render_at(decode_streamed(read_file(path, LARGEST)), (place + 0.5) / about.frames_per_second)
-    opacity = np.clip(state["opacity"], 1 / 1020, 1 - 1 / 1020)
-
-    def tensor(values: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, np.float32))
-
-    return Gaussians(
-        means=tensor(state["centers"]),
-        quats=tensor(np.roll(state["rotations"], 1, axis=1)),
-        log_scales=tensor(np.log(state["scales"])),
-        opacity_logits=tensor(np.log(opacity / (1 - opacity))),
-        sh=tensor((state["rgb"] - 0.5) / SH_C0)[:, None],
-    )
+    return open_fourdgs(path).read(place)
 
 
 def _sample(gaussians: Gaussians, start: float, duration: float) -> Any:

@@ -50,6 +50,15 @@ def read_gaussians(path: Path) -> GaussianFile:
     read: Reader = READERS.load(facts.name)
     with np.errstate(all="ignore"):  # what is not finite is found below
         gaussians = read(path, MAX_BYTES)
+    mended, remarks = checked(path, gaussians)
+    return GaussianFile(mended, facts, remarks)
+
+
+def checked(path: Path, gaussians: Gaussians) -> tuple[Gaussians, tuple[str, ...]]:
+    """Gaussians whose numbers are all finite, and what was changed for that or is implausible, in sentences that name ``path``.
+
+    Raises InputError if a number is not finite that nothing can stand for.
+    """
     means, sh = gaussians.means, gaussians.sh
     _check_finite(path, means, POSITION)
     _check_finite(path, sh[:, 0], DC)
@@ -63,7 +72,7 @@ def read_gaussians(path: Path) -> GaussianFile:
         sh,
     )
     remarks += [f"{path}: {sentence}" for sentence in implausible(mended)]
-    return GaussianFile(mended, facts, tuple(remarks))
+    return mended, tuple(remarks)
 
 
 def _format(path: Path) -> FormatFacts:
