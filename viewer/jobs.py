@@ -42,6 +42,7 @@ class Options:
     backend: str | None = None
     pipeline: str | None = None
     tracker: str | None = None
+    tracking: str | None = None
     steps: int | None = None
     first_steps: int | None = None
     batch: int | None = None

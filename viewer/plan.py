@@ -190,6 +190,7 @@ def options_of(settings: Mapping[str, Any], held_out: object = None, of_capture:
         return Options(
             pipeline=_text(settings["pipeline"]),
             tracker=_text(settings["tracker"]),
+            tracking="fast" if settings["motion"]["agreement"] is None else "accurate",
             steps=int(settings["refine"]["steps"]),
             first_steps=int(settings["first"]["steps"]),
             batch=int(settings["batch"]),

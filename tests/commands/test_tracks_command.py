@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from stand_in_places import install_stand_in, make_places
 from stand_in_trackers import write_mvtracker
 from tiny_capture import write_tiny_capture
 from tiny_truth import write_tiny_points, write_tiny_truth
 
+from trackersplat.benchmarks.motion import METHODS
+from trackersplat.benchmarks.trackers import TrackerDone
 from trackersplat.cli import main
+from trackersplat.commands.bench_trackers import space_table, tracker_table
+from trackersplat.metrics.tracks.compared import TrackScores
 from trackersplat.store.run import Run
 from trackersplat.tracking.trackers.file import content_hash
 
@@ -108,6 +114,18 @@ def test_trackers_are_measured_beside_doing_nothing(folder: Path, tmp_path: Path
     assert rows["dis"]["space"]["protocol"] == "MVTracker (DexYCB thresholds)"
     assert rows["do nothing"]["all"]["values"]["OA"] > 80  # everything counts as visible, and most is
     assert rows["dis"]["seconds"] > 0
+
+
+def test_the_tables_of_the_bench_fit_into_80_columns_with_every_number_whole() -> None:
+    flat = TrackScores("TAP-Vid", {"AJ": 100.0, "delta_avg": 100.0, "OA": 100.0}, {}, 9)
+    space = TrackScores("MVTracker", {"MTE": 1234.5, "dynamic.MTE": 1234.5, "AJ": 100.0}, {}, 9)
+    row = TrackerDone("locotrack-small, accurate", flat, flat, {}, space, dict.fromkeys(METHODS, 31.25), 12345.6, 123456_000_000)
+    out = StringIO()
+    Console(file=out, width=80, highlight=False).print(tracker_table("title", [row]), space_table([row]))
+    lines = [line.split() for line in out.getvalue().splitlines() if "locotrack" in line]
+    assert lines[0] == ["locotrack-small,", *["100.0"] * 6, "12345.6", "123456"]
+    assert lines[1] == ["locotrack-small,", "accurate", "1234.5", "1234.5", "100.0", "31.2", "31.2", "31.2"]
+    assert "…" not in out.getvalue()
 
 
 def test_a_tracker_without_its_tracks_is_told_in_its_row(folder: Path, tmp_path: Path) -> None:

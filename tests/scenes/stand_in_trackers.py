@@ -358,6 +358,9 @@ class Predictor(nn.Module):
         made.folder, made.spatrack = folder, types.SimpleNamespace(track_num=0)
         return made
 
+    def to(self, device):  # as the published one does, it returns nothing
+        super().to(device)
+
     def forward(self, video, depth, intrs, extrs, queries, fps, full_point, iters_track, query_no_BA, fixed_cam, stage, unc_metric,
                 support_frame, replace_ratio):
         count, _, height, width = video.shape

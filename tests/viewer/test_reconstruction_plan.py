@@ -9,6 +9,7 @@ import pytest
 
 from trackersplat.errors import InputError
 from trackersplat.pipelines.settings import ReconstructSettings
+from trackersplat.tracking.consistency.settings import ConsistencySettings
 from viewer.jobs import Options
 from viewer.plan import PRESETS, Target, make_plan, new_folder, options_of, plan_again
 from viewer.progress import Pace
@@ -89,6 +90,9 @@ def test_the_options_of_a_run_are_read_from_its_settings() -> None:
     assert (options.tracker, options.batch, options.seed, options.match_rounds, options.hold_out) == ("dis", 1, 0, 1, None)
     assert options.steps == settings["refine"]["steps"]
     assert options_of(settings, ["cam01"], ("cam00",)).hold_out == "cam01"
+    assert options.tracking == "fast"
+    joined = replace(ReconstructSettings(), motion=replace(ReconstructSettings().motion, agreement=ConsistencySettings())).to_json()
+    assert options_of(joined, ["cam00"], ("cam00",)).tracking == "accurate"
 
 
 @pytest.mark.parametrize("change", [{"tracker": "--out=/etc"}, {"tracker": "a\nb"}, {"batch": "many"}, {"refine": {}}, {"first": None}])

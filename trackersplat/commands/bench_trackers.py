@@ -84,7 +84,7 @@ class BenchTrackers:
                     console.print(escape(f"{event.tracker}: {event.seconds:.1f} s" + (f", {event.failed}" if event.failed else "")))
         finally:
             capture.close()
-        Console(highlight=False).print(tracker_table(f"{capture.name}: {_label(rows)}", rows))
+        Console(highlight=False).print(tracker_table(f"{capture.name}: {_label(rows)}", rows), "", space_table(rows))
         if self.json is not None:
             write_json(self.json, {"bench": "trackers", "capture": capture.name, "rows": [_row_json(row) for row in rows]})
             print(printable(f"All numbers: {self.json}"))
@@ -102,30 +102,44 @@ class BenchTrackers:
 
 
 def tracker_table(title: str, rows: list[TrackerDone]) -> Table:
-    """One row per tracker: the scores of all points, and of those that move."""
+    """One row per tracker: the scores of all points, and of those that move. It fits into 80 columns, as the other table does."""
+    table = _table(title)
+    for group in ("all", "moving"):
+        for name in ("AJ", "delta", "OA"):
+            table.add_column(f"{group}\n{name}", justify="right", no_wrap=True)
+    table.add_column("s", justify="right", no_wrap=True)
+    table.add_column("MB", justify="right", no_wrap=True)
+    for row in rows:
+        memory = "-" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f}"
+        table.add_row(escape(row.tracker), *_shown(row.all_points), *_shown(row.dynamic), f"{row.seconds:.1f}", memory)
+    return table
+
+
+def space_table(rows: list[TrackerDone]) -> Table:
+    """One row per tracker: its 3D tracks, and the held-out PSNR of later frames that were reconstructed with it."""
+    from trackersplat.benchmarks.motion import MOVED, MOVED_REFINED, UNMOVED
+
+    label = next((row.space.label for row in rows if row.space is not None), "none")
+    reconstructed = any(row.psnr for row in rows)
+    title = f"3D tracks: {label}"
+    table = _table(f"{title}. PSNR: later frames with these tracks, held out, dB" if reconstructed else title)
+    for heading in ("MTE\ncm", "MTE\nmoving", "AJ\n%"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    methods = {"unmoved": UNMOVED, "moved": MOVED, "refined": MOVED_REFINED} if reconstructed else {}
+    for heading in methods:
+        table.add_column(f"PSNR\n{heading}", justify="right", no_wrap=True)
+    for row in rows:
+        scores = _shown(row.space, ("MTE", "dynamic.MTE", "AJ"))
+        table.add_row(escape(row.tracker), *scores, *(_number(row.psnr.get(method)) for method in methods.values()))
+    return table
+
+
+def _table(title: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    from trackersplat.benchmarks.motion import MOVED_REFINED, UNMOVED
-
-    table = Table(title=escape(title), title_justify="left", box=box.HORIZONTALS, show_edge=False)
+    table = Table(title=escape(title), title_justify="left", box=box.HORIZONTALS, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("tracker")
-    for group in ("all", "dynamic"):
-        for name in ("AJ", "delta", "OA"):
-            table.add_column(f"{group}\n{name}", justify="right")
-    for name in ("MTE", "MTE dyn.", "AJ"):
-        table.add_column(f"3D\n{name}", justify="right")
-    if any(row.psnr for row in rows):
-        table.add_column("PSNR\nnothing", justify="right")
-        table.add_column("PSNR", justify="right")
-    table.add_column("s", justify="right")
-    table.add_column("MB", justify="right")
-    for row in rows:
-        scores = [*_shown(row.all_points), *_shown(row.dynamic), *_shown(row.space, ("MTE", "dynamic.MTE", "AJ"))]
-        if any(other.psnr for other in rows):
-            scores += [_number(row.psnr.get(method)) for method in (UNMOVED, MOVED_REFINED)]
-        memory = "-" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f}"
-        table.add_row(escape(row.tracker), *scores, f"{row.seconds:.1f}", memory)
     return table
 
 

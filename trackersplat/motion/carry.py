@@ -22,10 +22,13 @@ def carry_points(points: Tensor, gaussians: Gaussians, motion: Motion, settings:
 
     Each of the nearest Gaussians j proposes to carry the point p rigidly, ``q_j = p + t_j + (R_j - 1)(p - m_j)``, with a
     weight ``w_j = opacity_j N(p; m_j, S_j)``, N being the normalised density: a large flat Gaussian of the background has
-    little of it anywhere, so a floor does not hold back the foot that stands on it. The result is the mean of the
-    proposals around the one that most agree with: with ``v_ij = w_j exp(-|q_i - q_j|^2 / 2 h^2)`` and b the i of the largest
-    ``sum_j v_ij``, it is ``sum_j v_bj q_j / sum_j v_bj``. So a point at the border of two motions follows one of them
-    and not their mean. Standard deviations below, and h, are set by the spacing of the Gaussians around the point.
+    little of it anywhere, so a floor does not hold back the foot that stands on it. The proposals choose the Gaussians that move
+    the point, so that a point at the border of two motions follows one of them and not their mean: with
+    ``v_ij = w_j exp(-|q_i - q_j|^2 / 2 h^2)`` and b the i of the largest ``sum_j v_ij``, the weights are ``v_bj``, in a sum of 1.
+    The point moves by the rotation and translation that fit the means before and after best, weighted so. The rotations of the
+    Gaussians themselves, weighted alike, enter the fit with ``rotation_weight``; noise of a single Gaussian is averaged.
+    Standard deviations below, and h, are set by the spacing of the Gaussians around the point. A point around which nothing moves stays
+    exactly where it is.
 
     Raises ShapeError if ``points`` is not (P, 3), there are no Gaussians, or the motion is of another number of them.
     """
@@ -84,4 +87,22 @@ def _carry(start: Tensor, nearest: Tensor, spacing: Tensor, moving: _Moving, set
     votes = weight[:, None] * torch.exp(-0.5 * apart / (settings.agreement * spacing[:, None, None]).square())
     best = votes.sum(-1).argmax(-1)
     chosen = votes.gather(1, best[:, None, None].expand(-1, 1, votes.shape[2]))[:, 0]
-    return start + (chosen[..., None] * shift).sum(1) / chosen.sum(-1, keepdim=True)
+    chosen = chosen / chosen.sum(-1, keepdim=True)
+    found = _fitted(start, nearest, chosen, spacing, moving, settings)
+    return torch.where((shift == 0).all(-1).all(-1)[:, None], start, found)
+
+
+def _fitted(start: Tensor, nearest: Tensor, chosen: Tensor, spacing: Tensor, moving: _Moving, settings: CarryPointsSettings) -> Tensor:
+    """The weighted rigid fit (Kabsch 1976), in spacings: ``chosen`` (P, k) are weights in a sum of 1."""
+    before, shift = moving.means[nearest], moving.translation[nearest].double()
+    middle, middle_shift = (chosen[..., None] * before).sum(1), (chosen[..., None] * shift).sum(1)
+    scale = spacing[:, None, None]
+    around = (before - middle[:, None]) / scale
+    moved = around + (shift - middle_shift[:, None]) / scale
+    own = torch.einsum("pk,pkij->pij", chosen, quaternion_to_matrix(moving.rotation[nearest].double()))
+    moments = torch.einsum("pk,pki,pkj->pij", chosen, moved, around) + settings.rotation_weight * own
+    left, _, right = torch.linalg.svd(moments)
+    proper = torch.ones_like(start)
+    proper[:, 2] = torch.det(left) * torch.det(right)
+    rotation = (left * proper[:, None]) @ right
+    return middle + middle_shift + (rotation @ (start - middle)[..., None])[..., 0]

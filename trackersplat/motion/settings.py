@@ -132,8 +132,9 @@ class CarryPointsSettings:
 
     neighbours: int = 16  # Gaussians that move a point
     spacing_rank: int = 4  # the distance to the one of this rank (from 1) tells how densely the Gaussians lie around the point
-    least_deviation: float = 0.3  # of a Gaussian, in spacings: thinner ones would leave most points to chance
+    least_deviation: float = 1.5  # of a Gaussian, in spacings: the motion of single Gaussians is noisy, that of several together is not
     agreement: float = 0.6  # distance of two proposals, in spacings, at which they count as two motions
+    rotation_weight: float = 0.5  # squared spacings: what the rotations of the Gaussians count beside the one that fits their positions
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from viewer.plan import PRESETS, Plan, Target
 THIS, RANGE, ALL = "this", "range", "all"
 SCOPES = {THIS: "This frame", RANGE: "In – out", ALL: "All frames"}
 CUSTOM = "custom"
+TRACKING = {"fast": "Fast: every view alone", "accurate": "Accurate: tracks agree between views"}
 TICK = 0.5  # seconds between updates of the panel while it is open
 MOST_STEPS, MOST_BATCH = 100_000, 1000  # that the fields take
 PLAN_FIELDS = frozenset({"frame", "stale", "first", "last", "run", "runs", "out", "reconstructed", "inspector", "playing"})
@@ -90,6 +91,12 @@ class ReconstructPanel(Panel):
             for label, name, hint, (names, missing) in (
                 ("Pipeline", "pipeline", "How frames follow from each other", offers(PIPELINES)),
                 ("Tracker", "tracker", "What follows points from the base frame to the others", tracker_offers()),
+                (
+                    "Tracking",
+                    "tracking",
+                    "Whether the tracks of all views are joined by the places of the points",
+                    (TRACKING, []),
+                ),
                 ("Back end", "backend", "What renders while the worker optimises", offers(BACKENDS, "Automatic: the best one here")),
             ):
                 self._missing += missing
@@ -190,7 +197,10 @@ class ReconstructPanel(Panel):
             self._into = into
         fixed = not chosen.is_new
         self._preset.set_visibility(not fixed)
-        fields: list[ui.number | ui.select] = [*self._numbers.values(), self._choices["pipeline"], self._choices["tracker"]]
+        fields: list[ui.number | ui.select] = [
+            *self._numbers.values(),
+            *(self._choices[name] for name in ("pipeline", "tracker", "tracking")),
+        ]
         for field in fields:
             field.set_enabled(not fixed)
         preset = next((preset for preset in PRESETS if preset.name == self._preset.value), None)
@@ -266,6 +276,7 @@ def _continued(options: Options) -> str:
     named = (
         (options.pipeline, "{}"),
         (options.tracker, "tracker {}"),
+        (options.tracking, "{} tracking"),
         (options.steps, "{} steps"),
         (options.first_steps, "first frame {} steps"),
         (options.batch, "batch {}"),

@@ -140,6 +140,8 @@ def test_the_plan_is_said_before_the_start_and_a_job_is_followed(tab: Tab) -> No
         assert (panel._options.steps, panel._options.first_steps, panel._options.match_rounds) == (30, 300, 0)
         panel._numbers["steps"].value = 31
         assert panel._preset.value == "custom"
+        assert panel._choices["tracking"].value == "fast"
+        panel._choices["tracking"].value = "accurate"
         panel._scope.value = "all"
         panel._tick()
         panel.start()
@@ -147,6 +149,7 @@ def test_the_plan_is_said_before_the_start_and_a_job_is_followed(tab: Tab) -> No
         assert task is not None
         assert task.plan.asked == (0, 29)
         assert (task.plan.options.steps, task.plan.options.first_steps, task.plan.options.match_rounds) == (31, 300, 0)
+        assert task.plan.options.tracking == "accurate"
         job: Any = Job.last
         job.say(Started(tuple(range(30)), "CPU", "base-propagate", 10, 5))
         job.say(Stage(0, "points", NASTY))

@@ -43,7 +43,8 @@ class LearnedTracker(ABC):
         paths = weight_files(self.facts, settings)
         with self.upstream.imported():
             try:
-                self.model: Any = self.build(paths).eval().to(device)
+                self.model: Any = self.build(paths).eval()
+                self.model.to(device)  # in place; that of SpatialTrackerV2 returns nothing
             except InputError:
                 raise
             except Exception as error:  # the border to code of others, which may raise anything
