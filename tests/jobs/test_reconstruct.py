@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.fingerprints import Hashes, hash_of_pixels
+from trackersplat.captures.fingerprints import hash_of_pixels
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Finished, FrameDone, Preview, Stage, Started
 from trackersplat.gaussians.gaussians import Gaussians
@@ -168,9 +168,9 @@ def test_a_frame_is_written_while_the_next_one_is_worked_on(
     tracked = threading.Event()
     original, in_time = Run.write_frame, []
 
-    def late(self: Run, result: Any, done: FrameDone, capture: Capture, images: Hashes) -> None:
+    def late(self: Run, *arguments: Any) -> None:
         in_time.append(tracked.wait(timeout=60))
-        original(self, result, done, capture, images)
+        original(self, *arguments)
 
     monkeypatch.setattr(Run, "write_frame", late)
     found = []

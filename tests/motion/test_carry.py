@@ -130,6 +130,17 @@ def test_coinciding_gaussians_give_finite_answers(make_gaussians: Make) -> None:
     assert found.numpy() == pytest.approx(np.array([[0.5, 0.5, 0.5], [5.5, 0.5, 0.5]]), abs=1e-6)
 
 
+def test_a_motion_that_is_not_finite_leaves_only_the_points_around_it_without_a_place(make_gaussians: Make) -> None:
+    means = np.tile(np.random.default_rng(3).uniform(-1, 1, (20, 3)), (2, 1))
+    means[20:, 0] += 10.0
+    translation = np.tile((0.5, 0.0, 0.0), (40, 1))
+    translation[0] = np.nan
+    points = torch.tensor([[0.1, 0.2, 0.3], [10.1, 0.2, 0.3]], dtype=torch.float64)
+    found = carry_points(points, make_gaussians(means), motion_of(translation), replace(SETTINGS, neighbours=20))
+    assert not found[0].isfinite().any()
+    assert found[1].numpy() == pytest.approx((10.6, 0.2, 0.3), abs=1e-6)
+
+
 def test_what_does_not_fit_is_refused(make_gaussians: Make, points: Tensor) -> None:
     gaussians = make_gaussians(np.zeros((4, 3)))
     with pytest.raises(ShapeError, match=r"\(P, 3\)"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import math
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from types import SimpleNamespace
 from typing import Any
 
@@ -197,11 +199,13 @@ def test_a_page_of_another_version_of_viser_is_refused(site: SimpleNamespace) ->
 
 
 def test_a_page_that_sends_nothing_but_nonsense_is_closed(site: SimpleNamespace) -> None:
-    with opened(site, "a") as page:
+    closed = False
+    with contextlib.suppress(CancelledError), opened(site, "a") as page:  # leaving it may cut off what the relay still tidies up
         page.send_bytes(packed(CAMERA))
         for _ in range(MOST_NONSENSE):
             page.send_bytes(b"\xff")
-        assert closed_in_the_end(page)
+        closed = closed_in_the_end(page)
+    assert closed
 
 
 def closed_in_the_end(page: WebSocketTestSession) -> bool:

@@ -101,7 +101,8 @@ def _fitted(start: Tensor, nearest: Tensor, chosen: Tensor, spacing: Tensor, mov
     moved = around + (shift - middle_shift[:, None]) / scale
     own = torch.einsum("pk,pkij->pij", chosen, quaternion_to_matrix(moving.rotation[nearest].double()))
     moments = torch.einsum("pk,pki,pkj->pij", chosen, moved, around) + settings.rotation_weight * own
-    left, _, right = torch.linalg.svd(moments)
+    known = moments.isfinite().all(-1).all(-1)[:, None, None]
+    left, _, right = torch.linalg.svd(torch.where(known, moments, torch.eye(3, dtype=moments.dtype, device=moments.device)))
     proper = torch.ones_like(start)
     proper[:, 2] = torch.det(left) * torch.det(right)
     rotation = (left * proper[:, None]) @ right

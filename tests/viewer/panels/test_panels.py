@@ -115,7 +115,9 @@ def shown(kind: type[Panel], tab: Tab, then: Callable[[Any, User], None]) -> Non
         def root() -> None:
             panel = kind(tab)
             panel.build()
-            panel.on_state(frozenset(View.__dataclass_fields__) | frozenset(Shared.__dataclass_fields__))
+            everything = frozenset(View.__dataclass_fields__) | frozenset(Shared.__dataclass_fields__)
+            panel.on_state(everything)
+            panel.on_rest(everything)
             built.append(panel)
 
         async with user_simulation(root=root) as user:
@@ -281,7 +283,7 @@ def test_the_header_names_the_run_and_counts_the_problems(tab: Tab) -> None:
         assert panel._problems.text == "1 problem"
         assert NASTY in texts(user)
         tab.do("time.link")
-        panel.on_state(frozenset({"linked"}))
+        panel.on_rest(frozenset({"linked"}))
         assert not tab.view.linked
 
     shown(HeaderPanel, tab, then)
