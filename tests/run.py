@@ -1,6 +1,6 @@
 """Everything that must pass: formatting, linting, types, tests. Arguments go to pytest.
 
-The tests run in one process per processor, each with one thread: on two processors that takes two thirds of the time. While the code is
+The tests run in one process more than there are processors, each with one thread: tests of pages wait now and then. While the code is
 checked, what numba compiles is compiled for all of them (see ``compiled.py``).
 
 The browser tests need Chrome or Chromium. If there is none, this gets one from the system's package manager (as root, on
@@ -63,7 +63,8 @@ def main() -> None:
             subprocess.run(collect, check=False, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not (compiled.result() and checked):
             sys.exit(1)
-    parallel = ("-n", str(os.cpu_count() or 1), "--dist", "loadscope", "--no-loadscope-reorder")
+    processes = (os.cpu_count() or 1) + 1
+    parallel = ("-n", str(processes), "--dist", "loadscope", "--no-loadscope-reorder")
     if not step("-m", "pytest", *parallel, *sys.argv[1:]):
         sys.exit(1)
 
