@@ -177,14 +177,11 @@ def hiding(
     for part, offset in _offsets(gaussians.means[chosen], points):
         close[part] = nearest[part, None] > settings.magnification * offset.norm(dim=2)
     waiting = torch.nonzero(close.any(0))[:, 0].tolist()
-    together = 1 if gaussians.device.type == "cpu" else VIEWS_TOGETHER  # one by one, some need not be looked at
-    for first in range(0, len(waiting), together):
-        some = waiting[first : first + together]
-        asked = close[:, some] & ~found[:, None]
-        if together > 1 or asked.any():
-            views = [points[index].view for index in some]
-            covered = nearest.new_tensor([settings.hides * view.width * view.height for view in views])
-            found |= (asked & (weights(gaussians, views, rasterizer)[chosen] >= covered)).any(1)
+    for first in range(0, len(waiting), VIEWS_TOGETHER):
+        some = waiting[first : first + VIEWS_TOGETHER]
+        views = [points[index].view for index in some]
+        covered = nearest.new_tensor([settings.hides * view.width * view.height for view in views])
+        found |= (close[:, some] & (weights(gaussians, views, rasterizer)[chosen] >= covered)).any(1)
     return found
 
 

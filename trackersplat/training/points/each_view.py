@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
 import numpy as np
@@ -13,6 +11,7 @@ import torch
 from trackersplat.training.points.settings import NeighbourSettings, SweepSettings
 from trackersplat.training.points.sweep import DepthMap, View
 from trackersplat.training.points.sweep_torch import Sweep, depth_maps
+from trackersplat.training.points.threads import MOST, as_ready
 from trackersplat.training.points.views import neighbours
 
 FindDepth = Callable[[View, list[View], float, float], DepthMap]  # (reference, others, near, far)
@@ -25,21 +24,14 @@ def helpers(views: Sequence[View], ranges: Sequence[tuple[float, float]], settin
 
 
 def on_threads(
-    views: Sequence[View], others: Sequence[list[View]], ranges: Sequence[tuple[float, float]], find: FindDepth, most: int | None = None
+    views: Sequence[View], others: Sequence[list[View]], ranges: Sequence[tuple[float, float]], find: FindDepth, most: int = MOST
 ) -> Generator[DepthMap, None, None]:
-    """Depth maps in the order of the views, as ``find`` finds them; without depths where a view has no others.
-
-    On as many threads as there are processors, but at most ``most``.
-    """
+    """Depth maps in the order of the views, as ``find`` finds them; without depths where a view has no others. By at most so many threads."""
 
     def one(i: int) -> DepthMap:
         return find(views[i], others[i], *ranges[i]) if others[i] else _unknown(views[i])
 
-    pool = ThreadPoolExecutor(min(os.cpu_count() or 1, len(views), most or len(views)))
-    try:
-        yield from pool.map(one, range(len(views)))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return as_ready(one, range(len(views)), most)
 
 
 def swept_on_device(

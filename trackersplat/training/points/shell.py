@@ -7,9 +7,7 @@ sphere, and what stays blank follows from its surroundings.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -23,6 +21,7 @@ from trackersplat.training.points.rig import Rig
 from trackersplat.training.points.semiglobal import aggregate, best_plane
 from trackersplat.training.points.settings import ShellSettings
 from trackersplat.training.points.sweep import View
+from trackersplat.training.points.threads import in_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +53,7 @@ def find_shell(views: Sequence[View], hidden: Sequence[np.ndarray | None], rig: 
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)  # spheres in parallel are worth more than OpenCV's threads inside one
     try:
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
-            costs = list(pool.map(lambda w: _cost(views, grays, rig.focus + rays.reshape(-1, 3) / w, settings), inverse))
+        costs = in_threads(lambda w: _cost(views, grays, rig.focus + rays.reshape(-1, 3) / w, settings), inverse)
     finally:
         cv2.setNumThreads(before)
     cost = np.stack(costs, axis=-1)
