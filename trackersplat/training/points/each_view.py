@@ -26,7 +26,7 @@ def helpers(views: Sequence[View], ranges: Sequence[tuple[float, float]], settin
 def on_threads(
     views: Sequence[View], others: Sequence[list[View]], ranges: Sequence[tuple[float, float]], find: FindDepth, most: int = MOST
 ) -> Generator[DepthMap, None, None]:
-    """Depth maps in the order of the views, as ``find`` finds them; without depths where a view has no others. By at most so many threads."""
+    """Depth maps in the order of the views, as ``find`` finds them; without depths where a view has no others. At most so many threads."""
 
     def one(i: int) -> DepthMap:
         return find(views[i], others[i], *ranges[i]) if others[i] else _unknown(views[i])
