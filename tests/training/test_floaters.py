@@ -168,11 +168,12 @@ def test_what_is_hidden_from_the_viewpoint_stays() -> None:
 
 def test_of_several_viewpoints_one_is_enough_and_only_those_count_that_a_gaussian_is_near() -> None:
     one, other = _place(np.zeros(3), np.array([0.0, 0.0, 1.0])), _place(np.array([50.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0]))
-    before_one, before_other = one.center + 0.6 * one.forward, other.center + 0.6 * other.forward
-    pair = _gaussians(np.stack([before_one, before_other]), 0.05)
-    nearest = torch.tensor([9.0, 1.0])  # the second is not so much nearer to its viewpoint than to a view
-    assert hiding(pair, torch.arange(2), nearest, [one, other], RASTERIZER, SETTINGS).tolist() == [True, False]
-    assert hiding(pair, torch.arange(2), torch.full((2,), 9.0), [other, one], RASTERIZER, SETTINGS).tolist() == [True, True]
+    beside = np.array([0.2, 0.0, 0.0])
+    places = [one.center + 0.6 * one.forward, other.center + 0.6 * other.forward - beside, other.center + 0.6 * other.forward + beside]
+    three = _gaussians(np.stack(places), 0.05)
+    nearest = torch.tensor([9.0, 1.0, 9.0])  # the second is not so much nearer to its viewpoint than to a view
+    assert hiding(three, torch.arange(3), nearest, [one, other], RASTERIZER, SETTINGS).tolist() == [True, False, True]
+    assert hiding(three, torch.arange(3), torch.full((3,), 9.0), [other, one], RASTERIZER, SETTINGS).tolist() == [True, True, True]
 
 
 def test_a_viewpoint_sees_more_than_the_camera_and_in_few_pixels() -> None:
