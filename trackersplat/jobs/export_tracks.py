@@ -7,26 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from trackersplat.captures.layouts.imported import imported_capture
 from trackersplat.errors import InputError
 from trackersplat.events import Event
 from trackersplat.files import size_of
 from trackersplat.gaussians.exporters.exporter import check_target
-from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.geometry.neighbours import nearest_to
 from trackersplat.jobs.export import ExportSource
 from trackersplat.jobs.export_events import ExportStarted, FileDone, FrameWritten, Said
 from trackersplat.jobs.tracks_format import SUFFIX
-from trackersplat.motion.carry import carry_points_between
+from trackersplat.motion.lifting.carried import carried_by_shared, tracks_of_carried
 from trackersplat.motion.lifting.queries import RenderedScene, SceneDepths, seen_in, surface_queries
 from trackersplat.motion.lifting.settings import LiftSettings
 from trackersplat.motion.settings import CarryPointsSettings
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.files.formats import tapvid3d
 from trackersplat.tracking.files.registry import read_tracks_of
-from trackersplat.tracking.tracks import Provenance
 from trackersplat.tracking.tracks3d import Tracks3D
 
 GRID = 8  # distance of the points in pixels, as `trackersplat tracks --grid`
@@ -64,50 +60,17 @@ def export_tracks(source: ExportSource, frames: Sequence[int], path: Path, raste
     positions = np.full((len(frames), len(query), 3), np.nan)
     seen = np.zeros((len(cameras), len(frames), len(query)), np.float32)
     for row, frame in enumerate(frames):
-        positions[row] = carried(points, start, known, source.gaussians(frame), source.ids(frame), CarryPointsSettings())
+        now = source.gaussians(frame)
+        positions[row] = carried_by_shared(points, start, known, now, source.ids(frame), CarryPointsSettings(), LEAST_LEFT)
         here = np.flatnonzero(np.isfinite(positions[row]).all(-1))
         seen[:, row, here] = seen_in(capture, views, positions[row, here], depths(frame))[0]
         yield FrameWritten(row + 1)
-    there = np.isfinite(positions).all(-1)
-    names = tuple(camera.name for camera in cameras)
-    tracks = Tracks3D(
-        ids=np.arange(len(query), dtype=np.int64),
-        query=query.astype(np.float64),
-        frames=tuple(frames),
-        positions=positions,
-        visibility=seen.max(axis=0),
-        confidence=there.astype(np.float32),
-        provenance=Provenance("gaussians"),
-        cameras=names,
-        view_visibility=seen,
-    )
+    tracks = tracks_of_carried(query, frames, positions, seen, [camera.name for camera in cameras])
     tapvid3d.write(path, tracks, cameras[0])
     _compare(path, tracks)
-    grid = f"{len(tracks):,} tracks begin in frame {frames[0] + 1}, at every {GRID}th pixel of {names[0]}"
-    yield Said(f"{grid}; {int(there.all(axis=0).sum()):,} have a position in every frame. All were read back and are the same.")
+    grid = f"{len(tracks):,} tracks begin in frame {frames[0] + 1}, at every {GRID}th pixel of {cameras[0].name}"
+    yield Said(f"{grid}; {int(tracks.known.all(axis=0).sum()):,} have a position in every frame. All were read back and are the same.")
     yield FileDone(str(path), len(frames), size_of(path))
-
-
-def carried(
-    points: Tensor,  # (P, 3) of the base frame
-    before: Gaussians,
-    ids_before: np.ndarray,  # (N,) int64
-    after: Gaussians,
-    ids_after: np.ndarray,  # (M,)
-    settings: CarryPointsSettings,
-) -> np.ndarray:  # (P, 3)
-    """Where the Gaussians that are in both frames carry the points; nan where less than half of those around a point are left."""
-    _, first, second = np.intersect1d(ids_before, ids_after, assume_unique=True, return_indices=True)
-    found = np.full((len(points), 3), np.nan)
-    if not len(first):
-        return found
-    left = np.zeros(len(ids_before), bool)
-    left[first] = True
-    around = nearest_to(points, before.means, settings.neighbours)[0].cpu().numpy()
-    held = left[around].mean(axis=1) >= LEAST_LEFT
-    moved = carry_points_between(points[held], before[torch.from_numpy(first)], after[torch.from_numpy(second)], settings)
-    found[held] = moved.cpu().numpy()
-    return found
 
 
 def _compare(path: Path, tracks: Tracks3D) -> None:
