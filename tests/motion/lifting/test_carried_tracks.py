@@ -13,8 +13,9 @@ from flying_plate import BASE, PLATE_ALONE, RASTERIZER, film, scene
 from trackersplat.errors import InputError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
-from trackersplat.motion.lifting.carried import carried_tracks
+from trackersplat.motion.lifting.carried import carried_by_shared, carried_tracks
 from trackersplat.motion.lifting.queries import RenderedScene
+from trackersplat.motion.settings import CarryPointsSettings
 
 STEP = np.array((0.12, -0.05, 0.03))  # of the plate, per frame
 ON_PLATE, ON_WALL, BEHIND_PLATE = (0.1, -0.1, 0.0), (1.5, 1.0, 1.2), (0.0, 0.0, 1.2)
@@ -58,6 +59,17 @@ def test_what_made_way_for_others_carries_nothing_and_frames_of_another_origin_a
     tracks = carried_tracks(film(tmp_path, 10), QUERY[:1], frames, RenderedScene(gaussians, RASTERIZER), descent)
     np.testing.assert_allclose(tracks.positions[1, 0], ON_PLATE + STEP, rtol=0, atol=1e-4)
     assert tracks.known[:, 0].tolist() == [True, True, False, False]
+
+
+def test_gaussians_are_known_by_their_ids_in_whatever_order_they_are() -> None:
+    far = torch.tensor([[0.0, 0.0, 0.0], [50.0, 0.0, 0.0]])
+    alike = scene(BASE)[torch.zeros(3, dtype=torch.long)]
+    before = replace(alike[:2], means=far)
+    after = replace(alike, means=torch.tensor([[51.0, 0.0, 0.0], [9.0, 9.0, 9.0], [0.0, 2.0, 0.0]]))
+    found = carried_by_shared(far.double(), before, np.array([9, 5]), after, np.array([5, 7, 9]), CarryPointsSettings(neighbours=1))
+    np.testing.assert_allclose(found, [[0.0, 2.0, 0.0], [51.0, 0.0, 0.0]], rtol=0, atol=1e-5)
+    none = carried_by_shared(far.double(), before, np.array([9, 5]), after, np.array([1, 2, 3]), CarryPointsSettings())
+    assert np.isnan(none).all()
 
 
 def test_a_frame_that_cannot_carry_points_is_told(tmp_path: Path) -> None:

@@ -89,9 +89,8 @@ def carried_by_shared(
         around = nearest_to(points, before.means, settings.neighbours).indices.cpu()
         held = (left[around].mean(1) >= least_left).numpy()
     if held.any():
-        found[held] = (
-            carry_points_between(points[torch.from_numpy(held)], before[shared_before], after[shared_after], settings).cpu().numpy()
-        )
+        start = points[torch.from_numpy(held)]
+        found[held] = carry_points_between(start, before[shared_before], after[shared_after], settings).cpu().numpy()
     return found
 
 
