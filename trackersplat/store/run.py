@@ -28,20 +28,15 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
 from trackersplat.files import (
-    aside,
     atomic_folder,
     read_json,
     remove_folder,
     remove_leftovers,
-    restore,
-    size_of,
     unwritable,
     write_json,
     write_text,
 )
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.gaussians.readers.reader import read_gaussians
-from trackersplat.gaussians.sequence import GaussianSequence
 from trackersplat.locks import Lock, hold
 from trackersplat.motion.evidence import Evidence
 from trackersplat.motion.followed_tracks import FollowedTracks
@@ -49,10 +44,10 @@ from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
 from trackersplat.pipelines.registry import PIPELINES
 from trackersplat.store import frame_files
 from trackersplat.store.begin import INFO, LOCK, METRICS, discard, make_folder
-from trackersplat.store.compact_frames import CompactFrames
 from trackersplat.store.evidence_files import read_evidence
 from trackersplat.store.exact_frames import compact_frames, needed_frames, remove_unneeded
 from trackersplat.store.frame_files import Kept
+from trackersplat.store.frame_gaussians import FrameGaussians
 from trackersplat.store.identity import not_of, require_same
 from trackersplat.store.index import RunIndex
 from trackersplat.store.lineage import RunLineage
@@ -65,7 +60,6 @@ from trackersplat.tracking.tracks import Tracks
 from trackersplat.training.photometric import ColourAffines
 
 FORMAT = 2
-SEQUENCE = "sequence"
 KEEP, PLY, COMPACT = "keep", "ply", "compact"  # of run.json: in which form frames are kept
 _TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -77,9 +71,7 @@ class Run:
         self.path = path
         self.info = info
         self._index = RunIndex(path, path / self.pipeline_folder)
-        self._compact = CompactFrames()
-        self._sequence: GaussianSequence | None = None
-        self._remarks: dict[str, None] = {}
+        self._gaussians = FrameGaussians(path, self._index)
         self._lock: Lock | None = None
         self._begun: list[Path] | None = None  # folders that `create` has made for a run of which no frame is finished yet
         self.refresh()
@@ -186,7 +178,7 @@ class Run:
             return
         with hold(self.path / LOCK, f"The run {self.path}") as self._lock:
             try:
-                restore(self.path / SEQUENCE)
+                self._gaussians.restore()
                 self._index.restore()
                 self.refresh()
                 for folder in (*self._index.parents(), *(folder for _, folder in self._index.own_folders())):
@@ -226,45 +218,27 @@ class Run:
     def refresh(self) -> None:
         """Finds frames that another process wrote since the run was opened. Raises InputError if the compact sequence is damaged."""
         self._index.refresh()
-        self._compact.update(self._index.compact_files())
-        path = self.path / SEQUENCE
-        path = path if path.is_dir() else aside(path)  # while another one takes its place
-        self._sequence = GaussianSequence.open(path) if path.is_dir() else None
+        self._gaussians.refresh()
 
     def frames(self) -> tuple[int, ...]:
         """Indices of the frames on disk, ascending. Those whose Gaussians are gone are not among them."""
-        broken = self._compact.broken
-        found = {
-            frame
-            for frame, entry in self._index.entries.items()
-            if entry.cloud is not None or (entry.compact is not None and frame not in broken)
-        }
-        return tuple(sorted(found | set(self._sequence.frames if self._sequence else ())))
+        return self._gaussians.frames()
 
     def read_frame(self, frame: int) -> Gaussians:
         """The Gaussians of a frame, on the CPU: as they were computed where there is a PLY, else as the compact form has them.
 
         Raises InputError if the frame is not there or its file is broken.
         """
-        entry = self._index.entries.get(frame)
-        if entry is not None and entry.cloud is not None:
-            file = read_gaussians(entry.cloud)
-            self._remarks |= dict.fromkeys(file.remarks)
-            return file.gaussians
-        if entry is not None and entry.compact is not None:
-            return self._compact.read(frame)
-        if self._sequence is None or frame not in self._sequence.frames:
-            raise InputError(f"Frame {frame + 1} of the run {self.path} is not reconstructed yet.")
-        return self._sequence.read(frame)
+        return self._gaussians.read(frame)
 
     def lost(self) -> tuple[str, ...]:
         """Sentences that name the frames that the run once had, of which the Gaussians are gone."""
-        return tuple(lost_frames(self._index, self.path / METRICS, self.frames(), self._compact.broken))
+        return tuple(lost_frames(self._index, self.path / METRICS, self.frames(), self._gaussians.compact.broken))
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences: what was changed in the frames that were read so far, such as infinite opacities of other programs."""
-        return tuple(self._remarks)
+        return self._gaussians.remarks
 
     def read_state(self, frame: int, device: torch.device) -> ChainState:
         """All that a pipeline continues from, as if its process had never ended. Raises InputError if a file is broken."""
@@ -310,16 +284,16 @@ class Run:
         before = self._folder(result.frame)
         kept = Kept(None, exact=True)
         if not self.keeps_ply:
-            content = self._compact.make(result.frame, result.state.gaussians, moved=result.base is not None)
+            content = self._gaussians.compact.make(result.frame, result.state.gaussians, moved=result.base is not None)
             needed = self._needed({*self.frames(), result.frame} - (set(to_redo) - {result.frame}), result)
             kept = Kept(content, exact=result.frame in needed)
         if before is not None:
-            self._compact.detach(result.frame)
+            self._gaussians.compact.detach(result.frame)
         with atomic_folder(folder) as temporary:
             frame_files.write_files(temporary, result, record, capture, kept)
         self.require_there()
         self._index.add(result.frame, folder, record)
-        self._compact.add(result.frame, self._index.entries[result.frame].compact)
+        self._gaussians.compact.add(result.frame, self._index.entries[result.frame].compact)
         self._begun = None
         if before is not None and before != folder and before.resolve().is_relative_to(self.path.resolve()):
             remove_folder(before)  # of another pipeline, or fitted from scratch: it would be found in place of this one
@@ -435,13 +409,9 @@ class Run:
             frames, lost = self.frames(), self.lost()
             if not frames:
                 raise InputError(lost[0] if lost else f"The run {self.path} has no frames to compact: reconstruct some first.")
-            self._remarks |= dict.fromkeys(lost)
-            compact_frames(self._index, self._compact, self._needed(frames), self.read_frame)
-        return self.compact_bytes()
-
-    def compact_bytes(self) -> int:
-        """Bytes of the Gaussians of all frames that are in the compact form."""
-        return sum(map(size_of, self._index.compact_files().values())) + (size_of(self._sequence.path) if self._sequence else 0)
+            self._gaussians.remark(lost)
+            compact_frames(self._index, self._gaussians.compact, self._needed(frames), self.read_frame)
+        return self._gaussians.compact_bytes()
 
     # -- private ------------------------------------------------------------------------------------------------------
 
