@@ -146,6 +146,15 @@ def tell_size(page: Any, tab: Tab) -> None:
     tab.set(canvas=(round(width), round(height), float(ratio)))
 
 
+def shown_page(site: SimpleNamespace, tab: Tab, chromium: Browser, scale: float = 1.0) -> Any:
+    """The page of a tab, once its first picture is there."""
+    page = chromium.new_page(viewport={"width": 640, "height": 480}, device_scale_factor=scale)
+    page.goto(f"{site.url}/page/{tab.id}")
+    tell_size(page, tab)
+    wait_for(lambda: tab.view.shown == 0)
+    return page
+
+
 def settled(site: SimpleNamespace, tab: Tab, page: Any) -> np.ndarray:
     """What the frame shows once the full picture has arrived, and the browser has drawn it."""
     view = next(view for view in site.stage.views if view.tab_id == tab.id)
@@ -165,11 +174,7 @@ def test_the_stage_is_filled_by_the_servers_own_picture_at_every_device_scale_an
     site: SimpleNamespace, chromium: Browser, scale: float
 ) -> None:
     tab = site.open(f"scale{scale:g}")
-    context = chromium.new_context(viewport={"width": 640, "height": 480}, device_scale_factor=scale)
-    page = context.new_page()
-    page.goto(f"{site.url}/page/{tab.id}")
-    tell_size(page, tab)
-    wait_for(lambda: tab.view.shown == 0)
+    page = shown_page(site, tab, chromium, scale)
     for width, height in ((400, 300), (520, 200), (150, 420)):
         page.evaluate(f"Object.assign(document.querySelector('iframe').style, {{width: '{width}px', height: '{height}px'}})")
         tell_size(page, tab)
@@ -177,7 +182,7 @@ def test_the_stage_is_filled_by_the_servers_own_picture_at_every_device_scale_an
         shown, wanted = settled(site, tab, page), expected(site, tab)
         assert shown.shape == wanted.shape == (round(height * scale), round(width * scale), 3)
         wait_for(lambda shown=shown, wanted=wanted: psnr(shown, wanted) >= 30 or psnr(of_screen(page), wanted) >= 30)
-    context.close()
+    page.close()
 
 
 def canvas_of(page: Any) -> list[int]:
@@ -202,10 +207,7 @@ def test_nothing_of_visers_own_is_ever_seen(site: SimpleNamespace, chromium: Bro
 
 def test_a_click_on_the_stage_picks_what_is_seen_there(site: SimpleNamespace, chromium: Browser) -> None:
     tab = site.open("click")
-    page = chromium.new_page(viewport={"width": 640, "height": 480})
-    page.goto(f"{site.url}/page/{tab.id}")
-    tell_size(page, tab)
-    wait_for(lambda: tab.view.shown == 0)
+    page = shown_page(site, tab, chromium)
     settled(site, tab, page)
     page.mouse.move(200, 150)
     page.mouse.click(210, 170)
@@ -218,10 +220,7 @@ def test_a_click_on_the_stage_picks_what_is_seen_there(site: SimpleNamespace, ch
 
 def test_an_arrow_of_a_box_is_dragged_with_the_mouse(site: SimpleNamespace, chromium: Browser) -> None:
     tab = site.open("handles")
-    page = chromium.new_page(viewport={"width": 640, "height": 480})
-    page.goto(f"{site.url}/page/{tab.id}")
-    tell_size(page, tab)
-    wait_for(lambda: tab.view.shown == 0)
+    page = shown_page(site, tab, chromium)
     tab.set(zone=Zone("box", (0.0, 0.0, 3.0), (0.6, 0.6, 0.6)))
     settled(site, tab, page)
     view = next(view for view in site.stage.views if view.tab_id == tab.id).view()
