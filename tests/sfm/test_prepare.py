@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import tiny_capture
-from demo_photos import CAMERAS, demo_cameras, turned, write_capture, write_footage
+from demo_photos import CAMERAS, HEIGHT, WIDTH, demo_cameras, turned, write_capture, write_footage
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.commands.prepare import default_folder
@@ -21,7 +21,7 @@ from trackersplat.errors import InputError
 from trackersplat.sfm.align import align_poses, change
 from trackersplat.sfm.events import Step
 from trackersplat.sfm.prepare import Prepared, prepare
-from trackersplat.sfm.settings import PrepareSettings
+from trackersplat.sfm.settings import FeatureSettings, PrepareSettings
 
 pytest.importorskip("pycolmap", reason="pycolmap is not installed (the sfm extra)")
 
@@ -98,7 +98,7 @@ def test_footage_without_calibration_opens_with_the_true_poses_up_to_a_similarit
     assert capture.points.sparse
     assert len(capture.points.xyz) == done.record.report["points"] > 500
     assert done.record.report["error_px"] < 0.3
-    assert capture.image(4, 1).shape == (240, 320, 3)
+    assert capture.image(4, 1).shape == (HEIGHT, WIDTH, 3)
 
 
 def test_the_given_poses_are_kept_and_points_lie_where_the_cameras_see_the_same(kept: Prepared, captured: Path):
@@ -107,13 +107,13 @@ def test_the_given_poses_are_kept_and_points_lie_where_the_cameras_see_the_same(
         np.testing.assert_array_equal(one.world_to_camera, two.world_to_camera)
         np.testing.assert_array_equal(one.K, two.K)
     assert capture.points is not None
-    assert len(capture.points.xyz) > 1000
+    assert len(capture.points.xyz) > 800
     # What two cameras show where a point projects has the point's colour, more than where its mirror image does.
     here, there = [], []
     for index in capture.training_cameras[:2]:
         for xyz, off in ((capture.points.xyz, here), (capture.points.xyz * (-1, 1, 1), there)):
             uv, depth = capture.cameras[index].project(xyz.astype(np.float64))
-            inside = (depth > 0) & (uv > 1).all(axis=1) & (uv < (319, 239)).all(axis=1)
+            inside = (depth > 0) & (uv > 1).all(axis=1) & (uv < (WIDTH - 1, HEIGHT - 1)).all(axis=1)
             column, row = uv[inside].astype(int).T
             shown = capture.image(index, 0)[row, column].astype(float)
             off.append(np.abs(shown - capture.points.rgb[inside]).mean())
@@ -148,7 +148,7 @@ def blinded(captured: Path, footage: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "blinded"
     (folder / "images" / "cam08").mkdir(parents=True)
     for frame in (1, 2):
-        cv2.imwrite(str(folder / "images" / "cam08" / f"{frame:04d}.png"), np.full((240, 320, 3), 200, np.uint8))
+        cv2.imwrite(str(folder / "images" / "cam08" / f"{frame:04d}.png"), np.full((HEIGHT, WIDTH, 3), 200, np.uint8))
     for name in CAMERAS:
         if name != "cam08":
             (folder / "images" / name).symlink_to(footage / "images" / name)
@@ -171,16 +171,17 @@ def test_a_camera_that_shows_nothing_keeps_its_pose_when_the_others_are_refined(
     assert [camera.name for camera in capture.cameras] == list(CAMERAS)
     np.testing.assert_allclose(capture.cameras[capture.camera_index("cam08")].world_to_camera, true_poses["cam08"], atol=1e-12)
     assert not np.allclose(capture.cameras[0].world_to_camera, true_poses["cam01"], atol=1e-12)
+    assert max(change(camera.world_to_camera, true_poses[camera.name]).degrees for camera in capture.cameras) < 0.3
 
 
-def test_poor_poses_are_refined_to_the_true_ones_in_the_given_frame_and_scale(
-    footage: Path, true_poses: dict[str, np.ndarray], tmp_path: Path
-):
+def test_poor_poses_are_refined_to_the_true_ones_in_the_given_frame_and_scale(true_poses: dict[str, np.ndarray], tmp_path: Path):
     rng = np.random.default_rng(1)
     poor = {name: turned(pose, 3 * rng.normal()) for name, pose in true_poses.items()}
     for pose in poor.values():
         pose[:3, 3] += 0.03 * rng.normal(size=3)
-    done = run(write_capture(tmp_path / "poor", footage, poor), tmp_path / "out", PrepareSettings(poses="refine"))
+    footage = write_footage(tmp_path / "footage", factor=2)  # as sharp as the demo is, which decides how exact poses become
+    settings = PrepareSettings(poses="refine", features=FeatureSettings(small_side=0))  # not enlarged, which costs four times as much
+    done = run(write_capture(tmp_path / "poor", footage, poor, factor=2), tmp_path / "out", settings)
     capture = open_capture(done.folder)
     found = [camera.world_to_camera for camera in capture.cameras]
     frame = align_poses(found, list(true_poses.values()))
@@ -189,7 +190,7 @@ def test_poor_poses_are_refined_to_the_true_ones_in_the_given_frame_and_scale(
     off = [change(frame.pose(pose), true) for pose, true in zip(found, true_poses.values(), strict=True)]
     started = max(change(poor[name], true_poses[name]).degrees for name in CAMERAS)
     assert started > 2
-    assert max(one.degrees for one in off) < 0.1
+    assert max(one.degrees for one in off) < 0.15
     assert max(one.distance for one in off) < 0.02
     said = [camera["turned_deg"] for camera in done.record.report["cameras"]]
     assert max(said) > 1  # against what was given
@@ -241,7 +242,7 @@ def test_a_posed_capture_without_any_feature_is_prepared_without_points(true_pos
     for name in CAMERAS:
         (tmp_path / "flat" / "images" / name).mkdir(parents=True)
         for frame in (1, 2):
-            cv2.imwrite(str(tmp_path / "flat" / "images" / name / f"{frame}.png"), np.full((240, 320, 3), 90, np.uint8))
+            cv2.imwrite(str(tmp_path / "flat" / "images" / name / f"{frame}.png"), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
     source = write_capture(tmp_path / "posed", tmp_path / "flat", true_poses)
     done = run(source, tmp_path / "out")
     assert done.record.report["points"] == 0
