@@ -1,6 +1,7 @@
 """Compiles what numba compiles in the tests, once, into its cache: else each of their processes, and each page, would do it anew.
 
-What a test proves does not depend on it: who calls a kernel that is not in the cache compiles it.
+What a test proves does not depend on it: who calls a kernel that is not in the cache compiles it. Arguments name the parts that are
+compiled, by default all of `PARTS`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from quad_scene import quad_capture  # noqa: E402  (tests/scenes)
 from trackersplat.gaussians.exporters.registry import EXPORTERS  # noqa: E402
 from trackersplat.gaussians.gaussians import Gaussians  # noqa: E402
 from trackersplat.rendering.backends.portable import PortableRasterizer  # noqa: E402
+from trackersplat.tracking.registry import create_tracker, default_tracker  # noqa: E402
+from trackersplat.tracking.views import track_views  # noqa: E402
 from trackersplat.training.first_frame.fit import fit_first_frame  # noqa: E402
 from trackersplat.training.first_frame.settings import FirstFrameSettings  # noqa: E402
 from trackersplat.training.points.settings import PointSettings  # noqa: E402
@@ -26,13 +29,20 @@ from trackersplat.training.points.settings import PointSettings  # noqa: E402
 POINTS = ("planes", "patches", "ground")  # strategies that call all kernels of first points
 
 
-def main() -> None:
+def fits() -> None:
     rasterizer = PortableRasterizer()
     rasterizer.prepare()
     short = FirstFrameSettings(steps=1, prune=0.0, cull_sh=0.0)
     capture = quad_capture()
     for name in POINTS:
         list(fit_first_frame(capture, 0, rasterizer, replace(short, points=PointSettings(strategy=name, max_side=80, count=500))))
+
+
+def tracks() -> None:
+    list(track_views(create_tracker(default_tracker("cpu"), "cpu"), quad_capture(), [0], 0, [1]))
+
+
+def formats() -> None:
     count = 8
     means, quats, sh = torch.randn(count, 3), torch.randn(count, 4), torch.randn(count, 4, 3)
     few = Gaussians(means, quats, torch.zeros(count, 3), torch.zeros(count), sh)
@@ -40,6 +50,14 @@ def main() -> None:
         for name in EXPORTERS.names():
             if EXPORTERS.why_unavailable(name) is None:
                 list(EXPORTERS.load(name).export([(0, few)], Path(folder) / f"{name}{EXPORTERS.facts(name).suffix}"))
+
+
+PARTS = {"fits": fits, "tracks": tracks, "formats": formats}
+
+
+def main() -> None:
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
 
 
 if __name__ == "__main__":

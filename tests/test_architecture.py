@@ -66,7 +66,7 @@ def imports(path: Path) -> set[str]:
     """Modules of ours that a file imports anywhere, but not those that only a type checker sees."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             node.body = [ast.Pass()]
     found: set[str] = set()
     for node in ast.walk(tree):

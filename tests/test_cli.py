@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import Program
 from tiny_capture import encode
 
 from trackersplat.cli import main
@@ -45,15 +46,9 @@ def trackersplat(*arguments: str | Path, cwd: Path | None = None) -> subprocess.
 
 
 def process(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(_command(*arguments), capture_output=True, text=True, cwd=cwd, env=_environment(), check=False)
-
-
-def _command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "trackersplat.cli", *map(str, arguments)]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    command = [sys.executable, "-m", "trackersplat.cli", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
 
 
 def clouds(run: Path) -> dict[str, bytes]:
@@ -104,8 +99,7 @@ def test_a_run_killed_in_the_middle_loses_no_frame_that_it_said_is_done_and_ends
     finished: tuple[Path, str], small_capture_folder: Path, tmp_path: Path
 ) -> None:
     arguments = ("reconstruct", small_capture_folder, "--frames", "1:4", "--out", tmp_path / "run", *QUICK, "--events", "json")
-    with subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, text=True, env=_environment()) as process:
-        assert process.stdout is not None
+    with Program("trackersplat.cli", arguments) as process:
         done = 0
         for line in process.stdout:
             event = json.loads(line)
@@ -168,15 +162,14 @@ def test_what_the_held_out_camera_sees_changes_nothing_in_the_result(
 
 def test_terminating_stops_with_a_sentence_and_keeps_what_is_done(small_capture_folder: Path, tmp_path: Path) -> None:
     arguments = ("reconstruct", small_capture_folder, "--out", tmp_path / "run", "--first-steps", "5000", *PATCHES, "--events", "json")
-    with subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()) as process:
-        assert process.stdout is not None
+    with Program("trackersplat.cli", arguments, errors=tmp_path / "said") as process:
         for line in process.stdout:
             if json.loads(line)["event"] == "StepDone":
                 break
-        process.terminate()
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Finished frames are kept" in errors
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        assert process.wait(60) == 130
+    assert "Finished frames are kept" in (tmp_path / "said").read_text()
     assert {path.name for path in (tmp_path / "run").iterdir()} <= {"run.json", "metrics.csv"}
 
 
@@ -404,8 +397,7 @@ def test_a_second_process_on_a_run_is_refused_in_one_sentence_and_the_first_one_
     small_capture_folder: Path, tmp_path: Path
 ) -> None:
     arguments = ("reconstruct", small_capture_folder, "--frames", "1:2", "--out", tmp_path / "run", *QUICK, "--events", "json")
-    with subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, text=True, env=_environment()) as first:
-        assert first.stdout is not None
+    with Program("trackersplat.cli", arguments) as first:
         assert '"Started"' in first.stdout.readline()
         for command in (arguments, ("compact", tmp_path / "run")):
             second = trackersplat(*command)
@@ -413,5 +405,5 @@ def test_a_second_process_on_a_run_is_refused_in_one_sentence_and_the_first_one_
             assert second.stderr.startswith(f"error: The run {tmp_path / 'run'} is being written by process {first.pid} on ")
             assert len(second.stderr.splitlines()) == 1
         last = first.stdout.read().splitlines()[-1]
-    assert (first.returncode, json.loads(last)["event"]) == (0, "Finished")
+        assert (first.wait(60), json.loads(last)["event"]) == (0, "Finished")
     assert Run.open(tmp_path / "run").frames() == (0, 1)

@@ -1,4 +1,7 @@
-"""The first images of some of the demo's cameras, by default at half their size, as footage without calibration or as a capture with poses of choice."""
+"""The first images of some of the demo's cameras, as footage without calibration or as a capture with poses of choice.
+
+By default they have half their size.
+"""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+from forked import Program
 from pane_page import HEIGHT, WIDTH, Scene, cameras, diagnosis, gaussians, photo
 from waiting import wait_for
 
@@ -69,11 +68,8 @@ START = {"pane": 0, "camera": 1, "frame": 3, "compare": "render", "channel": "co
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    program = [sys.executable, str(Path(__file__).with_name("pane_page.py"))]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield Server(json.loads(process.stdout.readline())["url"])
-        process.terminate()
+    with Program(str(Path(__file__).with_name("pane_page.py"))) as program:
+        yield Server(json.loads(program.stdout.readline())["url"])
 
 
 @contextmanager

@@ -116,8 +116,8 @@ def circle(x: float, y: float, radius: float, corners: int = 24) -> list[tuple[f
 @pytest.fixture(scope="module")
 def desk(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("demo")
-    with page_server(folder, "demo") as (url, _):
-        page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    with page_server(folder, "demo") as url:
+        page = chromium.new_page(viewport={"width": 1024, "height": 700})  # every pixel is drawn without a GPU
         page.set_default_timeout(PATIENCE)
         page.goto(f"{url}/?cameras=8&panel=edit")
         page.get_by_text("PSNR").first.wait_for(timeout=COMPILED)
@@ -261,5 +261,5 @@ def test_every_control_for_editing_has_a_name_and_a_tooltip(desk: Desk) -> None:
         strip.nth(index).hover(force=True)
         page.locator(".q-tooltip").last.wait_for()
         assert strip.nth(index).get_attribute("aria-label")
-        page.mouse.move(640, 700)
+        page.mouse.move(500, 600)
         page.wait_for_function("() => document.querySelectorAll('.q-tooltip').length === 0")

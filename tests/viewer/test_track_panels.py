@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from forked import Program
 from made_diagnosis import made_diagnosis
 from track_page import BAD_CAMERA
 
@@ -37,12 +35,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(run: Path) -> Iterator[str]:
-    command = [sys.executable, str(HERE / "track_page.py"), str(run), str(PER_CAMERA)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=run.parent, env={**os.environ})
-    assert process.stdout is not None
-    yield process.stdout.readline().strip()
-    process.terminate()
-    process.wait(30)
+    with Program(str(HERE / "track_page.py"), (run, str(PER_CAMERA)), run.parent) as program:
+        yield program.stdout.readline().strip()
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +53,7 @@ def opened(chromium: Browser, address: str, tracks: TrackList) -> Iterator[tuple
     """The page, opened by a link to the last track of the table, and what it complains about."""
     page = chromium.new_page(viewport={"width": 1280, "height": 800})
     page.set_default_timeout(PATIENCE)
+    page.route("**/stage/**", lambda route: route.fulfill(body=""))  # drawn without a GPU it costs seconds, and nobody looks at it
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(f"{address}?tracks={tracks.diagnosis.ids[int(tracks.worst_first[-1])]}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from page_server import page_server
+from page_server import started_page_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -28,7 +28,7 @@ COMPILED = 400_000  # ms; until a server whose kernels have never been compiled 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """One for the whole module: the first test meets it as it starts, the last one ends it."""
-    with page_server(tmp_path_factory.mktemp("demo"), "demo") as started:
+    with started_page_server(tmp_path_factory.mktemp("demo"), "demo") as started:
         yield started
 
 
