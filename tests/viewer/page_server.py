@@ -26,10 +26,10 @@ def page_server(folder: Path, capture: str, options: Sequence[str | Path] = ()) 
 
 
 @contextmanager
-def started_page_server(folder: Path, capture: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def started_page_server(folder: Path, capture: str, options: Sequence[str | Path] = ()) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The same as people start it, and the process."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "viewer.app", capture, *OPTIONS]
+    command = [sys.executable, "-m", "viewer.app", capture, *OPTIONS, *options]
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
