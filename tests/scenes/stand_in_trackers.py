@@ -385,6 +385,7 @@ class Predictor(nn.Module):
     def forward(self, video, depth, intrs, extrs, queries, fps, full_point, iters_track, query_no_BA, fixed_cam, stage, unc_metric,
                 support_frame, replace_ratio):
         count, _, height, width = video.shape
+        assert count >= 3, "it takes second differences over time"
         assert video.device.type == "cpu" and 1.5 < video.max() <= 255 and isinstance(depth, np.ndarray) and isinstance(queries, np.ndarray)
         assert depth.shape == (count, height, width) and intrs.shape == (count, 3, 3) and np.allclose(extrs, np.eye(4)) and fixed_cam
         self.given = {"queries": queries, "intrs": intrs[0]}

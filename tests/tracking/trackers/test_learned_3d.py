@@ -184,6 +184,23 @@ def test_spatracker_2_answers_in_our_world(clip: Clip3D, places: Path, monkeypat
     assert tracker.model.spatrack.track_num == 756
 
 
+def test_spatracker_2_takes_clips_of_two_frames(clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker, queries = made("spatracker-v2", write_spatracker_2, places, monkeypatch), tiny_queries()
+    two = Clip3D(tuple(images[:2] for images in clip.images), tuple(depth[:2] for depth in clip.depths), clip.cameras, clip.frames[:2])
+    motion = tracker.track_points(two, queries)
+    assert motion.positions.shape == (2, 3, 3)
+    torch.testing.assert_close(motion.positions[1], queries[:, 1:], rtol=0, atol=0.03)
+
+
+def test_spatracker_2_is_not_confident_of_points_without_depth(clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker, queries = made("spatracker-v2", write_spatracker_2, places, monkeypatch), tiny_queries()
+    column = in_best_view(clip, queries[:, 1:], queries)[:, 0]
+    assert column[2] < 20 < column[:2].min()
+    without = tuple(depth.where(torch.arange(64) >= 20, 0.0) for depth in clip.depths)
+    motion = tracker.track_points(replace(clip, depths=without), queries)
+    assert motion.confidence.tolist() == [[0.5, 0.0, 0.0], [0.5, 0.5, 0.0], [0.5, 0.5, 0.0]]
+
+
 def test_clips_and_queries_that_do_not_fit_are_refused(clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker = made("mvtracker", write_mvtracker, places, monkeypatch)
     for queries in (torch.zeros(2, 3), torch.full((1, 4), torch.nan), torch.tensor([[3.0, 0, 0, 0]])):

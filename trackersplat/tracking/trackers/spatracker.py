@@ -120,9 +120,13 @@ def _restore_compiler() -> None:
 
 
 class SpaTrackerV2(_Monocular):
-    """SpatialTrackerV2, offline. Images 0-255, poses camera to world, the first camera at the origin; positions of the camera's space."""
+    """SpatialTrackerV2, offline. Images 0-255, poses camera to world, the first camera at the origin; positions of the camera's space.
+
+    It looks up the depth of a point itself, so a point where the view has no depth gets no confidence.
+    """
 
     facts = TRACKERS.facts("spatracker-v2")
+    shortest = 3  # frames that it needs: it takes second differences over time
 
     def build(self, paths: Sequence[Path]) -> nn.Module:
         """See `LearnedTracker.build`: from the folder of the weights, in which its configuration is, too."""
@@ -134,6 +138,8 @@ class SpaTrackerV2(_Monocular):
 
     def follow_in_view(self, frames: Tensor, depths: Tensor, camera: Camera, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `_Monocular.follow_in_view`. The camera does not move, and neither its pose nor its depths are adjusted."""
+        asked_for = len(frames)
+        frames, depths = at_least(frames, self.shortest), at_least(depths, self.shortest)
         scale = self.settings.longest_side / max(camera.width, camera.height)
         target = (max(14, round(camera.width * scale / 14) * 14), max(14, round(camera.height * scale / 14) * 14))
         work = WorkingSize((camera.width, camera.height), target, Pixels.INTEGER_CENTRES)
@@ -163,4 +169,6 @@ class SpaTrackerV2(_Monocular):
         to_world = to_world.to(points.device, points.dtype)
         local = torch.einsum("tij,tnj->tni", to_world[:, :3, :3], points[..., :3]) + to_world[:, None, :3, 3]
         world = (local.double().to(pose.device) - pose[:3, 3]) @ pose[:3, :3]
-        return world, visibility.reshape(count, -1), confidence.reshape(count, -1)
+        known = torch.stack([depth_at(near[int(time)], at[None] + 0.5)[0] for time, at in zip(asked[:, 0], asked[:, 1:], strict=True)]) > 0
+        confidence = confidence.reshape(count, -1) * known.to(confidence.device)
+        return world[:asked_for], visibility.reshape(count, -1)[:asked_for], confidence[:asked_for]
