@@ -64,10 +64,16 @@ TRACK_4DGS = Upstream(
     licence="Apache-2.0",
     package="track_4dgs",
     distribution="track-4dgs",
-    needs=(("gaussian_splatting", "gaussian-splatting"),),
+    # It imports all of its trackers at once, so each of them needs the packages of all; pip does not install those below with it.
+    needs=(
+        ("gaussian_splatting", "gaussian-splatting"), ("tifffile", "tifffile"), ("hydra", "hydra-core"), ("omegaconf", "omegaconf"),
+        ("cotracker", f"git+{COTRACKER.url}@{COTRACKER.commit}"), ("vggt", "git+https://github.com/facebookresearch/vggt"),
+        ("lightglue", "git+https://github.com/jytime/LightGlue"),
+        ("uniception", "git+https://github.com/castacks/UniCeption@ee7fa0b50d8295b3f0485e42c1d133fb534bfce7"),
+    ),
     clone_works=False,
     install="track-4dgs==1.4.12",
-)
+)  # fmt: skip
 MVTRACKER = Upstream(
     clone="mvtracker",
     url="https://github.com/ethz-vlg/mvtracker",
