@@ -25,7 +25,7 @@ from trackersplat.tracking.tracks import DenseTracks, Provenance
 from trackersplat.tracking.views import match_views, track_views
 
 SIZES = [(64, 48), (64, 48), (56, 48)]  # width and height of each camera
-SHIFTS = [(5, -3), (-4, 2), (3, 6)]  # px per frame, x and y, of each camera
+SHIFTS = [(5, -3), (-4, 2), (3, -5)]  # px per frame, x and y, of each camera
 
 
 class Translations:

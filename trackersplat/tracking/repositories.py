@@ -92,7 +92,7 @@ SPATRACKER = Upstream(
     licence=_NC,
     needs=(
         ("einops", "einops"), ("easydict", "easydict"), ("cupy", "cupy-cuda12x"), ("torchvision", "torchvision"),
-        ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn"), ("tqdm", "tqdm"),
+        ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn"), ("timm", "timm"), ("tqdm", "tqdm"),
     ),
 )  # fmt: skip
 SPATRACKER_2 = Upstream(
@@ -100,5 +100,10 @@ SPATRACKER_2 = Upstream(
     url="https://github.com/henry123-boy/SpaTrackerV2",
     commit="main",
     licence=_NC,
-    needs=(("einops", "einops"), ("huggingface_hub", "huggingface-hub"), ("torchvision", "torchvision"), ("pycolmap", "pycolmap")),
-)
+    needs=(
+        ("einops", "einops"), ("easydict", "easydict"), ("huggingface_hub", "huggingface-hub"), ("torchvision", "torchvision"),
+        ("decord", "decord"), ("flow_vis", "flow-vis"), ("jaxtyping", "jaxtyping"), ("kornia", "kornia"), ("matplotlib", "matplotlib"),
+        ("moviepy", "moviepy==1.0.3"), ("pyceres", "pyceres"), ("pycolmap", "pycolmap"), ("sklearn", "scikit-learn"), ("tqdm", "tqdm"),
+        ("utils3d", "git+https://github.com/EasternJournalist/utils3d"),
+    ),
+)  # fmt: skip

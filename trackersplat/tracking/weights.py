@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import zipfile
+import shlex
+import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,11 +53,12 @@ class Weights:
 
     def commands(self) -> tuple[str, ...]:
         """How to get it; a command for a shell where the file has an address of its own."""
-        folder = (folders()[0] / self.file).parent
+        path = folders()[0] / self.file
+        folder = shlex.quote(str(path.parent))
         if self.hub:
             return (f"python -c \"from huggingface_hub import snapshot_download; snapshot_download('{self.hub}')\"",)
         if self.direct:
-            return (f"mkdir -p {folder} && curl -L -o {folders()[0] / self.file} {self.url}",)
+            return (f"mkdir -p {folder} && curl -L -o {shlex.quote(str(path))} {self.url}",)
         return (f"mkdir -p {folder}  # and put {self.file} there, from {self.url}",)
 
 
@@ -135,8 +137,9 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}): check the file and its permissions.") from error
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, *NPZ_DAMAGE) as error:
-        reason = str(error).partition("\n")[0][:120] or type(error).__name__
+    except (RuntimeError, pickle.UnpicklingError, LookupError, AttributeError, struct.error, *NPZ_DAMAGE) as error:
+        sentence = str(error).partition("\n")[0].partition(". ")[0]
+        reason = sentence[:120] if isinstance(error, RuntimeError | pickle.UnpicklingError) and sentence else type(error).__name__
         raise InputError(f"{path} is not a file of weights ({reason}): download it again.") from error
 
 
