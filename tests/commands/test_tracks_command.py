@@ -11,11 +11,12 @@ import pytest
 from rich.console import Console
 from stand_in_places import install_stand_in, make_places
 from stand_in_trackers import write_mvtracker
-from tiny_capture import write_tiny_capture
+from tiny_capture import quad_center, write_tiny_capture
 from tiny_truth import write_tiny_points, write_tiny_truth
 
 from trackersplat.benchmarks.motion import METHODS
 from trackersplat.benchmarks.trackers import TrackerDone
+from trackersplat.captures.registry import open_capture
 from trackersplat.cli import main
 from trackersplat.commands.bench_trackers import space_table, tracker_table
 from trackersplat.metrics.tracks.compared import TrackScores
@@ -78,6 +79,24 @@ def test_points_are_followed_in_all_views_and_lifted(folder: Path, tmp_path: Pat
         assert np.isnan(file["tracks_XYZ"][0, 2]).all()
 
 
+@pytest.mark.parametrize("how", [["--tracker", "chain"], ["--tracking", "accurate"]])
+def test_points_of_the_quad_are_followed_by_a_plain_chain_and_by_joined_views(
+    folder: Path, tmp_path: Path, how: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, end = np.array(quad_center(0)), np.array(quad_center(1))
+    offsets = np.array([[-0.15, -0.1, 0.0], [0.1, -0.1, 0.0], [0.1, 0.15, 0.0]])
+    points = tmp_path / "points.txt"
+    np.savetxt(points, np.column_stack((np.ones(3), start + offsets)))
+    assert run("tracks", folder, "--points", points, "--frames", "1:2", "--camera", "cam01", "--out", tmp_path / "a.npz", *how) == 0
+    assert "3 tracks over 2 frames" in capsys.readouterr().out
+    with np.load(tmp_path / "a.npz") as file:
+        camera = open_capture(folder).cameras[1]
+        expected = (end + offsets) @ camera.rotation.T + camera.translation
+        error = np.linalg.norm(file["tracks_XYZ"][1] - expected, axis=1)
+    assert (error[np.isfinite(error)] < 0.05).all()  # a pixel is 0.03 there
+    assert np.isfinite(error).sum() >= 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -86,6 +105,7 @@ def test_points_are_followed_in_all_views_and_lifted(folder: Path, tmp_path: Pat
         (["--out", "a.npz", "--tracker", "gaussians"], "carries points with the Gaussians of a run: give one with --run"),
         (["--out", "a.npz", "--points", "missing.txt"], "missing.txt is missing"),
         (["--out", "a.npz", "--tracker", "best"], "There is no tracker named 'best'"),
+        (["--out", "a.npz", "--tracker", "chain", "--tracking", "accurate"], "leave it out with --tracker chain"),
     ],
 )
 def test_what_cannot_be_made_is_told_in_a_sentence(

@@ -14,7 +14,12 @@ from trackersplat.tracking.registry import TRACKERS
 
 def make_places(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Empty folders of clones, weights and caches, which are looked into from now on."""
-    for variable, name in (("TRACKERSPLAT_CODE", "code"), ("TRACKERSPLAT_WEIGHTS", "weights"), ("XDG_CACHE_HOME", "cache")):
+    for variable, name in (
+        ("TRACKERSPLAT_CODE", "code"),
+        ("TRACKERSPLAT_WEIGHTS", "weights"),
+        ("XDG_CACHE_HOME", "cache"),
+        ("HF_HUB_CACHE", "hub"),
+    ):
         (folder / name).mkdir()
         monkeypatch.setenv(variable, str(folder / name))
     return folder
@@ -28,5 +33,6 @@ def install_stand_in(
     assert facts.upstream is not None
     write(places / "code", facts.upstream.clone)
     for file in facts.weights:
-        write_weights(places / "weights" / file.file, *inside, prefix=prefix)
+        hub = places / "hub" / f"models--{file.hub.replace('/', '--')}" / "snapshots" / "0a"
+        write_weights((hub if file.hub else places / "weights") / file.file, *inside, prefix=prefix)
     monkeypatch.setitem(TRACKERS._entries, name, replace(facts, upstream=replace(facts.upstream, needs=()), devices=("cpu",)))

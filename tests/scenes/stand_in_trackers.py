@@ -329,21 +329,42 @@ class MVTracker(Weighted):
 _SPATRACKER = (
     _SAMPLE
     + """
+import cupy
+
 class SpaTracker(Weighted):
     def __init__(self, stride, S, add_space_attn, space_depth, time_depth):
         super().__init__()
         self.S = S
+        # As the published one compiles its kernel, by what CuPy 13 has not any more.
+        assert cupy.cuda.compile_with_cache("kernel", ("-I cuda",)).get_function("splat") == ("kernel", ("-I cuda",), "splat")
 
     def forward(self, rgbds, queries, iters=4, intrs=None, wind_S=None):
         batch, count, channels, height, width = rgbds.shape
         assert (batch, channels) == (1, 4) and wind_S == self.S and count >= self.S and intrs.shape == (1, count, 3, 3)
         assert 1.5 < rgbds[:, :, :3].max() <= 255, "images must be in 0-255"
         times, x, y, depth = queries[0].unbind(-1)
+        known = rgbds[0, :, 3] > 0.01  # smaller ones are unknown to the published one
+        assert known.any() and (depth > 0.01).all(), "depths must be far from 0"
         self.given = {"queries": queries[0], "intrs": intrs[0, 0], "depths": rgbds[0, :, 3]}
-        positions = torch.cat((moved(torch.stack((x, y), -1), count), depth.expand(count, -1)[..., None]), -1)
+        since = torch.arange(count)[:, None, None] - times[:, None]  # frames since the query
+        positions = torch.cat((torch.stack((x, y), -1) + since * STEP, depth.expand(count, -1)[..., None]), -1)
+        positions = positions * (since >= 0)
         return positions[None], None, torch.full(positions.shape[:2], 0.75)[None]
 """
 )
+
+_CUPY = """
+import types
+
+class RawModule:
+    def __init__(self, code, options):
+        self.made = (code, options)
+
+    def get_function(self, name):
+        return (*self.made, name)
+
+cuda = types.SimpleNamespace()
+"""
 
 _SPATRACKER_2 = """
 import types
@@ -364,6 +385,7 @@ class Predictor(nn.Module):
     def forward(self, video, depth, intrs, extrs, queries, fps, full_point, iters_track, query_no_BA, fixed_cam, stage, unc_metric,
                 support_frame, replace_ratio):
         count, _, height, width = video.shape
+        assert count >= 3, "it takes second differences over time"
         assert video.device.type == "cpu" and 1.5 < video.max() <= 255 and isinstance(depth, np.ndarray) and isinstance(queries, np.ndarray)
         assert depth.shape == (count, height, width) and intrs.shape == (count, 3, 3) and np.allclose(extrs, np.eye(4)) and fixed_cam
         self.given = {"queries": queries, "intrs": intrs[0]}
@@ -413,6 +435,7 @@ def write_spatracker(code: Path, clone: str) -> None:
     folder = code / clone / "models" / "spatracker" / "models" / "core" / "spatracker"
     folder.mkdir(parents=True)
     (folder / "spatracker.py").write_text(_SPATRACKER)
+    (code / clone / "cupy.py").write_text(_CUPY)
 
 
 def write_spatracker_2(code: Path, clone: str) -> None:

@@ -24,8 +24,8 @@ from trackersplat.tracking.tracker import Clip, Matcher, PointMotion, Tracker, T
 from trackersplat.tracking.tracks import DenseTracks, Provenance
 from trackersplat.tracking.views import match_views, track_views
 
-SIZES = [(96, 64), (96, 64), (72, 56)]  # width and height of each camera
-SHIFTS = [(5, -3), (-4, 2), (3, 6)]  # px per frame, x and y, of each camera
+SIZES = [(64, 48), (64, 48), (56, 48)]  # width and height of each camera
+SHIFTS = [(5, -3), (-4, 2), (3, -5)]  # px per frame, x and y, of each camera
 
 
 class Translations:
@@ -163,8 +163,8 @@ def test_views_of_one_size_go_into_one_call_and_single_views_into_one_each(captu
         together, single = Correlation(dense=dense, together=True), Correlation(dense=dense, together=False)
         for tracker in (together, single):
             list(track_views(tracker, capture, [2, 0, 1], 0, [1, 2]))
-        assert together.calls == [(1, 3, 56, 72, 3), (2, 3, 64, 96, 3)]
-        assert sorted(single.calls) == [(1, 3, 56, 72, 3), (1, 3, 64, 96, 3), (1, 3, 64, 96, 3)]
+        assert together.calls == [(1, 3, 48, 56, 3), (2, 3, 48, 64, 3)]
+        assert sorted(single.calls) == [(1, 3, 48, 56, 3), (1, 3, 48, 64, 3), (1, 3, 48, 64, 3)]
 
 
 def test_an_answer_about_another_size_than_asked_is_refused(capture: Capture) -> None:
@@ -172,14 +172,14 @@ def test_an_answer_about_another_size_than_asked_is_refused(capture: Capture) ->
         def track_dense(self, clip: Clip) -> PointMotion:
             return super().track_dense(Clip(clip.images.transpose(2, 3), clip.frames))
 
-    with pytest.raises(ShapeError, match=r"correlation answered \(1, 1, 96, 64, 2\) about a view of 96x64 pixels"):
+    with pytest.raises(ShapeError, match=r"correlation answered \(1, 1, 64, 48, 2\) about a view of 64x48 pixels"):
         list(track_views(Transposed(dense=True, together=False), capture, [0], 0, [1]))
 
 
 @pytest.mark.parametrize("name", REGISTERED)
 def test_every_registered_tracker_of_the_cpu_keeps_the_contract(capture: Capture, name: str) -> None:
     tracker = create_tracker(name, "cpu")
-    require_contract(dict(track_views(tracker, capture, [0, 1, 2], 0, [1, 2])), tracker, 0, (1, 2), 0.25)
+    require_contract(dict(track_views(tracker, capture, [0, 2], 0, [1, 2])), tracker, 0, (1, 2), 0.25)  # a view of each size
 
 
 @pytest.mark.cuda

@@ -145,7 +145,7 @@ def test_a_tracker_of_the_cpu_stays_there_and_one_of_the_gpu_needs_it(added: str
     assert create_tracker("dis", "cuda").device == torch.device("cpu")
     TRACKERS.add(TrackerFacts("large", "On a GPU only", "shift_package:ShiftTracker", devices=("cuda",)))
     assert create_tracker("large", "cuda:0").device == torch.device("cuda:0")
-    with pytest.raises(InputError, match="The tracker large needs a device of type cuda, this one is cpu"):
+    with pytest.raises(InputError, match="The tracker large needs a GPU, and this runs on the CPU: choose another tracker"):
         create_tracker("large", "cpu")
     assert tracker_settings("large") == NoSettings()
 

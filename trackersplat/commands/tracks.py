@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,14 +15,17 @@ from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from trackersplat.captures.capture import Capture
     from trackersplat.motion.lifting.lift import LiftedTracks
-    from trackersplat.motion.lifting.queries import RenderedScene
+    from trackersplat.motion.lifting.queries import Follow, RenderedScene
     from trackersplat.rendering.rasterizer import Rasterizer
     from trackersplat.store.run import Run
     from trackersplat.tracking.tracks3d import Tracks3D
 
 MOST_QUERIES = 100_000  # points that are followed at once
+NO_TRACKERS = CHAIN, GAUSSIANS, TRUTH = "chain", "gaussians", "truth"  # what --tracker may name beside the trackers
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,10 @@ class MakeTracks:
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
     """The run whose Gaussians hide points."""
     tracker: str = "dis"
-    """Point tracker; or gaussians, whose tracks are those that the run implies; or truth, which writes those of gt/tracks.npz."""
+    """Point tracker; or gaussians, whose tracks are those that the run implies; or chain, plain DIS flow from frame to frame, for
+    comparison; or truth, which writes those of gt/tracks.npz."""
+    tracking: Literal["fast", "accurate"] = "fast"
+    """accurate: the tracks of the views are joined by the places of the points in space before they are lifted."""
     frames: str = "all"
     """A:B (frames A to B, counted from 1, both included), or all."""
     camera: str | None = None
@@ -83,10 +90,15 @@ class MakeTracks:
         from trackersplat.rendering.registry import choose_rasterizer
         from trackersplat.tracking.registry import TRACKERS
 
-        if self.tracker == "truth":
+        carried = self.tracker == GAUSSIANS
+        in_space = self.tracker not in (CHAIN, GAUSSIANS, TRUTH) and TRACKERS.facts(self.tracker).three_d
+        if self.tracking == "accurate" and (in_space or self.tracker in (CHAIN, GAUSSIANS, TRUTH)):
+            raise InputError(
+                f"--tracking accurate joins what a tracker in 2D finds in the views: leave it out with --tracker {self.tracker}."
+            )
+        if self.tracker == TRUTH:
             return self._truth(capture, frames)
-        carried = self.tracker == "gaussians"
-        wants_run = carried or TRACKERS.facts(self.tracker).three_d
+        wants_run = carried or in_space
         if wants_run and self.run_folder is None:
             why = "carries points with the Gaussians" if carried else "needs depths, which are rendered from the frames"
             raise InputError(f"The tracker {self.tracker} {why} of a run: give one with --run.")
@@ -117,17 +129,30 @@ class MakeTracks:
         from trackersplat.motion.lifting.queries import PointTracking, follow_queries
         from trackersplat.tracking.registry import TRACKERS, create_tracker, licence_remark
 
-        if (remark := licence_remark(self.tracker)) is not None:
+        if self.tracker != CHAIN and (remark := licence_remark(self.tracker)) is not None:
             print(printable(f"note: {remark}"), file=sys.stderr)
-        if TRACKERS.facts(self.tracker).three_d and scene is not None:
+        if self.tracker != CHAIN and TRACKERS.facts(self.tracker).three_d and scene is not None:
             tracker: Any = create_tracker(self.tracker, rasterizer.device)
             tracks, remarks = follow_in_space(tracker, capture, capture.training_cameras, query, frames, scene)
             for text in remarks:
                 print(printable(f"note: {text}"), file=sys.stderr)
             return tracks
-        lifted = follow_queries(capture, query, frames, PointTracking(self.tracker), rasterizer.device, scene)
+        how = PointTracking(self.tracker, follow=self._follow(capture, rasterizer.device))
+        lifted = follow_queries(capture, query, frames, how, rasterizer.device, scene)
         print(printable(report(lifted)))
         return lifted.tracks
+
+    def _follow(self, capture: Capture, device: torch.device) -> Follow | None:
+        """How points are followed in the views, where not by the tracker in each of them."""
+        if self.tracker == CHAIN:
+            from trackersplat.benchmarks.plain_chain import chain
+
+            return partial(chain, capture)
+        if self.tracking == "accurate":
+            from trackersplat.benchmarks.agreeing_tracks import agreeing_points
+
+            return partial(agreeing_points, self.tracker, capture, device, None)
+        return None
 
     def _queries(self, capture: Capture, camera: int, frames: tuple[int, ...], scene: RenderedScene | None) -> np.ndarray:
         from trackersplat.motion.lifting.queries import surface_queries

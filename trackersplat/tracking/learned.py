@@ -98,7 +98,7 @@ def _alltracker(name: str, title: str, tracker: str, size: int) -> TrackerFacts:
     )
 
 
-def _track_4dgs(name: str, title: str, code: str, file: Weights | None, non_commercial: bool = False) -> TrackerFacts:
+def _track_4dgs(name: str, title: str, code: str, files: tuple[Weights, ...], non_commercial: bool = False) -> TrackerFacts:
     return TrackerFacts(
         name=f"track-4dgs-{name}",
         title=f"{title}, as the package track-4dgs runs it",
@@ -108,13 +108,19 @@ def _track_4dgs(name: str, title: str, code: str, file: Weights | None, non_comm
         devices=("cuda",),  # gaussian-splatting, which the package needs
         dense=False,
         upstream=repositories.TRACK_4DGS,
-        weights=() if file is None else (file,),
+        weights=files,
         non_commercial=non_commercial,
         time="both",
         query_bytes=60_000,
     )
 
 
+def _hub(repository: str, file: str = "model.safetensors") -> Weights:
+    """Weights that code of others loads from Hugging Face's cache itself."""
+    return Weights(file, f"{_HUGGING_FACE}{repository}", "not known here", direct=False, hub=repository)
+
+
+_D4RT = "OpenD4RT_48CLIP_9Mix_NoCropAUG"
 _GAUSSIAN = "Apache-2.0 (track-4dgs), Inria non-commercial (gaussian-splatting)"
 LEARNED: tuple[TrackerFacts, ...] = (
     _cotracker(
@@ -301,31 +307,30 @@ LEARNED: tuple[TrackerFacts, ...] = (
         "cotracker3",
         "CoTracker3",
         f"{_GAUSSIAN}, {_NC} (CoTracker)",
-        Weights("scaled_offline.pth", f"{_HUGGING_FACE}facebook/cotracker3/resolve/main/scaled_offline.pth", _NC, 102_000_000),
+        (Weights("scaled_offline.pth", f"{_HUGGING_FACE}facebook/cotracker3/resolve/main/scaled_offline.pth", _NC, 102_000_000),),
         True,
     ),
     _track_4dgs(
         "vggt",
         "VGGT's tracking head",
         f"{_GAUSSIAN}, VGGT License",
-        Weights("vggt_1B_commercial.pt", f"{_HUGGING_FACE}facebook/VGGT-1B-Commercial", "VGGT License", 5_030_000_000, direct=False),
+        (Weights("vggt_1B_commercial.pt", f"{_HUGGING_FACE}facebook/VGGT-1B-Commercial", "VGGT License", 5_030_000_000, direct=False),),
         True,
     ),
     _track_4dgs(
         "vggsfm",
         "VGGSfM's tracker",
         f"{_GAUSSIAN}, VGGT License",
-        Weights("vggsfm_v2_tracker.pt", f"{_HUGGING_FACE}facebook/VGGSfM/resolve/main/vggsfm_v2_tracker.pt", "not known here"),
+        (Weights("vggsfm_v2_tracker.pt", f"{_HUGGING_FACE}facebook/VGGSfM/resolve/main/vggsfm_v2_tracker.pt", "not known here"),),
         True,
     ),
     _track_4dgs(
         "d4rt",
         "OpenD4RT",
         _GAUSSIAN,
-        Weights(
-            "OpenD4RT_48CLIP_9Mix_NoCropAUG/opend4rt.ckpt",
-            f"{_HUGGING_FACE}Lijiaxin0111/OpenD4RT/resolve/main/checkpoints/OpenD4RT_48CLIP_9Mix_NoCropAUG/opend4rt.ckpt",
-            "not known here",
+        tuple(  # it reads its configuration beside its weights
+            Weights(f"{_D4RT}/{file}", f"{_HUGGING_FACE}Lijiaxin0111/OpenD4RT/resolve/main/checkpoints/{_D4RT}/{file}", "not known here")
+            for file in ("opend4rt.ckpt", "model.yaml")
         ),
         True,
     ),
@@ -333,15 +338,21 @@ LEARNED: tuple[TrackerFacts, ...] = (
         "matcha",
         "MATCHA features, matched pairwise",
         _GAUSSIAN,
-        Weights("matcha_pretrained.pth", "https://github.com/nv-dvl/matcha", "not known here", direct=False),
+        (
+            Weights("matcha_pretrained.pth", "https://github.com/nv-dvl/matcha", "not known here", direct=False),
+            _hub("stabilityai/stable-diffusion-2-1", "unet/diffusion_pytorch_model.safetensors"),
+        ),
         True,
     ),
     _track_4dgs(
         "mvroma",
         "MV-RoMa, matched in several frames",
         _GAUSSIAN,
-        Weights("outdoor_final.pth", "https://github.com/IceTea-CV/MV-RoMa", "not known here", direct=False),
+        (
+            Weights("outdoor_final.pth", "https://github.com/IceTea-CV/MV-RoMa", "not known here", direct=False),
+            _hub("infinity1096/UFM-Refine"),
+        ),
         True,
     ),
-    _track_4dgs("uniflowmatch", "UniFlowMatch, matched pairwise", _GAUSSIAN, None, True),
+    _track_4dgs("uniflowmatch", "UniFlowMatch, matched pairwise", _GAUSSIAN, (_hub("infinity1096/UFM-Base"),), True),
 )

@@ -192,4 +192,5 @@ def _device(facts: TrackerFacts | MatcherFacts, device: torch.device | str, kind
         return wanted
     if "cpu" in facts.devices:
         return torch.device("cpu")
-    raise InputError(f"The {kind} {facts.name} needs a device of type {' or '.join(facts.devices)}, this one is {wanted.type}.")
+    needed = " or ".join("GPU" if device == "cuda" else device.upper() for device in facts.devices)
+    raise InputError(f"The {kind} {facts.name} needs a {needed}, and this runs on the {wanted.type.upper()}: choose another {kind}.")

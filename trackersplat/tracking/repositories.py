@@ -64,10 +64,16 @@ TRACK_4DGS = Upstream(
     licence="Apache-2.0",
     package="track_4dgs",
     distribution="track-4dgs",
-    needs=(("gaussian_splatting", "gaussian-splatting"),),
+    # It imports all of its trackers at once, so each of them needs the packages of all; pip does not install those below with it.
+    needs=(
+        ("gaussian_splatting", "gaussian-splatting"), ("tifffile", "tifffile"), ("hydra", "hydra-core"), ("omegaconf", "omegaconf"),
+        ("cotracker", f"git+{COTRACKER.url}@{COTRACKER.commit}"), ("vggt", "git+https://github.com/facebookresearch/vggt"),
+        ("lightglue", "git+https://github.com/jytime/LightGlue"),
+        ("uniception", "git+https://github.com/castacks/UniCeption@ee7fa0b50d8295b3f0485e42c1d133fb534bfce7"),
+    ),
     clone_works=False,
     install="track-4dgs==1.4.12",
-)
+)  # fmt: skip
 MVTRACKER = Upstream(
     clone="mvtracker",
     url="https://github.com/ethz-vlg/mvtracker",
@@ -86,7 +92,7 @@ SPATRACKER = Upstream(
     licence=_NC,
     needs=(
         ("einops", "einops"), ("easydict", "easydict"), ("cupy", "cupy-cuda12x"), ("torchvision", "torchvision"),
-        ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn"), ("tqdm", "tqdm"),
+        ("matplotlib", "matplotlib"), ("sklearn", "scikit-learn"), ("timm", "timm"), ("tqdm", "tqdm"),
     ),
 )  # fmt: skip
 SPATRACKER_2 = Upstream(
@@ -94,5 +100,10 @@ SPATRACKER_2 = Upstream(
     url="https://github.com/henry123-boy/SpaTrackerV2",
     commit="main",
     licence=_NC,
-    needs=(("einops", "einops"), ("huggingface_hub", "huggingface-hub"), ("torchvision", "torchvision"), ("pycolmap", "pycolmap")),
-)
+    needs=(
+        ("einops", "einops"), ("easydict", "easydict"), ("huggingface_hub", "huggingface-hub"), ("torchvision", "torchvision"),
+        ("decord", "decord"), ("flow_vis", "flow-vis"), ("jaxtyping", "jaxtyping"), ("kornia", "kornia"), ("matplotlib", "matplotlib"),
+        ("moviepy", "moviepy==1.0.3"), ("pyceres", "pyceres"), ("pycolmap", "pycolmap"), ("sklearn", "scikit-learn"), ("tqdm", "tqdm"),
+        ("utils3d", "git+https://github.com/EasternJournalist/utils3d"),
+    ),
+)  # fmt: skip

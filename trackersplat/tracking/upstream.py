@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import os
 import re
+import shlex
 import sys
 import threading
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ class Upstream:
         lacking = [name for module, name in self.needs if importlib.util.find_spec(module) is None]
         if not self.is_there():
             if self.clone_works:
-                folder = clones_folder() / self.clone
+                folder = shlex.quote(str(clones_folder() / self.clone))
                 found += [f"git clone {self.url} {folder}", f"git -C {folder} checkout {self.commit}"]
             elif self.install:
                 found.append(f"pip install {self.install}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import zipfile
+import shlex
+import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,23 +32,33 @@ class Weights:
     licence: str
     size: int = 0  # bytes, about; 0 if not known
     direct: bool = True  # whether the address is that of the file itself
+    hub: str = ""  # the repository of Hugging Face in whose cache alone the code that uses it looks, for example "owner/name"
 
     def path(self, named: str = "") -> Path | None:
         """The file ``named`` in the settings, or the first of its name in the `folders`; None if there is none."""
-        places = [Path(named).expanduser()] if named else [folder / self.file for folder in folders()]
+        if self.hub:
+            snapshots = hub_cache() / f"models--{self.hub.replace('/', '--')}" / "snapshots"
+            places = sorted(snapshots.glob(f"*/{self.file}"))
+        else:
+            places = [Path(named).expanduser()] if named else [folder / self.file for folder in folders()]
         return next((place for place in places if place.is_file()), None)
 
     def missing(self, named: str = "") -> str | None:
         """What is missing, in words; None if it is there."""
         if self.path(named) is not None:
             return None
+        if self.hub:
+            return f"the weights {self.hub} are not in {hub_cache()}"
         return f"the weights {named} are not there" if named else f"the weights {self.file} are not in {folders()[0]}"
 
     def commands(self) -> tuple[str, ...]:
         """How to get it; a command for a shell where the file has an address of its own."""
-        folder = (folders()[0] / self.file).parent
+        path = folders()[0] / self.file
+        folder = shlex.quote(str(path.parent))
+        if self.hub:
+            return (f"python -c \"from huggingface_hub import snapshot_download; snapshot_download('{self.hub}')\"",)
         if self.direct:
-            return (f"mkdir -p {folder} && curl -L -o {folders()[0] / self.file} {self.url}",)
+            return (f"mkdir -p {folder} && curl -L -o {shlex.quote(str(path))} {self.url}",)
         return (f"mkdir -p {folder}  # and put {self.file} there, from {self.url}",)
 
 
@@ -58,6 +69,13 @@ def folders() -> tuple[Path, ...]:
     hub = Path(os.environ.get("TORCH_HOME") or cache / "torch") / "hub" / "checkpoints"
     ours = cache / "trackersplat" / "weights"
     return (*([Path(named).expanduser()] if named else []), ours, hub)
+
+
+def hub_cache() -> Path:
+    """Where Hugging Face's libraries keep what they have fetched."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("HF_HOME") or cache / "huggingface").expanduser()
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
 
 
 def sha256(path: Path) -> str:
@@ -119,8 +137,9 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}): check the file and its permissions.") from error
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, *NPZ_DAMAGE) as error:
-        reason = str(error).partition("\n")[0][:120] or type(error).__name__
+    except (RuntimeError, pickle.UnpicklingError, LookupError, AttributeError, struct.error, *NPZ_DAMAGE) as error:
+        sentence = str(error).partition("\n")[0].partition(". ")[0]
+        reason = sentence[:120] if isinstance(error, RuntimeError | pickle.UnpicklingError) and sentence else type(error).__name__
         raise InputError(f"{path} is not a file of weights ({reason}): download it again.") from error
 
 

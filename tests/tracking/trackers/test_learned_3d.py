@@ -105,6 +105,16 @@ def test_the_scene_of_mvtracker_stands_on_its_floor(clip: Clip3D) -> None:
     torch.testing.assert_close(there.undo(moved), points, rtol=0, atol=1e-4)
 
 
+def scaled(clip: Clip3D, unit: float) -> Clip3D:
+    """The same scene with another unit of length."""
+    cameras = []
+    for camera in clip.cameras:
+        pose = camera.world_to_camera.copy()
+        pose[:3, 3] *= unit
+        cameras.append(replace(camera, world_to_camera=pose))
+    return replace(clip, cameras=tuple(cameras), depths=tuple(depth * unit for depth in clip.depths))
+
+
 def in_best_view(clip: Clip3D, points: Tensor, queries: Tensor) -> Tensor:
     """(P, 2) pixels of the points in the view in which each query is followed."""
     intrinsics, poses = matrices(clip.cameras, torch.device("cpu"))
@@ -125,16 +135,43 @@ def test_each_point_is_followed_in_a_view_that_sees_it(clip: Clip3D) -> None:
         assert float((depth - seen) / depth) < 0.02
 
 
-def test_spatracker_answers_in_our_world(clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("unit", [1.0, 1e-4])  # scene units per metre
+def test_spatracker_answers_in_our_world_whatever_its_unit(
+    clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch, unit: float
+) -> None:
     tracker, queries = made("spatracker", write_spatracker, places, monkeypatch), tiny_queries()
-    motion = tracker.track_points(clip, queries)
-    start = motion.positions[queries[:, 0].long(), torch.arange(3)]
-    torch.testing.assert_close(start[[0, 2]], queries[[0, 2], 1:], rtol=0, atol=0.03)  # the depth is that of the nearest pixel
-    first, last = (in_best_view(clip, motion.positions[at], queries) for at in (1, 2))
-    torch.testing.assert_close(last - first, (torch.tensor(STEP) / 2).expand(3, 2), rtol=0, atol=1e-3)
-    assert motion.positions[0, 1].isnan().all()
+    motion = tracker.track_points(scaled(clip, unit), queries * torch.tensor((1.0, unit, unit, unit)))
+    positions = motion.positions / unit
+    start = positions[queries[:, 0].long(), torch.arange(3)]
+    torch.testing.assert_close(start, queries[:, 1:], rtol=0, atol=1e-5)  # the depth is that of the point, not of a pixel
+    first, last = (in_best_view(clip, at, queries) for at in (start, positions[2]))
+    moved = torch.tensor(STEP) / 2 * (2 - queries[:, :1])  # in pixels of ours, since the query
+    torch.testing.assert_close(last - first, moved, rtol=0, atol=1e-3)
+    assert positions[0, 1].isnan().all()
     assert motion.visibility[:, 1].tolist() == [0.0, 0.75, 0.75]
-    assert len(tracker.model.given["depths"]) == 12
+    assert motion.confidence[:, 1].tolist() == [0.0, 1.0, 1.0]
+
+
+def test_spatracker_gets_pixels_depths_and_intrinsics_that_belong_together(
+    clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker, query = made("spatracker", write_spatracker, places, monkeypatch), tiny_queries()[1:2]
+    holes = tuple(depth.where(torch.arange(64) >= 32, 0.0) for depth in clip.depths)  # the left half of every view has no depth
+    tracker.track_points(replace(clip, depths=holes), query)
+    given, view = tracker.model.given, int(best_views(replace(clip, depths=holes), query, 0.02)[0])
+    (intrinsics,), (pose,) = matrices(clip.cameras[view : view + 1], torch.device("cpu"))
+    pixels, depth = project(query[:, 1:], intrinsics, pose)
+    asked = given["queries"][0]
+    torch.testing.assert_close(asked[:3], torch.cat((query[0, :1], 2 * pixels[0] - 0.5)), rtol=0, atol=1e-3)  # centres at integers
+    ray = torch.linalg.inv(given["intrs"]) @ torch.tensor((asked[1], asked[2], 1.0))
+    local = (pose[:3, :3] @ query[0, 1:].double() + pose[:3, 3]).float()
+    unit = depth[0] / asked[3]
+    torch.testing.assert_close(ray * asked[3] * unit, local, rtol=0, atol=1e-4)
+    torch.testing.assert_close(given["depths"][:3, ::2, ::2] * unit, holes[view], rtol=1e-5, atol=1e-5)
+    assert given["depths"].shape == (12, 96, 128)  # its window
+    support = given["queries"][1:]
+    assert len(support) == 18  # of its grid of 6 x 6, what has a depth
+    assert (support[:, 1] >= 64).all()
 
 
 def test_spatracker_2_answers_in_our_world(clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +182,23 @@ def test_spatracker_2_answers_in_our_world(clip: Clip3D, places: Path, monkeypat
     assert motion.visibility[:, 1].tolist() == [0.0, 0.75, 0.75]
     assert Path(tracker.model.folder) == places / "weights" / "SpatialTrackerV2-Offline"
     assert tracker.model.spatrack.track_num == 756
+
+
+def test_spatracker_2_takes_clips_of_two_frames(clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker, queries = made("spatracker-v2", write_spatracker_2, places, monkeypatch), tiny_queries()
+    two = Clip3D(tuple(images[:2] for images in clip.images), tuple(depth[:2] for depth in clip.depths), clip.cameras, clip.frames[:2])
+    motion = tracker.track_points(two, queries)
+    assert motion.positions.shape == (2, 3, 3)
+    torch.testing.assert_close(motion.positions[1], queries[:, 1:], rtol=0, atol=0.03)
+
+
+def test_spatracker_2_is_not_confident_of_points_without_depth(clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker, queries = made("spatracker-v2", write_spatracker_2, places, monkeypatch), tiny_queries()
+    column = in_best_view(clip, queries[:, 1:], queries)[:, 0]
+    assert column[2] < 20 < column[:2].min()
+    without = tuple(depth.where(torch.arange(64) >= 20, 0.0) for depth in clip.depths)
+    motion = tracker.track_points(replace(clip, depths=without), queries)
+    assert motion.confidence.tolist() == [[0.5, 0.0, 0.0], [0.5, 0.5, 0.0], [0.5, 0.5, 0.0]]
 
 
 def test_clips_and_queries_that_do_not_fit_are_refused(clip: Clip3D, places: Path, monkeypatch: pytest.MonkeyPatch) -> None:

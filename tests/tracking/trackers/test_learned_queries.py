@@ -183,6 +183,7 @@ def test_weights_that_the_settings_name_are_used(case: Case, places: Path) -> No
     ("content", "why"),
     [
         (b"not weights", "is not a file of weights"),
+        (b"broken", r"is not a file of weights \(IndexError\)"),
         ({"other": torch.zeros(2)}, "holds weights of another model"),
         ({"weight": torch.full((3,), torch.nan)}, "has weights that are not finite"),
         ([1, 2], "holds no weights by name"),

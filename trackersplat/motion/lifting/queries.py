@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
@@ -19,6 +21,7 @@ from trackersplat.motion.lifting.settings import LiftSettings
 from trackersplat.motion.rendered_depth import DepthImages, render_depth
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.registry import TRACKERS
+from trackersplat.tracking.tracker import PointMotion
 from trackersplat.tracking.tracks import Provenance
 
 MINIMUM_ALPHA = 0.5  # rendered opacity from which there is a surface
@@ -32,6 +35,10 @@ class RenderedScene:
     rasterizer: Rasterizer
 
 
+# (camera, its points (P, 2) px in the base frame), the base frame, the targets -> (camera, motion (1, F, P, 2) on the CPU)
+Follow = Callable[[Sequence[tuple[int, Tensor]], int, Sequence[int]], Iterator[tuple[int, PointMotion]]]
+
+
 @dataclass(frozen=True)
 class PointTracking:
     """Which tracker follows the points, and how they are lifted."""
@@ -39,6 +46,7 @@ class PointTracking:
     tracker: str
     settings: Any = None  # of the tracker; None: its defaults
     lift: LiftSettings = field(default_factory=LiftSettings)
+    follow: Follow | None = None  # how points are followed in the views; None: by the tracker, in each view by itself
 
 
 def follow_queries(
@@ -65,6 +73,7 @@ def follow_queries(
     positions = np.full((*shape, 2), np.nan, np.float32)
     visibility, confidence = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     depth_of = SceneDepths(capture, cameras, scene, how.lift.depth_tolerance)
+    follow = how.follow or partial(track_points, how.tracker, capture, device, how.settings)
     for base in sorted(set(start.tolist())):
         chosen = np.flatnonzero(start == base)
         row = list(frames).index(base)
@@ -78,7 +87,7 @@ def follow_queries(
         targets = [frame for frame in frames if frame > base]
         if not targets or not asked:
             continue
-        for camera, motion in track_points(how.tracker, capture, device, how.settings, asked, base, targets):
+        for camera, motion in follow(asked, base, targets):
             view = cameras.index(camera)
             mine = chosen[seen[view]]
             at = np.ix_(range(row + 1, len(frames)), mine)

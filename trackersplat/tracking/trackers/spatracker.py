@@ -5,6 +5,7 @@ Every point is followed in the view that sees it best when it starts. Depths are
 
 from __future__ import annotations
 
+import importlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ class _Monocular(LearnedTracker):
 
     @abstractmethod
     def follow_in_view(self, frames: Tensor, depths: Tensor, camera: Camera, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """World positions (T, P, 3), visibility and confidence (T, P) of queries (P, 3) of frame index and our pixels."""
+        """World positions (T, P, 3), visibility and confidence (T, P) of queries (P, 4): frame index, our pixels, depth in this view."""
 
     def track_points(self, clip: Clip3D, queries: Tensor) -> PointMotion3D:
         """See `tracker3d.Tracker3D`."""
@@ -53,8 +54,8 @@ class _Monocular(LearnedTracker):
         visibility, confidence = (torch.zeros(positions.shape[:2], device=clip.device) for _ in range(2))
         for index in views.unique().tolist():
             chosen = views == index
-            pixels, _ = project(queries[chosen, 1:], intrinsics[index], poses[index])
-            asked = torch.cat((queries[chosen, :1].round(), pixels), dim=1)
+            pixels, depth = project(queries[chosen, 1:], intrinsics[index], poses[index])
+            asked = torch.cat((queries[chosen, :1].round(), pixels, depth[:, None]), dim=1)
             with torch.no_grad(), self.upstream.imported():
                 answer = self.follow_in_view(clip.images[index], clip.depths[index], clip.cameras[index], asked)
             positions[:, chosen], visibility[:, chosen], confidence[:, chosen] = (values.float().to(clip.device) for values in answer)
@@ -62,12 +63,16 @@ class _Monocular(LearnedTracker):
 
 
 class SpaTracker(_Monocular):
-    """The first SpatialTracker. It says no confidence. Images 0-255, pixel centres at integers, queries (t, x, y, depth)."""
+    """The first SpatialTracker. It says no confidence. Images 0-255, pixel centres at integers, queries (t, x, y, depth).
+
+    It takes depths below 0.01 for unknown ones, so the median depth is made 1 for it.
+    """
 
     facts = TRACKERS.facts("spatracker")
 
     def build(self, paths: Sequence[Path]) -> nn.Module:
         """See `LearnedTracker.build`."""
+        _restore_compiler()
         network = self.upstream.attribute("models.spatracker.models.core.spatracker.spatracker:SpaTracker")
         model: nn.Module = network(stride=4, S=self.settings.window, add_space_attn=True, space_depth=6, time_depth=6)
         wanted = model.state_dict()  # the file has the weights of a depth network, too
@@ -78,38 +83,50 @@ class SpaTracker(_Monocular):
     def follow_in_view(self, frames: Tensor, depths: Tensor, camera: Camera, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `_Monocular.follow_in_view`."""
         count, work = len(frames), WorkingSize((camera.width, camera.height), tuple(self.settings.size), Pixels.INTEGER_CENTRES)
-        near = interpolate(depths[:, None], work.target[::-1], mode="nearest-exact")
+        unit = torch.cat((depths[depths > 0], queries[:, 3])).median()
+        near = interpolate(depths[:, None] / unit, work.target[::-1], mode="nearest-exact")
         video = at_least(torch.cat((work.images(frames), near), dim=1), self.settings.window)[None]
-        points = torch.cat((work.to_model(queries[:, 1:]), self._support(queries.device)))
-        times = torch.cat((queries[:, 0], torch.zeros(len(points) - len(queries), device=queries.device)))
-        rows = [depth_at(near[int(t), 0], point[None] + 0.5) for t, point in zip(times, points, strict=True)]
-        asked = torch.cat((times[:, None], points, torch.cat(rows)[:, None]), dim=1)[None]
+        asked = torch.cat((queries[:, :1], work.to_model(queries[:, 1:3]), queries[:, 3:] / unit), dim=1)
         (intrinsics,), (pose,) = matrices((camera,), frames.device)
         working = intrinsics.clone()
         working[:2] *= intrinsics.new_tensor([a / b for a, b in zip(work.target, work.source, strict=True)])[:, None]
         working[:2, 2] -= 0.5
         tracks, _, visibility = self.model(
             rgbds=video,
-            queries=asked,
+            queries=torch.cat((asked, self._support(near[0, 0])))[None],
             iters=self.settings.iterations,
             intrs=working.float()[None, None].expand(1, video.shape[1], -1, -1),
             wind_S=self.settings.window,
         )
         tracks, visibility = tracks[0, :count, : len(queries)], visibility[0, :count, : len(queries)]
-        world = unproject(work.from_model(tracks[..., :2]), tracks[..., 2], intrinsics, pose)
+        world = unproject(work.from_model(tracks[..., :2]), tracks[..., 2] * unit, intrinsics, pose)
         return world, visibility, torch.ones_like(visibility)
 
-    def _support(self, device: torch.device) -> Tensor:
+    def _support(self, depth: Tensor) -> Tensor:
+        """(S, 4) queries of a grid across the first frame, where its depth (h, w) is known."""
         side = self.settings.support_grid
-        width, height = self.settings.size
-        x, y = ((torch.arange(side, device=device) + 0.5) * length / side - 0.5 for length in (width, height))
-        return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
+        height, width = depth.shape
+        x, y = ((torch.arange(side, device=depth.device) + 0.5) * length / side - 0.5 for length in (width, height))
+        points = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).reshape(-1, 2)
+        there = depth_at(depth, points + 0.5)
+        return torch.cat((torch.zeros_like(points[:, :1]), points, there[:, None]), dim=1)[there > 0]
+
+
+def _restore_compiler() -> None:
+    """CuPy 13 took away the function with which the published code compiles its kernel; here it is again, with what replaces it."""
+    cupy = importlib.import_module("cupy")
+    if not hasattr(cupy.cuda, "compile_with_cache"):
+        cupy.cuda.compile_with_cache = lambda source, options=(): cupy.RawModule(code=source, options=options)
 
 
 class SpaTrackerV2(_Monocular):
-    """SpatialTrackerV2, offline. Images 0-255, poses camera to world, the first camera at the origin; positions of the camera's space."""
+    """SpatialTrackerV2, offline. Images 0-255, poses camera to world, the first camera at the origin; positions of the camera's space.
+
+    It looks up the depth of a point itself, so a point where the view has no depth gets no confidence.
+    """
 
     facts = TRACKERS.facts("spatracker-v2")
+    shortest = 3  # frames that it needs: it takes second differences over time
 
     def build(self, paths: Sequence[Path]) -> nn.Module:
         """See `LearnedTracker.build`: from the folder of the weights, in which its configuration is, too."""
@@ -121,6 +138,8 @@ class SpaTrackerV2(_Monocular):
 
     def follow_in_view(self, frames: Tensor, depths: Tensor, camera: Camera, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `_Monocular.follow_in_view`. The camera does not move, and neither its pose nor its depths are adjusted."""
+        asked_for = len(frames)
+        frames, depths = at_least(frames, self.shortest), at_least(depths, self.shortest)
         scale = self.settings.longest_side / max(camera.width, camera.height)
         target = (max(14, round(camera.width * scale / 14) * 14), max(14, round(camera.height * scale / 14) * 14))
         work = WorkingSize((camera.width, camera.height), target, Pixels.INTEGER_CENTRES)
@@ -130,7 +149,7 @@ class SpaTrackerV2(_Monocular):
         working[:2, 2] -= 0.5
         near = interpolate(depths[:, None], target[::-1], mode="nearest-exact")[:, 0]
         count = len(frames)
-        asked = torch.cat((queries[:, :1], work.to_model(queries[:, 1:])), dim=1)
+        asked = torch.cat((queries[:, :1], work.to_model(queries[:, 1:3])), dim=1)
         to_world, _, _, _, points, _, visibility, confidence, _ = self.model.forward(
             work.images(frames).cpu(),
             depth=near.cpu().numpy(),
@@ -150,4 +169,6 @@ class SpaTrackerV2(_Monocular):
         to_world = to_world.to(points.device, points.dtype)
         local = torch.einsum("tij,tnj->tni", to_world[:, :3, :3], points[..., :3]) + to_world[:, None, :3, 3]
         world = (local.double().to(pose.device) - pose[:3, 3]) @ pose[:3, :3]
-        return world, visibility.reshape(count, -1), confidence.reshape(count, -1)
+        known = torch.stack([depth_at(near[int(time)], at[None] + 0.5)[0] for time, at in zip(asked[:, 0], asked[:, 1:], strict=True)]) > 0
+        confidence = confidence.reshape(count, -1) * known.to(confidence.device)
+        return world[:asked_for], visibility.reshape(count, -1)[:asked_for], confidence[:asked_for]

@@ -14,10 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trackersplat.errors import InputError
 from trackersplat.tracking.registry import TRACKERS
 from trackersplat.tracking.trackers.learned_tracker import Followed, QueryModel
+from trackersplat.tracking.weights import read_state
 
 PREFIX = "track-4dgs-"  # before the names of its registry
+INSIDE = ("state_dict", "model", "module", "network", "net")  # names of dictionaries in its files that hold the tensors
 
 
 class _Holder(nn.Module):
@@ -42,9 +45,24 @@ class Track4DGS(QueryModel):
         super().__init__(device, settings)
 
     def build(self, paths: Sequence[Path]) -> nn.Module:
-        """See `LearnedTracker.build`."""
+        """See `LearnedTracker.build`. The package reads its weights itself, and some of its trackers take any names.
+
+        Raises InputError if a file holds no weights or those of another model, or the settings name one where the package reads only
+        Hugging Face's cache.
+        """
         make = self.upstream.attribute("track_4dgs:build_point_tracker")
-        return _Holder(make(self.theirs, **({"checkpoint": str(paths[0])} if paths else {})))
+        if self.facts.weights[0].hub:
+            if self.settings.weights:
+                raise InputError(
+                    f"The tracker {self.facts.name} reads {self.facts.weights[0].hub} from Hugging Face's cache: name no weights."
+                )
+            return _Holder(make(self.theirs))
+        names = set(read_state(paths[0], *INSIDE))
+        made = make(self.theirs, checkpoint=str(paths[0]))
+        wanted = made.model.state_dict()
+        if names.isdisjoint(wanted) and names.isdisjoint(name.partition(".")[2] for name in wanted):
+            raise InputError(f"{paths[0]} holds weights of another model: use the file that `trackersplat trackers` names.")
+        return _Holder(made)
 
     def follow(self, frames: Tensor, queries: Tensor) -> Followed:
         """See `QueryModel.follow`."""
