@@ -6,7 +6,7 @@ that were chosen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.document.camera_json import camera_to_json
 from trackersplat.document.scene_edit import SceneArguments
-from trackersplat.document.seen_scene import SeenScene
+from trackersplat.document.seen_scene import SeenScene, part_of
 from trackersplat.document.selection import Selection
 
 VISIBLE, THROUGH = "visible", "through"
@@ -51,23 +51,12 @@ class Looking:
 
     def shown_in(self, scene: SeenScene, pixels: np.ndarray) -> Selection:
         """The Gaussians that the camera shows in the ``pixels`` (H, W) bool."""
-        weights = self.weights(scene, pixels)
-        return scene.chosen(self.frame, (weights[:, 0] >= self.least) & (weights[:, 0] >= self.share * weights[:, 1]))
-
-    def weights(self, scene: SeenScene, pixels: np.ndarray) -> np.ndarray:
-        """(N, 2) weight of each Gaussian in the ``pixels`` (H, W) bool, and in the whole image."""
-        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-        camera = self.camera_in(scene)
-        whole = scene.weights(self.frame, camera)
-        if not len(rows):
-            return np.stack((np.zeros_like(whole), whole), axis=-1)
-        x, y, width, height = int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
-        inside = scene.lifted(self.frame, _part(camera, x, y, width, height), pixels[y : y + height, x : x + width, None])
-        return np.stack((inside[:, 0], whole), axis=-1)
+        inside, whole = scene.weights_in(self.frame, self.camera_in(scene), pixels)
+        return scene.chosen(self.frame, (inside >= self.least) & (inside >= self.share * whole))
 
     def weight_at(self, scene: SeenScene, column: int, row: int) -> np.ndarray:
         """(N,) blending weight of each Gaussian in one pixel, which must be in the image."""
-        return scene.lifted(self.frame, _part(self.camera_in(scene), column, row, 1, 1), np.ones((1, 1, 1)))[:, 0]
+        return scene.lifted(self.frame, part_of(self.camera_in(scene), column, row, 1, 1), np.ones((1, 1, 1)))[:, 0]
 
     def projected(self, scene: SeenScene) -> tuple[np.ndarray, np.ndarray]:
         """(N, 2) pixel positions of the centres, far outside the image for those behind the camera, and (N,) depths."""
@@ -76,11 +65,3 @@ class Looking:
         pixels, depth = camera.project(means.astype(np.float64))
         pixels[~(depth > camera.near)] = -1e9
         return pixels, depth
-
-
-def _part(camera: Camera, x: int, y: int, width: int, height: int) -> Camera:
-    """The camera of the pixels from column ``x`` and row ``y`` on alone."""
-    K = camera.K.copy()
-    K[0, 2] -= x
-    K[1, 2] -= y
-    return replace(camera, width=width, height=height, K=K)
