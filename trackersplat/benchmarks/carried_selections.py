@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--truth", type=Path, required=True)
     parser.add_argument("--object", required=True, help="beginning of the names of its parts")
     parser.add_argument("--frames", type=int, nargs="+", default=[1], help="frames of the lasso, counted from 1")
-    parser.add_argument("--camera", default="cam08", help="of the lasso")
+    parser.add_argument("--camera", default="cam08", help="of the lasso; where it does not show the object, the one that shows most of it")
     parser.add_argument("--every", type=int, default=3, help="what is found is measured in one of so many frames")
     parser.add_argument("--without", type=Path)
     given = parser.parse_args(arguments)
@@ -142,16 +142,17 @@ def main(arguments: list[str] | None = None) -> None:
         seen = shares[:, 0]
         words = f"found {seen.mean():.2f} (least {seen.min():.2f}), right {shares[:, 1].mean():.2f}"
         dB = "" if given.without is None else "; PSNR " + psnr_of(document, rasterizer, given.without, pixels, selection)
-        print(f"{what:<34} {len(selection):>6,} ids: {words}{dB}", flush=True)
+        print(f"{what:<40} {len(selection):>6,} ids: {words}{dB}", flush=True)
 
     report("nothing", NOTHING)
     for number in given.frames:
-        mask = pixels[given.camera][number - 1]
-        if not mask.any():
-            raise InputError(f"{given.camera} does not show the {given.object} in frame {number}.")
-        alone = document.select(Polygon(Looking(given.camera, number - 1), lasso(mask)))
-        report(f"lasso in frame {number}", alone)
-        report(f"lasso in frame {number}, through time", document.select(ThroughTime(alone, number - 1)))
+        shown = {name: int(masks[number - 1].sum()) for name, masks in pixels.items()}
+        camera = given.camera if shown[given.camera] else max(shown, key=shown.__getitem__)
+        if not shown[camera]:
+            raise InputError(f"No camera shows the {given.object} in frame {number}.")
+        alone = document.select(Polygon(Looking(camera, number - 1), lasso(pixels[camera][number - 1])))
+        report(f"lasso in {camera}, frame {number}", alone)
+        report(f"lasso in {camera}, frame {number}, through time", document.select(ThroughTime(alone, number - 1)))
     report("ids by the truth", best_ids(measured))
 
 

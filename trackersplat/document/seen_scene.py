@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -57,19 +57,14 @@ class SeenScene:
         return self.kept(_seen_from(camera), frame, lambda: self.lifted(frame, camera, everywhere)[:, 0])
 
     def weights_in(self, frame: int, camera: Camera, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) `weights` in the ``pixels`` (H, W) bool alone, and in the whole image. The first time in a view, both by one pass."""
+        """(N,) `weights` in the ``pixels`` (H, W) bool alone, and in the whole image; the first time in a view both by one pass."""
         key = (_seen_from(camera), self.edited.token, frame)
         whole = self.values.get(key)
-        if whole is None:
-            inside, whole = self.lifted(frame, camera, np.stack((pixels, np.ones_like(pixels)), axis=-1)).T.copy()
-            whole.setflags(write=False)
-            return inside, self.values.keep(key, whole)
-        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-        if not len(rows):
-            return np.zeros_like(whole), whole
-        x, y, width, height = int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
-        part = pixels[y : y + height, x : x + width, None]
-        return self.lifted(frame, part_of(camera, x, y, width, height), part)[:, 0], whole
+        if whole is not None:
+            return self.lifted(frame, camera, pixels[..., None])[:, 0], whole
+        inside, whole = self.lifted(frame, camera, np.stack((pixels, np.ones_like(pixels)), axis=-1)).T.copy()
+        whole.setflags(write=False)
+        return inside, self.values.keep(key, whole)
 
     def weights_in_cameras(self, frame: int) -> np.ndarray:
         """(N, C) `weights` in every camera. Raises InputError if no camera is known."""
@@ -97,11 +92,3 @@ class SeenScene:
 
 def _seen_from(camera: Camera) -> Hashable:
     return ("weights", camera.width, camera.height, camera.near, camera.K.tobytes(), camera.world_to_camera.tobytes())
-
-
-def part_of(camera: Camera, x: int, y: int, width: int, height: int) -> Camera:
-    """The camera of the pixels from column ``x`` and row ``y`` on alone."""
-    K = camera.K.copy()
-    K[0, 2] -= x
-    K[1, 2] -= y
-    return replace(camera, width=width, height=height, K=K)

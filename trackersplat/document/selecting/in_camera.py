@@ -6,7 +6,7 @@ that were chosen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.document.camera_json import camera_to_json
 from trackersplat.document.scene_edit import SceneArguments
-from trackersplat.document.seen_scene import SeenScene, part_of
+from trackersplat.document.seen_scene import SeenScene
 from trackersplat.document.selection import Selection
 
 VISIBLE, THROUGH = "visible", "through"
@@ -56,7 +56,7 @@ class Looking:
 
     def weight_at(self, scene: SeenScene, column: int, row: int) -> np.ndarray:
         """(N,) blending weight of each Gaussian in one pixel, which must be in the image."""
-        return scene.lifted(self.frame, part_of(self.camera_in(scene), column, row, 1, 1), np.ones((1, 1, 1)))[:, 0]
+        return scene.lifted(self.frame, _part(self.camera_in(scene), column, row, 1, 1), np.ones((1, 1, 1)))[:, 0]
 
     def projected(self, scene: SeenScene) -> tuple[np.ndarray, np.ndarray]:
         """(N, 2) pixel positions of the centres, far outside the image for those behind the camera, and (N,) depths."""
@@ -65,3 +65,11 @@ class Looking:
         pixels, depth = camera.project(means.astype(np.float64))
         pixels[~(depth > camera.near)] = -1e9
         return pixels, depth
+
+
+def _part(camera: Camera, x: int, y: int, width: int, height: int) -> Camera:
+    """The camera of the pixels from column ``x`` and row ``y`` on alone."""
+    K = camera.K.copy()
+    K[0, 2] -= x
+    K[1, 2] -= y
+    return replace(camera, width=width, height=height, K=K)

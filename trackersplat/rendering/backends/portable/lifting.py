@@ -36,12 +36,15 @@ def _lift_tiles(splats, first, splat_of, slot_of, width, height, counter, featur
         x0, y0 = (tile % columns) * TILE, (tile // columns) * TILE
         transmittance[:] = 1.0
         plane[:] = 0.0
+        wanted = False
         for row in range(min(TILE, height - y0)):
             for column in range(min(TILE, width - x0)):
                 for c in range(size):
-                    plane[c * PIXELS + row * TILE + column] = features[y0 + row, x0 + column, c]
+                    value = features[y0 + row, x0 + column, c]
+                    plane[c * PIXELS + row * TILE + column] = value
+                    wanted |= value != 0.0
         end = first[tile]
-        for k in range(first[tile], first[tile + 1]):
+        for k in range(first[tile], first[tile + 1] if wanted else end):
             top, bottom, _, _ = weigh(splats, splat_of[k] * RECORD, x0, y0, transmittance, weights)
             for c in range(size):
                 total = splat(0.0)
@@ -57,7 +60,7 @@ def _lift_tiles(splats, first, splat_of, slot_of, width, height, counter, featur
             end = k + 1
             if end % CHECK_EVERY == 0 and not any_left(transmittance):
                 break
-        for k in range(end, first[tile + 1]):  # behind where every pixel was finished
+        for k in range(end, first[tile + 1]):  # behind where every pixel was finished, or where no feature is
             for c in range(size):
                 slot_sums[slot_of[k] * size + c] = 0.0
 
