@@ -113,7 +113,10 @@ def psnr_of(document: Document, rasterizer: Rasterizer, folder: Path, pixels: di
         mask = pixels[camera.name][frame]
         shown = without(document.original(frame), document.original_ids(frame), selection)
         image = rasterizer.render(shown, [camera]).color[0].numpy().clip(0, 1)
-        wanted = cv2.imread(str(path))[..., ::-1] / 255.0
+        picture = cv2.imread(str(path))
+        if picture is None:
+            raise InputError(f"{path} cannot be read: render it again.")
+        wanted = picture[..., ::-1] / 255.0
         if mask.any():
             found.setdefault(frame, []).append(float(-10 * np.log10(((image - wanted)[mask] ** 2).mean())))
     return ", ".join(f"{min(values):.1f}-{max(values):.1f} in frame {frame + 1}" for frame, values in sorted(found.items()))
