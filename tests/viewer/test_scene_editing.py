@@ -172,7 +172,7 @@ def test_what_is_drawn_is_carried_to_other_frames_unless_that_is_switched_off_or
 
 def test_naming_groups_does_not_make_the_scene_an_edited_one(desk: Desk) -> None:
     desk.draw(0)
-    desk.do("group.create", name="ball")
+    desk.do("group.create", group="ball")
     assert desk.editing.document().history.labels
     assert not desk.editing.is_edited
     desk.do("gaussians.delete")
