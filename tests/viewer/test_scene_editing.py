@@ -140,7 +140,7 @@ def test_what_is_drawn_in_a_pane_is_selected_by_what_is_seen_or_through_and_the_
     assert desk.problems() == []
 
 
-def test_what_is_drawn_is_carried_to_other_frames_unless_that_is_switched_off_or_the_selection_changes(
+def test_what_is_drawn_is_carried_to_other_frames_if_asked_unless_the_selection_changes(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def carried(found: Selection, frame: int, frames: tuple[int, ...], read: Any, settings: Any) -> Selection:
@@ -150,6 +150,7 @@ def test_what_is_drawn_is_carried_to_other_frames_unless_that_is_switched_off_or
         return found.union(Selection.of([4]))
 
     monkeypatch.setattr(carrying, "carried", carried)
+    desk.do("tool.time")
     desk.draw(0)
     assert desk.selected() == [0, 4]
     assert (desk.tab.view.carried, desk.tab.view.carrying) == (1, False)

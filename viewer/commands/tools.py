@@ -44,7 +44,7 @@ TOOL_COMMANDS = (
 COMMANDS = (
     *TOOL_COMMANDS,
     Command("tool.through", "Tools select what is seen only, or through everything", GROUP, _through, "shift+d"),
-    Command("tool.time", "Tools select in this frame only, or what continues it in others, too", GROUP, _in_time, "shift+z"),
+    Command("tool.time", "Select what continues it in other frames, too, or in this frame only", GROUP, _in_time, "shift+z"),
     Command("tool.radius", "Size of the brush", GROUP, _brush),
     Command("tool.smaller", "Smaller brush", GROUP, lambda tab: _brush(tab, tab.view.brush / BRUSH_STEP), "alt+[", repeats=True),
     Command("tool.larger", "Larger brush", GROUP, lambda tab: _brush(tab, tab.view.brush * BRUSH_STEP), "alt+]", repeats=True),
