@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pathlib import Path
 from trackersplat.errors import InputError
 
 _TEXT_LIMIT = 4096  # bytes of a lock file that are read
+_WAIT_SECONDS, _WAIT_STEP = 5.0, 0.01  # for another process that writes a line
 _LOCKED_BYTE = 1 << 20  # the byte that Windows locks; others cannot read it, so it lies behind the text
 _BUSY = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
@@ -40,6 +42,20 @@ class Lock:
             return os.path.samestat(self.path.stat(), os.fstat(self._file))
         except OSError:
             return False
+
+
+@contextmanager
+def wait_and_hold(path: Path, what: str) -> Iterator[None]:
+    """As `hold`, but waits a moment for another process, for what takes milliseconds to write."""
+    until = time.monotonic() + _WAIT_SECONDS
+    while time.monotonic() < until:
+        with try_to_hold(path) as lock:
+            if lock is not None:
+                yield
+                return
+        time.sleep(_WAIT_STEP)
+    with hold(path, what):
+        yield
 
 
 @contextmanager

@@ -117,9 +117,9 @@ class Editing:
 
     @property
     def is_edited(self) -> bool:
-        """Whether edits of the scene are in effect: then scores, tracks and errors, which are of the run, are not of what is shown."""
+        """Whether edits change what is shown: then scores, tracks and errors, which are of the run, are not of what is shown."""
         document = self.current()
-        return document is not None and bool(document.history.position)
+        return document is not None and any(edit.changes_scene for edit in document.scene.edits)
 
     def highlight(self, shown: SceneFrame, selected: Selection | None) -> Gaussians | None:
         """What stands for the selected Gaussians of a frame in a highlight (`views.highlight`); None if nothing is selected."""

@@ -30,7 +30,7 @@ class Step:
 def steps(document: Document) -> tuple[Step, ...]:
     """All of them, the oldest first."""
     log = document.edits.log
-    found = [Step("tracks", entry.label, _time(entry.time), index < log.cursor) for index, entry in enumerate(log.entries)]
+    found = [Step("tracks", entry.label, _time(entry.time), index < log.position) for index, entry in enumerate(log.entries)]
     scene = document.editing.current()
     if scene is not None:
         history = scene.history
@@ -77,9 +77,9 @@ def go_to(document: Document, count: int) -> None:
         raise InputError(f"There are {len(known)} edits, {count} cannot be in effect.")
     scene = sum(step.of == "scene" for step in known[:count])
     tracks = count - scene
-    while document.edits.log.cursor > tracks:
+    while document.edits.log.position > tracks:
         document.edits.undo()
-    while document.edits.log.cursor < tracks:
+    while document.edits.log.position < tracks:
         document.edits.redo()
     current = document.editing.current()
     if current is not None and current.history.position != scene:

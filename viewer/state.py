@@ -192,6 +192,9 @@ class View:
     selected: Selection | None = None  # Gaussians that are selected, the same in every frame; None if nothing is
     tool: Tool = ""  # what the pointer does in the panes and on the stage
     through: bool = False  # tools select what is hidden behind surfaces, too
+    in_time: bool = False  # and what continues that in other frames
+    carrying: bool = False  # what continues the selection is being looked for
+    carried: int = 0  # so many of the selected Gaussians were found so
     brush: float = 24.0  # radius in CSS pixels
     proposal: Proposal | None = None  # what clean-up proposed
     judging: bool = False  # clean-up is at work

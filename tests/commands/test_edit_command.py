@@ -69,7 +69,7 @@ def _picture(document: Document) -> np.ndarray:
 @pytest.mark.parametrize(
     ("arguments", "content", "message"),
     [
-        (["--undo", "1"], None, "1 edits cannot be undone: 0 are in effect"),
+        (["--undo", "1"], None, "There is no edit to undo"),
         (["--undo", "1", "--redo", "1"], None, "exclude each other"),
         (["--apply", "FILE"], "[", "is not valid JSON"),
         (["--apply", "FILE"], "{}", "must hold a JSON list of edits"),

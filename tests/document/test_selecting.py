@@ -240,6 +240,7 @@ def test_a_way_comes_back_from_its_json(document: Document) -> None:
         {"way": "invert", "of": {"ids": [1]}, "frame": 1},
         *({"way": name, "of": {"ids": [1]}, "frame": 1, "distance": 0.5} for name in ("grow", "shrink")),
         {"way": "connected", "of": {"ids": [1]}, "frame": 1, "gap": 2.0, "stretch": 0.5},
+        {"way": "through_time", "of": {"ids": [1]}, "frame": 1},
     ]
     assert {way["way"] for way in ways} == set(WAYS.names())
     for data in ways:

@@ -89,7 +89,7 @@ def test_a_log_has_a_bound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     log = filled(*ONE_OF_EACH[:2])
     with pytest.raises(InputError, match="has 2 edits"):
         log.added(ONE_OF_EACH[2], NOW)
-    assert log.undone().added(ONE_OF_EACH[2], NOW).cursor == 2
+    assert log.undone().added(ONE_OF_EACH[2], NOW).position == 2
     monkeypatch.setattr(logs, "JSON_LIMIT", 100)
     change_log(tmp_path, lambda _: EditLog())
     with pytest.raises(InputError, match="more than 100 bytes"):
@@ -176,7 +176,7 @@ def test_any_other_content_is_read_or_refused_with_the_name_of_the_file(
     if isinstance(found, str):
         assert EDITS_FILE in found
     else:
-        assert 0 <= found.cursor <= len(found.entries)
+        assert 0 <= found.position <= len(found.entries)
         assert all(isinstance(entry.edit.label, str) for entry in found.entries)
 
 

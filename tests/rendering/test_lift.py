@@ -114,3 +114,13 @@ def test_nearly_opaque_gaussians_lift_as_the_gradient_of_the_same_back_ends_rend
         weights = brute.render(brute.double(scene), camera, alpha_cap=float(np.float32(cap))).weights.detach()
         expected = torch.einsum("hwn,hwf->nf", weights, features[0].double())
         assert bool((lifted.cpu() - expected).abs().max() < 1e-3 * scale) == fits
+
+
+def test_a_mask_is_lifted_to_the_same_bits_alone_and_beside_another_feature() -> None:
+    gaussians, camera = small_scene()
+    mask = torch.zeros(1, camera.height, camera.width, 1)
+    mask[:, :10, 2:9] = 1
+    both = lift(PortableRasterizer(), gaussians, [camera], torch.cat((mask, torch.ones_like(mask)), 3))
+    alone = lift(PortableRasterizer(), gaussians, [camera], mask)
+    assert alone.any()
+    assert torch.equal(alone[..., 0], both[..., 0])

@@ -16,6 +16,8 @@ from waiting import wait_for
 
 import viewer.editing
 from trackersplat.captures.capture import Capture
+from trackersplat.document import carrying
+from trackersplat.document.selection import Selection
 from trackersplat.edits.registry import make_edit
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
@@ -136,6 +138,46 @@ def test_what_is_drawn_in_a_pane_is_selected_by_what_is_seen_or_through_and_the_
     desk.do("select.drawn", outline=Outline("brush", "replace", desk.around(2, 3, radius=0), 2.0), pane=0)
     assert desk.selected() == [2, 3]
     assert desk.problems() == []
+
+
+def test_what_is_drawn_is_carried_to_other_frames_if_asked_unless_the_selection_changes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def carried(found: Selection, frame: int, frames: tuple[int, ...], read: Any, settings: Any) -> Selection:
+        read(frame)
+        if not desk.tab.view.carrying:
+            raise AssertionError("the page does not say that it looks")
+        return found.union(Selection.of([4]))
+
+    monkeypatch.setattr(carrying, "carried", carried)
+    desk.do("tool.time")
+    desk.draw(0)
+    assert desk.selected() == [0, 4]
+    assert (desk.tab.view.carried, desk.tab.view.carrying) == (1, False)
+    desk.draw(0, mode="subtract")
+    assert desk.tab.view.selected is None
+
+    def cleared(found: Selection, frame: int, frames: tuple[int, ...], read: Any, settings: Any) -> Selection:
+        desk.tab.set(selected=None)
+        read(frame)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(carrying, "carried", cleared)
+    desk.draw(0)
+    assert (desk.tab.view.selected, desk.tab.view.carrying) == (None, False)
+    desk.do("tool.time")
+    desk.draw(0)
+    assert desk.selected() == [0]
+    assert desk.problems() == []
+
+
+def test_naming_groups_does_not_make_the_scene_an_edited_one(desk: Desk) -> None:
+    desk.draw(0)
+    desk.do("group.create", group="ball")
+    assert desk.editing.document().history.labels
+    assert not desk.editing.is_edited
+    desk.do("gaussians.delete")
+    assert desk.editing.is_edited
 
 
 def test_what_cannot_be_drawn_is_said_and_the_outline_is_answered(desk: Desk) -> None:

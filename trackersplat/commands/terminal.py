@@ -271,7 +271,7 @@ def print_edits(run: Run) -> None:
     if not log.entries:
         console.print(f"{escape(str(run.path))} has no edits.")
     for index, entry in enumerate(log.entries):
-        state = "" if index < log.cursor else "  (undone)"
+        state = "" if index < log.position else "  (undone)"
         console.print(f"  {index + 1:>4}  {escape(entry.time)}  {entry.kind:<13}  {escape(entry.label)}{state}")
     if stale := stale_frames(log, run.records()):
         print_warnings([stale_sentence(sorted(stale))], console)

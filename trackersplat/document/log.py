@@ -11,15 +11,17 @@ from typing import Any
 
 from trackersplat.document.births import BirthMark, BirthMarks
 from trackersplat.document.history import Entry, History
-from trackersplat.document.log_file import append_line, locked, read_lines
+from trackersplat.document.log_file import append_line, read_lines
 from trackersplat.document.registry import make_scene_edit
 from trackersplat.document.run_frames import RunFrames
 from trackersplat.document.scene_edit import SceneEdit
 from trackersplat.document.selection import Selection
 from trackersplat.document.selection_files import read_selection, write_selection
 from trackersplat.edits.arguments import LONGEST_TEXT
+from trackersplat.edits.history import checked_time
 from trackersplat.errors import InputError
 from trackersplat.files import unwritable
+from trackersplat.locks import wait_and_hold
 
 FILE, SELECTIONS = "history.jsonl", "selections"
 MOST_ENTRIES = 100_000  # of a history; more are no work of a person
@@ -52,7 +54,7 @@ class Log:
                 self.folder.mkdir(exist_ok=True)
             except OSError as error:
                 raise unwritable(self.folder.parent, error) from error
-            with locked(self.folder / _LOCK, f"The document {self.folder}"):
+            with wait_and_hold(self.folder / _LOCK, f"The document {self.folder}"):
                 self._held += 1
                 try:
                     yield
@@ -139,16 +141,13 @@ class Log:
         edits, labels, time = entry.get("edits"), entry.get("labels"), entry.get("time")
         if op != "do" or not isinstance(edits, list) or not isinstance(labels, list) or len(edits) != len(labels):
             raise InputError(f"{str(op)[:40]!r} is no step of a history")
-        try:
-            when = datetime.fromisoformat(str(time)).isoformat()
-        except ValueError as error:
-            raise InputError(f"{str(time)[:40]!r} is no time of ISO 8601") from error
+        when = checked_time(time)
         for data, label in zip(edits, labels, strict=True):
             if not isinstance(data, dict) or not isinstance(label, str):
                 raise InputError("an edit or its label is missing")
             values = {name: value for name, value in data.items() if name != "edit"}
             edit = make_scene_edit(str(data.get("edit")), values, self._stored_selection)
-            history = history.added(Entry(edit, when, label[:LONGEST_TEXT], len(marks.marks)))
+            history = history.with_entry(Entry(edit, when, label[:LONGEST_TEXT], len(marks.marks)))
         if len(history.entries) > MOST_ENTRIES:
             raise InputError(f"there are more than {MOST_ENTRIES:,} edits")
         return history, marks

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trackersplat.errors import InputError
 from trackersplat.files import flush_names, has_file, unwritable
-from trackersplat.locks import hold, try_to_hold
 
 LOG_LIMIT = 256 << 20  # bytes; a larger log is an accident or an attack
-_WAIT_SECONDS, _WAIT_STEP = 5.0, 0.01  # for another process that is adding a line
 
 
 @dataclass(frozen=True)
@@ -97,20 +92,6 @@ def append_line(path: Path, end: int, entry: dict[str, Any]) -> int:
     except OSError as error:
         raise unwritable(path.parent, error) from error
     return end + len(line)
-
-
-@contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
-    """Holds the lock on the file ``path``; waits a moment for another process that holds it. Raises InputError if it does not let go."""
-    until = time.monotonic() + _WAIT_SECONDS
-    while time.monotonic() < until:
-        with try_to_hold(path) as lock:
-            if lock is not None:
-                yield
-                return
-        time.sleep(_WAIT_STEP)
-    with hold(path, what):
-        yield
 
 
 def _dumps(value: Any) -> str:

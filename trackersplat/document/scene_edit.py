@@ -171,6 +171,7 @@ class SceneEdit(ABC):
     """
 
     kind: ClassVar[str]
+    changes_scene: ClassVar[bool] = True  # whether what is shown may be otherwise; False: it only names something
 
     @classmethod
     @abstractmethod

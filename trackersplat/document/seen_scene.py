@@ -53,9 +53,18 @@ class SeenScene:
 
     def weights(self, frame: int, camera: Camera) -> np.ndarray:
         """(N,) blending weight of each Gaussian, summed over the pixels of a camera; kept."""
-        seen_from = (camera.width, camera.height, camera.near, camera.K.tobytes(), camera.world_to_camera.tobytes())
         everywhere = np.ones((camera.height, camera.width, 1), np.float32)
-        return self.kept(("weights", *seen_from), frame, lambda: self.lifted(frame, camera, everywhere)[:, 0])
+        return self.kept(_seen_from(camera), frame, lambda: self.lifted(frame, camera, everywhere)[:, 0])
+
+    def weights_in(self, frame: int, camera: Camera, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) `weights` in the ``pixels`` (H, W) bool alone, and in the whole image; the first time in a view both by one pass."""
+        key = (_seen_from(camera), self.edited.token, frame)
+        whole = self.values.get(key)
+        if whole is not None:
+            return self.lifted(frame, camera, pixels[..., None])[:, 0], whole
+        inside, whole = self.lifted(frame, camera, np.stack((pixels, np.ones_like(pixels)), axis=-1)).T.copy()
+        whole.setflags(write=False)
+        return inside, self.values.keep(key, whole)
 
     def weights_in_cameras(self, frame: int) -> np.ndarray:
         """(N, C) `weights` in every camera. Raises InputError if no camera is known."""
@@ -79,3 +88,7 @@ class SeenScene:
         gaussians = self.gaussians(frame).to(rasterizer.device)
         pixels = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))[None].to(rasterizer.device)
         return lift(rasterizer, gaussians, [camera], pixels)[0].cpu().numpy()
+
+
+def _seen_from(camera: Camera) -> Hashable:
+    return ("weights", camera.width, camera.height, camera.near, camera.K.tobytes(), camera.world_to_camera.tobytes())

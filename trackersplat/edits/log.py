@@ -1,7 +1,6 @@
-"""The edits of a run: a list with a cursor, in ``edits.json`` of the run's folder.
+"""The edits of a run, in ``edits.json`` of the run's folder.
 
-Entries before the cursor are in effect. Undo moves the cursor back, redo forward; a new entry removes what is after the cursor. The file
-is written as a whole, by one rename.
+The file is written as a whole, by one rename. What it calls cursor is the position of the `History`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +16,11 @@ from typing import Any
 
 from trackersplat.edits.arguments import LONGEST_TEXT
 from trackersplat.edits.edit import Edit
+from trackersplat.edits.history import History, checked_time
 from trackersplat.edits.registry import make_edit
 from trackersplat.errors import InputError
 from trackersplat.files import JSON_LIMIT, has_file, read_json, write_text
-from trackersplat.locks import hold
+from trackersplat.locks import wait_and_hold
 
 EDITS_FILE = "edits.json"
 MOST_ENTRIES = 5000  # more are no work of a person
@@ -56,61 +56,29 @@ class Entry:
         kind, label, time = (data.get(name) for name in ("kind", "label", "time"))
         if not isinstance(kind, str) or not isinstance(label, str) or not isinstance(time, str):
             raise InputError("kind, label and time must be texts.")
-        try:
-            datetime.fromisoformat(time)
-        except ValueError as error:
-            raise InputError(f"{time[:40]!r} is no time of ISO 8601.") from error
+        checked_time(time)
         if len(label) > LONGEST_TEXT:
             raise InputError(f"the label has {len(label)} characters, expected at most {LONGEST_TEXT}.")
         return Entry(make_edit(kind, data["arguments"]), time, label)
 
 
 @dataclass(frozen=True)
-class EditLog:
-    """All entries in the order in which they were made, those that are undone at the end."""
-
-    entries: tuple[Entry, ...] = ()
-    cursor: int = 0  # entries in effect
-
-    @property
-    def active(self) -> tuple[Entry, ...]:
-        """The entries in effect."""
-        return self.entries[: self.cursor]
+class EditLog(History[Entry]):
+    """The history of a run's edits of tracks."""
 
     @property
     def edits(self) -> tuple[Edit, ...]:
         """The edits in effect."""
         return tuple(entry.edit for entry in self.active)
 
-    @property
-    def can_undo(self) -> bool:
-        return self.cursor > 0
-
-    @property
-    def can_redo(self) -> bool:
-        return self.cursor < len(self.entries)
-
     def added(self, edit: Edit, time: datetime, label: str = "") -> EditLog:
         """With one more entry, in place of those that are undone. Raises InputError if there are too many."""
-        if self.cursor >= MOST_ENTRIES:
+        if self.position >= MOST_ENTRIES:
             raise InputError(f"The run has {MOST_ENTRIES:,} edits, more are not kept: undo some, or start another run.")
-        entry = Entry(edit, time.astimezone().isoformat(timespec="seconds"), (label or edit.label)[:LONGEST_TEXT])
-        return EditLog((*self.active, entry), self.cursor + 1)
-
-    def undone(self) -> EditLog:
-        """Raises InputError if nothing is in effect."""
-        if not self.can_undo:
-            raise InputError("There is no edit to undo.")
-        return replace(self, cursor=self.cursor - 1)
-
-    def redone(self) -> EditLog:
-        """Raises InputError if nothing is undone."""
-        if not self.can_redo:
-            raise InputError("There is no undone edit to redo.")
-        return replace(self, cursor=self.cursor + 1)
+        return self.with_entry(Entry(edit, time.astimezone().isoformat(timespec="seconds"), (label or edit.label)[:LONGEST_TEXT]))
 
     def to_json(self) -> dict[str, Any]:
-        return {"format": _FORMAT, "cursor": self.cursor, "entries": [entry.to_json() for entry in self.entries]}
+        return {"format": _FORMAT, "cursor": self.position, "entries": [entry.to_json() for entry in self.entries]}
 
 
 def read_log(run: Path) -> EditLog:
@@ -141,7 +109,7 @@ def change_log(run: Path, change: Callable[[EditLog], EditLog]) -> EditLog:
 
     Raises what ``change`` raises; InputError if the file is damaged or cannot be written, or another process is changing it.
     """
-    with hold(run / _LOCK, str(run / EDITS_FILE)):
+    with wait_and_hold(run / _LOCK, str(run / EDITS_FILE)):
         log = change(read_log(run))
         text = json.dumps(log.to_json(), indent=1) + "\n"
         if len(text) > JSON_LIMIT:

@@ -15,6 +15,7 @@ from viewer.state import SCOPES, Scope, Zone, vector
 if TYPE_CHECKING:
     from trackersplat.captures.camera import Camera
     from trackersplat.document.selection import Selection
+    from trackersplat.gaussians.gaussians import Gaussians
     from viewer.components.select_tool import Mode, Outline
     from viewer.tab import Tab
 
@@ -40,24 +41,58 @@ def source_of(tab: Tab) -> int:
     return source
 
 
-def _select(tab: Tab, what: str, find: Callable[[], Selection], mode: Mode = "replace") -> None:
-    """Combines what is found with what is selected; on the thread of the edits."""
+class _Changed(Exception):
+    """The selection was changed while what continues it was looked for."""
+
+
+def _select(tab: Tab, what: str, find: Callable[[], Selection], mode: Mode = "replace", carry_from: int | None = None) -> None:
+    """Combines what is found with what is selected; on the thread of the edits. ``carry_from``: what is found is of this frame, and what
+    continues it in other frames is added."""
 
     def work() -> None:
         from trackersplat.document.selection import NOTHING
 
+        before = tab.view.selected or NOTHING
         try:
-            found = (tab.view.selected or NOTHING).combine(find(), mode)
-            tab.set(selected=found if len(found) else None)
+            found = find()
+            _show_selected(tab, before.combine(found, mode))
         finally:
             tab.set(answered=tab.view.answered + 1)
+        if carry_from is not None and len(found) and len(tab.document.editing.document().scene.run_frames.frames) > 1:
+            whole = _carried(tab, found, carry_from)
+            if whole is not None:
+                _show_selected(tab, before.combine(whole, mode), len(whole) - len(found))
 
     tab.document.editing.run(what, work)
 
 
-def select_way(tab: Tab, way: dict[str, Any], mode: Mode = "replace") -> None:
+def _show_selected(tab: Tab, selection: Selection, carried: int = 0) -> None:
+    tab.set(selected=selection if len(selection) else None, carried=carried)
+
+
+def _carried(tab: Tab, found: Selection, frame: int) -> Selection | None:
+    """None if the selection is changed meanwhile."""
+    from trackersplat.document.carrying import CarrySettings, carried
+
+    scene, shown = tab.document.editing.document().scene, tab.view.selected
+
+    def read(other: int) -> tuple[np.ndarray, Gaussians]:
+        if tab.view.selected is not shown:
+            raise _Changed
+        return scene.ids(other), scene.gaussians(other)
+
+    tab.set(carrying=True)
+    try:
+        return carried(found, frame, scene.run_frames.frames, read, CarrySettings())
+    except _Changed:
+        return None
+    finally:
+        tab.set(carrying=False)
+
+
+def select_way(tab: Tab, way: dict[str, Any], mode: Mode = "replace", carry_from: int | None = None) -> None:
     """By a way of selecting, as JSON (`trackersplat.document`)."""
-    _select(tab, "Select", lambda: tab.document.editing.document().selection_of(way), mode)
+    _select(tab, "Select", lambda: tab.document.editing.document().selection_of(way), mode, carry_from)
 
 
 def _drawn(tab: Tab, outline: Outline, pane: int | None = None) -> None:
@@ -67,7 +102,7 @@ def _drawn(tab: Tab, outline: Outline, pane: int | None = None) -> None:
     except InputError:
         tab.set(answered=tab.view.answered + 1)
         raise
-    select_way(tab, way, outline.mode)
+    select_way(tab, way, outline.mode, way["frame"] - 1 if tab.view.in_time else None)
 
 
 def _way_of(tab: Tab, outline: Outline, pane: int | None) -> dict[str, Any]:

@@ -29,6 +29,10 @@ def _through(tab: Tab) -> None:
     tab.set(through=not tab.view.through)
 
 
+def _in_time(tab: Tab) -> None:
+    tab.set(in_time=not tab.view.in_time)
+
+
 TOOL_COMMANDS = (
     Command("tool.pointer", "Pointer: move, pick and look around", GROUP, lambda tab: tab.set(tool=""), "shift+u"),
     Command("tool.click", "Select by click", GROUP, lambda tab: _use(tab, "click"), "u"),
@@ -40,6 +44,7 @@ TOOL_COMMANDS = (
 COMMANDS = (
     *TOOL_COMMANDS,
     Command("tool.through", "Tools select what is seen only, or through everything", GROUP, _through, "shift+d"),
+    Command("tool.time", "Select what continues it in other frames, too, or in this frame only", GROUP, _in_time, "shift+z"),
     Command("tool.radius", "Size of the brush", GROUP, _brush),
     Command("tool.smaller", "Smaller brush", GROUP, lambda tab: _brush(tab, tab.view.brush / BRUSH_STEP), "alt+[", repeats=True),
     Command("tool.larger", "Larger brush", GROUP, lambda tab: _brush(tab, tab.view.brush * BRUSH_STEP), "alt+]", repeats=True),

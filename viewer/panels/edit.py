@@ -17,6 +17,7 @@ from viewer.panels.parts import button, note, with_key
 
 if TYPE_CHECKING:
     from trackersplat.document.selection import Selection
+    from viewer.state import View
 
 SECTIONS: tuple[tuple[str, str, type[Panel], bool], ...] = (  # title, what it is for, class, open at first
     ("Select by", "The range of an attribute, tracks, a box or a sphere; crop", SelectSection, False),
@@ -34,7 +35,7 @@ ACTIONS = (
     ("gaussians.hide", "Hide", "visibility_off"), ("gaussians.delete", "Delete", "delete"),
     ("gaussians.show_all", "Show all", "visibility"), ("gaussians.restore", "Restore", "restore_from_trash"),
 )  # fmt: skip
-FIELDS = frozenset({"selected", "frame", "scene", "scope", "first", "last", "inspector", "run", "reconstructed", "ready"})
+FIELDS = frozenset({"selected", "frame", "scene", "scope", "first", "last", "inspector", "run", "reconstructed", "ready", "carrying"})
 
 
 class EditPanel(Panel):
@@ -88,7 +89,7 @@ class EditPanel(Panel):
         self._follow_scope()
         for name, made in (*self._sets, *self._actions):
             made.set_enabled(COMMANDS[name].enabled(self.tab) is None)
-        if not view.playing and changed & {"selected", "scene", "frame", "inspector"}:
+        if not view.playing and changed & {"selected", "scene", "frame", "inspector", "carrying"}:
             self._asked += 1
             if view.selected is not None:
                 background_tasks.create(self._ask(self._asked, view.selected, view.frame), name="about a selection")
@@ -110,12 +111,19 @@ class EditPanel(Panel):
     async def _ask(self, number: int, selected: Selection, frame: int) -> None:
         text = await run.io_bound(selection_words, self, selected, frame)
         if number == self._asked:
-            self._facts.set_text(text or "")
+            self._facts.set_text(f"{text or ''} {carried_words(self.view)}".strip())
 
     def close(self) -> None:
         self._asked += 1
         for section in self._sections:
             section.close()
+
+
+def carried_words(view: View) -> str:
+    """Whether the selection was carried to other frames, or is being carried."""
+    if view.carrying:
+        return "What continues it in other frames is being looked for; Esc stops that."
+    return f"{view.carried:,} of them were added: they continue it in other frames." if view.carried else ""
 
 
 def selection_words(panel: Panel, selected: Selection, frame: int) -> str:

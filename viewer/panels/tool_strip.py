@@ -20,7 +20,7 @@ ACTIONS = (
     ("act.undo", "undo"),
     ("act.redo", "redo"),
 )
-FIELDS = frozenset({"tool", "through", "brush", "selected", "edits", "document"})
+FIELDS = frozenset({"tool", "through", "in_time", "brush", "selected", "edits", "document"})
 
 
 class ToolStripPanel(Panel):
@@ -31,13 +31,16 @@ class ToolStripPanel(Panel):
             self._through = self._button(COMMANDS["tool.through"], "layers")
             with self._through:
                 self._through_hint = ui.tooltip("").props('anchor="center right" self="center left"')
+            self._in_time = self._button(COMMANDS["tool.time"], "history")
+            with self._in_time:
+                self._in_time_hint = ui.tooltip("").props('anchor="center right" self="center left"')
             ui.element("hr")
             self._actions = [(COMMANDS[name], self._button(COMMANDS[name], icon)) for name, icon in ACTIONS]
 
     def _button(self, command: Command, icon: str, more: str = "") -> ui.button:
         made = ui.button(icon=icon, on_click=lambda: self.tab.do(command.name)).props("flat dense")
         made._props["aria-label"] = command.title
-        if command.name != "tool.through":
+        if command.name not in ("tool.through", "tool.time"):
             with made:
                 ui.tooltip(with_key(command) + (f"\n{more}" if more else "")).props('anchor="center right" self="center left"')
         return made
@@ -54,5 +57,8 @@ class ToolStripPanel(Panel):
         self._through.props(f"color={'primary' if view.through else 'grey-4'}")
         now = "through everything" if view.through else "only what is seen"
         self._through_hint.set_text(f"Tools select {now}: click to change ({'+'.join(keys(COMMANDS['tool.through'].hotkey))})")
+        self._in_time.props(f"color={'primary' if view.in_time else 'grey-4'} aria-pressed={'true' if view.in_time else 'false'}")
+        now = "and what continues it in other frames under other ids" if view.in_time else "the Gaussians of this frame alone"
+        self._in_time_hint.set_text(f"Tools select {now}: click to change ({'+'.join(keys(COMMANDS['tool.time'].hotkey))})")
         for command, made in self._actions:
             made.set_enabled(command.enabled(self.tab) is None)

@@ -179,7 +179,7 @@ class TrackPanel(Panel):
 
     def _list_edits(self) -> None:
         edits = self.tab.document.edits.log
-        count = edits.cursor
+        count = edits.position
         stale = f"; {len(self.shared.stale):,} frames are out of date" if self.shared.stale else ""
         self._edits_title.set_text(f"Edits of this run: {count:,}{stale}" if edits.entries else "Edits of this run: none yet")
         self._undo.set_enabled(edits.can_undo)

@@ -33,6 +33,7 @@ class CreateGroup(SceneEdit):
     """A Gaussian may be in several groups."""
 
     kind = "create_group"
+    changes_scene = False
     name: str
     selection: Selection
 
@@ -62,6 +63,7 @@ class CreateGroup(SceneEdit):
 @dataclass(frozen=True)
 class RenameGroup(SceneEdit):
     kind = "rename_group"
+    changes_scene = False
     group: str
     name: str
 
@@ -88,6 +90,7 @@ class DissolveGroup(SceneEdit):
     """The Gaussians stay, with all that was done to them."""
 
     kind = "dissolve_group"
+    changes_scene = False
     group: str
 
     @classmethod

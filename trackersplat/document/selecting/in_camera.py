@@ -51,19 +51,8 @@ class Looking:
 
     def shown_in(self, scene: SeenScene, pixels: np.ndarray) -> Selection:
         """The Gaussians that the camera shows in the ``pixels`` (H, W) bool."""
-        weights = self.weights(scene, pixels)
-        return scene.chosen(self.frame, (weights[:, 0] >= self.least) & (weights[:, 0] >= self.share * weights[:, 1]))
-
-    def weights(self, scene: SeenScene, pixels: np.ndarray) -> np.ndarray:
-        """(N, 2) weight of each Gaussian in the ``pixels`` (H, W) bool, and in the whole image."""
-        rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
-        camera = self.camera_in(scene)
-        whole = scene.weights(self.frame, camera)
-        if not len(rows):
-            return np.stack((np.zeros_like(whole), whole), axis=-1)
-        x, y, width, height = int(columns[0]), int(rows[0]), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
-        inside = scene.lifted(self.frame, _part(camera, x, y, width, height), pixels[y : y + height, x : x + width, None])
-        return np.stack((inside[:, 0], whole), axis=-1)
+        inside, whole = scene.weights_in(self.frame, self.camera_in(scene), pixels)
+        return scene.chosen(self.frame, (inside >= self.least) & (inside >= self.share * whole))
 
     def weight_at(self, scene: SeenScene, column: int, row: int) -> np.ndarray:
         """(N,) blending weight of each Gaussian in one pixel, which must be in the image."""

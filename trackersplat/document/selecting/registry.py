@@ -29,5 +29,6 @@ WAYS: Registry[KindFacts] = Registry(
         _way("grow", "and what is near", "neighbours:Grow", '"of": {...} "frame": N "distance": X'),
         _way("shrink", "without what is near its edge", "neighbours:Shrink", '"of": {...} "frame": N "distance": X'),
         _way("connected", "and what hangs together with it", "neighbours:Connected", '"of": {...} "frame": N ["gap": X] ["stretch": X]'),
+        _way("through_time", "and what continues it in other frames", "through_time:ThroughTime", '"of": {...} "frame": N'),
     ),
 )

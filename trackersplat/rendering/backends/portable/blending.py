@@ -80,6 +80,15 @@ def row_range(v, extent, y0):
     return top, bottom
 
 
+@inline
+def any_left(transmittance):
+    """Whether any pixel of the tile is not finished."""
+    most = load(transmittance, 0)
+    for row in range(1, TILE):
+        most = larger(most, load(transmittance, row * TILE))
+    return any_lane(most > 0.0)
+
+
 @inner
 def _blend_tiles(splats, first, splat_of, width, height, background, counter, color, alpha, depth, last):
     columns = (width + TILE - 1) // TILE
@@ -116,12 +125,8 @@ def _blend_tiles(splats, first, splat_of, width, height, background, counter, co
                 store(blue, i, fma(weight, b, load(blue, i)))
                 store(z, i, fma(weight, d, load(z, i)))
             end = k + 1
-            if end % CHECK_EVERY == 0:
-                most = load(transmittance, 0)
-                for row in range(1, TILE):
-                    most = larger(most, load(transmittance, row * TILE))
-                if not any_lane(most > 0.0):
-                    break
+            if end % CHECK_EVERY == 0 and not any_left(transmittance):
+                break
         last[tile] = end
         for row in range(min(TILE, height - y0)):
             for column in range(min(TILE, width - x0)):

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from trackersplat.rendering.backends.portable.blending import PIXELS, row_range, transmit
+from trackersplat.rendering.backends.portable.blending import CHECK_EVERY, PIXELS, any_left, row_range, transmit
 from trackersplat.rendering.backends.portable.projection import EXTENT_X, EXTENT_Y, LOG_OPACITY, RECORD, TILE, A, B, D, U, V
 from trackersplat.rendering.backends.portable.simd import LANES, fma, inline, inner, lane_numbers, load, splat, store, take_number
 
@@ -21,7 +21,7 @@ f4 = np.float32
 
 
 @inline
-def _weigh(splats, s, x0, y0, transmittance, weights):
+def weigh(splats, s, x0, y0, transmittance, weights):
     """Weights of one splat in the rows of the tile that it can touch; returns the rows and columns concerned."""
     u, v, extent = splats[s + U], splats[s + V], splats[s + EXTENT_X]
     top, bottom = row_range(v, splats[s + EXTENT_Y], y0)
@@ -56,7 +56,7 @@ def _blend_tiles(splats, channels, first, splat_of, last, width, height, counter
         sums[:] = 0.0
         for k in range(first[tile], last[tile]):
             g = splat_of[k]
-            top, bottom, left, right = _weigh(splats, g * RECORD, x0, y0, transmittance, weights)
+            top, bottom, left, right = weigh(splats, g * RECORD, x0, y0, transmittance, weights)
             for c in range(size):
                 value[c] = channels[g, c]
             for block in range(0, padded, LANES):
@@ -80,7 +80,7 @@ def blend_channels(splats, channels, first, splat_of, last, width, height, threa
 
 
 @inner
-def _unblend_tiles(splats, first, splat_of, slot_of, last, width, height, counter, grad_blended, slot_sums):
+def _unblend_tiles(splats, first, splat_of, slot_of, width, height, counter, grad_blended, slot_sums):
     columns = (width + TILE - 1) // TILE
     size = grad_blended.shape[2]
     padded = (size + LANES - 1) // LANES * LANES
@@ -91,10 +91,7 @@ def _unblend_tiles(splats, first, splat_of, slot_of, last, width, height, counte
         if tile >= first.shape[0] - 1:
             break
         x0, y0 = (tile % columns) * TILE, (tile // columns) * TILE
-        for k in range(last[tile], first[tile + 1]):  # behind where every pixel was finished
-            for block in range(0, padded, LANES):
-                store(slot_sums, slot_of[k] * padded + block, splat(0.0))
-        if last[tile] == first[tile]:
+        if first[tile] == first[tile + 1]:
             continue
         transmittance[:] = 1.0
         grad[:] = 0.0
@@ -102,8 +99,9 @@ def _unblend_tiles(splats, first, splat_of, slot_of, last, width, height, counte
             for column in range(min(TILE, width - x0)):
                 for c in range(size):
                     grad[(row * TILE + column) * padded + c] = grad_blended[y0 + row, x0 + column, c]
-        for k in range(first[tile], last[tile]):
-            top, bottom, left, right = _weigh(splats, splat_of[k] * RECORD, x0, y0, transmittance, weights)
+        end = first[tile]
+        for k in range(first[tile], first[tile + 1]):
+            top, bottom, left, right = weigh(splats, splat_of[k] * RECORD, x0, y0, transmittance, weights)
             for block in range(0, padded, LANES):
                 even, odd = splat(0.0), splat(0.0)  # two chains of additions, so that they overlap in the pipeline
                 for row in range(top, bottom - 1, 2):
@@ -114,6 +112,12 @@ def _unblend_tiles(splats, first, splat_of, slot_of, last, width, height, counte
                     for i in range((bottom - 1) * TILE + left, (bottom - 1) * TILE + right):
                         even = fma(splat(weights[i]), load(grad, i * padded + block), even)
                 store(slot_sums, slot_of[k] * padded + block, even + odd)
+            end = k + 1
+            if end % CHECK_EVERY == 0 and not any_left(transmittance):
+                break
+        for k in range(end, first[tile + 1]):  # behind where every pixel was finished
+            for block in range(0, padded, LANES):
+                store(slot_sums, slot_of[k] * padded + block, splat(0.0))
 
 
 @inner
@@ -143,7 +147,6 @@ def unblend_channels(
     splat_of,
     slot_of,
     first_slot,
-    last,
     width,
     height,
     threads,
@@ -154,6 +157,6 @@ def unblend_channels(
     """Adds to grad_channels (N, F) for grad_blended (H, W, F); slot_sums (flat, pairs x F rounded up to 16) is scratch."""
     counter = np.zeros(1, np.int64)
     for _ in prange(threads):
-        _unblend_tiles(splats, first, splat_of, slot_of, last, width, height, counter, grad_blended, slot_sums)
+        _unblend_tiles(splats, first, splat_of, slot_of, width, height, counter, grad_blended, slot_sums)
     for part in prange(threads):
         _add_slots(tiles, first_slot, slot_sums, part, threads, grad_channels)

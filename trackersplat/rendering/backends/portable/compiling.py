@@ -8,7 +8,7 @@ from typing import Any
 from numba import float32, int32, int64
 
 from trackersplat.rendering import rules
-from trackersplat.rendering.backends.portable import binning, blending, channels, projection, unprojection
+from trackersplat.rendering.backends.portable import binning, blending, channels, lifting, projection, unprojection
 from trackersplat.rendering.rasterizer import PrepareProgress
 
 _F1, _F2, _F3 = float32[::1], float32[:, ::1], float32[:, :, ::1]
@@ -28,7 +28,8 @@ KERNELS: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
     ),
     ("gradient of projection", unprojection.unproject, (*_RAW, _F1, _N, _I2, _I1, _F1, _F1, _F1, _F1, _F1, _F1)),
     ("channels", channels.blend_channels, (_F1, _F2, _L1, _I1, _L1, _N, _N, _N, _F3)),
-    ("gradient of channels", channels.unblend_channels, (_F1, _I2, _L1, _I1, _I1, _I1, _L1, _N, _N, _N, _F3, _F1, _F2)),
+    ("gradient of channels", channels.unblend_channels, (_F1, _I2, _L1, _I1, _I1, _I1, _N, _N, _N, _F3, _F1, _F2)),
+    ("sums of pixels", lifting.lift_few, (_F1, _I2, _L1, _I1, _I1, _I1, _N, _N, _N, _F3, _F1, _F2)),
 )
 
 

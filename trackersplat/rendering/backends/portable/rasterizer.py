@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.rendering.backends.portable import binning, blending, channels, compiling, projection, unprojection
+from trackersplat.rendering.backends.portable import binning, blending, channels, compiling, lifting, projection, unprojection
 from trackersplat.rendering.inputs import check_inputs
 from trackersplat.rendering.rasterizer import FusedColor, FusedLift, PrepareProgress, Rendering
 
@@ -196,7 +196,6 @@ def _unblend_channels(view: _View, grad_blended: np.ndarray, grad_values: np.nda
             view.splat_of,
             view.slot_of,
             view.first_slot,
-            view.last,
             width,
             height,
             numba.get_num_threads(),
@@ -206,6 +205,36 @@ def _unblend_channels(view: _View, grad_blended: np.ndarray, grad_values: np.nda
         )
         if not whole:
             grad_values[:, start:stop] += result
+
+
+def _lift(gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> Tensor:
+    """See `rendering.lift`: the same weights as in blending, without the colours."""
+    _, height, width, size = features.shape
+    raw = tuple(gaussians.tensors().values())
+    parameters = _Parameters.of(raw, 0)
+    lifted = np.zeros((len(cameras), len(gaussians), size), np.float32)
+    arrays = features.contiguous().numpy()
+    with _kernels:
+        for own, camera, result in zip(arrays, cameras, lifted, strict=True):
+            view = _see(parameters, projection.pack_camera(camera), width, height)
+            if size > lifting.FEW:
+                _unblend_channels(view, own, result)
+                continue
+            lifting.lift_few(
+                view.splats,
+                view.tiles,
+                view.first,
+                view.splat_of,
+                view.slot_of,
+                view.first_slot,
+                width,
+                height,
+                numba.get_num_threads(),
+                own,
+                np.empty(view.slot_of.size * size, np.float32),
+                result,
+            )
+    return torch.from_numpy(lifted)
 
 
 class PortableRasterizer:
@@ -262,7 +291,7 @@ class PortableRasterizer:
         return None
 
     def fused_lift(self) -> FusedLift | None:
-        return None
+        return _lift
 
     def describe(self) -> str:
         cores = numba.get_num_threads()

@@ -1,0 +1,72 @@
+"""A selection carried through time: a ball whose Gaussians make way for others, in front of a wall."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from made_scene import BALL, CENTER, FRAMES, IN_THE_BALL, RADIUS, STEP, WALL, scene_frames
+
+from trackersplat.document.carrying import CarrySettings, carried
+from trackersplat.document.selection import NOTHING, Selection
+from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.lineage import INDEX_BITS
+
+ROWS = np.flatnonzero(IN_THE_BALL)
+BIRTH, NEW, SEEN = 2, ROWS[::3], np.flatnonzero(~IN_THE_BALL)[:30]  # in frame 2, these rows of the ball and of the wall hold others
+EVERY = tuple(range(FRAMES))
+
+
+def moments() -> list[tuple[np.ndarray, Gaussians]]:
+    """Ids and Gaussians: ball and wall go on as they are, but for the rows that hold others from frame 2 on."""
+    random = torch.Generator().manual_seed(3)
+    first, found = scene_frames()[0], []
+    on_ball = torch.nn.functional.normalize(torch.randn(len(NEW), 3, generator=random), dim=1)
+    on_wall = torch.rand(len(SEEN), 3, generator=random) * torch.tensor([3.0, 2.2, 0.05]) + torch.tensor([-1.5, -1.1, 1.2])
+    for frame in EVERY:
+        means, ids = first.means.clone(), np.arange(BALL + WALL, dtype=np.int64)
+        if frame >= BIRTH:
+            means[NEW], means[SEEN] = RADIUS * on_ball + torch.tensor(CENTER), on_wall
+            ids[np.concatenate((NEW, SEEN))] += BIRTH << INDEX_BITS
+        means[torch.from_numpy(IN_THE_BALL)] += frame * torch.tensor(STEP)
+        found.append((ids, Gaussians(means, first.quats, first.log_scales, first.opacity_logits, first.sh)))
+    return found
+
+
+@pytest.mark.parametrize("frame", [0, 1, BIRTH, FRAMES - 1])
+def test_gaussians_born_in_the_place_of_selected_ones_are_found_forwards_and_backwards_and_nothing_else(frame: int) -> None:
+    scene = moments()
+    selected = Selection.of(scene[frame][0][ROWS])
+    found = carried(selected, frame, EVERY, scene.__getitem__, CarrySettings())
+    ball = Selection.of(np.concatenate((ROWS, NEW + (BIRTH << INDEX_BITS))))
+    assert found == ball
+    assert len(found) - len(selected) == len(NEW)
+
+
+@pytest.mark.parametrize("frame", [0, FRAMES - 1])
+def test_without_common_ids_the_object_is_found_by_position_colour_and_its_shift(frame: int) -> None:
+    scene = [(ids % (1 << INDEX_BITS) + (each << INDEX_BITS), gaussians) for each, (ids, gaussians) in enumerate(moments())]
+    found = carried(Selection.of(scene[frame][0][ROWS]), frame, EVERY, scene.__getitem__, CarrySettings())
+    assert found == Selection.of(np.concatenate([ids[ROWS] for ids, _ in scene]))
+
+
+def test_where_no_gaussian_is_born_the_selection_stays_as_it_is() -> None:
+    scene = moments()[:BIRTH]
+    selected = Selection.of(np.arange(0, BALL + WALL, 3))
+    assert carried(selected, 0, (0, 1), scene.__getitem__, CarrySettings()) == selected
+
+
+def test_of_nothing_and_of_one_frame_there_is_nothing_to_carry() -> None:
+    scene = moments()
+    assert carried(NOTHING, 1, EVERY, scene.__getitem__, CarrySettings()) == NOTHING
+    assert carried(Selection.of([3]), 0, (0,), scene.__getitem__, CarrySettings()) == Selection.of([3])
+
+
+def test_what_is_too_faint_to_be_judged_in_the_frame_of_the_selection_is_judged_when_it_is_seen() -> None:
+    scene = moments()
+    ids, gaussians = scene[0]
+    logits = gaussians.opacity_logits.clone()
+    logits[ROWS[1]] = -4.0
+    scene[0] = (ids, Gaussians(gaussians.means, gaussians.quats, gaussians.log_scales, logits, gaussians.sh))
+    selected = Selection.of(np.delete(ROWS, 1))
+    assert int(ROWS[1]) in carried(selected, 0, EVERY, scene.__getitem__, CarrySettings()).ids
