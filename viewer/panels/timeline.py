@@ -20,7 +20,7 @@ from viewer.views.lanes import Lane, TrackValues, Work, delta_lane, lanes, track
 _LANES = frozenset(
     {"records", "reconstructed", "revision", "run", "other", "stale", "failed", "working_on", "waiting", "diagnosed", "tracks"}
 )
-_TRANSPORT = frozenset({"frame", "shown", "playing", "speed", "loop", "first", "last", "linked", "run", "reconstructed"})
+_TRANSPORT = frozenset({"frame", "shown", "playing", "speed", "loop", "first", "last", "linked", "run", "reconstructed", "dragging"})
 MENU_COMMANDS = ("time.in", "time.out", "time.no_range")
 
 
@@ -91,7 +91,7 @@ class TimelinePanel(Panel):
     def on_state(self, changed: frozenset[str]) -> None:
         """What the timeline draws by itself follows at once, see `on_rest`."""
         view, shared = self.view, self.shared
-        if changed & _TRANSPORT:
+        if changed & _TRANSPORT and not view.dragging:  # what is dragged is on the page already
             self._timeline.set_frame(view.frame, view.shown if view.shown >= 0 else None)
         if changed & {"playing", "tabs"} and view.playing:  # it may be this tab's turn to move the time
             self._player.wake()
