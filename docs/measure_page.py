@@ -48,7 +48,7 @@ AT_REST = f"() => {{ {PANE} return pane?.picture?.header.exact && pane.unacknowl
 # When the pointer moved, which frame was asked for then, and when a picture was drawn.
 LISTEN = f"""() => {{ {PANE}
   Object.assign(window, {{moved: 0, asked: [], drawn: []}});
-  addEventListener('pointermove', (event) => {{ window.moved = event.timeStamp; }}, true);
+  for (const name of ['pointerrawupdate', 'pointermove']) addEventListener(name, (event) => {{ window.moved = event.timeStamp; }}, true);
   const emit = window.socket.emit.bind(window.socket);
   window.socket.emit = (name, message, ...rest) => {{
     const told = /"frame":(\\d+)/.exec(JSON.stringify(message?.args ?? '').replaceAll('\\\\', ''));

@@ -161,12 +161,9 @@ def test_while_the_time_is_dragged_the_stage_leaves_the_processor_to_the_panes(
     scene.tab.set(frame=10)
     wait_for(lambda: scene.painted[-1][0] == 10)
     wait_for(lambda: scene.tab.view.shown == 10)
-    scene.tab.set(frame=11)  # at the same moment
-    scene.tab.set(frame=12)
-    scene.now[0] += TIME_PAUSE / 2
-    scene.tab.set(frame=13)
-    scene.now[0] += TIME_PAUSE / 2
-    scene.tab.set(frame=14)
+    for frame in (11, 12, 13, 14):
+        scene.tab.set(frame=frame)
+        scene.now[0] += TIME_PAUSE / 4
     wait_for(lambda: scene.painted[-1][0] == 14)
     scene.page.camera.fov *= 1.1  # whoever turns the camera waits for the stage itself
     scene.view._wake.set()
@@ -187,11 +184,11 @@ def test_a_slow_stage_leaves_more_time_between_its_pictures_and_rests_only_when_
     scene.now[0] += 5.0
     scene.tab.set(frame=10, dragging=True)
     wait_for(lambda: scene.tab.view.shown == 10)
-    scene.now[0] += 0.5  # less than four times as long, and more than REST_AFTER
+    scene.now[0] += 0.5  # less than eight times as long, and more than REST_AFTER
     scene.tab.set(frame=11)
-    scene.now[0] += 0.05
+    scene.now[0] += 0.4
     scene.tab.set(frame=12)
-    scene.now[0] += 0.1
+    scene.now[0] += 0.4
     scene.tab.set(frame=13)
     wait_for(lambda: scene.tab.view.shown == 13)
     assert not scene.view.rests

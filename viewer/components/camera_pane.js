@@ -301,6 +301,11 @@ function installStyle() {
 
 // -- the component --------------------------------------------------------------------------------------------------------
 
+const ROLES = {
+  training: "Used for reconstruction",
+  "held out": "Never used for reconstruction, only for measuring",
+  made: "Made around the imported scene: nobody filmed it",
+};
 const SHAPES = { measured: "●", hollow: "○", ended: "×", reprojected: "+", rendered: "◇", residual: "→", trail: "—" };
 
 export default {
@@ -777,7 +782,7 @@ export default {
         if (element.hidden === !!text) element.hidden = !text;
       };
       set(name, header?.camera ?? "", header ? `Camera ${header.camera}` : "");
-      set(role, header?.role ?? "", header?.role === "held out" ? "Never used for reconstruction, only for measuring" : "Used for reconstruction");
+      set(role, header?.role ?? "", ROLES[header?.role] ?? "");
       set(frame, header ? `frame ${header.frame + 1}` : "", "The frame of this picture");
       set(what, header?.label ?? "");
       const all = header?.score ? `${header.score.psnr_text}, ${header.score.ssim_text}, ${header.score.pixels}` : "";

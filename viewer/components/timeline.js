@@ -176,6 +176,7 @@ class View {
     this.stop = new AbortController();
     on(this.surface, "pointerdown", this.down);
     on(this.surface, "pointermove", this.move);
+    on(this.surface, "pointerrawupdate", this.hurry);
     on(this.surface, "pointerup", this.up);
     on(this.surface, "pointercancel", this.cancel);
     on(this.surface, "lostpointercapture", (event) => this.drag && this.up(event));
@@ -343,6 +344,14 @@ class View {
       this.point(event);
     }
     this.redraw();
+  }
+
+  /** A frame is asked for when the pointer moves, not when the browser has drawn what it is busy with; some browsers tell it only then. */
+  hurry(event) {
+    if (this.drag?.kind !== "seek") return;
+    this.drag.event = event;
+    const at = this.at(event), inside = at && at.x >= at.place.left && at.x <= at.place.right;
+    if (inside && this.frame_at(at) !== this.frame) this.seek(this.frame_at(at), "move");
   }
 
   /** Once per picture of the browser: what the last movement of a drag means. */
