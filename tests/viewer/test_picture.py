@@ -225,7 +225,7 @@ def test_two_runs_are_compared_with_each_other() -> None:
 def test_nothing_is_compared_with_photographs_that_are_none() -> None:
     assert pane_picture(REQUEST, sources(filmed=False)).role == "made"
     for compare in ("photo", "wipe", "error"):
-        with pytest.raises(Unavailable, match="The frames were imported, there are no photographs: choose Render."):
+        with pytest.raises(Unavailable, match="The frames were imported, there are no photographs"):
             pane_picture(replace(REQUEST, compare=compare), sources(filmed=False))
     assert pane_picture(replace(REQUEST, compare="error", against="run"), sources(filmed=False)).score is not None
 
