@@ -259,6 +259,7 @@ const STYLE = `
 @container (max-width: 679.9px) { .tsp-bar > .tsp-pixels { display: none; } }
 @container (max-width: 519.9px) { .tsp-bar > .tsp-ssim { display: none; } }
 @container (max-width: 439.9px) { .tsp-bar { gap: 6px; padding: 0 6px; } .tsp-bar > .tsp-role { padding: 0 4px; } }
+@container (max-width: 199.9px) { .tsp-bar > .tsp-role { display: none; } }
 .tsp-stage { position: relative; flex: 1 1 0; min-height: 0; overflow: hidden; touch-action: none; cursor: crosshair; }
 .tsp-stage.pans { cursor: grab; } .tsp-stage.panning { cursor: grabbing; } .tsp-stage.wipes { cursor: ew-resize; } .tsp-stage.picks { cursor: pointer; }
 .tsp-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
