@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ _LANES = frozenset(
     {"records", "reconstructed", "revision", "run", "other", "stale", "failed", "working_on", "waiting", "diagnosed", "tracks"}
 )
 _TRANSPORT = frozenset({"frame", "shown", "playing", "speed", "loop", "first", "last", "linked", "run", "reconstructed", "dragging"})
+IMPORTED = "The frames were imported: there is nothing to measure them with"
 MENU_COMMANDS = ("time.in", "time.out", "time.no_range")
 
 
@@ -130,6 +132,8 @@ class TimelinePanel(Panel):
             places = {int(track): place for place, track in enumerate(diagnosis.ids.tolist())} if view.tracks else {}
             chosen = [places[track] for track in view.tracks if track in places]
         found = lanes(shared.frame_count, shared.records, self._training_psnr(), work, values, chosen)
+        if not self.tab.document.capture.filmed:
+            found = tuple(replace(lane, note=lane.note and IMPORTED) for lane in found)
         if shared.other is None or shared.run is None:
             return found
         try:
