@@ -161,9 +161,12 @@ def test_while_the_time_is_dragged_the_stage_leaves_the_processor_to_the_panes(
     scene.tab.set(frame=10)
     wait_for(lambda: scene.painted[-1][0] == 10)
     wait_for(lambda: scene.tab.view.shown == 10)
-    for frame in (11, 12, 13, 14):
-        scene.tab.set(frame=frame)
-        scene.now[0] += TIME_PAUSE / 4
+    scene.tab.set(frame=11)  # at the same moment
+    scene.tab.set(frame=12)
+    scene.now[0] += TIME_PAUSE / 2
+    scene.tab.set(frame=13)
+    scene.now[0] += TIME_PAUSE / 2
+    scene.tab.set(frame=14)
     wait_for(lambda: scene.painted[-1][0] == 14)
     scene.page.camera.fov *= 1.1  # whoever turns the camera waits for the stage itself
     scene.view._wake.set()

@@ -13,6 +13,7 @@ import numpy as np
 
 from trackersplat.diagnosis.categories import Category, TrackState
 from trackersplat.diagnosis.diagnosis import Diagnosis, TrackSummary
+from viewer.views.lanes import TrackValues, track_values
 
 MOST_ROWS = 50_000  # that a page gets; the worst ones
 FAILED = 0.5  # failure score from which a track counts as a failure
@@ -61,6 +62,11 @@ class TrackList:
     @cached_property
     def summary(self) -> TrackSummary:
         return self.diagnosis.summary()
+
+    @cached_property
+    def in_lanes(self) -> TrackValues:
+        """What the timeline of every tab shows of them."""
+        return track_values(self.diagnosis)
 
     @cached_property
     def row_of(self) -> dict[int, int]:
