@@ -139,6 +139,9 @@ LAYOUT_CONSTANTS = {
     "training/first_frame/floaters.py": {
         "PAIRS_AT_ONCE": "memory budget", "VIEWS_TOGETHER": "memory budget", "PIXELS_TOGETHER": "memory budget",
     },
+    "training/first_frame/line_of_sight.py": {
+        "RAYS_AT_ONCE": "memory budget", "REACH": "as far as Gaussians are drawn", "FLATTEST": "precision of float32",
+    },
     "training/first_frame/initialise.py": {"FLOAT32": "precision of float32", "LEAST": "guards a division by zero"},
     "training/adam_triton.py": {"_BLOCK": "kernel layout: numbers per program"},
     "training/optimiser.py": {"MOMENTUM": "as in torch's Adam; default of a setting, refine.momentum"},

@@ -19,6 +19,7 @@ from trackersplat.training.first_frame.floaters import (
     Cleared,
     FloaterSettings,
     Viewpoint,
+    alone,
     before_viewpoints,
     hiding,
     viewpoints,
@@ -92,7 +93,7 @@ def test_cameras_at_one_point_have_no_viewpoints_and_pairs_of_them_do_not_count(
 
 
 def _place(center: np.ndarray, forward: np.ndarray) -> Viewpoint:
-    return Viewpoint.of(_ring()[0], center, center + forward, SETTINGS)
+    return Viewpoint.of(_ring()[0], center, center + forward)
 
 
 def _parallel(center: np.ndarray) -> np.ndarray:
@@ -115,7 +116,7 @@ def test_what_one_view_sees_goes_along_its_ray_and_looks_the_same_there() -> Non
     cameras = _ring()
     places = [_place(cameras[3].center + np.array([0.9, 0.0, 0.0]), cameras[3].rotation[2])]
     ray = cameras[0].center + 0.93 * (places[0].center + 0.3 * places[0].forward - cameras[0].center)
-    floater = _gaussians(np.stack([ray, FOCUS]), 0.02)
+    floater = _gaussians(np.stack([ray, FOCUS]), 0.03)
     seen = [camera for camera in cameras if camera is not cameras[3]]
     found = without_floaters(floater, [seen[0]], places, RASTERIZER, SETTINGS)
     assert found.floaters == 1
@@ -155,13 +156,13 @@ def test_what_several_views_see_alike_stays() -> None:
 def test_what_is_hidden_from_the_viewpoint_stays() -> None:
     cameras = _ring()
     place = _place(cameras[3].center + np.array([0.9, 0.0, 0.0]), cameras[3].rotation[2])
-    small = place.center + 0.6 * place.forward
-    pair = _gaussians(np.stack([small, place.center + 0.3 * place.forward]), 0.02)
-    hidden = replace(pair, log_scales=torch.log(torch.tensor([[0.02] * 3, [0.12] * 3])), opacity_logits=torch.tensor([3.0, 9.0]))
+    small = place.center + 0.6 * place.forward + 0.1 * cameras[3].rotation[0]
+    pair = _gaussians(np.stack([small, place.center + 0.3 * place.forward]), 0.04)
+    hidden = replace(pair, log_scales=torch.log(torch.tensor([[0.04] * 3, [0.12] * 3])), opacity_logits=torch.tensor([3.0, 9.0]))
     opposite = [camera for camera in cameras if camera is not cameras[3]][:1]
     nearest = torch.full((2,), 9.0)
-    assert hiding(pair, torch.arange(2), nearest, [place], RASTERIZER, SETTINGS).tolist() == [True, True]
-    assert hiding(hidden, torch.arange(2), nearest, [place], RASTERIZER, SETTINGS).tolist() == [False, True]
+    assert hiding(pair, torch.arange(2), nearest, [place], SETTINGS).tolist() == [True, True]
+    assert hiding(hidden, torch.arange(2), nearest, [place], SETTINGS).tolist() == [False, True]
     found = without_floaters(hidden, opposite, [place], RASTERIZER, SETTINGS)
     assert torch.equal(found.means[0], hidden.means[0])
 
@@ -172,16 +173,30 @@ def test_of_several_viewpoints_one_is_enough_and_only_those_count_that_a_gaussia
     places = [one.center + 0.6 * one.forward, other.center + 0.6 * other.forward - beside, other.center + 0.6 * other.forward + beside]
     three = _gaussians(np.stack(places), 0.05)
     nearest = torch.tensor([9.0, 1.0, 9.0])  # the second is not so much nearer to its viewpoint than to a view
-    assert hiding(three, torch.arange(3), nearest, [one, other], RASTERIZER, SETTINGS).tolist() == [True, False, True]
-    assert hiding(three, torch.arange(3), torch.full((3,), 9.0), [other, one], RASTERIZER, SETTINGS).tolist() == [True, True, True]
+    assert hiding(three, torch.arange(3), nearest, [one, other], SETTINGS).tolist() == [True, False, True]
+    assert hiding(three, torch.arange(3), torch.full((3,), 9.0), [other, one], SETTINGS).tolist() == [True, True, True]
 
 
-def test_a_viewpoint_sees_more_than_the_camera_and_in_few_pixels() -> None:
+def test_what_hides_a_picture_counts_in_whatever_direction_it_lies_from_the_viewpoint() -> None:
+    place = _place(np.zeros(3), np.array([0.0, 0.0, 1.0]))
+    beside = _gaussians(np.array([[0.6, 0.0, 0.05], [6.0, 0.0, 0.5]]), 0.05)
+    assert hiding(beside, torch.arange(2), torch.full((2,), 99.0), [place], SETTINGS).tolist() == [True, False]
+
+
+def test_part_of_a_surface_that_several_views_see_stays_and_what_is_apart_from_any_does_not() -> None:
+    surface = torch.stack(torch.meshgrid(torch.arange(3.0), torch.arange(3.0), indexing="ij"), dim=-1).reshape(-1, 2)
+    surface = torch.cat((0.1 * surface, torch.full((9, 1), 4.0)), dim=1)
+    means = torch.tensor([[0.1, 0.1, 4.0], [0.1, 0.1, 3.0], [0.1, 0.1, 3.0]])
+    assert alone(means, surface, torch.tensor([4.0, 4.0, 20.0]), SETTINGS).tolist() == [False, True, False]
+    assert alone(means[:1], surface[:7], torch.tensor([4.0]), SETTINGS).tolist() == [True]  # too few to be a surface
+
+
+def test_a_viewpoint_has_the_picture_of_its_camera() -> None:
     camera = replace(_ring()[1], width=640, height=480, K=_ring()[1].resized(640, 480).K)
-    view = Viewpoint.of(camera, camera.center, camera.center + camera.rotation[2], SETTINGS).view
-    assert (view.width, view.height) == (64, 48)
-    assert np.allclose(view.world_to_camera, camera.world_to_camera)
-    assert np.isclose(np.tan(view.fov_y / 2), SETTINGS.margin * np.tan(camera.fov_y / 2))
+    place = Viewpoint.of(camera, camera.center, camera.center + 2 * camera.rotation[2])
+    assert np.allclose(place.forward, camera.rotation[2])
+    height = 2 * np.tan(camera.fov_y / 2)
+    assert np.isclose(place.picture, height * height * 640 / 480)
 
 
 @pytest.mark.parametrize(("average", "searches"), [(0.0, 3), (0.5, 2)])

@@ -5,14 +5,14 @@ The depth of what one view alone sees is not determined: the fit may place it an
 sees it, and grows with the distance, that view does not change.
 
 What is hidden from such a place is none, however few views see it: the front of somebody who stands close to a camera is behind his back
-there.
+there. Nor is what belongs to a surface that several views see.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,9 +20,11 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.neighbours import nearest_to
 from trackersplat.geometry.projection import centers, common_focus
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer, rendered_together
+from trackersplat.training.first_frame.line_of_sight import LineOfSight
 
 PAIRS_AT_ONCE = 4_000_000  # of Gaussians and viewpoints, for the memory
 VIEWS_TOGETHER = 16  # cameras that one call renders at most, for the memory: each has a few numbers per Gaussian
@@ -39,9 +41,10 @@ class FloaterSettings:
     views: float = 2.0  # effective number of views from which on a Gaussian's depth counts as determined
     rings: tuple[float, ...] = (0.5, 1.0)  # radii of the rings of viewpoints around a camera, over the cameras' median spacing
     directions: int = 8  # viewpoints in a ring
-    side: int = 64  # pixels, longer side of the pictures from viewpoints
-    margin: float = 1.5  # by how much these are wider than the camera's: a camera may stand between two viewpoints
-    hides: float = 0.001  # a floater covers at least this share of such a picture
+    hides: float = 0.01  # a floater covers at least this share of a picture from there
+    neighbours: int = 8  # a floater has fewer Gaussians of determined depth nearer than
+    apart: float = 0.1  # this share of its distance to the nearest view that shows it well
+    solid: float = 0.1  # opacity from which on these count
     parallel: float = 10.0  # median spacings of the cameras: assumed distance of what they look at, if their axes are parallel
     farther: tuple[float, ...] = (1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0)  # of the distance, tried in turn; if none helps, it is removed
 
@@ -52,22 +55,13 @@ class Viewpoint:
 
     center: np.ndarray  # (3,)
     forward: np.ndarray  # (3,) unit vector: where it looks
-    view: Camera  # what it sees there, in few pixels
+    picture: float  # its picture's area in a plane at distance 1
 
     @staticmethod
-    def of(camera: Camera, center: np.ndarray, focus: np.ndarray, settings: FloaterSettings) -> Viewpoint:
-        """``camera`` at another place, turned towards ``focus``, with a wider and coarser picture."""
-        forward = (focus - center) / np.linalg.norm(focus - center)
-        down = camera.rotation[1] - (camera.rotation[1] @ forward) * forward
-        down = down / np.linalg.norm(down)
-        pose = np.eye(4)
-        pose[:3, :3] = np.stack((np.cross(down, forward), down, forward))
-        pose[:3, 3] = -pose[:3, :3] @ center
-        scale = settings.side / max(camera.width, camera.height)
-        small = camera.resized(max(round(scale * camera.width), 1), max(round(scale * camera.height), 1))
-        K = small.K.copy()
-        K[0, 0], K[1, 1] = K[0, 0] / settings.margin, K[1, 1] / settings.margin
-        return Viewpoint(center, forward, replace(small, K=K, world_to_camera=pose))
+    def of(camera: Camera, center: np.ndarray, focus: np.ndarray) -> Viewpoint:
+        """``camera`` at another place, turned towards ``focus``."""
+        picture = camera.width * camera.height / (camera.K[0, 0] * camera.K[1, 1])
+        return Viewpoint(center, (focus - center) / np.linalg.norm(focus - center), float(picture))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +99,7 @@ def viewpoints(cameras: Sequence[Camera], settings: FloaterSettings) -> list[Vie
             for angle in angles:
                 aside = part * spacing * (np.cos(angle) * camera.rotation[0] + np.sin(angle) * camera.rotation[1])
                 outwards = camera.center + aside - focus
-                found.append(Viewpoint.of(camera, focus + outwards * (ahead / np.linalg.norm(outwards)), focus, settings))
+                found.append(Viewpoint.of(camera, focus + outwards * (ahead / np.linalg.norm(outwards)), focus))
     return found
 
 
@@ -116,9 +110,10 @@ def without_floaters(
     """Moves floaters away from the view that shows them best, until they are in front of no viewpoint; else marks them for removal.
 
     A floater is in front of a viewpoint, ``magnification`` times nearer to it than to any view that shows it well, shown by effectively
-    fewer than ``views`` views, and covers part of the picture from there: what is hidden from it, such as the far side of somebody who
-    stands close to a camera, stays. A view counts by the part of the Gaussian that it shows: its blending weight, summed over the
-    pixels, times the squared distance. The effective number is the squared sum of these over the sum of their squares.
+    fewer than ``views`` views, covers part of a picture from there, and hangs alone: what is hidden from there, such as the far side of
+    somebody who stands close to a camera, stays, and so does part of a surface. A view counts by the part of the Gaussian that it shows:
+    its blending weight, summed over the pixels, times the squared distance. The effective number is the squared sum of these over the sum
+    of their squares.
     """
     places = torch.as_tensor(centers(cameras), dtype=torch.float32, device=gaussians.device)
     distance = torch.cdist(gaussians.means, places)
@@ -132,7 +127,9 @@ def without_floaters(
     means, log_scales = gaussians.means.clone(), gaussians.log_scales.clone()
     keep = torch.ones(len(means), dtype=torch.bool, device=means.device)
     near = unsure[before_viewpoints(means[unsure], size[unsure], nearest[unsure], points, settings)]
-    left = near[hiding(gaussians, near, nearest[near], points, rasterizer, settings)]
+    determined = gaussians.means[(effective >= settings.views) & (gaussians.opacities > settings.solid)]
+    near = near[alone(gaussians.means[near], determined, nearest[near], settings)]
+    left = near[hiding(gaussians, near, nearest[near], points, settings)]
     count = len(left)
     origin = places[shown.argmax(1)]
     for factor in settings.farther:
@@ -164,25 +161,34 @@ def before_viewpoints(means: Tensor, size: Tensor, nearest: Tensor, points: Sequ
     return found
 
 
-def hiding(
-    gaussians: Gaussians, chosen: Tensor, nearest: Tensor, points: Sequence[Viewpoint], rasterizer: Rasterizer, settings: FloaterSettings
-) -> Tensor:
-    """(M,) bool: which of the ``chosen`` (M,) Gaussians cover at least ``hides`` of the picture from a viewpoint that they are
-    ``magnification`` times nearer to than ``nearest`` (M,).
+def hiding(gaussians: Gaussians, chosen: Tensor, nearest: Tensor, points: Sequence[Viewpoint], settings: FloaterSettings) -> Tensor:
+    """(M,) bool: which of the ``chosen`` (M,) Gaussians cover at least ``hides`` of a picture taken from a viewpoint that they are
+    ``magnification`` times nearer to than ``nearest`` (M,), whatever its direction: a camera may stand between two viewpoints.
     """
     found = torch.zeros(len(chosen), dtype=torch.bool, device=chosen.device)
     if not len(chosen) or not len(points):
         return found
+    means = gaussians.means[chosen]
     close = torch.empty((len(chosen), len(points)), dtype=torch.bool, device=chosen.device)
-    for part, offset in _offsets(gaussians.means[chosen], points):
-        close[part] = nearest[part, None] > settings.magnification * offset.norm(dim=2)
-    waiting = torch.nonzero(close.any(0))[:, 0].tolist()
-    for first in range(0, len(waiting), VIEWS_TOGETHER):
-        some = waiting[first : first + VIEWS_TOGETHER]
-        views = [points[index].view for index in some]
-        covered = nearest.new_tensor([settings.hides * view.width * view.height for view in views])
-        found |= (close[:, some] & (weights(gaussians, views, rasterizer)[chosen] >= covered)).any(1)
+    for part, offset in _offsets(means, points):
+        distance = offset.norm(dim=2)
+        close[part] = nearest[part, None] > settings.magnification * distance
+    sight = LineOfSight(gaussians)
+    for index in torch.nonzero(close.any(0))[:, 0].tolist():
+        some = torch.nonzero(close[:, index] & ~found)[:, 0]
+        if len(some):
+            point = points[index]
+            found[some] = sight.covers(means.new_tensor(point.center), chosen[some], settings.hides * point.picture)
     return found
+
+
+def alone(means: Tensor, determined: Tensor, nearest: Tensor, settings: FloaterSettings) -> Tensor:
+    """(M,) bool: which of the means (M, 3) have fewer than ``neighbours`` of the ``determined`` (D, 3) within ``apart`` times
+    ``nearest`` (M,).
+    """
+    if not len(means) or len(determined) < settings.neighbours:
+        return torch.ones(len(means), dtype=torch.bool, device=means.device)
+    return nearest_to(means, determined, settings.neighbours).distances[:, -1] >= settings.apart * nearest
 
 
 def weights(gaussians: Gaussians, cameras: Sequence[Camera], rasterizer: Rasterizer) -> Tensor:
