@@ -91,6 +91,19 @@ def test_a_run_that_is_stopped_anywhere_ends_like_one_that_is_not(small_capture:
         assert (carried.velocity != 0).any()
 
 
+@pytest.mark.parametrize("pipeline", ["base-propagate", "train-base"])
+def test_a_run_on_several_devices_has_the_files_of_a_run_on_one(small_capture: Capture, tmp_path: Path, pipeline: str) -> None:
+    settings, frames = quick(batch=3, pipeline=pipeline), range(5)
+    one, several = (new_run(tmp_path / name, small_capture, settings) for name in ("one", "several"))
+    events(small_capture, one, frames, settings)
+    found = events(small_capture, several, frames, settings, others=[PortableRasterizer(), PortableRasterizer()])
+    assert [event.frame for event in found if isinstance(event, FrameDone)] == list(frames)
+    assert next(event.device for event in found if isinstance(event, Started)).count(" and ") == 2
+    assert files(several) == files(one)
+    scores = [[record.scores for _, record in sorted(run.records().items())] for run in (one, several)]
+    assert scores[0] == scores[1]
+
+
 def test_what_ends_a_first_frame_is_written_down_with_the_run(small_capture: Capture, tmp_path: Path) -> None:
     plain = ReconstructSettings.for_device("cpu")
     other = replace(plain, first=replace(plain.first, cull_sh=0.0))

@@ -75,8 +75,9 @@ class Reconstruct:
     """Held-out cameras (comma-separated names, or the option several times): used only to measure. Default: those of the capture."""
     seed: int = 0
     """Seed of all random choices, 0 or more. On a CPU, the same seed on the same machine gives the same result."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: the GPU if a back end for it works here, otherwise the CPU."""
+    device: str = "auto"
+    """cpu, cuda, cuda:N, or several with commas between: the first finds the motions, the others refine the frames of a batch meanwhile.
+    auto: the GPU if a back end for it works here, otherwise the CPU."""
     backend: str | None = None
     """Rendering back end. Default: the first that works here. `trackersplat doctor` lists them."""
     weights: Path | None = None
@@ -93,18 +94,19 @@ class Reconstruct:
         from trackersplat.captures.readable import require_readable
         from trackersplat.captures.registry import open_capture
         from trackersplat.commands.terminal import JsonLines, TextProgress, print_frames
+        from trackersplat.geometry.devices import current
         from trackersplat.jobs.edits import frames_to_redo
         from trackersplat.jobs.plan import parse_frames
         from trackersplat.jobs.reconstruct import reconstruct
         from trackersplat.jobs.versions import versions
-        from trackersplat.rendering.registry import choose_rasterizer
+        from trackersplat.rendering.registry import choose_rasterizers
         from trackersplat.store.run import COMPACT, KEEP, Run
 
         capture = open_capture(self.capture)
         if self.hold_out:
             capture = with_held_out(capture, self.hold_out)
         frames = parse_frames(self.frames, capture.frame_count)
-        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
+        rasterizer, *others = choose_rasterizers(None if self.device == "auto" else self.device, self.backend)
         settings = self._settings(capture, rasterizer)
         info = {"settings": settings.to_json(), KEEP: self.keep or COMPACT, "warnings": list(capture.warnings), **versions(rasterizer)}
         if capture.origin is not None:
@@ -114,12 +116,12 @@ class Reconstruct:
         if self.keep is not None:
             run.require_keep(self.keep)
         reporter = JsonLines() if self.events == "json" else TextProgress(capture)
-        with traceback_in(run.path / "run.log"), reporter, run.writing():
+        with traceback_in(run.path / "run.log"), reporter, run.writing(), current(rasterizer.device):
             redo = frozenset[int]() if self.redo is None else frames_to_redo(run, self.redo, frames)
             wanted = frames if self.redo is None else sorted(redo)
             events = reconstruct(
                 capture, run, wanted, settings, rasterizer,
-                redo=redo, keep_deleted=self.keep_deleted, weights=self.weights, track_cache=self.track_cache,
+                redo=redo, keep_deleted=self.keep_deleted, weights=self.weights, track_cache=self.track_cache, others=others,
             )  # fmt: skip
             for event in events:
                 reporter.show(event)

@@ -7,10 +7,17 @@ where ``has_triton`` says so, and is tested against it.
 from __future__ import annotations
 
 import importlib.util
+from contextlib import AbstractContextManager, nullcontext
 
+import torch
 from torch import Tensor
 
 
 def has_triton(tensor: Tensor) -> bool:
     """Whether Triton kernels can work on the tensor: on a CUDA device, with Triton installed (PyTorch for CUDA on Linux brings it)."""
     return tensor.is_cuda and importlib.util.find_spec("triton") is not None
+
+
+def current(device: torch.device) -> AbstractContextManager[object]:
+    """Makes a GPU the thread's current device, on which kernels of Triton run; nothing for a CPU."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

@@ -57,6 +57,7 @@ def reconstruct(
     keep_deleted: bool = False,
     weights: Path | None = None,
     track_cache: Path | None = None,
+    others: Sequence[Rasterizer] = (),
     now: Callable[[], float] = time.perf_counter,
 ) -> Iterator[Event]:
     """Reconstructs the frames (indices from 0) that the run does not hold yet, and those of ``redo`` among them anew.
@@ -64,8 +65,8 @@ def reconstruct(
     The result depends on the settings, the edits of the run, the machine and the capture only, not on where an earlier attempt was
     stopped. A frame that is made anew stays as it is until the new one is complete. Frames that are stale in the end are told before the
     last event. What the document of the run deletes is left out, unless ``keep_deleted``. ``weights`` is the folder of the weights of
-    metrics (torch's cache if absent), ``track_cache`` one that keeps what trackers of others answer (nothing is kept if absent), ``now``
-    the clock that paces previews.
+    metrics (torch's cache if absent), ``track_cache`` one that keeps what trackers of others answer (nothing is kept if absent), ``others``
+    the rasterisers of further devices, ``now`` the clock that paces previews.
 
     Raises InputError if another process writes the run, an image that is read is not the one that the run was made from, or the run is
     removed meanwhile.
@@ -77,7 +78,7 @@ def reconstruct(
         for frame in _to_compare(frames, run):
             watched.require(frame)
         log = read_log(run.path)
-        context = Context(watched.capture, rasterizer, settings, weights, AppliedEdits(log.edits), open_cache(track_cache))
+        context = Context(watched.capture, rasterizer, settings, weights, AppliedEdits(log.edits), open_cache(track_cache), tuple(others))
         batches = plan_batches(frames, [frame for frame in run.frames() if frame not in redo], settings.batch)
         document = None if keep_deleted or not has_document(run.path) else Document.open(run)
         again = frozenset(redo) & frozenset(frames) & frozenset(run.frames())
@@ -112,7 +113,8 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     planned = tuple(frame for batch in batches for frame in batch.targets)
     run.require_places(planned)
     preview = _Previews(run.path / PREVIEW_FILE, now)
-    yield Started(planned, rasterizer.describe(), settings.pipeline, settings.first.steps, settings.refine.steps)
+    machine = " and ".join(each.describe() for each in (rasterizer, *context.others))
+    yield Started(planned, machine, settings.pipeline, settings.first.steps, settings.refine.steps)
     said = () if work.document is None else work.document.warnings
     yield from map(Remark, (*capture.warnings, *run.lost(), *_licences(context), *said))
     run.write_metrics()

@@ -10,9 +10,10 @@ from trackersplat.events import Event, Note, Stage
 from trackersplat.motion.apply import move
 from trackersplat.pipelines.chain import ChainStep, follow_chain
 from trackersplat.pipelines.clock import Clock
-from trackersplat.pipelines.frames import FirstFrame, Moved, refine_and_measure
+from trackersplat.pipelines.frames import FirstFrame, Moved
 from trackersplat.pipelines.motions import MotionContext, OtherTracker
 from trackersplat.pipelines.pipeline import Batch, ChainState, Context, FrameResult
+from trackersplat.pipelines.several_devices import refined
 from trackersplat.pipelines.sources import SourceSettings, motion_source
 from trackersplat.pipelines.sparse_tracks import edited_first_tracks
 from trackersplat.tracking.registry import TRACKERS, create_matcher
@@ -33,6 +34,10 @@ class BasePropagate(FirstFrame):
 
     def step(self, state: ChainState, batch: Batch, context: Context) -> Iterator[Event]:
         """See `Pipeline.step`."""
+        return refined(state, self._moved(state, batch, context), context)
+
+    def _moved(self, state: ChainState, batch: Batch, context: Context) -> Iterator[Event]:
+        """The targets before their refinement, and what is told meanwhile."""
         motions = _motion_context(state, context)
         for event in follow_chain(state, batch.through, motions, context.settings.follow):
             if isinstance(event, Stage):  # said of a frame that is to be done: those on the way may be finished
@@ -43,7 +48,7 @@ class BasePropagate(FirstFrame):
                 clock = Clock(context.rasterizer.device)
                 moved = move(state.gaussians, event.motion)
                 seconds = {**event.seconds, "move": event.seconds["move"] + clock.lap()}
-                yield from refine_and_measure(state, Moved(event.frame, moved, event.motion, event.tracks, seconds), context)
+                yield Moved(event.frame, moved, event.motion, event.tracks, seconds)
 
 
 def _motion_context(state: ChainState, context: Context) -> MotionContext:

@@ -50,7 +50,7 @@ class FirstFrame:
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
+class Moved(Event):
     """A frame before its refinement."""
 
     frame: int
@@ -66,21 +66,25 @@ class Moved:
         return torch.zeros(len(means), dtype=torch.bool, device=means.device) if self.motion is None else self.motion.is_static
 
 
-def refine_and_measure(state: ChainState, moved: Moved, context: Context) -> Iterator[Event]:
-    """Refines a frame that was reached from ``state`` and measures it; ends with its `FrameResult`."""
-    context, frame = context.at(moved.frame), moved.frame
-    settings, clock = context.settings, Clock(context.rasterizer.device)
+def refine_and_measure(state: ChainState, moved: Moved, context: Context, home: torch.device | None = None) -> Iterator[Event]:
+    """Refines a frame that was reached from ``state`` and measures it; ends with its `FrameResult`.
+
+    The work is done on the rasteriser's device; the result is on ``home``, where the rest of the state is, if that is another one.
+    """
+    context, frame, device = context.at(moved.frame), moved.frame, context.rasterizer.device
+    settings, clock, home = context.settings, Clock(device), home or device
+    start, base = moved.gaussians.to(device), state.gaussians.to(device)
     yield Stage(frame, "refine")
     refine = settings.refine if moved.motion is not None else settings.refine.unmoved()
     task = RefineTask(
-        moved=moved.gaussians,
-        is_static=moved.is_static,
+        moved=start,
+        is_static=moved.is_static.to(device),
         capture=context.capture,
         frame=frame,
         rasterizer=context.rasterizer,
         colours=state.colours,
         settings=dataclasses.replace(refine, seed=settings.seed + frame),
-        base=state.gaussians,
+        base=base,
     )
     done: FitDone | None = None
     origin = state.lineage.origin if state.lineage is not None else state.frame
@@ -94,19 +98,18 @@ def refine_and_measure(state: ChainState, moved: Moved, context: Context) -> Ite
     assert done is not None, "a refinement ends with its result"
     seconds = {**moved.seconds, "refine": clock.lap()}
     yield Stage(frame, "measure")
-    before = moved.gaussians if moved.motion is not None else None
-    scores = measure(context, frame, Stages(done.gaussians, state.gaussians, before), state.colours, masks.result())
+    before = start if moved.motion is not None else None
+    scores = measure(context, frame, Stages(done.gaussians, base, before), state.colours, masks.result())
     seconds["measure"] = clock.lap()
+    replaced = done.replaced.to(home)
     carried = moved.motion.carried if moved.motion is not None else None
     next_state = ChainState(
         frame=frame,
-        gaussians=done.gaussians,
-        lineage=None if state.lineage is None else state.lineage.with_replaced(done.replaced, frame),
+        gaussians=done.gaussians.to(home),
+        lineage=None if state.lineage is None else state.lineage.with_replaced(replaced, frame),
         origin=state.origin,
-        carried=None if carried is None else carried.without(done.replaced),
+        carried=None if carried is None else carried.without(replaced),
         colours=state.colours,
-        tracks=None if moved.tracks is None else without_replaced(moved.tracks, done.replaced),
+        tracks=None if moved.tracks is None else without_replaced(moved.tracks, replaced),
     )
-    yield FrameResult(
-        next_state, state.frame, moved.motion, done.replaced, task.settings.steps, scores, context.unavailable_metrics, seconds
-    )
+    yield FrameResult(next_state, state.frame, moved.motion, replaced, task.settings.steps, scores, context.unavailable_metrics, seconds)

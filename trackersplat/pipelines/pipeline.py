@@ -115,6 +115,7 @@ class Context:
     weights: Path | None = None  # folder of the weights of metrics; None: where torch keeps what it has downloaded
     edits: AppliedEdits = field(default_factory=AppliedEdits)
     track_cache: TrackCache | None = None  # keeps what trackers of others answer; None: nothing is kept
+    others: tuple[Rasterizer, ...] = ()  # of further devices, on which frames are refined at the same time
 
     def at(self, frame: int) -> Context:
         """With the cameras that edits leave to fit, refine and measure this frame. Raises InputError if none is left to train on."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trackersplat.events import Event
-from trackersplat.pipelines.frames import FirstFrame, Moved, refine_and_measure
+from trackersplat.pipelines.frames import FirstFrame, Moved
 from trackersplat.pipelines.pipeline import Batch, ChainState, Context
+from trackersplat.pipelines.several_devices import refined
 
 
 class TrainBase(FirstFrame):
@@ -14,5 +15,4 @@ class TrainBase(FirstFrame):
 
     def step(self, state: ChainState, batch: Batch, context: Context) -> Iterator[Event]:
         """See `Pipeline.step`."""
-        for frame in batch.targets:
-            yield from refine_and_measure(state, Moved(frame, state.gaussians, None, None, {}), context)
+        return refined(state, (Moved(frame, state.gaussians, None, None, {}) for frame in batch.targets), context)

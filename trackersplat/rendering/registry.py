@@ -62,6 +62,12 @@ def choose_rasterizer(device: str | None = None, backend: str | None = None) -> 
     return rasterizer
 
 
+def choose_rasterizers(devices: str | None = None, backend: str | None = None) -> tuple[Rasterizer, ...]:
+    """One for each of the comma-separated devices, the first of which does what is not shared; otherwise as `choose_rasterizer`."""
+    names = [None] if devices is None else [name.strip() for name in devices.split(",")]
+    return tuple(choose_rasterizer(name, backend) for name in names)
+
+
 def _first_usable(device: str | None) -> str:
     """Of those for the device type; the first of them if none can be used, so that the error says what is missing."""
     names = [facts.name for facts in BACKENDS if device in (None, facts.device)]
