@@ -38,7 +38,7 @@ COLUMNS = (
     Column("id", "Track", "Number of the track. It stays the same in every frame and view.", 56),
     Column("camera", "Camera", "The camera in which the track was followed.", 50, text=True),
     Column("score", "Score", "Failure score of the worst frame: the probability that the position is wrong.", 44, 2),
-    Column("category", "Why", "Why it fails, in its worst frame.", 112, text=True),
+    Column("category", "Why", "Why it fails, in its worst frame.", 110, text=True),
     Column("worst", "Worst", "The frame with the highest failure score; a click on the row goes there.", 42),
     Column("most", "Max px", "Largest reprojection residual: the measured position against the point that all views agree on.", 46, 1),
     Column("mean", "Mean px", "Mean reprojection residual over all frames.", 56, 1),
