@@ -4,7 +4,7 @@
     python docs/measure_page.py scrub    from the pointer on the timeline to the picture in the camera pane; once where the browser draws
                                          the page with the software GL of the stage, once where it draws it without GL
     python docs/measure_page.py play     memory of the server and of the page while 30 s are played
-    python docs/measure_page.py large    10,000 tracks x 300 frames: opening the page, and going to another frame
+    python docs/measure_page.py large    10,000 tracks x 300 frames: opening the page, going to another frame, opening another page
 
 Run it from a checkout with the test extra installed. The browser is a headless Chromium with software GL on the same machine. The
 start of the browser is part of the first times, as it is for a user; kernels and byte code are compiled before.
@@ -48,7 +48,7 @@ AT_REST = f"() => {{ {PANE} return pane?.picture?.header.exact && pane.unacknowl
 # When the pointer moved, which frame was asked for then, and when a picture was drawn.
 LISTEN = f"""() => {{ {PANE}
   Object.assign(window, {{moved: 0, asked: [], drawn: []}});
-  addEventListener('pointermove', (event) => {{ window.moved = event.timeStamp; }}, true);
+  for (const name of ['pointerrawupdate', 'pointermove']) addEventListener(name, (event) => {{ window.moved = event.timeStamp; }}, true);
   const emit = window.socket.emit.bind(window.socket);
   window.socket.emit = (name, message, ...rest) => {{
     const told = /"frame":(\\d+)/.exec(JSON.stringify(message?.args ?? '').replaceAll('\\\\', ''));
@@ -192,27 +192,14 @@ def heap_megabytes(devtools: CDPSession) -> float:
 def large(launch: Launch) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        server([sys.executable, str(Path(__file__).resolve()), "serve", folder], ROOT) as (url, _),
+        server([sys.executable, str(Path(__file__).resolve()), "serve", folder], ROOT) as (url, process),
     ):
         browser = launch()
-        began = time.monotonic()
-        page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
-        page.set_default_timeout(PATIENCE)
-        pictures: list[float] = []
-
-        def listen(socket: WebSocket) -> None:
-            if "/stage/" in socket.url:
-                socket.on("framereceived", lambda data: pictures.append(time.monotonic()) if len(data) > PICTURE else None)
-
-        page.on("websocket", listen)
-        page.goto(f"{url}?frame=150", wait_until="commit")
-        page.wait_for_function(RENDERED, polling=20)
-        page.get_by_role("row").nth(5).wait_for()
-        while not pictures:
-            page.wait_for_timeout(10)
-        print(f"first load: {time.monotonic() - began:.2f} s")
+        page, pictures, seconds = loaded(browser, url)
+        print(f"first load, server just started: {seconds:.2f} s", flush=True)
+        page.keyboard.press("Shift+T")
         page.wait_for_timeout(3000)
-        waits = []
+        waits, before = [], cpu_seconds(process)
         for turn in range(20):
             pictures.clear()
             pressed = time.monotonic()
@@ -221,7 +208,33 @@ def large(launch: Launch) -> None:
                 page.wait_for_timeout(2)
             waits.append(1000 * (pictures[0] - pressed))
             page.wait_for_timeout(700)
-        print(f"frame change, stage with trails: p50 {np.percentile(waits, 50):.0f} ms, p95 {np.percentile(waits, 95):.0f} ms")
+        half, most = np.percentile(waits, (50, 95))
+        cost = (cpu_seconds(process) - before) / len(waits)
+        print(f"frame change, stage with trails: p50 {half:.0f} ms, p95 {most:.0f} ms; {cost:.3f} s of the server's CPU", flush=True)
+        page.close()
+        before = cpu_seconds(process)
+        seconds = loaded(browser, url)[2]
+        print(f"load of another page: {seconds:.2f} s; {cpu_seconds(process) - before:.2f} s of the server's CPU")
+
+
+def loaded(browser: Browser, url: str) -> tuple[Page, list[float], float]:
+    """A page that knows nothing of one before; when pictures of its stage come; seconds until pane, table and stage are there."""
+    began = time.monotonic()
+    page = browser.new_context(viewport=SIZE).new_page()  # type: ignore[arg-type]
+    page.set_default_timeout(PATIENCE)
+    pictures: list[float] = []
+
+    def listen(socket: WebSocket) -> None:
+        if "/stage/" in socket.url:
+            socket.on("framereceived", lambda data: pictures.append(time.monotonic()) if len(data) > PICTURE else None)
+
+    page.on("websocket", listen)
+    page.goto(f"{url}?frame=150", wait_until="commit")
+    page.wait_for_function(RENDERED, polling=20)
+    page.get_by_role("row").nth(5).wait_for()
+    while not pictures:
+        page.wait_for_timeout(10)
+    return page, pictures, time.monotonic() - began
 
 
 def serve(folder: Path) -> None:

@@ -23,6 +23,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,252}[a-z0-9])?")
 NAMES_SAID = 20  # refused names that are shown in the terminal, at most, so that a scanner cannot fill it
 COOKIE = "trackersplat-token"
+MOST_FIELDS = 50  # of the query of an address
 
 
 def is_loopback(host: str) -> bool:
@@ -69,8 +70,7 @@ class Guard:
         if len(hosts) != 1 or len(origins) > 1 or not self.allows(hosts[0], origins[0] if origins else None):
             await _refuse(scope, send, "This page answers only to itself.\n")
             return
-        query = parse_qs(scope.get("query_string", b"").decode("latin-1"), max_num_fields=50)
-        in_url = query.get("token", [""])[0]
+        in_url = _token_in(scope.get("query_string", b""))
         if self._token is not None and not (secrets.compare_digest(in_url.encode(), self._token.encode()) or self._in_cookie(scope)):
             await _refuse(scope, send, "Open this page by the address that trackersplat-view printed: it has a token.\n")
             return
@@ -159,6 +159,14 @@ async def _refuse(scope: Scope, send: Send, sentence: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": 403, "headers": headers})
     await send({"type": "http.response.body", "body": sentence.encode()})
+
+
+def _token_in(query: bytes) -> str:
+    """What an address has after ``token=``; nothing if it has more fields than any address of ours."""
+    try:
+        return parse_qs(query.decode("latin-1"), max_num_fields=MOST_FIELDS).get("token", [""])[0]
+    except ValueError:
+        return ""
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:

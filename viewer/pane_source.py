@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trackersplat.errors import InputError
 from viewer.tab import Tab
 from viewer.views.compare import Against
-from viewer.views.overlays import Overlay, pane_overlay
+from viewer.views.overlays import Overlay, nothing, pane_overlay
 from viewer.views.request import PanePicture, PaneRequest, Sources
 
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ class TabPanes:
                 history.append(tracks)
             if last + 1 < len(known):
                 following = document.frames.tracks(run, known[last + 1]).get(name)
+        if not (document.capture.filmed or history or document.diagnosis() is not None):
+            return nothing(request.frame, "The frames were imported: they have no tracks.")
         return pane_overlay(
             name,
             request.frame,

@@ -19,7 +19,6 @@ from trackersplat.errors import InputError
 from viewer.moving_jpeg import MovingJpeg
 from viewer.pane_messages import Message, encode, pack, parse, picture_header
 from viewer.state import MOST_PANES
-from viewer.views.compare import role
 from viewer.views.overlays import Overlay, nothing
 from viewer.views.painting import Renderings
 from viewer.views.picture import pane_picture, picture_title
@@ -309,9 +308,7 @@ class _Session:
 
         def make() -> _Made:
             sources = self._source.sources(request)
-            facts.update(
-                camera=sources.camera.name, role=role(sources.held_out), frame=request.frame, label=picture_title(request, sources)
-            )
+            facts.update(camera=sources.camera.name, role=sources.role, frame=request.frame, label=picture_title(request, sources))
             picture = pane_picture(request, sources, self._pictures.kept)
             device = None if sources.rasterizer is None else sources.rasterizer.device
             return _Made(picture, *encode(picture, request.full, lambda image: self._pictures.jpeg(image, device)), overlay)

@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from viewer.stage.server import SECRET_HEADER, StageServer
 
 LARGEST_MESSAGE = 64 << 10  # bytes, of one from the page
+LONGEST_PATH = 200  # characters, of a file of viser's client; at longer names its server fails
 LARGEST_CANVAS = 8192  # pixels, width and height
 LARGEST_COORDINATE = 1e12
 POLL = 0.01  # seconds
@@ -67,6 +68,8 @@ class Relay:
         path = str(request.path_params["path"])
         if path in ("", "index.html"):
             return await self._page(request)
+        if len(path) > LONGEST_PATH:
+            return Response(status_code=404)
         async with self._http.stream("GET", "/" + quote(path), headers={"accept-encoding": "identity"}) as found:
             body = b"".join([part async for part in found.aiter_raw()])
             kept = {key: value for key, value in found.headers.items() if key == "content-type"}

@@ -52,10 +52,20 @@ html, body { background: var(--bg); color: var(--text);
 .q-tab { min-height: 30px; padding: 0 10px; text-transform: none; } .q-tab__label { font-size: 12px; }
 .q-tabs { min-height: 30px; }
 .ts-rail { width: 58px; flex: none; height: 100%; overflow-y: auto; overflow-x: hidden; border-left: 1px solid var(--line);
-  background: var(--bg); scrollbar-width: none; }
+  background: var(--bg); scrollbar-width: none; container-type: size; }
 .ts-rail .q-tab { min-height: 40px; padding: 0; color: var(--muted); }
 .ts-rail .q-tab__icon { font-size: 18px; } .ts-rail .q-tab__label { font-size: 10px; line-height: 1.2; }
 .ts-rail .q-tab__content { padding: 2px 0; min-width: 0; }
+/* Too low for all panels: their names are left to tooltips and screen readers. */
+@container (max-height: 489.9px) { .ts-rail .q-tab { min-height: 33px; }
+  .ts-rail .q-tab__label { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); } }
+.ts-panebar { container-type: inline-size; background: var(--surface); border-bottom: 1px solid var(--line); min-width: 0; }
+.ts-panebar > div { display: flex; align-items: center; gap: 4px; padding: 2px 6px; min-width: 0; overflow: hidden; }
+@container (max-width: 339.9px) { .ts-panebar > div { gap: 2px; padding: 2px 4px; } .ts-panebar .q-field__append { padding-left: 0; }
+  .ts-panebar .q-select__dropdown-icon { font-size: 16px; } }
+/* Too narrow for what can be chosen by key, too. */
+@container (max-width: 219.9px) { .ts-panebar .ts-channel { display: none; } }
+@container (max-width: 159.9px) { .ts-panebar .ts-compare { display: none; } }
 .q-tab-panel { padding: 0; }
 .q-splitter__separator { background: var(--line); }
 .q-tooltip { font-size: 11px; background: #000d; max-width: 320px !important; white-space: pre-line; }

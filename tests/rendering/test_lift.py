@@ -64,6 +64,19 @@ def test_lift_leaves_no_gradient_on_the_scene() -> None:
     assert moving.means.grad is None
 
 
+def test_the_gradient_is_asked_for_so_that_torch_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = torch.autograd.grad, []
+
+    def grad(outputs: torch.Tensor, inputs: torch.Tensor, grad_outputs: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+        asked.append((outputs.ndim, grad_outputs))
+        return real(outputs, inputs, grad_outputs)
+
+    monkeypatch.setattr(torch.autograd, "grad", grad)
+    gaussians, camera = small_scene()
+    lift(PortableRasterizer(), gaussians, [camera], torch.ones(1, camera.height, camera.width, 1))
+    assert asked == [(0, None)]  # with a gradient of its own, torch imports sympy first: seconds, at the first selection
+
+
 def test_features_of_another_size_are_refused() -> None:
     gaussians, camera = small_scene()
     for wrong in (torch.zeros(1, 23, 18, 2), torch.zeros(18, 23, 2), torch.zeros(2, 18, 23, 2), torch.zeros(1, 18, 23, 2).double()):

@@ -187,11 +187,11 @@ def test_a_slow_stage_leaves_more_time_between_its_pictures_and_rests_only_when_
     scene.now[0] += 5.0
     scene.tab.set(frame=10, dragging=True)
     wait_for(lambda: scene.tab.view.shown == 10)
-    scene.now[0] += 0.5  # less than four times as long, and more than REST_AFTER
+    scene.now[0] += 0.5  # less than eight times as long, and more than REST_AFTER
     scene.tab.set(frame=11)
-    scene.now[0] += 0.05
+    scene.now[0] += 0.4
     scene.tab.set(frame=12)
-    scene.now[0] += 0.1
+    scene.now[0] += 0.4
     scene.tab.set(frame=13)
     wait_for(lambda: scene.tab.view.shown == 13)
     assert not scene.view.rests

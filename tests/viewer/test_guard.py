@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from viewer.guard import COOKIE, NAMES_SAID, Guard, hint, is_host_name
+from viewer.guard import COOKIE, MOST_FIELDS, NAMES_SAID, Guard, hint, is_host_name
 
 
 async def everybody(scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,6 +114,13 @@ def test_with_a_token_only_who_brings_it_in_the_address_or_the_cookie_is_let_in(
     assert not lets_in(guard, host, "http://evil.example", kind, query="token=secret")
     assert lets_in(guard, host, None, kind, query="token=secret")
     assert lets_in(guard, host, None, kind, cookie=f"other=1; {COOKIE}=secret")
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_an_address_with_too_many_fields_brings_no_token_and_breaks_nothing(kind: str) -> None:
+    query = "&".join(["a=1"] * MOST_FIELDS) + "&token=secret"
+    assert lets_in(Guard(everybody, "127.0.0.1"), "127.0.0.1:8080", None, kind, query=query)
+    assert not lets_in(Guard(everybody, "0.0.0.0", token="secret"), "192.168.1.7:8080", None, kind, query=query)
 
 
 def test_the_token_of_the_address_becomes_a_cookie_that_scripts_and_other_sites_do_not_get() -> None:

@@ -156,3 +156,17 @@ def test_the_first_of_the_tabs_that_share_their_time_moves_it_and_waits_for_its_
     assert first.span() == (0, 3)
     tab.set(first=1, last=2)
     assert (first.transport().first, first.transport().last) == (1, 2)
+
+
+def test_an_imported_run_has_no_tracks() -> None:
+    tab = _tab()
+    tab.document.capture.filmed = False
+    tab.document.frames.tracks = lambda run, frame: {}
+    tab.document.diagnosis = lambda: None
+    panes = TabPanes(tab)
+    request = panes.request(0)
+    assert request is not None
+    overlay = panes.overlay(request)
+    assert overlay is not None
+    assert overlay.note == "The frames were imported: they have no tracks."
+    assert panes.sources(request).role == "made"

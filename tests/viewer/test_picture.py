@@ -222,6 +222,14 @@ def test_two_runs_are_compared_with_each_other() -> None:
     assert difference.score.psnr == psnr(painted(), painted(blue=0.75))
 
 
+def test_nothing_is_compared_with_photographs_that_are_none() -> None:
+    assert pane_picture(REQUEST, sources(filmed=False)).role == "made"
+    for compare in ("photo", "wipe", "error"):
+        with pytest.raises(Unavailable, match="The frames were imported, there are no photographs"):
+            pane_picture(replace(REQUEST, compare=compare), sources(filmed=False))
+    assert pane_picture(replace(REQUEST, compare="error", against="run"), sources(filmed=False)).score is not None
+
+
 @pytest.mark.parametrize(("channel", "field"), [("motion", "motion"), ("age", "age"), ("error", "error")])
 def test_values_of_gaussians_are_shown_where_a_surface_is(channel: str, field: str) -> None:
     values = torch.tensor([[3.0, 4.0, 0.0]]) if field == "motion" else torch.tensor([5.0])

@@ -229,6 +229,7 @@ def test_visers_page_comes_without_its_panel_and_its_notices_and_is_read_once(si
     again = site.client.get("/stage/b/", headers={"if-none-match": first.headers["etag"]})
     assert again.status_code == 304
     assert site.client.get("/stage/a/no/such/file").status_code == 404
+    assert site.client.get("/stage/a/" + 5000 * "a").status_code == 404
     assert site.client.post("/stage/a/").status_code == 405
 
 

@@ -303,7 +303,7 @@ class Driver:
         return [" ".join(line.split()) for line in tip.locator("> *").all_inner_texts()] if tip.is_visible() else []
 
     def pixel(self, layer: str, x: float, below: float) -> tuple[int, int, int, int]:
-        """Of a canvas ("base" or "over") at a place in CSS pixels."""
+        """Of a canvas ("base", "over", "ruler" or "values") at a place in CSS pixels."""
         self.rest()
         place = f"{round(x * self.scale)}, {round(below * self.scale)}, 1, 1"
         red, green, blue, alpha = self.ask(f"[...t.{layer}.getContext('2d').getImageData({place}).data]")
@@ -543,6 +543,25 @@ def test_it_works_by_keyboard(chromium: Browser, server: Server) -> None:
     driver.close()
 
 
+def test_a_hand_that_rests_while_it_drags_makes_the_page_draw_nothing(driver: Driver) -> None:
+    driver.move(40)
+    driver.page.mouse.down()
+    driver.move(60)
+    driver.wait_frame(60)
+    driver.rest()
+    driver.ask("t.drawn = 0, t.draw = [t.draw_over, t.draw_time], t.draw_over = t.draw_time = () => { t.drawn += 1; }")
+    driver.rest()
+    driver.move(60.2)  # to another place in the same frame
+    driver.rest()
+    assert driver.ask("t.drawn") == 0
+    driver.move(61)
+    driver.wait_frame(61)
+    driver.rest()
+    assert driver.ask("t.drawn") == 1  # the time, not what lies under it
+    driver.ask("delete t.draw_over, delete t.draw_time")
+    driver.page.mouse.up()
+
+
 def test_a_screen_reader_hears_what_is_shown(driver: Driver) -> None:
     psnr = example(300)[1].series[0].values[100]
     surface = driver.page.get_by_role("slider", name="Timeline")
@@ -672,9 +691,17 @@ def _check_cursor(driver: Driver) -> None:
     driver.page.mouse.click(driver.x(222), driver.y())
     assert driver.server.events(2)[-1] == ["seek", {"frame": 222, "phase": "up"}]
     driver.page.mouse.move(600, 10)
-    accent = (90, 169, 240, 255)
-    assert driver.pixel("over", driver.x(222), 150) == accent
-    assert driver.pixel("over", driver.x(222) + 3, 150)[3] == 0  # a line, not a smear
+    driver.rest()
+    cursor = "document.querySelector('.timeline-cursor')"
+    assert driver.ask(f"getComputedStyle({cursor}).backgroundColor") == "rgb(90, 169, 240)"
+    line = driver.ask(
+        f"(({{left, width, bottom}}) => [left, width, bottom - t.root.getBoundingClientRect().top])({cursor}.getBoundingClientRect())"
+    )
+    assert line[0] * scale == pytest.approx(round(driver.x(222) * scale), abs=1)
+    assert [value * scale for value in line[:2]] == pytest.approx([round(value * scale) for value in line[:2]], abs=0.02)  # not a smear
+    assert line[1] <= 2
+    assert line[2] >= 150
+    assert driver.pixel("ruler", driver.x(222), 3) == (90, 169, 240, 255)  # the badge with its number
 
 
 def test_one_failed_frame_of_ten_thousand_is_seen(long: Driver) -> None:

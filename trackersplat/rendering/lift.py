@@ -46,6 +46,6 @@ def lift(
             channels = torch.zeros(len(cameras), len(gaussians), part.shape[3], device=gaussians.device, requires_grad=True)
             blended = rasterizer.render(fixed, cameras, channels=channels, sh_degree=0).channels
             assert blended is not None  # the interface returns what was asked for
-            # The gradient of this sum is ``part``; given as such, torch would import its compiler's shapes, which takes a process seconds.
+            # Of a number: the gradient is the same, and for one of an image torch imports sympy first, which takes seconds.
             parts.append(torch.autograd.grad((blended * part).sum(), channels)[0])
     return torch.cat(parts, 2)

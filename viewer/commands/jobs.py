@@ -24,7 +24,7 @@ def _run(tab: Tab, first: int, last: int, sure: bool = False, into: Path | None 
     plan = work.plan((int(first), int(last)), work.target(into), options)
     if plan.warning and not sure:
         tab.set(inspector=PANEL, first=plan.asked[0], last=plan.asked[1])
-        raise InputError(f"{plan.warning} Choose in the panel Reconstruct.")
+        raise InputError(f"{plan.warning} Choose in the panel Run.")
     work.add(plan)
 
 

@@ -259,6 +259,7 @@ const STYLE = `
 @container (max-width: 679.9px) { .tsp-bar > .tsp-pixels { display: none; } }
 @container (max-width: 519.9px) { .tsp-bar > .tsp-ssim { display: none; } }
 @container (max-width: 439.9px) { .tsp-bar { gap: 6px; padding: 0 6px; } .tsp-bar > .tsp-role { padding: 0 4px; } }
+@container (max-width: 199.9px) { .tsp-bar > .tsp-role { display: none; } }
 .tsp-stage { position: relative; flex: 1 1 0; min-height: 0; overflow: hidden; touch-action: none; cursor: crosshair; }
 .tsp-stage.pans { cursor: grab; } .tsp-stage.panning { cursor: grabbing; } .tsp-stage.wipes { cursor: ew-resize; } .tsp-stage.picks { cursor: pointer; }
 .tsp-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
@@ -301,6 +302,11 @@ function installStyle() {
 
 // -- the component --------------------------------------------------------------------------------------------------------
 
+const ROLES = {
+  training: "Used for reconstruction",
+  "held out": "Never used for reconstruction, only for measuring",
+  made: "Made around the imported scene: nobody filmed it",
+};
 const SHAPES = { measured: "●", hollow: "○", ended: "×", reprojected: "+", rendered: "◇", residual: "→", trail: "—" };
 
 export default {
@@ -777,7 +783,7 @@ export default {
         if (element.hidden === !!text) element.hidden = !text;
       };
       set(name, header?.camera ?? "", header ? `Camera ${header.camera}` : "");
-      set(role, header?.role ?? "", header?.role === "held out" ? "Never used for reconstruction, only for measuring" : "Used for reconstruction");
+      set(role, header?.role ?? "", ROLES[header?.role] ?? "");
       set(frame, header ? `frame ${header.frame + 1}` : "", "The frame of this picture");
       set(what, header?.label ?? "");
       const all = header?.score ? `${header.score.psnr_text}, ${header.score.ssim_text}, ${header.score.pixels}` : "";

@@ -1,4 +1,5 @@
-// The timeline: lanes over all frames on two canvases (lanes; cursor and values), a button and a tooltip.
+// The timeline: lanes over all frames on a canvas, the range over them on another, a button and a tooltip. What moves with the time is on
+// small canvases of its own (numbers of frames; values) and in the cursor, so that little is drawn anew while the time is dragged.
 // Frames are indices from 0 and shown from 1. Text is drawn or set as textContent, never parsed as HTML.
 
 // Sizes in CSS pixels.
@@ -23,6 +24,7 @@ const STYLE = `
 .timeline { position: relative; width: 100%; height: 100%; min-height: 0; overflow: hidden; background: var(--surface, #1b1f26);
   user-select: none; -webkit-user-select: none; font-family: var(--font, system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif); }
 .timeline canvas { position: absolute; left: 0; top: 0; width: 100%; height: 100%; pointer-events: none; }
+.timeline-cursor { position: absolute; left: 0; top: 0; pointer-events: none; will-change: transform; background: var(--accent, #5aa9f0); }
 .timeline-surface { position: absolute; inset: 0; touch-action: none; outline: none; }
 .timeline-surface:focus-visible { outline: 2px solid var(--accent, #5aa9f0); outline-offset: -2px; }
 .timeline-run { position: absolute; top: ${NUMBERS}px; height: ${BAND - 1}px; padding: 0 6px; border: 0; border-radius: 3px;
@@ -143,22 +145,24 @@ class Pixels {
 }
 
 class View {
-  constructor(root, { base, over, surface, button }, emit) {
-    Object.assign(this, { root, base, over, surface, button, emit });
+  constructor(root, { base, over, ruler, values, cursor, surface, button }, emit) {
+    Object.assign(this, { root, base, over, ruler, values, cursor, surface, button, emit });
     this.count = 1;
     this.fps = 30;
     this.lanes = [];
     this.frame = this.shown = 0;
     this.range = this.busy = this.hover = this.drag = null;
+    this.late = null; // the frame of the picture, where it is marked
     this.view = [0, 1];
     this.serial = 0; // of the last seek; the server repeats the last one that it knows
-    this.dirty = { base: true, over: true };
+    this.dirty = { base: true, over: true, time: true };
     this.pending = 0;
     this.patterns = new Map();
     this.theme = new Map(); // colours and the font of the page; asked for anew with every redraw of the lanes
     this.pixels = new Pixels();
     // Drawn by the processor: through a software GL a first redraw took seconds, and a graphics card has nothing to gain here.
-    this.pens = { base: base.getContext("2d", { alpha: false, willReadFrequently: true }), over: over.getContext("2d", { willReadFrequently: true }) };
+    const pen = (canvas, alpha = true) => canvas.getContext("2d", { alpha, willReadFrequently: true });
+    this.pens = { base: pen(base, false), over: pen(over), ruler: pen(ruler), values: pen(values) };
     this.tip = document.createElement("div");
     this.tip.className = "timeline-tooltip";
     this.tip.setAttribute("aria-hidden", "true");
@@ -172,6 +176,7 @@ class View {
     this.stop = new AbortController();
     on(this.surface, "pointerdown", this.down);
     on(this.surface, "pointermove", this.move);
+    on(this.surface, "pointerrawupdate", this.hurry);
     on(this.surface, "pointerup", this.up);
     on(this.surface, "pointercancel", this.cancel);
     on(this.surface, "lostpointercapture", (event) => this.drag && this.up(event));
@@ -211,14 +216,19 @@ class View {
   set_frame(frame, shown, serial) {
     this.shown = shown;
     if (serial >= this.serial && !(this.drag?.kind === "seek")) this.go(frame);
-    this.redraw("over");
+    this.follow_picture();
+  }
+
+  /** Draws the mark of a picture of another frame, or takes it away. */
+  follow_picture() {
+    if (this.late !== null || this.late_frame() !== null) this.redraw("over", "time");
   }
 
   set_lanes(entries) {
     const old = new Map(this.lanes.map((lane) => [lane.key, lane]));
     this.lanes = entries.map((entry) => (entry.title === undefined ? old.get(entry.key) : read(entry, old.get(entry.key)))).filter(Boolean);
     this.tell();
-    this.redraw("base", "over");
+    this.redraw("base", "over", "time");
   }
 
   set_range(range) {
@@ -243,7 +253,7 @@ class View {
     const height = near ? box.blockSize : Math.round(rect.height * this.dpr);
     for (const canvas of [this.base, this.over]) Object.assign(canvas, { width, height });
     this.patterns.clear();
-    this.redraw("base", "over");
+    this.redraw("base", "over", "time");
   }
 
   px(value) {
@@ -321,7 +331,7 @@ class View {
     this.surface.setPointerCapture(event.pointerId);
     Object.assign(this.drag, { event, rect: this.base.getBoundingClientRect() });
     if (this.drag.kind === "seek") this.seek(this.frame_at(at), "down");
-    this.redraw("over");
+    this.redraw("over", "time");
   }
 
   move(event) {
@@ -334,6 +344,14 @@ class View {
       this.point(event);
     }
     this.redraw();
+  }
+
+  /** A frame is asked for when the pointer moves, not when the browser has drawn what it is busy with; some browsers tell it only then. */
+  hurry(event) {
+    if (this.drag?.kind !== "seek") return;
+    this.drag.event = event;
+    const at = this.at(event), inside = at && at.x >= at.place.left && at.x <= at.place.right;
+    if (inside && this.frame_at(at) !== this.frame) this.seek(this.frame_at(at), "move");
   }
 
   /** Once per picture of the browser: what the last movement of a drag means. */
@@ -349,13 +367,14 @@ class View {
     if (beyond && span < this.count) {
       const shift = clamp(beyond / place.plot, -0.05, 0.05) * span; // scrolls while the pointer is beyond an end
       this.look(this.view.map((edge) => edge + shift));
-      this.redraw("over");
     }
     const frame = this.frame_at({ time: clamp(at.time, this.view[0], this.view[1] - 1e-6) });
     if (drag.kind === "seek") {
       if (frame !== this.frame) this.seek(frame, "move");
       if (!this.tip.hidden) this.point(null); // the values of this frame are on the right
-    } else if (drag.moved) this.range = this.dragged(drag, frame, at.time);
+      return;
+    }
+    if (drag.moved) this.range = this.dragged(drag, frame, at.time);
     this.redraw("over");
   }
 
@@ -377,7 +396,7 @@ class View {
     this.drag = null;
     if (drag.kind === "seek") this.seek(this.frame, "up");
     else if (drag.kind !== "pan") this.choose(drag.kind === "new" && this.range === drag.range ? null : this.range, drag.range);
-    this.redraw("over");
+    this.redraw("over", "time");
   }
 
   cancel() {
@@ -386,7 +405,7 @@ class View {
     if (drag?.kind === "seek") this.seek(this.frame, "up");
     else if (drag?.kind === "pan") this.look(drag.view);
     else if (drag) this.range = drag.range;
-    this.redraw("over");
+    this.redraw("over", "time");
   }
 
   wheel(event) {
@@ -453,7 +472,9 @@ class View {
       const by = frame < a && frame > a - STEP ? frame - a : frame >= b && frame < b + STEP && reveal ? frame + 1 - b : frame - a - 0.1 * (b - a);
       this.look([a + by, b + by]);
     }
+    if (frame !== this.frame) this.redraw("time");
     this.frame = frame;
+    this.follow_picture();
     const number = this.number && document.getElementById(this.number);
     if (number && number !== document.activeElement) number.value = frame + 1;
     this.tell();
@@ -474,7 +495,7 @@ class View {
   look(view) {
     const span = clamp(view[1] - view[0], Math.min(LEAST_FRAMES, this.count), this.count), start = clamp(view[0], 0, this.count - span);
     this.view = [start, start + span];
-    this.redraw("base", "over");
+    this.redraw("base", "over", "time");
   }
 
   /** What a screen reader hears. */
@@ -560,9 +581,12 @@ class View {
   redraw(...layers) {
     for (const layer of layers) this.dirty[layer] = true;
     this.pending ||= requestAnimationFrame(() => {
-      this.pending = 0;
-      if (this.drag) this.follow();
-      for (const [layer, draw] of [["base", this.draw_base], ["over", this.draw_over]]) {
+      try {
+        if (this.drag) this.follow(); // what it asks for is drawn below, and not once more in the next picture
+      } finally {
+        this.pending = 0;
+      }
+      for (const [layer, draw] of [["base", this.draw_base], ["over", this.draw_over], ["time", this.draw_time]]) {
         if (!this.dirty[layer]) continue;
         this.dirty[layer] = false;
         draw.call(this);
@@ -813,13 +837,13 @@ class View {
 
   draw_over() {
     const ctx = this.pens.over, place = this.layout();
+    this.late = this.late_frame();
     ctx.clearRect(0, 0, this.over.width, this.over.height);
     this.place_button(place);
     if (!place) return;
     const { left, right, bottom } = place, px = (value) => this.px(value), seen = (x) => x >= left - 1 && x <= right + 1;
     this.draw_range(ctx, place);
     const centre = (frame) => Math.round(this.x(frame + 0.5, place));
-    this.draw_values(ctx, place);
     if (this.hover !== null && !this.drag && seen(centre(this.hover))) {
       ctx.fillStyle = this.colour("--text");
       ctx.globalAlpha = 0.35;
@@ -835,29 +859,55 @@ class View {
       ctx.lineTo(x, y - px(1));
       ctx.fill();
     }
-    const taken = []; // stretches of the ruler that have a number
-    if (seen(centre(this.frame))) {
-      const x = centre(this.frame), wide = Math.max(px(1.5), 1);
-      ctx.fillStyle = this.colour("--accent");
-      ctx.fillRect(x - Math.floor(wide / 2), px(NUMBERS - 2), wide, bottom - px(NUMBERS - 2));
-      this.badge(ctx, place, this.frame, taken, true);
-    }
-    if (this.shown !== null && this.shown !== this.frame && seen(centre(this.shown))) {
+    if (this.late !== null && seen(centre(this.late))) {
       ctx.strokeStyle = this.colour("--text");
       ctx.lineWidth = Math.max(px(1), 1);
       ctx.setLineDash([px(3), px(3)]);
       ctx.beginPath();
-      ctx.moveTo(centre(this.shown) + 0.5, px(NUMBERS));
-      ctx.lineTo(centre(this.shown) + 0.5, bottom);
+      ctx.moveTo(centre(this.late) + 0.5, px(NUMBERS));
+      ctx.lineTo(centre(this.late) + 0.5, bottom);
       ctx.stroke();
       ctx.setLineDash([]);
-      this.badge(ctx, place, this.shown, taken, false);
     }
+  }
+
+  /** The frame of the picture if it is not the current one, else null; while the time is dragged it is of no interest. */
+  late_frame() {
+    return this.shown !== this.frame && this.drag?.kind !== "seek" ? this.shown : null;
+  }
+
+  /** What changes with the time: the cursor, the numbers over it, the values at the current frame. */
+  draw_time() {
+    const place = this.layout(), { ruler, values, cursor, dpr } = this, px = (value) => this.px(value);
+    const wide = px((place?.narrow ? NARROW_VALUES : VALUES) + PAD);
+    for (const [canvas, width, height] of [[ruler, this.base.width, px(NUMBERS)], [values, wide, this.base.height]]) {
+      if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+      Object.assign(canvas.style, { width: `${width / dpr}px`, height: `${height / dpr}px` });
+    }
+    values.style.left = `${(this.base.width - wide) / dpr}px`;
+    this.pens.ruler.clearRect(0, 0, ruler.width, ruler.height);
+    this.pens.values.setTransform(1, 0, 0, 1, 0, 0);
+    this.pens.values.clearRect(0, 0, values.width, values.height);
+    cursor.hidden = true;
+    if (!place) return;
+    this.pens.values.setTransform(1, 0, 0, 1, wide - this.base.width, 0);
+    this.draw_values(this.pens.values, place);
+    const ctx = this.pens.ruler, x = Math.round(this.x(this.frame + 0.5, place)), taken = []; // stretches of the ruler that have a number
+    const seen = (at) => at >= place.left - 1 && at <= place.right + 1;
+    if (seen(x)) {
+      const thick = Math.max(px(1.5), 1), top = px(NUMBERS - 2);
+      cursor.hidden = false;
+      Object.assign(cursor.style, { width: `${thick / dpr}px`, height: `${(place.bottom - top) / dpr}px` });
+      cursor.style.transform = `translate(${(x - Math.floor(thick / 2)) / dpr}px, ${top / dpr}px)`;
+      this.badge(ctx, place, this.frame, taken, true);
+    }
+    const late = this.late_frame();
+    if (late !== null && seen(Math.round(this.x(late + 0.5, place)))) this.badge(ctx, place, late, taken, false);
     this.font(ctx);
     ctx.fillStyle = this.colour("--muted");
     for (const number of this.numbers ?? []) {
-      const text = format(number, 0), width = ctx.measureText(text).width, x = this.ruler_x(place, number - 0.5, width);
-      if (free(taken, x - px(3), x + width + px(3))) ctx.fillText(text, x, px(9));
+      const text = format(number, 0), width = ctx.measureText(text).width, at = this.ruler_x(place, number - 0.5, width);
+      if (free(taken, at - px(3), at + width + px(3))) ctx.fillText(text, at, px(9));
     }
   }
 
@@ -1014,6 +1064,9 @@ export default {
     <div class="timeline" ref="root">
       <canvas ref="base" aria-hidden="true"></canvas>
       <canvas ref="over" aria-hidden="true"></canvas>
+      <canvas ref="ruler" aria-hidden="true"></canvas>
+      <canvas ref="values" aria-hidden="true"></canvas>
+      <div class="timeline-cursor" ref="cursor" hidden></div>
       <div class="timeline-surface" ref="surface" role="slider" tabindex="0" aria-orientation="horizontal"></div>
       <button class="timeline-run" ref="button" type="button" hidden></button>
     </div>`,
@@ -1023,10 +1076,10 @@ export default {
     if (!document.getElementById("timeline-style")) {
       document.head.append(Object.assign(document.createElement("style"), { id: "timeline-style", textContent: STYLE }));
     }
-    const { root, base, over, surface, button } = this.$refs;
+    const { root, surface } = this.$refs;
     surface.setAttribute("aria-label", this.label);
     surface.setAttribute("aria-description", HELP);
-    this.drawn = new View(root, { base, over, surface, button }, (name, data) => this.$emit(name, data));
+    this.drawn = new View(root, this.$refs, (name, data) => this.$emit(name, data));
     this.drawn.number = this.number; // id of a field that shows the frame
     this.drawn.clip(this.frame_count, this.fps);
     root.timeline = this.drawn; // for tests

@@ -30,7 +30,7 @@ class CameraGrid:
         capture, view = self._tab.document.capture, self._tab.view
         self._images, self._texts, self._wanted = [], [], -1
         with ui.element("div").style("height:100%;overflow:auto;padding:6px"):
-            with ui.element("div").style("display:grid;gap:6px;grid-template-columns:repeat(auto-fill,minmax(150px,1fr))"):
+            with ui.element("div").style("display:grid;gap:6px;grid-template-columns:repeat(auto-fill,minmax(128px,1fr))"):
                 for index, camera in enumerate(capture.cameras):
                     shown = index == view.pane().camera
                     border = "var(--accent)" if shown else "var(--line)"

@@ -81,7 +81,7 @@ class ComparePanel(Panel):
             widget.set_visibility(bool(metrics))
         why = "The two runs share no measured frame." if chosen else "Choose a run above to see which is better where."
         if not chosen and len(self.shared.runs) < 2:
-            why = "There is only one run of this capture. A new run is begun in the panel Reconstruct."
+            why = "There is only one run of this capture. A new run is begun in the panel Run."
         self._empty.set_text(why)
         self._empty.set_visibility(not metrics)
         cameras = self._camera_rows() if metrics else []

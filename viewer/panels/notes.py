@@ -35,7 +35,7 @@ class NotesPanel(Panel):
             self._table = grid(
                 [
                     {"headerName": "Frame", "field": "frame", "width": 52, "flex": 0},
-                    {"headerName": "Track", "field": "track", "width": 62, "flex": 0},
+                    {"headerName": "Track", "field": "name", "width": 62, "flex": 0},
                     {"headerName": "Flag", "field": "flag", "width": 42, "flex": 0},
                     {"headerName": "Note", "field": "text", "tooltipField": "text"},
                 ],
@@ -65,7 +65,7 @@ class NotesPanel(Panel):
         self._of_track.set_visibility(track is not None)
         if track is not None:
             of_track = notes.get(frame, track)
-            self._track.set_text(f"Track {track} in frame {frame + 1}")
+            self._track.set_text(f"Track {self._name(track)} in frame {frame + 1}")
             _show_flag(self._flag_track, of_track.flag)
             self._track_text.value = of_track.text
         if changed & {"notes", "run", "inspector", "out"}:
@@ -81,12 +81,19 @@ class NotesPanel(Panel):
                 "key": f"{entry.frame}/{entry.track}",
                 "frame": entry.frame + 1,
                 "track": "" if entry.track is None else entry.track,
+                "name": "" if entry.track is None else self._name(entry.track),
                 "flag": "⚑" if entry.flag else "",
                 "text": entry.text,
             }
             for entry in notes
         ]
         self._table.update()
+
+    def _name(self, track: int) -> str:
+        """As in the table of tracks; the number itself where the tracks are not known."""
+        tracks = self.tab.document.tracks()
+        row = None if tracks is None else tracks.row_of.get(track)
+        return str(track) if tracks is None or row is None else tracks.names[row]
 
     def _write(self, track: int | None) -> None:
         field = self._text if track is None else self._track_text

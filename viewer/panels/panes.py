@@ -144,19 +144,17 @@ class _Bar:
         self._panel, self._index = panel, index
         cameras = panel.tab.document.capture.cameras
         names = {i: camera.name for i, camera in enumerate(cameras)}
-        with ui.element("div").style(
-            "display:flex;align-items:center;gap:4px;padding:2px 6px;background:var(--surface);"
-            "border-bottom:1px solid var(--line);min-width:0;overflow:hidden"
-        ):
+        with ui.element("div").classes("ts-panebar"), ui.element("div"):
             self._camera = self._select(names, "Camera (C, Shift+C)", lambda value: self._do("camera.show", camera=value), "flex:1 1 90px")
             self._compare = self._select(
                 COMPARE_WORDS,
                 "What is shown: G photograph, W wipe, E error map, B other run",
                 lambda value: self._do("camera.compare", how=value),
                 "flex:1 1 84px",
+                "ts-compare",
             )
             self._channel = self._select(
-                CHANNEL_WORDS, "Channel (1 to 7)", lambda value: self._do("camera.channel", channel=value), "flex:1 1 80px"
+                CHANNEL_WORDS, "Channel (1 to 7)", lambda value: self._do("camera.channel", channel=value), "flex:1 1 80px", "ts-channel"
             )
             self._overlay = (
                 ui.button(icon="scatter_plot", on_click=lambda: panel.tab.do("panes.overlay"))
@@ -173,8 +171,10 @@ class _Bar:
                 ui.menu_item(f"{count} pane{'s' if count > 1 else ''} (Alt+{count})", on_click=partial(tab.do, f"panes.{count}"))
             ui.menu_item("All cameras as a grid (A)", on_click=partial(tab.do, "panes.grid"))
 
-    def _select(self, options: dict[int, str] | dict[str, str], hint: str, chosen: Callable[[object], None], style: str) -> ui.select:
-        element = ui.select(options, on_change=lambda event: chosen(event.value))
+    def _select(
+        self, options: dict[int, str] | dict[str, str], hint: str, chosen: Callable[[object], None], style: str, kind: str = ""
+    ) -> ui.select:
+        element = ui.select(options, on_change=lambda event: chosen(event.value)).classes(kind)
         element.props(f'dense options-dense borderless hide-bottom-space aria-label="{hint.split(" (")[0].split(":")[0]}"')
         element.style(style + ";min-width:0").tooltip(hint)
         # A key pressed after a choice is one of the page's: the menu must not keep it.

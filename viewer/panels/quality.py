@@ -52,7 +52,7 @@ class QualityPanel(Panel):
                 "Columns", "All scores of the run, or those that fit", {MAIN: "The main ones", EVERY: "Every score"}, MAIN, self._fill
             )
             self._table = grid([], lambda row: self._seek(row["frame"] - 1), row_id="frame", height="min(46vh, 420px)")
-            self._empty = note("No frame has been measured yet: reconstruct one in the panel Reconstruct.")
+            self._empty = note("No frame has been measured yet: reconstruct one in the panel Run.")
             self._remarks = ui.column().classes("w-full ts-stack")
             for facts in METRICS:
                 if facts.how:

@@ -11,6 +11,7 @@ from viewer.panels.panel import Panel
 from viewer.stage.frusta import ACTIVE_COLOUR, COLOUR, HELD_OUT_COLOUR
 from viewer.stage.trails import gaussian_scale, track_scale
 from viewer.views.colours import RGB, ColourScale
+from viewer.views.compare import role
 
 TITLES = {
     "category": "Category of failure", "score": "Failure score", "error": "Reprojection residual", "id": "Track",
@@ -36,8 +37,11 @@ class StageSettingsPanel(Panel):
             self._cameras = ui.switch("Cameras", on_change=lambda e: self._switch(e.value, "show_cameras", "stage.cameras")).props("dense")
             self._cameras.tooltip("The capture's cameras (P). Click one: it is shown in the pane. Double click: look through it")
             with ui.element("div").classes("ts-row ts-small"):
-                for text, colour in (("training", COLOUR), ("held out", HELD_OUT_COLOUR), ("in the active pane", ACTIVE_COLOUR)):
-                    _swatch(text, colour)
+                capture = self.tab.document.capture
+                _swatch(role(False, capture.filmed), COLOUR)
+                if capture.held_out:
+                    _swatch(role(True), HELD_OUT_COLOUR)
+                _swatch("in the active pane", ACTIVE_COLOUR)
             self._trails = ui.switch("Trails", on_change=lambda e: self._switch(e.value, "show_trails", "stage.trails")).props("dense")
             self._trails.tooltip("Where tracks or Gaussians were before (Shift T). Click a head: its track is selected; Shift adds")
             self._of = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from viewer.panels.panel import Panel
 from viewer.playback import Player, Transport
 from viewer.state import SPEEDS
 from viewer.tab import Tab
-from viewer.views.lanes import Lane, TrackValues, Work, delta_lane, lanes, track_values, training_psnr
+from viewer.views.lanes import Lane, Work, delta_lane, lanes, training_psnr
 
 _LANES = frozenset(
     {"records", "reconstructed", "revision", "run", "other", "stale", "failed", "working_on", "waiting", "diagnosed", "tracks"}
 )
-_TRANSPORT = frozenset({"frame", "shown", "playing", "speed", "loop", "first", "last", "linked", "run", "reconstructed"})
+_TRANSPORT = frozenset({"frame", "shown", "playing", "speed", "loop", "first", "last", "linked", "run", "reconstructed", "dragging"})
+IMPORTED = "The frames were imported: there is nothing to measure them with"
 MENU_COMMANDS = ("time.in", "time.out", "time.no_range")
 
 
@@ -30,7 +32,6 @@ class TimelinePanel(Panel):
         self._clock = TabClock(tab)
         self._player = Player(self._clock, tab.document.capture.fps)
         self._playing: asyncio.Task[None] | None = None
-        self._values: tuple[object, TrackValues] | None = None
         self._training: tuple[object, dict[int, float]] | None = None
 
     def build(self) -> None:
@@ -91,7 +92,7 @@ class TimelinePanel(Panel):
     def on_state(self, changed: frozenset[str]) -> None:
         """What the timeline draws by itself follows at once, see `on_rest`."""
         view, shared = self.view, self.shared
-        if changed & _TRANSPORT:
+        if changed & _TRANSPORT and not view.dragging:  # what is dragged is on the page already
             self._timeline.set_frame(view.frame, view.shown if view.shown >= 0 else None)
         if changed & {"playing", "tabs"} and view.playing:  # it may be this tab's turn to move the time
             self._player.wake()
@@ -120,16 +121,12 @@ class TimelinePanel(Panel):
     def _lanes(self) -> tuple[Lane, ...]:
         shared, view = self.shared, self.view
         work = Work(shared.reconstructed, shared.working_on, shared.failed, shared.stale)
-        diagnosis = self.tab.document.diagnosis()
-        values: TrackValues | None = None
-        chosen: list[int] = []
-        if diagnosis is not None:
-            if self._values is None or self._values[0] is not diagnosis:
-                self._values = (diagnosis, track_values(diagnosis))
-            values = self._values[1]
-            places = {int(track): place for place, track in enumerate(diagnosis.ids.tolist())} if view.tracks else {}
-            chosen = [places[track] for track in view.tracks if track in places]
+        tracks = self.tab.document.tracks()
+        values = None if tracks is None else tracks.in_lanes
+        chosen = [] if tracks is None else [tracks.row_of[track] for track in view.tracks if track in tracks.row_of]
         found = lanes(shared.frame_count, shared.records, self._training_psnr(), work, values, chosen)
+        if not self.tab.document.capture.filmed:
+            found = tuple(replace(lane, note=lane.note and IMPORTED) for lane in found)
         if shared.other is None or shared.run is None:
             return found
         try:

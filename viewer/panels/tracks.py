@@ -240,6 +240,7 @@ def grid_options() -> dict[str, Any]:
             "wrapHeaderText": False,
         },
         "rowData": [],
+        "overlayNoRowsTemplate": '<span class="ts-muted">No tracks yet.</span>',
         "rowHeight": ROW_HEIGHT,
         "headerHeight": HEADER_HEIGHT,
         "context": {"filters": False},

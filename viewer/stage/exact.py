@@ -24,7 +24,7 @@ from viewer.tab import Tab
 
 REST_AFTER, REST_AFTER_DRAGGED = 0.2, 0.6  # seconds without a change until the full picture is drawn; while the time is dragged
 # While the time is dragged the camera panes come first. Between two pictures: seconds at least, times what the last one took, and at most.
-TIME_PAUSE, TIME_PAUSE_SHARE, LONGEST_TIME_PAUSE = 0.2, 4.0, 1.0
+TIME_PAUSE, TIME_PAUSE_SHARE, LONGEST_TIME_PAUSE = 0.2, 8.0, 2.0
 QUALITY_MOVING, QUALITY_AT_REST = 60, 92  # JPEG
 MOVING_BUDGET = 1 / 15  # seconds a picture may take while things move
 SMALLEST = 0.25  # of the full width and height

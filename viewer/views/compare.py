@@ -76,7 +76,10 @@ class Score:
         }  # fmt: skip
 
 
-def role(held_out: bool) -> str:
+def role(held_out: bool, filmed: bool = True) -> str:
+    """What a camera is for; "made" where nobody filmed the scene."""
+    if not filmed:
+        return "made"
     return "held out" if held_out else "training"
 
 

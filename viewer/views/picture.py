@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from viewer.views.compare import role, why_impossible
+from viewer.views.compare import why_impossible
 from viewer.views.highlight import highlighted
 from viewer.views.painting import Painting, Renderings, Window
 from viewer.views.request import PanePicture, PaneRequest, Sources, Unavailable
@@ -25,6 +25,8 @@ def pane_picture(request: PaneRequest, sources: Sources, kept: Renderings | None
     if why is not None:
         raise Unavailable(why)
     kept = kept if kept is not None else Renderings()
+    if not sources.filmed and (request.compare == "photo" or (request.compare in ("wipe", "error") and request.against == "photo")):
+        raise Unavailable("The frames were imported, there are no photographs: choose Render.")
     window = Window.of(request, sources.camera)
     waits = sources.rasterizer is None or sources.gaussians is None
     if request.compare == "photo" or (waits and request.channel == "colour" and request.compare in ("render", "wipe")):
@@ -49,7 +51,7 @@ def pane_picture(request: PaneRequest, sources: Sources, kept: Renderings | None
         rect=window.rect,
         camera=sources.camera.name,
         camera_size=(sources.camera.width, sources.camera.height),
-        role=role(sources.held_out),
+        role=sources.role,
         frame=sources.source_frame if stands_in and sources.source_frame is not None else request.frame,
         title=picture_title(request, sources),
         note=_note(request, sources, stands_in),
@@ -89,7 +91,7 @@ def _photograph(request: PaneRequest, sources: Sources, window: Window, waits: b
         rect=window.rect,
         camera=sources.camera.name,
         camera_size=(sources.camera.width, sources.camera.height),
-        role=role(sources.held_out),
+        role=sources.role,
         frame=request.frame,
         title="Photograph",
         note=note,

@@ -11,7 +11,7 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
 from viewer.views.colours import ColourScale
-from viewer.views.compare import Against, Channel, Compare, Rect, Score
+from viewer.views.compare import Against, Channel, Compare, Rect, Score, role
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,6 +71,10 @@ class Sources:
     other_colours: ColourAffines | None = None
     length_unit: str = "scene units"
     filmed: bool = True  # False: the photograph is blank, nothing is compared with it
+
+    @property
+    def role(self) -> str:
+        return role(self.held_out, self.filmed)
 
 
 @dataclass(frozen=True, eq=False)

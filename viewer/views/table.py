@@ -13,6 +13,7 @@ import numpy as np
 
 from trackersplat.diagnosis.categories import Category, TrackState
 from trackersplat.diagnosis.diagnosis import Diagnosis, TrackSummary
+from viewer.views.lanes import TrackValues, track_values
 
 MOST_ROWS = 50_000  # that a page gets; the worst ones
 FAILED = 0.5  # failure score from which a track counts as a failure
@@ -37,7 +38,7 @@ COLUMNS = (
     Column("id", "Track", "Number of the track. It stays the same in every frame and view.", 56),
     Column("camera", "Camera", "The camera in which the track was followed.", 50, text=True),
     Column("score", "Score", "Failure score of the worst frame: the probability that the position is wrong.", 44, 2),
-    Column("category", "Why", "Why it fails, in its worst frame.", 104, text=True),
+    Column("category", "Why", "Why it fails, in its worst frame.", 110, text=True),
     Column("worst", "Worst", "The frame with the highest failure score; a click on the row goes there.", 42),
     Column("most", "Max px", "Largest reprojection residual: the measured position against the point that all views agree on.", 46, 1),
     Column("mean", "Mean px", "Mean reprojection residual over all frames.", 56, 1),
@@ -61,6 +62,11 @@ class TrackList:
     @cached_property
     def summary(self) -> TrackSummary:
         return self.diagnosis.summary()
+
+    @cached_property
+    def in_lanes(self) -> TrackValues:
+        """What the timeline of every tab shows of them."""
+        return track_values(self.diagnosis)
 
     @cached_property
     def row_of(self) -> dict[int, int]:

@@ -100,7 +100,7 @@ def test_what_is_likely_not_meant_is_asked_first(tab: Tab) -> None:
     work(tab).warning = "It would be fitted from scratch."
     tab.do("job.frame")
     assert work(tab).added == []
-    assert (tab.view.inspector, said(tab)) == ("reconstruct", ["It would be fitted from scratch. Choose in the panel Reconstruct."])
+    assert (tab.view.inspector, said(tab)) == ("reconstruct", ["It would be fitted from scratch. Choose in the panel Run."])
     tab.do("job.run", first=4, last=4, sure=True)
     assert len(work(tab).added) == 1
 

@@ -239,13 +239,16 @@ def test_two_runs_are_compared_and_a_row_leads_to_its_frame(tab: Tab) -> None:
 
 def test_a_note_is_written_and_listed(tab: Tab) -> None:
     tab.set(inspector="notes", frame=3, tracks=(12,))
+    tab.document.tracks = lambda: SimpleNamespace(row_of={12: 1}, names=("1.1.1", "2.1.7"))  # type: ignore[assignment,method-assign,misc]
 
     def then(panel: NotesPanel, user: User) -> None:
         panel._track_text.value = NASTY
         panel._write(12)
         tab.do("notes.flag")
         panel.on_state(frozenset({"notes"}))
-        assert [(row["frame"], row["track"], row["text"]) for row in panel._table.options["rowData"]] == [(4, "", ""), (4, 12, NASTY)]
+        rows = [(row["frame"], row["track"], row["name"], row["text"]) for row in panel._table.options["rowData"]]
+        assert rows == [(4, "", "", ""), (4, 12, "2.1.7", NASTY)]
+        assert "Track 2.1.7 in frame 4" in texts(user)
         panel._go({"frame": 4, "track": 12})
         panel._remove_row()
         assert tab.document.notes.get(3, 12).empty
