@@ -61,7 +61,8 @@ html, body { background: var(--bg); color: var(--text);
   .ts-rail .q-tab__label { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); } }
 .ts-panebar { container-type: inline-size; background: var(--surface); border-bottom: 1px solid var(--line); min-width: 0; }
 .ts-panebar > div { display: flex; align-items: center; gap: 4px; padding: 2px 6px; min-width: 0; overflow: hidden; }
-@container (max-width: 339.9px) { .ts-panebar > div { gap: 2px; padding: 2px 4px; } .ts-panebar .q-field__append { padding-left: 0; }
+@container (max-width: 339.9px) { .ts-panebar > div { gap: 2px; padding: 2px 4px 2px 9px; }
+  .ts-panebar .q-field__append { padding-left: 0; }
   .ts-panebar .q-select__dropdown-icon { font-size: 16px; } }
 /* Too narrow for what can be chosen by key, too. */
 @container (max-width: 219.9px) { .ts-panebar .ts-channel { display: none; } }
