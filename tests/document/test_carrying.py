@@ -9,7 +9,7 @@ from made_scene import BALL, CENTER, FRAMES, IN_THE_BALL, RADIUS, STEP, WALL, sc
 
 from trackersplat.document.carrying import CarrySettings, carried
 from trackersplat.document.selection import NOTHING, Selection
-from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.gaussians.lineage import INDEX_BITS
 
 ROWS = np.flatnonzero(IN_THE_BALL)
@@ -70,3 +70,24 @@ def test_what_is_too_faint_to_be_judged_in_the_frame_of_the_selection_is_judged_
     scene[0] = (ids, Gaussians(gaussians.means, gaussians.quats, gaussians.log_scales, logits, gaussians.sh))
     selected = Selection.of(np.delete(ROWS, 1))
     assert int(ROWS[1]) in carried(selected, 0, EVERY, scene.__getitem__, CarrySettings()).ids
+
+
+@pytest.mark.parametrize(("colour", "shift"), [(0.6, 0.0), (0.0, 0.3)])
+def test_newborns_among_two_objects_in_one_place_belong_to_that_of_their_colour_or_motion(colour: float, shift: float) -> None:
+    random = np.random.default_rng(5)
+    count, born = 160, np.arange(24)
+    ours = np.arange(count) % 2 == 0
+    places = random.uniform(0, 1, (2, count, 3))  # those of before and of after the birth
+    scene = []
+    for frame in EVERY:
+        ids, means = np.arange(count, dtype=np.int64), places[0].copy()
+        if frame >= BIRTH:
+            means[born] = places[1][born]
+            ids[born] += BIRTH << INDEX_BITS
+        means += np.where(ours, frame * shift, 0.0)[:, None] * np.array([0.0, 1.0, 0.0])
+        sh = np.where(ours, colour, 0.0)[:, None, None] * np.ones((1, 1, 3)) / SH_C0
+        quats, log_scales, logits = torch.eye(4)[:1].repeat(count, 1), torch.full((count, 3), -3.0), torch.full((count,), 3.0)
+        scene.append((ids, Gaussians(torch.from_numpy(means).float(), quats, log_scales, logits, torch.from_numpy(sh).float())))
+    found = carried(Selection.of(np.flatnonzero(ours)), 0, EVERY, scene.__getitem__, CarrySettings())
+    last = scene[-1][0]
+    assert np.flatnonzero(found.mask(last) & (last >= count)).tolist() == born[ours[born]].tolist()

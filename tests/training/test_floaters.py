@@ -177,6 +177,26 @@ def test_of_several_viewpoints_one_is_enough_and_only_those_count_that_a_gaussia
     assert hiding(three, torch.arange(3), torch.full((3,), 9.0), [other, one], SETTINGS).tolist() == [True, True, True]
 
 
+@pytest.mark.parametrize(
+    ("shown_by", "logit", "floaters"), [((1.0, 0.0, 0.0), 3.0, 1), ((1.0, 1.0, 1.0), 3.0, 0), ((1.0, 1.0, 1.0), -5.0, 1)]
+)
+def test_what_hangs_before_a_viewpoint_stays_if_solid_gaussians_that_several_views_show_are_around_it(
+    shown_by: tuple[float, ...], logit: float, floaters: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cameras = _ring()[:3]
+    place = _place(FOCUS + np.array([0.0, 0.0, -3.0]), np.array([0.0, 0.0, 1.0]))
+    hanging = place.center + 0.3 * place.forward
+    angles = 2 * np.pi * np.arange(SETTINGS.neighbours) / SETTINGS.neighbours
+    around = hanging + 0.1 * np.stack((np.cos(angles), np.sin(angles), np.zeros_like(angles)), axis=1)
+    gaussians = _gaussians(np.concatenate((hanging[None], around)), 0.001)
+    sizes, logits = gaussians.log_scales.clone(), torch.full((len(gaussians),), logit)
+    sizes[0], logits[0] = float(np.log(0.05)), 3.0
+    gaussians = replace(gaussians, log_scales=sizes, opacity_logits=logits)
+    weights = torch.tensor([(1.0, 0.0, 0.0), *[shown_by] * len(around)])
+    monkeypatch.setattr("trackersplat.training.first_frame.floaters.weights", lambda *_: weights)
+    assert without_floaters(gaussians, cameras, [place], RASTERIZER, SETTINGS).floaters == floaters
+
+
 def test_what_hides_a_picture_counts_in_whatever_direction_it_lies_from_the_viewpoint() -> None:
     place = _place(np.zeros(3), np.array([0.0, 0.0, 1.0]))
     beside = _gaussians(np.array([[0.6, 0.0, 0.05], [6.0, 0.0, 0.5]]), 0.05)

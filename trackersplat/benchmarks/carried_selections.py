@@ -2,9 +2,10 @@
 
 python -m trackersplat.benchmarks.carried_selections demo assets/demo-run --truth TRUTH --object ball --frames 1 10 21 30
 
-TRUTH is a folder of ../shared/scene/make_scene.py (run it with --no-render and the arguments in its cameras.json); with --without FOLDER,
-images of the same scene without the object, also the PSNR of the object's pixels after deleting the selection. The lasso is the hull of
-the object in the camera, 10 % wider.
+TRUTH is the folder of a made scene: the names of its objects in gt/tracks.npz (object_names), and for each camera which object every pixel
+shows in gt/depth_<camera>.npz (seg (T, H, W): place among the names plus 1). With --without FOLDER, images of the same scene without the
+object (images/<camera>/<frame from 0>.png), also the PSNR of the object's pixels after deleting the selection. The lasso is the hull of the
+object in the camera, 10 % wider.
 """
 
 from __future__ import annotations

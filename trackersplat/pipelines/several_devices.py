@@ -9,10 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
 
-import torch
-
 from trackersplat.events import Event
-from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.devices import current
 from trackersplat.pipelines.frames import Moved, refine_and_measure
 from trackersplat.pipelines.pipeline import ChainState, Context, FrameResult
@@ -53,9 +50,8 @@ class _Refiners:
         self._free: queue.SimpleQueue[Rasterizer] = queue.SimpleQueue()
         for rasterizer in context.others:
             self._free.put(rasterizer)
-        self._said: queue.SimpleQueue[Event | None] = queue.SimpleQueue()  # None: a frame has ended, in whatever way
-        self._bases: dict[torch.device, Gaussians] = {}  # of the base frame; each is written by one thread at a time
-        self._in_work: list[Future[None]] = []
+        self._said: queue.SimpleQueue[Event | Future[None]] = queue.SimpleQueue()  # a future: of a frame that ended, in whatever way
+        self._there: dict[Rasterizer, tuple[ChainState, Context]] = {}  # each is used by one thread at a time
         self._order: list[int] = []  # frames whose results were not yielded yet
         self._results: dict[int, FrameResult] = {}
         self._stopped = threading.Event()
@@ -72,7 +68,7 @@ class _Refiners:
     def put(self, moved: Moved) -> None:
         """Begins with a frame as soon as a device is free. Frames are given in ascending order."""
         self._order.append(moved.frame)
-        self._in_work.append(self._pool.submit(self._refine, moved))
+        self._pool.submit(self._refine, moved).add_done_callback(self._said.put)
 
     def ready(self) -> Iterator[Event]:
         """What has happened meanwhile, without waiting; the results of frames in the order of the frames. Raises what a frame raised."""
@@ -85,30 +81,27 @@ class _Refiners:
         while self._order:
             yield from self._passed_on(self._said.get())
 
-    def _passed_on(self, event: Event | None) -> Iterator[Event]:
-        if event is None:
-            for ended in [future for future in self._in_work if future.done()]:
-                self._in_work.remove(ended)
-                ended.result()
-        elif isinstance(event, FrameResult):
-            self._results[event.frame] = event
+    def _passed_on(self, said: Event | Future[None]) -> Iterator[Event]:
+        if isinstance(said, Future):
+            said.result()
+        elif isinstance(said, FrameResult):
+            self._results[said.frame] = said
             while self._order and self._order[0] in self._results:
                 yield self._results.pop(self._order.pop(0))
         else:
-            yield event
+            yield said
 
     def _refine(self, moved: Moved) -> None:
         rasterizer = self._free.get()
         try:
             with current(rasterizer.device):
-                if rasterizer.device not in self._bases:
-                    self._bases[rasterizer.device] = self._state.gaussians.to(rasterizer.device)
-                state = replace(self._state, gaussians=self._bases[rasterizer.device])
-                context = replace(self._context, rasterizer=rasterizer)
+                if rasterizer not in self._there:
+                    base = self._state.gaussians.to(rasterizer.device)
+                    self._there[rasterizer] = replace(self._state, gaussians=base), replace(self._context, rasterizer=rasterizer)
+                state, context = self._there[rasterizer]
                 for event in refine_and_measure(state, moved, context, home=self._state.gaussians.device):
                     if self._stopped.is_set():
                         return
                     self._said.put(event)
         finally:
             self._free.put(rasterizer)
-            self._said.put(None)

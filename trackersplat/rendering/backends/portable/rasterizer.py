@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,29 +182,25 @@ def _array(grad: Tensor | None, camera: int, absent: np.ndarray) -> np.ndarray:
 
 def _unblend_channels(view: _View, grad_blended: np.ndarray, grad_values: np.ndarray) -> None:
     """Adds one camera's part of the gradient of the channels."""
-    height, width, size = grad_blended.shape
+    size = grad_blended.shape[2]
     for start in range(0, size, CHANNELS_AT_ONCE):
         stop = min(size, start + CHANNELS_AT_ONCE)
         whole = stop - start == size
         part = grad_blended if whole else np.ascontiguousarray(grad_blended[..., start:stop])
         result = grad_values if whole else np.zeros((grad_values.shape[0], stop - start), np.float32)
         padded = -(-(stop - start) // 16) * 16
-        channels.unblend_channels(
-            view.splats,
-            view.tiles,
-            view.first,
-            view.splat_of,
-            view.slot_of,
-            view.first_slot,
-            width,
-            height,
-            numba.get_num_threads(),
-            part,
-            np.empty(view.slot_of.size * padded, np.float32),
-            result,
-        )
+        _sum_pixels(channels.unblend_channels, view, part, padded, result)
         if not whole:
             grad_values[:, start:stop] += result
+
+
+def _sum_pixels(kernel: Callable[..., None], view: _View, values: np.ndarray, stride: int, result: np.ndarray) -> None:
+    """Calls a kernel that sums values (H, W, F) for each Gaussian into (N, F), through ``stride`` numbers per Gaussian and tile."""
+    height, width, _ = values.shape
+    threads, scratch = numba.get_num_threads(), np.empty(view.slot_of.size * stride, np.float32)
+    kernel(
+        view.splats, view.tiles, view.first, view.splat_of, view.slot_of, view.first_slot, width, height, threads, values, scratch, result
+    )
 
 
 def _lift(gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> Tensor:
@@ -219,21 +215,8 @@ def _lift(gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> 
             view = _see(parameters, projection.pack_camera(camera), width, height)
             if size > lifting.FEW:
                 _unblend_channels(view, own, result)
-                continue
-            lifting.lift_few(
-                view.splats,
-                view.tiles,
-                view.first,
-                view.splat_of,
-                view.slot_of,
-                view.first_slot,
-                width,
-                height,
-                numba.get_num_threads(),
-                own,
-                np.empty(view.slot_of.size * size, np.float32),
-                result,
-            )
+            else:
+                _sum_pixels(lifting.lift_few, view, own, size, result)
     return torch.from_numpy(lifted)
 
 
