@@ -35,6 +35,7 @@ LAYOUT_CONSTANTS = {
         "_FAR": "marks slots without a point",
         "_SCANNED": "kernel layout: boxes looked over together",
     },
+    "geometry/recording.py": {"_EAGER": "calls in which kernels are compiled"},
     "geometry/symmetric.py": {"UNIQUE": "layout of a symmetric 3x3 matrix in 6 numbers", "DIAGONAL": "layout: where its diagonal is"},
     "metrics/image.py": {
         "WINDOW": "definition of SSIM", "SIGMA": "definition of SSIM", "C1": "definition of SSIM", "C2": "definition of SSIM",
@@ -148,6 +149,7 @@ LAYOUT_CONSTANTS = {
     "training/parameter_block.py": {
         "_SQUARES": "as in torch's Adam", "_EPSILON": "as in `Optimiser`: guards a division by zero",
     },
+    "training/refine/on_device.py": {"_AHEAD": "how far a GPU is ahead of what is told"},
     "training/refine/replace_faint.py": {"_VIEWS_AT_ONCE": "memory budget"},
     "training/refine/strain_triton.py": {"_BLOCK": "kernel layout: edges per program"},
     "training/photometric.py": {"MOST_CAMERAS": "limit of a file that is read", "LARGEST": "limit of a file that is read"},

@@ -66,16 +66,16 @@ def test_a_step_of_adam_is_that_of_torch_times_the_pace(device: torch.device) ->
     second = torch.rand(size, generator=random)
     gradients = [torch.randn(count, width, generator=random) for width in widths]
     pace = torch.tensor([0.0, 0.2, 1.0])[torch.arange(count) % 3]
-    rates = (0.01, 0.02, 0.03, 0.04, 0.05, 0.001)
+    rates = torch.tensor([0.01, 0.02, 0.03, 0.04, 0.05, 0.001])
     moved = [tensor.clone().to(device) for tensor in (values, first, second)]
     betas, epsilon = (0.9, 0.999), 1e-15
-    corrections = 1 - betas[0] ** 7, 1 - betas[1] ** 7
+    corrections = torch.tensor([1 - betas[0] ** 7, 1 - betas[1] ** 7])
     step(
-        moved[0], [gradient.to(device) for gradient in gradients], moved[1], moved[2], pace.to(device), rates=rates, leading=3,
-        corrections=corrections, betas=betas, epsilon=epsilon,
+        moved[0], [gradient.to(device) for gradient in gradients], moved[1], moved[2], pace.to(device), rates=rates.to(device), leading=3,
+        corrections=corrections.to(device), betas=betas, epsilon=epsilon,
     )  # fmt: skip
     before = values.clone()
-    parameter_block.adam_step(values, gradients, first, second, pace, rates=rates, leading=3, steps=7)
+    parameter_block.adam_step(values, gradients, first, second, pace, rates=rates, corrections=corrections, leading=3)
     for got, expected in zip(moved, (values, first, second), strict=True):
         torch.testing.assert_close(got.cpu(), expected, rtol=2e-5, atol=1e-6)
     unchanged = (values == before).view(-1)[: 3 * count].view(count, 3).all(dim=1)
@@ -97,7 +97,7 @@ def test_the_gradient_of_the_strain_is_that_of_the_plain_sum(device: torch.devic
     strain.add_gradient(expected, means)
     found = torch.ones(400, 3, device=device)
     parts = (strain._start, strain._first, strain._second, strain._stiffness, strain._moving)
-    add_gradient(found, means.to(device), *(part.to(device) for part in parts), strain._scale)
+    add_gradient(found, means.to(device), *(part.to(device) for part in parts), strain._scale.to(device))
     torch.testing.assert_close(found.cpu(), expected, rtol=1e-4, atol=1e-5)
     assert not torch.equal(expected, torch.ones(400, 3))
     assert torch.equal(found[~strain._moving.to(device)].cpu(), torch.ones(int((~strain._moving).sum()), 3))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 import torch
 from quad_scene import quad_capture
+from torch import Tensor
 
+from trackersplat.captures.camera import Camera
 from trackersplat.events import StepDone
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.portable import PortableRasterizer
@@ -16,6 +19,7 @@ from trackersplat.training.first_frame.fit import fit_first_frame
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.parameter_block import ParameterBlock
+from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.refine.adam import refine
 from trackersplat.training.refine.on_device import refine_on_device
@@ -61,6 +65,52 @@ def test_the_result_is_that_of_the_plain_refinement(first: Gaussians, asked: dic
     assert not torch.equal(_done(block).gaussians.means, first.means)
 
 
+class Repeated:
+    """Renders in steps that choose their camera by a tensor, as on a GPU, with nothing recorded."""
+
+    def __init__(self, rasterizer: PortableRasterizer, cameras: Sequence[Camera], complete: bool) -> None:
+        self._rasterizer, self._cameras, self._complete = rasterizer, cameras, complete
+        self.rendered = 0
+
+    def __call__(self, gaussians: Gaussians, camera: Tensor) -> Tensor:
+        self.rendered += 1
+        return self._rasterizer.render(gaussians, [self._cameras[int(camera)]]).color
+
+    def repeatable(self, work: Callable[[], None]) -> Callable[[], None]:
+        return work
+
+    def is_complete(self) -> bool:
+        return self._complete
+
+
+class RepeatingRasterizer(PortableRasterizer):
+    def __init__(self, complete: bool) -> None:
+        super().__init__()
+        self.complete = complete
+        self.made: list[Repeated] = []
+
+    def repeated_color(self, gaussians: Gaussians, cameras: Sequence[Camera]) -> Repeated:  # type: ignore[override]
+        self.made.append(Repeated(self, cameras, self.complete))
+        return self.made[-1]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_step_that_is_repeated_gives_the_same_and_without_room_all_is_done_again(first: Gaussians, complete: bool) -> None:
+    cameras = [quad_capture().cameras[i].name for i in quad_capture().training_cameras]
+    gains = torch.eye(3, 4).repeat(len(cameras) - 1, 1, 1) * torch.linspace(0.8, 1.2, len(cameras) - 1)[:, None, None]
+    colours = ColourAffines(tuple(cameras[1:]), gains)  # one camera has no map
+    settings = RefineSettings(steps=12, report_every=5, average=0.4)
+    task = replace(_task(first, settings), colours=colours)
+    plain = list(refine_on_device(task))
+    rasterizer = RepeatingRasterizer(complete)
+    repeated = list(refine_on_device(replace(task, rasterizer=rasterizer)))
+    assert [made.rendered for made in rasterizer.made] == [12]
+    assert [type(event) for event in repeated] == [type(event) for event in (plain if complete else plain[:-1] + plain)]
+    assert torch.equal(_done(repeated).replaced, _done(plain).replaced)
+    for name, tensor in _done(repeated).gaussians.tensors().items():
+        torch.testing.assert_close(tensor, _done(plain).gaussians.tensors()[name], rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
 def test_static_gaussians_stay_bit_identical_at_pace_zero(first: Gaussians) -> None:
     found = _done(list(refine_on_device(_task(first, RefineSettings(steps=4, static_pace=0.0)))))
     static = first.means[:, 0] > 0.1
@@ -90,8 +140,8 @@ def test_what_is_replaced_starts_anew_at_full_pace(first: Gaussians) -> None:
     others = replace(first, means=first.means + 1)[:2]
     block.replace(torch.tensor([3, 5]), others)
     assert torch.equal(block.snapshot().means[[3, 5]], others.means)
-    block.gaussians().means.sum().backward()
-    block.step()
+    outcome = block.gaussians().means.sum()
+    block.step(block.gradients(outcome, torch.ones_like(outcome)))
     change = block.snapshot().means - first.means
     assert torch.allclose(change[[3, 5]], first.means[:2] + 1 - rates.means - first.means[[3, 5]], atol=1e-6)
     assert not change[[0, 1, 2, 4]].any()

@@ -142,14 +142,15 @@ def round_probabilities(values: Tensor) -> Tensor:
     return (values.nan_to_num(0.0).clamp(0, 1) * 255).round().float() / 255
 
 
-def track_ids(camera: int, frame: int, cells: Tensor) -> Tensor:
-    """(P,) int64 ids of tracks that start in grid cells (P,) int64 of one camera, ascending with the cells.
+def track_ids(camera: int | Tensor, frame: int, cells: Tensor) -> Tensor:
+    """(P,) int64 ids of tracks that start in grid cells (P,) int64 of a camera, or each of its own (P,), ascending with these two.
 
     Raises ShapeError if a number does not fit into its part of an id.
     """
     largest = int(cells.max()) if cells.numel() else 0
-    if not (0 <= camera < 1 << CAMERA_BITS and 0 <= frame < 1 << FRAME_BITS and largest < 1 << CELL_BITS):
-        raise ShapeError(f"Camera {camera}, frame {frame} or grid cell {largest} does not fit into the id of a track.")
+    last = camera if isinstance(camera, int) else int(camera.max()) if camera.numel() else 0
+    if not (0 <= last < 1 << CAMERA_BITS and 0 <= frame < 1 << FRAME_BITS and largest < 1 << CELL_BITS):
+        raise ShapeError(f"Camera {last}, frame {frame} or grid cell {largest} does not fit into the id of a track.")
     return (camera << (CELL_BITS + FRAME_BITS)) + (frame << CELL_BITS) + cells
 
 

@@ -101,8 +101,10 @@ def with_new_tracks(
             those = (chosen & (new_camera == index)).nonzero()[:, 0]
             chosen[those] = False
             chosen[those[torch.linspace(0, len(those) - 1, room, device=those.device).round().long()]] = True
-    ids = [track_ids(index, state.frame, part) for index, part in enumerate(cells)]
-    new = NewTracks(torch.cat(ids)[chosen], new_camera[chosen], pixels[chosen], surface.depth[chosen])
+    chosen = chosen.nonzero()[:, 0]
+    new_camera = new_camera[chosen]
+    ids = track_ids(new_camera, state.frame, torch.cat(cells)[chosen])
+    new = NewTracks(ids, new_camera, pixels[chosen], surface.depth[chosen])
     return with_tracks(state, new, gaussians, cameras, settings)
 
 
@@ -149,7 +151,8 @@ def free_cells(camera: Camera, taken: Tensor, settings: FollowSettings) -> tuple
     if not len(taken):
         return cells, middles
     free = torch.cdist(middles, taken, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values >= settings.gap * pitch
-    return cells[free], middles[free]
+    cells = free.nonzero()[:, 0]
+    return cells, middles[cells]
 
 
 def _at_mask_border(mask: np.ndarray | Tensor, centres: Tensor) -> Tensor:

@@ -45,6 +45,22 @@ class FusedColor(Protocol):
         ...
 
 
+class RepeatedColor(Protocol):
+    """Renders the colours of one of several cameras of one size, for a step that is recorded and repeated (`geometry.recording`)."""
+
+    def __call__(self, gaussians: Gaussians, camera: Tensor) -> Tensor:
+        """(1, H, W, 3) as `Rendering.color`, differentiable, of the camera of this index (1,) int64, which is read on the device."""
+        ...
+
+    def repeatable(self, work: Callable[[], None]) -> Callable[[], None]:
+        """See `recording.Recorder.repeatable`. Only for the newest `RepeatedColor` of a rasteriser."""
+        ...
+
+    def is_complete(self) -> bool:
+        """Whether all was rendered so far: False where the Gaussians covered more than room was made for. Waits for the device."""
+        ...
+
+
 class Rasterizer(Protocol):
     """Renders by the rules of 3DGS, with the constants of `rendering.rules`.
 
@@ -73,6 +89,10 @@ class Rasterizer(Protocol):
 
     def fused_color(self) -> FusedColor | None:
         """The back end's own way to render colours alone, or None."""
+        ...
+
+    def repeated_color(self, gaussians: Gaussians, cameras: Sequence[Camera]) -> RepeatedColor | None:
+        """The back end's way to render colours in a recorded step, with room for about these Gaussians; None where it has none."""
         ...
 
     def describe(self) -> str:

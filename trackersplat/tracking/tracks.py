@@ -93,13 +93,19 @@ class DenseTracks:
 
     def only(self, targets: Sequence[int]) -> DenseTracks:
         """The tracks to these of the targets, in this order. Raises ValueError if one is missing."""
-        at = [self.targets.index(target) for target in targets]
+        if tuple(targets) == self.targets:
+            return self
+        places = [self.targets.index(target) for target in targets]
+        # One after the other they are a part of what is there; a list would be copied to a GPU, which waits.
+        at = slice(places[0], places[-1] + 1) if places == list(range(places[0], places[-1] + 1)) else places
         return replace(
             self, targets=tuple(targets), positions=self.positions[at], visibility=self.visibility[at], confidence=self.confidence[at]
         )
 
     def with_part(self, part: DenseTracks) -> DenseTracks:
         """These tracks with those of ``part`` to its targets. Raises ValueError if one of them is not among these."""
+        if part.targets == self.targets:
+            return replace(self, positions=part.positions, visibility=part.visibility, confidence=part.confidence)
         at = torch.tensor([self.targets.index(target) for target in part.targets], device=self.positions.device)
         return replace(
             self,

@@ -18,9 +18,9 @@ def step(
     second: Tensor,  # second moment, changed in place
     pace: Tensor,  # (N,) times the rates; 0 changes nothing, moments included
     *,
-    rates: Sequence[float],  # of each attribute, and of the columns of the last one after the ``leading`` ones
+    rates: Tensor,  # (6,) float32: of each attribute, and of the columns of the last one after the ``leading`` ones
     leading: int,
-    corrections: tuple[float, float],  # of both moments
+    corrections: Tensor,  # (2,) float32: of both moments
     betas: tuple[float, float],
     epsilon: float,
 ) -> None:
@@ -29,19 +29,22 @@ def step(
     widths = [gradient.shape[1] for gradient in gradients]
     blocks = [triton.cdiv(count * width, _BLOCK) for width in widths]
     _adam[(sum(blocks),)](
-        values, *(gradient.contiguous() for gradient in gradients), first, second, pace, count, *rates, leading,
-        *corrections, epsilon,
+        values, *(gradient.contiguous() for gradient in gradients), first, second, pace, count, rates, leading,
+        corrections, epsilon,
         W0=widths[0], W1=widths[1], W2=widths[2], W3=widths[3], W4=widths[4], BETA1=betas[0], BETA2=betas[1], BLOCK=_BLOCK,
     )  # fmt: skip
 
 
 @triton.jit
 def _adam(  # type: ignore[no-untyped-def]
-    values, g0, g1, g2, g3, g4, first, second, pace, count, r0, r1, r2, r3, r4, rest, leading, c1, c2, epsilon,
+    values, g0, g1, g2, g3, g4, first, second, pace, count, rates, leading, corrections, epsilon,
     W0: tl.constexpr, W1: tl.constexpr, W2: tl.constexpr, W3: tl.constexpr, W4: tl.constexpr,
     BETA1: tl.constexpr, BETA2: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     block = tl.program_id(0)
+    r0, r1, r2 = tl.load(rates), tl.load(rates + 1), tl.load(rates + 2)
+    r3, r4, rest = tl.load(rates + 3), tl.load(rates + 4), tl.load(rates + 5)
+    c1, c2 = tl.load(corrections), tl.load(corrections + 1)
     n0, n1, n2, n3 = tl.cdiv(count * W0, BLOCK), tl.cdiv(count * W1, BLOCK), tl.cdiv(count * W2, BLOCK), tl.cdiv(count * W3, BLOCK)
     if block < n0:
         _part(values, g0, first, second, pace, count, 0, block, r0, r0, leading, c1, c2, epsilon, W0, BETA1, BETA2, BLOCK)

@@ -6,6 +6,7 @@ replaced starts anew in its place.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -30,17 +31,19 @@ class ParameterBlock:
         steps: int,
         momentum: float = MOMENTUM,
         warm_up: int = 0,
+        average: float = 0.0,
     ) -> None:
-        """``pace`` (N,) times the rates is how fast each of them learns; at 0 it stays as it is. The rest is as in `Optimiser`."""
-        self._momentum, self._warm_up = momentum, warm_up
-        self._rates, self._extent, self._steps, self._done = rates, extent, max(steps, 1), 0
-        self._pace = pace.clone()
+        """``pace`` (N,) times the rates is how fast each of them learns; at 0 it stays as it is. The result is the mean over the last
+        part ``average`` of the steps (see `averaging.MovingAverage`). The rest is as in `Optimiser`."""
+        self._momentum, self._pace = momentum, pace.clone()
+        self.done = torch.zeros(1, dtype=torch.long, device=pace.device)
+        """(1,) int64: steps that were made."""
+        self._schedule = _schedule(rates, extent, max(steps, 1), momentum, warm_up).to(pace.device)
+        self._counted_after = torch.full_like(self.done, math.floor((1 - average) * steps))
         self._shapes = {name: tensor.shape for name, tensor in gaussians.tensors().items()}
         self._flat = torch.cat([tensor.detach().reshape(-1) for tensor in gaussians.tensors().values()])
         self._parameters = {name: part.requires_grad_() for name, part in _parts(self._flat, self._shapes).items()}
-        self._first, self._second = torch.zeros_like(self._flat), torch.zeros_like(self._flat)
-        self._mean: Tensor | None = None
-        self._counted = 0
+        self._first, self._second, self._mean = (torch.zeros_like(self._flat) for _ in range(3))
 
     def gaussians(self) -> Gaussians:
         """The current state; differentiable, and changed by later steps."""
@@ -50,29 +53,24 @@ class ParameterBlock:
         """A copy of the current state."""
         return Gaussians(**_parts(self._flat.clone(), self._shapes))
 
-    @property
-    def means_gradient(self) -> Tensor:
-        """(N, 3) of the last backward pass, to be added to."""
-        gradient = self._parameters["means"].grad
-        assert gradient is not None, "gradients are there after a backward pass"
-        return gradient
+    def gradients(self, outcome: Tensor, gradient: Tensor) -> list[Tensor]:
+        """Of each attribute, for the ``gradient`` of something that was computed from `gaussians`."""
+        parameters = list(self._parameters.values())
+        found = torch.autograd.grad(outcome, parameters, gradient, allow_unused=True)
+        return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
     @torch.no_grad()
-    def step(self) -> None:
-        """One step down the gradients that a backward pass has left; they are gone then."""
-        progress, share = min(self._done / self._steps, 1.0), warm_up_share(self._done, self._warm_up)
-        self._done += 1
-        rates, count = self._rates, len(self._pace)
-        others = (rates.quats, rates.log_scales, rates.opacity_logits, rates.sh_dc, rates.sh_rest)
-        means = rates.means ** (1 - progress) * rates.means_end**progress * self._extent
-        gradients = []
-        for parameter in self._parameters.values():
-            gradients.append((torch.zeros_like(parameter) if parameter.grad is None else parameter.grad).reshape(count, -1))
-            parameter.grad = None
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """One step down the gradients (of each attribute). Nothing of it depends on the host, so it can be recorded."""
+        count = len(self._pace)
+        row = self._schedule.index_select(0, self.done.clamp_max(len(self._schedule) - 1))[0]
         adam_step(
-            self._flat, gradients, self._first, self._second, self._pace,
-            rates=[share * rate for rate in (means, *others)], leading=3, steps=self._done, momentum=self._momentum,
+            self._flat, [gradient.reshape(count, -1) for gradient in gradients], self._first, self._second, self._pace,
+            rates=row[:6], corrections=row[6:], leading=3, momentum=self._momentum,
         )  # fmt: skip
+        self.done += 1
+        counted = (self.done - self._counted_after).clamp_min(0)
+        self._mean.lerp_(self._flat, torch.where(counted > 0, 1 / counted.clamp_min(1), 0.0))
 
     @torch.no_grad()
     def replace(self, indices: Tensor, others: Gaussians) -> None:
@@ -82,20 +80,12 @@ class ParameterBlock:
             values[indices] = others.tensors()[name]
             first[1][indices], second[1][indices] = 0.0, 0.0
         self._pace[indices] = 1.0
-        self._mean, self._counted = None, 0
+        self._counted_after.copy_(torch.maximum(self._counted_after, self.done))
 
     @torch.no_grad()
-    def count_in_mean(self) -> None:
-        """Adds the current state to the mean (see `averaging.MovingAverage`)."""
-        self._counted += 1
-        if self._mean is None:
-            self._mean = self._flat.clone()
-        else:
-            self._mean.lerp_(self._flat, 1 / self._counted)
-
     def result(self) -> Gaussians:
         """A copy of the mean, or of the current state where nothing was counted."""
-        return Gaussians(**_parts((self._flat if self._mean is None else self._mean).clone(), self._shapes))
+        return Gaussians(**_parts(torch.where(self.done > self._counted_after, self._mean, self._flat), self._shapes))
 
 
 def adam_step(
@@ -105,14 +95,13 @@ def adam_step(
     second: Tensor,  # second moment, changed in place
     pace: Tensor,  # (N,) times the rates; 0 changes nothing, moments included
     *,
-    rates: Sequence[float],  # of each attribute, and of the columns of the last one after the ``leading`` ones
+    rates: Tensor,  # (6,) float32: of each attribute, and of the columns of the last one after the ``leading`` ones
+    corrections: Tensor,  # (2,) float32: 1 - beta^t of both moments in this step
     leading: int,
-    steps: int,  # this one included
     momentum: float = MOMENTUM,  # decay of the first moment
 ) -> None:
     """One step of Adam (Kingma and Ba 2015)."""
     betas = momentum, _SQUARES
-    corrections = 1 - betas[0] ** steps, 1 - betas[1] ** steps
     if has_triton(values):
         from trackersplat.training.adam_triton import step
 
@@ -133,6 +122,19 @@ def adam_step(
         else:
             change *= rates[index]
         part[chosen] -= change
+
+
+def _schedule(rates: LearningRates, extent: float, steps: int, momentum: float, warm_up: int) -> Tensor:
+    """(steps, 8) float32: of every step the rates of means, quats, log_scales, opacity_logits and harmonics, of degree 0 and the rest,
+    and by what Adam divides its two moments."""
+    rows = []
+    for done in range(steps):
+        progress, share = done / steps, warm_up_share(done, warm_up)
+        means = rates.means ** (1 - progress) * rates.means_end**progress * extent
+        others = (rates.quats, rates.log_scales, rates.opacity_logits, rates.sh_dc, rates.sh_rest)
+        corrections = (1 - decay ** (done + 1) for decay in (momentum, _SQUARES))
+        rows.append([*(share * rate for rate in (means, *others)), *corrections])
+    return torch.tensor(rows, dtype=torch.float64).float()
 
 
 def _parts(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ change with the direction, or by fog in front of single cameras, and held-out ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -38,6 +38,7 @@ class ColourAffines:
 
     cameras: tuple[str, ...]
     matrices: Tensor  # (C, 3, 4) float32: gain, offset
+    _copies: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)  # each made once
 
     def __post_init__(self) -> None:
         if self.matrices.shape != (len(self.cameras), 3, 4):
@@ -45,9 +46,15 @@ class ColourAffines:
 
     def apply(self, camera: str, color: Tensor) -> Tensor:
         """(..., 3) as this camera shows it; unchanged for a camera that has no map, such as a held-out one."""
+        return transform(self.matrix(camera, color.device), color) if camera in self.cameras else color
+
+    def matrix(self, camera: str, device: torch.device) -> Tensor:
+        """(3, 4) of this camera; the identity for a camera that has no map."""
         if camera not in self.cameras:
-            return color
-        return transform(self.matrices[self.cameras.index(camera)].to(color.device), color)
+            return torch.eye(3, 4, device=device)
+        if device not in self._copies:
+            self._copies[device] = self.matrices.to(device)
+        return self._copies[device][self.cameras.index(camera)]
 
     def to_json(self) -> dict[str, Any]:
         """Camera name -> three rows of four numbers."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.benchmarks.rendering import scene_camera, surface_scene
+from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.rendering.backends.gsplat import GsplatRasterizer
 from trackersplat.rendering.backends.portable import PortableRasterizer
@@ -143,3 +144,48 @@ def test_the_near_plane_is_the_same() -> None:
         ours = PortableRasterizer().render(scene, [camera])
         theirs = GsplatRasterizer().render(scene.to("cuda"), [camera])
     assert_near(theirs.color, ours.color)
+
+
+def _cameras() -> list[Camera]:
+    camera = scene_camera(160, 120)
+    pose = camera.world_to_camera.copy()
+    pose[:3, 3] += (0.2, -0.1, 0.3)
+    return [camera, replace(camera, world_to_camera=pose)]
+
+
+def test_a_recorded_step_renders_the_camera_that_is_asked_for_and_its_gradients() -> None:
+    rasterizer, cameras = GsplatRasterizer(), _cameras()
+    scene, beside = (leaves(capped_scene(degree=1), rasterizer.device) for _ in range(2))
+    wanted = torch.zeros(1, dtype=torch.long, device=rasterizer.device)
+    repeated, fused = rasterizer.repeated_color(scene, cameras), rasterizer.fused_color()
+    assert repeated is not None
+    assert fused is not None
+    shown, slope = torch.zeros(1, 120, 160, 3, device=rasterizer.device), torch.zeros_like(scene.means)
+
+    def work() -> None:
+        color = repeated(scene, wanted)
+        shown.copy_(color.detach())
+        slope.copy_(torch.autograd.grad(color.square().sum(), scene.means)[0])
+
+    again = repeated.repeatable(work)
+    for index in (0, 1, 0, 1, 1, 0):  # from the third on it is recorded
+        wanted.fill_(index)
+        again()
+        expected = fused(beside, cameras[index])
+        assert torch.equal(shown, expected)
+        assert_near(slope, torch.autograd.grad(expected.square().sum(), beside.means)[0].cpu(), mean=1e-5, worst=1e-3)
+    assert repeated.is_complete()
+
+
+def test_gaussians_that_grow_beyond_their_room_are_told() -> None:
+    rasterizer, cameras = GsplatRasterizer(), _cameras()
+    scene = capped_scene().to("cuda")
+    repeated = rasterizer.repeated_color(scene, cameras)
+    assert repeated is not None
+    larger = replace(scene, log_scales=scene.log_scales + 1.5)
+    repeated(larger, torch.zeros(1, dtype=torch.long, device="cuda"))
+    assert not repeated.is_complete()
+
+
+def test_cameras_of_two_sizes_are_not_recorded() -> None:
+    assert GsplatRasterizer().repeated_color(capped_scene().to("cuda"), [scene_camera(160, 120), scene_camera(80, 60)]) is None

@@ -76,18 +76,19 @@ class GraphSystem:
 
 def _reached(free: Tensor, data: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """(N,) bool: free and connected, through free nodes, to data or to a node that is not free."""
-    reached = free & data
-    inside = free[first] & free[second]
+    count = len(free)
+    flags = torch.cat((free & data, free[:0].new_zeros(1)))  # the last one is for ends that nothing reaches: a GPU need not wait for a list
     for end, other in ((first, second), (second, first)):
-        reached[end[free[end] & ~free[other]]] = True
+        flags[torch.where(free[end] & ~free[other], end, count)] = True
+    inside = (free[first] & free[second]).nonzero()[:, 0]
     first, second = first[inside], second[inside]
-    total = int(reached.sum())
+    total = int(flags[:count].sum())
     while True:
         for end, other in _ROUNDS * ((first, second), (second, first)):
-            reached[end[reached[other]]] = True
-        before, total = total, int(reached.sum())
+            flags[torch.where(flags[other], end, count)] = True
+        before, total = total, int(flags[:count].sum())
         if total == before:
-            return reached
+            return flags[:count]
 
 
 def _conjugate_gradients(

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,6 +43,18 @@ def replace_faint(
         return torch.zeros(0, dtype=torch.long, device=gaussians.device), gaussians[:0]
     added = appearing(gaussians, views, rasterizer, settings, seed, correct)[:most]
     return gaussians.opacity_logits.argsort(stable=True)[: len(added)].sort().values, added
+
+
+def _wrong_pixels(pictures: Sequence[_Picture], error: float) -> list[Tensor]:
+    """(P, 2) row, column of every picture; pictures of one size together, as a GPU waits for each search."""
+    found: dict[int, Tensor] = {}
+    sizes = [picture.error.shape for picture in pictures]
+    for size in dict.fromkeys(sizes):
+        members = [index for index, own in enumerate(sizes) if own == size]
+        pixels = torch.nonzero(torch.stack([pictures[index].error for index in members]) > error)
+        counts = torch.bincount(pixels[:, 0], minlength=len(members)).tolist()
+        found.update(zip(members, pixels[:, 1:].split(counts), strict=True))
+    return [found[index] for index in range(len(pictures))]
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ def appearing(
     whose colours differ least is taken, and of those that lie within a pixel of each other the best.
     """
     pictures = _pictures(gaussians, views, rasterizer, correct)
-    wrong = [torch.nonzero(picture.error > settings.error) for picture in pictures]
+    wrong = _wrong_pixels(pictures, settings.error)
     share = min(1.0, settings.rays / max(sum(map(len, wrong)), 1))
     device = gaussians.device
     random = torch.Generator(device).manual_seed(seed)
@@ -162,8 +175,8 @@ def _points(
         ),
         dim=2,
     )
-    rotation, translation = (local.new_tensor(part.tolist()) for part in (camera.rotation, camera.translation))
-    points = (local - translation) @ rotation
+    pose = local.new_tensor(np.concatenate((camera.rotation, camera.translation[None])))
+    points = (local - pose[3]) @ pose[:3]
     return points, own.image[row, column], depth, depth / camera.fx, torch.full_like(row, view)
 
 

@@ -26,13 +26,13 @@ class Strain:
         self._first, self._second = graph.first, graph.second
         self._stiffness = (graph.affinity / graph.length.square()).float()
         self._weight = settings.weight
-        self._set(moving)
+        self._moving = moving.clone()
+        self._scale = 2 * self._weight / self._moving.sum().clamp_min(1).float()
 
     def release(self, indices: Tensor) -> None:
-        """These no longer move with their neighbours: they are other Gaussians now."""
-        moving = self._moving.clone()
-        moving[indices] = False
-        self._set(moving)
+        """These no longer move with their neighbours: they are other Gaussians now. Tensors stay where they are, for recorded steps."""
+        self._moving[indices] = False
+        self._scale.copy_(2 * self._weight / self._moving.sum().clamp_min(1).float())
 
     @torch.no_grad()
     def add_gradient(self, gradient: Tensor, means: Tensor) -> None:
@@ -46,10 +46,6 @@ class Strain:
         force = self._scale * self._stiffness[:, None] * (u[self._first] - u[self._second])
         total = torch.zeros_like(gradient).index_add_(0, self._first, force).index_add_(0, self._second, -force)
         gradient += torch.where(self._moving[:, None], total, 0.0)
-
-    def _set(self, moving: Tensor) -> None:
-        self._moving = moving
-        self._scale = 2 * self._weight / max(int(moving.sum()), 1)
 
 
 def _neighbours_in(base: Gaussians, count: int) -> Tensor:

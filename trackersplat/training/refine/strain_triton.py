@@ -17,7 +17,7 @@ def add_gradient(
     second: Tensor,  # (E,) int64
     stiffness: Tensor,  # (E,) float32
     moving: Tensor,  # (N,) bool
-    scale: float,
+    scale: Tensor,  # scalar float32
 ) -> None:
     """See `strain.Strain.add_gradient`."""
     _edges[(triton.cdiv(len(first), _BLOCK),)](
@@ -33,7 +33,7 @@ def _edges(gradient, means, start, first, second, stiffness, moving, edges, scal
     j = tl.load(second + edge, mask=there, other=0)
     moves_i = there & (tl.load(moving + i, mask=there, other=0) != 0)
     moves_j = there & (tl.load(moving + j, mask=there, other=0) != 0)
-    weight = scale * tl.load(stiffness + edge, mask=there, other=0.0)
+    weight = tl.load(scale) * tl.load(stiffness + edge, mask=there, other=0.0)
     for axis in tl.static_range(3):
         u = tl.load(means + 3 * i + axis, mask=moves_i, other=0.0) - tl.load(start + 3 * i + axis, mask=moves_i, other=0.0)
         v = tl.load(means + 3 * j + axis, mask=moves_j, other=0.0) - tl.load(start + 3 * j + axis, mask=moves_j, other=0.0)

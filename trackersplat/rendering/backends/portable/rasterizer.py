@@ -273,6 +273,9 @@ class PortableRasterizer:
     def fused_color(self) -> FusedColor | None:
         return None
 
+    def repeated_color(self, gaussians: Gaussians, cameras: Sequence[Camera]) -> None:
+        return None
+
     def fused_lift(self) -> FusedLift | None:
         return _lift
 

@@ -107,19 +107,20 @@ def _mended(task: _Task, flow: Tensor, back: Tensor | None, settings: MatchSetti
     if back is None:
         shares = torch.maximum(shares, _swapped(shares))  # of a pair, there or back
     unreliable &= (shares >= choice.share)[:, None, None]
-    if not unreliable.any():
-        return flow
     size = 2 * choice.margin_px + 1
     mask = max_pool2d(unreliable[:, None].to(flow.dtype), size, stride=1, padding=choice.margin_px)[:, 0] > 0
+    listed = patches.pixels_of(mask)
+    if not len(listed):
+        return flow
     searched = max(source.size) <= choice.search_side_px
     proposal = task.initial
     if searched:
         proposal = exhaustive.displacements(source.rgb, target.rgb, mask, task.reach, settings.search)
     candidates = torch.stack((flow, torch.zeros_like(flow), proposal, *task.priors), dim=1)
     penalties = (0.0, choice.zero_penalty, choice.search_penalty, *(0.0 for _ in task.priors))
-    chosen = patches.choose(source.packed, target.packed, candidates, penalties, mask, settings.patches)
+    chosen = patches.choose(source.packed, target.packed, candidates, penalties, mask, settings.patches, listed)
     jumps = choice.jumps if searched else choice.finer_jumps
-    chosen = patches.spread(source.packed, target.packed, chosen, mask, jumps, choice.gain, settings.patches)
+    chosen = patches.spread(source.packed, target.packed, chosen, mask, jumps, choice.gain, settings.patches, listed)
     if not searched:  # what was found there went through the refinement of this level
         return chosen.flow
     return _smooth(source, target, chosen.flow, mask, settings)

@@ -32,17 +32,29 @@ class Chosen:
     cost: Tensor  # (B, H, W), 0 elsewhere
 
 
+def pixels_of(mask: Tensor) -> Tensor:
+    """(P,) int64 flat indices of the pixels of a mask. A GPU waits for it."""
+    return mask.flatten().nonzero()[:, 0]
+
+
 def choose(
-    source: Tensor, target: Tensor, candidates: Tensor, penalties: tuple[float, ...], mask: Tensor, settings: PatchSettings
+    source: Tensor,
+    target: Tensor,
+    candidates: Tensor,
+    penalties: tuple[float, ...],
+    mask: Tensor,
+    settings: PatchSettings,
+    listed: Tensor | None = None,
 ) -> Chosen:
     """Per pixel of the mask the candidate of the lowest patch cost plus penalty, the first if alike; elsewhere the first candidate.
 
-    ``source`` and ``target``: `Images.packed`; ``candidates`` (B, K, 2, H, W) displacements; ``mask`` (B, H, W) bool.
+    ``source`` and ``target``: `Images.packed`; ``candidates`` (B, K, 2, H, W) displacements; ``mask`` (B, H, W) bool; ``listed`` what
+    `pixels_of` says of it, where that is known.
     """
     if has_triton(candidates):
         from trackersplat.tracking.trackers.dis_gpu import patches_triton as fused
 
-        listed = mask.flatten().nonzero()[:, 0]
+        listed = pixels_of(mask) if listed is None else listed
         return Chosen(*fused.choose(source, target, candidates.contiguous(), penalties, listed, settings, reach=REACH))
     return _choose(source, target, candidates, penalties, mask, settings)
 
@@ -65,9 +77,16 @@ def _choose(
 
 
 def spread(
-    source: Tensor, target: Tensor, start: Chosen, mask: Tensor, jumps: Sequence[int], gain: float, settings: PatchSettings
+    source: Tensor,
+    target: Tensor,
+    start: Chosen,
+    mask: Tensor,
+    jumps: Sequence[int],
+    gain: float,
+    settings: PatchSettings,
+    listed: Tensor | None = None,
 ) -> Chosen:
-    """``start`` improved in the mask.
+    """``start`` improved in the mask (with what is ``listed`` as in `choose`).
 
     Round by round each pixel tries the displacements of the four neighbours that are as far as ``jumps`` says, then steps of one pixel,
     in the second half of the rounds of half a pixel; it changes only for a cost lower by ``gain``.
@@ -75,7 +94,7 @@ def spread(
     if has_triton(start.flow):
         from trackersplat.tracking.trackers.dis_gpu import patches_triton as fused
 
-        flow, cost, listed = start.flow.contiguous(), start.cost, mask.flatten().nonzero()[:, 0]
+        flow, cost, listed = start.flow.contiguous(), start.cost, pixels_of(mask) if listed is None else listed
         for index, jump in enumerate(jumps):
             flow, cost = fused.spread_round(
                 source, target, flow, cost, listed, settings,
