@@ -54,7 +54,7 @@ def main() -> None:
     (inside / "newest.pth").write_text(f"{outside}\n")  # after its own packages: what is not installed there is taken from here
     pins = lowest()
     print("+ lowest versions:", *pins, flush=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-warn-conflicts", *pins], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-compile", "--no-warn-conflicts", *pins], check=True)
     settings = {**dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"), **os.environ}
     settings |= {"NUMBA_CACHE_DIR": str(environment / "numba"), "PYTHONPATH": str(ROOT)}
     tests = sys.argv[1:] or TESTS

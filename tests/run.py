@@ -58,7 +58,7 @@ def main() -> None:
     with ThreadPoolExecutor() as pool:
         compiled = pool.submit(step, "tests/compiled.py", "fits")
         checked = step("-m", "ruff", "format", "--check", ".") and step("-m", "ruff", "check", ".") and step("-m", "mypy")
-        checked = checked and step("tests/compiled.py", "tracks", "formats")  # the shorter half: types take less time than fits
+        checked = checked and step("tests/compiled.py", "tracks", "motion", "formats")  # the shorter half: types take less time than fits
         if checked:  # bytecode of the test modules, which pytest rewrites: else every process of the tests would make it
             collect = [sys.executable, "-m", "pytest", "--collect-only", "-qq"]
             subprocess.run(collect, check=False, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
