@@ -14,12 +14,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "scenes")]
 
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from quad_scene import quad_capture  # noqa: E402  (tests/scenes)
 
 from trackersplat.gaussians.exporters.registry import EXPORTERS  # noqa: E402
 from trackersplat.gaussians.gaussians import Gaussians  # noqa: E402
+from trackersplat.geometry.symmetric import isotropic  # noqa: E402
+from trackersplat.motion.ops.graph_system import GraphSystem  # noqa: E402
+from trackersplat.motion.settings import SolverSettings  # noqa: E402
 from trackersplat.rendering.backends.portable import PortableRasterizer  # noqa: E402
+from trackersplat.tracking.consistency.triangulate import triangulate  # noqa: E402
 from trackersplat.tracking.registry import create_tracker, default_tracker  # noqa: E402
 from trackersplat.tracking.views import track_views  # noqa: E402
 from trackersplat.training.first_frame.fit import fit_first_frame  # noqa: E402
@@ -52,7 +57,18 @@ def formats() -> None:
                 list(EXPORTERS.load(name).export([(0, few)], Path(folder) / f"{name}{EXPORTERS.facts(name).suffix}"))
 
 
-PARTS = {"fits": fits, "tracks": tracks, "formats": formats}
+def motion() -> None:
+    """Two nodes of a graph, of which one is known; a point that two views see."""
+    both, weight = torch.tensor((True, True)), torch.ones(1, dtype=torch.float64)
+    system = GraphSystem(both, torch.tensor((True, False)), torch.tensor((0,)), torch.tensor((1,)), SolverSettings())
+    system.solve(isotropic(torch.tensor((1.0, 0.0), dtype=torch.float64)), torch.ones(2, 3, dtype=torch.float64), weight)
+    cameras = quad_capture().cameras[:2]
+    point = np.array(((0.1, -0.2, 3.0),))
+    seen = np.stack([camera.project(point)[0] for camera in cameras], axis=1)
+    triangulate(np.stack([c.K @ c.world_to_camera[:3] for c in cameras]), seen[:, :, None], np.ones((1, 2, 1)), point, 1.0)
+
+
+PARTS = {"fits": fits, "tracks": tracks, "formats": formats, "motion": motion}
 
 
 def main() -> None:

@@ -21,6 +21,9 @@ from types import TracebackType
 PRELOADED = [
     "nicegui", "viser", "trackersplat.jobs.reconstruct", "trackersplat.jobs.edits", "trackersplat.training.first_frame.fit",
     "trackersplat.rendering.backends.portable", "trackersplat.tracking.trackers.dis.tracker", "viewer.web", "viewer.stage.stage",
+    "tyro", "trackersplat.commands.reconstruct", "trackersplat.pipelines.base_propagate", "trackersplat.captures.layouts.n3dv",
+    "trackersplat.training.points.strategies.patches", "trackersplat.training.refine.on_device",
+    "numba.typed.typeddict", "numba.typed.typedlist",
 ]  # fmt: skip
 
 

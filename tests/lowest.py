@@ -2,6 +2,7 @@
 
 Arguments go to pytest. torch stays the installed one: older CPU builds of it are not on PyPI, and a CUDA build takes gigabytes. So does
 all that pyproject.toml does not name. The rest is installed anew, pinned to the lower bounds, which pip finds to be consistent or refuses.
+``--install`` does that alone, which needs nothing of this environment but its place; what is there already is not installed again.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from pathlib import Path
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    from pip._vendor import tomli as tomllib  # there before anything is installed
 
 ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = ROOT / ".venv-lowest"
+PYTHON = ENVIRONMENT / "bin" / "python"
 KEPT = {"torch"}
 # Readers, formats, decoding, metrics and the command line: what the libraries that have lower bounds are used for, without the minutes that
 # compiling the portable back end takes.
@@ -43,24 +46,32 @@ def lowest() -> list[str]:
     return pins
 
 
+def install(pins: list[str]) -> None:
+    """Makes the environment, unless it has these ``pins``. Its file ``pins.txt`` is written last."""
+    done = ENVIRONMENT / "pins.txt"
+    if done.is_file() and done.read_text().splitlines() == [sys.executable, *pins]:
+        return
+    subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    inside, outside = (Path(subprocess.check_output([each, "-c", where], text=True).strip()) for each in (PYTHON, sys.executable))
+    (inside / "newest.pth").write_text(f"{outside}\n")  # after its own packages: what is not installed there is taken from here
+    print("+ lowest versions:", *pins, flush=True)
+    subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "--no-compile", "--no-warn-conflicts", *pins], check=True)
+    done.write_text("\n".join((sys.executable, *pins)))
+
+
 def main() -> None:
     os.chdir(ROOT)
     began = time.monotonic()
-    environment = ROOT / ".venv-lowest"
-    subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
-    python = environment / "bin" / "python"
-    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    inside, outside = (Path(subprocess.check_output([each, "-c", where], text=True).strip()) for each in (python, sys.executable))
-    (inside / "newest.pth").write_text(f"{outside}\n")  # after its own packages: what is not installed there is taken from here
-    pins = lowest()
-    print("+ lowest versions:", *pins, flush=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-warn-conflicts", *pins], check=True)
+    install(lowest())
+    if sys.argv[1:] == ["--install"]:
+        return
     settings = {**dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"), **os.environ}
-    settings |= {"NUMBA_CACHE_DIR": str(environment / "numba"), "PYTHONPATH": str(ROOT)}
+    settings |= {"NUMBA_CACHE_DIR": str(ENVIRONMENT / "numba"), "PYTHONPATH": str(ROOT)}
     tests = sys.argv[1:] or TESTS
     parallel = ["-n", str(os.cpu_count() or 1), "--dist", "loadscope"]
     code = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5", *parallel, *tests], env=settings, check=False
+        [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5", *parallel, *tests], env=settings, check=False
     ).returncode
     print(f"lowest versions: {time.monotonic() - began:.0f} s", flush=True)
     sys.exit(code)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.training.points.find import first_points
+from trackersplat.training.points.settings import PointSettings
 
 WALL = np.array([0.25, -0.1, 1.0]), 4.0  # normal . x = offset
 CARD = np.array([0.0, 0.15, 1.0]), 2.6
@@ -31,8 +35,20 @@ def look_at(name: str, center: tuple[float, float, float], width: int, height: i
     return Camera(name, width, height, np.array([[focal, 0, width / 2 + 1.3], [0, focal, height / 2 - 0.7], [0, 0, 1]]), pose)
 
 
+_CASTS: dict[tuple[object, ...], tuple[np.ndarray, np.ndarray]] = {}
+
+
 def cast(camera: Camera, card_shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W, 3) uint8 image and (H, W) depth along the optical axis."""
+    """(H, W, 3) uint8 image and (H, W) depth along the optical axis. They are kept, and cannot be written to."""
+    key = (camera.width, camera.height, camera.K.tobytes(), camera.world_to_camera.tobytes(), card_shift)
+    if key not in _CASTS:
+        _CASTS[key] = _cast(camera, card_shift)
+        for array in _CASTS[key]:
+            array.setflags(write=False)
+    return _CASTS[key]
+
+
+def _cast(camera: Camera, card_shift: float) -> tuple[np.ndarray, np.ndarray]:
     u, v = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
     local = np.stack(((u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones_like(u)), axis=-1)
     rays = local @ camera.rotation  # of unit depth
@@ -73,3 +89,15 @@ def quad_capture(
     depth_bounds = np.tile((1.8, 6.0), (len(cameras), 1)) if bounds else None
     source = CastFrames(cameras, (3,) if forbid_held_out else ())
     return Capture("quad", Path("quad"), "test", cameras, 3, 30.0, source, ("cam3",), points, depth_bounds)
+
+
+@cache
+def swept_points(count: int) -> PointCloud:
+    """So many first points of the first frame, found in its training images: a plane sweep takes longer than a short fit."""
+    capture = quad_capture(forbid_held_out=True)
+    return first_points(capture, capture.training_cameras, 0, PointSettings(count=count))
+
+
+def with_swept_points(capture: Capture, settings: PointSettings) -> tuple[Capture, PointSettings]:
+    """The capture, and settings that take its points: `swept_points`, which are those that it would be given by a sweep."""
+    return replace(capture, points=swept_points(settings.count)), replace(settings, strategy="capture")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import tyro
-from quad_scene import quad_capture
+from quad_scene import quad_capture, swept_points, with_swept_points
 from torch import Tensor
 
 from trackersplat.captures.registry import open_capture
@@ -30,7 +30,6 @@ from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.optimiser import LearningRates, Optimiser, TrainingViews
-from trackersplat.training.points.find import first_points
 from trackersplat.training.points.settings import PointSettings
 
 
@@ -279,12 +278,12 @@ def test_samples_of_a_gaussian_are_distributed_as_it_is() -> None:
 def test_every_strategy_improves_a_view_never_looked_at_within_its_cap_and_repeats_itself(name: str) -> None:
     settings = FirstFrameSettings(
         steps=60,
-        points=PointSettings(count=800),
         densify=DensifySettings(strategy=name, every=20, cap=1200, gradient=GradientSettings(threshold=1e-5)),
     )
-    capture = quad_capture(forbid_held_out=True)
+    capture, points = with_swept_points(quad_capture(forbid_held_out=True), PointSettings(count=800))
+    settings = replace(settings, points=points)
     first, second = (list(fit_first_frame(capture, 0, PortableRasterizer(), settings)) for _ in range(2))
-    start = gaussians_from_points(first_points(capture, capture.training_cameras, 0, settings.points), 1, settings.initialise)
+    start = gaussians_from_points(swept_points(800), 1, settings.initialise)
     scores = [held_out_psnr(quad_capture(), 0, PortableRasterizer(), g) or 0.0 for g in (start, _result(first))]
     assert scores[1] > scores[0] + 2
     assert max(len(event.gaussians) for event in first if isinstance(event, FitState)) == 1200

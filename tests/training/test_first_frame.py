@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from quad_scene import quad_capture
+from quad_scene import quad_capture, with_swept_points
 
 from trackersplat.captures.capture import PointCloud
 from trackersplat.captures.units import with_units_of_the_rig
@@ -31,6 +31,12 @@ SETTINGS = FirstFrameSettings(steps=60, points=PointSettings(count=1200), densif
 
 
 def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Event]:
+    """From points that a sweep has found before."""
+    capture, points = with_swept_points(quad_capture(forbid_held_out), settings.points)
+    return list(fit_first_frame(capture, 0, PortableRasterizer(), replace(settings, points=points)))
+
+
+def _fit_from_images(settings: FirstFrameSettings = SETTINGS, forbid_held_out: bool = True) -> list[Event]:
     return list(fit_first_frame(quad_capture(forbid_held_out), 0, PortableRasterizer(), settings))
 
 
@@ -45,7 +51,7 @@ def _same(one: Gaussians, two: Gaussians) -> bool:
 
 @pytest.fixture(scope="module")
 def fitted() -> list[Event]:
-    return _fit(SETTINGS)
+    return _fit_from_images()
 
 
 def test_the_events_tell_the_stages_then_the_steps_and_end_with_the_result(fitted: list[Event]) -> None:
@@ -116,14 +122,14 @@ def test_colours_that_hardly_vary_over_the_training_views_lose_their_bands_whate
 
 
 def test_the_same_seed_gives_the_same_bits_and_measuring_changes_none_of_them(fitted: list[Event]) -> None:
-    assert _same(_result(fitted), _result(_fit(SETTINGS)))
-    measured = _fit(replace(SETTINGS, measure_every=30), forbid_held_out=False)
+    assert _same(_result(fitted), _result(_fit_from_images()))
+    measured = _fit_from_images(replace(SETTINGS, measure_every=30), forbid_held_out=False)
     assert [event.step for event in measured if isinstance(event, StepDone) and event.psnr is not None] == [30, 60]
     assert _same(_result(fitted), _result(measured))
 
 
 def test_another_seed_gives_another_result(fitted: list[Event]) -> None:
-    assert not _same(_result(fitted), _result(_fit(replace(SETTINGS, seed=1))))
+    assert not _same(_result(fitted), _result(_fit_from_images(replace(SETTINGS, seed=1))))
 
 
 def test_closing_the_iterator_stops_the_fit_at_once() -> None:

@@ -8,7 +8,6 @@ from quad_scene import look_at
 
 from trackersplat.geometry.projection import common_focus
 from trackersplat.training.points.ground import Plane, PlaneScene, agreement, find_ground
-from trackersplat.training.points.resample_on_plane import OUTSIDE, _places
 from trackersplat.training.points.settings import GroundSettings
 from trackersplat.training.points.sweep import View
 
@@ -45,17 +44,6 @@ def test_rays_meet_a_plane_where_they_should() -> None:
     plane = Plane(np.array([0.0, 0.0, 1.0]), 0.5)
     rays = np.array([(0.0, 0.0, -1.0), (1.0, 0.0, -0.5), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0)])
     assert plane.depths(np.array([3.0, 1.0, 2.0]), rays) == pytest.approx([1.5, 3.0, np.inf, np.inf])
-
-
-def test_pictures_are_taken_from_where_the_camera_sees_the_points() -> None:
-    camera = _floor_views()[0].camera
-    local = np.array([[0.1, -0.2, 1.0], [0.5, 0.3, 2.0], [0.0, 0.0, camera.near / 2], [0.3, 0.1, -1.0]])
-    points = (local - camera.translation) @ camera.rotation
-    columns, rows = _places(camera, points, (2, 2))
-    # cv2.remap has pixel centres at whole numbers, cameras have them at +0.5.
-    np.testing.assert_allclose(np.stack((columns, rows), -1)[0], camera.project(points[:2])[0] - 0.5, rtol=1e-5)
-    assert (columns[1] == OUTSIDE).all()
-    assert (rows[1] == OUTSIDE).all()
 
 
 def test_the_floor_is_found_by_cameras_that_see_it_from_far_apart() -> None:

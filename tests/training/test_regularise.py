@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from quad_scene import cast, quad_capture
+from quad_scene import cast, quad_capture, with_swept_points
 
 from trackersplat.captures.capture import PointCloud
 from trackersplat.errors import InputError
@@ -199,7 +199,8 @@ def _result(events: list[Event]) -> Gaussians:
 
 
 def _fit(settings: FirstFrameSettings, forbid_held_out: bool = True) -> list[Event]:
-    return list(fit_first_frame(quad_capture(forbid_held_out), 0, PortableRasterizer(), settings))
+    capture, points = with_swept_points(quad_capture(forbid_held_out), settings.points)
+    return list(fit_first_frame(capture, 0, PortableRasterizer(), replace(settings, points=points)))
 
 
 def test_a_fit_with_every_switch_on_ends_as_it_should() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import pytest
 import torch
-from page_server import started_page_server
+from page_server import page_server
 from tiny_runs import write_tiny_run
 
 from trackersplat.camera_paths.path_file import read_path
@@ -37,8 +37,8 @@ def run(small_capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def page(chromium: Browser, run: Path, small_capture_folder: Path) -> Iterator[Page]:
-    with started_page_server(run.parent, str(small_capture_folder), ("--out", run)) as (url, _):
-        page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    with page_server(run.parent, str(small_capture_folder), ("--out", run)) as url:
+        page = chromium.new_page(viewport={"width": 1024, "height": 700})  # every pixel is drawn without a GPU
         page.set_default_timeout(SLOW)
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))

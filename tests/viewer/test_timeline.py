@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import secrets
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from forked import Program
 from waiting import wait_for
 
 from trackersplat.events import FrameDone
@@ -173,18 +170,9 @@ def serve() -> None:
 class Server:
     """The page in a process of its own."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, __file__]
-        paths = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        assert self._process.stdout is not None
-        self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
+    def __init__(self, program: Program) -> None:
+        self.url = f"http://127.0.0.1:{int(program.stdout.readline())}"
         self._events: list[Any] = []
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(20)
 
     def call(self, page: str, method: str, *arguments: Any) -> None:
         data = json.dumps({"page": page, "method": method, "arguments": arguments}).encode()
@@ -205,9 +193,8 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    started = Server()
-    yield started
-    started.close()
+    with Program(__file__) as program:
+        yield Server(program)
 
 
 class Driver:

@@ -42,7 +42,12 @@ STEPS = ("--first-steps", "10", "--steps", "2", "--points", "patches", "--match-
 _OPERATIONS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
 _THERE = "is there already"
 _TIMES = {"seconds", "unpacked"}  # keys of JSON that tell times
-_PRELOAD = ["tyro", "trackersplat.jobs.reconstruct", "trackersplat.rendering.registry", "trackersplat.sfm.prepare"]
+_PRELOAD = [
+    "tyro", "trackersplat.jobs.reconstruct", "trackersplat.rendering.registry", "trackersplat.sfm.prepare",
+    "trackersplat.commands.reconstruct", "trackersplat.pipelines.base_propagate", "trackersplat.rendering.backends.portable",
+    "trackersplat.training.first_frame.fit", "trackersplat.training.points.strategies.patches", "trackersplat.training.refine.on_device",
+    "trackersplat.tracking.trackers.dis.tracker",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -79,23 +79,17 @@ def match_descriptors(a: np.ndarray, b: np.ndarray, ratio: float = DEFAULTS.matc
     if min(len(a), len(b)) < 2:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     similarity = a @ b.T
-    forward, clear = _nearest(similarity, ratio)
-    backward, clear_back = _nearest(similarity.T, ratio)
-    own = np.arange(len(a))
-    kept = (backward[forward] == own) & clear & clear_back[forward]
-    return own[kept], forward[kept]
-
-
-def _nearest(similarity: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of each row (N, M) the column of the most similar, and whether it is much nearer than the second."""
-    rows = np.arange(len(similarity))
-    best = similarity.argmax(axis=1)
-    first = similarity[rows, best]
-    rest = similarity.copy()
-    rest[rows, best] = -np.inf
-    second = rest.max(axis=1)
+    own, forward = np.arange(len(a)), similarity.argmax(axis=1)
+    first = similarity[own, forward]
+    mutual = first == similarity.max(axis=0)[forward]
+    mutual &= np.bincount(forward[mutual], minlength=len(b))[forward] == 1  # of equal ones none passes the ratio test
+    similarity[own, forward] = -np.inf
+    second = similarity.max(axis=1)
+    similarity[own[~mutual], forward[~mutual]] = first[~mutual]
+    second_back = similarity.max(axis=0)[forward]
     # Squared distances of vectors of length 1 are 2 - 2 times their similarity.
-    return best, (1 - first) < ratio**2 * (1 - second)
+    kept = mutual & (1 - first < ratio**2 * (1 - np.maximum(second, second_back)))
+    return own[kept], forward[kept]
 
 
 def choose_pairs(features: list[Features], settings: MatchSettings = DEFAULTS.matches) -> list[tuple[int, int]]:

@@ -126,6 +126,10 @@ def _steps(starts: Tensor, columns: Tensor) -> _Steps:
         from trackersplat.motion.ops.conjugate_gradients_triton import Steps
 
         return Steps(starts, columns)
+    if starts.device.type == "cpu":
+        from trackersplat.motion.ops import conjugate_gradients_numba
+
+        return conjugate_gradients_numba.Steps(starts, columns)
     return ElementwiseSteps(starts, columns)
 
 

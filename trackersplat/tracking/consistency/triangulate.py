@@ -12,6 +12,8 @@ import numpy as np
 _SHORTEST = 1e-9  # depth below which a point is behind the camera
 
 _kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
+# For its pieces. Those are not called from Python; wrappers for that, and slices of arrays, take most of the time to compile.
+_inner = numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def triangulate(
@@ -54,16 +56,21 @@ def _all(projections, candidates, weights, start, tolerance2, paired, steps, poi
     x, best = np.empty(3), np.empty(3)
     normal, right = np.empty((3, 3)), np.empty(3)
     for n in range(count):
-        best[:] = start[n]
+        _copy(start[n], best)
         offered = 0
         for v in range(views):
-            strength[v] = weights[n, v].max()
+            strength[v] = 0.0
+            for k in range(each):
+                strength[v] = max(strength[v], weights[n, v, k])
             offered += strength[v] > 0
         if offered >= 2:
             lowest = _cost(projections, candidates[n], weights[n], best, tolerance2, taken)
             chosen = min(offered, paired)
             for i in range(chosen):
-                top[i] = strength.argmax()
+                top[i] = 0
+                for v in range(1, views):
+                    if strength[v] > strength[top[i]]:
+                        top[i] = v
                 strength[top[i]] = -1.0
             for i in range(chosen):
                 for j in range(i):
@@ -71,8 +78,7 @@ def _all(projections, candidates, weights, start, tolerance2, paired, steps, poi
                         for m in range(each):
                             if weights[n, top[i], k] <= 0 or weights[n, top[j], m] <= 0:
                                 continue
-                            normal[:] = 0.0
-                            right[:] = 0.0
+                            _clear(normal, right)
                             _add_ray(projections[top[i]], candidates[n, top[i], k], normal, right)
                             _add_ray(projections[top[j]], candidates[n, top[j], m], normal, right)
                             if not _solved(normal, right, x):
@@ -80,15 +86,15 @@ def _all(projections, candidates, weights, start, tolerance2, paired, steps, poi
                             cost = _cost(projections, candidates[n], weights[n], x, tolerance2, taken)
                             if cost < lowest:
                                 lowest = cost
-                                best[:] = x
-            x[:] = best
+                                _copy(x, best)
+            _copy(best, x)
             for _ in range(steps):
                 _cost(projections, candidates[n], weights[n], x, tolerance2, taken)
                 if not _step(projections, candidates[n], weights[n], taken, tolerance2, normal, right, x):
                     break
             if _cost(projections, candidates[n], weights[n], x, tolerance2, taken) <= lowest:
-                best[:] = x
-        points[n] = best
+                _copy(x, best)
+        _copy(best, points[n])
         for v in range(views):
             for k in range(each):
                 if weights[n, v, k] > 0:
@@ -96,7 +102,21 @@ def _all(projections, candidates, weights, start, tolerance2, paired, steps, poi
                     left[n, v] = max(left[n, v], weights[n, v, k] / (1.0 + error / tolerance2))
 
 
-@_kernel
+@_inner
+def _copy(source, target):  # type: ignore[no-untyped-def]
+    for i in range(source.size):
+        target[i] = source[i]
+
+
+@_inner
+def _clear(normal, right):  # type: ignore[no-untyped-def]
+    for i in range(3):
+        right[i] = 0.0
+        for j in range(3):
+            normal[i, j] = 0.0
+
+
+@_inner
 def _error(projection, pixel, x):  # type: ignore[no-untyped-def]
     """Squared residual in pixels; infinite behind the camera."""
     z = projection[2, 0] * x[0] + projection[2, 1] * x[1] + projection[2, 2] * x[2] + projection[2, 3]
@@ -107,7 +127,7 @@ def _error(projection, pixel, x):  # type: ignore[no-untyped-def]
     return u * u + v * v
 
 
-@_kernel
+@_inner
 def _cost(projections, candidates, weights, x, tolerance2, taken):  # type: ignore[no-untyped-def]
     """Sum over views of the cost of their best candidate, which is written to ``taken`` (-1: none); Geman-McClure."""
     total = 0.0
@@ -123,7 +143,7 @@ def _cost(projections, candidates, weights, x, tolerance2, taken):  # type: igno
     return total
 
 
-@_kernel
+@_inner
 def _add_ray(projection, pixel, normal, right):  # type: ignore[no-untyped-def]
     for row in range(2):
         a = projection[row, 0] - pixel[row] * projection[2, 0]
@@ -133,7 +153,7 @@ def _add_ray(projection, pixel, normal, right):  # type: ignore[no-untyped-def]
         _add_row(a, b, c, d, 1.0, normal, right)
 
 
-@_kernel
+@_inner
 def _add_row(a, b, c, d, weight, normal, right):  # type: ignore[no-untyped-def]
     normal[0, 0] += weight * a * a
     normal[0, 1] += weight * a * b
@@ -146,7 +166,7 @@ def _add_row(a, b, c, d, weight, normal, right):  # type: ignore[no-untyped-def]
     right[2] += weight * c * d
 
 
-@_kernel
+@_inner
 def _solved(normal, right, x):  # type: ignore[no-untyped-def]
     """Whether the symmetric system has a solution, which is written to ``x``; the upper triangle is read."""
     a, b, c, d, e, f = normal[0, 0], normal[0, 1], normal[0, 2], normal[1, 1], normal[1, 2], normal[2, 2]
@@ -161,11 +181,10 @@ def _solved(normal, right, x):  # type: ignore[no-untyped-def]
     return True
 
 
-@_kernel
+@_inner
 def _step(projections, candidates, weights, taken, tolerance2, normal, right, x):  # type: ignore[no-untyped-def]
     """One Gauss-Newton step on the taken candidates, weighted by how well they agree. Returns whether there was one."""
-    normal[:] = 0.0
-    right[:] = 0.0
+    _clear(normal, right)
     for v in range(taken.size):
         k = taken[v]
         if k < 0:
@@ -186,5 +205,6 @@ def _step(projections, candidates, weights, taken, tolerance2, normal, right, x)
     change = np.empty(3)
     if not _solved(normal, right, change):
         return False
-    x += change
+    for i in range(3):
+        x[i] += change[i]
     return True

@@ -53,7 +53,8 @@ def find_shell(views: Sequence[View], hidden: Sequence[np.ndarray | None], rig: 
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)  # spheres in parallel are worth more than OpenCV's threads inside one
     try:
-        costs = in_threads(lambda w: _cost(views, grays, rig.focus + rays.reshape(-1, 3) / w, settings), inverse)
+        toward = np.ascontiguousarray(rays.reshape(-1, 3).T)
+        costs = in_threads(lambda w: _cost(views, grays, rig.focus[:, None] + toward / w, settings), inverse)
     finally:
         cv2.setNumThreads(before)
     cost = np.stack(costs, axis=-1)
