@@ -232,17 +232,25 @@ class Workbench:
 
 
 def key_name(event: KeyEventArguments) -> str:
-    """As in `Command.hotkey`: modifiers in the order ctrl, alt, shift, then the key in lower case."""
+    """As in `Command.hotkey`: modifiers in the order ctrl, alt, shift, then the key in lower case.
+
+    What a key prints counts, and which keys it takes is the keyboard's affair: "?" is Shift and / on an American keyboard, Shift and ß on
+    a German one, and French keyboards need Shift for digits. Letters of other scripts stand for the Latin ones of their keys.
+    """
     key = str(event.key.name).lower()
+    code = event.key.code
+    if code.startswith("Key") and not key.isascii():
+        key = code[3:].lower()
+    elif code.startswith("Digit") and (event.modifiers.alt or not key.isascii()):
+        key = code[5:]
+    printed = len(key) == 1 and key != " " and not key.isalpha()
     key = {" ": "space"}.get(key, key)
-    if event.modifiers.alt and event.key.code.startswith("Digit"):
-        key = event.key.code[5:]
     parts = [
         name
         for name, on in (
             ("ctrl", event.modifiers.ctrl or event.modifiers.meta),
             ("alt", event.modifiers.alt),
-            ("shift", event.modifiers.shift),
+            ("shift", event.modifiers.shift and not printed),
         )
         if on
     ]

@@ -346,11 +346,11 @@ COMMANDS = (
     ),
     Command(
         "select.grow", "Grow the selection", SELECT,
-        lambda tab: _from_selected(tab, "Grow the selection", "grow", distance=_step(tab)), "shift+>", enabled=none_selected,
+        lambda tab: _from_selected(tab, "Grow the selection", "grow", distance=_step(tab)), ">", enabled=none_selected,
     ),
     Command(
         "select.shrink", "Shrink the selection", SELECT,
-        lambda tab: _from_selected(tab, "Shrink the selection", "shrink", distance=_step(tab)), "shift+<", enabled=none_selected,
+        lambda tab: _from_selected(tab, "Shrink the selection", "shrink", distance=_step(tab)), "<", enabled=none_selected,
     ),
     Command(
         "select.connected", "Select what hangs together with it", SELECT,

@@ -60,8 +60,6 @@ def select(
 
 def keys(hotkey: str) -> list[str]:
     """The keys of a command as they are printed on a keyboard."""
-    if hotkey == "shift+?":  # on every keyboard it takes shift
-        return ["?"]
     parts = [part for part in hotkey.split("+") if part] or ([hotkey] if hotkey else [])
     if hotkey.endswith("+") and hotkey != "+":
         parts.append("+")
