@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trackersplat.errors import InputError
-from viewer.state import Shared, Store, View
+from viewer.state import FAILED, REFUSED, Shared, Store, TabClosed, View
 
 if TYPE_CHECKING:
     from viewer.document import Document
@@ -44,13 +45,20 @@ class Tab:
         """Runs a command. What it refuses, and what fails, is said on the page; the tab goes on."""
         from viewer.commands.registry import COMMANDS
 
-        source = f"command {name}"
         try:
             COMMANDS[name].run(self, **arguments)
         except InputError as error:
-            self.store.problem(source, str(error))
+            self.refuse(REFUSED + name, str(error))
         except Exception as error:
             log.exception("the command %s failed", name)
-            self.store.problem(source, f"{COMMANDS[name].title}: this failed ({type(error).__name__}: {error}); the terminal shows where.")
+            self.refuse(FAILED + name, f"{COMMANDS[name].title}: this failed ({type(error).__name__}: {error}); the terminal shows where.")
         else:
-            self.store.problem(source, None)
+            for source, _ in self.shared.problems:  # whoever goes on has seen why something else could not be done
+                if source.startswith(REFUSED) or source == FAILED + name:
+                    self.store.problem(source, None)
+
+    def refuse(self, source: str, sentence: str) -> None:
+        """Says why something that was asked for here is not done. ``source``: as of `Store.problem`."""
+        self.store.problem(source, sentence)
+        with contextlib.suppress(TabClosed):
+            self.set(refusal=(self.view.refusal[0] + 1, sentence))

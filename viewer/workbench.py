@@ -22,15 +22,18 @@ from viewer.tab import Tab
 
 URL_AFTER = 0.5  # seconds of rest until the address follows
 INSPECTOR_WIDTH, TIMELINE_HEIGHT = 424, 200  # pixels, at first
+REFUSAL_MS = 7000  # that the reason stays on the page why something was not done
 
 # A click leaves the keys to the page: a button that keeps the focus would take the next Space for itself. Tab still reaches every button.
 _KEYS_STAY = """<script>addEventListener('mousedown', (event) => {
   if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);
+// A tooltip goes when its element is used: what it lies over has just been opened, or is gone before the pointer leaves.
+const noTooltip = () => { for (const element of document.querySelectorAll(':hover')) element.dispatchEvent(new MouseEvent('mouseleave')); };
+addEventListener('click', (event) => { if (event.target.closest?.('button, [role=tab]')) noTooltip(); }, true);
 addEventListener('keydown', (event) => { // undo is the page's, not that of a field which was typed into before
   if ((event.ctrlKey || event.metaKey) && 'zkiZKI'.includes(event.key) && !event.target.closest?.('input, textarea, select'))
     event.preventDefault();
-  // A tooltip goes, too: what it belongs to may be gone before the pointer leaves it.
-  for (const element of document.querySelectorAll(':hover')) element.dispatchEvent(new MouseEvent('mouseleave')); }, true);</script>"""
+  noTooltip(); }, true);</script>"""
 
 _EVERYTHING = frozenset(f.name for f in (*fields(View), *fields(Shared)))
 
@@ -50,6 +53,7 @@ class Workbench:
         self._event = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._closed = False
+        self._refusals = tab.view.refusal[0]  # that were told
         self._client = context.client
 
     # -- building -----------------------------------------------------------------------------------------------------
@@ -192,6 +196,10 @@ class Workbench:
                         ui.run_javascript(f"history.replaceState(null, '', '?{address}')")
 
     def _follow(self, changed: frozenset[str]) -> None:
+        number, sentence = self._tab.view.refusal
+        if number != self._refusals:
+            self._refusals = number
+            ui.notify(sentence, position="top", timeout=REFUSAL_MS, close_button="Close", icon="info", classes="ts-notice")
         if "inspector" in changed and self._tabs.value != self._tab.view.inspector:
             self._tabs.set_value(self._tab.view.inspector)
         if "inspector" in changed and self._pages.value != self._tab.view.inspector:

@@ -63,7 +63,7 @@ def _select(tab: Tab, what: str, find: Callable[[], Selection], mode: Mode = "re
             if whole is not None:
                 _show_selected(tab, before.combine(whole, mode), len(whole) - len(found))
 
-    tab.document.editing.run(what, work)
+    tab.document.editing.run(what, work, tab.refuse)
 
 
 def _show_selected(tab: Tab, selection: Selection, carried: int = 0) -> None:
@@ -216,7 +216,7 @@ def _fit(tab: Tab, shape: str = "box") -> None:
         size = np.maximum(size, 1e-3 * tab.document.framing.extent)
         _place(tab, Zone("sphere" if shape == "sphere" else "box", vector(center), vector(size)))
 
-    tab.document.editing.run("Fit the box", work)
+    tab.document.editing.run("Fit the box", work, tab.refuse)
 
 
 def target_of(tab: Tab, group: str | None = None) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def frames_of(tab: Tab, scope: Scope | None = None) -> str:
 
 def edit(tab: Tab, what: str, *edits: dict[str, Any]) -> None:
     """Does edits, as JSON, on the thread of the edits."""
-    tab.document.editing.run(what, lambda: tab.document.editing.do(*edits))
+    tab.document.editing.run(what, lambda: tab.document.editing.do(*edits), tab.refuse)
 
 
 def change(tab: Tab, what: str, kind: str, group: str | None = None, **values: Any) -> None:
@@ -282,7 +282,7 @@ def change(tab: Tab, what: str, kind: str, group: str | None = None, **values: A
         if group is None and kind in TAKE_AWAY:
             tab.set(selected=None)
 
-    tab.document.editing.run(what, work)
+    tab.document.editing.run(what, work, tab.refuse)
 
 
 def change_all_frames(tab: Tab, kind: str, group: str) -> None:
@@ -311,7 +311,7 @@ def _bring_back(tab: Tab, kind: str) -> None:
         tab.document.editing.do({"edit": kind, "selection": back, "frames": frames})
         tab.set(selected=back)
 
-    tab.document.editing.run("Show what is hidden" if kind == "show" else "Restore what is deleted", work)
+    tab.document.editing.run("Show what is hidden" if kind == "show" else "Restore what is deleted", work, tab.refuse)
 
 
 def none_selected(tab: Tab) -> str | None:

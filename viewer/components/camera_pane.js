@@ -258,7 +258,9 @@ const STYLE = `
 @container (min-width: 680px) { .tsp-bar > .tsp-extent { display: none; } }
 @container (max-width: 679.9px) { .tsp-bar > .tsp-pixels { display: none; } }
 @container (max-width: 519.9px) { .tsp-bar > .tsp-ssim { display: none; } }
-@container (max-width: 439.9px) { .tsp-bar { gap: 6px; padding: 0 6px; } .tsp-bar > .tsp-role { padding: 0 4px; } }
+/* That the whole image is meant goes without saying where it would be cut off; that it is a part does not. */
+@container (max-width: 439.9px) { .tsp-bar { gap: 6px; padding: 0 6px; } .tsp-bar > .tsp-role { padding: 0 4px; }
+  .tsp-bar > .tsp-extent.whole { display: none; } }
 @container (max-width: 199.9px) { .tsp-bar > .tsp-role { display: none; } }
 .tsp-stage { position: relative; flex: 1 1 0; min-height: 0; overflow: hidden; touch-action: none; cursor: crosshair; }
 .tsp-stage.pans { cursor: grab; } .tsp-stage.panning { cursor: grabbing; } .tsp-stage.wipes { cursor: ew-resize; } .tsp-stage.picks { cursor: pointer; }
@@ -791,6 +793,7 @@ export default {
       set(ssim, header?.score?.ssim_text ?? "", all);
       set(pixels, header?.score?.pixels ?? "", all);
       set(extent, header?.score?.extent ?? "", all);
+      extent.classList.toggle("whole", header?.score?.extent === "whole image");
       set(note, header?.note ?? "");
       this.drawLegend();
       this.describe();
@@ -1073,8 +1076,10 @@ export default {
       add("visibility", value("visibility"));
       add("confidence", value("confidence"));
       if (value("ended")) rows.push(["", "ended here"]);
-      const id = BigInt(value("id0")) + BigInt(value("id1")) * ID_PART + BigInt(value("id2")) * ID_PART * ID_PART;
-      tip.replaceChildren(make("span", "head", `Track ${id}`), ...rows.flatMap(([name, text]) => [make("span", "", name), make("span", "", text)]));
+      const [cell, first, high] = [value("id0"), value("id1"), value("id2")];
+      const called = overlay.header.number ?? null; // as the table of tracks calls them: camera, first frame, grid cell
+      const name = called !== null ? `${called}.${first + 1}.${cell}` : `${BigInt(cell) + BigInt(first) * ID_PART + BigInt(high) * ID_PART * ID_PART}`;
+      tip.replaceChildren(make("span", "head", `Track ${name}`), ...rows.flatMap(([name, text]) => [make("span", "", name), make("span", "", text)]));
       tip.hidden = false;
       const x = at.px / this.ratio;
       const y = at.py / this.ratio;

@@ -29,7 +29,9 @@ class ResidualsPanel(Panel):
                     .props('dense outlined options-dense aria-label="What the map shows"')
                     .classes("col")
                 )
-                self._choice.tooltip("Mean over the visible tracks of each camera in each frame")
+                self._choice.tooltip(
+                    "Mean over the visible tracks of each camera in each frame, without the worst 5 %: those are in the table of tracks"
+                )
             self._map = HeatMapElement(self._pick)
             self._hint = ui.label(
                 "A camera that is wrong is a stripe; a frame that is wrong is a column. Click: go to the frame and look through the camera."
