@@ -33,7 +33,9 @@ class Tab:
         return self.store.shared
 
     def set(self, **changes: Any) -> None:
-        """Changes fields of this tab's view."""
+        """Changes fields of this tab's view. How many were found by carrying a selection through time is of that selection alone."""
+        if "selected" in changes:
+            changes.setdefault("carried", 0)
         self.store.set_view(self.id, **changes)
 
     def set_pane(self, index: int | None = None, **changes: Any) -> None:

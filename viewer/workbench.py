@@ -26,10 +26,11 @@ REFUSAL_MS = 7000  # that the reason stays on the page why something was not don
 
 # A click leaves the keys to the page: a button that keeps the focus would take the next Space for itself. Tab still reaches every button.
 _KEYS_STAY = """<script>addEventListener('mousedown', (event) => {
-  if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);
+  if (event.target.closest('button, [role=tab], [role=switch], [role=checkbox]')) {
+    event.preventDefault(); document.activeElement?.blur(); } }, true);
 // A tooltip goes when its element is used: what it lies over has just been opened, or is gone before the pointer leaves.
 const noTooltip = () => { for (const element of document.querySelectorAll(':hover')) element.dispatchEvent(new MouseEvent('mouseleave')); };
-addEventListener('click', (event) => { if (event.target.closest?.('button, [role=tab]')) noTooltip(); }, true);
+addEventListener('click', (event) => { if (event.target.closest?.('button, [role=tab], [role=button]')) noTooltip(); }, true);
 addEventListener('keydown', (event) => { // undo is the page's, not that of a field which was typed into before
   if ((event.ctrlKey || event.metaKey) && 'zkiZKI'.includes(event.key) && !event.target.closest?.('input, textarea, select'))
     event.preventDefault();
@@ -71,12 +72,12 @@ class Workbench:
                 .classes("w-full")
                 .style("flex:1;min-height:0") as outer
             ):
-                self._remembers(outer, "timeline")
+                self._remembers(outer, "timeline", f"Math.max({TIMELINE_HEIGHT}, 0.185 * innerHeight)")
                 with (
                     outer.before,
                     ui.splitter(reverse=True, value=INSPECTOR_WIDTH, limits=(260, 720)).props("unit=px").classes("fit") as right,
                 ):
-                    self._remembers(right, "inspector")
+                    self._remembers(right, "inspector", f"Math.max({INSPECTOR_WIDTH}, Math.min(0.22 * innerWidth, 640))")
                     with right.before, ui.element("div").style("display:flex;width:100%;height:100%"):
                         self._place("tools")
                         with ui.splitter(value=50, limits=(0, 100)).style("flex:1;min-width:0;height:100%") as middle:
@@ -99,15 +100,16 @@ class Workbench:
         self._event.set()
         background_tasks.create(self._pump(), name=f"pump {self._tab.id}")
 
-    def _remembers(self, splitter: ui.splitter, name: str) -> None:
-        """Its place is kept by the browser."""
+    def _remembers(self, splitter: ui.splitter, name: str, at_first: str = "NaN") -> None:
+        """Its place is kept by the browser once it was moved. ``at_first``: until then, a number in JavaScript; nan: as it was built."""
         key = f"trackersplat.{name}"
         splitter.on("update:model-value", js_handler=f"(value) => localStorage.setItem('{key}', value)")
         ui.timer(
             0.01,
             lambda: ui.run_javascript(
-                f"const v = parseFloat(localStorage.getItem('{key}')); const e = getElement({splitter.id});"
-                f"if (Number.isFinite(v)) e.$emit('update:model-value', v)"
+                f"const kept = parseFloat(localStorage.getItem('{key}')); const e = getElement({splitter.id});"
+                f"const v = Number.isFinite(kept) ? kept : Math.round({at_first});"
+                f"if (Number.isFinite(v)) e.$emit('update:model-value', v); if (!Number.isFinite(kept)) localStorage.removeItem('{key}')"
             ),
             once=True,
         )

@@ -23,6 +23,7 @@ SELECT, EDIT = "Select", "Edit the scene"
 NEAR = 0.005  # of the scene's extent: how far a selection grows and shrinks
 TOGETHER = 0.15  # of their distance: by how much that of two Gaussians may change that move together
 STRAY = 4.0  # median deviations from the median, along any axis, from which on a centre is a stray that a fitted box leaves out
+MIDDLE = (0.2, 0.8)  # quantiles of the centres, along each axis, between which a new box lies
 TAKE_AWAY = ("hide", "delete")  # edits after which what was selected is not shown
 NONE = "No Gaussian is selected: use a tool on the left in a camera pane or on the stage."
 
@@ -207,16 +208,34 @@ def _fit(tab: Tab, shape: str = "box") -> None:
     """Around most of the centres of what is selected in this frame."""
 
     def work() -> None:
-        centres = without_strays(centres_of(tab, target_of(tab)))
-        low, high = centres.min(axis=0), centres.max(axis=0)
-        center = 0.5 * (low + high)
-        size = high - low
-        if shape == "sphere":
-            size = np.full(3, 2 * np.linalg.norm(centres - center, axis=1).max())
-        size = np.maximum(size, 1e-3 * tab.document.framing.extent)
-        _place(tab, Zone("sphere" if shape == "sphere" else "box", vector(center), vector(size)))
+        _place_around(tab, without_strays(centres_of(tab, target_of(tab))), shape)
 
     tab.document.editing.run("Fit the box", work, tab.refuse)
+
+
+def _begin(tab: Tab, shape: str = "box") -> None:
+    """Around the middle of what this frame shows: a box in empty space would keep nothing."""
+
+    def work() -> None:
+        shown = tab.document.scene(tab.view.frame)
+        if shown is None or not len(shown.gaussians.means):
+            raise InputError("Nothing is shown in this frame that a box could be placed around.")
+        centres = shown.gaussians.means.numpy().astype(np.float64)
+        low, high = np.quantile(centres, MIDDLE, axis=0)
+        inside = ((centres >= low) & (centres <= high)).all(axis=1)
+        _place_around(tab, centres[inside] if inside.any() else centres, shape)
+
+    tab.document.editing.run("Place a box", work, tab.refuse)
+
+
+def _place_around(tab: Tab, centres: np.ndarray, shape: str) -> None:
+    low, high = centres.min(axis=0), centres.max(axis=0)
+    center = 0.5 * (low + high)
+    size = high - low
+    if shape == "sphere":
+        size = np.full(3, 2 * np.linalg.norm(centres - center, axis=1).max())
+    size = np.maximum(size, 1e-3 * tab.document.framing.extent)
+    _place(tab, Zone("sphere" if shape == "sphere" else "box", vector(center), vector(size)))
 
 
 def target_of(tab: Tab, group: str | None = None) -> dict[str, Any]:
@@ -364,6 +383,7 @@ COMMANDS = (
     Command("select.tracks", "Select what carries the selected tracks", SELECT, _tracks, enabled=_no_track),
     Command("select.zone", "Select what is in the box or sphere", SELECT, _in_zone, enabled=no_zone),
     Command("zone.set", "Place a box or a sphere", SELECT, _place),
+    Command("zone.begin", "Place a box or a sphere in the middle of the scene", SELECT, _begin, enabled=nothing_there),
     Command("zone.fit", "Fit the box or sphere to the selection", SELECT, _fit, enabled=none_selected),
     Command("zone.crop", "Delete all that is outside the box or sphere, or inside", EDIT, _crop, enabled=no_zone),
     Command(

@@ -254,7 +254,6 @@ const STYLE = `
 .tsp-score { flex: none; }
 .tsp-ssim { flex: none; }
 .tsp-pixels, .tsp-extent { flex: 0 20 auto; min-width: 0; font-size: 11px; color: var(--muted, #9aa4b2); }
-.tsp-pixels { flex: none; }
 @container (min-width: 680px) { .tsp-bar > .tsp-extent { display: none; } }
 @container (max-width: 679.9px) { .tsp-bar > .tsp-pixels { display: none; } }
 @container (max-width: 519.9px) { .tsp-bar > .tsp-ssim { display: none; } }
@@ -278,7 +277,7 @@ const STYLE = `
   box-sizing: border-box; padding: 8px 12px; border-radius: 4px; background: var(--raised, #232932); border: 1px solid var(--line, #323a46);
   text-align: center; text-wrap: pretty; overflow-wrap: anywhere; pointer-events: none; }
 .tsp-message.error { border-left: 3px solid var(--warn, #e0a458); text-align: left; }
-.tsp-message.loading { top: auto; bottom: 8px; left: auto; right: 8px; transform: none; padding: 2px 8px; font-size: 11px; color: var(--muted, #9aa4b2); }
+.tsp-message.loading { top: 6px; bottom: auto; left: auto; right: 6px; transform: none; padding: 2px 8px; font-size: 11px; color: var(--muted, #9aa4b2); }
 .tsp-legend { position: absolute; left: 6px; bottom: 6px; max-width: calc(100% - 12px); box-sizing: border-box; padding: 3px 8px; border-radius: 3px;
   background: #14171cec; font-size: 11px; line-height: 16px; display: flex; flex-wrap: wrap; gap: 1px 12px; align-items: center; }
 .tsp-legend > span { display: inline-flex; align-items: center; gap: 5px; }

@@ -17,7 +17,7 @@ from viewer.components.evidence import EvidenceTable
 from viewer.components.filmstrip import FilmStrip
 from viewer.components.track_curve import TrackCurve
 from viewer.panels.panel import Panel
-from viewer.panels.parts import keys, tracker_offers, with_key
+from viewer.panels.parts import gives_keys_back, keys, tracker_offers, with_key
 from viewer.panels.track_style import add_style
 from viewer.views import evidence
 from viewer.views.filmstrip import Strip, cut_strip, empty_strip, strip_frames, strip_rows
@@ -100,7 +100,7 @@ class TrackPanel(Panel):
             self._tracker = (
                 ui.select(usable, value="").props('dense outlined options-dense aria-label="Tracker to re-track with"').classes("col")
             )
-            self._tracker.tooltip("The tracker that the two buttons below take")
+            gives_keys_back(self._tracker).tooltip("The tracker that the two buttons below take")
         with ui.element("div").classes("ts-actions"):
             for name, label, icon, hint in ACTIONS:
                 command = COMMANDS[name]
