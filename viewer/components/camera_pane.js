@@ -260,7 +260,9 @@ const STYLE = `
 /* That the whole image is meant goes without saying where it would be cut off; that it is a part does not. */
 @container (max-width: 439.9px) { .tsp-bar { gap: 6px; padding: 0 6px; } .tsp-bar > .tsp-role { padding: 0 4px; }
   .tsp-bar > .tsp-extent.whole { display: none; } }
-@container (max-width: 199.9px) { .tsp-bar > .tsp-role { display: none; } }
+/* The menu above names the camera, the timeline the frame. */
+@container (max-width: 199.9px) { .tsp-bar > .tsp-role, .tsp-bar > .tsp-name, .tsp-bar > .tsp-what { display: none; } }
+@container (max-width: 159.9px) { .tsp-bar > .tsp-frame { display: none; } }
 .tsp-stage { position: relative; flex: 1 1 0; min-height: 0; overflow: hidden; touch-action: none; cursor: crosshair; }
 .tsp-stage.pans { cursor: grab; } .tsp-stage.panning { cursor: grabbing; } .tsp-stage.wipes { cursor: ew-resize; } .tsp-stage.picks { cursor: pointer; }
 .tsp-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
