@@ -47,6 +47,9 @@ class Tab:
         """Runs a command. What it refuses, and what fails, is said on the page; the tab goes on."""
         from viewer.commands.registry import COMMANDS
 
+        for source, _ in self.shared.problems:  # whoever goes on has seen why something else could not be done
+            if source.startswith(REFUSED):
+                self.store.problem(source, None)
         try:
             COMMANDS[name].run(self, **arguments)
         except InputError as error:
@@ -55,9 +58,7 @@ class Tab:
             log.exception("the command %s failed", name)
             self.refuse(FAILED + name, f"{COMMANDS[name].title}: this failed ({type(error).__name__}: {error}); the terminal shows where.")
         else:
-            for source, _ in self.shared.problems:  # whoever goes on has seen why something else could not be done
-                if source.startswith(REFUSED) or source == FAILED + name:
-                    self.store.problem(source, None)
+            self.store.problem(FAILED + name, None)
 
     def refuse(self, source: str, sentence: str) -> None:
         """Says why something that was asked for here is not done. ``source``: as of `Store.problem`."""

@@ -74,6 +74,7 @@ class Desk:
         document: Any = SimpleNamespace(
             capture=capture, edits=self.edits, editing=self.editing, scene=self.editing.frame, shown=self.frames.shown, stage_views={},
             framing=SimpleNamespace(extent=2.0), frames=self.frames, runs=runs, renderer=renderer, diagnosis=lambda: None,
+            tracks=lambda path=None: None,
         )  # fmt: skip
         self.tab = Tab("t", self.store, document)
         self.camera = capture.cameras[1]
@@ -194,10 +195,10 @@ def test_what_cannot_be_drawn_is_said_and_the_outline_is_answered(desk: Desk) ->
 
 def test_how_many_were_carried_is_forgotten_with_their_selection(desk: Desk) -> None:
     desk.do("select.all")
-    desk.tab.set(selected=desk.view.selected, carried=3)
-    assert desk.view.carried == 3
+    desk.tab.set(selected=desk.tab.view.selected, carried=3)
+    assert desk.tab.view.carried == 3
     desk.do("select.invert")
-    assert desk.view.carried == 0
+    assert desk.tab.view.carried == 0
 
 
 def test_a_tab_that_is_closed_meanwhile_is_no_problem_but_any_other_missing_key_is(desk: Desk) -> None:

@@ -228,7 +228,7 @@ def test_keys_work_after_a_menu_was_used_and_a_comparison_without_meaning_is_not
 
 def test_keys_work_after_a_menu_and_a_switch_of_a_panel_were_used(shared: Page) -> None:
     shared.keyboard.press("Home")
-    _at(shared, 1)
+    shared.get_by_text("Frame 1 of 30").first.wait_for()
     shared.get_by_role("tab", name="Stage", exact=True).click()
     shared.get_by_role("combobox", name="Colour by").click()
     shared.get_by_role("option", name="Failure score").click()
