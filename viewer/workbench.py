@@ -26,8 +26,10 @@ REFUSAL_MS = 7000  # that the reason stays on the page why something was not don
 
 # A click leaves the keys to the page: a button that keeps the focus would take the next Space for itself. Tab still reaches every button.
 _KEYS_STAY = """<script>addEventListener('mousedown', (event) => {
-  if (event.target.closest('button, [role=tab], [role=switch], [role=checkbox]')) {
-    event.preventDefault(); document.activeElement?.blur(); } }, true);
+  if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);
+addEventListener('click', (event) => { // a switch takes the focus when it was clicked; event.detail is 0 if a key did it
+  if (event.detail && event.target.closest?.('[role=switch], [role=checkbox]'))
+    setTimeout(() => document.activeElement?.blur(), 0); }, true);
 // A tooltip goes when its element is used: what it lies over has just been opened, or is gone before the pointer leaves.
 const noTooltip = () => { for (const element of document.querySelectorAll(':hover')) element.dispatchEvent(new MouseEvent('mouseleave')); };
 addEventListener('click', (event) => { if (event.target.closest?.('button, [role=tab], [role=button]')) noTooltip(); }, true);

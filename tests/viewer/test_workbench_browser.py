@@ -236,7 +236,7 @@ def test_keys_work_after_a_menu_and_a_switch_of_a_panel_were_used(shared: Page) 
     _at(shared, 2)
     trails = shared.get_by_role("switch", name="Older parts are fainter")
     trails.click()
-    assert trails.get_attribute("aria-checked") == "false"
+    shared.get_by_role("switch", name="Older parts are fainter", checked=False).wait_for()
     shared.keyboard.press("Space")  # plays, and does not switch it again
     shared.wait_for_function("() => document.querySelector('.timeline-surface').getAttribute('aria-valuenow') !== '2'")
     shared.keyboard.press("k")
