@@ -20,6 +20,7 @@ from viewer.editing import Editing, SceneFrame
 from viewer.export_job import ExportJob
 from viewer.frame_cache import FrameCache
 from viewer.notes import Notes
+from viewer.plan import why_not_continued
 from viewer.reconstruction import Reconstruction
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
@@ -50,7 +51,7 @@ class Document:
         self.runs = Runs(capture, store, arguments.out)
         self.frames = FrameCache(store, self.runs)
         self.renderer = SharedRasterizer()
-        self.edits = RunEdits(store)
+        self.edits = RunEdits(store, lambda run: why_not_continued(self.runs.get(run)))
         self.editing = Editing(capture, store, self.runs, self.frames, self.renderer)
         self.stage_views: dict[str, Callable[[], Camera]] = {}  # tab -> what its stage looks through; raises KeyError if it is closed
         self.diagnosing = Diagnosing(capture, store, self.runs, arguments.backend)

@@ -18,8 +18,10 @@ from viewer.state import Store
 class RunEdits:
     """Follows the run on the screen; changes are announced by ``Shared.edits`` and ``Shared.stale``. Thread-safe."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, why_fixed: Callable[[Path], str | None] = lambda run: None) -> None:
+        """``why_fixed``: why the frames of a run cannot be made again, None if they can."""
         self._store = store
+        self._why_fixed = why_fixed
         self._lock = threading.RLock()
         self._run: Path | None = None
         self._log = EditLog()
@@ -35,6 +37,10 @@ class RunEdits:
     def add(self, edits: Sequence[Edit]) -> None:
         """Appends edits to the log of the run. Raises InputError if there is no run that can be edited, or the log cannot be written."""
         now = datetime.now().astimezone()
+        run = self._store.shared.run
+        why = None if run is None or is_bundled(run) else self._why_fixed(run)
+        if why is not None:  # its frames can never be made again
+            raise InputError(f"{why} Edits of its tracks would change nothing: reconstruct the capture anew, then edit that run.")
 
         def add_all(log: EditLog) -> EditLog:
             for edit in edits:

@@ -22,7 +22,7 @@ from viewer.diagnosing import is_bundled
 from viewer.frame_cache import FrameCache
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
-from viewer.state import Store, TabClosed
+from viewer.state import FAILED, REFUSED, Store, TabClosed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,22 +138,27 @@ class Editing:
 
     # -- what is done -------------------------------------------------------------------------------------------------
 
-    def run(self, what: str, work: Callable[[], Any]) -> None:
-        """Does something on the thread of the edits. ``what``: as an order, for the message if it cannot be done."""
+    def run(self, what: str, work: Callable[[], Any], refuse: Callable[[str, str], None] | None = None) -> None:
+        """Does something on the thread of the edits. ``what``: as an order, for the message if it cannot be done.
+
+        ``refuse``: `Tab.refuse` of the tab that asked for it, which is told if it cannot be done, or fails.
+        """
+        tell = self._store.problem if refuse is None else refuse
 
         def tried() -> None:
-            source = "editing"
+            refused, failed = REFUSED + "editing", FAILED + "editing"
             try:
                 work()
             except InputError as error:
-                self._store.problem(source, str(error))
+                tell(refused, str(error))
             except TabClosed:
                 return
             except Exception as error:
                 log.exception("editing failed")
-                self._store.problem(source, f"{what}: this failed ({type(error).__name__}: {error}); the terminal shows where.")
+                tell(failed, f"{what}: this failed ({type(error).__name__}: {error}); the terminal shows where.")
             else:
-                self._store.problem(source, None)
+                for source in (refused, failed):
+                    self._store.problem(source, None)
             finally:
                 with self._lock:
                     self._waiting -= 1

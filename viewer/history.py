@@ -5,6 +5,7 @@ The two are kept in two files, as the method reads only the first. For people th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from trackersplat.errors import InputError
 
 if TYPE_CHECKING:
+    from trackersplat.edits.log import Entry
     from viewer.document import Document
 
 Of = Literal["tracks", "scene"]
@@ -30,7 +32,7 @@ class Step:
 def steps(document: Document) -> tuple[Step, ...]:
     """All of them, the oldest first."""
     log = document.edits.log
-    found = [Step("tracks", entry.label, _time(entry.time), index < log.position) for index, entry in enumerate(log.entries)]
+    found = [Step("tracks", _named(document, entry), _time(entry.time), index < log.position) for index, entry in enumerate(log.entries)]
     scene = document.editing.current()
     if scene is not None:
         history = scene.history
@@ -85,6 +87,18 @@ def go_to(document: Document, count: int) -> None:
     if current is not None and current.history.position != scene:
         current.go_to(scene)
         document.editing.announce()
+
+
+def _named(document: Document, entry: Entry) -> str:
+    """Its label, with the names by which the page calls the tracks."""
+    tracks, label = document.tracks(), entry.label
+    if tracks is None:
+        return label
+    for identity in entry.edit.named_tracks[1]:
+        row = tracks.row_of.get(identity)
+        if row is not None:
+            label = re.sub(rf"(?<!\d){identity}(?!\d)", tracks.names[row], label)
+    return label
 
 
 def _time(text: str) -> datetime:

@@ -38,7 +38,8 @@ class Report:
 def report(progress: Progress, at_work: bool, gpus: tuple[GpuUse, ...]) -> Report:
     head, detail, left = "", "", ""
     if at_work:
-        number = f"Frame {progress.frame + 1}" if progress.frame is not None else "Preparing"
+        idle = "Finishing" if progress.frames and not progress.remaining() else "Preparing"
+        number = f"Frame {progress.frame + 1}" if progress.frame is not None else idle
         stage = STAGES.get(progress.stage, progress.stage)
         head = f"{number}: {stage}" if stage else number
         detail = progress.detail
@@ -128,6 +129,8 @@ def _left(progress: Progress) -> str:
     if not progress.frames:
         return ""
     count = f"{len(progress.done)} of {len(progress.frames)} frames done"
+    if not progress.remaining():
+        return count
     left = progress.seconds_left()
     if left is not None:
         return f"{count} · about {duration(left)} left"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,7 +153,8 @@ class TabPanes:
                 following = document.frames.tracks(run, known[last + 1]).get(name)
         if not (document.capture.filmed or history or document.diagnosis() is not None):
             return nothing(request.frame, "The frames were imported: they have no tracks.")
-        return pane_overlay(
+        rows = document.tracks()
+        made = pane_overlay(
             name,
             request.frame,
             held_out=name in document.capture.held_out,
@@ -162,6 +164,7 @@ class TabPanes:
             following=following,
             trail_length=view.trail_length,
         )
+        return made if rows is None else replace(made, number=rows.number_of(name))
 
     def acknowledged(self, pane: int, request: PaneRequest, picture: PanePicture) -> None:
         try:

@@ -326,7 +326,7 @@ class _Session:
             await self._websocket.send_bytes(pack({**header, "count": 0, "fields": [], "trail": 0, "note": ""}))
             return True
         trails = job.full or overlay.trails.nbytes <= TRAILS_MOVING_BYTES
-        header |= {"count": len(overlay), "fields": list(overlay.fields), "note": overlay.note}
+        header |= {"count": len(overlay), "fields": list(overlay.fields), "note": overlay.note, "number": overlay.number}
         header["trail"] = len(overlay.trails) if trails else 0
         await self._websocket.send_bytes(pack(header, overlay.payload(trails)))
         return trails

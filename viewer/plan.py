@@ -183,6 +183,18 @@ def why_fixed(run: Run) -> str | None:
     return None
 
 
+def why_not_continued(run: Run) -> str | None:
+    """As `why_fixed`, or why its settings cannot be used any more."""
+    why = why_fixed(run)
+    if why is not None:
+        return why
+    try:
+        options_of(run.settings)
+    except InputError as error:
+        return f"{run.path} cannot be continued. {error}"
+    return None
+
+
 def options_of(settings: Mapping[str, Any], held_out: object = None, of_capture: Sequence[str] = ()) -> Options:
     """The options that a run with these settings was made by. Raises InputError if a setting is missing."""
     try:

@@ -86,6 +86,7 @@ class Progress:
         self.last: StepDone | None = None
         self.device = ""
         self.previews = 0
+        self._curves_of: int | None = None  # frame
         self.loss, self.climb = Curve(), Curve()
 
     # -- the clock ----------------------------------------------------------------------------------------------------
@@ -132,6 +133,8 @@ class Progress:
             self._rate = rate if self._rate is None else _mean(self._rate, rate)
         self._rated = (event.step, now)
         self.frame, self.last = event.frame, event
+        if event.frame != self._curves_of:
+            self._curves_of, self.loss, self.climb = event.frame, Curve(), Curve()
         if event.loss == event.loss:  # nan before the first step
             self.loss.add(event.step, event.loss)
         if event.psnr is not None:
@@ -143,19 +146,22 @@ class Progress:
             self._first = seconds
         else:
             self._moved = seconds if self._moved is None else _mean(self._moved, seconds)
+        self.done.append(event)
+        self._since = now
+        if self.frame not in (None, event.frame):  # it was written while the next one was in work already
+            return
         if self._rated is not None:
             after = now - self._rated[1]
             self._after[scratch] = _mean(self._after[scratch], after) if scratch in self._after else after
-        self.done.append(event)
-        self._since = now
         self.frame, self.stage, self.detail, self.last, self._rate, self._rated = None, "", "", None, None, None
 
     # -- how long -----------------------------------------------------------------------------------------------------
 
     def share(self) -> float:
-        """Done share of the plan, in [0, 1]."""
+        """Done share of the plan, in [0, 1]. Frames before the one in work count, though they may still be being written."""
         within = self.last.step / max(self.last.steps, 1) if self.last is not None else 0.0
-        return min((len(self.done) + 0.95 * min(within, 1.0)) / max(len(self.frames), 1), 1.0)
+        before = self.frames.index(self.frame) if self.frame in self.frames else 0
+        return min((max(len(self.done), before) + 0.95 * min(within, 1.0)) / max(len(self.frames), 1), 1.0)
 
     def remaining(self) -> int:
         return max(len(self.frames) - len(self.done), 0)

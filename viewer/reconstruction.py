@@ -17,7 +17,7 @@ from trackersplat.events import Event, Failed, Finished, FrameDone, Preview
 from viewer.gpu import GpuUse, gpu_use
 from viewer.job_words import JobLog, Report, report
 from viewer.jobs import RECONSTRUCTION, WORKER, Job, Options, reconstruct_command
-from viewer.plan import Plan, Target, make_plan, new_folder, options_of, plan_again, why_fixed
+from viewer.plan import Plan, Target, make_plan, new_folder, options_of, plan_again, why_fixed, why_not_continued
 from viewer.progress import Pace, Progress, duration
 from viewer.runs import Runs
 from viewer.state import Draft, Store
@@ -111,6 +111,16 @@ class Reconstruction:
             taken = {target.path for target in found} | set(coming)
             found.append(Target(new_folder(shared.out, taken)))
         return tuple(found)
+
+    def why_new(self) -> str | None:
+        """Why frames cannot be added to the run on the screen; None if they can, or if there is none."""
+        shown = self._store.shared.run
+        if shown is None:
+            return None
+        try:
+            return why_not_continued(self._runs.get(shown))
+        except InputError as error:
+            return str(error)
 
     def target(self, path: Path | None = None) -> Target:
         """The run that was asked for, else the one that a reconstruction goes into by itself: that on the screen, else where results go."""

@@ -30,6 +30,8 @@ SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 SCOPES: tuple[Scope, ...] = ("all", "range", "onwards", "frame")
 TOOLS: tuple[Tool, ...] = ("", "click", "rectangle", "lasso", "brush")
 MOST_PANES = 4
+# Beginnings of the sources of problems: what commands refused, which is forgotten with the next command, and what failed.
+REFUSED, FAILED = "command ", "failed command "
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,7 @@ class View:
     filter: str = ""  # text of the tracks table
     categories: tuple[int, ...] = ()  # of the tracks table; empty: all
     dialog: str = ""  # what lies over the page: "palette", "keys" or "log"; "": nothing
+    refusal: tuple[int, str] = (0, "")  # how many commands were refused or failed by now, and why the last one was
 
     def pane(self) -> Pane:
         return self.panes[min(self.active, len(self.panes) - 1)]

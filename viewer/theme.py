@@ -39,6 +39,9 @@ html, body { background: var(--bg); color: var(--text);
 .ts-sectioned { border-top: 1px solid var(--line); padding-top: 2px; }
 .ts-sectioned > .q-expansion-item__container > .q-item { font-weight: 600; }
 .ts-history .ts-item { padding: 2px 6px; gap: 6px; } .ts-undone { text-decoration: line-through; }
+.q-notification.ts-notice { background: var(--raised) !important; color: var(--text); border: 1px solid var(--line);
+  border-left: 3px solid var(--warn); box-shadow: 0 8px 30px #000a; font-size: 13px; max-width: min(640px, 92vw); }
+.ts-notice .q-icon { color: var(--warn); } .ts-notice .q-btn { color: var(--accent); }
 .ts-panel { background: var(--surface); color: var(--text); height: 100%; width: 100%; overflow: auto; padding: 8px 10px; }
 .ts-problem { background: #e0716c22; border-left: 3px solid var(--bad); padding: 6px 10px; border-radius: 3px; overflow-wrap: anywhere; }
 .ts-note { background: #5aa9f018; border-left: 3px solid var(--accent); padding: 6px 10px; border-radius: 3px; overflow-wrap: anywhere; }
@@ -71,6 +74,7 @@ html, body { background: var(--bg); color: var(--text);
 .q-splitter__separator { background: var(--line); }
 .q-tooltip { font-size: 11px; background: #000d; max-width: 320px !important; white-space: pre-line; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
+.q-dialog:focus-visible, .q-dialog__inner:focus-visible { outline: none; } /* it covers the page */
 .ts-grid, .ts-track-grid { --ag-background-color: var(--surface); --ag-foreground-color: var(--text);
   --ag-header-background-color: var(--raised); --ag-odd-row-background-color: var(--surface); --ag-border-color: var(--line);
   --ag-row-border: none; --ag-wrapper-border: 1px solid var(--line); --ag-font-size: 11px; --ag-header-font-size: 11px;

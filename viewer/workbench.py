@@ -22,15 +22,21 @@ from viewer.tab import Tab
 
 URL_AFTER = 0.5  # seconds of rest until the address follows
 INSPECTOR_WIDTH, TIMELINE_HEIGHT = 424, 200  # pixels, at first
+REFUSAL_MS = 7000  # that the reason stays on the page why something was not done
 
 # A click leaves the keys to the page: a button that keeps the focus would take the next Space for itself. Tab still reaches every button.
 _KEYS_STAY = """<script>addEventListener('mousedown', (event) => {
   if (event.target.closest('button, [role=tab]')) { event.preventDefault(); document.activeElement?.blur(); } }, true);
+addEventListener('click', (event) => { // a switch takes the focus when it was clicked; event.detail is 0 if a key did it
+  if (event.detail && event.target.closest?.('[role=switch], [role=checkbox]'))
+    setTimeout(() => document.activeElement?.blur(), 0); }, true);
+// A tooltip goes when its element is used: what it lies over has just been opened, or is gone before the pointer leaves.
+const noTooltip = () => { for (const element of document.querySelectorAll(':hover')) element.dispatchEvent(new MouseEvent('mouseleave')); };
+addEventListener('click', (event) => { if (event.target.closest?.('button, [role=tab], [role=button]')) noTooltip(); }, true);
 addEventListener('keydown', (event) => { // undo is the page's, not that of a field which was typed into before
   if ((event.ctrlKey || event.metaKey) && 'zkiZKI'.includes(event.key) && !event.target.closest?.('input, textarea, select'))
     event.preventDefault();
-  // A tooltip goes, too: what it belongs to may be gone before the pointer leaves it.
-  for (const element of document.querySelectorAll(':hover')) element.dispatchEvent(new MouseEvent('mouseleave')); }, true);</script>"""
+  noTooltip(); }, true);</script>"""
 
 _EVERYTHING = frozenset(f.name for f in (*fields(View), *fields(Shared)))
 
@@ -50,6 +56,7 @@ class Workbench:
         self._event = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._closed = False
+        self._refusals = tab.view.refusal[0]  # that were told
         self._client = context.client
 
     # -- building -----------------------------------------------------------------------------------------------------
@@ -67,12 +74,12 @@ class Workbench:
                 .classes("w-full")
                 .style("flex:1;min-height:0") as outer
             ):
-                self._remembers(outer, "timeline")
+                self._remembers(outer, "timeline", f"Math.max({TIMELINE_HEIGHT}, 0.185 * innerHeight)")
                 with (
                     outer.before,
                     ui.splitter(reverse=True, value=INSPECTOR_WIDTH, limits=(260, 720)).props("unit=px").classes("fit") as right,
                 ):
-                    self._remembers(right, "inspector")
+                    self._remembers(right, "inspector", f"Math.max({INSPECTOR_WIDTH}, Math.min(0.22 * innerWidth, 640))")
                     with right.before, ui.element("div").style("display:flex;width:100%;height:100%"):
                         self._place("tools")
                         with ui.splitter(value=50, limits=(0, 100)).style("flex:1;min-width:0;height:100%") as middle:
@@ -95,15 +102,16 @@ class Workbench:
         self._event.set()
         background_tasks.create(self._pump(), name=f"pump {self._tab.id}")
 
-    def _remembers(self, splitter: ui.splitter, name: str) -> None:
-        """Its place is kept by the browser."""
+    def _remembers(self, splitter: ui.splitter, name: str, at_first: str = "NaN") -> None:
+        """Its place is kept by the browser once it was moved. ``at_first``: until then, a number in JavaScript; nan: as it was built."""
         key = f"trackersplat.{name}"
         splitter.on("update:model-value", js_handler=f"(value) => localStorage.setItem('{key}', value)")
         ui.timer(
             0.01,
             lambda: ui.run_javascript(
-                f"const v = parseFloat(localStorage.getItem('{key}')); const e = getElement({splitter.id});"
-                f"if (Number.isFinite(v)) e.$emit('update:model-value', v)"
+                f"const kept = parseFloat(localStorage.getItem('{key}')); const e = getElement({splitter.id});"
+                f"const v = Number.isFinite(kept) ? kept : Math.round({at_first});"
+                f"if (Number.isFinite(v)) e.$emit('update:model-value', v); if (!Number.isFinite(kept)) localStorage.removeItem('{key}')"
             ),
             once=True,
         )
@@ -192,6 +200,10 @@ class Workbench:
                         ui.run_javascript(f"history.replaceState(null, '', '?{address}')")
 
     def _follow(self, changed: frozenset[str]) -> None:
+        number, sentence = self._tab.view.refusal
+        if number != self._refusals:
+            self._refusals = number
+            ui.notify(sentence, position="top", timeout=REFUSAL_MS, close_button="Close", icon="info", classes="ts-notice")
         if "inspector" in changed and self._tabs.value != self._tab.view.inspector:
             self._tabs.set_value(self._tab.view.inspector)
         if "inspector" in changed and self._pages.value != self._tab.view.inspector:
@@ -232,17 +244,25 @@ class Workbench:
 
 
 def key_name(event: KeyEventArguments) -> str:
-    """As in `Command.hotkey`: modifiers in the order ctrl, alt, shift, then the key in lower case."""
+    """As in `Command.hotkey`: modifiers in the order ctrl, alt, shift, then the key in lower case.
+
+    What a key prints counts, and which keys it takes is the keyboard's affair: "?" is Shift and / on an American keyboard, Shift and ß on
+    a German one, and French keyboards need Shift for digits. Letters of other scripts stand for the Latin ones of their keys.
+    """
     key = str(event.key.name).lower()
+    code = event.key.code
+    if code.startswith("Key") and not key.isascii():
+        key = code[3:].lower()
+    elif code.startswith("Digit") and (event.modifiers.alt or not key.isascii()):
+        key = code[5:]
+    printed = len(key) == 1 and key != " " and not key.isalpha()
     key = {" ": "space"}.get(key, key)
-    if event.modifiers.alt and event.key.code.startswith("Digit"):
-        key = event.key.code[5:]
     parts = [
         name
         for name, on in (
             ("ctrl", event.modifiers.ctrl or event.modifiers.meta),
             ("alt", event.modifiers.alt),
-            ("shift", event.modifiers.shift),
+            ("shift", event.modifiers.shift and not printed),
         )
         if on
     ]

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from trackersplat.events import Event, FrameDone, Stage, Started, StepDone
+from viewer.job_words import report
 from viewer.progress import CURVE_POINTS, Curve, Pace, Progress, duration
 
 
@@ -143,14 +144,37 @@ def test_the_done_share_counts_frames_and_the_steps_of_the_one_in_work(clock: Cl
     assert Progress().share() == 0.0
 
 
+def test_a_frame_that_is_written_while_the_next_one_is_in_work_sets_nothing_back(clock: Clock) -> None:
+    progress = started(clock, 3)
+    progress.take(StepDone(0, 100, 100, 0.1, 1000))
+    progress.take(Stage(1, "track", "11 views"))
+    assert progress.share() == pytest.approx(1 / 3)
+    progress.take(StepDone(1, 50, 100, 0.1, 1000))
+    progress.take(done(0, None))
+    assert (progress.frame, progress.stage, progress.detail) == (1, "track", "11 views")
+    assert progress.share() == pytest.approx((1 + 0.95 * 0.5) / 3)
+    progress.take(done(1, 0))
+    assert (progress.frame, progress.stage) == (None, "")
+    assert progress.share() == pytest.approx(2 / 3)
+
+
+def test_after_the_last_frame_the_job_is_finishing(clock: Clock) -> None:
+    progress = started(clock, 1)
+    assert report(progress, True, ()).head == "Preparing"
+    progress.take(done(0, None))
+    told = report(progress, True, ())
+    assert (told.head, told.left) == ("Finishing", "1 of 1 frames done")
+
+
 def test_the_curves_begin_anew_with_every_frame_and_stay_bounded(clock: Clock) -> None:
     progress = started(clock, 2)
     for step in (0, 10, 20):
         progress.take(StepDone(0, step, 20, 0.5 if step else math.nan, 100, psnr=20.0 + step if step == 20 else None))
     assert progress.loss.points == [(10, 0.5), (20, 0.5)]
     assert progress.climb.points == [(20, 40.0)]
-    progress.take(StepDone(1, 5, 20, 0.25, 100))
-    assert progress.loss.points == [(5, 0.25)]
+    progress.take(StepDone(1, 25, 30, 0.25, 100))
+    assert progress.loss.points == [(25, 0.25)]
+    assert progress.climb.points == []  # that of the frame before says nothing about this one
     curve = Curve()
     for x in range(5000):
         curve.add(x, x)

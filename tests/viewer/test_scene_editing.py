@@ -74,6 +74,7 @@ class Desk:
         document: Any = SimpleNamespace(
             capture=capture, edits=self.edits, editing=self.editing, scene=self.editing.frame, shown=self.frames.shown, stage_views={},
             framing=SimpleNamespace(extent=2.0), frames=self.frames, runs=runs, renderer=renderer, diagnosis=lambda: None,
+            tracks=lambda path=None: None,
         )  # fmt: skip
         self.tab = Tab("t", self.store, document)
         self.camera = capture.cameras[1]
@@ -190,6 +191,14 @@ def test_what_cannot_be_drawn_is_said_and_the_outline_is_answered(desk: Desk) ->
     assert "The 3D stage is not there yet." in desk.problems()[0]
     assert desk.tab.view.answered == 3
     assert desk.tab.view.selected is None
+
+
+def test_how_many_were_carried_is_forgotten_with_their_selection(desk: Desk) -> None:
+    desk.do("select.all")
+    desk.tab.set(selected=desk.tab.view.selected, carried=3)
+    assert desk.tab.view.carried == 3
+    desk.do("select.invert")
+    assert desk.tab.view.carried == 0
 
 
 def test_a_tab_that_is_closed_meanwhile_is_no_problem_but_any_other_missing_key_is(desk: Desk) -> None:
@@ -354,6 +363,13 @@ def test_a_box_is_fitted_selects_and_crops(desk: Desk) -> None:
     assert np.allclose(zone.center, (0.4, 0.0, 0.0), atol=1e-6)
     assert zone.size[1] == pytest.approx(0.6, rel=1e-5)
     assert len(zone_strokes(zone)[0].points) == 12  # type: ignore[union-attr]
+    desk.do("zone.set", zone=None)
+    desk.do("zone.begin", shape="sphere")  # without a selection: in the middle of what is there, so that it holds something
+    begun = desk.tab.view.zone
+    assert begun is not None
+    assert begun.shape == "sphere"
+    desk.do("select.zone")
+    assert desk.selected()
     wide = Zone("box", zone.center, (0.1, 0.7, 0.1))
     desk.do("select.clear")
     desk.do("zone.set", zone=wide)

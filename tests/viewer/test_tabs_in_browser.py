@@ -71,7 +71,7 @@ def test_tabs_share_time_jobs_and_notes_and_nothing_else(pages: list[Page]) -> N
     second.keyboard.press("Enter")
     says(third, "The reconstruction was cancelled; finished frames are kept.")
 
-    first.keyboard.press("Shift+?")
+    first.keyboard.press("?")
     says(first, "Show all keys")
     first.keyboard.press("Escape")
     first.get_by_text("Show all keys").wait_for(state="hidden")

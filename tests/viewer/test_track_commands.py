@@ -16,8 +16,10 @@ from tiny_capture import FRAMES, cameras
 from trackersplat.captures.capture import Capture
 from trackersplat.diagnosis.categories import Category, TrackState
 from trackersplat.edits.log import read_log
+from trackersplat.edits.registry import make_edit
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
+from viewer import history
 from viewer.commands.act import REMEDIES, remedies
 from viewer.commands.registry import COMMANDS, by_hotkey
 from viewer.edit_log import RunEdits
@@ -50,7 +52,8 @@ class Desk:
             Shared(FRAMES, run=run, out=run, reconstructed=tuple(range(FRAMES)), records={f: done(f) for f in range(FRAMES)})
         )
         self.store.open_tab("t", View(panes=(Pane(3), Pane(2))))
-        self.edits = RunEdits(self.store)
+        self.why_fixed: str | None = None
+        self.edits = RunEdits(self.store, lambda run: self.why_fixed)
         runs = SimpleNamespace(get=lambda path: SimpleNamespace(settings={"tracker": "dis"}))
         document: Any = SimpleNamespace(
             capture=capture,
@@ -196,6 +199,54 @@ def test_the_run_of_the_program_itself_is_not_edited(small_capture: Capture) -> 
     desk.tab.do("act.rerun", first=0)
     assert "is not edited" in desk.store.shared.problems[0][1]
     assert not (demo_run() / "edits.json").exists()
+
+
+def test_the_tracks_of_a_run_whose_frames_cannot_be_made_again_are_not_edited_but_edits_that_are_there_can_be_undone(desk: Desk) -> None:
+    desk.tab.do("act.rerun", first=0)
+    desk.why_fixed = "It does not say by which settings it was made."
+    desk.tab.do("act.rerun", first=1)
+    said = desk.store.shared.problems[0][1]
+    assert said.startswith("It does not say by which settings it was made. Edits of its tracks would change nothing:")
+    assert len(desk.entries()) == 1
+    desk.tab.do("act.undo")
+    assert desk.entries() == []
+
+
+def test_why_a_command_was_refused_is_told_once_and_is_no_problem_any_more_when_something_else_is_done(desk: Desk) -> None:
+    desk.tab.do("selection.grow")
+    desk.tab.do("selection.grow")
+    number, sentence = desk.view.refusal
+    assert (number, sentence) == (2, "No track is selected: click one in the table or in a picture first.")
+    assert desk.store.shared.problems == (("command selection.grow", sentence),)
+    desk.tab.do("time.next")
+    assert desk.store.shared.problems == ()
+    assert desk.view.refusal[0] == 2
+
+
+def test_what_failed_stays_a_problem_until_it_succeeds(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(tab: object) -> None:
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setitem(COMMANDS, "time.first", replace(COMMANDS["time.first"], run=fail))
+        desk.tab.do("time.first")
+    desk.tab.do("time.next")
+    assert "the disk is gone" in desk.store.shared.problems[0][1]
+    assert "the disk is gone" in desk.view.refusal[1]
+    desk.tab.do("time.first")
+    assert desk.store.shared.problems == ()
+
+
+def test_the_history_calls_tracks_as_the_table_does(desk: Desk) -> None:
+    camera, first, cell = 3, 0, 57
+    identity = (camera << 40) + (first << 20) + cell
+    tracks = made()
+    named = TrackList(replace(tracks.diagnosis, ids=np.concatenate([tracks.diagnosis.ids[:-1], [identity]])))
+    desk.tab.document.tracks = lambda path=None: named  # type: ignore[assignment]
+    desk.edits.add([make_edit("retrack", {"tracks": [identity], "frame": 2, "tracker": "dis", "direction": "forward"})])
+    name = named.names[-1]
+    assert name.endswith(f".{first + 1}.{cell}")
+    assert [step.label for step in history.steps(desk.tab.document)] == [f"Re-track {name} from frame 2 by dis"]
 
 
 @pytest.mark.parametrize(

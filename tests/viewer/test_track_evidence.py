@@ -185,6 +185,17 @@ def test_the_heat_map_is_the_mean_over_visible_tracks_and_nan_where_there_are_no
     }
 
 
+def test_a_few_failed_tracks_make_no_stripe_in_the_heat_map() -> None:
+    made = made_diagnosis(cameras(), 8, 60, failing=0.0)
+    piece = made.evidence["reprojection"].copy()
+    own = np.flatnonzero(made.camera == 1)
+    piece[:, own[:2]] = 500.0  # px: two of sixty tracks are on something else
+    heat = camera_time(replace(made, evidence=made.evidence | {"reprojection": piece}), "reprojection")
+    others = np.delete(heat.values, 1, axis=0)
+    assert np.nanmax(heat.values[1]) < 1.5 * np.nanmax(others)
+    assert heat.counts[1].max() == 60  # they are counted, and the table has them
+
+
 @pytest.mark.parametrize(("values", "end"), [([0.3], 0.5), ([7.0], 10.0), ([1.0], 1.0), ([], 1.0), ([0.0], 0.001), ([21.0], 50.0)])
 def test_the_scale_ends_at_a_round_number(values: list[float], end: float) -> None:
     assert scale(np.array(values, np.float32)) == pytest.approx(end)

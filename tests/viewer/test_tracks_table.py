@@ -85,6 +85,8 @@ def test_ids_of_runs_are_named_by_camera_first_frame_and_cell_small_ones_as_they
     ids = np.array([3, (7 << 20) + 12, 2, (1 << 40) + 1, (1 << 40) + 2, (1 << 40) + (1 << 20)], np.int64)
     far = replace(tracks.diagnosis, ids=ids, cameras=("cam00", "cam10"))
     assert TrackList(far).names == ("0.1.3", "0.8.12", "0.1.2", "10.1.1", "10.1.2", "10.2.0")
+    assert [TrackList(far).number_of(name) for name in (*far.cameras, "elsewhere")] == [0, 10, None]
+    assert tracks.number_of(far.cameras[0]) is None
 
 
 def test_cameras_without_numbers_of_their_own_are_counted() -> None:

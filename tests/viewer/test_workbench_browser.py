@@ -227,6 +227,36 @@ def test_keys_work_after_a_menu_was_used_and_a_comparison_without_meaning_is_not
     _plain(shared)
 
 
+def test_keys_work_after_a_menu_and_a_switch_of_a_panel_were_used(shared: Page) -> None:
+    shared.keyboard.press("Home")
+    shared.get_by_text("Frame 1 of 30").first.wait_for()
+    shared.get_by_role("tab", name="Stage", exact=True).click()
+    shared.get_by_role("combobox", name="Colour by").click()
+    shared.get_by_role("option", name="Failure score").click()
+    shared.keyboard.press("ArrowRight")
+    _at(shared, 2)
+    trails = shared.get_by_role("switch", name="Older parts are fainter")
+    trails.click()
+    shared.get_by_role("switch", name="Older parts are fainter", checked=False).wait_for()
+    shared.keyboard.press("Space")  # plays, and does not switch it again
+    shared.wait_for_function("() => document.querySelector('.timeline-surface').getAttribute('aria-valuenow') !== '2'")
+    shared.keyboard.press("k")
+    assert trails.get_attribute("aria-checked") == "false"
+    shared.get_by_role("tab", name="Tracks", exact=True).click()
+
+
+def test_the_sheet_of_keys_opens_by_the_printed_sign_and_why_a_key_did_nothing_is_said(shared: Page) -> None:
+    shared.keyboard.press("?")
+    shared.get_by_text("Show all keys").wait_for()
+    shared.keyboard.press("Escape")
+    shared.get_by_text("Show all keys").wait_for(state="hidden")
+    shared.keyboard.press("h")
+    shared.get_by_text("No Gaussian is selected: use a tool on the left").first.wait_for()
+    shared.get_by_role("button", name="Close").first.click()
+    shared.keyboard.press("Home")
+    shared.get_by_label("What went wrong, in sentences").wait_for(state="hidden")
+
+
 def test_playing_begins_anew_at_the_end_and_loop_says_whether_it_is_on(shared: Page) -> None:
     shared.keyboard.press("End")
     shared.get_by_text("Frame 30 of 30").first.wait_for()

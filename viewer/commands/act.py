@@ -208,14 +208,14 @@ def _now_or_after(tab: Tab, what: str, step: history.Step | None, work: Callable
     """Edits of tracks at once, those of the scene on their thread, as all that comes while it is busy."""
     editing = tab.document.editing
     if editing.busy or (step is not None and step.of == "scene"):
-        editing.run(what, lambda: work(tab.document))
+        editing.run(what, lambda: work(tab.document), tab.refuse)
     else:
         work(tab.document)
 
 
 def _go_to(tab: Tab, count: int) -> None:
     """So many steps of the history are in effect then."""
-    tab.document.editing.run("Go to a step of the history", lambda: history.go_to(tab.document, int(count)))
+    tab.document.editing.run("Go to a step of the history", lambda: history.go_to(tab.document, int(count)), tab.refuse)
 
 
 COMMANDS = (

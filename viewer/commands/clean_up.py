@@ -26,7 +26,7 @@ def _propose(tab: Tab) -> None:
         tab.set(proposal=found, selected=found.selection if len(found.selection) else None)
 
     tab.set(judging=True, proposal=None)
-    tab.document.editing.run("Propose floaters", work)
+    tab.document.editing.run("Propose floaters", work, tab.refuse)
 
 
 def _show(tab: Tab, reason: str = "") -> None:

@@ -21,6 +21,6 @@ class Command:
     title: str  # what it does, as an order: "Next frame"
     group: str  # heading in the sheet of keys
     run: Callable[..., None]
-    hotkey: str = ""  # "l", "shift+l", "ctrl+z", "space", "home"; "" if there is none
+    hotkey: str = ""  # "l", "shift+l", "ctrl+z", "space", "home"; for what is no letter, what is printed: "?"; "" if there is none
     repeats: bool = False  # whether a held key runs it again
     enabled: Callable[[Tab], str | None] = lambda tab: None  # why it cannot be run now, None if it can

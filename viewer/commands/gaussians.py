@@ -23,6 +23,7 @@ SELECT, EDIT = "Select", "Edit the scene"
 NEAR = 0.005  # of the scene's extent: how far a selection grows and shrinks
 TOGETHER = 0.15  # of their distance: by how much that of two Gaussians may change that move together
 STRAY = 4.0  # median deviations from the median, along any axis, from which on a centre is a stray that a fitted box leaves out
+MIDDLE = (0.2, 0.8)  # quantiles of the centres, along each axis, between which a new box lies
 TAKE_AWAY = ("hide", "delete")  # edits after which what was selected is not shown
 NONE = "No Gaussian is selected: use a tool on the left in a camera pane or on the stage."
 
@@ -63,7 +64,7 @@ def _select(tab: Tab, what: str, find: Callable[[], Selection], mode: Mode = "re
             if whole is not None:
                 _show_selected(tab, before.combine(whole, mode), len(whole) - len(found))
 
-    tab.document.editing.run(what, work)
+    tab.document.editing.run(what, work, tab.refuse)
 
 
 def _show_selected(tab: Tab, selection: Selection, carried: int = 0) -> None:
@@ -207,16 +208,34 @@ def _fit(tab: Tab, shape: str = "box") -> None:
     """Around most of the centres of what is selected in this frame."""
 
     def work() -> None:
-        centres = without_strays(centres_of(tab, target_of(tab)))
-        low, high = centres.min(axis=0), centres.max(axis=0)
-        center = 0.5 * (low + high)
-        size = high - low
-        if shape == "sphere":
-            size = np.full(3, 2 * np.linalg.norm(centres - center, axis=1).max())
-        size = np.maximum(size, 1e-3 * tab.document.framing.extent)
-        _place(tab, Zone("sphere" if shape == "sphere" else "box", vector(center), vector(size)))
+        _place_around(tab, without_strays(centres_of(tab, target_of(tab))), shape)
 
-    tab.document.editing.run("Fit the box", work)
+    tab.document.editing.run("Fit the box", work, tab.refuse)
+
+
+def _begin(tab: Tab, shape: str = "box") -> None:
+    """Around the middle of what this frame shows: a box in empty space would keep nothing."""
+
+    def work() -> None:
+        shown = tab.document.scene(tab.view.frame)
+        if shown is None or not len(shown.gaussians.means):
+            raise InputError("Nothing is shown in this frame that a box could be placed around.")
+        centres = shown.gaussians.means.numpy().astype(np.float64)
+        low, high = np.quantile(centres, MIDDLE, axis=0)
+        inside = ((centres >= low) & (centres <= high)).all(axis=1)
+        _place_around(tab, centres[inside] if inside.any() else centres, shape)
+
+    tab.document.editing.run("Place a box", work, tab.refuse)
+
+
+def _place_around(tab: Tab, centres: np.ndarray, shape: str) -> None:
+    low, high = centres.min(axis=0), centres.max(axis=0)
+    center = 0.5 * (low + high)
+    size = high - low
+    if shape == "sphere":
+        size = np.full(3, 2 * np.linalg.norm(centres - center, axis=1).max())
+    size = np.maximum(size, 1e-3 * tab.document.framing.extent)
+    _place(tab, Zone("sphere" if shape == "sphere" else "box", vector(center), vector(size)))
 
 
 def target_of(tab: Tab, group: str | None = None) -> dict[str, Any]:
@@ -270,7 +289,7 @@ def frames_of(tab: Tab, scope: Scope | None = None) -> str:
 
 def edit(tab: Tab, what: str, *edits: dict[str, Any]) -> None:
     """Does edits, as JSON, on the thread of the edits."""
-    tab.document.editing.run(what, lambda: tab.document.editing.do(*edits))
+    tab.document.editing.run(what, lambda: tab.document.editing.do(*edits), tab.refuse)
 
 
 def change(tab: Tab, what: str, kind: str, group: str | None = None, **values: Any) -> None:
@@ -282,7 +301,7 @@ def change(tab: Tab, what: str, kind: str, group: str | None = None, **values: A
         if group is None and kind in TAKE_AWAY:
             tab.set(selected=None)
 
-    tab.document.editing.run(what, work)
+    tab.document.editing.run(what, work, tab.refuse)
 
 
 def change_all_frames(tab: Tab, kind: str, group: str) -> None:
@@ -311,7 +330,7 @@ def _bring_back(tab: Tab, kind: str) -> None:
         tab.document.editing.do({"edit": kind, "selection": back, "frames": frames})
         tab.set(selected=back)
 
-    tab.document.editing.run("Show what is hidden" if kind == "show" else "Restore what is deleted", work)
+    tab.document.editing.run("Show what is hidden" if kind == "show" else "Restore what is deleted", work, tab.refuse)
 
 
 def none_selected(tab: Tab) -> str | None:
@@ -346,11 +365,11 @@ COMMANDS = (
     ),
     Command(
         "select.grow", "Grow the selection", SELECT,
-        lambda tab: _from_selected(tab, "Grow the selection", "grow", distance=_step(tab)), "shift+>", enabled=none_selected,
+        lambda tab: _from_selected(tab, "Grow the selection", "grow", distance=_step(tab)), ">", enabled=none_selected,
     ),
     Command(
         "select.shrink", "Shrink the selection", SELECT,
-        lambda tab: _from_selected(tab, "Shrink the selection", "shrink", distance=_step(tab)), "shift+<", enabled=none_selected,
+        lambda tab: _from_selected(tab, "Shrink the selection", "shrink", distance=_step(tab)), "<", enabled=none_selected,
     ),
     Command(
         "select.connected", "Select what hangs together with it", SELECT,
@@ -364,6 +383,7 @@ COMMANDS = (
     Command("select.tracks", "Select what carries the selected tracks", SELECT, _tracks, enabled=_no_track),
     Command("select.zone", "Select what is in the box or sphere", SELECT, _in_zone, enabled=no_zone),
     Command("zone.set", "Place a box or a sphere", SELECT, _place),
+    Command("zone.begin", "Place a box or a sphere in the middle of the scene", SELECT, _begin, enabled=nothing_there),
     Command("zone.fit", "Fit the box or sphere to the selection", SELECT, _fit, enabled=none_selected),
     Command("zone.crop", "Delete all that is outside the box or sphere, or inside", EDIT, _crop, enabled=no_zone),
     Command(

@@ -22,7 +22,7 @@ def _create(tab: Tab, group: str) -> None:
     def work() -> None:
         tab.document.editing.do({"edit": "create_group", "name": group, **target_of(tab)})
 
-    tab.document.editing.run("Create a group", work)
+    tab.document.editing.run("Create a group", work, tab.refuse)
 
 
 def _rename(tab: Tab, group: str, to: str) -> None:

@@ -27,7 +27,7 @@ def _show(tab: Tab, name: str) -> None:
 
 COMMANDS = (
     Command("help.palette", "Find a command", GROUP, partial(_open, dialog="palette"), "ctrl+k"),
-    Command("help.keys", "Show all keys", GROUP, partial(_open, dialog="keys"), "shift+?"),
+    Command("help.keys", "Show all keys", GROUP, partial(_open, dialog="keys"), "?"),
     Command("help.problems", "Show what went wrong", GROUP, partial(_open, dialog="problems")),
     *(
         Command(f"panel.{facts.name}", f"Open the panel {facts.title}", GROUP, partial(_show, name=facts.name), KEYS.get(facts.name, ""))

@@ -74,6 +74,13 @@ def _no_range(tab: Tab) -> str | None:
     return _no_out(tab)
 
 
+def _watch(tab: Tab) -> None:
+    """Its run, at the frame in work: other frames may not be there yet."""
+    tab.document.reconstruction.watch()
+    if tab.shared.working_on is not None:
+        tab.set(frame=tab.shared.working_on)
+
+
 def _no_job(tab: Tab) -> str | None:
     return None if tab.document.reconstruction.current is not None else "No reconstruction is at work."
 
@@ -110,7 +117,7 @@ COMMANDS = (
     Command("job.run", "Reconstruct some frames", GROUP, _run, enabled=_no_out),
     Command("job.pause", "Pause or resume the reconstruction", GROUP, _halt, "shift+p", enabled=_no_job),
     Command("job.cancel", "Cancel the reconstruction", GROUP, _cancel, enabled=_no_job),
-    Command("job.watch", "Show the run that is being made", GROUP, lambda tab: tab.document.reconstruction.watch(), enabled=_no_job),
+    Command("job.watch", "Show the run that is being made", GROUP, _watch, enabled=_no_job),
     Command("job.go_on", "Start what waits after a failure", GROUP, lambda tab: tab.document.reconstruction.go_on(), enabled=_not_held),
     Command("job.log", "Log of the last reconstruction", GROUP, _log, enabled=_never_started),
     Command(

@@ -63,7 +63,7 @@ def _transform(
         how = {"translation": list(move), "rotation": rotation, "scale": scale, "center": middle.tolist()}
         tab.document.editing.do({"edit": "transform", **selection, "frames": frames, **how})
 
-    tab.document.editing.run("Move, rotate or scale", work)
+    tab.document.editing.run("Move, rotate or scale", work, tab.refuse)
 
 
 def _handle(tab: Tab, group: str | None = None) -> None:
@@ -72,7 +72,7 @@ def _handle(tab: Tab, group: str | None = None) -> None:
     if placing is not None and placing.group == group:
         tab.set(placing=None)
     else:
-        tab.document.editing.run("Show the handle", lambda: tab.set(placing=_placing(tab, group), tool=""))
+        tab.document.editing.run("Show the handle", lambda: tab.set(placing=_placing(tab, group), tool=""), tab.refuse)
 
 
 def _placing(tab: Tab, group: str | None) -> Placing:
@@ -106,7 +106,7 @@ def _apply(tab: Tab) -> None:
             tab.set(placing=_placing(tab, placing.group))
             raise
 
-    tab.document.editing.run("Move or rotate", work)
+    tab.document.editing.run("Move or rotate", work, tab.refuse)
 
 
 def _follow(tab: Tab) -> None:
@@ -121,7 +121,7 @@ def _follow(tab: Tab) -> None:
         except InputError:
             tab.set(placing=None)
 
-    tab.document.editing.run("Put the handle in its place", work)
+    tab.document.editing.run("Put the handle in its place", work, tab.refuse)
 
 
 def _no_placing(tab: Tab) -> str | None:

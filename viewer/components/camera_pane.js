@@ -254,12 +254,15 @@ const STYLE = `
 .tsp-score { flex: none; }
 .tsp-ssim { flex: none; }
 .tsp-pixels, .tsp-extent { flex: 0 20 auto; min-width: 0; font-size: 11px; color: var(--muted, #9aa4b2); }
-.tsp-pixels { flex: none; }
 @container (min-width: 680px) { .tsp-bar > .tsp-extent { display: none; } }
 @container (max-width: 679.9px) { .tsp-bar > .tsp-pixels { display: none; } }
 @container (max-width: 519.9px) { .tsp-bar > .tsp-ssim { display: none; } }
-@container (max-width: 439.9px) { .tsp-bar { gap: 6px; padding: 0 6px; } .tsp-bar > .tsp-role { padding: 0 4px; } }
-@container (max-width: 199.9px) { .tsp-bar > .tsp-role { display: none; } }
+/* That the whole image is meant goes without saying where it would be cut off; that it is a part does not. */
+@container (max-width: 439.9px) { .tsp-bar { gap: 6px; padding: 0 6px; } .tsp-bar > .tsp-role { padding: 0 4px; }
+  .tsp-bar > .tsp-extent.whole { display: none; } }
+/* The menu above names the camera, the timeline the frame. */
+@container (max-width: 199.9px) { .tsp-bar > .tsp-role, .tsp-bar > .tsp-name, .tsp-bar > .tsp-what { display: none; } }
+@container (max-width: 159.9px) { .tsp-bar > .tsp-frame { display: none; } }
 .tsp-stage { position: relative; flex: 1 1 0; min-height: 0; overflow: hidden; touch-action: none; cursor: crosshair; }
 .tsp-stage.pans { cursor: grab; } .tsp-stage.panning { cursor: grabbing; } .tsp-stage.wipes { cursor: ew-resize; } .tsp-stage.picks { cursor: pointer; }
 .tsp-stage canvas { position: absolute; inset: 0; width: 100%; height: 100%; image-rendering: pixelated; }
@@ -276,7 +279,7 @@ const STYLE = `
   box-sizing: border-box; padding: 8px 12px; border-radius: 4px; background: var(--raised, #232932); border: 1px solid var(--line, #323a46);
   text-align: center; text-wrap: pretty; overflow-wrap: anywhere; pointer-events: none; }
 .tsp-message.error { border-left: 3px solid var(--warn, #e0a458); text-align: left; }
-.tsp-message.loading { top: auto; bottom: 8px; left: auto; right: 8px; transform: none; padding: 2px 8px; font-size: 11px; color: var(--muted, #9aa4b2); }
+.tsp-message.loading { top: 6px; bottom: auto; left: auto; right: 6px; transform: none; padding: 2px 8px; font-size: 11px; color: var(--muted, #9aa4b2); }
 .tsp-legend { position: absolute; left: 6px; bottom: 6px; max-width: calc(100% - 12px); box-sizing: border-box; padding: 3px 8px; border-radius: 3px;
   background: #14171cec; font-size: 11px; line-height: 16px; display: flex; flex-wrap: wrap; gap: 1px 12px; align-items: center; }
 .tsp-legend > span { display: inline-flex; align-items: center; gap: 5px; }
@@ -791,6 +794,7 @@ export default {
       set(ssim, header?.score?.ssim_text ?? "", all);
       set(pixels, header?.score?.pixels ?? "", all);
       set(extent, header?.score?.extent ?? "", all);
+      extent.classList.toggle("whole", header?.score?.extent === "whole image");
       set(note, header?.note ?? "");
       this.drawLegend();
       this.describe();
@@ -1073,8 +1077,10 @@ export default {
       add("visibility", value("visibility"));
       add("confidence", value("confidence"));
       if (value("ended")) rows.push(["", "ended here"]);
-      const id = BigInt(value("id0")) + BigInt(value("id1")) * ID_PART + BigInt(value("id2")) * ID_PART * ID_PART;
-      tip.replaceChildren(make("span", "head", `Track ${id}`), ...rows.flatMap(([name, text]) => [make("span", "", name), make("span", "", text)]));
+      const [cell, first, high] = [value("id0"), value("id1"), value("id2")];
+      const called = overlay.header.number ?? null; // as the table of tracks calls them: camera, first frame, grid cell
+      const name = called !== null ? `${called}.${first + 1}.${cell}` : `${BigInt(cell) + BigInt(first) * ID_PART + BigInt(high) * ID_PART * ID_PART}`;
+      tip.replaceChildren(make("span", "head", `Track ${name}`), ...rows.flatMap(([name, text]) => [make("span", "", name), make("span", "", text)]));
       tip.hidden = false;
       const x = at.px / this.ratio;
       const y = at.py / this.ratio;

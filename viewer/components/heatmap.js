@@ -168,7 +168,7 @@ export default {
       if (event.buttons === 1) this.pick(found);
       if (found.at < 0) { this.hover = { x: found.x, y: found.y, head: this.cameras[found.camera], text: "" }; return; }
       const index = found.camera * this.frames.length + found.at, value = this.data[index], count = this.tracks[index];
-      const text = Number.isNaN(value) ? "no visible track" : `${value.toPrecision(3)} ${this.unit}`.trim() + `, mean of ${count} track${count === 1 ? "" : "s"}`;
+      const text = Number.isNaN(value) ? "no visible track" : `${value.toPrecision(3)} ${this.unit}`.trim() + `, ${count} visible track${count === 1 ? "" : "s"}`;
       this.hover = { x: found.x, y: found.y, head: `${this.cameras[found.camera]} · frame ${this.frames[found.at] + 1}`, text };
     },
     press(event) {

@@ -47,6 +47,9 @@ class CameraPathPanel(Panel):
                 "No keys yet. Look where the video should begin and press View, go to the next place, press View, and so on; or choose a "
                 "ready-made path."
             )
+            self._stands = note(
+                "All keys name one frame, so the clip stands still. Give them other frames, or empty their field Frame: then it plays."
+            )
             self._build_key()
             self._build_whole()
             self._video = VideoCard(self.tab)
@@ -161,6 +164,7 @@ class CameraPathPanel(Panel):
         self._empty.set_visibility(path is None)
         chosen = path is not None and view.path_key is not None and view.path_key < len(path.keys)
         self._editor.set_visibility(chosen)
+        self._stands.set_visibility(path is not None and stands_still(path) and self.shared.frame_count > 1)
         if path is None or trajectory is None:
             self._drawn = None
             return
@@ -242,6 +246,12 @@ class CameraPathPanel(Panel):
     def close(self) -> None:
         if self._playing is not None:
             self._playing.cancel()
+
+
+def stands_still(path: CameraPath) -> bool:
+    """Whether several keys name one and the same frame of the clip, so that nothing moves but the camera."""
+    frames = {key.frame for key in path.keys}
+    return len(path.keys) > 1 and len(frames) == 1 and None not in frames
 
 
 class PathClock:

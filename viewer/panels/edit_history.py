@@ -25,7 +25,7 @@ class HistorySection(Panel):
             self._list = ui.element("div").classes("w-full ts-history").props('role="listbox" aria-label="History"')
 
     def on_state(self, changed: frozenset[str]) -> None:
-        if not changed & {"scene", "edits", "inspector", "run"} or self.view.inspector != "edit":
+        if not changed & {"scene", "edits", "inspector", "run", "diagnosed"} or self.view.inspector != "edit":
             return
         steps = history.steps(self.tab.document)
         done = sum(step.done for step in steps)

@@ -213,10 +213,7 @@ class SelectSection(Panel):
         elif self.view.selected is not None:
             self.tab.do("zone.fit", shape=shape)
         else:
-            framing = self.tab.document.framing
-            x, y, z = (float(value) for value in framing.focus)
-            side = 0.3 * float(framing.extent)
-            self.tab.do("zone.set", zone=Zone("sphere" if shape == "sphere" else "box", (x, y, z), (side, side, side)))
+            self.tab.do("zone.begin", shape=shape)
 
     def _placed(self) -> None:
         """A number was typed."""

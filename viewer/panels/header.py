@@ -50,6 +50,8 @@ class HeaderPanel(Panel):
         self._link = button("", "link", with_key(COMMANDS["time.link"]), lambda: self.tab.do("time.link"))
         button("", "search", with_key(COMMANDS["help.palette"]), lambda: self.tab.do("help.palette"))
         button("", "keyboard", with_key(COMMANDS["help.keys"]), lambda: self.tab.do("help.keys"))
+        for made in (self._selected, self._job, self._problems):  # until it is known that there is something
+            made.set_visibility(False)
         with ui.dialog() as self._dialog, ui.card().classes("ts-log ts-stack"):
             with ui.row().classes("ts-row w-full no-wrap"):
                 ui.label("Problems").classes("ts-title").style("flex:1")

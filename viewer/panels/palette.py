@@ -86,7 +86,7 @@ class PalettePanel(Panel):
     def _run(self, command: Command) -> None:
         why = command.enabled(self.tab)
         if why is not None:
-            ui.notify(f"{command.title}: {why}", type="warning", position="top")
+            ui.notify(f"{command.title}: {why}", position="top", close_button="Close", icon="info", classes="ts-notice")
             return
         self.tab.set(dialog="")
         self.tab.do(command.name)

@@ -11,6 +11,7 @@ from viewer.components.camera_pane import CameraPane, MarkStyle, PanePoint
 from viewer.components.select_tool import SelectTool
 from viewer.panels.camera_grid import CameraGrid
 from viewer.panels.panel import Panel
+from viewer.panels.parts import gives_keys_back
 from viewer.photographs import photo_url
 from viewer.theme import CATEGORY_COLOURS
 from viewer.views.compare import why_impossible
@@ -177,9 +178,7 @@ class _Bar:
         element = ui.select(options, on_change=lambda event: chosen(event.value)).classes(kind)
         element.props(f'dense options-dense borderless hide-bottom-space aria-label="{hint.split(" (")[0].split(":")[0]}"')
         element.style(style + ";min-width:0").tooltip(hint)
-        # A key pressed after a choice is one of the page's: the menu must not keep it.
-        element.on("popup-hide", js_handler="() => setTimeout(() => document.activeElement && document.activeElement.blur(), 0)")
-        return element
+        return gives_keys_back(element)
 
     def _do(self, command: str, **arguments: object) -> None:
         pane = self._panel.view.panes[self._index]

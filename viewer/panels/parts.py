@@ -55,13 +55,17 @@ def select(
 ) -> ui.select:
     made = ui.select(options, label=label, value=value, on_change=on_change)
     made.props("dense outlined stack-label options-dense hide-bottom-space popup-content-class=ts-menu").classes(classes)
-    return named(made, label, hint)
+    return named(gives_keys_back(made), label, hint)
+
+
+def gives_keys_back(element: ui.select) -> ui.select:
+    """A key pressed after a choice is one of the page's: a select that keeps the focus takes it for itself."""
+    element.on("popup-hide", js_handler="() => setTimeout(() => document.activeElement && document.activeElement.blur(), 0)")
+    return element
 
 
 def keys(hotkey: str) -> list[str]:
     """The keys of a command as they are printed on a keyboard."""
-    if hotkey == "shift+?":  # on every keyboard it takes shift
-        return ["?"]
     parts = [part for part in hotkey.split("+") if part] or ([hotkey] if hotkey else [])
     if hotkey.endswith("+") and hotkey != "+":
         parts.append("+")

@@ -69,6 +69,7 @@ class ReconstructPanel(Panel):
         )
         named(self._preset, "Quality preset", "\n".join(f"{preset.title}: {preset.hint}" for preset in PRESETS))
         self._hint = note("")
+        self._why_new = note("").classes("ts-small")
         with ui.expansion("Options").props("dense dense-toggle").classes("w-full ts-expansion") as self._more:
             self._build_options()
         self._what = ui.column().classes("w-full ts-stack").props('aria-live="polite"')
@@ -204,6 +205,9 @@ class ReconstructPanel(Panel):
         for field in fields:
             field.set_enabled(not fixed)
         preset = next((preset for preset in PRESETS if preset.name == self._preset.value), None)
+        why = self.tab.document.reconstruction.why_new() if chosen.is_new else None
+        self._why_new.set_text(f"{why} So the frames go into a new run." if why else "")
+        self._why_new.set_visibility(bool(why))
         self._hint.set_text(_continued(chosen.options) if chosen.options is not None else preset.hint if preset is not None else "")
 
     def _show_plan(self, plan: Plan) -> None:

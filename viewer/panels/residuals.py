@@ -8,6 +8,7 @@ from nicegui.events import ValueChangeEventArguments
 from trackersplat.diagnosis.diagnosis import CameraFinding
 from viewer.components.heatmap import HeatMapElement
 from viewer.panels.panel import Panel
+from viewer.panels.parts import gives_keys_back
 from viewer.panels.track_style import add_style
 from viewer.views.heatmap import available, camera_time
 from viewer.views.table import TrackList
@@ -29,7 +30,9 @@ class ResidualsPanel(Panel):
                     .props('dense outlined options-dense aria-label="What the map shows"')
                     .classes("col")
                 )
-                self._choice.tooltip("Mean over the visible tracks of each camera in each frame")
+                gives_keys_back(self._choice).tooltip(
+                    "Mean over the visible tracks of each camera in each frame, without the worst 5 %: those are in the table of tracks"
+                )
             self._map = HeatMapElement(self._pick)
             self._hint = ui.label(
                 "A camera that is wrong is a stripe; a frame that is wrong is a column. Click: go to the frame and look through the camera."

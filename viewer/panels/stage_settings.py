@@ -8,6 +8,7 @@ from nicegui.events import ValueChangeEventArguments
 from viewer.commands.cameras import RESIDUAL_SCALES
 from viewer.commands.stage import MOST_TRAIL
 from viewer.panels.panel import Panel
+from viewer.panels.parts import gives_keys_back
 from viewer.stage.frusta import ACTIVE_COLOUR, COLOUR, HELD_OUT_COLOUR
 from viewer.stage.trails import gaussian_scale, track_scale
 from viewer.views.colours import RGB, ColourScale
@@ -67,6 +68,7 @@ class StageSettingsPanel(Panel):
                 .classes("w-full")
                 .tooltip("What the colour of tracks means, here and in the camera panes")
             )
+            gives_keys_back(self._by)
             ui.label("Marks in the camera panes").classes("ts-title")
             with ui.element("div").classes("ts-row"):
                 self._marks = {mark: self._mark(mark, words, hint) for mark, (words, hint) in MARK_WORDS.items()}
@@ -80,6 +82,7 @@ class StageSettingsPanel(Panel):
                 .classes("w-full")
                 .tooltip("From the measured to the triangulated point, this many times as long as it is (Shift A)")
             )
+            gives_keys_back(self._residual)
             self._legend = ui.column().classes("w-full").style("gap:4px")
             self._note = ui.label("").classes("ts-muted ts-small")
 

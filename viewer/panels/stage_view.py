@@ -10,6 +10,7 @@ from nicegui.events import GenericEventArguments
 
 from viewer.components.select_tool import SelectTool
 from viewer.panels.panel import Panel
+from viewer.panels.parts import with_key
 from viewer.photographs import photo_url
 
 LARGEST = 8192  # pixels, width and height
@@ -71,7 +72,7 @@ class StageViewPanel(Panel):
                     button = ui.button(icon=icon, on_click=lambda _, name=name: self.tab.do(name)).props("flat dense size=sm color=grey-4")
                     button.props(f'aria-label="{command.title}"').style("background:#14171cc0")
                     with button:
-                        ui.tooltip(f"{command.title} ({command.hotkey.replace('shift+', 'Shift ').upper()})")
+                        ui.tooltip(with_key(command))
                     self._buttons.append((button, field))
             self._words = (
                 ui.label("")

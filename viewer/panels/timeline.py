@@ -13,6 +13,7 @@ from trackersplat.errors import InputError
 from viewer.components.timeline import MenuRequest, Seek, Timeline
 from viewer.editing import OF_THE_RUN
 from viewer.panels.panel import Panel
+from viewer.panels.parts import gives_keys_back
 from viewer.playback import Player, Transport
 from viewer.state import SPEEDS
 from viewer.tab import Tab
@@ -61,6 +62,7 @@ class TimelinePanel(Panel):
                     .style("width:64px;margin-left:8px")
                     .tooltip("Speed (, and .)")
                 )
+                gives_keys_back(self._speed)
                 self._loop = self._button("repeat", "Loop (Shift+L)", "time.loop")
                 self._button("start", "In point here (I)", "time.in")
                 self._button("keyboard_tab", "Out point here (O)", "time.out")

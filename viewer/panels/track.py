@@ -17,7 +17,7 @@ from viewer.components.evidence import EvidenceTable
 from viewer.components.filmstrip import FilmStrip
 from viewer.components.track_curve import TrackCurve
 from viewer.panels.panel import Panel
-from viewer.panels.parts import tracker_offers
+from viewer.panels.parts import gives_keys_back, keys, tracker_offers, with_key
 from viewer.panels.track_style import add_style
 from viewer.views import evidence
 from viewer.views.filmstrip import Strip, cut_strip, empty_strip, strip_frames, strip_rows
@@ -100,12 +100,12 @@ class TrackPanel(Panel):
             self._tracker = (
                 ui.select(usable, value="").props('dense outlined options-dense aria-label="Tracker to re-track with"').classes("col")
             )
-            self._tracker.tooltip("The tracker that the two buttons below take")
+            gives_keys_back(self._tracker).tooltip("The tracker that the two buttons below take")
         with ui.element("div").classes("ts-actions"):
             for name, label, icon, hint in ACTIONS:
                 command = COMMANDS[name]
                 button = ui.button(label, icon=icon, on_click=lambda name=name: self._act(name)).props("outline dense no-wrap")
-                button.tooltip(hint + (f" ({command.hotkey})" if command.hotkey else "") + "; can be undone")
+                button.tooltip(hint + (f" ({'+'.join(keys(command.hotkey))})" if command.hotkey else "") + "; can be undone")
         ui.label("Ctrl-click in a camera pane puts the track where the point is. Edits take effect when the frames are run again.").classes(
             "ts-small ts-muted"
         )
@@ -113,7 +113,7 @@ class TrackPanel(Panel):
     def _command_button(self, name: str, icon: str) -> ui.button:
         command = COMMANDS[name]
         button = ui.button(icon=icon, on_click=lambda: self.tab.do(name)).props(f'flat dense aria-label="{command.title}"')
-        button.tooltip(f"{command.title} ({command.hotkey})")
+        button.tooltip(with_key(command))
         return button
 
     # -- what the user does -------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from viewer.commands.act import REMEDIES
 from viewer.commands.selection import MOST_SELECTED
 from viewer.components.checked import whole_numbers
 from viewer.panels.panel import Panel
+from viewer.panels.parts import keys
 from viewer.panels.track_style import add_style
 from viewer.views.table import COLUMNS, FAILED, MOST_ROWS, TrackList
 
@@ -46,7 +47,7 @@ class TracksPanel(Panel):
                     command = COMMANDS[name]
                     button = ui.button(icon=icon, on_click=lambda name=name: self.tab.do(name))
                     button.props(f'flat dense aria-label="{command.title}"').tooltip(
-                        f"{command.title}, by score ({command.hotkey.title()})"
+                        f"{command.title}, by score ({'+'.join(keys(command.hotkey))})"
                     )
             self._chips = ui.row().classes("full-width ts-chips").props('role="group" aria-label="Failures by category"')
             self._triage = ui.column().classes("full-width ts-triage")

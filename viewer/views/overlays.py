@@ -37,6 +37,7 @@ class Overlay:
     fields: tuple[str, ...] = FIELDS
     trails: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 2), np.float32))  # (n, P, 2): in the frames before, newest first
     note: str = ""  # why nothing is drawn, or what is left out
+    number: int | None = None  # of the camera in the names of its tracks; None: tracks are called by their plain ids
 
     def __len__(self) -> int:
         return self.values.shape[1]

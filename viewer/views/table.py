@@ -73,6 +73,14 @@ class TrackList:
         """Id -> row."""
         return {int(identity): row for row, identity in enumerate(self.diagnosis.ids)}
 
+    def number_of(self, camera: str) -> int | None:
+        """What the names of its tracks begin with; None if tracks are called by their plain ids, or the camera has none."""
+        from trackersplat.motion.followed_tracks import CELL_BITS
+
+        cameras = self.diagnosis.cameras
+        long_ids = len(self.diagnosis.ids) > 0 and int(self.diagnosis.ids.max()) >= 1 << CELL_BITS
+        return camera_numbers(cameras)[cameras.index(camera)] if long_ids and camera in cameras else None
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Of the rows, for people: small ids as they are; long ones as number of the camera, first frame (from 1) and grid cell."""

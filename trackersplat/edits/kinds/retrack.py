@@ -80,9 +80,9 @@ class Retrack(Edit):
 
     @property
     def label(self) -> str:
-        what = "all tracks" if self.tracks is None else track_words(self.tracks)
+        what = "all tracks" if self.tracks is None else track_words(self.tracks).removeprefix("track ")
         way = f"from frame {self.frame + 1}" + (" backward" if self.direction == BACKWARD else "")
-        return f"Track {what} {way}" + ("" if self.last is None else f" to frame {self.last + 1}") + f" by {self.tracker_name}"
+        return f"Re-track {what} {way}" + ("" if self.last is None else f" to frame {self.last + 1}") + f" by {self.tracker_name}"
 
     @property
     def named_tracks(self) -> tuple[int | None, tuple[int, ...]]:
