@@ -91,6 +91,7 @@ LAYOUT_CONSTANTS = {
     "tracking/files/formats/tapvid.py": {"_LARGEST_SIDE": "bound of a file"},
     "tracking/files/npz.py": {"MAX_BYTES": "bound of a file", "MAX_MEMBERS": "bound of a file", "_MAX_HEADER": "bound of a file"},
     "tracking/files/track_file.py": {"MAX_FRAMES": "bound of a file", "MAX_TRACKS": "bound of a file", "MAX_VALUE": "bound of a file"},
+    "tracking/parts.py": {"_ROUNDING": "tolerance of a check"},
     "tracking/space_field.py": {"_QUERIES_AT_ONCE": "memory budget"},
     "tracking/space_tracks.py": {
         "OPAQUE": "what a surface is",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +122,27 @@ def test_an_answer_that_is_no_number_after_its_query_is_a_failure(capture: Captu
     query = surface_grid(capture, there, BASE, (1,), 8)
     with pytest.raises(TrackerFailed, match="values that are no numbers"):
         follow_in_space(Knowing(hole=True), capture, (1,), query, (BASE, 3), there)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda motion: replace(motion, positions=motion.positions[:-1]), r"it answered positions \(1, \d+, 3\), expected \(2, \d+, 3\)"),
+        (lambda motion: replace(motion, visibility=motion.visibility[:, :-1]), r"it answered visibility \(2, \d+\), expected \(2, \d+\)"),
+        (lambda motion: replace(motion, confidence=motion.confidence * 3), "it answered a confidence of 3 to 3, expected 0 to 1"),
+    ],
+)
+def test_an_answer_that_the_contract_does_not_allow_is_a_failure(
+    spoil: Callable[[PointMotion3D], PointMotion3D], reason: str, capture: Capture
+) -> None:
+    class Wrong(Knowing):
+        def track_points(self, clip: Clip3D, queries: Tensor) -> PointMotion3D:
+            return spoil(super().track_points(clip, queries))
+
+    there = RenderedScene(scene, RASTERIZER)
+    query = surface_grid(capture, there, BASE, (1,), 8)
+    with pytest.raises(TrackerFailed, match=rf"\({reason}\): check that its code is the version"):
+        follow_in_space(Wrong(), capture, (1,), query, (BASE, 3), there)
 
 
 def test_a_frame_without_gaussians_and_a_query_outside_are_told(capture: Capture) -> None:

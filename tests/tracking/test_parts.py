@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures.capture import Capture
+from trackersplat.errors import ShapeError
 from trackersplat.tracking.parts import follow, follow_queries
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.track_cache import TrackCache
@@ -22,6 +23,7 @@ from trackersplat.tracking.upstream import Upstream
 from trackersplat.tracking.views import track_views
 
 QUERIES = torch.tensor([[10.0, 20.0], [30.5, 7.0], [2.0, 40.0], [55.0, 33.0], [21.0, 11.0]])
+Spoil = Callable[..., tuple[Tensor, ...]]
 UPSTREAM = Upstream("nobody", "https://example.org/nobody", "0" * 40, "MIT")
 
 
@@ -104,7 +106,21 @@ def test_what_did_not_fit_once_is_not_tried_again() -> None:
     torch.testing.assert_close(answer.motion.positions[0], expected(7))
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")])
+def error_of_the_allocator() -> RuntimeError:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**55)  # more than a process can address
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),  # as on Windows
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        error_of_the_allocator(),
+    ],
+)
 def test_no_memory_for_a_single_point_is_a_failure_in_one_sentence(error: Exception) -> None:
     with pytest.raises(TrackerFailed, match=r"The tracker shifting failed between frames 4 and 5 \(out of memory with a single point\)"):
         follow_queries(Shifting(error=error), clip(2), QUERIES, GridSettings())
@@ -129,21 +145,80 @@ def test_stopping_by_hand_is_no_failure_of_the_tracker() -> None:
     assert len(tracker.calls) == 1
 
 
+class Wrong(Shifting):
+    """`Shifting`, answering what ``spoil`` makes of its positions, visibility and confidence."""
+
+    def __init__(self, spoil: Spoil) -> None:
+        super().__init__()
+        self.spoil = spoil
+
+    def track_queries(self, clip: Clip, queries: Sequence[Tensor]) -> list[PointMotion]:
+        (motion,) = super().track_queries(clip, queries)
+        return [PointMotion(*self.spoil(motion.positions, motion.visibility, motion.confidence))]
+
+    def track_dense(self, clip: Clip) -> PointMotion:
+        height, width = clip.images.shape[2:4]
+        (motion,) = super().track_queries(clip, [torch.zeros(height * width, 2)])
+        parts = (motion.positions, motion.visibility, motion.confidence)
+        return PointMotion(*self.spoil(*(values.unflatten(2, (height, width)) for values in parts)))
+
+
+def with_nan(which: int) -> Spoil:
+    def spoil(*parts: Tensor) -> tuple[Tensor, ...]:
+        parts[which][0, 0, 0] = torch.nan
+        return parts
+
+    return spoil
+
+
 @pytest.mark.parametrize("dense", [True, False])
-@pytest.mark.parametrize("which", ["positions", "visibility", "confidence"])
-def test_answers_that_are_no_numbers_are_a_failure(which: str, dense: bool) -> None:
-    class Broken(Shifting):
-        def track_queries(self, clip: Clip, queries: Sequence[Tensor]) -> list[PointMotion]:
-            (motion,) = super().track_queries(clip, queries)
-            getattr(motion, which)[0, 0, 0] = torch.nan
-            return [motion]
-
-        def track_dense(self, clip: Clip) -> PointMotion:
-            return self.track_queries(clip, [QUERIES])[0]
-
-    tracker: Any = Broken()
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_answers_that_are_no_numbers_are_a_failure(which: int, dense: bool) -> None:
+    tracker: Any = Wrong(with_nan(which))
     with pytest.raises(TrackerFailed, match="it answered values that are no numbers"):
         follow(tracker, clip(3), None if dense else QUERIES, GridSettings())
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda *parts: tuple(values[:, :-1] for values in parts), r"it answered positions \(1, 1, .*\), expected \(1, 2, "),  # a frame
+        (lambda *parts: tuple(values[:, :, :-1] for values in parts), r"it answered positions \(1, 2, .*\), expected \(1, 2, "),  # a point
+        (lambda at, seen, sure: (torch.cat((at, at), -1)[..., :3], seen, sure), r"must be \(V, F, ..., 2\), got "),
+        (lambda at, seen, sure: (at, seen[:, :, 1:], sure), "The visibility of points must be "),
+        (lambda at, seen, sure: (at, seen * -4, sure), "it answered a visibility of -4 to -?[04], expected 0 to 1"),  # logits
+        (lambda at, seen, sure: (at, seen, sure * 100), "it answered a confidence of 75 to 75, expected 0 to 1"),  # percent
+    ],
+)
+def test_answers_that_the_contract_does_not_allow_are_a_failure(spoil: Spoil, reason: str, dense: bool) -> None:
+    tracker: Any = Wrong(spoil)
+    with pytest.raises(TrackerFailed, match=rf"failed between frames 4 and 6 \(.*{reason}.*\): check that its code is the version"):
+        follow(tracker, clip(3), None if dense else QUERIES, GridSettings())
+
+
+def test_probabilities_that_rounding_put_past_one_are_one() -> None:
+    tracker: Any = Wrong(lambda at, seen, sure: (at, seen * (1 + 1e-6), sure - 0.75 - 1e-6))
+    motion = follow_queries(tracker, clip(3), QUERIES, GridSettings()).motion
+    assert motion.visibility.max() == 1.0
+    assert motion.confidence.unique().tolist() == [0.0]
+
+
+@pytest.mark.parametrize("code", [0, 1, "usage: demo.py VIDEO"])
+def test_code_that_ends_the_program_is_a_failure_of_the_tracker(code: int | str) -> None:
+    class Ending(Shifting):
+        def track_queries(self, clip: Clip, queries: Sequence[Tensor]) -> list[PointMotion]:
+            raise SystemExit(code)
+
+    with pytest.raises(TrackerFailed, match=rf"\(it ended the program: {code}\): choose another tracker"):
+        follow_queries(Ending(), clip(3), QUERIES, GridSettings())
+
+
+def test_a_wrong_shape_of_a_tracker_of_ours_is_a_defect() -> None:
+    tracker: Any = Wrong(lambda at, seen, sure: (at, seen[:, :, 1:], sure))
+    tracker.facts = TrackerFacts("ours", "", "", dense=False)
+    with pytest.raises(ShapeError):
+        follow_queries(tracker, clip(3), QUERIES, GridSettings())
 
 
 def test_views_of_others_are_tracked_one_after_another_and_answers_are_kept(small_capture: Capture, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 import torch
@@ -18,8 +18,12 @@ from trackersplat.tracking.tracker3d import Clip3D, PointMotion3D, Tracker3D
 T = TypeVar("T")
 
 _LESS_MEMORY = "make its working size smaller, or track fewer frames"
+# How PyTorch, on Linux and Windows, and the libraries of a GPU say that there is too little of it, in errors that have no type for it.
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
 _NO_NUMBERS = "it answered values that are no numbers"
 _OTHER_WEIGHTS = "choose another tracker or other weights"
+_OTHER_COMMIT = "check that its code is the version that `trackersplat trackers` names"
+_ROUNDING = 1e-3  # by which a probability may miss 0 to 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +44,7 @@ def follow_queries(tracker: QueryTracker, clip: Clip, queries: Tensor, settings:
     A clip longer than the tracker's window is asked for in windows that overlap; in each, points start where the last one saw them in its
     first frame. A point that is hidden there has no position afterwards, and confidence 0. A chunk that runs out of memory is halved.
 
-    Raises TrackerFailed if the tracker fails or answers what is no number.
+    Raises TrackerFailed if the tracker fails, or answers what its contract does not allow.
     """
     ask = _Chunks(tracker, settings)
     frames = len(clip.frames)
@@ -58,7 +62,8 @@ def follow_queries(tracker: QueryTracker, clip: Clip, queries: Tensor, settings:
 def follow_pixels(tracker: DenseTracker, clip: Clip) -> Answer:
     """The motion (1, F, H, W, 2) of all pixels of one view. Raises TrackerFailed as `follow_queries` does."""
     try:
-        return Answer(_checked(tracker, _guarded(tracker, clip.frames, lambda: tracker.track_dense(clip)), clip))
+        motion = _guarded(tracker, clip.frames, lambda: tracker.track_dense(clip))
+        return Answer(_checked(tracker, motion, clip, tuple(clip.images.shape[2:4])))
     except _OutOfMemory as error:
         raise TrackerFailed(_sentence(tracker, clip.frames, "out of memory", _LESS_MEMORY)) from error
 
@@ -88,12 +93,20 @@ def follow_points(tracker: Tracker3D, clip: Clip3D, queries: Tensor) -> tuple[Po
 
 def _points(tracker: Tracker3D, clip: Clip3D, queries: Tensor) -> PointMotion3D:
     motion = _guarded(tracker, clip.frames, lambda: tracker.track_points(clip, queries))
+    expected = (len(clip.frames), len(queries))
+    _check_shape(tracker, clip.frames, "positions", motion.positions, (*expected, 3))
+    _check_shape(tracker, clip.frames, "visibility", motion.visibility, expected)
+    _check_shape(tracker, clip.frames, "confidence", motion.confidence, expected)
     after = torch.arange(len(clip.frames), device=queries.device)[:, None] >= queries[:, 0].round()
     known = torch.isfinite(motion.positions).all(-1).to(queries.device)
     shares = torch.isfinite(motion.visibility).all() & torch.isfinite(motion.confidence).all()
     if not bool((known | ~after).all()) or not bool(shares):
         raise TrackerFailed(_sentence(tracker, clip.frames, _NO_NUMBERS, _OTHER_WEIGHTS))
-    return motion
+    return replace(
+        motion,
+        visibility=_probability(tracker, clip.frames, "visibility", motion.visibility),
+        confidence=_probability(tracker, clip.frames, "confidence", motion.confidence),
+    )
 
 
 def _stitched(motion: PointMotion, start: int, stop: int, clip: Clip, ask: _Chunks) -> PointMotion:
@@ -148,7 +161,7 @@ class _Chunks:
         for chunk in range(count):
             part = [queries[chunk::count].contiguous()]
             (motion,) = _guarded(self.tracker, clip.frames, lambda part=part: self.tracker.track_queries(clip, part))  # type: ignore[misc]
-            found.append(_checked(self.tracker, motion, clip))
+            found.append(_checked(self.tracker, motion, clip, (len(part[0]),)))
         if count == 1:
             return found[0]
         shape = (1, len(clip.frames) - 1, len(queries))
@@ -175,24 +188,52 @@ def _guarded(tracker: Tracker | Tracker3D, frames: tuple[int, ...], call: Callab
     """What the call returns. Raises _OutOfMemory or TrackerFailed for what the code of others raises."""
     try:
         return call()
-    except (InputError, ShapeError):
+    except InputError:
         raise
     except (MemoryError, torch.OutOfMemoryError) as error:
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
         raise _OutOfMemory from error
+    except SystemExit as error:  # code that was written as a program of its own
+        raise TrackerFailed(_sentence(tracker, frames, f"it ended the program: {_words(error.code)}", "choose another tracker")) from error
+    except ShapeError as error:
+        if tracker.facts.upstream is None and not tracker.facts.server:
+            raise  # ours: a defect
+        raise TrackerFailed(_sentence(tracker, frames, _words(error).rstrip("."), _OTHER_COMMIT)) from error
     except Exception as error:  # the border to code of others, which may raise anything
-        if isinstance(error, RuntimeError) and any(word in str(error).lower() for word in ("out of memory", "not enough memory")):
+        if isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY):
             raise _OutOfMemory from error
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        reason = f"{type(error).__name__}: {_words(error)}"
         raise TrackerFailed(_sentence(tracker, frames, reason, "choose another tracker")) from error
 
 
-def _checked(tracker: Tracker, motion: PointMotion, clip: Clip) -> PointMotion:
-    """The motion, if all of it are numbers."""
+def _words(said: object) -> str:
+    return " ".join(str(said).split())[:160]
+
+
+def _checked(tracker: Tracker, motion: PointMotion, clip: Clip, points: tuple[int, ...]) -> PointMotion:
+    """The motion, if it is one of the ``points`` (their shape) in every target, and all of it are numbers."""
+    _check_shape(tracker, clip.frames, "positions", motion.positions, (1, len(clip.frames) - 1, *points, 2))
     if not all(bool(torch.isfinite(values).all()) for values in (motion.positions, motion.visibility, motion.confidence)):
         raise TrackerFailed(_sentence(tracker, clip.frames, _NO_NUMBERS, _OTHER_WEIGHTS))
-    return motion
+    return replace(
+        motion,
+        visibility=_probability(tracker, clip.frames, "visibility", motion.visibility),
+        confidence=_probability(tracker, clip.frames, "confidence", motion.confidence),
+    )
+
+
+def _check_shape(tracker: Tracker | Tracker3D, frames: tuple[int, ...], name: str, values: Tensor, expected: tuple[int, ...]) -> None:
+    if tuple(values.shape) != expected:
+        raise TrackerFailed(_sentence(tracker, frames, f"it answered {name} {tuple(values.shape)}, expected {expected}", _OTHER_COMMIT))
+
+
+def _probability(tracker: Tracker | Tracker3D, frames: tuple[int, ...], name: str, values: Tensor) -> Tensor:
+    """The values within 0 to 1. Logits or percent are no probabilities: tracks would look certain that are not."""
+    if values.numel() and not (float(values.min()) >= -_ROUNDING and float(values.max()) <= 1 + _ROUNDING):
+        reason = f"it answered a {name} of {float(values.min()):.3g} to {float(values.max()):.3g}, expected 0 to 1"
+        raise TrackerFailed(_sentence(tracker, frames, reason, _OTHER_COMMIT))
+    return values.clamp(0, 1)
 
 
 def _fewer(tracker: Tracker | Tracker3D, size: int) -> str:

@@ -114,6 +114,17 @@ def test_tracks_of_another_world_are_refused(capture: Capture, file: Path, tmp_p
         _ = source.space
 
 
+def test_a_file_without_a_position_is_told_so(capture: Capture, tmp_path: Path) -> None:
+    tracks = truth_tracks(capture)
+    nowhere = replace(tracks, positions=np.full_like(tracks.positions, np.nan))
+    tapvid3d.write(tmp_path / "nowhere.npz", nowhere, capture.cameras[0])
+    none = tracks[:0]
+    tapvid3d.write(tmp_path / "none.npz", none, capture.cameras[0])
+    for name in ("nowhere.npz", "none.npz"):
+        with pytest.raises(InputError, match=rf"{name} holds no position of any track"):
+            FileTracks(capture, torch.device("cpu"), FileTrackSettings.of(tmp_path / name))
+
+
 def test_tracks_in_the_frame_of_a_camera_are_placed_by_its_name(capture: Capture, file: Path, tmp_path: Path) -> None:
     with np.load(file) as whole:
         np.savez(tmp_path / "local.npz", **{name: whole[name] for name in whole.files if name != "extrinsics_w2c"})

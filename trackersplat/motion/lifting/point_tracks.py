@@ -11,7 +11,9 @@ from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.motion.follow_tracks import sample_tracks
+from trackersplat.tracking.parts import follow_queries
 from trackersplat.tracking.registry import TRACKERS, create_tracker
+from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.sources import track_source
 from trackersplat.tracking.tracker import Clip, PointMotion, QueryTracker
 
@@ -27,8 +29,9 @@ def track_points(
 ) -> Iterator[tuple[int, PointMotion]]:
     """Yields ``(camera, motion (1, F, P, 2) on the CPU)`` by the tracker of that name, from frame ``base`` to all targets.
 
-    A dense tracker is sampled bilinearly at the points; one that follows chosen points gets just these. ``settings`` are the tracker's,
-    None its defaults. Raises what the tracker raises, and InputError if it cannot be used.
+    A dense tracker is sampled bilinearly at the points; one that follows chosen points gets just these, in windows and chunks
+    (`parts.follow_queries`). ``settings`` are the tracker's, None its defaults. Raises InputError if the tracker cannot be used,
+    TrackerFailed if it fails.
     """
     cameras = [camera for camera, points in queries if len(points)]
     points = {camera: chosen for camera, chosen in queries if len(chosen)}
@@ -51,5 +54,5 @@ def track_points(
     frames = (base, *targets)
     for camera in cameras:
         images = torch.from_numpy(np.stack([capture.image(camera, frame) for frame in frames])[None])
-        motion = tracker.track_queries(Clip(images.to(tracker.device), frames), [points[camera].to(tracker.device)])[0]
-        yield camera, PointMotion(motion.positions.cpu(), motion.visibility.cpu(), motion.confidence.cpu())
+        clip = Clip(images.to(tracker.device), frames)
+        yield camera, follow_queries(tracker, clip, points[camera].to(tracker.device), GridSettings()).motion.to(torch.device("cpu"))

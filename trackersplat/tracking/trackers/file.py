@@ -71,6 +71,12 @@ def _parts(path: Path) -> list[Path]:
     return found
 
 
+def _has_positions(file: TrackFile) -> bool:
+    if file.tracks3d is not None:
+        return bool(np.isfinite(file.tracks3d.positions).all(-1).any())
+    return file.tracks2d is not None and bool(torch.isfinite(file.tracks2d.positions).all(-1).any())
+
+
 class FileTracks:
     """A `StoredSource` and a `SceneSource`: 3D tracks move the rendered surface, 2D tracks the pixels of their camera."""
 
@@ -109,6 +115,8 @@ class FileTracks:
             if camera is not None and file.size not in (None, (camera.width, camera.height)):
                 raise InputError(f"{part} is of images of {file.size}, {camera.name} has {camera.width}x{camera.height}.")
             files["" if file.tracks3d is not None else part.stem] = file
+        if not any(_has_positions(file) for file in files.values()):
+            raise InputError(f"{self.path} holds no position of any track: check the program that wrote it.")
         return files
 
     @cached_property
@@ -149,7 +157,7 @@ class FileTracks:
 
     def _seen_share(self, positions: np.ndarray) -> float:
         known = positions[np.isfinite(positions).all(-1)]
-        if not len(known):
+        if not len(known):  # none within the frames of the capture
             return 0.0
         known = known[:: max(1, len(known) // 10_000)]
         seen = np.zeros(len(known), bool)
