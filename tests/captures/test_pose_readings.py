@@ -109,6 +109,29 @@ def test_a_camera_a_thousand_units_away_is_named():
     assert any("cam07 stands " in remark and remark.endswith(advice) for remark in remarks)
 
 
+def test_two_cameras_of_one_pose_are_named():
+    poses = dome()
+    poses[5] = poses[4].copy()
+    (remark,) = pose_remarks(cameras(poses), None, OPENCV_LAYOUT)
+    assert "cam04, cam05 have one pose: check" in remark
+    assert remark.endswith('leave it out by {"exclude": ["cam05"]} in capture.json.')
+    poses[9], poses[10] = poses[8].copy(), poses[8].copy()
+    (remark,) = pose_remarks(cameras(poses), None, OPENCV_LAYOUT)
+    assert "cam04, cam05 have one pose, and so has 1 more group of cameras" in remark
+    poses = dome()
+    poses[5][:3, :3] = poses[4][:3, :3]  # the same direction from elsewhere
+    assert not any("one pose" in remark for remark in pose_remarks(cameras(poses), None, OPENCV_LAYOUT))
+
+
+@pytest.mark.parametrize("at", [0.0, 5000.0])
+def test_cameras_that_all_stand_at_one_place_are_said(at: float):
+    poses = dome()
+    for pose in poses:
+        pose[:3, 3] = pose[:3, :3] @ np.full(3, -at)
+    remarks = pose_remarks(cameras(poses), None, OPENCV_LAYOUT)
+    assert any("all 12 cameras stand at one place" in remark for remark in remarks)
+
+
 def test_hundreds_of_cameras_take_no_time_to_compare():
     many = [replace(camera, name=str(index)) for index, camera in enumerate(cameras(dome(400)))]
     assert pose_remarks(many, None, OPENCV_LAYOUT) == []

@@ -16,7 +16,7 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.layout import Axes, Layout
 from trackersplat.captures.settings import leave_out
-from trackersplat.captures.still_cameras import some
+from trackersplat.captures.still_cameras import ROUNDING, group_by_camera, some
 
 PREFIX = "The poses look wrong: "  # of all remarks of this module
 
@@ -68,11 +68,12 @@ def pose_remarks(cameras: Sequence[Camera], points: np.ndarray | None, layout: L
     if far:
         stand = "stands" if len(far) == 1 else "stand"
         remarks.append(
-            f"{some(far)} {stand} {times:.3g} times as far from the middle of the rig as the median camera: check the units, or leave "
+            f"{some(far)} {stand} {times:,.0f} times as far from the middle of the rig as the median camera: check the units, or leave "
             f"{leave_out(far)}."
         )
     near = [camera for camera in cameras if camera.name not in far]  # one that is far off hides what is wrong with the others
-    return [PREFIX + remark for remark in (*remarks, *_misread(near, points, layout), *_alone(near))]
+    same = list(_coincident(near))
+    return [PREFIX + remark for remark in (*remarks, *same, *_misread(near, points, layout), *_alone(near))]
 
 
 def better_reading(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> tuple[Reading, Reading] | None:
@@ -106,6 +107,24 @@ def _misread(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layou
     else:
         what, sense = "the cameras are tilted in different directions", "all cameras would be upright and look at one place"
     yield f"{what}, read as {given.words}. Read as {better.words}, {sense}: convert the poses, or check them with `trackersplat check`."
+
+
+def _coincident(cameras: Sequence[Camera]) -> Iterator[str]:
+    """Cameras that all stand at one place, or two that stand at one and look the same way."""
+    if len(cameras) < 2:
+        return
+    centers = np.stack([camera.center for camera in cameras])
+    size = float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())
+    if size <= ROUNDING * max(1.0, float(np.abs(centers).max())):
+        yield f"all {len(cameras)} cameras stand at one place, so that no depth can be found: check the positions of the cameras."
+        return
+    groups, _ = group_by_camera(np.stack([np.linalg.inv(camera.world_to_camera) for camera in cameras]), np.zeros((len(cameras), 1)))
+    shared = [[cameras[index].name for index in group] for group in groups if len(group) > 1]
+    if shared:
+        others = [name for names in shared for name in names[1:]]
+        rest = len(shared) - 1
+        more = f", and so {'has 1 more group' if rest == 1 else f'have {rest} more groups'} of cameras" if rest else ""
+        yield f"{some(shared[0])} have one pose{more}: check that names and poses belong together, or leave {leave_out(others)}."
 
 
 def _alone(cameras: Sequence[Camera]) -> Iterator[str]:

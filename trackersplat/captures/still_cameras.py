@@ -20,6 +20,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 SAME = 1e-4
 ROUNDING = 1e-9  # differences below which no warning is given
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*$")
 
 
@@ -27,6 +28,22 @@ def frame_number(name: str) -> int | None:
     """The last number in a file's name without its ending."""
     match = _LAST_NUMBER.search(PurePath(name).stem)
     return None if match is None else int(match[1])
+
+
+def frame_numbers(cameras: Sequence[Sequence[str]]) -> list[list[int]] | None:
+    """Which frame each image (a path) of each camera is: by the last number in the names, or where this is not another one for each image
+    of a camera, as in ``0012_cam03.png``, by the last number of the paths that is. None if none is.
+    """
+    last = [[frame_number(name) for name in own] for own in cameras]
+    told = [[number for number in own if number is not None] for own in last]
+    if all(len(set(mine)) == len(own) for mine, own in zip(told, last, strict=True)):
+        return told
+    rows = [[[int(digits) for digits in _NUMBER.findall(str(PurePosixPath(name).with_suffix("")))] for name in own] for own in cameras]
+    count = {len(row) for own in rows for row in own}
+    if len(count) != 1:
+        return None
+    columns = ([[row[column] for row in own] for own in rows] for column in reversed(range(count.pop())))
+    return next((found for found in columns if all(len(set(own)) == len(own) for own in found)), None)
 
 
 def numbered_images(folder: Path) -> tuple[dict[int, Path], list[Path]]:
