@@ -253,4 +253,4 @@ def _differences(model: ColmapModel, workspaces: list[Path]) -> list[str]:
     return []
 
 
-LAYOUT = Layout(detects, read)
+LAYOUT = Layout(detects, read, quaternions=True)
