@@ -15,6 +15,7 @@ import numpy as np
 from trackersplat.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+UNREAD = {".tif": "TIFF", ".tiff": "TIFF", ".webp": "WebP", ".bmp": "BMP", ".exr": "OpenEXR", ".heic": "HEIC", ".avif": "AVIF"}
 # Images of one camera: rotations, positions relative to the rig, and lenses relative to themselves differ by no more than this. It is a
 # tenth of a pixel in an image of 1000, and far above rounding errors of files.
 SAME = 1e-4
@@ -59,6 +60,14 @@ def numbered_images(folder: Path) -> tuple[dict[int, Path], list[Path]]:
         else:
             numbered[number] = path
     return dict(sorted(numbered.items())), others
+
+
+def unread_format(folder: Path) -> str | None:
+    """The format of images in a folder that holds none of ``SUFFIXES``; None if it holds no others either."""
+    suffixes = [path.suffix.lower() for path in sorted(folder.iterdir()) if path.is_file()]
+    if any(suffix in SUFFIXES for suffix in suffixes):
+        return None
+    return next((UNREAD[suffix] for suffix in suffixes if suffix in UNREAD), None)
 
 
 def common_numbers(cameras: Mapping[str, Iterable[int]]) -> tuple[list[int], list[str]]:
