@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import tiny_capture
 
-from trackersplat.captures.still_cameras import camera_names, common_numbers, frame_number, group_by_camera, named_as, numbered_images
+from trackersplat.captures.still_cameras import (
+    camera_names,
+    common_numbers,
+    frame_number,
+    frame_numbers,
+    group_by_camera,
+    named_as,
+    numbered_images,
+)
 from trackersplat.errors import InputError
 
 
@@ -17,6 +25,22 @@ from trackersplat.errors import InputError
 )
 def test_the_last_number_in_a_name_is_that_of_the_frame(name: str, number: int | None):
     assert frame_number(name) == (number if number is not None or "1718" not in name else 718000000123456789)
+
+
+@pytest.mark.parametrize(
+    ("cameras", "numbers"),
+    [
+        ([["cam00_0001.png", "cam00_0003.png"], ["cam01_0001.png"]], [[1, 3], [1]]),
+        ([["0001_cam00.png", "0003_cam00.png"], ["0003_cam01.png"]], [[1, 3], [3]]),  # the camera's number is last
+        ([["7/a.png", "8/a.png"], ["7/b.png", "8/b.png"]], [[7, 8], [7, 8]]),  # a folder per frame
+        ([["s1_7_cam0.png", "s1_8_cam0.png"], ["s1_7_cam1.png", "s1_8_cam1.png"]], [[7, 8], [7, 8]]),
+        ([["a.png", "b.png"]], None),
+        ([["7_cam0.png", "cam0.png"]], None),
+        ([["7_0.png", "7_0.jpg"]], None),
+    ],
+)
+def test_the_number_that_tells_the_images_of_a_camera_apart_is_that_of_the_frame(cameras: list[list[str]], numbers: list[list[int]] | None):
+    assert frame_numbers(cameras) == numbers
 
 
 def test_a_gap_of_one_camera_is_left_out_of_all_and_said():

@@ -10,9 +10,10 @@ import pytest
 from tiny_capture import look_at
 
 from trackersplat.captures.camera import Camera
+from trackersplat.checks.contradictions import PairDistances, tolerance
 from trackersplat.checks.findings import Finding
 from trackersplat.checks.geometry import epipolar_distances
-from trackersplat.checks.poses import PairDistances, PoseFit, check_poses, measure_poses, tolerance
+from trackersplat.checks.poses import PoseFit, check_poses, measure_poses
 from trackersplat.checks.settings import PoseSettings
 
 K = np.array([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]])
@@ -40,7 +41,7 @@ def pair_distances(cameras: list[Camera], uv: np.ndarray) -> list[PairDistances]
         for b in range(a + 1, len(cameras)):
             both = np.isfinite(uv[:, a, 0]) & np.isfinite(uv[:, b, 0])
             if both.sum() >= 16:
-                pairs.append(PairDistances(a, b, epipolar_distances(cameras[a], cameras[b], uv[both, a], uv[both, b]), 0.9))
+                pairs.append(PairDistances(a, b, epipolar_distances(cameras[a], cameras[b], uv[both, a], uv[both, b]), 0.9, 0.9))
     return pairs
 
 
@@ -139,7 +140,7 @@ def test_matches_that_contradict_a_pose_without_a_third_witness_are_a_warning() 
     findings = check_poses(given, measure_poses(given, pairs, tracks, ONCE[:0]), pairs)
     assert [(f.severity, f.camera) for f in findings] == [("warning", "cam02"), ("note", None)]
     # Matches of repeated patterns, which only a few agree on, do not count.
-    vague = [dataclasses.replace(pair, share=0.4) for pair in pairs]
+    vague = [dataclasses.replace(pair, share=0.4, rigid=0.4) for pair in pairs]
     assert [f.severity for f in check_poses(given, measure_poses(given, vague, tracks, ONCE[:0]), vague)] == ["note"]
 
 
@@ -219,7 +220,7 @@ def test_one_pair_that_contradicts_is_no_doubt_about_either_camera_and_of_three_
 
     def doubtful(wrong: set[tuple[int, int]], without: Collection[tuple[int, int]] = ()) -> list[bool]:
         every = [(a, b) for a in range(4) for b in range(a + 1, 4) if (a, b) not in without]
-        pairs = [PairDistances(a, b, bad if (a, b) in wrong else good, 0.9) for a, b in every]
+        pairs = [PairDistances(a, b, bad if (a, b) in wrong else good, 0.9, 0.9) for a, b in every]
         return [fit.doubtful for fit in measure_poses(cameras, pairs, tracks, ONCE[:0])]
 
     assert doubtful(set()) == [False] * 4

@@ -20,3 +20,4 @@ class Layout:
     read: Callable[[Path], Capture]  # opens such a folder; raises InputError if a file is missing or damaged
     axes: Axes = "opencv"
     camera_to_world: bool = False
+    quaternions: bool = False  # rotations are written as w x y z

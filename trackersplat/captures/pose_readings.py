@@ -2,8 +2,8 @@
 directions.
 
 Each such pose alone is a valid rigid motion. The rig shows the mistake: cameras of one scene look at one place, and most stand upright.
-Each other reading of the same numbers is tried: the inverse, the position in place of the translation, and the axes of OpenCV, OpenGL and
-LLFF.
+Each other reading of the same numbers is tried: the inverse, the position in place of the translation, the axes of OpenCV, OpenGL and
+LLFF, and quaternions in the other order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.captures.layout import Axes, Layout
 from trackersplat.captures.settings import leave_out
-from trackersplat.captures.still_cameras import some
+from trackersplat.captures.still_cameras import ROUNDING, group_by_camera, some
 
 PREFIX = "The poses look wrong: "  # of all remarks of this module
 
@@ -26,6 +26,7 @@ MIN_CAMERAS = 3  # with two, the axes always come close to each other somewhere
 MAX_CAMERAS = 300  # of a rig whose cameras are compared pair by pair
 _UPRIGHT = 0.05  # a rig with a smaller `Reading.askew` is upright enough
 _MORE_UPRIGHT = 0.25  # another reading must reduce `Reading.askew` to at most this share
+_MORE_COVERED = 0.3  # by which another reading must increase `Reading.covered`, where the given one is neither wrong nor right
 _FAR_OFF = 50.0  # times the usual distance from the middle of the rig
 _PARALLEL = 200.0  # condition beyond which the axes are within a few degrees of each other, and meet by accident
 _CLEARLY = 20.0  # condition below which many axes, far from parallel, meet at one place: no accident
@@ -68,11 +69,12 @@ def pose_remarks(cameras: Sequence[Camera], points: np.ndarray | None, layout: L
     if far:
         stand = "stands" if len(far) == 1 else "stand"
         remarks.append(
-            f"{some(far)} {stand} {times:.3g} times as far from the middle of the rig as the median camera: check the units, or leave "
+            f"{some(far)} {stand} {times:,.0f} times as far from the middle of the rig as the median camera: check the units, or leave "
             f"{leave_out(far)}."
         )
     near = [camera for camera in cameras if camera.name not in far]  # one that is far off hides what is wrong with the others
-    return [PREFIX + remark for remark in (*remarks, *_misread(near, points, layout), *_alone(near))]
+    same = list(_coincident(near))
+    return [PREFIX + remark for remark in (*remarks, *same, *_misread(near, points, layout), *_alone(near))]
 
 
 def better_reading(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> tuple[Reading, Reading] | None:
@@ -82,7 +84,9 @@ def better_reading(cameras: Sequence[Camera], points: np.ndarray | None, layout:
     with np.errstate(all="ignore"):
         given, *others = _readings(cameras, None if points is None or not len(points) else points, layout)
     fitting = [other for other in others if other.fits]
-    if not given.fails:
+    if not given.fails and any(_covers_more(other, given) for other in fitting):
+        fitting = [other for other in fitting if _covers_more(other, given)]
+    elif not given.fails:
         if given.askew <= _UPRIGHT:
             return None
         if given.fits and given.meets < _CLEARLY:  # then the direction of the matrices is right, and only the axes may be wrong
@@ -93,19 +97,43 @@ def better_reading(cameras: Sequence[Camera], points: np.ndarray | None, layout:
     return (given, min(fitting, key=lambda other: (-round(other.covered or 0.0, 2), round(other.askew, 1)))) if fitting else None
 
 
+def _covers_more(other: Reading, given: Reading) -> bool:
+    return other.covered is not None and given.covered is not None and other.covered - given.covered > _MORE_COVERED
+
+
 def _misread(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layout) -> Iterator[str]:
     found = better_reading(cameras, points, layout)
     if found is None:
         return
     given, better = found
     sense = "all cameras would look at one place" if better.covered is None else f"two cameras see {better.covered:.0%} of the points"
-    if given.fails and given.covered is not None:
+    if _covers_more(better, given) and not given.fails:
+        what = f"two cameras see only {given.covered:.0%} of the points"
+    elif given.fails and given.covered is not None:
         what = f"the cameras share no view (two cameras see {given.covered:.0%} of the points)"
     elif given.fails:
         what = "the cameras share no view"
     else:
         what, sense = "the cameras are tilted in different directions", "all cameras would be upright and look at one place"
     yield f"{what}, read as {given.words}. Read as {better.words}, {sense}: convert the poses, or check them with `trackersplat check`."
+
+
+def _coincident(cameras: Sequence[Camera]) -> Iterator[str]:
+    """Cameras that all stand at one place, or two that stand at one and look the same way."""
+    if len(cameras) < 2:
+        return
+    centers = np.stack([camera.center for camera in cameras])
+    size = float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())
+    if size <= ROUNDING * max(1.0, float(np.abs(centers).max())):
+        yield f"all {len(cameras)} cameras stand at one place, so that no depth can be found: check the positions of the cameras."
+        return
+    groups, _ = group_by_camera(np.stack([np.linalg.inv(camera.world_to_camera) for camera in cameras]), np.zeros((len(cameras), 1)))
+    shared = [[cameras[index].name for index in group] for group in groups if len(group) > 1]
+    if shared:
+        others = [name for names in shared for name in names[1:]]
+        rest = len(shared) - 1
+        more = f", and so {'has 1 more group' if rest == 1 else f'have {rest} more groups'} of cameras" if rest else ""
+        yield f"{some(shared[0])} have one pose{more}: check that names and poses belong together, or leave {leave_out(others)}."
 
 
 def _alone(cameras: Sequence[Camera]) -> Iterator[str]:
@@ -150,8 +178,12 @@ def _readings(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layo
         "world to camera": (turned, -np.einsum("cij,cj->ci", turned, m)),
         "rotations from world to camera beside positions of the cameras": (turned, m),
     }
+    if layout.quaternions:
+        other = _quaternions_reordered(turned)
+        ways["world to camera by quaternions x y z w"] = (other, -np.einsum("cij,cj->ci", other, m))
     names = [layout.axes, *(name for name in _AXES if name != layout.axes)]
-    order = sorted(ways, key=lambda words: (words == "world to camera") == layout.camera_to_world if "beside" not in words else 2)
+    usual = ("world to camera", "camera to world")
+    order = sorted(ways, key=lambda words: (words == usual[0]) == layout.camera_to_world if words in usual else 2)
     for words in order:
         to_world, centers = ways[words]
         for name in names:
@@ -163,6 +195,14 @@ def _readings(cameras: Sequence[Camera], points: np.ndarray | None, layout: Layo
                 covered = float((seen.sum(axis=0) >= 2).mean())
             askew = 1.0 - float(np.linalg.norm(axes[:, :, 1].mean(axis=0)))
             yield Reading(f"{words}, {_AXES[name][0]}", words != order[0], meets, sees, covered, askew)
+
+
+def _quaternions_reordered(to_world: np.ndarray) -> np.ndarray:
+    """Rotations (C, 3, 3) from camera to world whose quaternions, from world to camera, were read as w x y z and meant as x y z w."""
+    from scipy.spatial.transform import Rotation  # takes a while to import
+
+    x, y, z, w = Rotation.from_matrix(to_world).inv().as_quat().T
+    return Rotation.from_quat(np.stack((w, x, y, z), axis=1)).inv().as_matrix()
 
 
 def _common_place(cameras: Sequence[Camera], to_world: np.ndarray, centers: np.ndarray) -> tuple[float, float | None]:

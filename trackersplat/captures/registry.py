@@ -158,6 +158,7 @@ def _with_remarks(capture: Capture, layout: Layout) -> Capture:
     """Adds what holds for every layout, without decoding an image: leaves cameras out, and says what files and poses show."""
     from trackersplat.captures.exclude import without_excluded
     from trackersplat.captures.media.cache import CachedFrames  # with NumPy, which listing the layouts does without
+    from trackersplat.captures.plausible_lenses import lens_remarks
     from trackersplat.captures.pose_readings import PREFIX, pose_remarks
     from trackersplat.captures.units import with_units_of_the_rig
 
@@ -165,7 +166,7 @@ def _with_remarks(capture: Capture, layout: Layout) -> Capture:
     capture = without_excluded(replace(capture, warnings=(*capture.warnings, *files)))
     points = None if capture.points is None else capture.points.xyz.astype(np.float64)
     doubted = any(warning.startswith(PREFIX) for warning in capture.warnings)  # by the layout of the data that were prepared
-    remarks = (*capture.warnings, *([] if doubted else pose_remarks(capture.cameras, points, layout)))
+    remarks = (*capture.warnings, *lens_remarks(capture.cameras), *([] if doubted else pose_remarks(capture.cameras, points, layout)))
     return with_units_of_the_rig(replace(capture, warnings=tuple(dict.fromkeys(remarks))))
 
 

@@ -15,11 +15,13 @@ import numpy as np
 from trackersplat.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+UNREAD = {".tif": "TIFF", ".tiff": "TIFF", ".webp": "WebP", ".bmp": "BMP", ".exr": "OpenEXR", ".heic": "HEIC", ".avif": "AVIF"}
 # Images of one camera: rotations, positions relative to the rig, and lenses relative to themselves differ by no more than this. It is a
 # tenth of a pixel in an image of 1000, and far above rounding errors of files.
 SAME = 1e-4
 ROUNDING = 1e-9  # differences below which no warning is given
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*$")
 
 
@@ -27,6 +29,22 @@ def frame_number(name: str) -> int | None:
     """The last number in a file's name without its ending."""
     match = _LAST_NUMBER.search(PurePath(name).stem)
     return None if match is None else int(match[1])
+
+
+def frame_numbers(cameras: Sequence[Sequence[str]]) -> list[list[int]] | None:
+    """Which frame each image (a path) of each camera is: by the last number in the names, or where this is not another one for each image
+    of a camera, as in ``0012_cam03.png``, by the last number of the paths that is. None if none is.
+    """
+    last = [[frame_number(name) for name in own] for own in cameras]
+    told = [[number for number in own if number is not None] for own in last]
+    if all(len(set(mine)) == len(own) for mine, own in zip(told, last, strict=True)):
+        return told
+    rows = [[[int(digits) for digits in _NUMBER.findall(str(PurePosixPath(name).with_suffix("")))] for name in own] for own in cameras]
+    count = {len(row) for own in rows for row in own}
+    if len(count) != 1:
+        return None
+    columns = ([[row[column] for row in own] for own in rows] for column in reversed(range(count.pop())))
+    return next((found for found in columns if all(len(set(own)) == len(own) for own in found)), None)
 
 
 def numbered_images(folder: Path) -> tuple[dict[int, Path], list[Path]]:
@@ -42,6 +60,14 @@ def numbered_images(folder: Path) -> tuple[dict[int, Path], list[Path]]:
         else:
             numbered[number] = path
     return dict(sorted(numbered.items())), others
+
+
+def unread_format(folder: Path) -> str | None:
+    """The format of images in a folder that holds none of ``SUFFIXES``; None if it holds no others either."""
+    suffixes = [path.suffix.lower() for path in sorted(folder.iterdir()) if path.is_file()]
+    if any(suffix in SUFFIXES for suffix in suffixes):
+        return None
+    return next((UNREAD[suffix] for suffix in suffixes if suffix in UNREAD), None)
 
 
 def common_numbers(cameras: Mapping[str, Iterable[int]]) -> tuple[list[int], list[str]]:

@@ -11,11 +11,12 @@ import numpy as np
 
 from trackersplat.captures.capture import Capture
 from trackersplat.checks.colours import check_colours, measure_gains, patch_colours
+from trackersplat.checks.contradictions import PairDistances, distances
 from trackersplat.checks.events import Checked, Step
 from trackersplat.checks.findings import CameraMeasures, Finding, Report, sort_findings
 from trackersplat.checks.frames import Signals, SignalsRead, check_frames, read_signals
 from trackersplat.checks.matches import Features, choose_pairs, find_features, link, match_pair
-from trackersplat.checks.poses import PairDistances, check_poses, distances, measure_poses
+from trackersplat.checks.poses import check_poses, measure_poses
 from trackersplat.checks.settings import DEFAULTS, CheckSettings, SynchronySettings
 from trackersplat.checks.sharpness import blur, check_sharpness
 from trackersplat.checks.synchrony import Offset, check_synchrony, is_off, measure_offsets
@@ -144,7 +145,7 @@ def _match(capture: Capture, signals: Signals, settings: CheckSettings) -> Itera
             yield Step("matching points", done, 2 * len(positions) * len(cameras))
             found.append(match_pair(a, b, features, settings.matches))
         matched = [pair for pair in found if pair is not None]
-        pairs += distances(cameras, features, matched)
+        pairs += distances(cameras, features, matched, settings.poses)
         tracks = link(matched, features)
         uv.append(tracks.uv)
         frames.append(np.full(len(tracks.uv), signals.frames[position]))

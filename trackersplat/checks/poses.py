@@ -9,20 +9,10 @@ import cv2
 import numpy as np
 
 from trackersplat.captures.camera import Camera
+from trackersplat.checks.contradictions import Contradiction, PairDistances, contradicted, contradictions, doubtful, tolerance
 from trackersplat.checks.findings import Finding, name_some
-from trackersplat.checks.geometry import epipolar_distances, prediction, triangulate
-from trackersplat.checks.matches import Features, PairMatches
+from trackersplat.checks.geometry import prediction, triangulate
 from trackersplat.checks.settings import DEFAULTS, PoseSettings
-
-
-@dataclass(frozen=True)
-class PairDistances:
-    """How far the matches of two cameras are from the epipolar lines that their poses give."""
-
-    a: int
-    b: int
-    distances: np.ndarray  # (M,) pixels
-    share: float  # see PairMatches
 
 
 @dataclass(frozen=True)
@@ -39,24 +29,6 @@ class PoseFit:
     moved: float | None = None  # scene units
 
 
-def distances(cameras: Sequence[Camera], features: Sequence[Features], pairs: Sequence[PairMatches]) -> list[PairDistances]:
-    """Epipolar distances of the matches of one frame."""
-    return [
-        PairDistances(
-            p.a,
-            p.b,
-            epipolar_distances(cameras[p.a], cameras[p.b], features[p.a].uv[p.index_a], features[p.b].uv[p.index_b]),
-            p.share,
-        )
-        for p in pairs
-    ]
-
-
-def tolerance(camera: Camera, settings: PoseSettings = DEFAULTS.poses) -> float:
-    """Pixels: the largest residual that does no harm."""
-    return max(settings.tolerance_px, settings.tolerance_share * max(camera.width, camera.height))
-
-
 def measure_poses(
     cameras: Sequence[Camera],
     pairs: Sequence[PairDistances],
@@ -69,16 +41,16 @@ def measure_poses(
     ``uv`` (T, C, 2) are pixels where cameras see the same points, NaN where they do not; ``frames`` (T,) are their frames.
     """
     views = _Views(cameras, uv, frames, settings)
+    doubted = doubtful(cameras, pairs, settings)
     wrong: set[int] = set()
     judged = _judge(views, wrong)
     while suspects := _suspects(views, judged, wrong):
-        worst = _culprit(suspects, judged, views, wrong)
+        worst = _culprit(suspects, judged, views, wrong, doubted)
         wrong.add(worst)
         judged = _judge(views, wrong)
     usual = [j.median for c, j in enumerate(judged) if j.median is not None and c not in wrong]
     if usual:  # a camera that is hardly worse than the others has no fault of its own: the whole calibration is coarse
         wrong = {c for c in wrong if (judged[c].median or 0.0) > settings.unusual * float(np.median(usual))}
-    doubtful = _doubtful(cameras, pairs, settings)
     fits = []
     for camera in range(len(cameras)):
         own = [p.distances for p in pairs if camera in (p.a, p.b)]
@@ -91,21 +63,12 @@ def measure_poses(
                 points=judged[camera].points,
                 reprojection=judged[camera].median,
                 wrong=camera in wrong,
-                doubtful=camera in doubtful and judged[camera].median is None,
+                doubtful=camera in doubted and judged[camera].median is None,
                 turned=turned,
                 moved=moved,
             )
         )
     return fits
-
-
-def contradicted(cameras: Sequence[Camera], pairs: Sequence[PairDistances], settings: PoseSettings = DEFAULTS.poses) -> float | None:
-    """The share of the matches of certain pairs that belong to pairs which contradict the poses; None if there are too few matches."""
-    certain = [p for p in pairs if _is_certain(p, settings)]
-    total = sum(len(p.distances) for p in certain)
-    if total < 2 * settings.certain_matches:
-        return None
-    return sum(len(p.distances) for p in certain if _is_bad(p, cameras, settings)) / total
 
 
 def check_poses(
@@ -159,10 +122,13 @@ def check_poses(
                     (), numbers,
                 )
             )  # fmt: skip
+    against = contradictions(cameras, pairs, {c for c, fit in enumerate(fits) if fit.wrong or fit.doubtful}, settings)
+    findings += [_contradiction(cameras[one.suspect].name, cameras[one.other].name, one) for one in against]
+    told = {camera for one in against for camera in (one.suspect, one.other)}
     unknown = [
         camera.name
-        for camera, fit in zip(cameras, fits, strict=True)
-        if fit.reprojection is None and not fit.doubtful and camera.name not in explained
+        for index, (camera, fit) in enumerate(zip(cameras, fits, strict=True))
+        if fit.reprojection is None and not fit.doubtful and index not in told and camera.name not in explained
     ]
     if unknown and len(cameras) > 1 and None not in explained:
         whose = "No pose" if len(unknown) == len(cameras) else f"The pose of {name_some(unknown)}"
@@ -176,6 +142,17 @@ def check_poses(
             )
         )  # fmt: skip
     return findings
+
+
+def _contradiction(suspect: str, other: str, one: Contradiction) -> Finding:
+    first = f"The other matches of {other} fit, so check {suspect} first" if one.cleared else "Check both"
+    return Finding(
+        "poses", "warning", suspect,
+        f"The poses of {suspect} and {other} contradict each other: {one.matches} matches lie {one.epipolar:.1f} pixels (median) from "
+        "their epipolar lines.",
+        f"{first}: calibrate again, check that names belong to poses, or leave the camera out. A repeated pattern may explain it, too.",
+        (), {"epipolar": one.epipolar, "matches": float(one.matches)},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -221,19 +198,24 @@ def _suspects(views: _Views, judged: Sequence[_Judgement], wrong: set[int]) -> d
     return {c: excess for c, excess in over.items() if excess > 0}
 
 
-def _culprit(suspects: dict[int, float], judged: Sequence[_Judgement], views: _Views, wrong: set[int]) -> int:
+def _culprit(suspects: dict[int, float], judged: Sequence[_Judgement], views: _Views, wrong: set[int], doubted: set[int]) -> int:
     """The camera without which the others fit best: a wrong camera spoils the points by which its neighbours are judged.
 
-    Where that does not decide, as among three cameras, it is the one on whose points the others agree most.
+    Where that does not decide, as among three cameras, it is one that is ``doubted``, or else the one on whose points the others agree
+    most. A camera that is doubted may be the wrong one without being a suspect: too few points may judge it itself.
     """
     settings = views.settings
     tried = sorted(suspects, key=lambda c: -suspects[c])[: settings.candidates]
+    tried += sorted(doubted - suspects.keys() - wrong)
     left = {}
     for camera in tried:
         without = wrong | {camera}
         left[camera] = sum(min(e, settings.max_excess_px) for e in _suspects(views, _judge(views, without), without).values())
     least = min(left.values())
-    return max((c for c in tried if left[c] <= least + settings.tolerance_px), key=lambda c: (judged[c].share, suspects[c]))
+    return max(
+        (c for c in tried if left[c] <= least + settings.tolerance_px),
+        key=lambda c: (c in doubted, judged[c].share, suspects.get(c, 0.0)),
+    )
 
 
 @dataclass(frozen=True)
@@ -261,32 +243,6 @@ def _placed_by_others(camera: int, views: _Views, wrong: set[int]) -> _Placed:
     agreed = placed.error < settings.tolerance_px
     good = agreed & (spread < settings.max_uncertainty_px)
     return _Placed(placed.points[good], uv[chosen[good], camera], chosen[good], float(agreed.mean()))
-
-
-def _is_certain(pair: PairDistances, settings: PoseSettings) -> bool:
-    return len(pair.distances) >= settings.certain_matches and pair.share >= settings.certain_share
-
-
-def _is_bad(pair: PairDistances, cameras: Sequence[Camera], settings: PoseSettings) -> bool:
-    limit = max(tolerance(cameras[camera], settings) for camera in (pair.a, pair.b))
-    return float(np.median(pair.distances)) > settings.contradiction * limit
-
-
-def _doubtful(cameras: Sequence[Camera], pairs: Sequence[PairDistances], settings: PoseSettings) -> set[int]:
-    """Cameras most of whose matches contradict the poses, in pairs with two others or more: the worst, then the worst without it, ..."""
-    certain = [p for p in pairs if _is_certain(p, settings)]
-    found: set[int] = set()
-    while True:
-        shares = {}
-        for camera in range(len(cameras)):
-            own = [p for p in certain if camera in (p.a, p.b) and not {p.a, p.b} & found]
-            bad = [p for p in own if _is_bad(p, cameras, settings)]
-            if len({p.a + p.b - camera for p in bad}) >= 2:
-                shares[camera] = sum(len(p.distances) for p in bad) / sum(len(p.distances) for p in own)
-        worst = max(shares, key=lambda c: shares[c], default=None)
-        if worst is None or shares[worst] <= 0.5:
-            return found
-        found.add(worst)
 
 
 def _fitting_pose(camera: int, views: _Views, wrong: set[int]) -> tuple[float | None, float | None]:

@@ -46,6 +46,8 @@ class PoseSettings:
     max_uncertainty_px: float = 2.0  # of a placed point in the judged image, if every view is one pixel off
     certain_matches: int = 20  # of a pair, and
     certain_share: float = 0.5  # so many of them agree: the pair counts against a pose
+    rigid_rather: float = 0.5  # of them that a relative pose must explain; hardly any such pose explains more of wrong matches
+    rigid_px: float = 1.5  # from an epipolar line of the relative pose that fits the matches of a pair best
     max_excess_px: float = 20.0  # residuals above the tolerance count no more than this in the choice of the wrong camera
     triangulation_rounds: int = 5  # of reweighting
     huber_px: float = 2.0

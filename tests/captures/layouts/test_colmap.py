@@ -222,13 +222,17 @@ def one_model(folder: Path, pattern: str, frames: range = range(3), registered: 
     return folder
 
 
-@pytest.mark.parametrize("pattern", ["{camera}/{frame:04d}.png", "{camera}_{frame:04d}.png", "{frame:03d}/{camera}.png"])
+def test_images_of_one_pose_without_numbers_of_frames_are_cameras_and_that_is_said(tmp_path: Path):
+    capture = open_capture(one_model(tmp_path / "scene", "{camera}_{frame:c}.png", range(ord("a"), ord("d"))))
+    assert (len(capture.cameras), capture.frame_count) == (9, 1)
+    assert any("each is taken as a camera" in warning for warning in capture.warnings)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["{camera}/{frame:04d}.png", "{camera}_{frame:04d}.png", "{frame:03d}/{camera}.png", "{frame:04d}_{camera}.png"]
+)
 def test_images_of_one_pose_are_frames_of_one_camera(tmp_path: Path, pattern: str):
     capture = open_capture(one_model(tmp_path / "scene", pattern))
-    if pattern.startswith("{frame"):  # the numbers of the cameras are no numbers of frames
-        assert (len(capture.cameras), capture.frame_count) == (9, 1)
-        assert any("each is taken as a camera" in warning for warning in capture.warnings)
-        return
     assert ([camera.name for camera in capture.cameras], capture.frame_count) == (["cam00", "cam01", "cam02"], 3)
     assert any("3 cameras x 3 frames" in warning for warning in capture.warnings)
     for frame in range(3):

@@ -195,3 +195,15 @@ def test_opening_decodes_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     folder = written(tmp_path, {"cam00": range(5), "cam01": range(5)}, 5)
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("an image was decoded"))
     assert open_capture(folder).frame_count == 5
+
+
+@pytest.mark.parametrize(("suffix", "name"), [(".tiff", "TIFF"), (".webp", "WebP")])
+def test_images_in_a_format_that_is_not_read_are_refused_by_its_name(valid, tmp_path: Path, suffix: str, name: str):
+    folder = tmp_path / "scene"
+    for camera in ("cam01", "cam02"):
+        (folder / "images" / camera).mkdir(parents=True)
+        for frame in range(3):
+            cv2.imwrite(str(folder / "images" / camera / f"{frame:04d}{suffix}"), np.zeros((48, 64, 3), np.uint8))
+    (folder / "cameras.json").write_text(json.dumps(valid[1]))
+    with pytest.raises(InputError, match=rf"images/cam01 has images in the format {name}, which is not read: convert them to PNG"):
+        open_capture(folder)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from counting_videos import read_number, write_counting_video
 
+from trackersplat.captures.media.decode import VideoSource
 from trackersplat.captures.media.video import VideoFile
 from trackersplat.errors import InputError
 
@@ -188,3 +189,17 @@ def test_a_damaged_frame_is_reported_with_its_number_and_file(long_groups: Path,
     with pytest.raises(InputError, match=rf"Frame {COUNT} of .*damaged\.mp4 cannot be decoded"):
         video.read(COUNT - 1)
     assert read_number(video.read(0)) == 0, "the intact start can still be read"
+
+
+@pytest.mark.parametrize("degrees", [90, 180])
+def test_a_picture_that_the_header_turns_is_read_as_ffmpeg_shows_it_and_that_is_said(folder: Path, long_groups: Path, degrees: int):
+    turned = copied(long_groups, f"turned{degrees}.mp4", before=("-display_rotation", str(degrees)))
+    video, plain = VideoFile(turned), VideoFile(long_groups)
+    np.testing.assert_allclose(video.read(3).astype(int), ffmpeg_frames(turned)[3], atol=3)
+    assert plain.info.turned == 0
+    assert video.info.turned in (degrees, 360 - degrees)
+    if degrees == 180:
+        source = VideoSource([video, plain, VideoFile(turned)])
+        (remark,) = source.remarks
+        assert remark.startswith("The videos of 2 cameras are turned (turned180: by 180 degrees) as the file asks and as ffmpeg does")
+        assert VideoSource([plain, plain]).remarks == ()

@@ -25,6 +25,7 @@ from trackersplat.captures.still_cameras import (
     camera_names,
     common_numbers,
     frame_number,
+    frame_numbers,
     group_by_camera,
     numbered_images,
     some,
@@ -139,11 +140,12 @@ def _views_by_number(model: ColmapModel, folder: Path) -> tuple[list[_View] | No
     groups, _ = group_by_camera(poses, lenses)
     if len(groups) == len(model.images):
         return None, _said_of_folders(model)
-    numbers = [{frame_number(model.images[index].name): index for index in group} for group in groups]
-    if any(None in own or len(own) != len(group) for own, group in zip(numbers, groups, strict=True)):
+    found = frame_numbers([[model.images[index].name for index in group] for group in groups])
+    if found is None:
         return None, ["Several images have one pose, but the numbers in their names do not tell frames apart: each is taken as a camera."]
     names = camera_names([[PurePosixPath(model.images[index].name) for index in group] for group in groups])
-    common, dropped = common_numbers({name: [n for n in own if n is not None] for name, own in zip(names, numbers, strict=True)})
+    numbers = [dict(zip(own, group, strict=True)) for own, group in zip(found, groups, strict=True)]
+    common, dropped = common_numbers(dict(zip(names, numbers, strict=True)))
     if not common:
         return None, ["Several images have one pose, but no number is in the names of all cameras' images: each is taken as a camera."]
     views = [
@@ -251,4 +253,4 @@ def _differences(model: ColmapModel, workspaces: list[Path]) -> list[str]:
     return []
 
 
-LAYOUT = Layout(detects, read)
+LAYOUT = Layout(detects, read, quaternions=True)

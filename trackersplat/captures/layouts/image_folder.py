@@ -11,7 +11,7 @@ from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import held_out_cameras, read_settings
-from trackersplat.captures.still_cameras import as_written, named_as, numbered_images, some
+from trackersplat.captures.still_cameras import as_written, named_as, numbered_images, some, unread_format
 from trackersplat.errors import InputError
 from trackersplat.files import has_file
 
@@ -64,6 +64,8 @@ def _frame_paths(images: Path, names: list[str], frame_count: int) -> tuple[list
         folder = named_as(images, name)
         if not folder.is_dir():
             raise InputError(f"{folder} is missing: every camera needs a folder with its {frame_count} images.")
+        if (unread := unread_format(folder)) is not None:
+            raise InputError(f"{folder} has images in the format {unread}, which is not read: convert them to PNG.")
         numbered[name], others = numbered_images(folder)
         if others:
             remarks.append(f"{len(others)} images of {name} have no number in their names and are left out, the first is {others[0].name}.")

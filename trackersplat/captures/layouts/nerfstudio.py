@@ -25,7 +25,7 @@ from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import FALLBACK_FPS, MAX_SIDE
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import MAX_FPS, held_out_cameras, plain_name, positive_integer, positive_number, read_settings
-from trackersplat.captures.still_cameras import SAME, camera_names, frame_number, group_by_camera, unused_images
+from trackersplat.captures.still_cameras import SAME, camera_names, frame_number, frame_numbers, group_by_camera, unused_images
 from trackersplat.errors import InputError
 from trackersplat.files import has_file, read_json
 
@@ -202,11 +202,13 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera
     groups, differ = group_by_camera(np.stack([frame.camera_to_world for frame in frames]), np.array([_numbers(frame) for frame in frames]))
     members = [[frames[index] for index in group] for group in groups]
     numbered = frames[0].time is None and any(len(group) > 1 for group in members)
+    paths = [[frame.path for frame in group] for group in members]
+    told = frame_numbers([[str(path) for path in own] for own in paths]) if numbered else None
     cameras = []
-    for name, group in zip(camera_names([[frame.path for frame in group] for group in members]), members, strict=True):
+    for index, (name, group) in enumerate(zip(camera_names(paths), members, strict=True)):
         images: dict[int | float, Path] = {}
-        for frame in group:
-            time = frame_number(frame.path.name) if numbered else frame.time or 0.0
+        own = told[index] if told else [frame_number(frame.path.name) if numbered else frame.time or 0.0 for frame in group]
+        for frame, time in zip(group, own, strict=True):
             if time is None:
                 raise InputError(f"{path}: frame {frame.path} has neither a 'time' nor a number in its name, which would order the images.")
             if time in images:

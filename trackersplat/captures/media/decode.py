@@ -12,7 +12,7 @@ import numpy as np
 from trackersplat.captures.media.cache import DEFAULT_CAPACITY, CachedFrames, usable_cores
 from trackersplat.captures.media.image_head import SWAPPED, UPRIGHT, png_has_alpha, read_head
 from trackersplat.captures.media.lens import Remap
-from trackersplat.captures.media.video import MAX_SIDE, VideoFile, match_rates, other_rates
+from trackersplat.captures.media.video import MAX_SIDE, VideoFile, match_rates, other_rates, turned_by_header
 from trackersplat.errors import InputError
 from trackersplat.files import read_file
 
@@ -67,6 +67,7 @@ class VideoSource(CachedFrames):
                 )
             else:
                 frames, self.remarks = [range(counts[0])] * len(videos), other_rates([video.path.stem for video in videos], self.infos)
+        self.remarks += turned_by_header([video.path.stem for video in videos], self.infos)
         for video, numbers in zip(videos, frames, strict=True):
             if max(numbers) >= video.info.frame_count:
                 self.close()

@@ -40,6 +40,7 @@ class VideoInfo:
     height: int
     frame_count: int
     fps: float  # 0 where the file does not say
+    turned: int = 0  # degrees by which the file's header has turned the pictures
 
 
 def frame_rate(infos: Sequence[VideoInfo]) -> tuple[float, list[str]]:
@@ -69,6 +70,18 @@ def other_rates(names: Sequence[str], infos: Sequence[VideoInfo]) -> tuple[str, 
         f"numbers: if that is wrong, cut the video to the same time, or leave {leave_out([name])}."
         for name, info in zip(names, infos, strict=True)
         if info.fps and not _same_rate(info.fps, usual)
+    )
+
+
+def turned_by_header(names: Sequence[str], infos: Sequence[VideoInfo]) -> tuple[str, ...]:
+    """A remark on the cameras whose pictures are turned by a header, if there are some."""
+    turned = [(name, info.turned) for name, info in zip(names, infos, strict=True) if info.turned]
+    if not turned:
+        return ()
+    name, degrees = turned[0]
+    whose = f"The video of {name} is" if len(turned) == 1 else f"The videos of {len(turned)} cameras are"
+    return (
+        f"{whose} turned ({name}: by {degrees} degrees) as the file asks and as ffmpeg does: poses must be those of the pictures as shown.",
     )
 
 
@@ -153,7 +166,8 @@ class VideoFile:
         if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
             raise InputError(f"{path} has frames of {width:g}x{height:g} pixels, expected 1 to {MAX_SIDE} on each side.")
         frame_count = self._count_frames(int(count) if 0 < count <= MAX_FRAMES else 0, fps, facts)
-        self.info = VideoInfo(int(width), int(height), frame_count, float(fps) if 0 < fps < 1e4 else 0.0)
+        turned = int(self._capture.get(cv2.CAP_PROP_ORIENTATION_META)) % 360
+        self.info = VideoInfo(int(width), int(height), frame_count, float(fps) if 0 < fps < 1e4 else 0.0, turned)
 
     def read(self, frame: int, size: tuple[int, int] | None = None) -> np.ndarray:
         """(H, W, 3) uint8 RGB of frame ``frame`` (from 0), averaged down to ``size`` (width, height) where that is given.
