@@ -32,7 +32,7 @@ class Step:
 def steps(document: Document) -> tuple[Step, ...]:
     """All of them, the oldest first."""
     log = document.edits.log
-    found = [Step("tracks", _named(document, entry), _time(entry.time), index < log.position) for index, entry in enumerate(log.entries)]
+    found = [Step("tracks", named(document, entry), _time(entry.time), index < log.position) for index, entry in enumerate(log.entries)]
     scene = document.editing.current()
     if scene is not None:
         history = scene.history
@@ -89,7 +89,7 @@ def go_to(document: Document, count: int) -> None:
         document.editing.announce()
 
 
-def _named(document: Document, entry: Entry) -> str:
+def named(document: Document, entry: Entry) -> str:
     """Its label, with the names by which the page calls the tracks."""
     tracks, label = document.tracks(), entry.label
     if tracks is None:

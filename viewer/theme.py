@@ -69,7 +69,7 @@ html, body { background: var(--bg); color: var(--text);
   .ts-panebar .q-select__dropdown-icon { font-size: 16px; } }
 /* Too narrow for what can be chosen by key, too. */
 @container (max-width: 219.9px) { .ts-panebar .ts-channel { display: none; } }
-@container (max-width: 159.9px) { .ts-panebar .ts-compare { display: none; } }
+@container (max-width: 199.9px) { .ts-panebar .ts-compare { display: none; } }
 .q-tab-panel { padding: 0; }
 .q-splitter__separator { background: var(--line); }
 .q-tooltip { font-size: 11px; background: #000d; max-width: 320px !important; white-space: pre-line; }

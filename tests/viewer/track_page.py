@@ -15,6 +15,7 @@ from made_diagnosis import made_diagnosis  # noqa: E402
 
 from viewer.app import App  # noqa: E402
 from viewer.arguments import Arguments  # noqa: E402
+from viewer.edit_log import RunEdits  # noqa: E402
 
 BAD_CAMERA = 4
 
@@ -24,6 +25,8 @@ def main(run: Path, per_camera: int) -> None:
     capture = app.capture
     made = made_diagnosis(capture.cameras, capture.frame_count, per_camera, bad_camera=BAD_CAMERA)
     app.document.diagnosing.put(run, made, "made")
+    app.document.edits.close()
+    app.document.edits = RunEdits(app.store)  # as of a run whose frames can be made again: the bundled one is of an older version
     app.document.runs.find()
     app.store.set(activity="")
     print(app.url, flush=True)

@@ -11,7 +11,7 @@ from nicegui import background_tasks, context, ui
 
 from trackersplat.diagnosis.categories import Category
 from trackersplat.errors import InputError
-from viewer import theme
+from viewer import history, theme
 from viewer.commands.registry import COMMANDS
 from viewer.components.evidence import EvidenceTable
 from viewer.components.filmstrip import FilmStrip
@@ -192,7 +192,9 @@ class TrackPanel(Panel):
                 entry = edits.entries[index]
                 with ui.element("div").classes("ts-edit" + ("" if index < count else " undone")):
                     ui.label(f"{index + 1}").classes("ts-muted")
-                    ui.label(entry.label).tooltip(f"Made {entry.time.replace('T', ' ')[:16]}" + ("" if index < count else "; undone"))
+                    ui.label(history.named(self.tab.document, entry)).tooltip(
+                        f"Made {entry.time.replace('T', ' ')[:16]}" + ("" if index < count else "; undone")
+                    )
             if first:
                 ui.label(f"and {first:,} earlier").classes("ts-muted")
 
