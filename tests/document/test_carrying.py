@@ -7,8 +7,8 @@ import pytest
 import torch
 from made_scene import BALL, CENTER, FRAMES, IN_THE_BALL, RADIUS, STEP, WALL, scene_frames
 
-from trackersplat.document.carrying import CarrySettings, carried
-from trackersplat.document.selection import NOTHING, Selection
+from trackersplat.document.carrying import CarrySettings, _unsettled, carried
+from trackersplat.document.selection import NOTHING, Selection, rows_of
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.gaussians.lineage import INDEX_BITS
 
@@ -91,3 +91,26 @@ def test_newborns_among_two_objects_in_one_place_belong_to_that_of_their_colour_
     found = carried(Selection.of(np.flatnonzero(ours)), 0, EVERY, scene.__getitem__, CarrySettings())
     last = scene[-1][0]
     assert np.flatnonzero(found.mask(last) & (last >= count)).tolist() == born[ours[born]].tolist()
+
+
+@pytest.mark.parametrize("frame", [0, BIRTH, FRAMES - 1])
+def test_who_has_none_of_the_other_side_beside_it_need_not_be_asked(frame: int) -> None:
+    scene = moments()
+    selected = Selection.of(scene[frame][0][ROWS[: len(ROWS) // 2]])
+    everyone = carried(selected, frame, EVERY, scene.__getitem__, CarrySettings(beside=np.inf))
+    assert len(everyone) > len(selected)
+    assert carried(selected, frame, EVERY, scene.__getitem__, CarrySettings()) == everyone
+
+
+def test_newborns_and_those_beside_another_value_are_unsettled() -> None:
+    places = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0], [9, 0, 0], [20, 0, 0]])
+    said, sure = np.array([1.0, 1, 0, 0, 0, 0]), np.array([True, True, True, True, True, False])
+    assert _unsettled(places, said, sure, CarrySettings(beside=1.5)).tolist() == [False, True, True, False, False, True]
+    said[0] = 0.5
+    assert _unsettled(places, said, sure, CarrySettings(beside=1.5)).tolist() == [True, True, True, False, False, True]
+
+
+@pytest.mark.parametrize(("ids", "others"), [([5, 1, 9, 3], [5, 3, 9]), ([7, 8], []), ([], [7]), ([4], [1, 2, 4]), ([1, 2, 3], [1, 2, 3])])
+def test_rows_of_ids_are_found_wherever_they_are(ids: list[int], others: list[int]) -> None:
+    expected = [others.index(each) if each in others else -1 for each in ids]
+    assert rows_of(np.array(ids, np.int64), np.array(others, np.int64)).tolist() == expected

@@ -1,6 +1,7 @@
 """How fast and how safe edits of the scene are.
 
 python -m trackersplat.benchmarks.editing speed --gaussians 400000
+python -m trackersplat.benchmarks.editing time --gaussians 400000 --frames 30
 python -m trackersplat.benchmarks.editing kills --kills 50
 python -m trackersplat.benchmarks.editing replay --edits 1000
 """
@@ -21,6 +22,7 @@ from trackersplat.benchmarks.killed_edits import kill_editors
 from trackersplat.benchmarks.made_run import write_made_run
 from trackersplat.benchmarks.moving_scene import room_in_motion
 from trackersplat.benchmarks.random_edits import compare_with_replay
+from trackersplat.benchmarks.untouched import Untouched, delete_and_undo
 from trackersplat.captures.camera import Camera
 from trackersplat.document.document import Document
 from trackersplat.document.kinds.delete import Delete
@@ -33,8 +35,11 @@ from trackersplat.document.selecting.click import Click
 from trackersplat.document.selecting.in_camera import THROUGH, Looking
 from trackersplat.document.selecting.neighbours import Connected, Grow
 from trackersplat.document.selecting.polygon import Polygon
+from trackersplat.document.selecting.through_time import ThroughTime
+from trackersplat.document.selection import Selection
 
 WIDTH, HEIGHT = 1280, 720
+BORN = 200  # of the Gaussians of each later frame, one in so many is new
 
 
 def room_camera() -> Camera:
@@ -100,10 +105,33 @@ def measure_speed(count: int, folder: Path, repeats: int = 3) -> list[tuple[str,
     return rows
 
 
+def measure_time(count: int, frames: int, folder: Path, seed: int = 0) -> tuple[list[tuple[str, float, float, str]], Untouched]:
+    """(what, seconds of processor time, seconds, remark) of a lasso that is carried to all frames, in which many Gaussians are
+    newborns; and what deleting all that changes."""
+    scene, random = room_in_motion(count), np.random.default_rng(seed)
+    there = len(scene.at(0))
+    replaced = {frame: np.sort(random.choice(there, there // BORN, replace=False)).tolist() for frame in range(1, frames)}
+    run = write_made_run(folder / "run", [scene.at(frame) for frame in range(frames)], [room_camera()], replaced)
+    document = Document.open(run)
+    rows: list[tuple[str, float, float, str]] = []
+
+    def timed(what: str, act: Callable[[], Selection]) -> Selection:
+        processor, start = time.process_time(), time.perf_counter()
+        found = act()
+        rows.append((what, time.process_time() - processor, time.perf_counter() - start, f"{len(found):,} Gaussians"))
+        return found
+
+    chosen = timed("lasso through", lambda: document.select(Polygon(Looking("front", 0, THROUGH), lasso(WIDTH / 2, HEIGHT / 2, 120))))
+    timed("carried, frames read from the disk", lambda: document.select(ThroughTime(chosen, 0)))
+    carried = timed("carried, again", lambda: document.select(ThroughTime(chosen, 0)))
+    return rows, delete_and_undo(document, carried)
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m trackersplat.benchmarks.editing", description=__doc__)
-    parser.add_argument("what", choices=("speed", "kills", "replay"))
+    parser.add_argument("what", choices=("speed", "time", "kills", "replay"))
     parser.add_argument("--gaussians", type=int, default=400_000)
+    parser.add_argument("--frames", type=int, default=30)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--edits", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
@@ -113,6 +141,12 @@ def main(arguments: list[str] | None = None) -> None:
         if given.what == "speed":
             for what, seconds, said in measure_speed(given.gaussians, folder):
                 print(f"{what:<45} {1000 * seconds:>8.0f} ms  {said}")
+            return
+        if given.what == "time":
+            times, compared = measure_time(given.gaussians, given.frames, folder, given.seed)
+            for what, processor, seconds, said in times:
+                print(f"{what:<40} {processor:>7.1f} s of the processor, {seconds:>7.1f} s  {said}")
+            print(compared.sentence())
             return
         scene = room_in_motion(4000 if given.what == "kills" else 1000)
         replaced = {1: range(100), 3: range(50, 120)}

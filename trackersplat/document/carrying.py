@@ -4,7 +4,8 @@ From the frame of the selection, frame by frame forwards and backwards, each Gau
 that is in both frames keeps most of it. A newborn gets the mean of its neighbours: those that are nearest in position, colour and
 motion together, weighted by closeness and opacity. Neighbours are the Gaussians of the frame, and those of the frame before that are
 not there any more. Others near the object move towards the mean of theirs, so that what the object left behind, and what became part
-of it, change sides. What is above one half in the mean of its life, weighted by opacity and area, belongs to the object.
+of it, change sides; only those are asked that have one of the other side close by. What is above one half in the mean of its life,
+weighted by opacity and area, belongs to the object.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class CarrySettings:
     margin: float = 4.0  # spacings around the object in which Gaussians are judged
     faint: float = 0.2  # opacity below which a Gaussian is not judged, but later, when it is seen
     rounds: int = 3  # in which newborns ask each other
+    beside: float = 2.5  # times reach: others are asked only if one that differs is as near as this
+    differs: float = 0.02  # by so much from 0, or from 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,16 +167,32 @@ def _asked(voters: _Moment, said: np.ndarray, sure: np.ndarray, count: int, spac
     scales = (settings.reach * spacing, settings.colour, settings.motion * spacing)
     features = np.concatenate([part / scale for part, scale in zip((voters.means, voters.colours, voters.motion), scales, strict=True)], 1)
     number = min(settings.neighbours + 1, len(features))
-    distance, neighbour = cKDTree(features).query(features[:count], k=number)
-    distance, neighbour = distance.reshape(count, number)[:, 1:], neighbour.reshape(count, number)[:, 1:]
+    some = np.flatnonzero(_unsettled(features[:, :3], said, sure, settings)[:count])
+    distance, neighbour = cKDTree(features).query(features[some], k=number, workers=-1)
+    distance, neighbour = distance.reshape(len(some), number)[:, 1:], neighbour.reshape(len(some), number)[:, 1:]
     closeness = voters.opacities[neighbour] * np.exp(-0.5 * distance**2)
     now, heard = said.copy(), sure.copy()
+    kept, turn = np.where(sure[some], said[some], 0.0), np.where(sure[some], settings.turn, 1.0)
     for _ in range(settings.rounds):
         weights = closeness * heard[neighbour]
-        answer = (weights * now[neighbour]).sum(1) / np.maximum(weights.sum(1), 1e-30)
-        answered = weights.sum(1) > _LEAST
-        kept = np.where(sure[:count], said[:count], 0.0)
-        turn = np.where(sure[:count], settings.turn, 1.0)
-        now[:count] = np.where(answered, kept + turn * (answer - kept), kept)
-        heard[:count] |= answered
+        total = weights.sum(1)
+        answer = (weights * now[neighbour]).sum(1) / np.maximum(total, 1e-30)
+        answered = total > _LEAST
+        now[some] = np.where(answered, kept + turn * (answer - kept), kept)
+        heard[some] |= answered
     return now[:count]
+
+
+def _unsettled(places: np.ndarray, said: np.ndarray, sure: np.ndarray, settings: CarrySettings) -> np.ndarray:
+    """(V,) bool: newborns, and those near to which one that is not a newborn says something else. All others would hear what they say.
+
+    ``places`` (V, 3), in multiples of the reach.
+    """
+    inside, outside = sure & (said >= 1 - settings.differs), sure & (said <= settings.differs)
+    found = ~(inside | outside)
+    for side in (inside, outside):
+        others = sure & ~side
+        if side.any() and others.any():
+            nearest = cKDTree(places[others]).query(places[side], distance_upper_bound=settings.beside, workers=-1)[0]
+            found[side] = np.isfinite(nearest)
+    return found

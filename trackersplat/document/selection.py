@@ -136,11 +136,17 @@ class Selection:
 
 def rows_of(ids: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(N,) int64: the row of each of ``ids`` (N,) among ``others`` (M,), each there once; -1 where it is not there."""
-    if not len(others):
-        return np.full(len(ids), -1)
-    order = np.argsort(others, kind="stable")
-    place = np.minimum(np.searchsorted(others, ids, sorter=order), len(others) - 1)
-    return np.where(others[order[place]] == ids, order[place], -1)
+    shared = min(len(ids), len(others))
+    same = ids[:shared] == others[:shared]  # in two frames of a run, most are in the same rows
+    found = np.full(len(ids), -1)
+    found[:shared][same] = np.flatnonzero(same)
+    asked, among = (np.concatenate((np.flatnonzero(~same), np.arange(shared, count))) for count in (len(ids), len(others)))
+    if not len(asked) or not len(among):
+        return found
+    among = among[np.argsort(others[among], kind="stable")]
+    place = among[np.minimum(np.searchsorted(others[among], ids[asked]), len(among) - 1)]
+    found[asked] = np.where(others[place] == ids[asked], place, -1)
+    return found
 
 
 def _sorted(ids: np.ndarray) -> Selection:

@@ -55,6 +55,8 @@ class ToolStripPanel(Panel):
             made.classes(add="ts-on" if on else "", remove="" if on else "ts-on")
         self._through.props(f"icon={'layers' if view.through else 'layers_clear'} aria-pressed={'true' if view.through else 'false'}")
         self._through.props(f"color={'primary' if view.through else 'grey-4'}")
+        for made, on in ((self._through, view.through), (self._in_time, view.in_time)):  # as a chosen tool: the actions below are blue, too
+            made.classes(add="ts-on" if on else "", remove="" if on else "ts-on")
         now = "through everything" if view.through else "only what is seen"
         self._through_hint.set_text(f"Tools select {now}: click to change ({'+'.join(keys(COMMANDS['tool.through'].hotkey))})")
         self._in_time.props(f"color={'primary' if view.in_time else 'grey-4'} aria-pressed={'true' if view.in_time else 'false'}")
