@@ -12,7 +12,7 @@ from quad_scene import quad_capture
 from trackersplat.captures.capture import Capture, PointCloud
 from trackersplat.training.points.find import coverage, find_points, suited
 from trackersplat.training.points.fusion import no_surface
-from trackersplat.training.points.settings import PointSettings
+from trackersplat.training.points.settings import FarApartSettings, PointSettings
 from trackersplat.training.points.task import PointsFound, PointTask
 
 FAST = PointSettings(count=600, max_side=48)
@@ -48,6 +48,14 @@ def test_cameras_far_apart_have_candidates_with_and_without_what_was_added() -> 
         assert candidate.view.max() < len(capture.training_cameras)
     assert (found.candidates[0].view == -1).any()  # what surrounds the rig is of no view alone
     assert (found.candidates[1].view >= 0).all()
+
+
+@pytest.mark.slow
+def test_what_was_added_is_a_choice_even_where_cameras_are_close_and_matching_covers_all() -> None:
+    close = replace(FAST, covered=0.0, far_apart=FarApartSettings(angle=180.0))
+    capture = replace(dome_capture(), points=None)
+    assert suited(_task(capture, close)) == (("planes", "surround"),)
+    assert [candidate.name for candidate in _found(capture, close).candidates] == ["planes and surround", "planes"]
 
 
 def test_the_capture_s_own_points_are_a_candidate_where_matching_leaves_much_out() -> None:

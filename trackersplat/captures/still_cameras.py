@@ -90,20 +90,21 @@ def group_by_camera(to_world: np.ndarray, lenses: np.ndarray) -> tuple[list[list
 
     ``to_world`` (N, 4, 4) and ``lenses`` (N, K) are those of the images.
     """
-    from scipy.spatial import cKDTree  # takes a while to import
-
     places = to_world[:, :3, 3]
     size = float(np.linalg.norm(places - places.mean(axis=0), axis=1).max())
     reach = max(SAME * size, ROUNDING * float(np.abs(places).max()), 1e-12)
     scaled = lenses / (SAME * np.maximum(1.0, np.abs(lenses).mean(axis=0)))
     rows = np.concatenate([to_world[:, :3, :3].reshape(-1, 9) / SAME, places / reach, scaled], axis=1)
-    tree = cKDTree(rows)
+    order = np.argsort(rows[:, 9], kind="stable")  # by the first coordinate of the place: few lie as near as a step of rounding
+    along = rows[order, 9]
     free = np.ones(len(rows), dtype=bool)
     groups: list[list[int]] = []
     spread = 0.0
     for index in range(len(rows)):
         if free[index]:
-            near = np.array(sorted(tree.query_ball_point(rows[index], 1.0, p=np.inf)))
+            first, end = np.searchsorted(along, (rows[index, 9] - 1.0, rows[index, 9] + 1.0), side="left")
+            near = np.sort(order[first : end + 1])
+            near = near[np.abs(rows[near] - rows[index]).max(axis=1) <= 1.0]
             own = near[free[near]]
             free[own] = False
             spread = max(spread, float(np.ptp(rows[own], axis=0).max()))

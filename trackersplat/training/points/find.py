@@ -39,9 +39,9 @@ def find_points(task: PointTask) -> Iterator[Event]:
     """Yields events.Stage, last PointsFound with all ``points``.
 
     "auto" takes the capture's own points where they are dense enough and of this frame. Else it matches the views, adds what suits the
-    arrangement of the cameras, and fills gaps with the capture's own points. Where cameras are far apart, or matching leaves much of the
-    images without points, the result has candidates: with and without what was added, and the capture's own points. Any other name
-    runs that strategy alone.
+    arrangement of the cameras, and fills gaps with the capture's own points. Where something was added, cameras are far apart, or matching
+    leaves much of the images without points, the result has candidates: with and without what was added, and the capture's own points.
+    Any other name runs that strategy alone.
 
     Raises InputError if nothing is found, there are too few cameras, or no strategy has that name.
     """
@@ -86,7 +86,7 @@ def _auto(task: PointTask) -> Iterator[Event]:
     cloud = candidates[0].points
     added = "" if own is None else " and the capture's own points"
     yield Stage(task.frame, "points", f"{len(cloud.xyz):,} points from {len(task.cameras)} views{added}")
-    if covered >= settings.covered and not far_apart(task.views.cameras, settings.far_apart):
+    if len(candidates) == 1 and covered >= settings.covered and not far_apart(task.views.cameras, settings.far_apart):
         yield PointsFound(task.frame, cloud)
         return
     yield Stage(task.frame, "points", f"matching reaches {covered:.0%} of the pixels")
