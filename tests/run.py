@@ -1,7 +1,7 @@
 """Everything that must pass: formatting, linting, types, tests. Arguments go to pytest.
 
-The tests run in one process more than there are processors, each with one thread: tests of pages wait for processes of their own. While
-the code is checked, what numba compiles is compiled for all of them (see ``compiled.py``).
+The tests run in as many processes as there are processors, each with one thread: tests of pages start processes of their own, which keep
+the processors busy. While the code is checked, what numba compiles is compiled for all of them (see ``compiled.py``).
 
 The browser tests need Chrome or Chromium. If there is none, this gets one from the system's package manager (as root, on
 Debian and its kin) or by Playwright, and says so.
@@ -64,7 +64,7 @@ def main() -> None:
             subprocess.run(collect, check=False, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not (compiled.result() and checked):
             sys.exit(1)
-    processes = (os.cpu_count() or 1) + 1  # a test that drives a page waits for it most of the time
+    processes = os.cpu_count() or 1
     parallel = ("-n", str(processes), "--dist", "loadscope", "--no-loadscope-reorder")
     if not step("-m", "pytest", *parallel, *sys.argv[1:]):
         sys.exit(1)

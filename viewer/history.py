@@ -94,10 +94,10 @@ def named(document: Document, entry: Entry) -> str:
     tracks, label = document.tracks(), entry.label
     if tracks is None:
         return label
-    for identity in entry.edit.named_tracks[1]:
-        row = tracks.row_of.get(identity)
-        if row is not None:
-            label = re.sub(rf"(?<!\d){identity}(?!\d)", tracks.names[row], label)
+    identities = entry.edit.named_tracks[1]
+    row = tracks.row_of.get(identities[0]) if len(identities) == 1 else None  # labels of several say how many
+    if row is not None:
+        label = re.sub(rf"(?<!\d){identities[0]}(?!\d)", tracks.names[row], label, count=1)  # other numbers may be the same
     return label
 
 

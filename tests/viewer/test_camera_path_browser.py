@@ -38,7 +38,7 @@ def run(small_capture: Capture, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="module")
 def page(chromium: Browser, run: Path, small_capture_folder: Path) -> Iterator[Page]:
     with page_server(run.parent, str(small_capture_folder), ("--out", run)) as url:
-        page = chromium.new_page(viewport={"width": 1024, "height": 700})  # every pixel is drawn without a GPU
+        page = chromium.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(SLOW)
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))

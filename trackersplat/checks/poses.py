@@ -62,7 +62,7 @@ def measure_poses(
                 epipolar=float(np.median(matched)) if len(matched) else None,
                 points=judged[camera].points,
                 reprojection=judged[camera].median,
-                wrong=camera in wrong,
+                wrong=camera in wrong and judged[camera].median is not None,
                 doubtful=camera in doubted and judged[camera].median is None,
                 turned=turned,
                 moved=moved,

@@ -56,7 +56,7 @@ class Recorder:
 
     @contextmanager
     def _aside(self) -> Iterator[None]:
-        """In the recorder's own queue, in turn with the thread's. Autograd goes on where it began, so the first calls are there, too."""
+        """In the recorder's own queue, in turn with the thread's: autograd works where the forward pass was, the first calls included."""
         before = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(before)
         with torch.cuda.stream(self._stream):

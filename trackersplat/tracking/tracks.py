@@ -97,7 +97,7 @@ class DenseTracks:
             return self
         places = [self.targets.index(target) for target in targets]
         # One after the other they are a part of what is there; a list would be copied to a GPU, which waits.
-        at = slice(places[0], places[-1] + 1) if places == list(range(places[0], places[-1] + 1)) else places
+        at = slice(places[0], places[-1] + 1) if places and places == list(range(places[0], places[-1] + 1)) else places
         return replace(
             self, targets=tuple(targets), positions=self.positions[at], visibility=self.visibility[at], confidence=self.confidence[at]
         )

@@ -84,7 +84,7 @@ class GsplatRasterizer:
         return self._color
 
     def _color(self, gaussians: Gaussians, camera: Camera, *, background: Tensor | None = None, sh_degree: int | None = None) -> Tensor:
-        """See `rasterizer.FusedColor`: what ``rasterization`` does for colours, without what it makes beside."""
+        """See `rasterizer.FusedColor`: colours alone, without depth and channels."""
         degree = check_inputs(gaussians, [camera], None, sh_degree, background, self.device)
         width, height = camera.width, camera.height
         if len(gaussians) == 0:
@@ -120,7 +120,7 @@ class GsplatRasterizer:
         return self._lift if _has_triton() else None
 
     def _lift(self, gaussians: Gaussians, cameras: Sequence[Camera], features: Tensor) -> Tensor:
-        """See ``rendering.lift.lift``; one forward pass for all channels, with gsplat's projection and sorting."""
+        """See ``rendering.lift.lift``; one forward pass for all channels, with gsplat's projection and the lists of `tiles_triton`."""
         from trackersplat.rendering.backends.lift_triton import TILE as LIFT_TILE
         from trackersplat.rendering.backends.lift_triton import Blending, fused_lift
 
