@@ -40,7 +40,9 @@ class RunEdits:
         run = self._store.shared.run
         why = None if run is None or is_bundled(run) else self._why_fixed(run)
         if why is not None:  # its frames can never be made again
-            raise InputError(f"{why} Edits of its tracks would change nothing: reconstruct the capture anew, then edit that run.")
+            raise InputError(
+                f"{why} Its frames cannot be made again, so its tracks cannot be edited: reconstruct the capture anew, then edit that run."
+            )
 
         def add_all(log: EditLog) -> EditLog:
             for edit in edits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,12 @@ def test_matrices_of_images_of_another_size_are_said_with_that_size(factor: floa
 def test_matrices_in_parts_of_the_image_are_said() -> None:
     (remark,) = lens_remarks(cameras((0.9, 0.5, 0.5), (0.95, 0.5, 0.5)))
     assert "the focal length of cam00, cam01 is 0.9 pixels in images of 160x120" in remark
+
+
+def test_of_two_focal_lengths_the_odd_one_is_said() -> None:
+    (camera,) = cameras((150, 80, 60))
+    (remark,) = lens_remarks([replace(camera, K=np.diag((1.0, 0.005, 1.0)) @ camera.K)])
+    assert "the focal length of cam00 is 0.75 pixels" in remark
 
 
 def test_a_principal_point_outside_the_image_is_said_of_the_camera_that_has_it() -> None:

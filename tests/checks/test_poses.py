@@ -10,6 +10,7 @@ import pytest
 from tiny_capture import look_at
 
 from trackersplat.captures.camera import Camera
+from trackersplat.checks import poses
 from trackersplat.checks.contradictions import PairDistances, tolerance
 from trackersplat.checks.findings import Finding
 from trackersplat.checks.geometry import epipolar_distances
@@ -229,6 +230,17 @@ def test_one_pair_that_contradicts_is_no_doubt_about_either_camera_and_of_three_
     assert doubtful({(0, 3), (1, 3)}, without={(2, 3)}) == [False, False, False, True]
     assert doubtful({(0, 1), (1, 2)}) == [False, True, False, False]
     assert doubtful({(0, 1), (1, 2), (1, 3), (0, 2)}) == [False, True, False, False]
+
+
+def test_a_camera_that_no_points_judge_is_not_called_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    cameras, tracks = rig(4), np.full((0, 4, 2), np.nan)
+    pairs = [PairDistances(a, b, np.full(50, 30.0 if b == 3 else 0.5), 0.9, 0.9) for a in range(4) for b in range(a + 1, 4)]
+    suspects = iter([{0: 1.0}])
+    monkeypatch.setattr(poses, "_suspects", lambda *_: next(suspects, {}))
+    monkeypatch.setattr(poses, "_culprit", lambda *_: 3)
+    fits = measure_poses(cameras, pairs, tracks, ONCE[:0])
+    assert [fit.wrong for fit in fits] == [False] * 4
+    assert [fit.doubtful for fit in fits] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(("pixels", "severity"), [(5.9, "warning"), (6.1, "problem")])

@@ -204,13 +204,13 @@ def test_probabilities_that_rounding_put_past_one_are_one() -> None:
     assert motion.confidence.unique().tolist() == [0.0]
 
 
-@pytest.mark.parametrize("code", [0, 1, "usage: demo.py VIDEO"])
-def test_code_that_ends_the_program_is_a_failure_of_the_tracker(code: int | str) -> None:
+@pytest.mark.parametrize(("code", "why"), [(0, ": 0"), (1, ": 1"), ("usage: demo.py VIDEO", ": usage: demo.py VIDEO"), (None, "")])
+def test_code_that_ends_the_program_is_a_failure_of_the_tracker(code: int | str | None, why: str) -> None:
     class Ending(Shifting):
         def track_queries(self, clip: Clip, queries: Sequence[Tensor]) -> list[PointMotion]:
             raise SystemExit(code)
 
-    with pytest.raises(TrackerFailed, match=rf"\(it ended the program: {code}\): choose another tracker"):
+    with pytest.raises(TrackerFailed, match=rf"\(it ended the program{why}\): choose another tracker"):
         follow_queries(Ending(), clip(3), QUERIES, GridSettings())
 
 

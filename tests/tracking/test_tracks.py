@@ -23,6 +23,7 @@ def test_tracks_to_some_of_the_targets_come_in_the_order_asked_for() -> None:
     for name in ("positions", "visibility", "confidence"):
         assert torch.equal(getattr(some, name), getattr(tracks, name)[[2, 0]])
     assert tracks.only([6]).targets == (6,)
+    assert tracks.only([]).positions.shape == (0, *tracks.positions.shape[1:])
     with pytest.raises(ValueError, match="not in"):
         tracks.only((4, 5))
 

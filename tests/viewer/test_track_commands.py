@@ -206,7 +206,9 @@ def test_the_tracks_of_a_run_whose_frames_cannot_be_made_again_are_not_edited_bu
     desk.why_fixed = "It does not say by which settings it was made."
     desk.tab.do("act.rerun", first=1)
     said = desk.store.shared.problems[0][1]
-    assert said.startswith("It does not say by which settings it was made. Edits of its tracks would change nothing:")
+    assert said.startswith(
+        "It does not say by which settings it was made. Its frames cannot be made again, so its tracks cannot be edited:"
+    )
     assert len(desk.entries()) == 1
     desk.tab.do("act.undo")
     assert desk.entries() == []
@@ -247,6 +249,17 @@ def test_the_history_calls_tracks_as_the_table_does(desk: Desk) -> None:
     name = named.names[-1]
     assert name.endswith(f".{first + 1}.{cell}")
     assert [step.label for step in history.steps(desk.tab.document)] == [f"Re-track {name} from frame 2 by dis"]
+
+
+def test_numbers_in_the_history_that_only_look_like_a_track_stay(desk: Desk) -> None:
+    tracks = made()
+    first = [2, 3, 4]  # the ids of camera 0 in frame 1 are the numbers of cells
+    named = TrackList(replace(tracks.diagnosis, ids=np.concatenate([tracks.diagnosis.ids[:-3], first])))
+    desk.tab.document.tracks = lambda path=None: named  # type: ignore[assignment]
+    desk.edits.add([make_edit("retrack", {"tracks": [2], "frame": 2, "tracker": "dis", "direction": "forward"})])
+    desk.edits.add([make_edit("end_track", {"tracks": first, "frame": 4})])
+    labels = [step.label for step in history.steps(desk.tab.document)]
+    assert labels == [f"Re-track {named.names[named.row_of[2]]} from frame 2 by dis", "End 3 tracks at frame 4"]
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,11 @@ def lens_remarks(cameras: Sequence[Camera]) -> list[str]:
     middle = np.array([(camera.cx, camera.cy) for camera in cameras])
     odd = ((focal < _WIDEST) | (focal > _NARROWEST)).any(axis=1)
     if odd.any():
-        one = cameras[int(odd.argmax())]
+        index = int(odd.argmax())
+        one = cameras[index]
+        length = one.fy if _WIDEST <= focal[index, 0] <= _NARROWEST else one.fx
         return [
-            f"{PREFIX}the focal length of {_named(cameras, odd)} is {one.fx:.3g} pixels in images of {one.width}x{one.height}: "
+            f"{PREFIX}the focal length of {_named(cameras, odd)} is {length:.3g} pixels in images of {one.width}x{one.height}: "
             "camera matrices must be in pixels of the images."
         ]
     times = 2.0 * middle / sizes  # the size of the images that the matrix belongs to, over that of the images, if it is in their middle

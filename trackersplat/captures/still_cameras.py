@@ -95,15 +95,16 @@ def group_by_camera(to_world: np.ndarray, lenses: np.ndarray) -> tuple[list[list
     reach = max(SAME * size, ROUNDING * float(np.abs(places).max()), 1e-12)
     scaled = lenses / (SAME * np.maximum(1.0, np.abs(lenses).mean(axis=0)))
     rows = np.concatenate([to_world[:, :3, :3].reshape(-1, 9) / SAME, places / reach, scaled], axis=1)
-    order = np.argsort(rows[:, 9], kind="stable")  # by the first coordinate of the place: few lie as near as a step of rounding
-    along = rows[order, 9]
+    axis = 9 + int(np.ptp(places, axis=0).argmax())  # along which they lie farthest apart: few lie as near as a step of rounding
+    order = np.argsort(rows[:, axis], kind="stable")
+    along = rows[order, axis]
     free = np.ones(len(rows), dtype=bool)
     groups: list[list[int]] = []
     spread = 0.0
     for index in range(len(rows)):
         if free[index]:
-            first, end = np.searchsorted(along, (rows[index, 9] - 1.0, rows[index, 9] + 1.0), side="left")
-            near = np.sort(order[first : end + 1])
+            first, end = np.searchsorted(along, rows[index, axis] - 1.0, "left"), np.searchsorted(along, rows[index, axis] + 1.0, "right")
+            near = np.sort(order[first:end])
             near = near[np.abs(rows[near] - rows[index]).max(axis=1) <= 1.0]
             own = near[free[near]]
             free[own] = False

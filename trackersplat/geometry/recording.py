@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -49,8 +49,11 @@ class Recorder:
             graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")  # other threads go on working
             try:
                 work()
-            finally:
-                graph.capture_end()
+            except BaseException:
+                with suppress(RuntimeError):  # of the recording, which is broken now: what broke it is to be told
+                    graph.capture_end()
+                raise
+            graph.capture_end()
         self._last = graph
         return graph
 

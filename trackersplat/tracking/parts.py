@@ -195,7 +195,8 @@ def _guarded(tracker: Tracker | Tracker3D, frames: tuple[int, ...], call: Callab
             torch.cuda.empty_cache()
         raise _OutOfMemory from error
     except SystemExit as error:  # code that was written as a program of its own
-        raise TrackerFailed(_sentence(tracker, frames, f"it ended the program: {_words(error.code)}", "choose another tracker")) from error
+        why = "" if error.code is None else f": {_words(error.code)}"
+        raise TrackerFailed(_sentence(tracker, frames, f"it ended the program{why}", "choose another tracker")) from error
     except ShapeError as error:
         if tracker.facts.upstream is None and not tracker.facts.server:
             raise  # ours: a defect

@@ -201,5 +201,5 @@ def test_a_picture_that_the_header_turns_is_read_as_ffmpeg_shows_it_and_that_is_
     if degrees == 180:
         source = VideoSource([video, plain, VideoFile(turned)])
         (remark,) = source.remarks
-        assert remark.startswith("The videos of 2 cameras are turned (turned180: by 180 degrees) as the file asks and as ffmpeg does")
+        assert remark.startswith("The videos of 2 cameras are turned (turned180 by 180 degrees), as their headers ask and as ffmpeg does")
         assert VideoSource([plain, plain]).remarks == ()

@@ -79,10 +79,11 @@ def turned_by_header(names: Sequence[str], infos: Sequence[VideoInfo]) -> tuple[
     if not turned:
         return ()
     name, degrees = turned[0]
-    whose = f"The video of {name} is" if len(turned) == 1 else f"The videos of {len(turned)} cameras are"
-    return (
-        f"{whose} turned ({name}: by {degrees} degrees) as the file asks and as ffmpeg does: poses must be those of the pictures as shown.",
-    )
+    whose = f"The video of {name} is turned by {degrees} degrees, as its header"
+    if len(turned) > 1:
+        whose = f"The videos of {len(turned)} cameras are turned ({name} by {degrees} degrees), as their headers"
+    asks = "asks" if len(turned) == 1 else "ask"
+    return (f"{whose} {asks} and as ffmpeg does: poses must be those of the pictures as shown.",)
 
 
 def _same_rate(one: float, other: float) -> bool:

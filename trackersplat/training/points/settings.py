@@ -223,7 +223,5 @@ class PointSettings:
     hull: HullSettings = field(default_factory=HullSettings)
     gaps: GapSettings = field(default_factory=GapSettings)
     planes_too: bool = False  # whether planes are swept, too, where cameras are far apart: a GPU does it in seconds
-    covered: float = (
-        0.85  # share of the training pixels near a matched point, from which on no candidates are compared where nothing was added
-    )
+    covered: float = 0.85  # share of the training pixels near a matched point, from which on matched points alone need no comparison
     seed: int = 0
