@@ -66,6 +66,13 @@ def test_matches_are_those_of_a_brute_force_search() -> None:
     assert len(expected) == 28
 
 
+def test_of_two_features_that_are_alike_none_is_matched() -> None:
+    unit = np.eye(4, dtype=np.float32)
+    for a, b in ((unit[[0, 0, 1]], unit[[0, 2, 1]]), (unit[[0, 2, 1]], unit[[0, 0, 1]])):
+        own, other = match_descriptors(a, b)
+        assert (own.tolist(), other.tolist()) == ([2], [2])
+
+
 def test_only_matches_that_share_one_epipolar_geometry_are_kept() -> None:
     rng = np.random.default_rng(2)
     K = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])

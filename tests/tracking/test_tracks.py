@@ -41,6 +41,14 @@ def test_a_part_takes_the_place_of_the_tracks_to_its_targets_in_a_copy() -> None
         tracks.only([4]).with_part(part)
 
 
+def test_a_part_to_all_targets_takes_the_place_of_all() -> None:
+    tracks = dense()
+    other = replace(tracks, positions=tracks.positions + 1, visibility=1 - tracks.visibility, confidence=0.5 * tracks.confidence)
+    joined = tracks.with_part(other)
+    for name in ("positions", "visibility", "confidence"):
+        assert torch.equal(getattr(joined, name), getattr(other, name))
+
+
 def test_tensors_that_do_not_fit_each_other_are_refused() -> None:
     tracks = dense()
     with pytest.raises(ShapeError, match="positions must be"):

@@ -145,3 +145,33 @@ def test_what_is_replaced_starts_anew_at_full_pace(first: Gaussians) -> None:
     change = block.snapshot().means - first.means
     assert torch.allclose(change[[3, 5]], first.means[:2] + 1 - rates.means - first.means[[3, 5]], atol=1e-6)
     assert not change[[0, 1, 2, 4]].any()
+
+
+def test_what_is_replaced_begins_the_mean_anew(first: Gaussians) -> None:
+    block = ParameterBlock(first, torch.ones(len(first)), RefineSettings().rates, 1.0, 10, average=1.0)
+
+    def step() -> Tensor:
+        outcome = block.gaussians().means.square().sum()
+        block.step(block.gradients(outcome, torch.ones_like(outcome)))
+        return block.snapshot().means
+
+    before = [step() for _ in range(3)]
+    torch.testing.assert_close(block.result().means, torch.stack(before).mean(dim=0))
+    block.replace(torch.tensor([3]), first[:1])
+    assert torch.equal(block.result().means, block.snapshot().means)  # nothing is counted yet
+    after = [step() for _ in range(2)]
+    torch.testing.assert_close(block.result().means, torch.stack(after).mean(dim=0))
+
+
+def test_strain_that_lets_some_go_is_that_of_the_others_alone(first: Gaussians) -> None:
+    settings = RefineSettings().stiffness
+    moving = first.means[:, 0] <= 0.1
+    free = torch.nonzero(moving)[:40, 0]
+    released, others = Strain(first, moving, settings), Strain(first, moving & ~torch.isin(torch.arange(len(first)), free), settings)
+    released.release(free)
+    means = first.means + 0.05 * torch.randn(len(first), 3, generator=torch.Generator().manual_seed(0))
+    found, expected = torch.zeros_like(means), torch.zeros_like(means)
+    released.add_gradient(found, means)
+    others.add_gradient(expected, means)
+    assert expected.any()
+    assert torch.equal(found, expected)

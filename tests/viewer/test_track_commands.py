@@ -253,12 +253,13 @@ def test_the_history_calls_tracks_as_the_table_does(desk: Desk) -> None:
 
 def test_numbers_in_the_history_that_only_look_like_a_track_stay(desk: Desk) -> None:
     tracks = made()
-    first = [2, 3, 4]  # the ids of camera 0 in frame 1 are the numbers of cells
-    named = TrackList(replace(tracks.diagnosis, ids=np.concatenate([tracks.diagnosis.ids[:-3], first])))
+    first = [2, 3, (3 << 40) + 57]  # the ids of camera 0 in frame 1 are the numbers of cells
+    named = TrackList(replace(tracks.diagnosis, ids=np.concatenate([np.arange(2, 2 + len(tracks.diagnosis.ids) - 1), first[2:]])))
     desk.tab.document.tracks = lambda path=None: named  # type: ignore[assignment]
     desk.edits.add([make_edit("retrack", {"tracks": [2], "frame": 2, "tracker": "dis", "direction": "forward"})])
     desk.edits.add([make_edit("end_track", {"tracks": first, "frame": 4})])
     labels = [step.label for step in history.steps(desk.tab.document)]
+    assert named.names[named.row_of[2]] != "2"
     assert labels == [f"Re-track {named.names[named.row_of[2]]} from frame 2 by dis", "End 3 tracks at frame 4"]
 
 
