@@ -107,6 +107,7 @@ def test_a_path_is_made_changed_previewed_and_rendered_with_mouse_and_keys(page:
 
 def test_an_export_is_downloaded_with_one_click_and_has_the_bytes_of_the_file(page: Page, run: Path, tmp_path: Path) -> None:
     page.keyboard.press("Shift+W")
+    page.get_by_text(what_it_is(EXPORTERS.facts("html").title), exact=True).wait_for()  # the panel before has a "Format", too
     page.get_by_role("combobox", name="Format").click()
     page.get_by_role("option", name="zip:").click()
     page.get_by_text(what_it_is(EXPORTERS.facts("zip").title), exact=True).wait_for()
