@@ -541,7 +541,7 @@ def test_a_hand_that_rests_while_it_drags_makes_the_page_draw_nothing(driver: Dr
     driver.move(60)
     driver.wait_frame(60)
     driver.rest()
-    driver.ask("t.drawn = 0, t.draw = [t.draw_over, t.draw_time], t.draw_over = t.draw_time = () => { t.drawn += 1; }")
+    driver.ask("t.drawn = 0, t.before = {...t.layers}, t.layers.over = t.layers.time = () => { t.drawn += 1; }")
     driver.rest()
     driver.move(60.2)  # to another place in the same frame
     driver.rest()
@@ -550,7 +550,7 @@ def test_a_hand_that_rests_while_it_drags_makes_the_page_draw_nothing(driver: Dr
     driver.wait_frame(61)
     driver.rest()
     assert driver.ask("t.drawn") == 1  # the time, not what lies under it
-    driver.ask("delete t.draw_over, delete t.draw_time")
+    driver.ask("t.layers = t.before")
     driver.page.mouse.up()
 
 

@@ -639,7 +639,6 @@ export default {
 
     drawMarks() {
       const { raster, topContext, overlay } = this;
-      const before = [raster.first, raster.last];
       raster.clear();
       topContext.clearRect(0, 0, this.width, this.height);
       if (this.picture && overlay?.count) this.rasterMarks(overlay);

@@ -1,6 +1,6 @@
 // A heat map of cameras over time on a canvas, with its scale and a tooltip. Text is drawn or set as text, never parsed as HTML.
 
-const ROW_LEAST = 9, ROW_MOST = 22, AXIS = 18, GAP = 6; // CSS pixels
+const ROW_LEAST = 9, ROW_MOST = 22, AXIS = 18; // CSS pixels
 const LABEL_MOST = 120;
 const STOPS = [[27, 31, 38], [59, 15, 112], [140, 41, 129], [222, 73, 104], [254, 159, 109], [252, 253, 191]]; // magma, from the surface's colour
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
+from viewer.components import modules
 from viewer.views.lanes import Lane, Series
 
 Phase = Literal["down", "move", "up"]
@@ -17,6 +18,8 @@ _PHASES: tuple[Phase, ...] = ("down", "move", "up")
 _SPARSE = 8  # values are sent one by one if at most this part of a lane has changed
 _LARGEST = 1 << 31  # of a number that the page sends
 _CODES = {"todo": "t", "running": "r", "done": "d", "failed": "f", "stale": "s"}
+
+modules.register()  # for timeline.js, which NiceGUI registers below
 
 
 @dataclass(frozen=True)
