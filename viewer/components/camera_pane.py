@@ -10,9 +10,12 @@ from typing import Any, TypeGuard
 from nicegui import events
 from nicegui.element import Element
 
+from viewer.components import modules
 from viewer.views.overlays import MarkColours, join_id, split_id
 
 LARGEST_ID_PART = 1 << 23  # an id has 63 bits; two of its three parts have 20
+
+modules.register()  # for camera_pane.js, which NiceGUI registers below
 
 
 @dataclass(frozen=True)
