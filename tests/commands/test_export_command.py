@@ -71,6 +71,14 @@ def test_by_default_all_frames_become_numbered_plys_of_the_same_bits(
     assert contents(folder) == before
 
 
+def test_one_frame_is_told_in_the_singular(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "plys"
+    assert export(folder, "--out", out, "--frames", "4") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{out}: 1 frame, ")
+    assert second == "read back: frame 4 shows exactly what the run shows"
+
+
 def test_infinite_opacities_of_another_program_are_clamped_and_said_by_export_and_compact(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,7 +104,7 @@ def test_history_is_walked_and_a_new_edit_ends_what_was_undone(document: Documen
     for size in (1, 2, 3):
         document.do(Hide(Target.of(Selection.of(range(size)))))
     document.go_to(1)
-    assert document.history.labels == tuple(f"Hide {size} Gaussians in all frames" for size in (1, 2, 3))
+    assert document.history.labels == ("Hide 1 Gaussian in all frames", "Hide 2 Gaussians in all frames", "Hide 3 Gaussians in all frames")
     assert len(document.original(0)) - len(document.gaussians(0)) == 1
     document.redo(2)
     assert len(document.original(0)) - len(document.gaussians(0)) == 3

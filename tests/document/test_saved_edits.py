@@ -67,7 +67,7 @@ def test_an_incomplete_last_line_is_told_and_written_over(run: Path) -> None:
     whole = log.read_bytes()
     log.write_bytes(whole[:-10])
     again = Document.open(run)
-    assert again.history.labels == ("Hide 1 Gaussians in all frames",)
+    assert again.history.labels == ("Hide 1 Gaussian in all frames",)
     assert "The last line of" in again.warnings[0]
     hide(again, 3)
     assert again.warnings == ()
@@ -145,5 +145,5 @@ def test_the_log_is_one_json_object_a_line(run: Path) -> None:
     document.undo()
     lines = [json.loads(line)["entry"] for line in (run / "document" / "history.jsonl").read_text().splitlines()]
     assert [line["op"] for line in lines] == ["format", "births", "do", "position"]
-    assert lines[2]["labels"] == ["Hide 1 Gaussians in all frames"]
+    assert lines[2]["labels"] == ["Hide 1 Gaussian in all frames"]
     assert lines[3]["position"] == 0

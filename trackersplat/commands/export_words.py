@@ -33,7 +33,8 @@ def pruned_sentence(pruned: Pruned) -> str:
 
 
 def compared_sentence(compared: Sequence[FrameCompared]) -> str:
+    several = len(compared) > 1
     frames = ", ".join(str(one.frame + 1) for one in compared)
     worst = min(one.psnr for one in compared)
-    what = "show exactly what the run shows" if worst == math.inf else f"show what the run shows with at least {worst:.1f} dB"
-    return f"read back: frames {frames} {what}"
+    what = "exactly what the run shows" if worst == math.inf else f"what the run shows with at least {worst:.1f} dB"
+    return f"read back: frame{'s' * several} {frames} show{'s' * (not several)} {what}"

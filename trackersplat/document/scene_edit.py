@@ -112,7 +112,7 @@ class Target:
 
     @property
     def words(self) -> str:
-        return f"the group {self.group}" if self.selection is None else f"{len(self.selection):,} Gaussians"
+        return f"the group {self.group}" if self.selection is None else self.selection.words
 
 
 def stored(selection: Selection) -> dict[str, Any]:

@@ -42,6 +42,11 @@ class Selection:
     def __hash__(self) -> int:
         return hash(self.key)
 
+    @property
+    def words(self) -> str:
+        """ "1,204 Gaussians"."""
+        return f"{len(self.ids):,} Gaussian{'s' * (len(self.ids) != 1)}"
+
     @cached_property
     def key(self) -> str:
         """A hash of the ids: the same for the same selection."""

@@ -41,8 +41,9 @@ class ClipSection(Panel):
 def clip_words(frames: tuple[int, ...], reconstructed: tuple[int, ...]) -> str:
     """What is played, in a sentence."""
     if frames == reconstructed:
-        return f"The clip is all {len(frames)} reconstructed frames."
+        return f"The clip is all {len(frames)} reconstructed frames." if len(frames) > 1 else "The clip is the only reconstructed frame."
     if not frames:
         return "The clip has no frames."
     order = "" if list(frames) == sorted(set(frames)) else ", in an order or at a speed of its own"
-    return f"The clip has {len(frames)} of {len(reconstructed)} frames: {min(frames) + 1} to {max(frames) + 1}{order}."
+    first, last = min(frames) + 1, max(frames) + 1
+    return f"The clip has {len(frames)} of {len(reconstructed)} frames: {first if first == last else f'{first} to {last}'}{order}."

@@ -46,7 +46,7 @@ class CreateGroup(SceneEdit):
 
     @property
     def label(self) -> str:
-        return f"Create the group {self.name} of {len(self.selection):,} Gaussians"
+        return f"Create the group {self.name} of {self.selection.words}"
 
     @property
     def selections(self) -> tuple[Selection, ...]:
