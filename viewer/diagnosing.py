@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trackersplat.captures.capture import Capture
-from trackersplat.captures.demo import demo_run
+from trackersplat.captures.demo import is_demo_run
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Failed, Finished, Stage, from_json
 from viewer.jobs import Job, Kind
@@ -187,7 +187,7 @@ class Diagnosing:
 
     def _out(self, path: Path) -> Path:
         """Beside the run; that of the bundled one is kept only as long as the page runs."""
-        if not is_bundled(path):
+        if not is_demo_run(path):
             return self._beside(path)
         if self._elsewhere is None:
             self._elsewhere = tempfile.TemporaryDirectory(prefix="trackersplat-", ignore_cleanup_errors=True)
@@ -227,11 +227,3 @@ class Diagnosing:
 
     def _say(self, text: str) -> None:
         self._store.set(diagnosing=text)
-
-
-def is_bundled(path: Path) -> bool:
-    """Whether this is the run that came with the program, which is not written to."""
-    try:
-        return path.resolve() == demo_run().resolve()
-    except InputError:
-        return False

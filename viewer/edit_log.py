@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from trackersplat.captures.demo import is_demo_run
 from trackersplat.edits.edit import Edit
 from trackersplat.edits.log import EditLog, change_log, read_log
 from trackersplat.edits.stale import stale_frames
 from trackersplat.errors import InputError
-from viewer.diagnosing import is_bundled
 from viewer.state import Store
 
 
@@ -38,7 +38,7 @@ class RunEdits:
         """Appends edits to the log of the run. Raises InputError if there is no run that can be edited, or the log cannot be written."""
         now = datetime.now().astimezone()
         run = self._store.shared.run
-        why = None if run is None or is_bundled(run) else self._why_fixed(run)
+        why = None if run is None or is_demo_run(run) else self._why_fixed(run)
         if why is not None:  # its frames can never be made again
             raise InputError(
                 f"{why} Its frames cannot be made again, so its tracks cannot be edited: reconstruct the capture anew, then edit that run."
@@ -63,7 +63,7 @@ class RunEdits:
         run = self._store.shared.run
         if run is None:
             raise InputError("There is no run to edit: reconstruct first.")
-        if is_bundled(run):
+        if is_demo_run(run):
             out = self._store.shared.out
             raise InputError(f"The run that came with the program is not edited: reconstruct the capture into {out}, then edit that run.")
         with self._lock:

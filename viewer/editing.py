@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.demo import is_demo_run
 from trackersplat.document.last_used import LastUsed
 from trackersplat.errors import InputError
 from trackersplat.files import atomic_folder
-from viewer.diagnosing import is_bundled
+from trackersplat.store.begin import DOCUMENT
+from viewer.camera_paths import folder_beside
 from viewer.frame_cache import FrameCache
+from viewer.notes import notes_file
 from viewer.runs import Runs
 from viewer.shared_rasterizer import SharedRasterizer
 from viewer.state import FAILED, REFUSED, Store, TabClosed
@@ -186,15 +189,23 @@ class Editing:
         self._store.grow("scene")
 
     def _own_copy(self) -> None:
-        """The run that came with the program is not written: a copy of it is, which is shown from now on."""
+        """The run that came with the program is not written: a copy of it is, which is shown from now on.
+
+        The camera path and the notes that were made before come along.
+        """
         shared = self._store.shared
-        if shared.run is None or not is_bundled(shared.run):
+        if shared.run is None or not is_demo_run(shared.run):
             return
         assert shared.out is not None
         copy = shared.out.with_name(shared.out.name + EDITED_ENDING)
         if not copy.exists():
             with atomic_folder(copy) as part:
                 shutil.copytree(shared.run, part, dirs_exist_ok=True)
+                document, notes = folder_beside(shared.run, shared.out, DOCUMENT), notes_file(shared.run, shared.out)
+                if document.is_dir():
+                    shutil.copytree(document, part / DOCUMENT)
+                if notes.is_file() and not notes_file(copy, shared.out).exists():
+                    shutil.copy(notes, notes_file(copy, shared.out))
         if not self._runs.show(copy):
             raise InputError(f"{copy} is no run of this capture, so edits cannot be kept there: move it away.")
 

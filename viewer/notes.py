@@ -36,6 +36,12 @@ class Note:
         return not self.flag and not self.text
 
 
+def notes_file(run: Path, out: Path | None) -> Path:
+    """Beside the folder of the run. The bundled run has its notes where results go, which ``out`` tells."""
+    folder = out.parent if out is not None and is_demo_run(run) else run.parent
+    return folder / (run.name + ENDING)
+
+
 class Notes:
     """Those of the run on the screen, or of the run that is to come. Thread-safe. Every change grows ``Shared.notes``."""
 
@@ -47,13 +53,10 @@ class Notes:
         self._lock = threading.RLock()
 
     def path(self) -> Path | None:
-        """Beside the folder of the run. The bundled run has its notes where results go."""
+        """Of the run on the screen, or of the one that is to come; None if neither is known."""
         shared = self._store.shared
         run = shared.run or shared.out
-        if run is None:
-            return None
-        folder = shared.out.parent if shared.out is not None and is_demo_run(run) else run.parent
-        return folder / (run.name + ENDING)
+        return None if run is None else notes_file(run, shared.out)
 
     def all(self) -> tuple[Note, ...]:
         """By frame, the note of the frame itself before those of its tracks."""

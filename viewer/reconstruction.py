@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.demo import is_demo_run
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Failed, Finished, FrameDone, Preview
 from viewer.gpu import GpuUse, gpu_use
@@ -96,7 +97,7 @@ class Reconstruction:
         coming = {task.plan.target.path: task.plan.options for task in tasks}
         known = (shared.run, shared.out, *shared.runs, *coming)
         found = []
-        for path in dict.fromkeys(path for path in known if path is not None):
+        for path in dict.fromkeys(path for path in known if path is not None and not is_demo_run(path)):
             try:
                 run = self._runs.refreshed(path) if (path / "run.json").is_file() else None
                 if run is not None and why_fixed(run) is None:
@@ -117,6 +118,8 @@ class Reconstruction:
         shown = self._store.shared.run
         if shown is None:
             return None
+        if is_demo_run(shown):
+            return "The run that comes with TrackerSplat is never changed."
         try:
             return why_not_continued(self._runs.get(shown))
         except InputError as error:
@@ -156,12 +159,13 @@ class Reconstruction:
         return [frame for task in self.tasks if task.open and task.plan.target.path == target.path for frame in task.plan.frames]
 
     def _paces(self, target: Target) -> list[tuple[str, Pace]]:
-        """That of the run itself, of this session's jobs, and of the run on the screen."""
+        """That of the run itself, of this session's jobs, and of the run on the screen, but not of the one that comes with the program:
+        another machine made it."""
         found: list[tuple[str, Pace]] = []
         with self._lock:
             here = Pace.of(self._progress.done)
         for path in dict.fromkeys((target.path, self._store.shared.run)):
-            if path is None or (path == target.path and target.is_new):
+            if path is None or is_demo_run(path) or (path == target.path and target.is_new):
                 continue
             try:
                 records = self._runs.records(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.demo import is_demo_run
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
 from viewer.plan import why_fixed
@@ -56,7 +57,10 @@ class Runs:
         self._lock = threading.RLock()
 
     def find(self) -> bool:
-        """Says where results go and shows the run with the most frames. False if there is none to show."""
+        """Says where results go and shows the run with the most frames, rather a person's own than that of the program.
+
+        False if there is none to show.
+        """
         from trackersplat.store.find import default_out, find_runs
 
         self._store.set(out=self._out if self._out is not None else default_out(self._capture))
@@ -67,7 +71,7 @@ class Runs:
             return False
         found += [path for path in self._beside() if path not in found]
         self._store.set(runs=tuple(found))
-        return any(self.show(path) for path in sorted(found, key=self._frames_of, reverse=True))
+        return any(self.show(path) for path in sorted(found, key=lambda path: (-self._frames_of(path), is_demo_run(path))))
 
     def _beside(self) -> list[Path]:
         """Runs of this capture in folders that are called like the one for results, with an ending, as the page makes them."""

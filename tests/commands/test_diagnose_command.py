@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.demo import demo_run
 from trackersplat.cli import main
+from trackersplat.commands.diagnose import capture_of
 from trackersplat.diagnosis.diagnosis import Diagnosis
 from trackersplat.diagnosis.settings import DiagnosisSettings
 from trackersplat.diagnosis.tables import COLUMNS, csv_text
@@ -97,6 +99,12 @@ def test_a_run_without_tracks_gets_new_ones_and_says_so(run_folder: Path, tmp_pa
         file.unlink()
     assert failed(["diagnose", str(copy), "--frames", "1:2"]) == 0
     assert "tracked anew" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_copy_of_the_run_of_the_program_is_known_to_be_of_the_demo(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(demo_run(), copy, ignore=shutil.ignore_patterns("refine"))
+    assert capture_of(Run.open(demo_run())) == capture_of(Run.open(copy)) == "demo"
 
 
 def test_tracks_of_a_run_come_back_from_all_kinds_of_files(run_folder: Path, small_capture: Capture, tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """The finished run that ships with the demo: complete, small, and as good as it says."""
 
+import re
+import shutil
+
 import pytest
 
 from trackersplat.captures.demo import demo_capture, demo_run
 from trackersplat.captures.registry import open_capture
 from trackersplat.metrics.image import psnr
+from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.registry import choose_rasterizer
 from trackersplat.store.find import find_runs
 from trackersplat.store.run import Run
@@ -53,3 +57,14 @@ def test_it_names_no_folder_of_the_machine_it_was_made_on() -> None:
     for path in demo_run().rglob("*"):
         if path.name in ("run.json", "cfg_args", "frame.json", "metrics.csv", "cameras.json"):
             assert str(demo_capture().parents[1]) not in path.read_text()
+            assert re.search(r"/(root|home|tmp|work|Users)/", path.read_text()) is None
+    assert "folder" not in Run.open(demo_run()).info["capture"]
+
+
+def test_a_copy_of_it_is_a_run_of_the_demo_that_can_be_continued(tmp_path) -> None:
+    shutil.copytree(demo_run(), tmp_path / "demo")
+    capture, run = open_capture("demo"), Run.open(tmp_path / "demo")
+    assert run.is_verifiable
+    assert run.difference(capture) is None
+    asked = ReconstructSettings.for_device("cpu").to_json()
+    assert Run.create(run.path, capture, {"settings": asked}).frames() == tuple(range(30))

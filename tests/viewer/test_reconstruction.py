@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from trackersplat.captures.demo import demo_run
+from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Failed, Finished, FrameDone, Preview, Stage, Started, StepDone
 from viewer.jobs import Options
 from viewer.plan import Target
 from viewer.reconstruction import Reconstruction, Task
+from viewer.runs import Runs
 from viewer.state import Shared, Store
 
 OUT = Path("no-such-folder/c")
@@ -234,6 +238,19 @@ def test_a_new_run_leaves_the_fuller_one_on_the_screen_until_it_is_asked_for(pag
     page.work.watch()
     job.say(done(1, 0))
     assert page.store.shared.run == OUT
+
+
+def test_frames_are_never_put_into_the_run_that_comes_with_the_program_but_into_a_copy_of_it(tmp_path: Path) -> None:
+    capture = open_capture("demo")
+    copy = Path(shutil.copytree(demo_run(), tmp_path / "demo-edited"))
+    store = Store(Shared(frame_count=30, out=tmp_path / "demo", run=demo_run(), runs=(demo_run(), copy)))
+    work = Reconstruction(capture, store, Runs(capture, store), "demo", lambda path, frame: None)
+    assert [target.path for target in work.targets()] == [copy, tmp_path / "demo"]
+    assert (work.target().path, work.target().is_new) == (tmp_path / "demo", True)
+    assert work.why_new() == "The run that comes with TrackerSplat is never changed."
+    assert work.plan((0, 2), work.target()).seconds is None  # what it took on another machine says nothing here
+    store.set(run=copy)
+    assert (work.target().path, work.why_new()) == (copy, None)
 
 
 def test_a_job_that_makes_stale_frames_again_says_so_to_its_worker(page: Any) -> None:

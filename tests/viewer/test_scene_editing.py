@@ -14,7 +14,10 @@ import pytest
 import torch
 from waiting import wait_for
 
+import viewer.camera_paths
 import viewer.editing
+import viewer.notes
+from trackersplat.camera_paths.path import CameraPath, Key
 from trackersplat.captures.capture import Capture
 from trackersplat.document import carrying
 from trackersplat.document.selection import Selection
@@ -23,12 +26,14 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.rendering.registry import choose_rasterizer
 from viewer import history
+from viewer.camera_paths import CameraPaths
 from viewer.commands.gaussians import frames_of, without_strays
 from viewer.commands.registry import COMMANDS
 from viewer.components.select_tool import Outline, read_outline
 from viewer.edit_log import RunEdits
 from viewer.editing import Editing
 from viewer.frame_cache import FrameCache
+from viewer.notes import Notes
 from viewer.pane_source import TabPanes, _of_rows
 from viewer.panels.edit import selection_words
 from viewer.panels.edit_clip import clip_words
@@ -406,6 +411,8 @@ def test_the_clip_is_trimmed_and_retimed_and_the_panel_says_so(desk: Desk) -> No
     desk.do("clip.retime", speed=2.0, backwards=True)
     assert desk.editing.document().frames == (2,)
     assert clip_words((0, 1, 2), (0, 1, 2)) == "The clip is all 3 reconstructed frames."
+    assert clip_words((0,), (0,)) == "The clip is the only reconstructed frame."
+    assert clip_words((2,), (0, 1, 2)) == "The clip has 1 of 3 frames: 3."
     assert clip_words((1, 2), (0, 1, 2)) == "The clip has 2 of 3 frames: 2 to 3."
     assert clip_words((2, 1), (0, 1, 2)) == "The clip has 2 of 3 frames: 2 to 3, in an order or at a speed of its own."
 
@@ -425,13 +432,19 @@ def test_floaters_are_proposed_and_shown_and_nothing_is_changed(desk: Desk) -> N
 
 
 def test_the_run_of_the_program_is_copied_and_the_copy_is_edited(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(viewer.editing, "is_bundled", lambda path: path == desk.run)
+    for module in (viewer.editing, viewer.camera_paths, viewer.notes):
+        monkeypatch.setattr(module, "is_demo_run", lambda path: path == desk.run)
+    paths, notes = CameraPaths(desk.store), Notes(desk.store)
+    path = CameraPath((Key(0.0, (0.0, 0.0, -3.0), (1.0, 0.0, 0.0, 0.0), 0.8),), 1.0)
+    paths.set(path)
+    notes.write(1, None, "The first one moves.")
     desk.draw(0)
     desk.do("gaussians.hide")
     copy = desk.run.with_name("run-edited")
     assert desk.store.shared.run == copy
     assert (copy / "document").is_dir()
     assert not (desk.run / "document").exists()
+    assert (paths.get(), notes.get(1).text) == (path, "The first one moves.")
     assert desk.rows(0) == [1, 2, 3, 4]
 
 

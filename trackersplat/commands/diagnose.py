@@ -85,14 +85,29 @@ class Diagnose:
 
 
 def capture_of(run: Run) -> str:
-    """Where the run says that its capture is. Raises InputError if it does not say, or nothing is there."""
-    from trackersplat.captures.demo import demo_run
+    """Where the run says that its capture is, or "demo" if it was made from that, as the bundled run and its copies.
+
+    Raises InputError if it does not say, or nothing is there.
+    """
 
     about = run.info.get("capture")
     folder = about.get("folder") if isinstance(about, dict) else None
     if isinstance(folder, str) and folder and Path(folder).is_dir():
         return folder
-    if run.path.resolve() == demo_run().resolve():
+    if _is_of_demo(run):
         return "demo"
     where = f"it was in {folder}, which is not there" if isinstance(folder, str) and folder else "the run does not say"
     raise InputError(f"The capture of {run.path} is not known ({where}): name it with --capture.")
+
+
+def _is_of_demo(run: Run) -> bool:
+    """By the hashes of cameras and images, which older runs do not have."""
+    from trackersplat.captures.registry import open_capture
+
+    if not run.is_verifiable:
+        return False
+    capture = open_capture("demo")
+    try:
+        return run.difference(capture) is None
+    finally:
+        capture.close()
