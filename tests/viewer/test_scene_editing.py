@@ -435,7 +435,7 @@ def test_the_run_of_the_program_is_copied_and_the_copy_is_edited(desk: Desk, mon
     for module in (viewer.editing, viewer.camera_paths, viewer.notes):
         monkeypatch.setattr(module, "is_demo_run", lambda path: path == desk.run)
     paths, notes = CameraPaths(desk.store), Notes(desk.store)
-    path = CameraPath((Key(0.0, (0.0, 0.0, -3.0), (1.0, 0.0, 0.0, 0.0), 0.8),), 1.0)
+    path = CameraPath((Key(0.0, (0.0, 0.0, -3.0), (1.0, 0.0, 0.0, 0.0), math.radians(45)),), 1.0)
     paths.set(path)
     notes.write(1, None, "The first one moves.")
     desk.draw(0)
