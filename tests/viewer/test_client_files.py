@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from viewer.stage import client_files
-from viewer.stage.client_files import SIGNS, unpack
+from viewer.stage.client_files import LINGER_MS, SIGNS, unpack, without_unneeded
 
 PAGE = b'<html><head><script data-p="%b" data-ss="%d" data-cs="%d">(async()=>{const gzWasm="%b";})();</script></head><body></body></html>'
 
@@ -81,4 +81,14 @@ def test_the_client_that_is_installed_is_packed_as_we_know_it() -> None:
     assert files["wasm"].startswith(b"\x00asm")
     assert b"BackgroundImageMessage" in files["js"]
     files["css"].decode()
-    files["js"].decode()
+    code = files["js"].decode()
+    assert f"var Bfe={LINGER_MS},Vfe=1e3;" in code
+    assert "bfe=null" in code
+    assert "bfe=`data:" not in code
+
+
+def test_only_what_is_found_once_is_changed() -> None:
+    linger, light = b"var Bfe=250,Vfe=1e3;", b"let bfe=`data:image/jpeg;base64,/9j/4Q+=`,xfe=1;"
+    assert without_unneeded(b"a" + linger + light + b"z") == b"avar Bfe=%d,Vfe=1e3;let bfe=null,xfe=1;z" % LINGER_MS
+    for code in (linger + linger, light + light, b"var Bfe=251,Vfe=1e3;", b"bfe=`data:image/png;base64,a`"):
+        assert without_unneeded(code) == code

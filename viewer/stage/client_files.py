@@ -18,10 +18,18 @@ import zstandard
 FOLDER = "client"  # beside the tabs, under /stage/; no id of a tab is that short
 LARGEST = 64 << 20  # bytes, of styles and code
 LEVEL = 6  # of gzip
+LINGER_MS = 60  # that the stage is drawn on after its last change
 SIGNS = rb"!#$%()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_abcdefghijklmnopqrstuvwxyz{|}~"
 _BASE = len(SIGNS)
 _PACKED = re.compile(rb'<script data-p="([^"]*)"\s+data-ss="(\d{1,9})"\s+data-cs="(\d{1,9})">(.*?)</script>', re.DOTALL)
 _WASM = re.compile(rb'const gzWasm="((?:[^"\\]|\\\\)*)";')
+# What a stage that is one picture with lines and handles in plain colours does not need.
+_UNNEEDED = (
+    # viser goes on drawing for 250 ms after each change, 15 frames of one picture. What it waits for comes with a change of its own.
+    (re.compile(rb"var Bfe=250,Vfe=1e3;"), b"var Bfe=%d,Vfe=1e3;" % LINGER_MS),
+    # The map of light that is decoded and filtered at the start, until the server has said that there is none.
+    (re.compile(rb"\bbfe=`data:image/jpeg;base64,[^`]*`"), b"bfe=null"),
+)
 _LOADER = """<link rel="stylesheet" href="../{folder}/{name}.css">
 <link rel="modulepreload" href="../{folder}/{name}.js">
 <script type="module">
@@ -53,11 +61,20 @@ def unpack(page: bytes) -> tuple[bytes, dict[str, ClientFile]] | None:
         return None
     if len(both) != styles + code:
         return None
-    name = "viser-" + hashlib.sha256(both).hexdigest()[:32]
-    kinds = (("css", both[:styles], "text/css"), ("js", both[styles:], "text/javascript"), ("wasm", decoder, "application/wasm"))
+    style, script = both[:styles], without_unneeded(both[styles:])
+    name = "viser-" + hashlib.sha256(style + script).hexdigest()[:32]
+    kinds = (("css", style, "text/css"), ("js", script, "text/javascript"), ("wasm", decoder, "application/wasm"))
     files = {f"{name}.{ending}": ClientFile(content, gzip.compress(content, LEVEL, mtime=0), kind) for ending, content, kind in kinds}
     loader = _LOADER.format(folder=FOLDER, name=name).encode()
     return page[: found.start()] + loader + page[found.end() :], files
+
+
+def without_unneeded(code: bytes) -> bytes:
+    """The client's code, changed in the places of `_UNNEEDED` that are found exactly once."""
+    for place, instead in _UNNEEDED:
+        if len(place.findall(code)) == 1:
+            code = place.sub(lambda _, instead=instead: instead, code)
+    return code
 
 
 def _bytes_of(text: bytes) -> bytes:
