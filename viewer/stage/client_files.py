@@ -72,8 +72,9 @@ def unpack(page: bytes) -> tuple[bytes, dict[str, ClientFile]] | None:
 def without_unneeded(code: bytes) -> bytes:
     """The client's code, changed in the places of `_UNNEEDED` that are found exactly once."""
     for place, instead in _UNNEEDED:
-        if len(place.findall(code)) == 1:
-            code = place.sub(lambda _, instead=instead: instead, code)
+        found = list(place.finditer(code))
+        if len(found) == 1:
+            code = code[: found[0].start()] + instead + code[found[0].end() :]
     return code
 
 
