@@ -4,7 +4,8 @@
     python docs/measure_page.py scrub    from the pointer on the timeline to the picture in the camera pane; once where the browser draws
                                          the page with the software GL of the stage, once where it draws it without GL
     python docs/measure_page.py play     memory of the server and of the page while 30 s are played
-    python docs/measure_page.py large    10,000 tracks x 300 frames: opening the page, going to another frame, opening another page
+    python docs/measure_page.py large    10,000 tracks x 300 frames: opening the page, going to another frame, opening another page; with
+                                         the processor time of server and browser
 
 Run it from a checkout with the test extra installed. The browser is a headless Chromium with software GL on the same machine. The
 start of the browser is part of the first times, as it is for a user; kernels and byte code are compiled before.
@@ -12,12 +13,12 @@ start of the browser is part of the first times, as it is for a user; kernels an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,18 +26,18 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from playwright.sync_api import Browser, CDPSession, Page, Playwright, WebSocket, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, Playwright, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "scenes"), str(ROOT / "tests" / "viewer")]
 
 from browser import ARGUMENTS, find_browser  # noqa: E402  (tests/browser.py)
 
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPATH": str(ROOT)}
 SIZE = {"width": 1280, "height": 800}
 PATIENCE = 180_000  # ms
 TRACKS, FRAMES = 10_000, 300
 WITHOUT_GL = ("--disable-gpu-rasterization", "--disable-gpu-compositing")  # of ARGUMENTS: the page is drawn without GL
-PICTURE = 3_000  # bytes; smaller messages of the stage are no picture
 
 PHOTOGRAPH = "() => [...document.images].some((image) => image.complete && image.naturalWidth > 0)"
 WORKBENCH = "() => document.querySelector('.tsp') !== null"
@@ -68,8 +69,7 @@ class Launch(Protocol):
 @contextmanager
 def server(command: list[str], folder: Path) -> Iterator[tuple[str, int]]:
     """The address that it prints, and its process id."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield next(line.split()[1] for line in process.stdout if line.startswith("Open http")), process.pid
@@ -188,70 +188,137 @@ def heap_megabytes(devtools: CDPSession) -> float:
 
 # -- many tracks ----------------------------------------------------------------------------------------------------------
 
+# What the stage draws its picture from is put into a texture of its shape; the photographs of the cameras have others.
+WATCH = """(() => {
+  const top = window.top, now = () => performance.timeOrigin + performance.now();
+  Object.assign(top, {keys: top.keys ?? [], panes: top.panes ?? [], stage: top.stage ?? []});
+  if (window === top) addEventListener('keydown', (event) => top.keys.push(performance.timeOrigin + event.timeStamp), true);
+  for (const name of ['texImage2D', 'texSubImage2D']) {
+    const upload = WebGL2RenderingContext.prototype[name];
+    WebGL2RenderingContext.prototype[name] = function (...given) {
+      const done = upload.apply(this, given);
+      const image = given.find((one) => one instanceof HTMLImageElement || one instanceof ImageBitmap);
+      if (image && Math.abs(image.width / image.height / (innerWidth / innerHeight) - 1) < 0.02)
+        top.stage.push([now(), image.width / (innerWidth * devicePixelRatio)]);
+      return done;
+    };
+  }
+})()"""
+WATCH_PANE = f"() => {{ {PANE} element.addEventListener('shown', () => panes.push(performance.timeOrigin + performance.now())); }}"
+TABLE = "() => document.querySelectorAll('.ts-tracks [role=row]').length > 5"
+ON_STAGE = "() => stage.length > 0"
+CHANGES = 20
+
 
 def large(launch: Launch) -> None:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        server([sys.executable, str(Path(__file__).resolve()), "serve", folder], ROOT) as (url, process),
-    ):
+    """The browser and a window are open before a page is, as a user's are."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, str(Path(__file__).resolve()), "make", folder], cwd=ROOT, check=True, env=ENVIRONMENT)
+        run = [f"{folder}/capture", "--out", f"{folder}/run", "--no-browser", "--no-autoplay", "--port", "0"]
         browser = launch()
-        page, pictures, seconds = loaded(browser, url)
-        print(f"first load, server just started: {seconds:.2f} s", flush=True)
-        page.keyboard.press("Shift+T")
-        page.wait_for_timeout(3000)
-        waits, before = [], cpu_seconds(process)
-        for turn in range(20):
-            pictures.clear()
-            pressed = time.monotonic()
-            page.keyboard.press("ArrowRight" if turn % 10 < 5 else "ArrowLeft")
-            while not pictures:
-                page.wait_for_timeout(2)
-            waits.append(1000 * (pictures[0] - pressed))
-            page.wait_for_timeout(700)
-        half, most = np.percentile(waits, (50, 95))
-        cost = (cpu_seconds(process) - before) / len(waits)
-        print(f"frame change, stage with trails: p50 {half:.0f} ms, p95 {most:.0f} ms; {cost:.3f} s of the server's CPU", flush=True)
-        page.close()
-        before = cpu_seconds(process)
-        seconds = loaded(browser, url)[2]
-        print(f"load of another page: {seconds:.2f} s; {cpu_seconds(process) - before:.2f} s of the server's CPU")
+        window = blank(browser)
+        before = processes()
+        began = time.monotonic()
+        with server([sys.executable, "-m", "viewer.app", *run], Path(folder)) as (url, process):
+            print(f"address: {time.monotonic() - began:.2f} s after the command", flush=True)
+            print(f"first load, server just started: {loaded(window, url, process, before)}", flush=True)
+            print(f"frame change with trails: {changed(window, process)}", flush=True)
+            window.close()
+            for _ in range(3):
+                window = blank(browser)
+                print(f"load of another page: {loaded(window, url, process, processes())}", flush=True)
+                window.close()
+        browser.close()
 
 
-def loaded(browser: Browser, url: str) -> tuple[Page, list[float], float]:
-    """A page that knows nothing of one before; when pictures of its stage come; seconds until pane, table and stage are there."""
-    began = time.monotonic()
+def blank(browser: Browser) -> Page:
+    """A window that knows nothing of one before."""
     page = browser.new_context(viewport=SIZE).new_page()  # type: ignore[arg-type]
     page.set_default_timeout(PATIENCE)
-    pictures: list[float] = []
+    page.add_init_script(WATCH)
+    page.wait_for_timeout(2000)
+    return page
 
-    def listen(socket: WebSocket) -> None:
-        if "/stage/" in socket.url:
-            socket.on("framereceived", lambda data: pictures.append(time.monotonic()) if len(data) > PICTURE else None)
 
-    page.on("websocket", listen)
+def loaded(page: Page, url: str, process: int, before: dict[str, float]) -> str:
+    """Seconds until pane, table and stage are there."""
+    began, server_before = time.monotonic(), cpu_seconds(process)
     page.goto(f"{url}?frame=150", wait_until="commit")
-    page.wait_for_function(RENDERED, polling=20)
-    page.get_by_role("row").nth(5).wait_for()
-    while not pictures:
-        page.wait_for_timeout(10)
-    return page, pictures, time.monotonic() - began
+    found = []
+    for what, condition in (("workbench", WORKBENCH), ("pane", RENDERED), ("table", TABLE), ("stage", ON_STAGE)):
+        page.wait_for_function(condition, polling=20)
+        found.append(f"{what} {time.monotonic() - began:.2f}")
+    return f"{', '.join(found)} s; processor {cost(process, server_before, before)}"
 
 
-def serve(folder: Path) -> None:
-    """A run of 300 frames with a made diagnosis of 10,000 tracks."""
+def changed(page: Page, process: int) -> str:
+    """Milliseconds from the key to the pictures of pane and stage; the full picture of the stage comes when the time has rested."""
+    page.keyboard.press("Shift+T")
+    page.wait_for_timeout(3000)
+    page.evaluate(WATCH_PANE)
+    page.evaluate("keys.length = panes.length = stage.length = 0")
+    before, server_before = processes(), cpu_seconds(process)
+    for turn in range(CHANGES):
+        page.keyboard.press("ArrowRight" if turn % 10 < 5 else "ArrowLeft")
+        page.wait_for_timeout(1000)
+    spent = cost(process, server_before, before, CHANGES)
+    keys, panes, stage = page.evaluate("[keys, panes, stage]")
+    whole = [when for when, share in stage if share > 0.99]
+    parts = (("pane", panes), ("stage", [when for when, _ in stage]), ("full picture of the stage", whole))
+    times = [f"{name} {quantiles(keys, pictures)}" for name, pictures in parts]
+    return f"{'; '.join(times)} ms; processor for each {spent}"
+
+
+def quantiles(keys: list[float], pictures: list[float]) -> str:
+    waits = [min((picture for picture in pictures if picture > key), default=float("inf")) - key for key in keys]
+    half, most = np.percentile(waits, (50, 95))
+    return f"p50 {half:.0f}, p95 {most:.0f}"
+
+
+def cost(process: int, server_before: float, before: dict[str, float], times: int = 1) -> str:
+    """Seconds of processor time of the server, and of every kind of process of the browser."""
+    now = processes()
+    spent = {"server": cpu_seconds(process) - server_before} | {kind: now[kind] - before.get(kind, 0.0) for kind in sorted(now)}
+    digits = 2 if times == 1 else 3
+    return ", ".join(f"{kind} {seconds / times:.{digits}f}" for kind, seconds in spent.items() if seconds / times >= 0.005) + " s"
+
+
+def processes() -> dict[str, float]:
+    """Seconds of processor time of the browser's processes by kind; those that have ended are missing."""
+    parents, kinds = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            parents[folder.name] = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            kind = re.search(rb"--type=([\w-]+)", (folder / "cmdline").read_bytes())
+            if kind is not None:
+                kinds[folder.name] = kind[1].decode()
+    found: dict[str, float] = {}
+    for process, kind in kinds.items():
+        ancestor = process
+        while ancestor in parents and ancestor != str(os.getpid()):
+            ancestor = parents[ancestor]
+        if ancestor in parents:
+            with contextlib.suppress(OSError):
+                found[kind] = found.get(kind, 0.0) + cpu_seconds(int(process))
+    return found
+
+
+def make(folder: Path) -> None:
+    """A capture of 300 frames, a run of it, and a made diagnosis of 10,000 tracks that counts as that of the run."""
     import tiny_capture
     import torch
     from made_diagnosis import made_diagnosis
 
     from trackersplat.captures.registry import open_capture
+    from trackersplat.diagnosis.diagnosis import DIAGNOSIS_FILE
+    from trackersplat.diagnosis.settings import DiagnosisSettings
     from trackersplat.events import FrameDone
     from trackersplat.gaussians.gaussians import Gaussians
     from trackersplat.gaussians.lineage import Lineage
+    from trackersplat.jobs.diagnose import key_of
     from trackersplat.pipelines.pipeline import ChainState, FrameResult
     from trackersplat.pipelines.settings import ReconstructSettings
     from trackersplat.store.run import Run
-    from viewer.app import App
-    from viewer.arguments import Arguments
 
     views = tiny_capture.cameras()
     images = [np.stack([tiny_capture.render(view, frame % tiny_capture.FRAMES) for frame in range(FRAMES)]) for view in views]
@@ -271,18 +338,14 @@ def serve(folder: Path) -> None:
             base = frame - 1 if frame else None
             result = FrameResult(state, base, None, nothing, 1, {}, {}, {"refine": 1.0})
             run.write_frame(result, FrameDone(frame, base, {}, {}, count, 0.0, 0.0, {"refine": 1.0}), capture)
-    app = App(Arguments(str(path), port=0, browser=False, autoplay=False, out=run.path))
     made = made_diagnosis(capture.cameras, FRAMES, TRACKS // len(views))
-    app.document.diagnosing.put(run.path, made, "made")
-    print(f"Open {app.url}", flush=True)
-    threading.Thread(target=app.load, daemon=True).start()
-    app.serve()
+    made.to_npz(run.path / DIAGNOSIS_FILE, key_of(Run.open(run.path), DiagnosisSettings()))
 
 
 def main() -> None:
     what = sys.argv[1:2]
-    if what == ["serve"]:
-        serve(Path(sys.argv[2]))
+    if what == ["make"]:
+        make(Path(sys.argv[2]))
         return
     executable = find_browser()
     if executable is None:

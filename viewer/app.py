@@ -213,13 +213,20 @@ def _check_allowed(names: Sequence[str]) -> None:
 
 
 def _check_out(out: Path) -> None:
-    """Raises InputError if ``out`` exists and is no run: said now, not after the first reconstruction was started."""
-    from trackersplat.store.run import Run
+    """Raises InputError if ``out`` exists and is no run: said now, not after the first reconstruction was started.
+
+    Of a run with a ``run.json`` only that is read. The rest needs PyTorch, and the page would come up seconds later.
+    """
+    from trackersplat.store.begin import INFO, read_info
 
     try:
         if out.exists() and not out.is_dir():
             raise InputError(f"--out {out} is a file: give the folder of a run, or a new one.")
-        if out.is_dir() and any(out.iterdir()):
+        if (out / INFO).is_file():
+            read_info(out)
+        elif out.is_dir() and any(out.iterdir()):
+            from trackersplat.store.run import Run
+
             Run.open(out)
     except OSError as error:
         raise InputError(f"--out {out} cannot be read ({error.strerror}): check the folder and its permissions.") from error

@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from viewer.stage.client_files import ClientFile, unpack
 from viewer.stage.server import SECRET_HEADER, StageServer
 
 LARGEST_MESSAGE = 64 << 10  # bytes, of one from the page
@@ -59,6 +60,8 @@ class Relay:
         self._disconnected = disconnected
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{stage.get_port()}", headers={SECRET_HEADER: stage.secret})
         self._index: tuple[bytes, bytes, str] | None = None  # viser's page: plain, gzipped, and its tag
+        self._files: dict[str, ClientFile] = {}  # what was packed into it
+        self._reading = asyncio.Lock()
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -68,6 +71,8 @@ class Relay:
         path = str(request.path_params["path"])
         if path in ("", "index.html"):
             return await self._page(request)
+        if path in self._files:
+            return _kept(self._files[path], request)
         if len(path) > LONGEST_PATH:
             return Response(status_code=404)
         async with self._http.stream("GET", "/" + quote(path), headers={"accept-encoding": "identity"}) as found:
@@ -76,20 +81,29 @@ class Relay:
             return Response(body, found.status_code, kept)
 
     async def _page(self, request: Request) -> Response:
-        """viser's page without its own panel; read once, and kept by the browser between visits."""
-        if self._index is None:
-            found = await self._http.get("/", headers={"accept-encoding": "identity"})
-            found.raise_for_status()
-            whole = found.content.replace(b"</head>", _STYLE, 1)
-            packed = await asyncio.to_thread(gzip.compress, whole, 6)
-            self._index = (whole, packed, f'"{hashlib.sha256(whole).hexdigest()[:32]}"')
-        whole, packed, tag = self._index
+        """viser's page without its own panel; kept by the browser between visits."""
+        whole, packed, tag = await self._read()
         headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept-encoding"}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
-        if "gzip" in request.headers.get("accept-encoding", ""):
+        if _takes_gzip(request):
             return Response(packed, headers={**headers, "content-encoding": "gzip"}, media_type="text/html")
         return Response(whole, headers=headers, media_type="text/html")
+
+    async def _read(self) -> tuple[bytes, bytes, str]:
+        """viser's page, read and unpacked once."""
+        async with self._reading:
+            if self._index is None:
+                found = await self._http.get("/", headers={"accept-encoding": "identity"})
+                found.raise_for_status()
+                unpacked = await asyncio.to_thread(unpack, found.content)
+                if unpacked is None:
+                    log.debug("viser's page is packed in another way; browsers unpack it")
+                page, self._files = unpacked or (found.content, {})
+                whole = page.replace(b"</head>", _STYLE, 1)
+                packed = await asyncio.to_thread(gzip.compress, whole, 6)
+                self._index = (whole, packed, f'"{hashlib.sha256(whole).hexdigest()[:32]}"')
+            return self._index
 
     async def socket(self, page: WebSocket) -> None:
         """One page's stage, until either side ends it."""
@@ -150,6 +164,18 @@ class Relay:
             elif verdict:
                 assert raw is not None
                 await inner.send(raw)
+
+
+def _takes_gzip(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding", "")
+
+
+def _kept(file: ClientFile, request: Request) -> Response:
+    """A file whose name changes with its content."""
+    headers = {"cache-control": "private, max-age=31536000, immutable", "vary": "accept-encoding"}
+    if _takes_gzip(request):
+        return Response(file.gzipped, headers={**headers, "content-encoding": "gzip"}, media_type=file.media_type)
+    return Response(file.content, headers=headers, media_type=file.media_type)
 
 
 async def _outwards(inner: websockets.ClientConnection, page: WebSocket) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,43 @@ def test_a_diagnosis_comes_back_from_its_file_if_the_key_is_the_same(tmp_path: P
     assert (read.cameras, read.frames, read.cameras_found, read.remarks) == (
         written.cameras, written.frames, written.cameras_found, written.remarks,
     )  # fmt: skip
+
+
+def test_evidence_of_a_file_is_the_same_piece_by_piece_and_frame_by_frame(tmp_path: Path) -> None:
+    pieces = {name: np.random.default_rng(len(name)).normal(size=(4, 3)).astype(np.float32) for name in EVIDENCE.names()}
+    written = replace(made(), evidence=pieces)
+    written.to_npz(tmp_path / "diagnosis.npz", "")
+    read = Diagnosis.from_npz(tmp_path / "diagnosis.npz")
+    assert read is not None
+    assert list(read.evidence) == list(pieces)
+    assert len(read.evidence) == len(pieces)
+    assert read.evidence.get("no such evidence") is None
+    kept = {name: values.astype(np.float16).astype(np.float32) for name, values in pieces.items()}
+    for row in range(4):
+        for name, values in read.evidence_in(row).items():
+            assert values.dtype == np.float32
+            assert np.array_equal(values, kept[name][row]), name
+            assert np.array_equal(written.evidence_in(row)[name], pieces[name][row]), name
+    assert all(np.array_equal(read.evidence[name], values) for name, values in kept.items())
+    assert read.evidence["views"] is read.evidence["views"]
+
+
+def test_reading_again_does_not_unpack_evidence_that_nobody_asks_for(tmp_path: Path) -> None:
+    frames, tracks = 40, 5000
+    pieces = {name: np.zeros((frames, tracks), np.float32) for name in EVIDENCE.names()}
+    nothing, there = np.zeros((frames, tracks, 2), np.float32), np.ones((frames, tracks), np.uint8)
+    large = Diagnosis(
+        ("cam01",), tuple(range(frames)), np.arange(tracks), np.zeros(tracks, np.int16), np.zeros((tracks, 3), np.float32),
+        np.arange(tracks), nothing, nothing, nothing, np.zeros((frames, tracks, 3), np.float32), there, pieces, pieces["views"], 0 * there,
+    )  # fmt: skip
+    large.to_npz(tmp_path / "diagnosis.npz", "")
+    size = (tmp_path / "diagnosis.npz").stat().st_size
+    tracemalloc.start()
+    read = Diagnosis.from_npz(tmp_path / "diagnosis.npz")
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert read is not None
+    assert held < 1.2 * size
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +18,10 @@ from starlette.types import Message, Receive, Scope, Send
 from tiny_capture import FRAMES, write_tiny_capture
 
 from trackersplat.captures.capture import Capture
+from trackersplat.captures.demo import demo_run
 from trackersplat.captures.registry import open_capture
+from trackersplat.errors import InputError
+from viewer.app import _check_out
 from viewer.entrance import BEGUN, Entrance
 from viewer.photographs import photo_url
 
@@ -98,13 +103,36 @@ def test_the_page_is_told_when_the_workbench_is_there_and_then_the_workbench_ans
     assert asyncio.run(both()) == (204, 299, b"workbench", 200)
 
 
-def test_nothing_that_takes_seconds_is_imported_before_the_first_page() -> None:
+@pytest.mark.parametrize("out", [None, "run"])
+def test_nothing_that_takes_seconds_is_imported_before_the_first_page(tmp_path: Path, out: str | None) -> None:
     heavy = ("torch", "nicegui", "viser", "fastapi", "numba", "scipy")
+    run = None
+    if out is not None:
+        run = tmp_path / out
+        shutil.copytree(demo_run(), run)
     code = (
-        "import sys\nimport viewer.app, viewer.entrance, viewer.document, viewer.guard\n"
-        "from trackersplat.captures.registry import open_capture\nopen_capture('demo').image(0, 0)\n"
-        f"print([name for name in {heavy} if name in sys.modules])"
+        "import os, sys\nfrom pathlib import Path\nimport viewer.entrance\n"
+        "from viewer.app import App\nfrom viewer.arguments import Arguments\n"
+        f"out = {str(run) if run else None!r}\n"
+        "app = App(Arguments('demo', port=0, browser=False, autoplay=False, out=Path(out) if out else None))\n"
+        "app.capture.image(0, 0)\n"
+        f"print([name for name in {heavy} if name in sys.modules], flush=True)\nos._exit(0)"
     )
     root = Path(__file__).resolve().parents[2]
     found = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_folder_that_cannot_be_a_run_is_refused_before_the_page_is_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, text in (("damaged", "{"), ("list", "[]"), ("newer", '{"format": 99}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(text)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "holiday.jpg").touch()
+    for name in ("file", "damaged", "list", "newer", "other"):
+        with pytest.raises(InputError, match=re.escape(str(tmp_path / name))):
+            _check_out(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "not there"):
+        _check_out(tmp_path / name)

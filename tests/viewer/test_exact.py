@@ -14,7 +14,7 @@ from waiting import wait_for
 import viewer.stage.exact
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import InputError
-from viewer.stage.exact import MOST_PIXELS, REST_AFTER, SIDES, TIME_PAUSE, ExactView
+from viewer.stage.exact import MOST_PIXELS, QUALITY_AT_REST, QUALITY_MOVING, REST_AFTER, SIDES, TIME_PAUSE, ExactView
 from viewer.stage.picture import Picture
 from viewer.stage.strokes import Dots
 from viewer.state import Shared, Store, View
@@ -29,14 +29,19 @@ class FakePage:
 
         self.client_id = 0
         self.images: list[np.ndarray] = []
+        self.qualities: list[int] = []
         self.gate = threading.Event()
         self.gate.set()
         self.moved: list[Callable[[Any], Any]] = []
         self.camera = SimpleNamespace(
             image_width=80, image_height=60, position=np.zeros(3), wxyz=np.array([1.0, 0, 0, 0]), fov=1.0, on_update=self.moved.append
         )
-        self.scene = SimpleNamespace(set_background_image=lambda image, **_: self.images.append(image))
+        self.scene = SimpleNamespace(set_background_image=self._show)
         self.local_storage = SimpleNamespace(get_item=lambda key, timeout: self.gate.wait(timeout))
+
+    def _show(self, image: np.ndarray, format: str, jpeg_quality: int) -> None:
+        self.qualities.append(jpeg_quality)
+        self.images.append(image)
 
     def flush(self) -> None:
         pass
@@ -150,6 +155,35 @@ def test_the_full_picture_is_drawn_once_nothing_changes_any_more(scene: SimpleNa
     wait_for(lambda: scene.view.rests)
     assert [width for frame, width in scene.painted if frame == 5] == [20, 80]
     assert scene.page.images[-1].shape == (60, 80, 3)
+
+
+def test_a_single_step_after_a_rest_gets_its_full_picture_at_once_if_that_is_quick(
+    scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for(lambda: scene.view.rests)
+    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
+    scene.now[0] += REST_AFTER
+    scene.tab.set(frame=10)
+    wait_for(lambda: scene.view.rests)
+    drawn = scene.view.pictures
+    scene.page.camera.fov *= 1.1  # at the same moment: it may be one of many
+    scene.view._wake.set()
+    wait_for(lambda: scene.view.pictures > drawn)
+    assert not scene.view.rests
+    scene.now[0] += REST_AFTER
+    scene.view._wake.set()
+    wait_for(lambda: scene.view.rests)
+    assert scene.page.qualities[-3:] == [QUALITY_AT_REST, QUALITY_MOVING, QUALITY_AT_REST]
+
+
+@pytest.mark.parametrize("moving", ["playing", "dragging"])
+def test_what_moves_gets_pictures_that_are_made_quickly(scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, moving: str) -> None:
+    wait_for(lambda: scene.view.rests)
+    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
+    scene.now[0] += 10.0
+    scene.tab.set(frame=10, **{moving: True})
+    wait_for(lambda: scene.tab.view.shown == 10)
+    assert scene.page.qualities[-1] == QUALITY_MOVING
 
 
 def test_while_the_time_is_dragged_the_stage_leaves_the_processor_to_the_panes(

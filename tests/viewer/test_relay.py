@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import math
+import re
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from types import SimpleNamespace
@@ -231,6 +232,22 @@ def test_visers_page_comes_without_its_panel_and_its_notices_and_is_read_once(si
     assert site.client.get("/stage/a/no/such/file").status_code == 404
     assert site.client.get("/stage/a/" + 5000 * "a").status_code == 404
     assert site.client.post("/stage/a/").status_code == 405
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_visers_code_and_styles_are_files_that_all_tabs_share_and_that_the_browser_keeps(site: SimpleNamespace, encoding: str) -> None:
+    page = site.client.get("/stage/a/").text
+    assert len(page) < 10_000
+    linked = set(re.findall(r'"\.\.(/client/[^"]+)"', page))
+    assert {name.rpartition(".")[2] for name in linked} == {"css", "js", "wasm"}
+    for name in linked:
+        answer = site.client.get("/stage" + name, headers={"accept-encoding": encoding})
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].partition(";")[0] in ("text/css", "text/javascript", "application/wasm")
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers.get("content-encoding", "identity") == encoding
+        assert answer.content == site.client.get("/stage" + name, headers={"accept-encoding": "identity"}).content
+    assert site.client.get("/stage/client/viser-0.js").status_code == 404
 
 
 def test_the_inner_port_answers_nobody_without_the_secret(site: SimpleNamespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -67,7 +68,7 @@ class Diagnosis:
     rendered: np.ndarray  # (F, P, 2) float32 px: the material point, carried by the Gaussians
     world: np.ndarray  # (F, P, 3) float32 scene units: the point that all views agree on
     state: np.ndarray  # (F, P) uint8, a TrackState
-    evidence: dict[str, np.ndarray]  # (F, P) float32 by the names of `registry.EVIDENCE`
+    evidence: Mapping[str, np.ndarray]  # (F, P) float32 by the names of `registry.EVIDENCE`
     score: np.ndarray  # (F, P) float32 in [0, 1]: probability that the position is wrong
     category: np.ndarray  # (F, P) uint8, a Category
     cameras_found: tuple[CameraFinding, ...] = ()
@@ -83,6 +84,8 @@ class Diagnosis:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ShapeError(f"Diagnosis.{name} must have shape {shape}, got {getattr(self, name).shape}.")
+        if isinstance(self.evidence, _Packed):
+            return  # one array of the right shape; to look at each would unpack it
         for name, values in self.evidence.items():
             if values.shape != (frames, count):
                 raise ShapeError(f"Evidence {name} must have shape {(frames, count)}, got {values.shape}.")
@@ -99,9 +102,8 @@ class Diagnosis:
         first, last = there.argmax(0), len(frames) - 1 - there[::-1].argmax(0)
         score = np.where(np.isnan(self.score), -1.0, self.score)
         worst = score.argmax(0)
-        residual = self.evidence.get("reprojection", np.full_like(self.score, np.nan))
-        backward = self.evidence.get("forward_backward", np.full_like(self.score, np.nan))
-        views = self.evidence.get("views", np.full_like(self.score, np.nan))
+        unknown = np.broadcast_to(np.float32(np.nan), self.score.shape)
+        residual, backward, views = (self.evidence.get(name, unknown) for name in ("reprojection", "forward_backward", "views"))
         return TrackSummary(
             first=frames[first],
             last=frames[last],
@@ -115,6 +117,12 @@ class Diagnosis:
             state=np.where(there.any(0), self.state[last, columns], TrackState.ABSENT).astype(np.uint8),
             category=self.category[worst, columns],
         )
+
+    def evidence_in(self, row: int) -> dict[str, np.ndarray]:
+        """All evidence in one frame, (P,) float32 each; ``row`` is the index of the frame in ``frames``."""
+        if isinstance(self.evidence, _Packed):
+            return self.evidence.of_frame(row)
+        return {name: values[row] for name, values in self.evidence.items()}
 
     def counts(self) -> dict[Category, int]:
         """Tracks by the category of their worst frame, in the order of the categories; those without any are absent."""
@@ -154,14 +162,38 @@ class Diagnosis:
         """
         if not path.is_file():
             return None
-        arrays = read_arrays(path, _LAYOUT)
+        text = read_arrays(path, {"facts": _LAYOUT["facts"]})["facts"]  # first: of another key nothing else is read
         try:
-            facts = _facts(arrays.pop("facts"))
+            facts = _facts(text)
             if facts["format"] != _FORMAT or (key is not None and facts["key"] != key):
                 return None
-            return _diagnosis(facts, arrays)
+            return _diagnosis(facts, read_arrays(path, {name: layout for name, layout in _LAYOUT.items() if name != "facts"}))
         except (*NPZ_DAMAGE, RecursionError) as error:
             raise InputError(f"{path} is damaged ({str(error)[:120]}): remove it and diagnose the run again.") from error
+
+
+class _Packed(Mapping[str, np.ndarray]):
+    """Evidence as a file has it, (E, F, P) float16: what is asked for is unpacked then, and kept. Most of it never is."""
+
+    def __init__(self, names: Sequence[str], values: np.ndarray) -> None:
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._values = values
+        self._unpacked: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found = self._unpacked.get(name)
+        if found is None:
+            found = self._unpacked[name] = self._values[self._rows[name]].astype(np.float32)
+        return found
+
+    def of_frame(self, frame: int) -> dict[str, np.ndarray]:
+        return {name: self._values[row, frame].astype(np.float32) for name, row in self._rows.items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 @dataclass(frozen=True)
@@ -211,7 +243,7 @@ def _diagnosis(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Diagnosi
     if (arrays["category"] > max(Category)).any() or (arrays["state"] > max(TrackState)).any():
         raise ValueError("an unknown category or state")
     found = tuple(_finding(values) for values in facts["found"])
-    evidence = {name: values.astype(np.float32) for name, values in zip(names, arrays.pop("evidence"), strict=True)}
+    evidence = _Packed(tuple(names), arrays.pop("evidence"))
     score = arrays.pop("score").astype(np.float32)
     return Diagnosis(
         tuple(cameras), tuple(frames), evidence=evidence, score=score, cameras_found=found, remarks=tuple(facts["remarks"]), **arrays

@@ -1,4 +1,7 @@
-"""The folder of a run before its first frame: how it is made, and how it goes if there will be none."""
+"""The folder of a run without its frames: what `run.json` says, how it is made, and how it goes if there will be no frame.
+
+Imports nothing that takes time: the page checks a run before all else.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from trackersplat.errors import InputError
-from trackersplat.files import unwritable
+from trackersplat.files import read_json, unwritable
 
 INFO, METRICS, LOCK = "run.json", "metrics.csv", ".lock"
+FORMAT = 2
 DOCUMENT = "document"  # folder of edits of the scene; holds no frames
 _LEFT_AT_START = re.compile(r"\.run\.json\.[0-9a-f]{12}\.tmp|\.lock")  # by a process killed before the first file was complete
 
@@ -18,6 +23,18 @@ _LEFT_AT_START = re.compile(r"\.run\.json\.[0-9a-f]{12}\.tmp|\.lock")  # by a pr
 def holds_nothing(path: Path) -> bool:
     """Whether a folder is empty, but for what a process leaves that is killed while it writes ``run.json``."""
     return all(_LEFT_AT_START.fullmatch(child.name) for child in path.iterdir())
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """What the ``run.json`` of a run says; nothing if it has none, as those of the published system.
+
+    Raises InputError if it is damaged, or of another format.
+    """
+    info = path / INFO
+    data = read_json(info) if info.is_file() else {}
+    if data.get("format", FORMAT) != FORMAT:
+        raise InputError(f"{info} has format {data['format']!r}, this version reads {FORMAT}: open it with the version that made it.")
+    return data
 
 
 def make_folder(path: Path) -> list[Path]:

@@ -29,7 +29,6 @@ from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
 from trackersplat.files import (
     atomic_folder,
-    read_json,
     remove_folder,
     remove_leftovers,
     unwritable,
@@ -43,7 +42,7 @@ from trackersplat.motion.followed_tracks import FollowedTracks
 from trackersplat.pipelines.pipeline import ChainState, FrameResult, Origin
 from trackersplat.pipelines.registry import PIPELINES
 from trackersplat.store import frame_files
-from trackersplat.store.begin import INFO, LOCK, METRICS, discard, make_folder
+from trackersplat.store.begin import FORMAT, INFO, LOCK, METRICS, discard, make_folder, read_info
 from trackersplat.store.evidence_files import read_evidence
 from trackersplat.store.exact_frames import compact_frames, needed_frames, remove_unneeded
 from trackersplat.store.frame_files import Kept
@@ -59,7 +58,6 @@ from trackersplat.store.watched import Watched
 from trackersplat.tracking.tracks import Tracks
 from trackersplat.training.photometric import ColourAffines
 
-FORMAT = 2
 KEEP, PLY, COMPACT = "keep", "ply", "compact"  # of run.json: in which form frames are kept
 _TRACKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -84,12 +82,8 @@ class Run:
         """
         if not path.is_dir():
             raise InputError(f"There is no run at {path}: expected a folder made by `trackersplat reconstruct`.")
-        info = path / INFO
-        data = read_json(info) if info.is_file() else {}
-        if data.get("format", FORMAT) != FORMAT:
-            raise InputError(f"{info} has format {data['format']!r}, this version reads {FORMAT}: open it with the version that made it.")
-        run = Run(path, data)
-        if not info.is_file() and not run.frames():
+        run = Run(path, read_info(path))
+        if not (path / INFO).is_file() and not run.frames():
             raise InputError(f"{path} is not a run: expected run.json or frame<N>/point_cloud folders in it.")
         return run
 

@@ -27,6 +27,7 @@ REST_AFTER, REST_AFTER_DRAGGED = 0.2, 0.6  # seconds without a change until the 
 TIME_PAUSE, TIME_PAUSE_SHARE, LONGEST_TIME_PAUSE = 0.2, 8.0, 2.0
 QUALITY_MOVING, QUALITY_AT_REST = 60, 92  # JPEG
 MOVING_BUDGET = 1 / 15  # seconds a picture may take while things move
+STEP_BUDGET = 0.1  # seconds the full picture may take to be the first one after a rest, without a smaller one before it
 SMALLEST = 0.25  # of the full width and height
 SMALLEST_MARKED = 0.5  # of them, of a picture that marks are drawn into
 MOST_PIXELS = 2_000_000  # of a picture at rest
@@ -122,14 +123,16 @@ class ExactView:
         shown: _Request | None = None  # the last request that was drawn
         seen: _Request | None = None
         changed_at = drawn_at = took = 0.0
+        single = False  # the change before this one was so long ago that this one may be the only one, and its full picture is quick
         while not self._closed:
             request = self._requested()
             now = self._clock()
+            rest_after = REST_AFTER_DRAGGED if self._tab.view.dragging else REST_AFTER
             if request != seen:
+                single = now - changed_at >= rest_after and self._is_quick(request)
                 seen, changed_at = request, now
             drawn = request == shown
-            rest_after = REST_AFTER_DRAGGED if self._tab.view.dragging else REST_AFTER
-            at_rest = now - changed_at >= rest_after or shown is None
+            at_rest = single or now - changed_at >= rest_after or shown is None
             complete = drawn and self._complete is shown
             if drawn and (complete or not at_rest):
                 self._wake.wait(None if complete else max(changed_at + rest_after - now, 0.001))
@@ -158,6 +161,13 @@ class ExactView:
     def _is_dragged(self, shown: _Request, request: _Request) -> bool:
         """Whether nothing but the time has changed, and it does not play."""
         return not self._tab.view.playing and replace(shown, frame=request.frame, source=request.source, marks=request.marks) == request
+
+    def _is_quick(self, request: _Request) -> bool:
+        """Whether the full picture is there soon, and nothing moves of which smaller ones would show more."""
+        view = self._tab.view
+        width, height = request.canvas
+        pixels = min(width * height, MOST_PIXELS)
+        return not view.playing and not view.dragging and self._seconds_per_pixel * pixels <= STEP_BUDGET
 
     def _requested(self) -> _Request:
         camera, view, shared = self._client.camera, self._tab.view, self._tab.shared

@@ -59,6 +59,9 @@ class StageServer(viser.ViserServer):
             super().__init__(host="127.0.0.1", port=0, label="TrackerSplat", verbose=False)
         for message in (messages.ShareUrlRequest, messages.ShareUrlDisconnect):
             self._websock_server.unregister_handler(message)
+        # Lines and handles have plain colours: no light falls on them.
+        self.scene.configure_environment_map(None)
+        self.scene.configure_default_lights(enabled=False, cast_shadow=False)
         self.gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
         # A tab may close between any two messages to it; that is no news.
         warnings.filterwarnings("ignore", message="Queued a .* on a closed connection", category=UserWarning)

@@ -47,14 +47,15 @@ def values(tracks: TrackList, row: int, frame: int) -> tuple[Value, ...]:
     if at is None:
         return ()
     found = []
+    pieces = tracks.diagnosis.evidence_in(at)
     for facts in EVIDENCE:
-        piece = tracks.diagnosis.evidence.get(facts.name)
+        piece = pieces.get(facts.name)
         if piece is None:
             continue
-        value = float(piece[at, row])
+        value = float(piece[row])
         rank = None
         if math.isfinite(value) and facts.direction != "none":
-            others = piece[at][np.isfinite(piece[at])]
+            others = piece[np.isfinite(piece)]
             better = others < value if facts.direction == "high" else others > value
             rank = float(better.sum()) / max(len(others) - 1, 1)
         unit = facts.unit.replace("^2", "²").replace("scene units", "units")
