@@ -11,12 +11,14 @@ import torch
 from tiny_capture import write_tiny_capture
 from tiny_truth import write_tiny_truth
 
+from tests.scenes.quad_tracks import exact
 from trackersplat.benchmarks import agreeing_tracks
 from trackersplat.benchmarks.agreeing_tracks import agreeing_points
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.registry import open_capture
 from trackersplat.errors import InputError
 from trackersplat.metrics.points import read_point_truth
+from trackersplat.tracking.consistency.settings import KeyFrameSettings
 from trackersplat.tracking.sources import track_source
 from trackersplat.tracking.tracks import DenseTracks
 
@@ -50,6 +52,26 @@ def test_a_view_that_is_six_pixels_off_is_corrected_where_views_match(capture: C
         corrected, kept = error < 1.0, np.abs(error - np.hypot(5.0, 3.3)) < 0.3
         assert corrected.mean() > 0.4  # the others have no depth in these small images that two views share
         assert (corrected | kept).mean() > 0.85
+
+
+def test_a_tracker_is_asked_from_each_key_frame_to_the_next_one_and_stored_tracks_are_not(
+    capture: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, tuple[int, ...]]] = []
+
+    def source(cameras: Sequence[int], base: int, targets: Sequence[int]) -> Iterator[tuple[int, DenseTracks]]:
+        asked.append((base, tuple(targets)))
+        return ((camera, exact(capture.cameras[camera], base, tuple(targets))[0]) for camera in cameras)
+
+    monkeypatch.setattr(agreeing_tracks, "track_source", lambda *_: source)
+    queries = [(view, torch.tensor([[30.5, 20.5]])) for view in range(4)]
+    for name, expected in (("dis", [(0, (1, 2, 3, 4, 5)), (2, (3, 4)), (4, (5,))]), ("exact", [(0, (1, 2, 3, 4, 5))])):
+        asked.clear()
+        found = dict(agreeing_points(name, capture, "cpu", None, queries, 0, range(1, 6), key_frames=KeyFrameSettings(every=2)))
+        assert asked == expected
+        for view, motion in found.items():
+            truth = exact(capture.cameras[view], 0, tuple(range(1, 6)))[0].positions[:, 20, 30]
+            assert (motion.positions[0, :, 0] - truth).norm(dim=-1).max() < 1.5
 
 
 def test_one_camera_cannot_be_joined_with_others(capture: Capture) -> None:

@@ -8,51 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from tests.scenes.quad_tracks import PIXELS, exact, hits, surface
 from tests.scenes.tiny_capture import HEIGHT, WIDTH, cameras, quad_center
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.consistency.agreement import agree_on_pixels, agree_on_points
 from trackersplat.tracking.consistency.settings import ConsistencySettings
 from trackersplat.tracking.consistency.surfaces import Surface
-from trackersplat.tracking.tracks import DenseTracks, Provenance
+from trackersplat.tracking.tracks import DenseTracks
 
 VIEWS, TARGETS, SETTINGS = cameras(), (2, 5), ConsistencySettings()
-PIXELS = np.stack(np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5), axis=-1)
-
-
-def hits(camera: Camera, pixels: np.ndarray, frame: int) -> tuple[np.ndarray, np.ndarray]:
-    """World points (..., 3) that the camera sees at ``pixels`` in a frame, and whether they are on the quad."""
-    rays = (
-        np.concatenate(((pixels - camera.K[:2, 2]) / (camera.fx, camera.fy), np.ones((*pixels.shape[:-1], 1))), axis=-1) @ camera.rotation
-    )
-    wall, quad = (camera.center + rays * ((z - camera.center[2]) / rays[..., 2:]) for z in (1.5, quad_center(frame)[2]))
-    on_quad = (np.abs((quad - quad_center(frame))[..., :2]) < (0.45, 0.35)).all(-1)
-    return np.where(on_quad[..., None], quad, wall), on_quad
-
-
-def surface(camera: Camera) -> Surface:
-    points, _ = hits(camera, PIXELS, 0)
-    return Surface(camera, camera.project(points.reshape(-1, 3))[1].reshape(HEIGHT, WIDTH))
-
-
-def exact(camera: Camera) -> tuple[DenseTracks, np.ndarray]:
-    """Exact tracks, all of them trusted and called visible, and (F, H, W) what is truly seen."""
-    points, on_quad = hits(camera, PIXELS, 0)
-    positions, seen = [], []
-    for target in TARGETS:
-        moved = points + on_quad[..., None] * (quad_center(target) - quad_center(0))
-        at = camera.project(moved.reshape(-1, 3))[0].reshape(HEIGHT, WIDTH, 2)
-        found, covers = hits(camera, at, target)
-        inside = ((at >= 0) & (at < (WIDTH, HEIGHT))).all(-1)
-        positions.append(at)
-        seen.append(inside & (on_quad == covers) & (np.abs(found - moved).max(-1) < 1e-6))
-    tensor = torch.from_numpy(np.stack(positions).astype(np.float32))
-    ones = torch.ones(tensor.shape[:-1])
-    return DenseTracks(0, TARGETS, tensor, ones, ones.clone(), 0.1, Provenance("made")), np.stack(seen)
-
 
 SURFACES = [surface(view) for view in VIEWS]
-MADE = [exact(view) for view in VIEWS]
+MADE = [exact(view, 0, TARGETS) for view in VIEWS]
 TRACKS = [tracks for tracks, _ in MADE]
 ON_QUAD = [hits(view, PIXELS, 0)[1] for view in VIEWS]
 

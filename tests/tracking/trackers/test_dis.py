@@ -14,8 +14,8 @@ from cards import HEIGHT, WIDTH, as_bytes, shifted, texture, with_card
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.registry import create_tracker, tracker_settings
 from trackersplat.tracking.tracker import Clip
-from trackersplat.tracking.trackers.dis.matching import Match
-from trackersplat.tracking.trackers.dis.tracker import DISTracker, _joined
+from trackersplat.tracking.trackers.dis.matching import Image, Match
+from trackersplat.tracking.trackers.dis.tracker import DISTracker, _chained, _joined, _more_certain, _Way
 
 INNER = (slice(12, -12), slice(12, -12))
 TRACKER: DISTracker = create_tracker("dis", "cpu")  # type: ignore[assignment]
@@ -154,6 +154,32 @@ def test_two_matches_that_contradict_each_other_are_trusted_less_and_two_that_ag
     assert disputed.confidence.max() < alone.confidence.min() < agreed.confidence.min()
     mild = _joined(found(4, 0.8), found(9, 0.7), replace(settings, contradicted=1.0, disputed=0.0))
     assert mild.confidence.min() > 0.79
+
+
+def test_a_lasting_change_of_colour_does_not_wear_a_chained_track_out() -> None:
+    """The whole image is brighter by 30 in every channel: each target alone says so, however many there are, and none is left behind."""
+    base = np.clip(as_bytes(texture(6)), 0, 220)
+    before, after = Image(base), Image(base + np.uint8(30))
+    one, still = np.ones((HEIGHT, WIDTH), np.float32), np.zeros((HEIGHT, WIDTH, 2), np.float32)
+    step, settings = Match(still, 0.9 * one, one), tracker_settings("dis")
+    way = _Way(Match(still, one, one), one)
+    for _ in range(20):
+        way = _chained(way, step, before, after, settings)
+        assert np.median(way.match.visibility[INNER]) == pytest.approx(0.9 / (1 + (90 / 80) ** 4), abs=0.01)
+        assert way.match.visibility[INNER].min() > 0.25
+        np.testing.assert_allclose(way.kept[INNER], 0.9, rtol=1e-4)
+    back = _chained(way, step, before, before, settings)
+    assert back.match.visibility[INNER].min() > 0.85
+
+
+def test_a_chained_track_goes_on_from_the_direct_match_where_that_is_more_certain() -> None:
+    one = np.ones((HEIGHT, WIDTH), np.float32)
+    still, moved = np.zeros((HEIGHT, WIDTH, 2), np.float32), np.ones((HEIGHT, WIDTH, 2), np.float32)
+    chained = _Way(Match(still, 0.5 * one, one), 0.9 * one)
+    for direct, expected in ((Match(moved, 0.7 * one, one), (1.0, 0.7)), (Match(moved, 0.7 * one, 0.7 * one), (0.0, 0.9))):
+        way = _more_certain(direct, chained)
+        assert (way.match.flow == expected[0]).all()
+        np.testing.assert_allclose(way.kept, expected[1], rtol=1e-6)
 
 
 def test_the_same_images_give_the_same_tracks_in_any_number_of_threads() -> None:

@@ -19,7 +19,7 @@ from trackersplat.tracking.trackers.dis_gpu.certainty import Match, supported
 from trackersplat.tracking.trackers.dis_gpu.images import Images, Joined, doubled, sample
 from trackersplat.tracking.trackers.dis_gpu.matcher import BatchedDISMatcher
 from trackersplat.tracking.trackers.dis_gpu.settings import PatchSettings, SearchSettings, SupportSettings, TrackSettings
-from trackersplat.tracking.trackers.dis_gpu.tracker import BatchedDISTracker, _joined
+from trackersplat.tracking.trackers.dis_gpu.tracker import BatchedDISTracker, _chained, _joined, _more_certain, _Way
 
 HEIGHT, WIDTH = 48, 64
 INNER = (slice(8, -8), slice(8, -8))
@@ -215,6 +215,21 @@ def test_two_matches_that_contradict_each_other_are_trusted_less_and_two_that_ag
     )
     assert disputed < 0.7 * alone
     assert agreed > 1.02 * alone
+
+
+def test_a_lasting_change_of_colour_does_not_wear_a_chained_track_out() -> None:
+    base = np.clip(as_bytes(texture(6)), 0, 220)
+    before, after = (Images(torch.from_numpy(x).permute(2, 0, 1)[None].contiguous()) for x in (base, base + np.uint8(30)))
+    one, still = torch.ones(1, *base.shape[:2]), torch.zeros(1, 2, *base.shape[:2])
+    step, inner = Match(still, 0.9 * one, one), (0, slice(12, -12), slice(12, -12))
+    way = _Way(Match(still, one, one), one)
+    for _ in range(20):
+        way = _chained(way, step, before, after, TrackSettings())
+        torch.testing.assert_close(way.match.visibility[inner], 0.9 / (1 + (90 / 80) ** 4) * one[inner], atol=0.01, rtol=0)
+        torch.testing.assert_close(way.kept[inner], 0.9 * one[inner])
+    direct = Match(still + 1, 0.7 * one, one)
+    assert (_more_certain(direct, way).kept == direct.visibility).all()
+    assert (_more_certain(direct._replace(confidence=0.4 * one), way).kept == way.kept).all()
 
 
 def test_halves_and_samples_keep_the_centres_of_pixels() -> None:

@@ -26,3 +26,12 @@ class ConsistencySettings:
     footprint: float = 1 / 256  # standard deviation of the image area that such a point covers, as a share of the longest side
     minimum_alpha: float = 0.5  # rendered opacity from which there is a surface, where depths are rendered
     few_covering: float = 0.3  # weight of covering points at which the point is as likely covered as not, if none is beside it
+
+
+@dataclass(frozen=True)
+class KeyFrameSettings:
+    """How points of long clips are followed anew (keyframes.py)."""
+
+    every: int = 8  # targets between key frames
+    least_predicted: float = 0.3  # confidence of what the points around predict, from which a lost point is followed anew from there
+    predicted: float = 0.5  # weight of tracks from such a place, beside those from a place that views agree on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -57,31 +58,52 @@ class DISTracker:
         settings, reach = self.settings, self.settings.reach
         base = last = Image(images[0])
         tracks: list[Match] = []
+        way: _Way | None = None
         back = np.zeros_like(base.grid)  # from the last target to the base
         for pixels in images[1:]:
             target = Image(pixels)
-            if not tracks:
-                best, reverse = match(base, target, Search(reach), settings.match)
-                tracks.append(best)
+            if way is None:
+                direct, reverse = match(base, target, Search(reach), settings.match)
+                tracks.append(direct)
+                way = _Way(direct, direct.visibility)
             else:
                 step, step_back = match(last, target, Search(reach), settings.match)
-                chained = _chained(best, step, base, target, settings)
+                chained = _chained(way, step, base, target, settings)
                 chained_back = step_back.flow + sample(back, base.grid + step_back.flow)
-                direct, reverse = match(base, target, Search(reach, priors=[(chained.flow, chained_back)]), settings.match)
-                tracks.append(_joined(direct, chained, settings))
-                best = more_certain(direct, chained)
+                direct, reverse = match(base, target, Search(reach, priors=[(chained.match.flow, chained_back)]), settings.match)
+                tracks.append(_joined(direct, chained.match, settings))
+                way = _more_certain(direct, chained)
             last, back = target, reverse.flow
         return tracks
 
 
-def _chained(previous: Match, step: Match, base: Image, target: Image, settings: DISSettings) -> Match:
-    """The match of the base with the target, over that with the last target and the ``step`` from there."""
-    at = base.grid + previous.flow
-    flow = _corrected(base, target, previous.flow + sample(step.flow, at), settings)
-    visibility = np.minimum(previous.visibility, sample(step.visibility, at)) * inside(base.grid + flow)
-    visibility /= 1.0 + (residual(base, target, flow, settings.match.trust) / settings.drift_residual) ** 4
-    confidence = np.minimum(previous.confidence, sample(step.confidence, at))
-    return Match(flow, visibility.astype(np.float32), confidence.astype(np.float32))
+class _Way(NamedTuple):
+    """How the pixels of the base came to a target, to chain on."""
+
+    match: Match  # with the base
+    kept: np.ndarray  # (H, W) visibility along the way, without what the colours of this target alone say
+
+
+def _chained(previous: _Way, step: Match, base: Image, target: Image, settings: DISSettings) -> _Way:
+    """The way to the target, over the last one and the ``step`` from there.
+
+    It keeps the lowest visibility of its steps. How far the colours are from the base lowers the visibility in this target alone:
+    what turns or passes through a shadow differs in every frame, and would be lost if each of them counted.
+    """
+    before = previous.match
+    at = base.grid + before.flow
+    flow = _corrected(base, target, before.flow + sample(step.flow, at), settings)
+    kept = np.minimum(previous.kept, sample(step.visibility, at)) * inside(base.grid + flow)
+    visibility = kept / (1.0 + (residual(base, target, flow, settings.match.trust) / settings.drift_residual) ** 4)
+    confidence = np.minimum(before.confidence, sample(step.confidence, at))
+    return _Way(Match(flow, visibility.astype(np.float32), confidence.astype(np.float32)), kept.astype(np.float32))
+
+
+def _more_certain(direct: Match, chained: _Way) -> _Way:
+    """Per pixel the way of the higher certainty."""
+    way = chained.match
+    kept = np.where(direct.visibility * direct.confidence < way.visibility * way.confidence, chained.kept, direct.visibility)
+    return _Way(more_certain(direct, way), kept)
 
 
 def _corrected(a: Image, b: Image, forward: np.ndarray, settings: DISSettings) -> np.ndarray:

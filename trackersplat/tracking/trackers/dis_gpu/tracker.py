@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,20 +56,29 @@ class BatchedDISTracker:
         """The matches of the first frame of the images (V, 1 + F, H, W, 3) with each of the others."""
         settings, reach = self.settings, self.settings.reach
         base = last = as_images(images[:, 0])
-        best, back = None, None
+        way: _Way | None = None
+        back: Tensor | None = None
         for index in range(1, images.shape[1]):
             target = as_images(images[:, index])
-            if best is None or back is None:
-                best, back = match(base, target, Search(reach), settings.match)
-                yield best
+            if way is None or back is None:
+                direct, back = match(base, target, Search(reach), settings.match)
+                way = _Way(direct, direct.visibility)
+                yield direct
             else:
                 step, step_back = _step(last, target, settings)
-                chained = _chained(best, step, base, target, settings)
+                chained = _chained(way, step, base, target, settings)
                 chained_back = step_back + sample(back, pixel_grid(*base.size, back.device) + step_back)
-                direct, back = match(base, target, Search(reach, priors=[(chained.flow, chained_back)]), settings.match)
-                best = more_certain(direct, chained)
-                yield _joined(direct, chained, settings)
+                direct, back = match(base, target, Search(reach, priors=[(chained.match.flow, chained_back)]), settings.match)
+                way = _more_certain(direct, chained)
+                yield _joined(direct, chained.match, settings)
             last = target
+
+
+class _Way(NamedTuple):
+    """How the pixels of the base came to a target, to chain on."""
+
+    match: Match  # with the base
+    kept: Tensor  # (B, H, W) visibility along the way, without what the colours of this target alone say
 
 
 def _step(last: Images, target: Images, settings: TrackSettings) -> tuple[Match, Tensor]:
@@ -81,14 +91,25 @@ def _step(last: Images, target: Images, settings: TrackSettings) -> tuple[Match,
     return Match(2.0 * doubled(found.flow, last.size), trust[:, 0], trust[:, 1]), 2.0 * doubled(back, last.size)
 
 
-def _chained(previous: Match, step: Match, base: Images, target: Images, settings: TrackSettings) -> Match:
-    """The match of the base with the target, over that with the last target and the ``step`` from there."""
-    at = pixel_grid(*base.size, previous.flow.device) + previous.flow
-    flow = _corrected(base, target, previous.flow + sample(step.flow, at), settings)
+def _chained(previous: _Way, step: Match, base: Images, target: Images, settings: TrackSettings) -> _Way:
+    """The way to the target, over the last one and the ``step`` from there.
+
+    It keeps the lowest visibility of its steps. How far the colours are from the base lowers the visibility in this target alone:
+    what turns or passes through a shadow differs in every frame, and would be lost if each of them counted.
+    """
+    before = previous.match
+    at = pixel_grid(*base.size, before.flow.device) + before.flow
+    flow = _corrected(base, target, before.flow + sample(step.flow, at), settings)
     others = sample(torch.stack((step.visibility, step.confidence), dim=1), at)
-    visibility = torch.minimum(previous.visibility, others[:, 0]) * inside(flow)
-    visibility = visibility / (1.0 + (residual(base, target, flow, settings.match.trust) / settings.drift_residual) ** 4)
-    return Match(flow, visibility, torch.minimum(previous.confidence, others[:, 1]))
+    kept = torch.minimum(previous.kept, others[:, 0]) * inside(flow)
+    visibility = kept / (1.0 + (residual(base, target, flow, settings.match.trust) / settings.drift_residual) ** 4)
+    return _Way(Match(flow, visibility, torch.minimum(before.confidence, others[:, 1])), kept)
+
+
+def _more_certain(direct: Match, chained: _Way) -> _Way:
+    """Per pixel the way of the higher certainty."""
+    kept = torch.where(direct.certainty < chained.match.certainty, chained.kept, direct.visibility)
+    return _Way(more_certain(direct, chained.match), kept)
 
 
 def _corrected(base: Images, target: Images, forward: Tensor, settings: TrackSettings) -> Tensor:
