@@ -40,7 +40,9 @@ class Link {
 
   constructor(key, url, tab) {
     this.key = key;
-    this.address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${url}?tab=${encodeURIComponent(tab)}`;
+    const address = new URL(`${url}?tab=${encodeURIComponent(tab)}`, location.href); // a proxy may serve the page below a path
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    this.address = address.href;
     this.panes = new Map();
     this.patience = 500; // milliseconds until the next try
     this.open();
@@ -333,7 +335,7 @@ export default {
   props: {
     pane: { type: Number, default: 0 },
     tab: { type: String, default: "" },
-    url: { type: String, default: "/pictures" },
+    url: { type: String, default: "pictures" },
     photo: { type: String, default: "" }, // address of what is shown until the first picture
     active: Boolean,
     marks: { type: Object, default: () => ({}) }, // measured, reprojected, rendered, trails: booleans; residual: factor; colour; categories
