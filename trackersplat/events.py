@@ -39,7 +39,7 @@ class Remark(Event):
 
 @dataclass(frozen=True)
 class Stage(Event):
-    """A frame enters a stage: "compile", "points", "optimise", "track", "move", "match", "refine", "measure", "write"."""
+    """A frame enters a stage: "compile", "check", "points", "optimise", "track", "move", "match", "refine", "measure", "write"."""
 
     frame: int
     name: str

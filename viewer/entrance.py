@@ -111,7 +111,7 @@ class Entrance:
         return (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
             f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{theme.css()}</style></head>'
-            f"<body>{self._photographs(query, _STATUS)}{_SCRIPT % BEGUN}</body></html>"
+            f"<body>{self._photographs(query, _STATUS)}{_SCRIPT % BEGUN[1:]}</body></html>"
         )
 
     async def _begun(self, send: Send) -> None:

@@ -12,8 +12,8 @@ QUALITY = 80  # JPEG
 
 
 def photo_url(camera: int, frame: int) -> str:
-    """Where the page gets the photograph of a camera; frames are indices from 0."""
-    return f"{PATH}?camera={camera}&frame={frame}"
+    """Where the page gets the photograph of a camera; frames are indices from 0. Relative: a proxy may serve the page below a path."""
+    return f"{PATH[1:]}?camera={camera}&frame={frame}"
 
 
 def photo_jpeg(capture: Capture, camera: int, frame: int) -> bytes:

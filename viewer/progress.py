@@ -10,6 +10,7 @@ from trackersplat.events import Event, FrameDone, Preview, Stage, Started, StepD
 
 STAGES = {
     "compile": "compiling kernels (once per machine)",
+    "check": "checking whether the poses fit the images",
     "points": "finding first points",
     "optimise": "optimising",
     "track": "tracking points",
@@ -217,7 +218,7 @@ class Progress:
 
     def _is_first(self) -> bool:
         """Whether the frame in work is one fitted from scratch, as far as its stages tell."""
-        return self.stage in ("points", "optimise") or (not self.done and self.stage == "" and self._pace.moved is None)
+        return self.stage in ("check", "points", "optimise") or (not self.done and self.stage == "" and self._pace.moved is None)
 
     def _each(self, now: float, of_frame: float | None) -> float | None:
         """Seconds of every further frame."""

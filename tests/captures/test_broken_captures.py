@@ -151,8 +151,6 @@ CASES = (
     Broken("a focal length that is not a number", "st_nerf", replaced("pose/K.txt", r"^\S+", "nan"), r"K\.txt"),
     Broken("poses of two cameras for three", "st_nerf", replaced("pose/RT_c2w.txt", r"[^\n]+\n$", ""), r"RT_c2w\.txt has 2 lines"),
     Broken("a position that overflows", "st_nerf", replaced("pose/RT_c2w.txt", r"\S+\n", "1e308\n"), r"RT_c2w\.txt: a number is larger"),
-    Broken("a frame missing in between", "st_nerf", delete("frame2"), r"frame2 is missing"),
-    Broken("an image missing in a later frame", "st_nerf", delete("frame3/images/9.png"), r"frame3/images/9\.png is missing"),
     Broken("an image of no bytes at first", "st_nerf", empty("frame1/images/9.png"), r"frame1/images/9\.png"),
     Broken("a PNG cut off", "st_nerf", cut("frame1/images/9.png", 0.7), r"frame1/images/9\.png", decoding=True),
     # Dynamic 3D Gaussians
@@ -199,7 +197,6 @@ CASES = (
         replaced(f"{CAM}/images.txt", r"(?m)^(1 .*) \S+ (\d+ cam)", r"\1 1e308 \2"),
         r"images\.txt",
     ),
-    Broken("an image that is missing", "colmap", delete("frame2/images/cam01.png"), r"frame2/images/cam01\.png is missing"),
     Broken("points that claim 10^11 vertices", "colmap", put(f"{CAM}/points3D.ply", ply("element vertex 99999999999")), r"points3D\.ply"),
     Broken("a picture of text", "colmap", put("frame1/images/cam01.png", "no image"), r"frame1/images/cam01\.png", decoding=True),
     # nerfstudio
@@ -214,20 +211,13 @@ CASES = (
         r"transforms\.json",
     ),
     Broken(
-        "an absolute path",
-        "nerfstudio",
-        edited("transforms.json", lambda d: d["frames"][0].update(file_path="/etc/passwd")),
-        r"transforms\.json",
-    ),
-    Broken(
         "a focal length of 0",
         "nerfstudio",
         edited("transforms.json", lambda d: [f.update(fl_x=0) for f in d["frames"]]),
         r"transforms\.json",
     ),
     Broken("poses with a scale", "nerfstudio", edited("transforms.json", scaled), r"transforms\.json: the pose of cam"),
-    Broken("an image that is not there", "nerfstudio", delete("images/cam01/0002.png"), r"images/cam01/0002"),
-    Broken("a time too few", "nerfstudio", edited("transforms.json", lambda d: d["frames"].pop()), r"transforms\.json"),
+    Broken("images that are not there", "nerfstudio", delete("images/cam01"), r"images/cam01/0002\.png is missing"),
     # RH20T
     Broken("fewer times than frames", "rh20t", too_few_times, r"timestamps\.npy has 2 times"),
     Broken("code in the times", "rh20t", malicious_pickle(f"cam_{RH20T_SERIALS[0]}/timestamps.npy"), r"timestamps\.npy"),
@@ -240,7 +230,7 @@ CASES = (
     Broken("a row too few", "posed_footage", poses(lambda rows: rows[:-1]), r"poses_bounds\.npy has 2 rows, but there are 3 cameras"),
     Broken("points that are a pipe", "posed_footage", lambda f: os.mkfifo(f / "points3D.ply"), r"points3D\.ply is a device or a pipe"),
     # Folders of images
-    Broken("an image number missing", "image_folder", delete("images/cam01/0002.png"), r"cam01 has no image number 0002"),
+    Broken("a folder of images missing", "image_folder", delete("images/cam01"), r"images/cam01 is missing"),
     Broken(
         "an image of a billion pixels",
         "image_folder",
@@ -286,12 +276,6 @@ CASES = (
         r"cameras\.json: 'w2c' of cam01: a number is larger",
     ),
     Broken("a video of another shape", "video_folder", video_of("videos/cam01.mp4", 4, 120, 120), r"cam01\.mp4 has 120x120"),
-    Broken(
-        "more frames promised than there are",
-        "video_folder",
-        edited("cameras.json", lambda d: d.update(frames=99)),
-        r"cameras\.json promises 99",
-    ),
     Broken("a list instead of an object", "video_folder", put("cameras.json", "[]"), r"cameras\.json"),
     Broken("more JSON than any camera needs", "video_folder", put("cameras.json", " " * (17 << 20)), r"cameras\.json"),
     # Caliscope

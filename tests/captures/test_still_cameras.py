@@ -48,6 +48,20 @@ def test_a_gap_of_one_camera_is_left_out_of_all_and_said():
     assert common == [1, 3, 4]
     assert remarks == ["2 frames are left out because a camera has no image of them; the first has the number 0 (a lacks it)."]
     assert common_numbers({"a": [5, 6], "b": [6, 5]}) == ([5, 6], [])
+    assert common_numbers({"a": [5, 6], "b": [7]}) == ([], [])
+
+
+def test_a_gap_of_all_cameras_is_said_because_time_does_not_pass_evenly():
+    assert common_numbers({"a": [0, 10, 20], "b": [0, 10, 20]}) == ([0, 10, 20], [])
+    common, remarks = common_numbers({"a": [0, 10, 30], "b": [0, 10, 30]})
+    assert common == [0, 10, 30]
+    assert remarks == ["The numbers of the images are not evenly spaced: 10 is followed by 30, but others are 10 apart."]
+
+
+def test_a_frame_that_should_be_there_and_that_all_cameras_lack_is_said():
+    common, remarks = common_numbers({"a": [0, 2], "b": [0, 2]}, lambda frame: f"is frame {frame + 1}", range(3))
+    assert common == [0, 2]
+    assert remarks == ["1 frame is left out because a camera has no image of it; the first is frame 2 (a lacks it)."]
 
 
 def test_two_images_of_one_number_are_an_error(tmp_path: Path):

@@ -40,10 +40,20 @@ def first(count: int, value: float) -> Callable[[torch.Tensor], torch.Tensor]:
     return make
 
 
+def spread(tensor: torch.Tensor) -> torch.Tensor:
+    """Values of its shape from 0 to 1."""
+    return torch.linspace(0, 1, tensor.numel()).reshape(tensor.shape)
+
+
 ODD = {
     "none": (room(0), "There are 0 Gaussians, so nothing is seen"),
     "transparent": (change(opacity_logits=lambda logits: logits - 20), r"the largest opacity is 2.1e-09"),
     "lengths for logarithms": (change(log_scales=lambda logs: logs + 10), r"Most Gaussians are longer \(441\) than all of their centres"),
+    "small lengths for logarithms": (
+        change(log_scales=lambda logs: spread(logs) / 2),
+        "Nearly all scale values are between 0 and 1, and none is below: check",
+    ),
+    "opacities for logits": (change(opacity_logits=spread), "Nearly all opacity values are between 0 and 1, and none is below: check"),
     "logarithms twice": (change(log_scales=lambda logs: logs * 8), r"Nearly all Gaussians are shorter than 2.56e-14"),
     "three endless": (
         change(log_scales=first(3, 80.0)),

@@ -71,7 +71,7 @@ def test_a_pipeline_is_added_with_one_file_and_one_line_and_writes_into_its_own_
     events = list(reconstruct(small_capture, run, range(4), settings, PortableRasterizer()))
     assert isinstance(events[0], Started)
     assert events[0].pipeline == "shift"
-    assert {event.name for event in events if isinstance(event, Stage)} <= {"compile", "points", "optimise", "refine", "measure"}
+    assert {event.name for event in events if isinstance(event, Stage)} <= {"compile", "check", "points", "optimise", "refine", "measure"}
     assert [(event.frame, event.base) for event in events if isinstance(event, FrameDone)] == [(0, None), (1, 0), (2, 0), (3, 2)]
     assert sorted(path.name for path in (run.path / "shift" / "by-hand").iterdir()) == ["frame2", "frame3", "frame4"]
     again = Run.open(run.path)

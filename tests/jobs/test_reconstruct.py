@@ -17,7 +17,7 @@ import torch
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.fingerprints import hash_of_pixels
 from trackersplat.errors import InputError
-from trackersplat.events import Event, Finished, FrameDone, Preview, Stage, Started
+from trackersplat.events import Event, Finished, FrameDone, Preview, Remark, Stage, Started
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.jobs.reconstruct import PREVIEW_FILE, reconstruct
 from trackersplat.motion.motion import CarriedMotion
@@ -102,6 +102,26 @@ def test_a_run_on_several_devices_has_the_files_of_a_run_on_one(small_capture: C
     assert files(several) == files(one)
     scores = [[record.scores for _, record in sorted(run.records().items())] for run in (one, several)]
     assert scores[0] == scores[1]
+
+
+def test_poses_that_do_not_fit_are_said_before_the_first_frame_and_kept_with_it(
+    small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def doubtful(_: Capture, frame: int) -> tuple[str, ...]:
+        asked.append(frame)
+        return ("The pose of cam01 is wrong.",)
+
+    monkeypatch.setattr("trackersplat.jobs.reconstruct.doubtful_poses", doubtful)
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", small_capture, settings)
+    found = events(small_capture, run, range(2), settings)
+    said = found.index(Remark("The pose of cam01 is wrong."))
+    assert said < next(index for index, event in enumerate(found) if isinstance(event, Stage) and event.name == "points")
+    assert [record.remarks.count("The pose of cam01 is wrong.") for _, record in sorted(Run.open(run.path).records().items())] == [1, 0]
+    events(small_capture, Run.open(run.path), range(3), settings)  # which moves frame 3 from frame 2 and fits none
+    assert asked == [0]
 
 
 def test_what_ends_a_first_frame_is_written_down_with_the_run(small_capture: Capture, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def brightest(image: np.ndarray) -> np.ndarray:
     return np.array([(weights * columns).sum(), (weights * rows).sum()]) / weights.sum()
 
 
-def assert_the_point_lights_up(capture: Capture, frames: range = range(FRAMES), atol: float = 0.15) -> None:
+def assert_the_point_lights_up(capture: Capture, frames: Sequence[int] = range(FRAMES), atol: float = 0.15) -> None:
     """In every camera and frame the spot is where the capture's camera projects the point."""
     assert capture.frame_count == len(frames)
     for index, camera in enumerate(capture.cameras):

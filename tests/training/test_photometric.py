@@ -25,7 +25,7 @@ from trackersplat.training.first_frame.optimise import held_out_psnr
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone
 from trackersplat.training.optimiser import LearningRates, TrainingViews
-from trackersplat.training.photometric import AffineFit, ColourAffines, PhotometricSettings, transform
+from trackersplat.training.photometric import AffineFit, ColourAffines, PhotometricSettings, exposed_alike, transform
 from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.refine.adam import refine
 from trackersplat.training.refine.settings import RefineSettings
@@ -192,3 +192,12 @@ def test_a_run_keeps_the_maps_for_its_later_frames_and_scores_training_cameras_w
     assert scores["cam4"] == pytest.approx(score(4, kept[0]), abs=0.01)
     assert score(4, kept[0]) > score(4, None) + 0.2
     assert scores["cam3"] == pytest.approx(score(3, None), abs=0.01)  # held out: as it is rendered
+
+
+def test_exposed_alike_undoes_a_gain_per_channel_and_nothing_else() -> None:
+    image = torch.rand((9, 7, 3), generator=torch.Generator().manual_seed(0)) * 0.5
+    gain = torch.tensor([1.6, 0.4, 1.0])
+    torch.testing.assert_close(exposed_alike(image, image * gain), image * gain)
+    other = image.flip(0)
+    assert float((exposed_alike(other, image) - image).square().mean()) > 1e-3
+    assert exposed_alike(torch.zeros(2, 2, 3), torch.ones(2, 2, 3)).tolist() == torch.zeros(2, 2, 3).tolist()

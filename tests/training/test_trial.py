@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from quad_scene import cast, quad_capture
 
-from trackersplat.captures.capture import Capture, PointCloud
+from trackersplat.captures.capture import Capture, FrameSource, PointCloud
 from trackersplat.events import Note, Stage
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
 from trackersplat.training.first_frame.fit import fit_first_frame
 from trackersplat.training.first_frame.settings import FirstFrameSettings, TrialSettings
-from trackersplat.training.first_frame.trial import CandidateChosen, clearly_worse, spread, spread_order, try_candidates
+from trackersplat.training.first_frame.trial import CandidateChosen, _ShortFits, clearly_worse, spread, spread_order, try_candidates
 from trackersplat.training.fit import FitDone
 from trackersplat.training.points.settings import PointSettings
 from trackersplat.training.points.task import Candidate, PointsFound, PointTask
@@ -71,6 +72,34 @@ def test_points_that_the_camera_left_out_proposed_do_not_count_for_it() -> None:
     *_, last = try_candidates(capture, 0, PortableRasterizer(), one, rivals)
     assert isinstance(last, CandidateChosen)
     assert last.points is points
+
+
+class _OneDarker:
+    """The frames of a capture, one of whose cameras is exposed less."""
+
+    def __init__(self, source: FrameSource, camera: int, gain: float) -> None:
+        self._source, self._camera, self._gain = source, camera, gain
+
+    def read(self, camera: int, frame: int) -> np.ndarray:
+        image = self._source.read(camera, frame)
+        return np.round(self._gain * image).astype(np.uint8) if camera == self._camera else image
+
+    def prefetch(self, wanted: Iterable[tuple[int, int]]) -> None:
+        self._source.prefetch(wanted)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def test_the_exposure_of_the_camera_left_out_does_not_count() -> None:
+    capture = quad_capture(forbid_held_out=True)
+    candidate, place = _candidate("good", _surface(capture)), 1
+    scores = []
+    for gain in (1.0, 0.5):
+        exposed = replace(capture, source=_OneDarker(capture.source, capture.training_cameras[place], gain))
+        scores.append(_ShortFits(exposed, 0, PortableRasterizer(), SETTINGS).psnr(candidate, place))
+    # The same fit, and half the error: 6 dB more. As rendered, it would be far too bright.
+    assert scores[1] == pytest.approx(scores[0] + 20 * np.log10(2), abs=0.3)
 
 
 def test_cameras_are_left_out_until_one_candidate_is_better_than_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,13 +56,13 @@ def answer(capture: Capture, address: str, kind: str = "http") -> tuple[int, byt
 def test_the_first_page_shows_the_photograph_of_the_home_camera_or_the_one_that_the_address_names(capture: Capture) -> None:
     status, page, _ = answer(capture, "/")
     assert status == 200
-    assert b'src="/photo?camera=2&amp;frame=0" alt="Photograph of cam02, frame 1"' in page
+    assert b'src="photo?camera=2&amp;frame=0" alt="Photograph of cam02, frame 1"' in page
     _, page, _ = answer(capture, "/?frame=4&cameras=1,3")
-    assert b'src="/photo?camera=1&amp;frame=3" alt="Photograph of cam01, frame 4"' in page
+    assert b'src="photo?camera=1&amp;frame=3" alt="Photograph of cam01, frame 4"' in page
 
 
 def test_a_photograph_is_the_frame_of_the_capture(capture: Capture) -> None:
-    status, data, sent = answer(capture, photo_url(3, 5))
+    status, data, sent = answer(capture, "/" + photo_url(3, 5))
     assert status == 200
     assert (b"content-type", b"image/jpeg") in sent[0]["headers"]
     seen = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1].astype(float)
@@ -98,7 +98,7 @@ def test_the_page_is_told_when_the_workbench_is_there_and_then_the_workbench_ans
         entrance.open(workbench)
         told, _, _ = await waiting
         status, body, _ = await ask(entrance, "/")
-        return told, status, body, (await ask(entrance, photo_url(0, 0)))[0]
+        return told, status, body, (await ask(entrance, "/" + photo_url(0, 0)))[0]
 
     assert asyncio.run(both()) == (204, 299, b"workbench", 200)
 

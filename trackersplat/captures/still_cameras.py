@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
@@ -21,6 +22,7 @@ UNREAD = {".tif": "TIFF", ".tiff": "TIFF", ".webp": "WebP", ".bmp": "BMP", ".exr
 SAME = 1e-4
 ROUNDING = 1e-9  # differences below which no warning is given
 
+_LEFT_OUT = "left out because a camera has no image of"
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LAST_NUMBER = re.compile(r"([0-9]{1,18})[^0-9]*$")
 
@@ -70,19 +72,45 @@ def unread_format(folder: Path) -> str | None:
     return next((UNREAD[suffix] for suffix in suffixes if suffix in UNREAD), None)
 
 
-def common_numbers(cameras: Mapping[str, Iterable[int]]) -> tuple[list[int], list[str]]:
-    """The numbers of the frames that all cameras have, ascending, and what to say of those that are left out."""
+def common_numbers(
+    cameras: Mapping[str, Iterable[int]],
+    called: Callable[[int], str] = "has the number {}".format,
+    expected: Iterable[int] | None = None,
+) -> tuple[list[int], list[str]]:
+    """The numbers of the frames that all cameras have, ascending, and what to say of those that are left out.
+
+    ``called`` ends a sentence that begins with "the first" and says which frame a number is. ``expected`` are the frames that there
+    should be, where that is known; else a gap that all cameras have in common is said, because time does not pass evenly then.
+    """
     sets = {name: set(numbers) for name, numbers in cameras.items()}
-    everything = set().union(*sets.values())
-    common = everything.intersection(*sets.values())
-    dropped = sorted(everything - common)
-    if not dropped or not common:
-        return sorted(common), []
-    lacking = next(name for name, numbers in sets.items() if dropped[0] not in numbers)
-    count = "1 frame is" if len(dropped) == 1 else f"{len(dropped)} frames are"
-    return sorted(common), [
-        f"{count} left out because a camera has no image of them; the first has the number {dropped[0]} ({lacking} lacks it)."
-    ]
+    everything = set(expected) if expected is not None else set().union(*sets.values())
+    common = sorted(everything.intersection(*sets.values()))
+    if not common:
+        return [], []
+    remarks = [] if expected is not None else _gaps(sorted(everything))
+    dropped = sorted(everything.difference(common))
+    if dropped:
+        lacking = next(name for name, numbers in sets.items() if dropped[0] not in numbers)
+        remarks.append(f"{left_out(len(dropped))}; the first {called(dropped[0])} ({lacking} lacks it).")
+    return common, remarks
+
+
+def _gaps(numbers: list[int]) -> list[str]:
+    steps = [(after - before, before) for before, after in pairwise(numbers)]
+    usual = min(steps, default=(0, 0))[0]
+    wide = next(((step, before) for step, before in steps if step > usual), None)
+    return (
+        []
+        if wide is None
+        else [
+            f"The numbers of the images are not evenly spaced: {wide[1]} is followed by {wide[1] + wide[0]}, but others are {usual} apart."
+        ]
+    )
+
+
+def left_out(frames: int) -> str:
+    """The begin of a sentence about frames of which not all cameras have an image."""
+    return f"1 frame is {_LEFT_OUT} it" if frames == 1 else f"{frames} frames are {_LEFT_OUT} them"
 
 
 def group_by_camera(to_world: np.ndarray, lenses: np.ndarray) -> tuple[list[list[int]], bool]:

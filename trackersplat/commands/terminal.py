@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 STAGES = {
     "compile": "compiling kernels (once per machine)",
+    "check": "checking poses",
     "points": "first points",
     "optimise": "optimising",
     "track": "tracking",
@@ -125,6 +126,7 @@ class TextProgress:
                 self._console.print(f"{escape(self._capture.name)}: {count} to reconstruct on {escape(device)}")
                 self._all = self._bars.add_task("frames", total=len(frames), note="")
             case Remark(text=text):
+                self._remarks.add(text)
                 print_warnings([text], self._console)
             case Stage(frame=frame, name=name, detail=detail):
                 self._stage = STAGES.get(name, name)

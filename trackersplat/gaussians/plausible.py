@@ -28,7 +28,27 @@ def implausible(gaussians: Gaussians) -> list[str]:
         found.append(
             f"No Gaussian is opaque enough to be seen (the largest opacity is {largest:.2g}): are these opacities or their logits?"
         )
-    return found + (_proportions(gaussians) if count >= MIN_COUNT else [])
+    return found + (_not_stored_as_expected(gaussians) + _proportions(gaussians) if count >= MIN_COUNT else [])
+
+
+def _not_stored_as_expected(gaussians: Gaussians) -> list[str]:
+    """Numbers between 0 and 1 are hardly logits (of opacities from 0.50 to 0.73) or logarithms (of lengths from 1.0 to 2.7)."""
+    found = []
+    if _within_one(gaussians.opacity_logits):
+        found.append(
+            "Nearly all opacity values are between 0 and 1, and none is below: check whether the file has opacities or their logits."
+        )
+    if _within_one(gaussians.log_scales):
+        found.append(f"Nearly all scale values are between 0 and 1, and none is below: {_SCALES}")
+    return found
+
+
+def _within_one(values: Tensor) -> bool:
+    """Whether none is below 0, nearly all are at most 1, and not all are the same."""
+    flat = values.flatten()
+    some = flat[:: max(1, len(flat) // SAMPLES)].double()
+    least, most = float(flat.min()), float(some.quantile(0.5 + MOST / 2))
+    return 0 <= least < float(flat.max()) and most <= 1
 
 
 def _proportions(gaussians: Gaussians) -> list[str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trackersplat.captures.capture import Capture
+from trackersplat.checks.start import doubtful_poses
 from trackersplat.document.document import Document, has_document
 from trackersplat.document.left_out import count_left_out, leave_out
 from trackersplat.edits.applied import AppliedEdits
@@ -120,6 +121,12 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     run.write_metrics()
     if planned and not rasterizer.is_prepared():
         yield from _prepare(rasterizer, planned[0])
+    first = next((batch.targets[0] for batch in batches if batch.base is None), None)
+    doubts: tuple[str, ...] = ()
+    if first is not None:
+        yield Stage(first, "check")
+        doubts = doubtful_poses(capture, first)
+        yield from map(Remark, doubts)
     made = {frame: MadeWith.of(done) for frame, done in run.records().items()}
     try:
         with RunWriter(run, capture, work.to_redo) as writer:
@@ -128,6 +135,8 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
                 if isinstance(event, FrameResult):
                     keys = made[event.frame] = made_with(log, event.frame, event.base, made.get(event.base or 0, MadeWith()))
                     done = replace(frame_done(event, capture), notes=tuple(notes), edits=keys.gaussians, track_edits=keys.tracks)
+                    if event.frame == first:
+                        done = replace(done, remarks=(*doubts, *done.remarks))
                     if work.document is not None and event.base is not None:
                         done = replace(done, left_out=count_left_out(work.document, event.state))
                     writer.put(event, done, work.watched.of(event.frame))

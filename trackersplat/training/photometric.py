@@ -123,3 +123,13 @@ class AffineFit:
 def transform(matrix: Tensor, color: Tensor) -> Tensor:
     """``gain @ rgb + offset`` of (..., 3) colours; ``matrix`` (3, 4)."""
     return color @ matrix[:, :3].T + matrix[:, 3]
+
+
+def exposed_alike(image: Tensor, reference: Tensor) -> Tensor:
+    """``image`` (H, W, 3) with the gain per channel that brings it closest to ``reference`` by least squares.
+
+    For a camera whose exposure and white balance nobody has estimated.
+    """
+    shown = image.clamp(0, 1)
+    gain = (shown * reference).sum(dim=(0, 1)) / shown.square().sum(dim=(0, 1)).clamp_min(1e-12)
+    return shown * gain

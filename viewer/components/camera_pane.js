@@ -34,7 +34,7 @@ export default {
   props: {
     pane: { type: Number, default: 0 },
     tab: { type: String, default: "" },
-    url: { type: String, default: "/pictures" },
+    url: { type: String, default: "pictures" },
     photo: { type: String, default: "" }, // address of what is shown until the first picture
     active: Boolean,
     marks: { type: Object, default: () => ({}) }, // measured, reprojected, rendered, trails: booleans; residual: factor; colour; categories

@@ -52,7 +52,7 @@ class PanePoint:
 class CameraPane(Element, component="camera_pane.js"):
     """One camera pane of a page. All state is in its properties, so that a page that reloads shows the same."""
 
-    def __init__(self, pane: int, tab: str, *, url: str = "/pictures", photo: str = "") -> None:
+    def __init__(self, pane: int, tab: str, *, url: str = "pictures", photo: str = "") -> None:
         """``pane``: index of the pane in its tab. ``tab``: names the tab to the websocket at ``url``.
 
         ``photo``: address of an image that is shown until the first picture comes.

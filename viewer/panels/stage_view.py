@@ -25,7 +25,7 @@ BUTTONS = (
 # The frame starts at the screen's own pixels; it tells its size whenever it changes: viser does so only now and then.
 _START = """
 const frame = document.getElementById('%(frame)s'), ratio = window.devicePixelRatio || 1;
-frame.src = '/stage/%(tab)s/?fixedDpr=' + ratio + '&hideViserLogo';
+frame.src = 'stage/%(tab)s/?fixedDpr=' + ratio + '&hideViserLogo';
 const tell = () => { const w = Math.round(frame.clientWidth * ratio), h = Math.round(frame.clientHeight * ratio);
   if (w > 0 && h > 0) frame.dispatchEvent(new CustomEvent('stage-size', {detail: {w, h, ratio}})); };
 new ResizeObserver(tell).observe(frame); tell();

@@ -98,15 +98,30 @@ def test_later_frames_need_no_model(scene: Path):
     assert open_capture(scene).frame_count == 3
 
 
-def test_a_missing_frame_is_named(scene: Path):
+def test_missing_frames_are_said(scene: Path):
     (scene / "frame2").rename(scene / "frame9")
-    with pytest.raises(InputError, match="has frame1 to frame9, but frame2 is missing"):
-        open_capture(scene)
+    capture = open_capture(scene)
+    assert capture.frame_count == 3
+    np.testing.assert_array_equal(capture.image(0, 2), tiny_capture.render(capture.cameras[0], 1))  # frame9 was frame2
+    assert (
+        "6 of the folders frame1 to frame9 are missing (frame2, frame4, frame5 and 3 more): the others are shown as frames 1 to 3."
+        in capture.warnings
+    )
 
 
-def test_a_missing_image_is_named(scene: Path):
-    (scene / "frame3" / "images" / "cam01.png").unlink()
-    with pytest.raises(InputError, match=r"frame3/images/cam01\.png is missing"):
+def test_a_frame_that_one_camera_lost_is_left_out_of_all_and_said(scene: Path):
+    (scene / "frame2" / "images" / "cam01.png").unlink()
+    capture = open_capture(scene)
+    assert capture.frame_count == 2
+    for index in range(3):
+        np.testing.assert_array_equal(capture.image(index, 1), tiny_capture.render(capture.cameras[index], 2))
+    assert "1 frame is left out because a camera has no image of it; the first is frame2 (cam01 lacks it)." in capture.warnings
+
+
+def test_a_camera_without_any_image_is_named(scene: Path):
+    for frame in range(1, 4):
+        (scene / f"frame{frame}" / "images" / "cam01.png").unlink()
+    with pytest.raises(InputError, match=r"frame1/images/cam01\.png is missing"):
         open_capture(scene)
 
 

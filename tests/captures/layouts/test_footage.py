@@ -69,7 +69,7 @@ def test_a_lost_frame_is_left_out_of_all_cameras_and_shifts_none(tmp_path: Path)
     (tmp_path / "b" / "shot2_009.png").unlink()
     found = read_footage(tmp_path)
     assert found.frame_count == FRAMES - 1
-    assert "1 frame is left out because a camera has no image of them; the first has the number 9 (b lacks it)." in found.warnings
+    assert "1 frame is left out because a camera has no image of it; the first has the number 9 (b lacks it)." in found.warnings
     for camera, filming in enumerate(FILMED):
         assert brightest(found.source.read(camera, 1)) == pytest.approx(brightest(filming.film(2)))
 

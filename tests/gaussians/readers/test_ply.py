@@ -201,3 +201,23 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeyp
 def test_a_folder_that_does_not_exist_is_an_input_error(tmp_path: Path):
     with pytest.raises(InputError, match=r"g\.ply cannot be written"):
         write_ply(tmp_path / "nowhere" / "g.ply", some_gaussians(2, 0))
+
+
+def test_two_scales_are_those_of_flat_gaussians(tmp_path: Path):
+    gaussians = some_gaussians(5, 1)
+    table = {name: np.zeros(5, np.float32) for name in property_names(4) if name != "scale_2"}
+    for name, values in (("scale_0", gaussians.log_scales[:, 0]), ("scale_1", gaussians.log_scales[:, 1]), ("rot_0", torch.ones(5))):
+        table[name] = values.numpy()
+    rows = np.stack(list(table.values()), axis=1).astype("<f4")
+    write_table(tmp_path / "surfels.ply", rows.reshape(-1).view([(name, "<f4") for name in table]))
+    read = read_gaussians(tmp_path / "surfels.ply")
+    torch.testing.assert_close(read.gaussians.log_scales[:, :2], gaussians.log_scales[:, :2])
+    torch.testing.assert_close(read.gaussians.log_scales[:, 2], gaussians.log_scales[:, :2].amax(dim=1) + np.log(1e-3))
+    assert "5 of 5 Gaussians have an axis of length 0" in read.remarks[0]
+
+
+def test_a_ply_that_lacks_one_number_of_gaussians_is_not_called_a_mesh(tmp_path: Path):
+    names = [name for name in property_names(1) if name != "opacity"]
+    write_table(tmp_path / "a.ply", np.zeros(len(names) * 2, "<f4").view([(name, "<f4") for name in names]))
+    with pytest.raises(InputError, match=r"lacks the property 'opacity': export it again\."):
+        read_ply(tmp_path / "a.ply")

@@ -27,6 +27,7 @@ from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import MAX_SIDE, VideoFile, frame_rate
 from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.settings import held_out_cameras, positive_integer, read_settings
+from trackersplat.captures.still_cameras import left_out
 from trackersplat.errors import InputError
 from trackersplat.files import has_file, read_text
 
@@ -204,7 +205,7 @@ def _synchronise(path: Path, numbers: list[int], videos: list[VideoFile]) -> tup
     warnings = []
     dropped = len(set().union(*(times[number] for number in numbers))) - len(complete)
     if dropped:
-        warnings.append(f"{dropped} frames are left out because a camera has no image of them (timestamps.csv).")
+        warnings.append(f"{left_out(dropped)} (timestamps.csv).")
     taken = np.array([[times[number][index] for number in numbers] for index in complete])
     intervals = np.diff(taken.mean(axis=1))
     interval = float(np.median(intervals)) if len(intervals) else 0.0

@@ -15,7 +15,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.captures.formats.colmap_lens import colmap_lens
 from trackersplat.captures.formats.colmap_model import ColmapImage, ColmapModel, model_folder, read_model, read_model_points
 from trackersplat.captures.layout import Layout
-from trackersplat.captures.layouts.frame_folders import contiguous_frames, frame_folders
+from trackersplat.captures.layouts.frame_folders import complete_frames, frame_folders, ordered_frames
 from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.image_head import read_head
 from trackersplat.captures.media.lens import LensModel
@@ -56,9 +56,9 @@ def detects(folder: Path) -> bool:
 def read(folder: Path) -> Capture:
     """Cameras and points are those of the first frame: they are taken not to move.
 
-    Raises InputError if a frame or an image is missing, the model is damaged, or its lens model needs the ``colmap`` extra.
+    Raises InputError if no frame has the images of all cameras, the model is damaged, or its lens model needs the ``colmap`` extra.
     """
-    workspaces, warnings = contiguous_frames(folder)
+    workspaces, warnings = ordered_frames(folder)
     workspaces = workspaces or [folder]
     place = model_folder(workspaces[0])
     if place is None:
@@ -72,7 +72,11 @@ def read(folder: Path) -> Capture:
         warnings += grouped
     if views is None:
         warnings += _differences(model, workspaces)
-        views = [_View(_camera_name(image.name), image, _files(image, workspaces)) for image in model.images]
+        workspaces, incomplete = complete_frames(workspaces, {_camera_name(image.name): image.name for image in model.images})
+        warnings += incomplete
+        views = [
+            _View(_camera_name(image.name), image, tuple(_file(image, workspace) for workspace in workspaces)) for image in model.images
+        ]
     names = [view.name for view in views]
     if len(set(names)) != len(names):
         raise InputError(f"{place} has images that differ only in their ending: every camera needs its own name.")
@@ -117,12 +121,8 @@ def _camera_name(image_name: str) -> str:
     return "_".join([*parts[:-1], Path(parts[-1]).stem])
 
 
-def _files(image: ColmapImage, workspaces: list[Path]) -> tuple[Path, ...]:
-    paths = tuple(workspace / "images" / image.name for workspace in workspaces)
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"{path} is missing: every frame needs the image of every camera in the first frame's COLMAP model.")
-    return paths
+def _file(image: ColmapImage, workspace: Path) -> Path:
+    return workspace / "images" / image.name
 
 
 # -- several images of one camera in one workspace ------------------------------------------------------------------------
@@ -144,12 +144,15 @@ def _views_by_number(model: ColmapModel, folder: Path) -> tuple[list[_View] | No
     if found is None:
         return None, ["Several images have one pose, but the numbers in their names do not tell frames apart: each is taken as a camera."]
     names = camera_names([[PurePosixPath(model.images[index].name) for index in group] for group in groups])
-    numbers = [dict(zip(own, group, strict=True)) for own, group in zip(found, groups, strict=True)]
+    numbers = [
+        {number: index for number, index in zip(own, group, strict=True) if _file(model.images[index], folder.parent).is_file()}
+        for own, group in zip(found, groups, strict=True)
+    ]
     common, dropped = common_numbers(dict(zip(names, numbers, strict=True)))
     if not common:
         return None, ["Several images have one pose, but no number is in the names of all cameras' images: each is taken as a camera."]
     views = [
-        _View(name, model.images[own[common[0]]], tuple(_files(model.images[own[number]], [folder.parent])[0] for number in common))
+        _View(name, model.images[own[common[0]]], tuple(_file(model.images[own[number]], folder.parent) for number in common))
         for name, own in zip(names, numbers, strict=True)
     ]
     return sorted(views, key=lambda view: view.name), [_as_frames(len(views), len(common)), *dropped]

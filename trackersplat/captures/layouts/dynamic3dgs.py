@@ -26,6 +26,7 @@ from trackersplat.captures.media.video import MAX_FRAMES, MAX_SIDE
 from trackersplat.captures.media.views import scaled_size
 from trackersplat.captures.pose_readings import better_reading
 from trackersplat.captures.settings import check_held_out, plain_name, positive_integer, read_settings
+from trackersplat.captures.still_cameras import common_numbers
 from trackersplat.errors import InputError
 from trackersplat.files import has_file, read_json
 
@@ -60,7 +61,7 @@ def read(folder: Path) -> Capture:
 
     A copy with fewer frames than promised opens, with those that all cameras have.
 
-    Raises InputError if a meta file is damaged, a camera moves, the poses are camera to world, or an image is missing.
+    Raises InputError if a meta file is damaged, a camera moves, the poses are camera to world, or no frame has all of its images.
     """
     train, test = folder / "train_meta.json", folder / "test_meta.json"
     training = _read_views(train)
@@ -92,15 +93,12 @@ def read(folder: Path) -> Capture:
     motion, moving = max((view.motion, name) for view, name in zip(views, names, strict=True))
     if motion > WARNED_PX:
         warnings.append(f"{moving} moves by up to {motion:.2g} px over the frames; its pose of frame 1 is used for all.")
-    counts = [_frames_on_disk(folder / "ims", view) for view in views]
-    promised, frame_count = max(len(view.files) for view in views), min(counts)
-    if frame_count < promised:
-        shortest = names[counts.index(frame_count)]
-        warnings.append(f"{promised} frames are promised, but {shortest} has only {frame_count}: the first {frame_count} are used.")
+    frames, incomplete = _complete_frames(folder / "ims", dict(zip(names, views, strict=True)))
+    warnings += incomplete
     sizes = [(camera.width, camera.height) for camera in cameras]
     shown = [scaled_size(*size, settings.scale or 1.0) for size in sizes]
     remaps = [None if small == size else Remap(small) for size, small in zip(sizes, shown, strict=True)]
-    masks, unmasked = _mask_paths(folder / "seg", views, frame_count)
+    masks, unmasked = _mask_paths(folder / "seg", views, frames)
     if unmasked:
         warnings.append(f"{len(unmasked)} masks are missing, the first is {unmasked[0]}; these frames are used without masks.")
     return Capture(
@@ -108,9 +106,9 @@ def read(folder: Path) -> Capture:
         root=folder,
         layout=NAME,
         cameras=tuple(camera.resized(*small) for camera, small in zip(cameras, shown, strict=True)),
-        frame_count=frame_count,
+        frame_count=len(frames),
         fps=settings.fps or FPS,
-        source=ImageFileSource([[folder / "ims" / file for file in view.files[:frame_count]] for view in views], sizes, remaps),
+        source=ImageFileSource([[folder / "ims" / view.files[frame] for frame in frames] for view in views], sizes, remaps),
         held_out=held_out,
         points=points,
         warnings=tuple(warnings),
@@ -214,18 +212,24 @@ def _motion_px(K: np.ndarray, w2c: np.ndarray, distance: float) -> float:
     return float((np.abs(K - K[0]).max(axis=(1, 2)) + focal * (turn + shift)).max())
 
 
-def _frames_on_disk(images: Path, view: _View) -> int:
-    """How many frames from the first on have their image. Raises InputError if there is none, or a later one is there after a gap."""
+def _complete_frames(images: Path, views: dict[str, _View]) -> tuple[list[int], list[str]]:
+    """The frames, from 0, whose images of all cameras are there, and what is left out. Raises InputError if there is none."""
+    there = {name: _frames_on_disk(images, view) for name, view in views.items()}
+    promised = max(len(view.files) for view in views.values())
+    common, remarks = common_numbers(there, lambda frame: f"is frame {frame + 1} of the meta files", range(promised))
+    if not common:
+        name = next(name for name, own in there.items() if 0 not in own)
+        raise InputError(f"{images / views[name].files[0]} is missing: a frame needs the image of every camera, and none has them all.")
+    if common == list(range(len(common))) and len(common) < promised:
+        shortest = min(there, key=lambda name: len(there[name]))
+        return common, [f"{promised} frames are promised, but {shortest} has only {len(common)}: the first {len(common)} are used."]
+    return common, remarks
+
+
+def _frames_on_disk(images: Path, view: _View) -> list[int]:
     folders = {str(Path(file).parent) for file in view.files}
     there = {f"{folder}/{entry.name}" if folder != "." else entry.name for folder in folders for entry in _files(images / folder)}
-    present = [file in there for file in view.files]
-    count = present.index(False) if False in present else len(present)
-    if count == 0 or any(present[count:]):
-        raise InputError(
-            f"{images / view.files[count]} is missing: every frame needs the image of every camera, "
-            "or of none from some frame on (the meta files list them)."
-        )
-    return count
+    return [frame for frame, file in enumerate(view.files) if file in there]
 
 
 def _files(folder: Path) -> list[os.DirEntry[str]]:
@@ -235,12 +239,12 @@ def _files(folder: Path) -> list[os.DirEntry[str]]:
         return [entry for entry in entries if entry.is_file()]
 
 
-def _mask_paths(masks: Path, views: list[_View], frame_count: int) -> tuple[list[list[Path | None]], list[Path]]:
+def _mask_paths(masks: Path, views: list[_View], frames: list[int]) -> tuple[list[list[Path | None]], list[Path]]:
     """Per camera and frame the mask, None without; and which are missing though the camera has others."""
     found: list[list[Path | None]] = []
     missing: list[Path] = []
     for view in views:
-        own = [masks / Path(file).with_suffix(".png") for file in view.files[:frame_count]]
+        own = [masks / Path(file).with_suffix(".png") for file in (view.files[frame] for frame in frames)]
         there = {entry.path for folder in {path.parent for path in own} for entry in _files(folder)}
         found.append([path if str(path) in there else None for path in own])
         if any(path is not None for path in found[-1]):

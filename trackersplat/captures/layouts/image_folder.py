@@ -11,7 +11,7 @@ from trackersplat.captures.layout import Layout
 from trackersplat.captures.media.decode import ImageFileSource
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import held_out_cameras, read_settings
-from trackersplat.captures.still_cameras import as_written, named_as, numbered_images, some, unread_format
+from trackersplat.captures.still_cameras import as_written, common_numbers, named_as, numbered_images, some, unread_format
 from trackersplat.errors import InputError
 from trackersplat.files import has_file
 
@@ -25,7 +25,7 @@ def detects(folder: Path) -> bool:
 def read(folder: Path) -> Capture:
     """``capture.json``, where there is one, overrides name, rate and held-out cameras.
 
-    Raises InputError if ``cameras.json`` is not as expected, or an image is missing.
+    Raises InputError if ``cameras.json`` is not as expected, or no frame has the images of all cameras.
     """
     path = folder / "cameras.json"
     rig = read_rig(path)
@@ -42,7 +42,7 @@ def read(folder: Path) -> Capture:
         root=folder,
         layout=NAME,
         cameras=tuple(camera for camera, _ in views),
-        frame_count=rig.frames,
+        frame_count=len(paths[0]),
         fps=settings.fps or rig.fps,
         source=ImageFileSource(
             paths, [(camera.lens.width, camera.lens.height) for camera in rig.cameras], remaps=[remap for _, remap in views]
@@ -54,9 +54,9 @@ def read(folder: Path) -> Capture:
 
 
 def _frame_paths(images: Path, names: list[str], frame_count: int) -> tuple[list[list[Path]], list[str]]:
-    """Per camera its images of ``frame_count`` frames from the first number that all cameras have, and what is left out.
+    """Per camera its images of the first ``frame_count`` frames that all cameras have, by their numbers, and what is left out.
 
-    Raises InputError if there are fewer, or the numbering has a gap.
+    Raises InputError if there is none.
     """
     numbered: dict[str, dict[int, Path]] = {}
     remarks: list[str] = []
@@ -69,30 +69,21 @@ def _frame_paths(images: Path, names: list[str], frame_count: int) -> tuple[list
         numbered[name], others = numbered_images(folder)
         if others:
             remarks.append(f"{len(others)} images of {name} have no number in their names and are left out, the first is {others[0].name}.")
-    firsts = {name: min(own, default=0) for name, own in numbered.items()}
-    start, lowest = max(firsts.values()), min(firsts.values())
-    for name, own in numbered.items():
-        missing = next((number for number in range(start, start + frame_count) if number not in own), None)
-        if missing is not None:
-            late = [other for other in names if firsts[other] > lowest]
-            name, missing = (late[0], lowest) if late and missing > max(own, default=0) else (name, missing)
-            raise InputError(
-                f"{images / name} has no image number {missing:04d}: cameras.json promises {frame_count} frames, numbered without gaps, "
-                f"and {len(numbered[name])} images are there."
-            )
-    if start > lowest:
-        late = [name for name in names if firsts[name] > lowest]
-        remarks.append(
-            f"The images of {some(late)} begin with number {start}, others with {lowest}: frame 1 is number {start} in all cameras."
-        )
-    unused = max(sum(number >= start + frame_count for number in own) for own in numbered.values())
-    if unused:
-        remarks.append(f"cameras.json promises {frame_count} frames; up to {unused} later images of a camera are left out.")
+    common, lacking = common_numbers(numbered)
+    if not common:
+        raise InputError(f"{images}: no number is in the names of all cameras' images: number the images that were taken together alike.")
+    if len(common) < frame_count:
+        remarks.append(f"cameras.json promises {frame_count} frames, but only {len(common)} have an image of every camera.")
+    elif (later := max(sum(number > common[frame_count - 1] for number in own) for own in numbered.values())) > 0:
+        remarks.append(f"cameras.json promises {frame_count} frames; up to {later} later images of a camera are left out.")
+        common = common[:frame_count]
+        _, lacking = common_numbers({name: [number for number in own if number <= common[-1]] for name, own in numbered.items()})
+    remarks += lacking
     known = set(map(as_written, names))
     unknown = sorted(path.name for path in images.iterdir() if path.is_dir() and as_written(path.name) not in known)
     if unknown:
         remarks.append(f"{len(unknown)} folders of images have no camera in cameras.json and are left out: {some(unknown)}.")
-    return [[own[number] for number in range(start, start + frame_count)] for own in numbered.values()], remarks
+    return [[own[number] for number in common] for own in numbered.values()], remarks
 
 
 LAYOUT = Layout(detects, read)

@@ -3,8 +3,8 @@
 ``transform_matrix`` is camera to world with OpenGL's axes (x right, y up, z backward); pixel centres lie at +0.5. ``time`` orders the
 frames, in any unit and from any start; without it the numbers in the images' names do, where a camera has several. Poses, lenses and
 times of one camera may differ by rounding. ``applied_transform`` says what has been done to poses and points alike, so
-there is nothing to undo. Instead of one file there may be ``transforms_train.json`` and ``transforms_test.json``, whose cameras are held
-out.
+there is nothing to undo. A time of which a camera has no image is left out. Instead of one file there may be
+``transforms_train.json`` and ``transforms_test.json``, whose cameras are held out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from trackersplat.captures.capture import Capture
+from trackersplat.captures.capture import Capture, PointCloud
 from trackersplat.captures.formats.calibration import check_camera, lens_from_matrix, matrix
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
@@ -25,7 +25,16 @@ from trackersplat.captures.media.lens import OpenCVLens
 from trackersplat.captures.media.video import FALLBACK_FPS, MAX_SIDE
 from trackersplat.captures.media.views import make_view
 from trackersplat.captures.settings import MAX_FPS, held_out_cameras, plain_name, positive_integer, positive_number, read_settings
-from trackersplat.captures.still_cameras import SAME, camera_names, frame_number, frame_numbers, group_by_camera, unused_images
+from trackersplat.captures.still_cameras import (
+    SAME,
+    camera_names,
+    common_numbers,
+    frame_number,
+    frame_numbers,
+    group_by_camera,
+    some,
+    unused_images,
+)
 from trackersplat.errors import InputError
 from trackersplat.files import has_file, read_json
 
@@ -65,26 +74,15 @@ def detects(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Capture:
-    """Raises InputError if a file is damaged, an image is missing, the camera moves, or a camera has no image of a time."""
+    """Raises InputError if a file is damaged, the camera moves, a camera has no image, or no time has an image of every camera."""
     path, frames, data = _read_frames(folder)
     cameras, remarks = _group(folder, path, frames)
-    times, together = _taken_together(path, cameras)
-    for camera, own in zip(cameras, together, strict=True):
-        missing = next((index for index, image in enumerate(own) if image is None), None)
-        if missing is not None:
-            if all(len(camera.images) == 1 for camera in cameras):
-                raise InputError(
-                    f"{path}: the camera moves from time to time, which is not supported: several cameras that do not move are needed."
-                )
-            raise InputError(
-                f"{path} has no image of the camera {camera.name} at time {times[missing]:g}: every camera needs one at every time, "
-                f"and all of its poses and lenses must agree to {SAME:g}."
-            )
+    times, together, incomplete = _complete_frames(path, cameras, *_taken_together(path, cameras))
     names = [camera.name for camera in cameras]
     settings = read_settings(folder)
     held_out, unheld = held_out_cameras(settings, folder, names, [camera.name for camera in cameras if camera.testing])
     used = {image for camera in cameras for image in camera.images.values()}
-    warnings = [*remarks, *_spread_of_times(cameras, times, together), *unused_images(folder, used, path.name), *unheld]
+    warnings = [*remarks, *incomplete, *_spread_of_times(cameras, times, together), *unused_images(folder, used, path.name), *unheld]
     fps = settings.fps
     if fps is None and "fps" in data:
         fps = positive_number(data["fps"], MAX_FPS, f"{path}: 'fps'")
@@ -102,14 +100,22 @@ def read(folder: Path) -> Capture:
         frame_count=len(times),
         fps=fps or FALLBACK_FPS,
         source=ImageFileSource(
-            [[image for image in own if image is not None] for own in together],
+            together,
             [(camera.lens.width, camera.lens.height) for camera in cameras],
             remaps=[remap for _, remap in views],
         ),
         held_out=held_out,
-        points=None if cloud is None else read_points(_inside(folder, *_relative(cloud, f"{path}: 'ply_file_path'"), path)),
+        points=None if cloud is None else _read_cloud(folder, path, cloud),
         warnings=tuple(warnings),
     )
+
+
+def _read_cloud(folder: Path, path: Path, named: Any) -> PointCloud:
+    cloud, absolute = _relative(named, f"{path}: 'ply_file_path'")
+    found = _find(folder, cloud, absolute)
+    if found is None:
+        raise InputError(f"{_missing(folder, cloud, path)}: copy it again.")
+    return read_points(found)
 
 
 def read_poses(folder: Path) -> list[tuple[PurePosixPath, OpenCVLens, np.ndarray]]:
@@ -205,6 +211,7 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera
     paths = [[frame.path for frame in group] for group in members]
     told = frame_numbers([[str(path) for path in own] for own in paths]) if numbered else None
     cameras = []
+    lost: list[PurePosixPath] = []
     for index, (name, group) in enumerate(zip(camera_names(paths), members, strict=True)):
         images: dict[int | float, Path] = {}
         own = told[index] if told else [frame_number(frame.path.name) if numbered else frame.time or 0.0 for frame in group]
@@ -213,12 +220,20 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera
                 raise InputError(f"{path}: frame {frame.path} has neither a 'time' nor a number in its name, which would order the images.")
             if time in images:
                 raise InputError(f"{path} has two images of the camera {name} at time {time:g}: {images[time].name} and {frame.path.name}.")
-            images[time] = _inside(folder, frame.path, frame.absolute, path)
+            image = _find(folder, frame.path, frame.absolute)
+            if image is None:
+                lost.append(frame.path)
+            else:
+                images[time] = image
+        if not images:
+            raise InputError(f"{_missing(folder, group[0].path, path)}, and so are all images of the camera {name}: copy the images again.")
         lens = group[0].lens or _lens(group[0].entry, *image_size(images[min(images)]), f"{path}: camera {name}")
         world_to_camera = np.linalg.inv(_rigid(group[0].camera_to_world, f"{path}: the pose of {name}"))
         check_camera(lens.width, lens.height, lens.K, world_to_camera, f"{path}: camera {name}")
         cameras.append(_Camera(name, lens, world_to_camera, images, all(frame.testing for frame in group)))
     remarks = []
+    if lost:
+        remarks.append(f"{len(lost)} images that {path.name} names are missing: {some([str(file) for file in lost])}.")
     if numbered:
         remarks.append("The images have no 'time', so the numbers in their names say which were taken together.")
     if differ:
@@ -264,14 +279,34 @@ def _taken_together(path: Path, cameras: list[_Camera]) -> tuple[list[int | floa
     return starts, together
 
 
-def _spread_of_times(cameras: list[_Camera], starts: list[int | float], together: list[list[Path | None]]) -> list[str]:
+def _complete_frames(
+    path: Path, cameras: list[_Camera], times: list[int | float], together: list[list[Path | None]]
+) -> tuple[list[int | float], list[list[Path]], list[str]]:
+    """Times and images of the frames of which every camera has one, and what is left out. Raises InputError if there is none."""
+    there = [{index: image for index, image in enumerate(own) if image is not None} for own in together]
+    numbered = dict(zip([camera.name for camera in cameras], there, strict=True))
+    common, remarks = common_numbers(numbered, lambda index: f"has the time {times[index]}")
+    if common:
+        return [times[index] for index in common], [[own[index] for index in common] for own in there], remarks
+    if all(len(camera.images) == 1 for camera in cameras):
+        raise InputError(
+            f"{path}: the camera moves from time to time, which is not supported: several cameras that do not move are needed."
+        )
+    name = next(name for name, own in numbered.items() if 0 not in own)
+    raise InputError(
+        f"{path}: no time has an image of every camera ({name} has none at {times[0]}): the cameras must film together, and all poses "
+        f"and lenses of one camera must agree to {SAME:g}."
+    )
+
+
+def _spread_of_times(cameras: list[_Camera], starts: list[int | float], together: list[list[Path]]) -> list[str]:
     """A warning if images of one frame were taken at clearly different times."""
     if len(starts) < 2:
         return []
     found = [{image: time for time, image in camera.images.items()} for camera in cameras]
     spread = 0.0
     for frame in range(len(starts)):
-        times = [own[image] for own, images in zip(found, together, strict=True) if (image := images[frame]) is not None]
+        times = [own[images[frame]] for own, images in zip(found, together, strict=True)]
         spread = max(spread, float(max(times) - min(times)))
     interval = float(starts[-1] - starts[0]) / (len(starts) - 1)
     return [f"The cameras' images of one frame lie up to {spread / interval:.2f} frames apart."] if spread > MAX_SPREAD * interval else []
@@ -301,14 +336,18 @@ def _relative(value: Any, what: str) -> tuple[PurePosixPath, bool]:
     return PurePosixPath(*parts), bool(path.anchor)
 
 
-def _inside(folder: Path, path: PurePosixPath, absolute: bool, where: Path) -> Path:
+def _find(folder: Path, path: PurePosixPath, absolute: bool) -> Path | None:
     """The file below the capture's folder; of an absolute path, the longest end that names a file there."""
     ends = [PurePosixPath(*path.parts[start:]) for start in range(len(path.parts) if absolute else 1)]
     for end in ends:
         for ending in ENDINGS:
             if (found := folder / f"{end}{ending}").is_file():
                 return found
-    raise InputError(f"{folder / path} is missing, although {where.name} names it: copy the images again.")
+    return None
+
+
+def _missing(folder: Path, path: PurePosixPath, where: Path) -> str:
+    return f"{folder / path} is missing, although {where.name} names it"
 
 
 LAYOUT = Layout(detects, read, axes="opengl", camera_to_world=True)

@@ -24,6 +24,7 @@ from trackersplat.captures.media.video import VideoFile, frame_rate
 from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import held_out_cameras, read_settings
+from trackersplat.captures.still_cameras import left_out
 from trackersplat.errors import InputError
 from trackersplat.files import has_file, read_json
 
@@ -78,7 +79,7 @@ def read(folder: Path) -> Capture:
         raise InputError(f"{folder}: no frame was taken by all cameras within {TOLERANCE:g} ms: copy timestamps.npy again.")
     warnings.append(f"Frames are matched by their times; the images of one frame lie up to {matched.spread:.0f} ms apart.")
     if matched.dropped:
-        warnings.append(f"{matched.dropped} frames are left out because a camera has no image of them.")
+        warnings.append(f"{left_out(matched.dropped)}.")
     settings = read_settings(folder)
     held_out, unheld = held_out_cameras(settings, folder, serials)
     views = []

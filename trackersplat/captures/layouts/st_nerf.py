@@ -16,7 +16,7 @@ from trackersplat.captures.capture import Capture, PointCloud
 from trackersplat.captures.formats.calibration import check_camera, check_range
 from trackersplat.captures.formats.ply_points import read_points
 from trackersplat.captures.layout import Layout
-from trackersplat.captures.layouts.frame_folders import contiguous_frames, frame_folders
+from trackersplat.captures.layouts.frame_folders import complete_frames, frame_folders, ordered_frames
 from trackersplat.captures.layouts.sparse_model import FOLDER, read_sparse_model
 from trackersplat.captures.media.decode import ImageFileSource, image_size
 from trackersplat.captures.media.lens import LensModel, OpenCVLens, Remap
@@ -39,9 +39,9 @@ def detects(folder: Path) -> bool:
 def read(folder: Path) -> Capture:
     """A COLMAP model of the first frame in ``sparse/0`` is used instead of the published poses, which are poor.
 
-    Raises InputError if a frame or an image is missing, or the poses are damaged.
+    Raises InputError if no frame has the images of all cameras, or the poses are damaged.
     """
-    frames, warnings = contiguous_frames(folder)
+    frames, warnings = ordered_frames(folder)
     images = _images(frames[0])
     names = [image.stem for image in images]
     model = read_sparse_model(folder, names)
@@ -63,7 +63,8 @@ def read(folder: Path) -> Capture:
         warnings.append(
             f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" sets another.'
         )
-    paths = [[_image(frame / "images" / image.name) for frame in frames] for image in images]
+    complete, incomplete = complete_frames(frames, {image.stem: image.name for image in images})
+    paths = [[frame / "images" / image.name for frame in complete] for image in images]
     views: list[tuple[Camera, Remap | None]] = [
         make_view(name, lens, pose, settings.scale or 1.0) for name, lens, pose in zip(names, lenses, poses, strict=True)
     ]
@@ -72,12 +73,12 @@ def read(folder: Path) -> Capture:
         root=folder,
         layout=NAME,
         cameras=tuple(camera for camera, _ in views),
-        frame_count=len(frames),
+        frame_count=len(complete),
         fps=settings.fps or FALLBACK_FPS,
         source=ImageFileSource(paths, [(lens.width, lens.height) for lens in lenses], [remap for _, remap in views]),
         held_out=held_out,
         points=_read_points(folder, frames[0]) if model is None else model.points,
-        warnings=(*warnings, *unheld),
+        warnings=(*warnings, *incomplete, *unheld),
     )
 
 
@@ -91,12 +92,6 @@ def _images(frame: Path) -> list[Path]:
     if twice is not None:
         raise InputError(f"{twice} has the number of another image in its folder: keep one image per camera.")
     return [path for _, path in numbered]
-
-
-def _image(path: Path) -> Path:
-    if not path.is_file():
-        raise InputError(f"{path} is missing: every frame needs the image of every camera in the first frame.")
-    return path
 
 
 def _read_poses(folder: Path, images: list[Path]) -> tuple[list[LensModel], list[np.ndarray]]:

@@ -64,9 +64,12 @@ def read(folder: Path) -> Capture:
     source = VideoSource(opened, remaps=[remap for _, remap in views])
     stated = settings.fps or rig.fps
     fps, doubts = (stated, []) if stated else frame_rate(source.infos)
-    frame_count = source.frame_count if rig.frames is None else rig.frames
-    if frame_count > source.frame_count:
-        raise InputError(f"{folder / 'cameras.json'} promises {frame_count} frames, but the videos have {source.frame_count}.")
+    promised = source.frame_count if rig.frames is None else rig.frames
+    frame_count = min(promised, source.frame_count)
+    if promised != source.frame_count:
+        doubts.append(
+            f"cameras.json promises {promised} frames, but the videos have {source.frame_count}: the first {frame_count} are used."
+        )
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,

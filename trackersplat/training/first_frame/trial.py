@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import torch
 
 from trackersplat.captures.capture import Capture, FrameSource, PointCloud
 from trackersplat.events import Event, Note, Stage
+from trackersplat.metrics.image import psnr
 from trackersplat.rendering.rasterizer import Rasterizer
-from trackersplat.training.first_frame.optimise import held_out_psnr, optimise_points
+from trackersplat.training.first_frame.optimise import optimise_points
 from trackersplat.training.first_frame.settings import FirstFrameSettings
 from trackersplat.training.fit import FitDone
+from trackersplat.training.photometric import exposed_alike
 from trackersplat.training.points.task import Candidate
 
 
@@ -69,9 +72,12 @@ class _ShortFits:
         self._settings = replace(settings, steps=steps, measure_every=0, average=0.0, report_every=steps + 1)
 
     def psnr(self, candidate: Candidate, place: int) -> float:
-        """Of the training camera at this place, which is left out, in dB; 0 if too few points remain without its own."""
+        """Of the training camera at this place, which is left out, in dB; 0 if too few points remain without its own.
+
+        Its exposure is not known either, so `exposed_alike` colours are compared: what cameras differ by would else weigh more than
+        what candidates differ by.
+        """
         left_out, small = self._cameras[place], self._small
-        alone = replace(small, held_out=(small.cameras[left_out].name,))
         others = [index for index in self._cameras if index != left_out]
         fold = replace(small, held_out=tuple(camera.name for index, camera in enumerate(small.cameras) if index not in others))
         settings = self._settings.for_pixels(sum(small.cameras[index].width * small.cameras[index].height for index in others))
@@ -80,7 +86,10 @@ class _ShortFits:
             return 0.0
         *_, last = optimise_points(fold, self._frame, self._rasterizer, settings, points)
         assert isinstance(last, FitDone)
-        return held_out_psnr(alone, self._frame, self._rasterizer, last.gaussians) or 0.0
+        image = torch.as_tensor(np.array(small.image(left_out, self._frame)), device=self._rasterizer.device).float() / 255
+        with torch.no_grad():
+            color = self._rasterizer.render(last.gaussians, [small.cameras[left_out]]).color[0]
+        return psnr(exposed_alike(color, image), image)
 
 
 def clearly_worse(scores: np.ndarray, sure: float) -> np.ndarray:

@@ -11,7 +11,9 @@ export class Link {
 
   constructor(key, url, tab) {
     this.key = key;
-    this.address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${url}?tab=${encodeURIComponent(tab)}`;
+    const address = new URL(`${url}?tab=${encodeURIComponent(tab)}`, location.href); // a proxy may serve the page below a path
+    address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+    this.address = address.href;
     this.panes = new Map();
     this.patience = 500; // milliseconds until the next try
     this.open();
