@@ -352,7 +352,9 @@ class Run:
         return read_evidence(path) if path is not None and path.is_file() else None
 
     def read_cameras(self) -> tuple[Camera, ...]:
-        """All cameras of the capture, from the first frame that names them; none if no frame does. Near planes are not stored.
+        """All cameras of the capture, from the first frame that names them; none if no frame does.
+
+        Runs of older versions and of other programs do not say their near planes, which are then `DEFAULT_NEAR`.
 
         Raises InputError if the file is damaged.
         """

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from trackersplat.captures.camera import Camera
+from trackersplat.captures.camera import DEFAULT_NEAR, Camera
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError, ShapeError
 from trackersplat.files import JSON_LIMIT, read_text
@@ -63,7 +63,7 @@ def metrics_rows(record: FrameRecord, metrics: Sequence[str], held_out: Sequence
 
 
 def camera_entries(capture: Capture) -> list[dict[str, Any]]:
-    """``cameras.json`` of 3DGS: camera centre and camera-to-world rotation in OpenCV axes."""
+    """``cameras.json`` of 3DGS: camera centre and camera-to-world rotation in OpenCV axes. The near plane is ours; others pass over it."""
     return [
         {
             "id": index,
@@ -76,13 +76,14 @@ def camera_entries(capture: Capture) -> list[dict[str, Any]]:
             "fy": camera.fy,
             "cx": camera.cx,
             "cy": camera.cy,
+            "near": camera.near,
         }
         for index, camera in enumerate(capture.cameras)
     ]
 
 
 def read_camera_entries(path: Path) -> tuple[Camera, ...]:
-    """The cameras of a ``cameras.json`` of 3DGS; those of other programs lack the principal point, which is then the middle.
+    """The cameras of a ``cameras.json`` of 3DGS; those of other programs lack near planes and the principal point, then the middle.
 
     Raises InputError if the file is missing or damaged.
     """
@@ -101,7 +102,8 @@ def _camera(entry: Any) -> Camera:
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation, -rotation @ np.array(entry["position"], np.float64)
     focus = [[entry["fx"], 0, entry.get("cx", width / 2)], [0, entry["fy"], entry.get("cy", height / 2)], [0, 0, 1]]
-    return Camera(str(entry["img_name"]), width, height, np.array(focus, np.float64), pose)
+    near = float(entry.get("near", DEFAULT_NEAR))
+    return Camera(str(entry["img_name"]), width, height, np.array(focus, np.float64), pose, near=near)
 
 
 def _number(value: float | None) -> str:
