@@ -8,7 +8,7 @@ other followed points lie in front of it. What the views do not support stays as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -119,7 +119,7 @@ class _Rig:
         surfaces: Sequence[Surface],
         fields: Sequence[np.ndarray],
         settings: ConsistencySettings,
-        keys: dict[int, tuple[KeyFrame, Sequence[np.ndarray]]],  # by the index of the target
+        keys: Mapping[int, tuple[KeyFrame, Sequence[np.ndarray]]],  # by the index of the target
         key_settings: KeyFrameSettings,
     ) -> None:
         self.surfaces, self.fields, self.settings = surfaces, fields, settings

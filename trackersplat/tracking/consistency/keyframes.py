@@ -45,4 +45,4 @@ def key_targets(targets: Sequence[int], every: int) -> list[tuple[int, tuple[int
 
 def motion_of(start: np.ndarray, end: np.ndarray, trust: np.ndarray) -> SpaceField:
     """The motion of the space between points (N, 3) of the base frame that views agree on, (N, 3) where they are, with trust (N,)."""
-    return SpaceField.of(*(torch.from_numpy(values) for values in (start, end, trust)), None, SpaceFieldSettings())
+    return SpaceField.of(torch.from_numpy(start), torch.from_numpy(end), torch.from_numpy(trust), None, SpaceFieldSettings())
