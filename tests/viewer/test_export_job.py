@@ -57,7 +57,7 @@ def test_a_finished_export_says_its_size_and_loss_and_is_offered_by_its_number(s
     (made,) = export.made
     assert made.title() == "html-001.html, 3.0 MB"
     assert made.said == (
-        "2 frames, 3.00 MB, 1,500 kB per frame. Read back: frames 2 show what the run shows with at least 42.5 dB. 30 frames per second "
+        "2 frames, 3.00 MB, 1,500 kB per frame. Read back: frame 2 shows what the run shows with at least 42.5 dB. 30 frames per second "
         "are assumed. Pruned: 5 of 50 Gaussians (10.0%) are left out; the pictures without them show those with them with at least 41.2 dB."
     )
     assert export.file(1) == file
