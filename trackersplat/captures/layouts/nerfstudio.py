@@ -233,7 +233,7 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera
         cameras.append(_Camera(name, lens, world_to_camera, images, all(frame.testing for frame in group)))
     remarks = []
     if lost:
-        remarks.append(f"{len(lost)} images that {path.name} names are missing: {some([str(file) for file in lost])}.")
+        remarks.append(f"Images that {path.name} names are missing: {some([str(file) for file in lost])}.")
     if numbered:
         remarks.append("The images have no 'time', so the numbers in their names say which were taken together.")
     if differ:
