@@ -13,10 +13,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from trackersplat.captures.capture import Capture
 from trackersplat.checks.start import doubtful_poses
 from trackersplat.document.document import Document, has_document
-from trackersplat.document.left_out import count_left_out, leave_out
+from trackersplat.document.left_out import ids_of, leave_out
 from trackersplat.edits.applied import AppliedEdits
 from trackersplat.edits.log import EditLog, read_log
 from trackersplat.edits.stale import MadeWith, made_with, stale_frames
@@ -107,6 +109,13 @@ class _Work:
     to_redo: frozenset[int]  # of the frames that are there
 
 
+@dataclass(frozen=True, eq=False)
+class _BaseIds(Event):
+    """The lineage ids of the base of a batch, where there is a document; comes before its frames, and is not passed on."""
+
+    ids: np.ndarray  # (N,) int64
+
+
 def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[[], float]) -> Iterator[Event]:
     """The events of all frames of the batches; each FrameDone comes when its frame is on disk."""
     run, context = work.run, work.context
@@ -131,16 +140,20 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     try:
         with RunWriter(run, capture, work.to_redo) as writer:
             notes: list[str] = []
+            without = None if work.document is None else work.document.made_without()
+            base_ids = np.zeros(0, np.int64)
             for event in _frames(batches, work):
                 if isinstance(event, FrameResult):
                     keys = made[event.frame] = made_with(log, event.frame, event.base, made.get(event.base or 0, MadeWith()))
                     done = replace(frame_done(event, capture), notes=tuple(notes), edits=keys.gaussians, track_edits=keys.tracks)
                     if event.frame == first:
                         done = replace(done, remarks=(*doubts, *done.remarks))
-                    if work.document is not None and event.base is not None:
-                        done = replace(done, left_out=count_left_out(work.document, event.state))
+                    if without is not None and event.base is not None:
+                        done = replace(done, left_out=len(without.of(event.frame, event.base, base_ids)))
                     writer.put(event, done, work.watched.of(event.frame))
                     notes = []
+                elif isinstance(event, _BaseIds):
+                    base_ids = event.ids
                 elif isinstance(event, Note):
                     notes.append(event.text)
                     yield event
@@ -204,6 +217,7 @@ def _frames(batches: Sequence[Batch], work: _Work) -> Iterator[Event]:
                     if tracked and state.carried is None and (state.origin is None or state.origin.frame != state.frame):
                         yield Note(batch.targets[0], WITHOUT_CARRIED.format(batch.base + 1))
                 if work.document is not None:
+                    yield _BaseIds(ids_of(work.document, state))
                     state, left_out = leave_out(work.document, state, batch.targets[0])
                     if left_out:
                         yield Note(batch.targets[0], LEFT_OUT.format(left_out))
