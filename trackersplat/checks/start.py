@@ -12,7 +12,10 @@ AT_START = CheckSettings(matches=MatchSettings(frames=1, longest_side=640))
 
 
 def doubtful_poses(capture: Capture, frame: int) -> tuple[str, ...]:
-    """Sentences about poses that do not fit the images of one frame (an index from 0), and what to do."""
+    """Sentences about poses that do not fit the images of one frame (an index from 0), and what to do.
+
+    Images that cannot be read are left to the reconstruction, which names them.
+    """
     *_, checked = check_capture(capture, (frame,), AT_START)
     assert isinstance(checked, Checked)
     found = [finding for finding in checked.report.findings if finding.check == "poses" and finding.severity != "note"]

@@ -5,6 +5,7 @@ A reconstruction is a stream of events; closing the iterator cancels it and leav
 
 from __future__ import annotations
 
+import logging
 import queue
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -40,11 +41,14 @@ from trackersplat.tracking.registry import licence_remark
 from trackersplat.tracking.track_cache import open_cache
 from trackersplat.training.fit import FitState
 
+log = logging.getLogger(__name__)
+
 PREVIEW_SECONDS = 2.0  # at most one preview in this time
 PREVIEW_FILE = "preview.ply"
 WITHOUT_CARRIED = (
     "Frame {} is in the compact form, which lacks what its motion handed on, so the motion starts anew there (`--keep ply` keeps it)."
 )
+NOT_CHECKED = "Whether the poses fit the images could not be checked, because of a defect of the check ({}). The reconstruction goes on."
 LEFT_OUT = "{:,} Gaussians are left out from here on, because the document of the run deletes them."
 BATCHES_AHEAD = 2  # of full size, whose images are decoded in the background, the one in work included
 
@@ -134,7 +138,7 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     doubts: tuple[str, ...] = ()
     if first is not None:
         yield Stage(first, "check")
-        doubts = doubtful_poses(capture, first)
+        doubts = _doubts(capture, first)
         yield from map(Remark, doubts)
     made = {frame: MadeWith.of(done) for frame, done in run.records().items()}
     try:
@@ -168,6 +172,15 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     finally:
         preview.remove()
     run.require_frames(planned)
+
+
+def _doubts(capture: Capture, frame: int) -> tuple[str, ...]:
+    """What the check before a first frame finds. It only warns, so a defect of it is told and logged, and does not end the work."""
+    try:
+        return doubtful_poses(capture, frame)
+    except Exception as error:
+        log.exception("the check of the poses before frame %d has failed", frame + 1)
+        return (NOT_CHECKED.format(f"{type(error).__name__}: {error}"),)
 
 
 def _licences(context: Context) -> list[str]:
