@@ -236,7 +236,7 @@ def test_frames_without_time_are_matched_by_their_numbers_and_not_by_their_order
     capture = open_capture(described(valid, tmp_path, data))
     assert capture.frame_count == FRAMES - 1
     assert_the_point_lights_up(capture, frames=range(1, FRAMES))
-    assert "1 frame is left out because a camera has no image of it; the first has the time 0 (cam01 lacks it)." in capture.warnings
+    assert "1 frame is left out because a camera has no image of it; the first has the number 0 (cam01 lacks it)." in capture.warnings
 
 
 def test_a_time_that_one_camera_lacks_is_left_out_of_all_and_said(valid: Path, tmp_path: Path):
