@@ -53,6 +53,7 @@ def test_a_gap_of_one_camera_is_left_out_of_all_and_said():
 
 def test_a_gap_of_all_cameras_is_said_because_time_does_not_pass_evenly():
     assert common_numbers({"a": [0, 10, 20], "b": [0, 10, 20]}) == ([0, 10, 20], [])
+    assert common_numbers({"a": [0, 33, 67], "b": [0, 33, 67]}) == ([0, 33, 67], [])  # milliseconds
     common, remarks = common_numbers({"a": [0, 10, 30], "b": [0, 10, 30]})
     assert common == [0, 10, 30]
     assert remarks == ["The numbers of the images are not evenly spaced: 10 is followed by 30, but others are 10 apart."]

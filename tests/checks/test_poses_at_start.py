@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
-from spoilt import turned
+from spoilt import turned, with_images
 
-from trackersplat.captures.capture import Capture
+from trackersplat.captures.capture import Capture, FrameSource
 from trackersplat.captures.registry import open_capture
-from trackersplat.checks.start import doubtful_poses
+from trackersplat.checks.check import check_capture
+from trackersplat.checks.events import Checked
+from trackersplat.checks.start import AT_START, doubtful_poses
+from trackersplat.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,28 @@ def test_of_right_poses_nothing_is_said(demo: Capture, frame: int) -> None:
 
 
 def test_a_camera_that_is_turned_by_two_degrees_is_named_with_what_to_do(demo: Capture) -> None:
-    (sentence,) = doubtful_poses(turned(demo, 2, 2.0), 0)
+    spoilt = turned(demo, 2, 2.0)
+    (sentence,) = doubtful_poses(spoilt, 0)
     assert sentence.startswith("The pose of cam02 is wrong: it sees ")
     assert "turned by 2.0 degrees" in sentence
     assert sentence.endswith("Calibrate the camera again, check that its name belongs to its pose, or leave it out.")
+    *_, checked = check_capture(spoilt, (0,), AT_START)
+    assert isinstance(checked, Checked)
+    found = [finding for finding in checked.report.findings if finding.check == "poses" and finding.severity != "note"]
+    assert [f"{finding.what} {finding.advice}" for finding in found] == [sentence]
+
+
+def unreadable(source: FrameSource, camera: int, frame: int) -> np.ndarray:
+    raise InputError("It cannot be decoded.")
+
+
+@pytest.mark.parametrize("cameras", [(3,), range(12)])
+def test_images_that_cannot_be_read_are_left_to_the_reconstruction(demo: Capture, cameras: Sequence[int]) -> None:
+    spoilt = demo
+    for camera in cameras:
+        spoilt = with_images(spoilt, camera, unreadable)
+    assert doubtful_poses(spoilt, 0) == ()
+
+
+def test_of_a_single_camera_nothing_is_said(demo: Capture) -> None:
+    assert doubtful_poses(replace(demo, cameras=demo.cameras[:1], held_out=()), 0) == ()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import trackersplat.pipelines.frames
 from trackersplat.captures.capture import Capture
 from trackersplat.document.document import Document
 from trackersplat.document.kinds.delete import Delete
 from trackersplat.document.left_out import LOGIT, leave_out
 from trackersplat.document.scene_edit import Target
 from trackersplat.document.selection import Selection
-from trackersplat.events import Note
+from trackersplat.events import Event, Note
 from trackersplat.gaussians.lineage import Lineage
 from trackersplat.gaussians.ply import write_ply
 from trackersplat.jobs.reconstruct import LEFT_OUT, reconstruct
@@ -26,6 +29,9 @@ from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.lift import lift
 from trackersplat.store.run import Run
+from trackersplat.training.fit import FitDone
+from trackersplat.training.refine.adam import refine as adam_refine
+from trackersplat.training.refine.task import RefineTask
 
 FLOATER = 3  # its index
 
@@ -110,5 +116,35 @@ def test_a_deleted_floater_does_not_come_back_and_the_picture_is_better(with_flo
     document = Document.open(runs[1])
     document.undo()
     assert document.warnings == (
-        "Frame 2 was reconstructed without 1 deleted Gaussians, 1 of which are not deleted any more: reconstruct it again to have them.",
+        "Frame 2 was reconstructed without 1 Gaussian that was deleted then. Not deleted any more: 1. Reconstruct it again to have it.",
     )
+
+
+def test_what_is_left_out_is_counted_also_after_its_row_was_used_for_what_appears(
+    with_floater: Path, small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In two batches, and once more in a run that is continued: ids of new Gaussians stand in the rows from frame 2 on."""
+    path = Path(shutil.copytree(with_floater, tmp_path / "run"))
+    deleted = range(FLOATER, FLOATER + 4)
+    Document.open(path).do(Delete(Target.of(Selection.of(deleted))))
+
+    def replace_two(task: RefineTask) -> Iterator[Event]:
+        rows = torch.tensor([FLOATER, FLOATER + 1]) if task.frame == 1 else torch.zeros(0, dtype=torch.int64)
+        for event in adam_refine(task):
+            yield replace(event, replaced=rows) if isinstance(event, FitDone) else event
+
+    monkeypatch.setattr(trackersplat.pipelines.frames, "REFINEMENTS", SimpleNamespace(load=lambda name: replace_two))
+    settings = replace(quick(), batch=1)
+    for last in (3, 4):
+        list(reconstruct(small_capture, Run.open(path), range(last), settings, PortableRasterizer()))
+    run = Run.open(path)
+    document = Document.open(run)
+    assert [int(np.isin(document.original_ids(frame), deleted).sum()) for frame in range(4)] == [4, 2, 2, 2]
+    assert [run.records()[frame].left_out for frame in range(4)] == [0, 4, 4, 4]
+    assert document.warnings == ()
+    document.undo()
+    assert [warning.split(" was ")[0] for warning in document.warnings] == ["Frame 2", "Frame 3", "Frame 4"]
+    assert all("without 4 Gaussians that were deleted then. Not deleted any more: 4." in warning for warning in document.warnings)
+    document.do(Delete(Target.of(Selection.of([FLOATER, FLOATER + 2]))))
+    assert all("Not deleted any more: 2." in warning for warning in document.warnings)
+    assert len(document.warnings) == 3

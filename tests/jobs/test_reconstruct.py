@@ -124,6 +124,20 @@ def test_poses_that_do_not_fit_are_said_before_the_first_frame_and_kept_with_it(
     assert asked == [0]
 
 
+def test_a_defect_of_the_check_of_the_poses_is_said_and_does_not_end_the_reconstruction(
+    small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Capture, frame: int) -> tuple[str, ...]:
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr("trackersplat.jobs.reconstruct.doubtful_poses", broken)
+    settings = quick(1, match={"match_rounds": 0})
+    run = new_run(tmp_path / "run", small_capture, settings)
+    found = events(small_capture, run, range(1), settings)
+    (said,) = [event.text for event in found if isinstance(event, Remark) and "LinAlgError: SVD did not converge" in event.text]
+    assert Run.open(run.path).records()[0].remarks.count(said) == 1
+
+
 def test_what_ends_a_first_frame_is_written_down_with_the_run(small_capture: Capture, tmp_path: Path) -> None:
     plain = ReconstructSettings.for_device("cpu")
     other = replace(plain, first=replace(plain.first, cull_sh=0.0))

@@ -288,6 +288,19 @@ def test_the_wipe_line_is_dragged_in_the_picture(page: Page, server: Server) -> 
 
 @browser
 @slow
+def test_an_error_that_comes_before_a_picture_is_drawn_leaves_a_pane_that_draws_on(page: Page, server: Server) -> None:
+    settle(page)
+    failed: list[str] = []
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    pane(page, "(pane.unacknowledged = pane.picture.header.serial, pane.receiveState({kind: 'error', sentence: 'It is gone.'}), 1)")
+    page.wait_for_function(f"() => {{ {FIND} return pane.unacknowledged === null && !pane.frameRequested; }}")
+    assert failed == []
+    server.set(frame=4)
+    settle(page, "h.frame === 4")
+
+
+@browser
+@slow
 def test_marks_are_only_drawn_over_their_own_frame_and_their_absence_is_explained(page: Page, server: Server) -> None:
     server.set(overlay=1)
     settle(page, "pane.overlay?.count > 0")

@@ -26,7 +26,7 @@ def main(run: Path, per_camera: int) -> None:
     made = made_diagnosis(capture.cameras, capture.frame_count, per_camera, bad_camera=BAD_CAMERA)
     app.document.diagnosing.put(run, made, "made")
     app.document.edits.close()
-    app.document.edits = RunEdits(app.store)  # as of a run whose frames can be made again: the bundled one is of an older version
+    app.document.edits = RunEdits(app.store)  # edits are allowed whatever the run says about its frames
     app.document.runs.find()
     app.store.set(activity="")
     print(app.url, flush=True)

@@ -80,7 +80,8 @@ def common_numbers(
     """The numbers of the frames that all cameras have, ascending, and what to say of those that are left out.
 
     ``called`` ends a sentence that begins with "the first" and says which frame a number is. ``expected`` are the frames that there
-    should be, where that is known; else a gap that all cameras have in common is said, because time does not pass evenly then.
+    should be, where that is known; else a gap that all cameras have in common is said, because time does not pass evenly then. Numbers that
+    are times may differ by less than twice the shortest step.
     """
     sets = {name: set(numbers) for name, numbers in cameras.items()}
     everything = set(expected) if expected is not None else set().union(*sets.values())
@@ -98,18 +99,14 @@ def common_numbers(
 def _gaps(numbers: list[int]) -> list[str]:
     steps = [(after - before, before) for before, after in pairwise(numbers)]
     usual = min(steps, default=(0, 0))[0]
-    wide = next(((step, before) for step, before in steps if step > usual), None)
-    return (
-        []
-        if wide is None
-        else [
-            f"The numbers of the images are not evenly spaced: {wide[1]} is followed by {wide[1] + wide[0]}, but others are {usual} apart."
-        ]
-    )
+    step, before = next(((step, before) for step, before in steps if step >= 2 * usual), (0, 0))
+    if step == 0:
+        return []
+    return [f"The numbers of the images are not evenly spaced: {before} is followed by {before + step}, but others are {usual} apart."]
 
 
 def left_out(frames: int) -> str:
-    """The begin of a sentence about frames of which not all cameras have an image."""
+    """The beginning of a sentence about frames of which not all cameras have an image."""
     return f"1 frame is {_LEFT_OUT} it" if frames == 1 else f"{frames} frames are {_LEFT_OUT} them"
 
 

@@ -93,6 +93,17 @@ def check_capture(capture: Capture, frames: Sequence[int] | None = None, setting
     )
 
 
+def find_wrong_poses(capture: Capture, frame: int, settings: CheckSettings = DEFAULTS) -> list[Finding]:
+    """What `check_capture` finds about poses in one frame (an index from 0), without what is measured of sharpness and colours."""
+    *_, last = read_signals(capture, (frame,), settings.frames)
+    assert isinstance(last, SignalsRead)
+    *_, matched = _match(capture, last.signals, settings, poses_alone=True)
+    assert isinstance(matched, _Matched)
+    fits = measure_poses(capture.cameras, matched.pairs, matched.uv, matched.frames, settings.poses)
+    unread = check_frames([camera.name for camera in capture.cameras], last.signals)
+    return check_poses(capture.cameras, fits, matched.pairs, _explained(unread), settings.poses)
+
+
 def _frames(offset: Offset | None, settings: SynchronySettings) -> float | None:
     """How far a camera is behind; 0 where it has too few partners to tell a fraction of a frame from none."""
     if offset is None:
@@ -116,8 +127,8 @@ class _Matched(Event):
     colours: np.ndarray  # (T, C, 3) levels
 
 
-def _match(capture: Capture, signals: Signals, settings: CheckSettings) -> Iterator[Event]:
-    """Measures the blur of a few frames and matches points in them: `Step` events, then `_Matched`."""
+def _match(capture: Capture, signals: Signals, settings: CheckSettings, poses_alone: bool = False) -> Iterator[Event]:
+    """Matches points in a few frames and measures their colours and blur, unless ``poses_alone``: `Step` events, then `_Matched`."""
     cameras = capture.cameras
     shows = signals.read() & ~signals.blank()
     positions = _spread_out(shows.sum(axis=0), settings.matches.frames)
@@ -135,8 +146,10 @@ def _match(capture: Capture, signals: Signals, settings: CheckSettings) -> Itera
             except InputError:  # it could be decoded before, so the disk may be gone; `check_frames` reports what was read before
                 image = None
             features.append(Features.none() if image is None else find_features(image, settings.matches))
-            shades.append(np.empty((0, 3)) if image is None else patch_colours(image, features[-1].uv, features[-1].size))
-            if image is not None:
+            if image is None or poses_alone:
+                shades.append(np.full((len(features[-1].uv), 3), np.nan))
+            else:
+                shades.append(patch_colours(image, features[-1].uv, features[-1].size))
                 blurs[index].append(blur(image, settings.sharpness))
         candidates = choose_pairs(features, settings.matches)
         found = []

@@ -101,12 +101,15 @@ def capture_of(run: Run) -> str:
 
 
 def _is_of_demo(run: Run) -> bool:
-    """By the hashes of cameras and images, which older runs do not have."""
+    """By the hashes of cameras and images, which older runs do not have. No run is, where the installation lacks the demo."""
     from trackersplat.captures.registry import open_capture
 
     if not run.is_verifiable:
         return False
-    capture = open_capture("demo")
+    try:
+        capture = open_capture("demo")
+    except InputError:
+        return False
     try:
         return run.difference(capture) is None
     finally:

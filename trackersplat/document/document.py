@@ -25,6 +25,7 @@ from trackersplat.document.history import Entry, History
 from trackersplat.document.last_used import LastUsed
 from trackersplat.document.log import FILE as LOG_FILE
 from trackersplat.document.log import Log
+from trackersplat.document.made_without import MadeWithout
 from trackersplat.document.reading import read_edit, read_selection, read_way
 from trackersplat.document.run_frames import RunFrames
 from trackersplat.document.scene_edit import Group, SceneEdit
@@ -166,6 +167,14 @@ class Document:
         with self._lock:
             return tuple(self._warnings())
 
+    def made_without(self) -> MadeWithout:
+        """What is deleted now of what the frames of the run were made without, as far as their records say that there was something."""
+        found = MadeWithout(self.left_out)
+        for frame, done in sorted(self.run.records().items()):
+            if done.left_out and done.base in self._frames.frames:
+                found.of(frame, done.base, self._frames.ids(done.base))
+        return found
+
     # -- selecting ----------------------------------------------------------------------------------------------------
 
     @property
@@ -290,11 +299,13 @@ class Document:
             for selection in entry.edit.selections:
                 yield from self._misfits_of(name, selection, entry, marks)
 
+        without = self.made_without()
         for frame, done in self.run.records().items():
-            if done.left_out and (back := done.left_out - len(self.left_out(frame).rows(self._frames.ids(frame)))) > 0:
+            if back := max(done.left_out - without.count(frame), 0):
                 yield (
-                    f"Frame {frame + 1} was reconstructed without {done.left_out:,} deleted Gaussians, {back:,} of which are not deleted "
-                    "any more: reconstruct it again to have them."
+                    f"Frame {frame + 1} was reconstructed without {done.left_out:,} Gaussian{'s' * (done.left_out > 1)} that "
+                    f"{'were' if done.left_out > 1 else 'was'} deleted then. Not deleted any more: {back:,}. "
+                    f"Reconstruct it again to have {'them' if back > 1 else 'it'}."
                 )
 
     def _misfits_of(self, name: str, selection: Selection, entry: Entry, marks: BirthMarks) -> Iterable[str]:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from trackersplat.document.document import Document
-from trackersplat.document.selection import Selection
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.gaussians.lineage import Lineage
 from trackersplat.pipelines.pipeline import ChainState
@@ -25,7 +24,7 @@ def leave_out(document: Document, state: ChainState, frame: int) -> tuple[ChainS
     deleted = document.left_out(frame)
     if not len(deleted):
         return state, 0
-    rows = torch.from_numpy(_rows(document, state, deleted)).to(state.gaussians.device)
+    rows = torch.from_numpy(deleted.rows(ids_of(document, state))).to(state.gaussians.device)
     new = int((state.gaussians.opacity_logits[rows] > LOGIT).sum())
     origin = state.origin
     if origin is not None:  # also where nothing is new: a run that is continued has read it anew
@@ -35,16 +34,9 @@ def leave_out(document: Document, state: ChainState, frame: int) -> tuple[ChainS
     return replace(state, gaussians=_faint(state.gaussians, rows), origin=origin), new
 
 
-def count_left_out(document: Document, state: ChainState) -> int:
-    """How many Gaussians of a new frame the document leaves out."""
-    return len(_rows(document, state, document.left_out(state.frame)))
-
-
-def _rows(document: Document, state: ChainState, deleted: Selection) -> np.ndarray:
-    if not len(deleted):
-        return np.zeros(0, np.int64)
-    ids = document.original_ids(state.frame) if state.lineage is None else state.lineage.ids.cpu().numpy()
-    return deleted.rows(ids)
+def ids_of(document: Document, state: ChainState) -> np.ndarray:
+    """(N,) int64 lineage ids of a state."""
+    return document.original_ids(state.frame) if state.lineage is None else state.lineage.ids.cpu().numpy()
 
 
 def _faint(gaussians: Gaussians, rows: torch.Tensor) -> Gaussians:

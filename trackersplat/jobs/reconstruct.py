@@ -5,6 +5,7 @@ A reconstruction is a stream of events; closing the iterator cancels it and leav
 
 from __future__ import annotations
 
+import logging
 import queue
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,10 +14,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from trackersplat.captures.capture import Capture
 from trackersplat.checks.start import doubtful_poses
 from trackersplat.document.document import Document, has_document
-from trackersplat.document.left_out import count_left_out, leave_out
+from trackersplat.document.left_out import ids_of, leave_out
 from trackersplat.edits.applied import AppliedEdits
 from trackersplat.edits.log import EditLog, read_log
 from trackersplat.edits.stale import MadeWith, made_with, stale_frames
@@ -38,11 +41,14 @@ from trackersplat.tracking.registry import licence_remark
 from trackersplat.tracking.track_cache import open_cache
 from trackersplat.training.fit import FitState
 
+log = logging.getLogger(__name__)
+
 PREVIEW_SECONDS = 2.0  # at most one preview in this time
 PREVIEW_FILE = "preview.ply"
 WITHOUT_CARRIED = (
     "Frame {} is in the compact form, which lacks what its motion handed on, so the motion starts anew there (`--keep ply` keeps it)."
 )
+NOT_CHECKED = "Whether the poses fit the images could not be checked, because of a defect of the check ({}). The reconstruction goes on."
 LEFT_OUT = "{:,} Gaussians are left out from here on, because the document of the run deletes them."
 BATCHES_AHEAD = 2  # of full size, whose images are decoded in the background, the one in work included
 
@@ -107,6 +113,13 @@ class _Work:
     to_redo: frozenset[int]  # of the frames that are there
 
 
+@dataclass(frozen=True, eq=False)
+class _BaseIds(Event):
+    """The lineage ids of the base of a batch, where there is a document; comes before its frames, and is not passed on."""
+
+    ids: np.ndarray  # (N,) int64
+
+
 def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[[], float]) -> Iterator[Event]:
     """The events of all frames of the batches; each FrameDone comes when its frame is on disk."""
     run, context = work.run, work.context
@@ -125,22 +138,26 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     doubts: tuple[str, ...] = ()
     if first is not None:
         yield Stage(first, "check")
-        doubts = doubtful_poses(capture, first)
+        doubts = _doubts(capture, first)
         yield from map(Remark, doubts)
     made = {frame: MadeWith.of(done) for frame, done in run.records().items()}
     try:
         with RunWriter(run, capture, work.to_redo) as writer:
             notes: list[str] = []
+            without = None if work.document is None else work.document.made_without()
+            base_ids = np.zeros(0, np.int64)
             for event in _frames(batches, work):
                 if isinstance(event, FrameResult):
                     keys = made[event.frame] = made_with(log, event.frame, event.base, made.get(event.base or 0, MadeWith()))
                     done = replace(frame_done(event, capture), notes=tuple(notes), edits=keys.gaussians, track_edits=keys.tracks)
                     if event.frame == first:
                         done = replace(done, remarks=(*doubts, *done.remarks))
-                    if work.document is not None and event.base is not None:
-                        done = replace(done, left_out=count_left_out(work.document, event.state))
+                    if without is not None and event.base is not None:
+                        done = replace(done, left_out=len(without.of(event.frame, event.base, base_ids)))
                     writer.put(event, done, work.watched.of(event.frame))
                     notes = []
+                elif isinstance(event, _BaseIds):
+                    base_ids = event.ids
                 elif isinstance(event, Note):
                     notes.append(event.text)
                     yield event
@@ -155,6 +172,15 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     finally:
         preview.remove()
     run.require_frames(planned)
+
+
+def _doubts(capture: Capture, frame: int) -> tuple[str, ...]:
+    """What the check before a first frame finds. It only warns, so a defect of it is told and logged, and does not end the work."""
+    try:
+        return doubtful_poses(capture, frame)
+    except Exception as error:
+        log.exception("the check of the poses before frame %d has failed", frame + 1)
+        return (NOT_CHECKED.format(f"{type(error).__name__}: {error}"),)
 
 
 def _licences(context: Context) -> list[str]:
@@ -204,6 +230,7 @@ def _frames(batches: Sequence[Batch], work: _Work) -> Iterator[Event]:
                     if tracked and state.carried is None and (state.origin is None or state.origin.frame != state.frame):
                         yield Note(batch.targets[0], WITHOUT_CARRIED.format(batch.base + 1))
                 if work.document is not None:
+                    yield _BaseIds(ids_of(work.document, state))
                     state, left_out = leave_out(work.document, state, batch.targets[0])
                     if left_out:
                         yield Note(batch.targets[0], LEFT_OUT.format(left_out))

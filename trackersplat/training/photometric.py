@@ -126,9 +126,9 @@ def transform(matrix: Tensor, color: Tensor) -> Tensor:
 
 
 def exposed_alike(image: Tensor, reference: Tensor) -> Tensor:
-    """``image`` (H, W, 3) with the gain per channel that brings it closest to ``reference`` by least squares.
+    """``image`` (H, W, 3), clamped to [0, 1], times the gain per channel that brings it closest to ``reference`` by least squares.
 
-    For a camera whose exposure and white balance nobody has estimated.
+    For a camera whose exposure and white balance nobody has estimated. The result may exceed 1.
     """
     shown = image.clamp(0, 1)
     gain = (shown * reference).sum(dim=(0, 1)) / shown.square().sum(dim=(0, 1)).clamp_min(1e-12)

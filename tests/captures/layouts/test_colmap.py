@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -103,10 +104,20 @@ def test_missing_frames_are_said(scene: Path):
     capture = open_capture(scene)
     assert capture.frame_count == 3
     np.testing.assert_array_equal(capture.image(0, 2), tiny_capture.render(capture.cameras[0], 1))  # frame9 was frame2
-    assert (
-        "6 of the folders frame1 to frame9 are missing (frame2, frame4, frame5 and 3 more): the others are shown as frames 1 to 3."
-        in capture.warnings
+    assert "Folders are missing (frame2, frame4 to frame8): the frames are numbered without gaps." in capture.warnings
+
+
+def test_a_folder_of_a_huge_number_costs_no_memory_and_one_without_any_image_is_named_as_left_out(scene: Path):
+    (scene / "frame3").rename(scene / "frame999999999")
+    shutil.rmtree(scene / "frame2" / "images")
+    capture = open_capture(scene)
+    assert capture.frame_count == 2
+    said = (
+        "Folders are missing (frame3 to frame999999998)",
+        "1 frame is left out because a camera has no image of it; the first is frame2 (",
     )
+    assert all(any(warning.startswith(each) for warning in capture.warnings) for each in said)
+    assert not any("evenly spaced" in warning for warning in capture.warnings)
 
 
 def test_a_frame_that_one_camera_lost_is_left_out_of_all_and_said(scene: Path):

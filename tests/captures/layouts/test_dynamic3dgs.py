@@ -89,7 +89,7 @@ def test_a_copy_of_the_first_frames_opens_with_those_that_all_cameras_have(folde
     (folder / "ims" / "7" / "000001.jpg").unlink()
     capture = open_capture(folder)
     assert capture.frame_count == 1
-    assert capture.warnings == ("3 frames are promised, but cam07 has only 1: the first 1 are used.",)
+    assert capture.warnings == ("3 frames are promised, but cam07 has only 1: the first is used.",)
 
 
 def test_without_test_meta_nothing_is_held_out(folder: Path):
@@ -116,7 +116,7 @@ def test_a_missing_mask_is_said_and_the_frame_used_without(folder: Path):
     capture = open_capture(folder)
     assert capture.mask(3, 1) is None
     assert capture.mask(3, 0) is not None
-    assert "1 masks are missing, the first is" in capture.warnings[0]
+    assert "Masks are missing (1, the first is" in capture.warnings[0]
 
 
 def test_poses_that_are_camera_to_world_are_noticed(folder: Path):
@@ -177,6 +177,8 @@ def test_a_lost_image_leaves_its_frame_out_of_all_cameras_and_is_said(folder: Pa
         np.testing.assert_array_equal(capture.image(index, 1), whole.image(index, 2))
     left_out = "1 frame is left out because a camera has no image of it; the first is frame 2 of the meta files (cam10 lacks it)."
     assert capture.warnings == (left_out,)
+    (folder / "ims" / "0" / "000002.jpg").unlink()
+    assert open_capture(folder).warnings == (left_out.replace("1 frame is", "2 frames are").replace("of it;", "of them;"),)
     shutil.rmtree(folder / "ims" / "10")
     with pytest.raises(InputError, match=r"10/000000.jpg is missing"):
         open_capture(folder)

@@ -187,9 +187,9 @@ def test_what_cameras_json_does_not_know_is_said(tmp_path: Path):
     (folder / "images" / "cam07").mkdir()
     cv2.imwrite(str(folder / "images" / "cam01" / "cover.png"), np.zeros((9, 9, 3), np.uint8))
     assert open_capture(folder).warnings == (
-        "1 images of cam01 have no number in their names and are left out, the first is cover.png.",
-        "cameras.json promises 3 frames; up to 1 later images of a camera are left out.",
-        "1 folders of images have no camera in cameras.json and are left out: cam07.",
+        "Images of cam01 without a number in their names are left out: cover.png.",
+        "cameras.json promises 3 frames; later images are left out, 1 of a camera at most.",
+        "Folders of images without a camera in cameras.json are left out: cam07.",
     )
 
 

@@ -236,7 +236,7 @@ def test_frames_without_time_are_matched_by_their_numbers_and_not_by_their_order
     capture = open_capture(described(valid, tmp_path, data))
     assert capture.frame_count == FRAMES - 1
     assert_the_point_lights_up(capture, frames=range(1, FRAMES))
-    assert "1 frame is left out because a camera has no image of it; the first has the time 0 (cam01 lacks it)." in capture.warnings
+    assert "1 frame is left out because a camera has no image of it; the first has the number 0 (cam01 lacks it)." in capture.warnings
 
 
 def test_a_time_that_one_camera_lacks_is_left_out_of_all_and_said(valid: Path, tmp_path: Path):
@@ -254,7 +254,7 @@ def test_an_image_that_is_not_there_is_said_and_none_outside_of_the_folder_is_re
     data = edited(lambda entry, camera, frame: entry.update(file_path=file) if (camera, frame) == (1, 2) else None)
     capture = open_capture(described(valid, tmp_path, data))
     assert_the_point_lights_up(capture, frames=[frame for frame in range(FRAMES) if frame != 2])
-    assert f"1 images that transforms.json names are missing: {file.removeprefix('/')}." in capture.warnings
+    assert f"Images that transforms.json names are missing: {file.removeprefix('/')}." in capture.warnings
     assert any(warning.startswith("1 frame is left out because a camera has no image of it") for warning in capture.warnings)
 
 

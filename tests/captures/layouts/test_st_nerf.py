@@ -68,7 +68,7 @@ def test_a_colmap_model_of_the_first_frame_replaces_the_poses(tmp_path: Path):
         ("pose/K.txt", "1 0 0 0 1 0 0 0\n" * 3, r"K\.txt must have 9 numbers a line"),
         ("pose/K.txt", "1 0 0 0 1 0 0 0 x\n" * 3, r"K\.txt must have 9 numbers a line"),
         ("pose/K.txt", "1 0 0 0 nan 0 0 0 1\n" * 3, "a number is not finite"),
-        ("pose/K.txt", "1 0 0 0 1 0 0 0 1\n" * 2, r"K\.txt has 2 lines, but frame 1 has 3 images"),
+        ("pose/K.txt", "1 0 0 0 1 0 0 0 1\n" * 2, r"K\.txt has 2 lines, but a frame has 3 images"),
         ("pose/K.txt", "1 0 0 0 1 0 0 1 1\n" * 3, r"line 1 of .*K\.txt must be fx 0 cx 0 fy cy 0 0 1"),
         ("pose/RT_c2w.txt", "1 0 0 0 0 2 0 0 0 0 1 0\n" * 3, r"line 1 of .*RT_c2w\.txt is no rotation"),
         ("pose/RT_c2w.txt", "1 0 0 0 0 1 0 0 0 0 -1 0\n" * 3, r"line 1 of .*RT_c2w\.txt is no rotation"),
@@ -89,7 +89,16 @@ def test_a_lost_image_or_folder_leaves_its_frame_out_of_all_cameras_and_is_said(
     shutil.rmtree(folder / "frame3")
     capture = open_capture(folder)
     assert_the_point_lights_up(capture, frames=(0, 1, 3))
-    assert "1 of the folders frame1 to frame4 are missing (frame3): the others are shown as frames 1 to 3." in capture.warnings
+    assert "Folders are missing (frame3): the frames are numbered without gaps." in capture.warnings
+
+
+def test_an_image_lost_in_the_first_frame_costs_that_frame_and_no_camera(folder: Path):
+    (folder / "frame1" / "images" / "9.png").unlink()
+    for image in (folder / "frame3" / "images").iterdir():
+        image.unlink()
+    capture = open_capture(folder)
+    assert_the_point_lights_up(capture, frames=(1, 3))
+    assert "2 frames are left out because a camera has no image of them; the first is frame1 (9 lacks it)." in capture.warnings
 
 
 def test_an_image_of_another_size_is_named_when_it_is_read(folder: Path):

@@ -89,6 +89,14 @@ def test_a_point_that_the_key_frame_does_not_show_is_not_followed_from_there() -
     assert found[2:].min() > 5
 
 
+def test_where_no_views_agree_at_a_key_frame_the_tracks_stay_as_they_are() -> None:
+    untrusted = [replace(dense, confidence=torch.zeros_like(dense.confidence)) for dense in TRACKS]
+    found, _ = errors(untrusted, KEYS)
+    assert found.max() < 1e-3
+    for motion, dense, chosen in zip(agree_on_points(SURFACES, untrusted, QUERIES, SETTINGS, KEYS), untrusted, QUERIED, strict=True):
+        assert torch.equal(motion.confidence[0], dense.confidence[:, torch.from_numpy(chosen)])
+
+
 def test_tracks_that_last_stay_as_exact_with_key_frames_as_without() -> None:
     found, visible = errors(TRACKS, KEYS)
     assert found.max() < 0.1

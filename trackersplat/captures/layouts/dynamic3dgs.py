@@ -100,7 +100,7 @@ def read(folder: Path) -> Capture:
     remaps = [None if small == size else Remap(small) for size, small in zip(sizes, shown, strict=True)]
     masks, unmasked = _mask_paths(folder / "seg", views, frames)
     if unmasked:
-        warnings.append(f"{len(unmasked)} masks are missing, the first is {unmasked[0]}; these frames are used without masks.")
+        warnings.append(f"Masks are missing ({len(unmasked)}, the first is {unmasked[0]}); these images are used without masks.")
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,
@@ -220,9 +220,10 @@ def _complete_frames(images: Path, views: dict[str, _View]) -> tuple[list[int], 
     if not common:
         name = next(name for name, own in there.items() if 0 not in own)
         raise InputError(f"{images / views[name].files[0]} is missing: a frame needs the image of every camera, and none has them all.")
-    if common == list(range(len(common))) and len(common) < promised:
-        shortest = min(there, key=lambda name: len(there[name]))
-        return common, [f"{promised} frames are promised, but {shortest} has only {len(common)}: the first {len(common)} are used."]
+    shortest = min(there, key=lambda name: len(there[name]))
+    if there[shortest] == common == list(range(len(common))) and len(common) < promised:
+        used = "the first is" if len(common) == 1 else f"the first {len(common)} are"
+        return common, [f"{promised} frames are promised, but {shortest} has only {len(common)}: {used} used."]
     return common, remarks
 
 

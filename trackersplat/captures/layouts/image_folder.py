@@ -68,21 +68,22 @@ def _frame_paths(images: Path, names: list[str], frame_count: int) -> tuple[list
             raise InputError(f"{folder} has images in the format {unread}, which is not read: convert them to PNG.")
         numbered[name], others = numbered_images(folder)
         if others:
-            remarks.append(f"{len(others)} images of {name} have no number in their names and are left out, the first is {others[0].name}.")
+            remarks.append(f"Images of {name} without a number in their names are left out: {some([path.name for path in others])}.")
     common, lacking = common_numbers(numbered)
     if not common:
         raise InputError(f"{images}: no number is in the names of all cameras' images: number the images that were taken together alike.")
     if len(common) < frame_count:
-        remarks.append(f"cameras.json promises {frame_count} frames, but only {len(common)} have an image of every camera.")
+        have = "1 has" if len(common) == 1 else f"{len(common)} have"
+        remarks.append(f"cameras.json promises {frame_count} frames, but only {have} an image of every camera.")
     elif (later := max(sum(number > common[frame_count - 1] for number in own) for own in numbered.values())) > 0:
-        remarks.append(f"cameras.json promises {frame_count} frames; up to {later} later images of a camera are left out.")
+        remarks.append(f"cameras.json promises {frame_count} frames; later images are left out, {later} of a camera at most.")
         common = common[:frame_count]
         _, lacking = common_numbers({name: [number for number in own if number <= common[-1]] for name, own in numbered.items()})
     remarks += lacking
     known = set(map(as_written, names))
     unknown = sorted(path.name for path in images.iterdir() if path.is_dir() and as_written(path.name) not in known)
     if unknown:
-        remarks.append(f"{len(unknown)} folders of images have no camera in cameras.json and are left out: {some(unknown)}.")
+        remarks.append(f"Folders of images without a camera in cameras.json are left out: {some(unknown)}.")
     return [[own[number] for number in common] for own in numbered.values()], remarks
 
 

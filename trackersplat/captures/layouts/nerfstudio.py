@@ -77,7 +77,8 @@ def read(folder: Path) -> Capture:
     """Raises InputError if a file is damaged, the camera moves, a camera has no image, or no time has an image of every camera."""
     path, frames, data = _read_frames(folder)
     cameras, remarks = _group(folder, path, frames)
-    times, together, incomplete = _complete_frames(path, cameras, *_taken_together(path, cameras))
+    known_by = "number" if frames[0].time is None else "time"
+    times, together, incomplete = _complete_frames(path, cameras, *_taken_together(path, cameras), known_by)
     names = [camera.name for camera in cameras]
     settings = read_settings(folder)
     held_out, unheld = held_out_cameras(settings, folder, names, [camera.name for camera in cameras if camera.testing])
@@ -233,7 +234,7 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera
         cameras.append(_Camera(name, lens, world_to_camera, images, all(frame.testing for frame in group)))
     remarks = []
     if lost:
-        remarks.append(f"{len(lost)} images that {path.name} names are missing: {some([str(file) for file in lost])}.")
+        remarks.append(f"Images that {path.name} names are missing: {some([str(file) for file in lost])}.")
     if numbered:
         remarks.append("The images have no 'time', so the numbers in their names say which were taken together.")
     if differ:
@@ -280,12 +281,15 @@ def _taken_together(path: Path, cameras: list[_Camera]) -> tuple[list[int | floa
 
 
 def _complete_frames(
-    path: Path, cameras: list[_Camera], times: list[int | float], together: list[list[Path | None]]
+    path: Path, cameras: list[_Camera], times: list[int | float], together: list[list[Path | None]], known_by: str
 ) -> tuple[list[int | float], list[list[Path]], list[str]]:
-    """Times and images of the frames of which every camera has one, and what is left out. Raises InputError if there is none."""
+    """Times and images of the frames of which every camera has one, and what is left out. Raises InputError if there is none.
+
+    ``known_by``: "time" or "number", which the times are.
+    """
     there = [{index: image for index, image in enumerate(own) if image is not None} for own in together]
     numbered = dict(zip([camera.name for camera in cameras], there, strict=True))
-    common, remarks = common_numbers(numbered, lambda index: f"has the time {times[index]}")
+    common, remarks = common_numbers(numbered, lambda index: f"has the {known_by} {times[index]}")
     if common:
         return [times[index] for index in common], [[own[index] for index in common] for own in there], remarks
     if all(len(camera.images) == 1 for camera in cameras):
@@ -294,8 +298,8 @@ def _complete_frames(
         )
     name = next(name for name, own in numbered.items() if 0 not in own)
     raise InputError(
-        f"{path}: no time has an image of every camera ({name} has none at {times[0]}): the cameras must film together, and all poses "
-        f"and lenses of one camera must agree to {SAME:g}."
+        f"{path}: no {known_by} has an image of every camera ({name} has none at {times[0]}): the cameras must film together, and all "
+        f"poses and lenses of one camera must agree to {SAME:g}."
     )
 
 

@@ -6,6 +6,7 @@ camera-to-world matrix with OpenCV axes, both row by row; lines follow the image
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def read(folder: Path) -> Capture:
     Raises InputError if no frame has the images of all cameras, or the poses are damaged.
     """
     frames, warnings = ordered_frames(folder)
-    images = _images(frames[0])
+    images = _images_of_cameras(frames)
     names = [image.stem for image in images]
     model = read_sparse_model(folder, names)
     lenses: list[LensModel]
@@ -82,12 +83,23 @@ def read(folder: Path) -> Capture:
     )
 
 
+def _images_of_cameras(frames: list[Path]) -> list[Path]:
+    """One image of each camera, of the first frame that has as many as most frames have: in others some may be lost.
+
+    Raises InputError if no frame has any.
+    """
+    found = [images for frame in frames if (images := _images(frame))]
+    if not found:
+        raise InputError(f"{frames[0] / 'images'} has no numbered images: expected one per camera, such as 1.png.")
+    counts = Counter(map(len, found))
+    usual = max(counts, key=lambda count: (counts[count], count))
+    return next(images for images in found if len(images) == usual)
+
+
 def _images(frame: Path) -> list[Path]:
-    """The images of a frame in the order of their numbers."""
+    """The images of a frame in the order of their numbers; none if its folder has none. Raises InputError if two have one number."""
     found = [path for path in (frame / "images").iterdir() if path.suffix.lower() in SUFFIXES] if (frame / "images").is_dir() else []
     numbered = sorted((int(path.stem), path) for path in found if path.stem.isascii() and path.stem.isdigit() and len(path.stem) < 10)
-    if not numbered:
-        raise InputError(f"{frame / 'images'} has no numbered images: expected one per camera, such as 1.png.")
     twice = next((b for (n, _), (m, b) in pairwise(numbered) if n == m), None)
     if twice is not None:
         raise InputError(f"{twice} has the number of another image in its folder: keep one image per camera.")
@@ -131,7 +143,7 @@ def _read_table(path: Path, columns: int, rows: int) -> np.ndarray:
         raise InputError(f"{path} must have {columns} numbers a line, one line per camera ({str(error)[:80]}): write it again.") from error
     check_range(table, str(path))
     if len(table) != rows:
-        raise InputError(f"{path} has {len(table)} lines, but frame 1 has {rows} images: it must have one line per image, by number.")
+        raise InputError(f"{path} has {len(table)} lines, but a frame has {rows} images: it must have one line per image, by number.")
     return table
 
 

@@ -13,7 +13,7 @@ from trackersplat.captures.media.video import VIDEO_SUFFIXES, frame_rate
 from trackersplat.captures.media.views import for_size, make_view
 from trackersplat.captures.readable import require_files
 from trackersplat.captures.settings import held_out_cameras, read_settings
-from trackersplat.captures.still_cameras import as_written
+from trackersplat.captures.still_cameras import as_written, some
 from trackersplat.errors import InputError
 from trackersplat.files import has_file
 
@@ -50,7 +50,7 @@ def read(folder: Path) -> Capture:
         raise InputError(f"{_folder(folder) / name}.mp4 is missing: cameras.json has a camera {name}, which needs its video.")
     unnamed = sorted(path.name for stem, path in found.items() if stem not in set(map(as_written, names)))
     if unnamed:
-        warnings.append(f"{len(unnamed)} of the videos have no camera in cameras.json and are left out, the first is {unnamed[0]}.")
+        warnings.append(f"Videos without a camera in cameras.json are left out: {some(unnamed)}.")
     opened = open_videos([found[as_written(name)] for name in names])
     views = []
     for camera, video in zip(rig.cameras, opened, strict=True):
@@ -67,9 +67,8 @@ def read(folder: Path) -> Capture:
     promised = source.frame_count if rig.frames is None else rig.frames
     frame_count = min(promised, source.frame_count)
     if promised != source.frame_count:
-        doubts.append(
-            f"cameras.json promises {promised} frames, but the videos have {source.frame_count}: the first {frame_count} are used."
-        )
+        used = "the first is" if frame_count == 1 else f"the first {frame_count} are"
+        doubts.append(f"cameras.json promises {promised} frames, but the videos have {source.frame_count}: {used} used.")
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,

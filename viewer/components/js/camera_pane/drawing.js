@@ -24,13 +24,16 @@ export const drawing = {
     this.placeWipe();
     if (this.unacknowledged !== null) {
       this.link.send({ t: "ack", pane: this.pane, serial: this.unacknowledged });
-      const header = this.picture.header;
-      Object.assign(this.$el.dataset, { serial: header.serial, frame: header.frame, exact: header.exact, camera: header.camera });
       this.unacknowledged = null;
-      this.drawLabels();
-      this.$el.dispatchEvent(new CustomEvent("shown", { detail: { serial: header.serial, frame: header.frame, exact: header.exact } }));
+      if (this.picture) this.tellShown(this.picture.header); // else an error came before it was drawn
     }
     this.parts.stage.classList.toggle("pans", !!this.view);
+  },
+
+  tellShown({ serial, frame, exact, camera }) {
+    Object.assign(this.$el.dataset, { serial, frame, exact, camera });
+    this.drawLabels();
+    this.$el.dispatchEvent(new CustomEvent("shown", { detail: { serial, frame, exact } }));
   },
 
   drawPicture() {
