@@ -79,7 +79,7 @@ def test_an_alpha_channel_is_said(tmp_path: Path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((7, 9, 4), np.uint8))
     source = ImageFileSource([[tmp_path / "a.png"]], [(9, 7)])
     assert source.remarks == (
-        f"The images of 1 cameras have an alpha channel, the first is {tmp_path / 'a.png'}: transparent pixels become black.",
+        f"The images of 1 camera have an alpha channel, the first is {tmp_path / 'a.png'}: transparent pixels become black.",
     )
 
 

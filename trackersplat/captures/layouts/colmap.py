@@ -228,7 +228,8 @@ def _fitted(lenses: list[LensModel], files: list[Path]) -> tuple[list[LensModel]
             scaled.append(f"{head.width}x{head.height} pixels (the model: {lens.width}x{lens.height})")
     if not scaled:
         return fitted, []
-    return fitted, [f"The images of {len(scaled)} cameras are not of the model's size: {scaled[0]}; the cameras are scaled to the images."]
+    whose = "one camera" if len(scaled) == 1 else f"{len(scaled)} cameras"
+    return fitted, [f"The images of {whose} are not of the model's size: {scaled[0]}; the cameras are scaled to the images."]
 
 
 def _differences(model: ColmapModel, workspaces: list[Path]) -> list[str]:

@@ -148,13 +148,11 @@ def _remarks(firsts: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> tuple[
     if turned:
         path, orientation = turned[0]
         remarks.append(
-            f"The images of {len(turned)} cameras have an EXIF orientation that is ignored, as COLMAP ignores it, the first is {path} "
+            f"The images of {_cameras(turned)} have an EXIF orientation that is ignored, as COLMAP ignores it, the first is {path} "
             f"({orientation}): their poses must be those of the pixels as stored."
         )
     if alpha:
-        remarks.append(
-            f"The images of {len(alpha)} cameras have an alpha channel, the first is {alpha[0]}: transparent pixels become black."
-        )
+        remarks.append(f"The images of {_cameras(alpha)} have an alpha channel, the first is {alpha[0]}: transparent pixels become black.")
     return tuple(remarks)
 
 
@@ -201,3 +199,7 @@ def is_whole(data: np.ndarray) -> bool:
     if content.startswith(b"\xff\xd8"):  # the end comes after the last scan; before it there may be a thumbnail with an end of its own
         return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
     return bool(content)
+
+
+def _cameras(found: Sequence[object]) -> str:
+    return f"{len(found)} camera{'s' * (len(found) > 1)}"
