@@ -1,9 +1,13 @@
-"""Finding a Chrome or Chromium for the tests that drive the page."""
+"""Finding a Chrome or Chromium for the tests that drive the page, and what they wait for."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -38,3 +42,8 @@ def find_browser() -> str | None:
     with sync_playwright() as playwright:
         path = playwright.chromium.executable_path
     return path if Path(path).is_file() else None
+
+
+def wait_for_closed_menu(page: Page) -> None:
+    """After a choice from a menu: until it has closed, a key is the menu's."""
+    page.wait_for_function("() => !document.querySelector('.q-menu') && !document.activeElement?.closest('.q-select, .q-field')")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from browser import wait_for_closed_menu
 from page_server import page_server
 
 from trackersplat.captures.registry import open_capture
@@ -166,6 +167,7 @@ def test_the_ball_is_deleted_with_one_lasso_in_every_frame_and_camera_and_undo_b
 
     page.get_by_role("combobox", name="Camera").first.click()
     page.get_by_role("option", name="cam08").click()
+    wait_for_closed_menu(page)
     page.keyboard.press("Home")
     desk.settle(1, "cam08", edited=False)
     assert np.array_equal(desk.canvas(), before)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from browser import wait_for_closed_menu
 from page_server import started_page_server
 
 if TYPE_CHECKING:
@@ -209,8 +210,7 @@ def _choose(page: Page, menu: str, option: str) -> None:
             entry.click(timeout=SLOW / 6)
         except Late:
             continue
-        # Until then a key is the menu's, however soon the picture is there.
-        page.wait_for_function("() => !document.querySelector('.q-menu') && !document.activeElement?.closest('.q-select, .q-field')")
+        wait_for_closed_menu(page)
         return
     raise AssertionError(f"the menu {menu!r} does not offer {option!r}")
 
@@ -235,6 +235,7 @@ def test_keys_work_after_a_menu_and_a_switch_of_a_panel_were_used(shared: Page) 
     shared.get_by_role("tab", name="Stage", exact=True).click()
     shared.get_by_role("combobox", name="Colour by").click()
     shared.get_by_role("option", name="Failure score").click()
+    wait_for_closed_menu(shared)
     shared.keyboard.press("ArrowRight")
     _at(shared, 2)
     trails = shared.get_by_role("switch", name="Older parts are fainter")
