@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A package may import those before it, and itself.
 LAYERS = (
-    ("errors", "locks", "files", "events", "registry", "ply_files"),
+    ("errors", "locks", "files", "events", "registry", "ply_files", "words"),
     ("geometry",),
     ("captures", "gaussians"),
     ("metrics", "checks", "sfm", "rendering", "camera_paths"),

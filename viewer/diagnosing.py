@@ -15,6 +15,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import is_demo_run
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Failed, Finished, Stage, from_json
+from trackersplat.words import counted
 from viewer.jobs import Job, Kind
 from viewer.runs import Runs
 from viewer.state import Store
@@ -195,7 +196,7 @@ class Diagnosing:
 
     def _start(self, path: Path, key: str) -> None:
         total = len(self._store.shared.reconstructed)
-        self._say(f"Diagnosing the tracks: starting, {total} frame{'s' if total != 1 else ''} …")
+        self._say(f"Diagnosing the tracks: starting, {counted(total, 'frame')} …")
 
         def on_event(event: Event) -> None:
             if isinstance(event, Stage):

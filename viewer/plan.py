@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trackersplat.checks.findings import name_frames
 from trackersplat.errors import InputError
+from trackersplat.words import counted
 from viewer.jobs import Options
 from viewer.progress import Pace, duration
 
@@ -62,7 +63,7 @@ class Target:
 
     def title(self) -> str:
         count = len(self.frames)
-        return f"New run: {self.path}" if self.is_new else f"{self.path} ({count} frame{'s' * (count != 1)})"
+        return f"New run: {self.path}" if self.is_new else f"{self.path} ({counted(count, 'frame')})"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import is_demo_run
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Failed, Finished, FrameDone, Preview
+from trackersplat.words import counted
 from viewer.gpu import GpuUse, gpu_use
 from viewer.job_words import JobLog, Report, report
 from viewer.jobs import RECONSTRUCTION, WORKER, Job, Options, reconstruct_command
@@ -353,7 +354,7 @@ class Reconstruction:
             assert task is not None
             if isinstance(event, Finished):
                 count = len(progress.done)
-                message = f"Done: {count} frame{'s' * (count != 1)} in {duration(progress.elapsed())}."
+                message = f"Done: {counted(count, 'frame')} in {duration(progress.elapsed())}."
                 if not count:
                     message = "Every frame asked for was there already."
                 self._change(number, state="finished", message=message)

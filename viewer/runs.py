@@ -16,6 +16,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.captures.demo import is_demo_run
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
+from trackersplat.words import counted
 from viewer.plan import why_fixed
 from viewer.state import Store
 
@@ -39,7 +40,7 @@ class RunFacts:
 
     def title(self) -> str:
         count = len(self.frames)
-        parts = [f"{count} frame{'s' * (count != 1)}"]
+        parts = [counted(count, "frame")]
         parts += [] if self.psnr is None else [f"{self.psnr:.2f} dB"]
         parts += [] if self.changed is None else [f"{self.changed:%Y-%m-%d %H:%M}"]
         return f"{self.path.name}: {', '.join(parts)}"

@@ -90,6 +90,14 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     view.close()
 
 
+@pytest.fixture
+def patient(scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The scene at rest, which from now on waits after a change whether another one comes, as on a page."""
+    wait_for(lambda: scene.view.rests)
+    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
+    return scene
+
+
 def test_a_change_is_shown_and_what_changes_no_picture_is_not_drawn(scene: SimpleNamespace) -> None:
     wait_for(lambda: scene.view.rests)
     scene.tab.set(frame=5)
@@ -143,97 +151,81 @@ def test_marks_are_drawn_over_the_same_picture_without_rendering_it_again(scene:
     assert not scene.page.images[-1].any()
 
 
-def test_the_full_picture_is_drawn_once_nothing_changes_any_more(scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    wait_for(lambda: scene.view.rests)
-    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
-    scene.view._seconds_per_pixel = 1.0  # a slow machine
-    scene.now[0] += TIME_PAUSE
-    scene.tab.set(frame=5)
-    wait_for(lambda: scene.page.images[-1].max() == 5)
-    assert not scene.view.rests
-    scene.now[0] += REST_AFTER
-    wait_for(lambda: scene.view.rests)
-    assert [width for frame, width in scene.painted if frame == 5] == [20, 80]
-    assert scene.page.images[-1].shape == (60, 80, 3)
+def test_the_full_picture_is_drawn_once_nothing_changes_any_more(patient: SimpleNamespace) -> None:
+    patient.view._seconds_per_pixel = 1.0  # a slow machine
+    patient.now[0] += TIME_PAUSE
+    patient.tab.set(frame=5)
+    wait_for(lambda: patient.page.images[-1].max() == 5)
+    assert not patient.view.rests
+    patient.now[0] += REST_AFTER
+    wait_for(lambda: patient.view.rests)
+    assert [width for frame, width in patient.painted if frame == 5] == [20, 80]
+    assert patient.page.images[-1].shape == (60, 80, 3)
 
 
-def test_a_single_step_after_a_rest_gets_its_full_picture_at_once_if_that_is_quick(
-    scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wait_for(lambda: scene.view.rests)
-    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
-    scene.now[0] += REST_AFTER
-    scene.tab.set(frame=10)
-    wait_for(lambda: scene.view.rests)
-    drawn = scene.view.pictures
-    scene.page.camera.fov *= 1.1  # at the same moment: it may be one of many
-    scene.view._wake.set()
-    wait_for(lambda: scene.view.pictures > drawn)
-    assert not scene.view.rests
-    scene.now[0] += REST_AFTER
-    scene.view._wake.set()
-    wait_for(lambda: scene.view.rests)
-    assert scene.page.qualities[-3:] == [QUALITY_AT_REST, QUALITY_MOVING, QUALITY_AT_REST]
+def test_a_single_step_after_a_rest_gets_its_full_picture_at_once_if_that_is_quick(patient: SimpleNamespace) -> None:
+    patient.now[0] += REST_AFTER
+    patient.tab.set(frame=10)
+    wait_for(lambda: patient.view.rests)
+    drawn = patient.view.pictures
+    patient.page.camera.fov *= 1.1  # at the same moment: it may be one of many
+    patient.view._wake.set()
+    wait_for(lambda: patient.view.pictures > drawn)
+    assert not patient.view.rests
+    patient.now[0] += REST_AFTER
+    patient.view._wake.set()
+    wait_for(lambda: patient.view.rests)
+    assert patient.page.qualities[-3:] == [QUALITY_AT_REST, QUALITY_MOVING, QUALITY_AT_REST]
 
 
 @pytest.mark.parametrize("moving", ["playing", "dragging"])
-def test_what_moves_gets_pictures_that_are_made_quickly(scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, moving: str) -> None:
-    wait_for(lambda: scene.view.rests)
-    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
-    scene.now[0] += 10.0
-    scene.tab.set(frame=10, **{moving: True})
-    wait_for(lambda: scene.tab.view.shown == 10)
-    assert scene.page.qualities[-1] == QUALITY_MOVING
+def test_what_moves_gets_pictures_that_are_made_quickly(patient: SimpleNamespace, moving: str) -> None:
+    patient.now[0] += 10.0
+    patient.tab.set(frame=10, **{moving: True})
+    wait_for(lambda: patient.tab.view.shown == 10)
+    assert patient.page.qualities[-1] == QUALITY_MOVING
 
 
-def test_while_the_time_is_dragged_the_stage_leaves_the_processor_to_the_panes(
-    scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wait_for(lambda: scene.view.rests)
-    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
-    scene.now[0] += TIME_PAUSE
-    scene.tab.set(frame=10)
-    wait_for(lambda: scene.painted[-1][0] == 10)
-    wait_for(lambda: scene.tab.view.shown == 10)
-    scene.tab.set(frame=11)  # at the same moment
-    scene.tab.set(frame=12)
-    scene.now[0] += TIME_PAUSE / 2
-    scene.tab.set(frame=13)
-    scene.now[0] += TIME_PAUSE / 2
-    scene.tab.set(frame=14)
-    wait_for(lambda: scene.painted[-1][0] == 14)
-    scene.page.camera.fov *= 1.1  # whoever turns the camera waits for the stage itself
-    scene.view._wake.set()
-    wait_for(lambda: scene.page.images[-1].max() == 14 and len(scene.painted) > len({frame for frame, _ in scene.painted}))
-    assert [frame for frame, _ in scene.painted if frame >= 10] == [10, 14, 14]
+def test_while_the_time_is_dragged_the_stage_leaves_the_processor_to_the_panes(patient: SimpleNamespace) -> None:
+    patient.now[0] += TIME_PAUSE
+    patient.tab.set(frame=10)
+    wait_for(lambda: patient.painted[-1][0] == 10)
+    wait_for(lambda: patient.tab.view.shown == 10)
+    patient.tab.set(frame=11)  # at the same moment
+    patient.tab.set(frame=12)
+    patient.now[0] += TIME_PAUSE / 2
+    patient.tab.set(frame=13)
+    patient.now[0] += TIME_PAUSE / 2
+    patient.tab.set(frame=14)
+    wait_for(lambda: patient.painted[-1][0] == 14)
+    patient.page.camera.fov *= 1.1  # whoever turns the camera waits for the stage itself
+    patient.view._wake.set()
+    wait_for(lambda: patient.page.images[-1].max() == 14 and len(patient.painted) > len({frame for frame, _ in patient.painted}))
+    assert [frame for frame, _ in patient.painted if frame >= 10] == [10, 14, 14]
 
 
-def test_a_slow_stage_leaves_more_time_between_its_pictures_and_rests_only_when_the_time_is_let_go(
-    scene: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wait_for(lambda: scene.view.rests)
-    monkeypatch.setattr(viewer.stage.exact, "REST_AFTER", REST_AFTER)
+def test_a_slow_stage_leaves_more_time_between_its_pictures_and_rests_only_when_the_time_is_let_go(patient: SimpleNamespace) -> None:
 
     def answer(key: str, timeout: float) -> None:
-        scene.now[0] += 0.15  # what a picture takes
+        patient.now[0] += 0.15  # what a picture takes
 
-    scene.page.local_storage.get_item = answer
-    scene.now[0] += 5.0
-    scene.tab.set(frame=10, dragging=True)
-    wait_for(lambda: scene.tab.view.shown == 10)
-    scene.now[0] += 0.5  # less than eight times as long, and more than REST_AFTER
-    scene.tab.set(frame=11)
-    scene.now[0] += 0.4
-    scene.tab.set(frame=12)
-    scene.now[0] += 0.4
-    scene.tab.set(frame=13)
-    wait_for(lambda: scene.tab.view.shown == 13)
-    assert not scene.view.rests
-    scene.tab.set(dragging=False)
-    scene.now[0] += REST_AFTER
-    scene.view._wake.set()
-    wait_for(lambda: scene.view.rests)
-    assert [frame for frame, _ in scene.painted if frame >= 10] == [10, 13]
+    patient.page.local_storage.get_item = answer
+    patient.now[0] += 5.0
+    patient.tab.set(frame=10, dragging=True)
+    wait_for(lambda: patient.tab.view.shown == 10)
+    patient.now[0] += 0.5  # less than eight times as long, and more than REST_AFTER
+    patient.tab.set(frame=11)
+    patient.now[0] += 0.4
+    patient.tab.set(frame=12)
+    patient.now[0] += 0.4
+    patient.tab.set(frame=13)
+    wait_for(lambda: patient.tab.view.shown == 13)
+    assert not patient.view.rests
+    patient.tab.set(dragging=False)
+    patient.now[0] += REST_AFTER
+    patient.view._wake.set()
+    wait_for(lambda: patient.view.rests)
+    assert [frame for frame, _ in patient.painted if frame >= 10] == [10, 13]
 
 
 def test_while_the_page_is_busy_only_the_newest_request_is_kept(scene: SimpleNamespace) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from trackersplat.words import counted
+
 Severity = Literal["problem", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 MAX_RANGES = 4  # that a sentence names
@@ -62,7 +64,7 @@ class Report:
     def verdict(self) -> str:
         """A few words: "2 problems, 1 warning", or that nothing was found."""
         counts = [(severity, self.count(severity)) for severity in SEVERITIES]
-        named = [f"{count} {severity}{'s' * (count != 1)}" for severity, count in counts if count]
+        named = [counted(count, severity) for severity, count in counts if count]
         return ", ".join(named) if named else "nothing wrong was found"
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from trackersplat.captures.camera import Camera
 from trackersplat.checks.findings import Finding, name_some
 from trackersplat.checks.settings import DEFAULTS, SynchronySettings
+from trackersplat.words import counted
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def check_synchrony(
         side = "behind" if offset.frames > 0 else "ahead of"
         example = (10, 10 + count) if offset.frames > 0 else (10 + count, 10)
         certain = offset.correlation - offset.correlation_at_zero >= settings.certain_gain
-        by = f"{count} frame{'s' * (count > 1)}"
+        by = counted(count, "frame")
         milliseconds = 1000 * abs(offset.frames) / fps
         cut = "its video" if offset.frames > 0 else "every other video"
         findings.append(

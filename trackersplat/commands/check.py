@@ -12,6 +12,7 @@ import tyro
 
 from trackersplat.commands.shown import printable
 from trackersplat.errors import InputError
+from trackersplat.words import counted
 
 
 @dataclass(frozen=True)
@@ -65,4 +66,4 @@ class Check:
                 print(printable(f"All numbers: {self.json}"))
         problems = event.report.count("problem")
         if self.strict and problems:
-            raise InputError(f"{capture.name} has {problems} problem{'s' * (problems > 1)}: see the findings.")
+            raise InputError(f"{capture.name} has {counted(problems, 'problem')}: see the findings.")

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 
 from trackersplat.jobs.export_events import FrameCompared, Pruned
+from trackersplat.words import counted
 
 
 def size_sentence(frames: int, size: int) -> str:
     if not frames:
         return f"{size / 1e3:,.0f} kB"
-    return f"{frames} frame{'s' * (frames != 1)}, {size / 1e6:.2f} MB, {size / frames / 1e3:,.0f} kB per frame"
+    return f"{counted(frames, 'frame')}, {size / 1e6:.2f} MB, {size / frames / 1e3:,.0f} kB per frame"
 
 
 def left_out_sentence(frames: Sequence[int]) -> str:

@@ -39,6 +39,7 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.rendering.registry import choose_rasterizer
 from trackersplat.store.begin import DOCUMENT
 from trackersplat.store.run import Run
+from trackersplat.words import counted
 
 
 def has_document(run: Path) -> bool:
@@ -303,7 +304,7 @@ class Document:
         for frame, done in self.run.records().items():
             if back := max(done.left_out - without.count(frame), 0):
                 yield (
-                    f"Frame {frame + 1} was reconstructed without {done.left_out:,} Gaussian{'s' * (done.left_out > 1)} that "
+                    f"Frame {frame + 1} was reconstructed without {counted(done.left_out, 'Gaussian')} that "
                     f"{'were' if done.left_out > 1 else 'was'} deleted then. Not deleted any more: {back:,}. "
                     f"Reconstruct it again to have {'them' if back > 1 else 'it'}."
                 )

@@ -12,6 +12,7 @@ import numpy as np
 
 from trackersplat.errors import InputError
 from trackersplat.gaussians.lineage import INDEX_BITS
+from trackersplat.words import counted
 
 MOST_GAUSSIANS = 1 << 26  # of one selection: a bound for memory
 
@@ -45,7 +46,7 @@ class Selection:
     @property
     def words(self) -> str:
         """ "1,204 Gaussians"."""
-        return f"{len(self.ids):,} Gaussian{'s' * (len(self.ids) != 1)}"
+        return counted(len(self.ids), "Gaussian")
 
     @cached_property
     def key(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trackersplat.errors import InputError
+from trackersplat.words import counted
 from viewer.commands.command import Command
 from viewer.state import CHANNELS, COMPARES, MOST_PANES, Pane
 
@@ -112,9 +113,7 @@ COMMANDS = (
         )
     ),
     *(
-        Command(
-            f"panes.{count}", f"{count} camera pane{'s' if count > 1 else ''}", GROUP, lambda tab, n=count: _panes(tab, n), f"alt+{count}"
-        )
+        Command(f"panes.{count}", counted(count, "camera pane"), GROUP, lambda tab, n=count: _panes(tab, n), f"alt+{count}")
         for count in range(1, MOST_PANES + 1)
     ),
     Command("panes.grid", "All cameras as a grid", GROUP, lambda tab: tab.set(grid=not tab.view.grid), "a"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import background_tasks, run, ui
 
+from trackersplat.words import counted
 from viewer.commands.registry import COMMANDS
 from viewer.panels.edit_clean_up import CleanUpSection
 from viewer.panels.edit_clip import ClipSection
@@ -83,7 +84,7 @@ class EditPanel(Panel):
             return
         view = self.view
         count = 0 if view.selected is None else len(view.selected)
-        self._title.set_text(f"{count:,} Gaussian{'s' if count != 1 else ''} selected" if count else "Nothing is selected")
+        self._title.set_text(f"{counted(count, 'Gaussian')} selected" if count else "Nothing is selected")
         if not count:
             self._facts.set_text("Choose a tool on the left and draw in a camera pane or on the stage, or select by one of the ways below.")
         self._follow_scope()

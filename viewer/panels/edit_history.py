@@ -6,6 +6,7 @@ from functools import partial
 
 from nicegui import ui
 
+from trackersplat.words import counted
 from viewer import history
 from viewer.commands.registry import COMMANDS
 from viewer.panels.panel import Panel
@@ -29,7 +30,7 @@ class HistorySection(Panel):
             return
         steps = history.steps(self.tab.document)
         done = sum(step.done for step in steps)
-        self._words.set_text(f"{done} of {len(steps)} edit{'s' * (len(steps) != 1)} in effect" if steps else "Nothing was edited yet.")
+        self._words.set_text(f"{done} of {counted(len(steps), 'edit')} in effect" if steps else "Nothing was edited yet.")
         self._undo.set_enabled(done > 0)
         self._redo.set_enabled(done < len(steps))
         self._list.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from trackersplat.words import counted
 from viewer.commands.registry import COMMANDS
 from viewer.panels.panel import Panel
 from viewer.panels.parts import button, named, note, with_key
@@ -101,7 +102,7 @@ class HeaderPanel(Panel):
         self._selected.set_text("" if selected is None else f"{len(selected):,} selected")
         count = len(shared.problems)
         self._problems.set_visibility(count > 0)
-        self._problems.set_text(f"{count} problem{'s' if count != 1 else ''}")
+        self._problems.set_text(counted(count, "problem"))
         if "problems" in changed:
             self._list.clear()
             with self._list:

@@ -7,6 +7,7 @@ from functools import partial
 
 from nicegui import ui
 
+from trackersplat.words import counted
 from viewer.components.camera_pane import CameraPane, MarkStyle, PanePoint
 from viewer.components.select_tool import SelectTool
 from viewer.panels.camera_grid import CameraGrid
@@ -169,7 +170,7 @@ class _Bar:
         tab = self._panel.tab
         with ui.button(icon="grid_view").props('flat dense size=sm aria-label="Number of panes"').tooltip("Number of panes"), ui.menu():
             for count in (1, 2, 3, 4):
-                ui.menu_item(f"{count} pane{'s' if count > 1 else ''} (Alt+{count})", on_click=partial(tab.do, f"panes.{count}"))
+                ui.menu_item(f"{counted(count, 'pane')} (Alt+{count})", on_click=partial(tab.do, f"panes.{count}"))
             ui.menu_item("All cameras as a grid (A)", on_click=partial(tab.do, "panes.grid"))
 
     def _select(

@@ -9,6 +9,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments, ValueChangeEventArguments
 
 from trackersplat.diagnosis.categories import Category
+from trackersplat.words import counted
 from viewer import theme
 from viewer.commands.act import REMEDIES
 from viewer.commands.selection import MOST_SELECTED
@@ -158,7 +159,7 @@ class TracksPanel(Panel):
                 with ui.element("div").classes("ts-triage-row"):
                     with ui.row().classes("items-center no-wrap full-width"):
                         mark(category)
-                        ui.label(f"{category.title}: {count:,} failure{'s' if count != 1 else ''}").classes("text-weight-medium")
+                        ui.label(f"{category.title}: {counted(count, 'failure')}").classes("text-weight-medium")
                     ui.label(f"{category.meaning} {category.action}").classes("ts-muted")
                     with ui.row().classes("items-center full-width"):
                         select = ui.button(

@@ -32,6 +32,7 @@ from trackersplat.captures.still_cameras import (
     unused_images,
 )
 from trackersplat.errors import InputError
+from trackersplat.words import counted
 
 NAME = "colmap"
 FALLBACK_FPS = 30.0
@@ -228,7 +229,7 @@ def _fitted(lenses: list[LensModel], files: list[Path]) -> tuple[list[LensModel]
             scaled.append(f"{head.width}x{head.height} pixels (the model: {lens.width}x{lens.height})")
     if not scaled:
         return fitted, []
-    whose = "one camera" if len(scaled) == 1 else f"{len(scaled)} cameras"
+    whose = counted(len(scaled), "camera")
     return fitted, [f"The images of {whose} are not of the model's size: {scaled[0]}; the cameras are scaled to the images."]
 
 

@@ -15,6 +15,7 @@ from trackersplat.captures.media.lens import Remap
 from trackersplat.captures.media.video import MAX_SIDE, VideoFile, match_rates, other_rates, turned_by_header
 from trackersplat.errors import InputError
 from trackersplat.files import read_file
+from trackersplat.words import counted
 
 MAX_DECODER_THREADS = 4  # per video; each keeps another frame in memory
 MAX_IMAGE_BYTES = 512 * 2**20  # of an image file on disk
@@ -146,13 +147,14 @@ def _remarks(firsts: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> tuple[
             raise InputError(f"{path} has {head.width}x{head.height} pixels, but its camera has {width}x{height}{tag}.")
     remarks = []
     if turned:
-        path, orientation = turned[0]
+        (path, orientation), whose = turned[0], counted(len(turned), "camera")
         remarks.append(
-            f"The images of {_cameras(turned)} have an EXIF orientation that is ignored, as COLMAP ignores it, the first is {path} "
+            f"The images of {whose} have an EXIF orientation that is ignored, as COLMAP ignores it, the first is {path} "
             f"({orientation}): their poses must be those of the pixels as stored."
         )
     if alpha:
-        remarks.append(f"The images of {_cameras(alpha)} have an alpha channel, the first is {alpha[0]}: transparent pixels become black.")
+        whose = counted(len(alpha), "camera")
+        remarks.append(f"The images of {whose} have an alpha channel, the first is {alpha[0]}: transparent pixels become black.")
     return tuple(remarks)
 
 
@@ -199,7 +201,3 @@ def is_whole(data: np.ndarray) -> bool:
     if content.startswith(b"\xff\xd8"):  # the end comes after the last scan; before it there may be a thumbnail with an end of its own
         return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
     return bool(content)
-
-
-def _cameras(found: Sequence[object]) -> str:
-    return f"{len(found)} camera{'s' * (len(found) > 1)}"
