@@ -13,6 +13,7 @@ from trackersplat.captures.capture import Capture, FrameSource
 from trackersplat.captures.registry import open_capture
 from trackersplat.checks.check import check_capture
 from trackersplat.checks.events import Checked
+from trackersplat.checks.findings import Finding, Severity
 from trackersplat.checks.start import AT_START, doubtful_poses
 from trackersplat.errors import InputError
 
@@ -55,3 +56,10 @@ def test_images_that_cannot_be_read_are_left_to_the_reconstruction(demo: Capture
 
 def test_of_a_single_camera_nothing_is_said(demo: Capture) -> None:
     assert doubtful_poses(replace(demo, cameras=demo.cameras[:1], held_out=()), 0) == ()
+
+
+def test_what_could_not_be_checked_is_no_doubt(demo: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    severities: tuple[Severity, ...] = ("note", "warning", "problem")
+    found = [Finding("poses", severity, "cam02", f"A {severity}.", "Do it.") for severity in severities]
+    monkeypatch.setattr("trackersplat.checks.start.find_wrong_poses", lambda *_: found)
+    assert doubtful_poses(demo, 0) == ("A problem. Do it.", "A warning. Do it.")
