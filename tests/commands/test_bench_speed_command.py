@@ -11,13 +11,13 @@ import pytest
 from trackersplat.captures.registry import open_capture
 from trackersplat.cli import main
 
-TINY = ("--views", "3", "--size", "48x36", "--gaussians", "400", "--batch", "2", "--first-steps", "20", "--steps", "2", "--device", "cpu")
+TINY = ("--views", "3", "--size", "48x36", "--gaussians", "400", "--batch", "2", "--first-steps", "20", "--steps", "2")
 
 
-def bench(*arguments: str | Path) -> int:
+def bench(*arguments: str | Path, device: str = "cpu") -> int:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as stop:
-        main(["bench", "speed", *TINY, *map(str, arguments)])
+        main(["bench", "speed", *TINY, "--device", device, *map(str, arguments)])
     signal.signal(signal.SIGTERM, before)
     assert isinstance(stop.value.code, int)
     return stop.value.code
@@ -63,6 +63,14 @@ def test_a_fitted_frame_is_put_in_motion(finished: Path, tmp_path: Path, capsys:
     assert "all in, s" in printed
     data = json.loads((tmp_path / "again" / "bench-speed.json").read_text())
     assert data["asked"]["from"] == str(finished / "first")
+
+
+def test_several_devices_are_named_and_reach_what_one_does(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--frames", "4", "--out", tmp_path / "two", device="cpu,cpu") == 0
+    assert capsys.readouterr().out.count("(portable)") == 2
+    one, two = (json.loads((folder / "bench-speed.json").read_text())["runs"] for folder in (finished, tmp_path / "two"))
+    for method in one:
+        assert two[method][0]["scores"] == one[method][0]["scores"]
 
 
 @pytest.mark.parametrize(

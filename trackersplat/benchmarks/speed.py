@@ -7,6 +7,7 @@ every run starts from a copy of it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import resource
 import shutil
@@ -71,7 +72,7 @@ class RunCost:
     batches: tuple[float, ...]  # wall seconds per frame of each batch
     stages: dict[str, float]  # `STAGES`, and of the threads beside them `BESIDE`
     scores: dict[str, float]  # means over the held-out cameras
-    gib: float  # most memory in use: of the GPU, or of the process on a CPU
+    gib: float  # most memory in use: of the GPU, of several the one that uses most, or of the process on a CPU
     megabytes: float  # on disk
 
 
@@ -109,9 +110,16 @@ class SpeedDone(Event):
 
 
 def bench_speed(
-    capture: Capture, folder: Path, settings: SpeedSettings, rasterizer: Rasterizer, trace: Path | None = None
+    capture: Capture,
+    folder: Path,
+    settings: SpeedSettings,
+    rasterizer: Rasterizer,
+    trace: Path | None = None,
+    others: Sequence[Rasterizer] = (),
 ) -> Iterator[Event]:
     """Yields what the runs say, a `RunMeasured` after each, and last a `SpeedDone`. ``folder`` is for the runs.
+
+    ``others``: of further devices, which refine frames as in `trackersplat.jobs.reconstruct`.
 
     One batch is made before, so that kernels are compiled. With ``trace``, one more is watched by torch's profiler, its kernels are written
     there, and a second `SpeedDone` has their times.
@@ -123,11 +131,12 @@ def bench_speed(
     assert first is not None, "a first frame ends with what it cost"
     done = SpeedDone(first)
     one_batch = min(1 + settings.reconstruct.batch, settings.frames)
-    yield from _moved(capture, folder, "warm", settings.reconstruct, rasterizer, one_batch)
+    moved = functools.partial(_moved, rasterizer=rasterizer, others=others)
+    yield from moved(capture, folder, "warm", settings.reconstruct, frames=one_batch)
     for method, how in ((FULL, settings.reconstruct), (NOTHING, settings.nothing)):
         done.runs[method] = []
         for number in range(settings.runs):
-            for event in _moved(capture, folder, f"run{number + 1}" if method == FULL else "nothing", how, rasterizer, settings.frames):
+            for event in moved(capture, folder, f"run{number + 1}" if method == FULL else "nothing", how, frames=settings.frames):
                 if isinstance(event, RunMeasured):
                     event = RunMeasured(method, event.cost)
                     done.runs[method].append(event.cost)
@@ -135,7 +144,7 @@ def bench_speed(
     yield done
     if trace is not None:
         with profiled(rasterizer.device, trace, one_batch - 1) as watched:
-            yield from _moved(capture, folder, "profiled", settings.reconstruct, rasterizer, one_batch)
+            yield from moved(capture, folder, "profiled", settings.reconstruct, frames=one_batch)
         yield dataclasses.replace(done, kernels=watched.result)
 
 
@@ -152,7 +161,14 @@ def _first_frame(capture: Capture, folder: Path, settings: ReconstructSettings, 
 
 
 def _moved(
-    capture: Capture, folder: Path, name: str, settings: ReconstructSettings, rasterizer: Rasterizer, frames: int
+    capture: Capture,
+    folder: Path,
+    name: str,
+    settings: ReconstructSettings,
+    *,
+    rasterizer: Rasterizer,
+    others: Sequence[Rasterizer],
+    frames: int,
 ) -> Iterator[Event]:
     """Frames 2 to ``frames`` in a copy of the first run, which is removed afterwards; ends with `RunMeasured`."""
     path = folder / name
@@ -160,11 +176,12 @@ def _moved(
     shutil.copytree(folder / "first", path)
     source = _TimedSource(capture.source)
     run = _TimedRun(path, {**Run.open(path).info, "settings": settings.to_json()})
-    device = rasterizer.device
-    _forget_peak(device)
+    device, devices = rasterizer.device, [rasterizer.device, *(other.device for other in others)]
+    for used in devices:
+        _forget_peak(used)
     starts: list[tuple[int, float]] = []
     done: list[FrameDone] = []
-    for event in reconstruct(dataclasses.replace(capture, source=source), run, range(frames), settings, rasterizer):
+    for event in reconstruct(dataclasses.replace(capture, source=source), run, range(frames), settings, rasterizer, others=others):
         if isinstance(event, Stage) and event.name in ("track", "refine") and (event.frame - 1) % settings.batch == 0:
             if event.frame not in dict(starts):
                 _synchronise(device)
@@ -185,7 +202,7 @@ def _moved(
         batches=tuple((after - at) / (following - frame) for (frame, at), (following, after) in itertools.pairwise(marks)),
         stages=stages,
         scores={score: statistics.fmean(values) for score, values in scores.items()},
-        gib=_peak(device),
+        gib=max(map(_peak, devices)),
         megabytes=_megabytes(path / run.pipeline_folder) / len(done),
     )
     shutil.rmtree(path)

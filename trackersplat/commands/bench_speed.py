@@ -7,7 +7,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -53,8 +53,9 @@ class BenchSpeed:
     """Optimisation steps of a moved frame. Default: those of `trackersplat reconstruct`."""
     first_steps: int | None = None
     """Optimisation steps of the first frame. Default: those of `trackersplat reconstruct`."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: the GPU if a back end for it works here, otherwise the CPU."""
+    device: str = "auto"
+    """cpu, cuda, cuda:N, or several with commas between, as in `trackersplat reconstruct`. auto: the GPU if a back end for it works here,
+    otherwise the CPU."""
     backend: str | None = None
     """Rendering back end. Default: the first that works here."""
     seed: int = 0
@@ -71,23 +72,25 @@ class BenchSpeed:
         from trackersplat.benchmarks.speed import RunMeasured, SpeedDone, bench_speed
         from trackersplat.commands.bench_speed_report import SpeedTable
         from trackersplat.files import write_json
-        from trackersplat.rendering.registry import choose_rasterizer
+        from trackersplat.geometry.devices import current
+        from trackersplat.rendering.registry import choose_rasterizers
 
         width, height = self._checked_size()
-        rasterizer = choose_rasterizer(None if self.device == "auto" else self.device, self.backend)
+        rasterizer, *others = choose_rasterizers(None if self.device == "auto" else self.device, self.backend)
         settings = self._settings(rasterizer)
         target = self.json or self.out / "bench-speed.json"
         self._make_folder()
         scene, cameras, held_out = self._scene(width, height, rasterizer)
         result: SpeedDone | None = None
-        title = f"{len(cameras) - 1} views of {cameras[0].width}x{cameras[0].height}, batches of {self.batch}, {rasterizer.describe()}"
-        with traceback_in(self.out / "run.log"), SpeedTable(title) as table:
+        title = f"{len(cameras) - 1} views of {cameras[0].width}x{cameras[0].height}, batches of {self.batch}, "
+        title += " + ".join(used.describe() for used in (rasterizer, *others))
+        with traceback_in(self.out / "run.log"), SpeedTable(title) as table, current(rasterizer.device):
             rasterizer.prepare()
             table.say("making the capture")
             capture = write_capture(self.out / "capture", scene, cameras, held_out, self.frames, rasterizer)
             try:
                 trace = self.out / "trace.json.gz" if self.profile else None
-                for event in bench_speed(capture, self.out, settings, rasterizer, trace):
+                for event in bench_speed(capture, self.out, settings, rasterizer, trace, others):
                     table.show(event)
                     if isinstance(event, SpeedDone):
                         result = event
