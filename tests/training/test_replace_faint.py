@@ -93,6 +93,20 @@ def _from_the_ball(means: Tensor) -> float:
     return float(((means - torch.tensor(BALL)).norm(dim=1) - RADIUS).abs().quantile(0.9))
 
 
+@pytest.mark.parametrize("at_once", [2, 6, 10])
+def test_views_that_are_compared_together_find_what_they_find_one_by_one(at_once: int) -> None:
+    film = _film(concatenate([_wall(), _ball()]), only=(0, 1, 3, 4, 5))
+    alone = appearing(_wall(), _views(film), RASTERIZER, SETTINGS, 0, at_once=1)
+    together = appearing(_wall(), _views(film), RASTERIZER, SETTINGS, 0, at_once=at_once)
+    assert len(alone) > 30
+    assert abs(len(alone) - len(together)) <= 2
+    # Points next to each other on a ray often show the same pixels: sums of another order decide between them.
+    distance, place = torch.cdist(alone.means, together.means).min(dim=1)
+    assert (distance < 0.04).double().mean() > 0.99
+    assert (distance < 1e-5).double().mean() > 0.8
+    assert (alone.sh - together.sh[place]).abs().median() < 1e-5
+
+
 def test_what_appears_is_found_where_it_is_and_in_its_colour() -> None:
     found = appearing(_wall(), _views(_film(concatenate([_wall(), _ball()]), secret=True)), RASTERIZER, SETTINGS, 0)
     assert len(found) > 30
