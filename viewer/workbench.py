@@ -58,6 +58,7 @@ class Workbench:
         self._closed = False
         self._refusals = tab.view.refusal[0]  # that were told
         self._client = context.client
+        self._written, self._rested_since = "", time.monotonic()  # the address, and when something changed last
 
     # -- building -----------------------------------------------------------------------------------------------------
 
@@ -176,28 +177,36 @@ class Workbench:
 
     async def _pump(self) -> None:
         with self._client:
-            written, rested_since = "", time.monotonic()
             while not self._closed:
                 with contextlib.suppress(asyncio.TimeoutError):  # not TimeoutError before Python 3.11
                     await asyncio.wait_for(self._event.wait(), min(URL_AFTER, max(0.0, self._deferred.wait(time.monotonic()))))
                 if self._closed:
                     return
                 self._event.clear()
-                changed = frozenset(self._changed)
-                self._changed.clear()
-                later = self._deferred.now_or_later(changed, time.monotonic(), self._tab.view.dragging)
-                if changed:
-                    rested_since = time.monotonic()
-                    self._follow(changed)
-                if later:
-                    self._follow_rest(later)
-                if changed or later:
+                try:
+                    followed = self._catch_up()
+                except Exception:  # a page that stops following is lost, whatever the change was
+                    log.exception("the page could not follow a change")
+                    followed = True
+                if followed:
                     await asyncio.sleep(0)
-                elif time.monotonic() - rested_since >= URL_AFTER:
-                    address = urls.write(self._tab.view)
-                    if address != written and not self._tab.view.playing and not self._tab.view.dragging:
-                        written = address
-                        ui.run_javascript(f"history.replaceState(null, '', '?{address}')")
+
+    def _catch_up(self) -> bool:
+        """Tells the panels what has changed since the last time, or else writes the address. Returns whether anything was told."""
+        changed = frozenset(self._changed)
+        self._changed.clear()
+        later = self._deferred.now_or_later(changed, time.monotonic(), self._tab.view.dragging)
+        if changed:
+            self._rested_since = time.monotonic()
+            self._follow(changed)
+        if later:
+            self._follow_rest(later)
+        if not changed and not later and time.monotonic() - self._rested_since >= URL_AFTER:
+            address = urls.write(self._tab.view)
+            if address != self._written and not self._tab.view.playing and not self._tab.view.dragging:
+                self._written = address
+                ui.run_javascript(f"history.replaceState(null, '', '?{address}')")
+        return bool(changed or later)
 
     def _follow(self, changed: frozenset[str]) -> None:
         number, sentence = self._tab.view.refusal

@@ -13,6 +13,7 @@ from pathlib import Path
 from forked import Program
 
 ROOT = Path(__file__).resolve().parents[2]
+LOG = "server.log"
 OPTIONS = ("--no-browser", "--no-autoplay", "--port", "0")
 
 
@@ -27,10 +28,13 @@ def page_server(folder: Path, capture: str, options: Sequence[str | Path] = ()) 
 
 @contextmanager
 def started_page_server(folder: Path, capture: str, options: Sequence[str | Path] = ()) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The same as people start it, and the process."""
+    """The same as people start it, and the process. What it says goes to `LOG` in the folder."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "viewer.app", capture, *OPTIONS, *options]
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with (
+        open(folder / LOG, "w") as said,
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=said, text=True) as process,
+    ):
         try:
             assert process.stdout is not None
             yield _address(process.stdout), process

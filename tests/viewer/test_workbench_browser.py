@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser import wait_for_closed_menu
-from page_server import started_page_server
+from page_server import LOG, started_page_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,13 +23,22 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 WIDTH, HEIGHT = 1280, 800
 SLOW = 120_000  # ms; a busy machine
 HEADS = '[aria-label="Inspector"] .ag-header-cell-text'
+FACTS = """() => ({address: location.search, focus: document.activeElement?.outerHTML.slice(0, 300), focused: document.hasFocus(),
+  menus: document.querySelectorAll('.q-menu').length, frame: document.querySelector('.timeline-surface')?.getAttribute('aria-valuenow'),
+  status: document.querySelector('header [role=status]')?.innerText, connected: window.socket?.connected,
+  shown: document.querySelector('[aria-label="What is shown"]')?.value})"""  # of the page, for a test that waits in vain
 COMPILED = 400_000  # ms; until a server whose kernels have never been compiled shows a rendered picture, on a busy machine
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """One for the whole module: the first test meets it as it starts, the last one ends it."""
-    with started_page_server(tmp_path_factory.mktemp("demo"), "demo") as started:
+    with started_page_server(folder, "demo") as started:
         yield started
 
 
@@ -56,10 +65,11 @@ def opened(chromium: Browser, address: str) -> Iterator[tuple[Page, list[str]]]:
 
 
 @pytest.fixture
-def shared(opened: tuple[Page, list[str]]) -> Iterator[Page]:
+def shared(opened: tuple[Page, list[str]], folder: Path) -> Iterator[Page]:
     """One page for all tests that do not need one of their own. What one leaves is what the next begins with."""
     page, complaints = opened
     yield page
+    print("the server said:", (folder / LOG).read_text()[-2000:], sep="\n")  # shown with a test that fails
     assert complaints == []
 
 
@@ -72,17 +82,27 @@ def _open(page: Page, url: str, query: str = "") -> list[str]:
     return complaints
 
 
+def _until(page: Page, condition: str) -> None:
+    """Waits for it, and tells what the page was like if it does not come."""
+    from playwright.sync_api import TimeoutError as Late
+
+    try:
+        page.wait_for_function(f"() => {condition}")
+    except Late as late:
+        raise AssertionError(f"not reached: {condition}; {page.evaluate(FACTS)}") from late
+
+
 def _at(page: Page, frame: int) -> None:
-    page.wait_for_function(f"() => new URLSearchParams(location.search).get('frame') === '{frame}'")
+    _until(page, f"new URLSearchParams(location.search).get('frame') === '{frame}'")
 
 
 def _mode(page: Page, mode: str) -> None:
-    page.wait_for_function(f"() => new URLSearchParams(location.search).get('mode') === '{mode}'")
+    _until(page, f"new URLSearchParams(location.search).get('mode') === '{mode}'")
 
 
 def _plain(page: Page) -> None:
     """Until panes show the render alone, which the address does not name."""
-    page.wait_for_function("() => !new URLSearchParams(location.search).has('mode')")
+    _until(page, "!new URLSearchParams(location.search).has('mode')")
 
 
 # A page costs seconds to open, and as much again in every frame that it shows while another one is used.
