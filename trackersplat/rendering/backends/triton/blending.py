@@ -189,12 +189,12 @@ def _unblend(
         dx, dy = px - tl.load(record), py - tl.load(record + 1)
         exponent = _exponent(record, dx, dy)
         opacity, weight, transmittance = _transmit(exponent, transmittance, ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN)
+        value = tl.zeros_like(px)
+        if OF_COLOR:  # before the branch: so these loads run beside the others
+            value += tl.load(record + 6) * g_red + tl.load(record + 7) * g_green + tl.load(record + 8) * g_blue
+        if OF_DEPTH:
+            value += tl.load(record + 9) * g_depth
         if tl.max((weight > 0.0).to(tl.int32)) > 0:
-            value = tl.zeros_like(px)
-            if OF_COLOR:
-                value += tl.load(record + 6) * g_red + tl.load(record + 7) * g_green + tl.load(record + 8) * g_blue
-            if OF_DEPTH:
-                value += tl.load(record + 9) * g_depth
             value *= weight
             rest -= value
             # d value / d alpha = T c - (what lies behind) / (1 - alpha), and d alpha / d exponent = alpha
