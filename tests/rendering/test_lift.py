@@ -19,7 +19,6 @@ from trackersplat.rendering.registry import BACKENDS, choose_rasterizer
 from trackersplat.rendering.rules import ALPHA_MAX, GSPLAT_ALPHA_MAX
 
 
-
 def on_cuda(backend: str) -> tuple[pytest.MarkDecorator, ...]:
     missing = BACKENDS.why_unavailable(backend)
     return pytest.mark.cuda, pytest.mark.timeout(600), pytest.mark.skipif(missing is not None, reason=f"{backend}: {missing}")

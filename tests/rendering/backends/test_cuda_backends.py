@@ -97,7 +97,9 @@ def test_without_channels_and_background_the_image_is_the_same(rasterizer: Raste
 
 
 @pytest.mark.parametrize("background", [None, (0.3, 0.6, 0.1)])
-def test_colours_alone_and_their_gradients_are_those_of_the_whole_rendering(rasterizer: Rasterizer, background: tuple[float, float, float] | None) -> None:
+def test_colours_alone_and_their_gradients_are_those_of_the_whole_rendering(
+    rasterizer: Rasterizer, background: tuple[float, float, float] | None
+) -> None:
     camera = scene_camera(160, 120)
     behind = None if background is None else torch.tensor(background, device=rasterizer.device)
     weights = torch.randn(1, 120, 160, 3, generator=torch.Generator().manual_seed(4)).to(rasterizer.device)

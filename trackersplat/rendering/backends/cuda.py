@@ -35,8 +35,8 @@ class CameraTensors:
 
     def chosen(self, index: Tensor) -> CameraTensors:
         """Those of these indices (K,) int64, which are read on the device."""
-        parts = (tensor.index_select(0, index) for tensor in (self.pose, self.intrinsics, self.center))
-        return CameraTensors(*parts, self.width, self.height, self.near)
+        pose, intrinsics, center = (tensor.index_select(0, index) for tensor in (self.pose, self.intrinsics, self.center))
+        return CameraTensors(pose, intrinsics, center, self.width, self.height, self.near)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,8 +154,8 @@ class CudaRasterizer(ABC, Generic[P]):
                 pose, intrinsics, center = row.split((16, 9, 3))
                 self._known[camera] = (pose.view(1, 4, 4), intrinsics.view(1, 3, 3), center.view(1, 3))
         known = [self._known[camera] for camera in cameras]
-        parts = known[0] if len(known) == 1 else tuple(torch.cat(part) for part in zip(*known, strict=True))
-        return CameraTensors(*parts, cameras[0].width, cameras[0].height, cameras[0].near)
+        pose, intrinsics, center = known[0] if len(known) == 1 else (torch.cat(part) for part in zip(*known, strict=True))
+        return CameraTensors(pose, intrinsics, center, cameras[0].width, cameras[0].height, cameras[0].near)
 
     def fused_lift(self) -> FusedLift | None:
         return self._lift if self.lists_tiles else None
