@@ -76,7 +76,7 @@ def unblend(
         records, lists.ids, lists.offsets, blended.color, blended.alpha, blended.depth, blended.last, color, alpha, depth, sums,
         rows, columns, cameras.width, cameras.height,
         OF_COLOR=of_color, OF_ALPHA=of_alpha, OF_DEPTH=of_depth,
-        TILE=TILE, CHECK_EVERY=CHECK_EVERY, RECORD=RECORD, SUMS=SUMS, num_warps=WARPS, **_RULES,
+        TILE=TILE, RECORD=RECORD, SUMS=SUMS, num_warps=WARPS, **_RULES,
     )  # fmt: skip
 
 
@@ -95,9 +95,9 @@ def _pixels(tile, rows, columns, width, height, TILE: tl.constexpr):
 
 
 @triton.jit
-def _exponent(record, dx, dy):
-    """Of the opacity of a splat, to base 2."""
-    a, b, d, log_opacity = tl.load(record + 2), tl.load(record + 3), tl.load(record + 4), tl.load(record + 5)
+def _exponent(record, log_opacity, dx, dy):
+    """Of the opacity of a splat in pixels, to base 2."""
+    a, b, d = tl.load(record + 2), tl.load(record + 3), tl.load(record + 4)
     return (d * dy + b * dx) * dy + (a * dx * dx + log_opacity)
 
 
@@ -131,19 +131,20 @@ def _blend(
     red, green, blue, z = tl.zeros_like(px), tl.zeros_like(px), tl.zeros_like(px), tl.zeros_like(px)
     most = 1.0
     while (entry < end) & (most > 0.0):
-        stop = tl.minimum(entry + CHECK_EVERY, end)
-        for k in range(entry, stop):
-            record = records + tl.load(ids + k).to(tl.int64) * RECORD
-            exponent = _exponent(record, px - tl.load(record), py - tl.load(record + 1))
+        for step in tl.static_range(CHECK_EVERY):  # unrolled, so that splats are read while others are blended
+            k = entry + step
+            record = records + tl.load(ids + tl.minimum(k, end - 1)).to(tl.int64) * RECORD
+            log_opacity = tl.load(record + 5, mask=k < end, other=-1e4)
+            exponent = _exponent(record, log_opacity, px - tl.load(record), py - tl.load(record + 1))
             _alpha, weight, transmittance = _transmit(exponent, transmittance, ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN)
             red += weight * tl.load(record + 6)
             green += weight * tl.load(record + 7)
             blue += weight * tl.load(record + 8)
             if WHOLE:
                 z += weight * tl.load(record + 9)
-        entry = stop
+        entry += CHECK_EVERY
         most = tl.max(transmittance)
-    tl.store(last + tile, entry)
+    tl.store(last + tile, tl.minimum(entry, end))
     transmittance = tl.abs(transmittance)
     if BACKGROUND:
         red += transmittance * tl.load(background)
@@ -161,7 +162,7 @@ def _blend(
 def _unblend(
     records, ids, offsets, color, alpha, depth, last, grad_color, grad_alpha, grad_depth, sums, rows, columns, width, height,
     OF_COLOR: tl.constexpr, OF_ALPHA: tl.constexpr, OF_DEPTH: tl.constexpr,
-    TILE: tl.constexpr, CHECK_EVERY: tl.constexpr, RECORD: tl.constexpr, SUMS: tl.constexpr,
+    TILE: tl.constexpr, RECORD: tl.constexpr, SUMS: tl.constexpr,
     ALPHA_MAX: tl.constexpr, LOG2_ALPHA_MIN: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
@@ -183,11 +184,13 @@ def _unblend(
         rest -= tl.load(grad_alpha + place, mask=inside, other=0.0) * (1.0 - tl.load(alpha + place, mask=inside, other=1.0))
     transmittance = tl.where(inside, 1.0, 0.0)
     lane = tl.arange(0, RECORD)
+    following = tl.load(ids + entry, mask=entry < end, other=0)  # read one ahead: sums are written between, which no load may pass
     for k in range(entry, end):
-        index = tl.load(ids + k).to(tl.int64) * RECORD
+        index = following.to(tl.int64) * RECORD
+        following = tl.load(ids + k + 1, mask=k + 1 < end, other=0)
         record = records + index
         dx, dy = px - tl.load(record), py - tl.load(record + 1)
-        exponent = _exponent(record, dx, dy)
+        exponent = _exponent(record, tl.load(record + 5), dx, dy)
         opacity, weight, transmittance = _transmit(exponent, transmittance, ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN)
         value = tl.zeros_like(px)
         if OF_COLOR:  # before the branch: so these loads run beside the others
