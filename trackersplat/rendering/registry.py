@@ -27,7 +27,7 @@ class BackendRegistry(Registry[BackendFacts]):
         missing = super().why_unavailable(name)
         if missing is not None:
             return missing
-        if self.facts(name).device == "cuda" and not torch.cuda.is_available():
+        if self.facts(name).device == "cuda" and not (torch.cuda.is_available() and torch.cuda.device_count()):
             return "torch sees no CUDA GPU"
         module, _, function = self.facts(name).why_missing.partition(":")
         return getattr(importlib.import_module(module), function)() if module else None
