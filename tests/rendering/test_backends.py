@@ -64,34 +64,36 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_compiler, "why_missing", lambda: None)
 
 
-def test_with_cuda_and_gsplat_gsplat_is_chosen(two_gpus: None) -> None:
-    assert BACKENDS.passed_over("gsplat") == ()
-    assert choose_rasterizer().name == "gsplat"
+def test_with_cuda_triton_is_chosen(two_gpus: None) -> None:
+    pytest.importorskip("triton")
+    assert BACKENDS.passed_over("triton") == ()
+    assert choose_rasterizer().name == "triton"
+    assert choose_rasterizer(backend="gsplat").name == "gsplat"
     assert choose_rasterizer("cuda:1").device == torch.device("cuda", 1)
     assert choose_rasterizer("cpu").name == "portable"
     with pytest.raises(InputError, match="portable runs on cpu"):
         choose_rasterizer("cuda", "portable")
 
 
-def test_without_a_compiler_for_gsplat_triton_is_chosen_and_it_is_said_why(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("triton")
-    monkeypatch.setattr(gsplat_kernels, "come_with_package", lambda: False)
-    monkeypatch.setattr(gsplat_kernels, "_has_compiler", lambda: False)
-    assert choose_rasterizer().name == "triton"
+def test_without_a_compiler_for_triton_gsplat_is_chosen_and_it_is_said_why(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_compiler, "why_missing", lambda: "Triton finds no C compiler")
+    assert choose_rasterizer().name == "gsplat"
     assert choose_rasterizer("cuda:1").device == torch.device("cuda", 1)
     assert choose_rasterizer("cpu").name == "portable"
-    (said,) = BACKENDS.passed_over("triton")
-    assert said == (
-        "Rendering uses the back end triton, because gsplat cannot be used: "
-        "it finds no CUDA compiler (nvcc) to build its kernels with, and its package brings none."
-    )
+    (said,) = BACKENDS.passed_over("gsplat")
+    assert said == "Rendering uses the back end gsplat, because triton cannot be used: Triton finds no C compiler."
+
+
+def test_gsplat_without_a_compiler_is_refused_in_one_sentence(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gsplat_kernels, "come_with_package", lambda: False)
+    monkeypatch.setattr(gsplat_kernels, "_has_compiler", lambda: False)
     with pytest.raises(InputError, match=r"gsplat cannot be used: it finds no CUDA compiler \(nvcc\)"):
         choose_rasterizer(backend="gsplat")
 
 
 def test_a_back_end_that_is_not_installed_needs_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Registry, "why_unavailable", lambda self, name: "package gsplat not installed" if name == "gsplat" else None)
-    assert BACKENDS.passed_over("triton") == ()
+    monkeypatch.setattr(Registry, "why_unavailable", lambda self, name: "package triton not installed" if name == "triton" else None)
+    assert BACKENDS.passed_over("gsplat") == ()
     assert BACKENDS.passed_over("portable") == ()
 
 

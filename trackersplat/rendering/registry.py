@@ -49,6 +49,14 @@ BACKENDS = BackendRegistry(
     "rendering back end",
     (
         BackendFacts(
+            "triton",
+            "own CUDA kernels, need no CUDA toolkit",
+            "trackersplat.rendering.backends.triton:TritonRasterizer",
+            packages=("triton",),
+            device="cuda",
+            why_missing="trackersplat.rendering.backends.host_compiler:why_missing",
+        ),
+        BackendFacts(
             "gsplat",
             "gsplat's CUDA kernels",
             "trackersplat.rendering.backends.gsplat:GsplatRasterizer",
@@ -57,22 +65,14 @@ BACKENDS = BackendRegistry(
             device="cuda",
             why_missing="trackersplat.rendering.backends.gsplat_kernels:why_missing",
         ),
-        BackendFacts(
-            "triton",
-            "own CUDA kernels, need no CUDA toolkit",
-            "trackersplat.rendering.backends.triton:TritonRasterizer",
-            packages=("triton",),
-            device="cuda",
-            why_missing="trackersplat.rendering.backends.host_compiler:why_missing",
-        ),
         BackendFacts("portable", "own CPU kernels", "trackersplat.rendering.backends.portable:PortableRasterizer", packages=("numba",)),
     ),
 )
 
 
 def choose_rasterizer(device: str | None = None, backend: str | None = None) -> Rasterizer:
-    """The first back end of the registry that this machine can use, unless asked otherwise: with a CUDA GPU gsplat, or triton
-    where gsplat cannot run, else portable.
+    """The first back end of the registry that this machine can use, unless asked otherwise: with a CUDA GPU triton, or gsplat
+    where triton cannot run, else portable.
 
     ``device`` is "cpu", "cuda" or "cuda:N"; ``backend`` a name of BACKENDS.
 
