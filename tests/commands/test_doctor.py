@@ -104,7 +104,7 @@ def test_without_any_rasteriser_the_reasons_are_said(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(BACKENDS, "why_unavailable", lambda name: f"no {name}")
     code, data = as_json(capsys)
     assert code == 2
-    assert "No rasteriser works here: gsplat: no gsplat" in data["problems"][0]
+    assert "No rasteriser works here: triton: no triton" in data["problems"][0]
 
 
 def test_a_folder_that_cannot_be_written_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -25,6 +25,7 @@ from trackersplat.pipelines.chain import follow_chain
 from trackersplat.pipelines.pipeline import ChainState
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.backends.portable import PortableRasterizer
+from trackersplat.rendering.registry import BACKENDS
 from trackersplat.store.run import Run
 from trackersplat.training.optimiser import LearningRates, TrainingViews
 
@@ -114,11 +115,13 @@ def test_poses_that_do_not_fit_are_said_before_the_first_frame_and_kept_with_it(
         return ("The pose of cam01 is wrong.",)
 
     monkeypatch.setattr("trackersplat.jobs.reconstruct.doubtful_poses", doubtful)
+    monkeypatch.setattr(BACKENDS, "passed_over", lambda name: (f"The choice fell on {name}.",))
     settings = quick(1, match={"match_rounds": 0})
     run = new_run(tmp_path / "run", small_capture, settings)
     found = events(small_capture, run, range(2), settings)
     said = found.index(Remark("The pose of cam01 is wrong."))
     assert said < next(index for index, event in enumerate(found) if isinstance(event, Stage) and event.name == "points")
+    assert found.index(Remark("The choice fell on portable.")) < said
     assert [record.remarks.count("The pose of cam01 is wrong.") for _, record in sorted(Run.open(run.path).records().items())] == [1, 0]
     events(small_capture, Run.open(run.path), range(3), settings)  # which moves frame 3 from frame 2 and fits none
     assert asked == [0]

@@ -13,6 +13,7 @@ import torch
 from trackersplat.benchmarks.rendering import scene_camera, surface_scene
 from trackersplat.errors import InputError
 from trackersplat.registry import Registry
+from trackersplat.rendering.backends import gsplat_kernels, host_compiler
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.registry import BACKENDS, BackendFacts, choose_rasterizer
 
@@ -42,6 +43,8 @@ def test_without_cuda_the_portable_back_end_is_chosen(no_cuda: None) -> None:
         ("cuda:3", "gsplat", "'cuda:3' is not there"),
         ("cpu", "gsplat", "gsplat runs on cuda, not on cpu"),
         (None, "gsplat", "The rendering back end gsplat cannot be used: "),
+        ("cpu", "triton", "triton runs on cuda, not on cpu"),
+        (None, "triton", "The rendering back end triton cannot be used: "),
     ],
 )
 def test_what_is_not_available_is_said_in_one_sentence(no_cuda: None, device: str | None, backend: str | None, message: str) -> None:
@@ -50,16 +53,73 @@ def test_what_is_not_available_is_said_in_one_sentence(no_cuda: None, device: st
     assert str(caught.value).count(". ") == 0
 
 
-def test_with_cuda_and_gsplat_gsplat_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With gsplat and Triton installed, gsplat's kernels compiled."""
     monkeypatch.setattr(Registry, "why_unavailable", lambda self, name: None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    assert choose_rasterizer().name == "gsplat"
+    monkeypatch.setattr(gsplat_kernels, "come_with_package", lambda: True)
+    monkeypatch.setattr(host_compiler, "why_missing", lambda: None)
+
+
+def test_with_cuda_triton_is_chosen(two_gpus: None) -> None:
+    pytest.importorskip("triton")
+    assert BACKENDS.passed_over("triton") == ()
+    assert choose_rasterizer().name == "triton"
+    assert choose_rasterizer(backend="gsplat").name == "gsplat"
     assert choose_rasterizer("cuda:1").device == torch.device("cuda", 1)
     assert choose_rasterizer("cpu").name == "portable"
     with pytest.raises(InputError, match="portable runs on cpu"):
         choose_rasterizer("cuda", "portable")
+
+
+def test_without_a_compiler_for_triton_gsplat_is_chosen_and_it_is_said_why(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_compiler, "why_missing", lambda: "Triton finds no C compiler")
+    assert choose_rasterizer().name == "gsplat"
+    assert choose_rasterizer("cuda:1").device == torch.device("cuda", 1)
+    assert choose_rasterizer("cpu").name == "portable"
+    (said,) = BACKENDS.passed_over("gsplat")
+    assert said == "Rendering uses the back end gsplat, because triton cannot be used: Triton finds no C compiler."
+
+
+def test_gsplat_without_a_compiler_is_refused_in_one_sentence(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gsplat_kernels, "come_with_package", lambda: False)
+    monkeypatch.setattr(gsplat_kernels, "_has_compiler", lambda: False)
+    with pytest.raises(InputError, match=r"gsplat cannot be used: it finds no CUDA compiler \(nvcc\)"):
+        choose_rasterizer(backend="gsplat")
+
+
+def test_a_back_end_that_is_not_installed_needs_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry, "why_unavailable", lambda self, name: "package triton not installed" if name == "triton" else None)
+    assert BACKENDS.passed_over("gsplat") == ()
+    assert BACKENDS.passed_over("portable") == ()
+
+
+def test_the_compiler_is_looked_for_where_gsplat_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.utils import cpp_extension
+
+    monkeypatch.setattr(gsplat_kernels, "come_with_package", lambda: False)
+    monkeypatch.setattr(cpp_extension, "CUDA_HOME", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gsplat_kernels.why_missing() is not None
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "nvcc").touch(mode=0o755)
+    monkeypatch.setattr(cpp_extension, "CUDA_HOME", str(tmp_path))
+    assert gsplat_kernels.why_missing() is None
+    monkeypatch.setattr(cpp_extension, "CUDA_HOME", None)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert gsplat_kernels.why_missing() is None
+
+
+def test_triton_needs_a_compiler_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_compiler.os, "name", "posix")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    assert host_compiler.why_missing() == "Triton finds no C compiler: install gcc or clang"
+    (tmp_path / "gcc").touch(mode=0o755)
+    assert host_compiler.why_missing() is None
 
 
 def test_the_description_names_the_machine_and_the_back_end() -> None:
@@ -71,7 +131,7 @@ def test_the_registry_is_read_without_importing_a_back_end() -> None:
     code = (
         "import sys; from trackersplat.rendering.registry import BACKENDS; "
         "[BACKENDS.why_unavailable(name) for name in BACKENDS.names()]; "
-        "sys.exit(any(name in sys.modules for name in ('numba', 'gsplat')))"
+        "sys.exit(any(name in sys.modules for name in ('numba', 'gsplat', 'triton')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert {info.licence for info in BACKENDS} == {"Apache-2.0"}

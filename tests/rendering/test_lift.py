@@ -18,8 +18,10 @@ from trackersplat.rendering.lift import lift
 from trackersplat.rendering.registry import BACKENDS, choose_rasterizer
 from trackersplat.rendering.rules import ALPHA_MAX, GSPLAT_ALPHA_MAX
 
-GSPLAT_MISSING = BACKENDS.why_unavailable("gsplat")
-ON_CUDA = (pytest.mark.cuda, pytest.mark.timeout(600), pytest.mark.skipif(GSPLAT_MISSING is not None, reason=f"gsplat: {GSPLAT_MISSING}"))
+
+def on_cuda(backend: str) -> tuple[pytest.MarkDecorator, ...]:
+    missing = BACKENDS.why_unavailable(backend)
+    return pytest.mark.cuda, pytest.mark.timeout(600), pytest.mark.skipif(missing is not None, reason=f"{backend}: {missing}")
 
 
 def small_scene(n: int = 50) -> tuple[Gaussians, Camera]:
@@ -110,7 +112,12 @@ def opaque_piles(n: int = 60) -> Gaussians:
 
 
 @pytest.mark.parametrize(
-    ("backend", "alpha_max"), [pytest.param("portable", ALPHA_MAX), pytest.param("gsplat", GSPLAT_ALPHA_MAX, marks=ON_CUDA)]
+    ("backend", "alpha_max"),
+    [
+        pytest.param("portable", ALPHA_MAX),
+        pytest.param("gsplat", GSPLAT_ALPHA_MAX, marks=on_cuda("gsplat")),
+        pytest.param("triton", ALPHA_MAX, marks=on_cuda("triton")),
+    ],
 )
 def test_nearly_opaque_gaussians_lift_as_the_gradient_of_the_same_back_ends_render(backend: str, alpha_max: float) -> None:
     rasterizer = choose_rasterizer(backend=backend)

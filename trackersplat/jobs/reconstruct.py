@@ -34,6 +34,7 @@ from trackersplat.pipelines.pipeline import Batch, ChainState, Context, FrameRes
 from trackersplat.pipelines.registry import PIPELINES, create_pipeline
 from trackersplat.pipelines.settings import ReconstructSettings
 from trackersplat.rendering.rasterizer import Rasterizer
+from trackersplat.rendering.registry import BACKENDS
 from trackersplat.store.run import Run
 from trackersplat.store.watched import Watched
 from trackersplat.store.writer import RunWriter
@@ -130,7 +131,8 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     machine = " and ".join(each.describe() for each in (rasterizer, *context.others))
     yield Started(planned, machine, settings.pipeline, settings.first.steps, settings.refine.steps)
     said = () if work.document is None else work.document.warnings
-    yield from map(Remark, (*capture.warnings, *run.lost(), *_licences(context), *said))
+    chosen = BACKENDS.passed_over(rasterizer.name) if rasterizer.name in BACKENDS else ()
+    yield from map(Remark, (*capture.warnings, *run.lost(), *_licences(context), *chosen, *said))
     run.write_metrics()
     if planned and not rasterizer.is_prepared():
         yield from _prepare(rasterizer, planned[0])

@@ -10,7 +10,7 @@ from typing import Any
 from trackersplat import __version__
 from trackersplat.rendering.rasterizer import Rasterizer
 
-_PACKAGES = ("torch", "numpy", "numba", "opencv-python-headless", "gsplat")
+_PACKAGES = ("torch", "numpy", "numba", "opencv-python-headless", "gsplat", "triton")
 
 
 def versions(rasterizer: Rasterizer) -> dict[str, Any]:

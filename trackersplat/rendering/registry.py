@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ class BackendFacts(Facts):
     """``load`` names a class that is called with the torch device and gives a `Rasterizer`."""
 
     device: str = "cpu"  # torch device type it renders on
+    why_missing: str = ""  # "module:function", asked last: what else keeps it from running, in words, or None
 
 
 class BackendRegistry(Registry[BackendFacts]):
@@ -23,14 +25,37 @@ class BackendRegistry(Registry[BackendFacts]):
 
     def why_unavailable(self, name: str) -> str | None:
         missing = super().why_unavailable(name)
-        if missing is None and self.facts(name).device == "cuda" and not torch.cuda.is_available():
+        if missing is not None:
+            return missing
+        if self.facts(name).device == "cuda" and not (torch.cuda.is_available() and torch.cuda.device_count()):
             return "torch sees no CUDA GPU"
-        return missing
+        module, _, function = self.facts(name).why_missing.partition(":")
+        return getattr(importlib.import_module(module), function)() if module else None
+
+    def passed_over(self, name: str) -> tuple[str, ...]:
+        """A sentence for each back end that would come before this one, is installed and still cannot run here."""
+        sentences = []
+        for facts in self:
+            if facts.name == name:
+                break
+            if facts.device == self.facts(name).device and super().why_unavailable(facts.name) is None:
+                why = self.why_unavailable(facts.name)
+                if why is not None:
+                    sentences.append(f"Rendering uses the back end {name}, because {facts.name} cannot be used: {why}.")
+        return tuple(sentences)
 
 
 BACKENDS = BackendRegistry(
     "rendering back end",
     (
+        BackendFacts(
+            "triton",
+            "own CUDA kernels, need no CUDA toolkit",
+            "trackersplat.rendering.backends.triton:TritonRasterizer",
+            packages=("triton",),
+            device="cuda",
+            why_missing="trackersplat.rendering.backends.host_compiler:why_missing",
+        ),
         BackendFacts(
             "gsplat",
             "gsplat's CUDA kernels",
@@ -38,6 +63,7 @@ BACKENDS = BackendRegistry(
             packages=("gsplat",),
             extra="gpu",
             device="cuda",
+            why_missing="trackersplat.rendering.backends.gsplat_kernels:why_missing",
         ),
         BackendFacts("portable", "own CPU kernels", "trackersplat.rendering.backends.portable:PortableRasterizer", packages=("numba",)),
     ),
@@ -45,7 +71,8 @@ BACKENDS = BackendRegistry(
 
 
 def choose_rasterizer(device: str | None = None, backend: str | None = None) -> Rasterizer:
-    """The first back end of the registry that this machine can use, unless asked otherwise: gsplat with a CUDA GPU, else portable.
+    """The first back end of the registry that this machine can use, unless asked otherwise: with a CUDA GPU triton, or gsplat
+    where triton cannot run, else portable.
 
     ``device`` is "cpu", "cuda" or "cuda:N"; ``backend`` a name of BACKENDS.
 

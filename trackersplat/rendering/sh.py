@@ -10,9 +10,9 @@ from trackersplat.gaussians.gaussians import SH_C0
 
 MAX_DEGREE = 3
 
-_C1 = 0.4886025119029199  # sqrt(3 / 4 pi)
-_C2 = (1.0925484305920792, 0.31539156525252005, 0.5462742152960396)
-_C3 = (0.5900435899266435, 2.890611442640554, 0.4570457994644658, 0.3731763325901154, 1.445305721320277)
+C1 = 0.4886025119029199  # sqrt(3 / 4 pi)
+C2 = (1.0925484305920792, 0.31539156525252005, 0.5462742152960396)
+C3 = (0.5900435899266435, 2.890611442640554, 0.4570457994644658, 0.3731763325901154, 1.445305721320277)
 
 
 def sh_basis(directions: Tensor, degree: int) -> Tensor:
@@ -29,18 +29,18 @@ def sh_basis(directions: Tensor, degree: int) -> Tensor:
     x, y, z = directions.unbind(1)
     basis = [torch.full_like(x, SH_C0)]
     if degree >= 1:
-        basis += [-_C1 * y, _C1 * z, -_C1 * x]
+        basis += [-C1 * y, C1 * z, -C1 * x]
     if degree >= 2:
         xx, yy, zz = x * x, y * y, z * z
-        basis += [_C2[0] * x * y, -_C2[0] * y * z, _C2[1] * (2 * zz - xx - yy), -_C2[0] * x * z, _C2[2] * (xx - yy)]
+        basis += [C2[0] * x * y, -C2[0] * y * z, C2[1] * (2 * zz - xx - yy), -C2[0] * x * z, C2[2] * (xx - yy)]
         if degree == 3:
             basis += [
-                -_C3[0] * y * (3 * xx - yy),
-                _C3[1] * x * y * z,
-                -_C3[2] * y * (4 * zz - xx - yy),
-                _C3[3] * z * (2 * zz - 3 * xx - 3 * yy),
-                -_C3[2] * x * (4 * zz - xx - yy),
-                _C3[4] * z * (xx - yy),
-                -_C3[0] * x * (xx - 3 * yy),
+                -C3[0] * y * (3 * xx - yy),
+                C3[1] * x * y * z,
+                -C3[2] * y * (4 * zz - xx - yy),
+                C3[3] * z * (2 * zz - 3 * xx - 3 * yy),
+                -C3[2] * x * (4 * zz - xx - yy),
+                C3[4] * z * (xx - yy),
+                -C3[0] * x * (xx - 3 * yy),
             ]
     return torch.stack(basis, 1)

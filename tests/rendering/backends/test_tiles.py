@@ -1,8 +1,9 @@
-"""The lists of tiles name the Gaussians that reach them, front to back, and leave the image as it is. Needs a CUDA GPU and Triton."""
+"""The lists of tiles name the Gaussians that reach them, front to back, and leave the image as it is.
+
+On CUDA, or where Triton interprets its kernels on the CPU (TRITON_INTERPRET=1)."""
 
 from __future__ import annotations
 
-import importlib.util
 import math
 
 import pytest
@@ -11,18 +12,21 @@ from torch import Tensor
 
 from trackersplat.benchmarks.rendering import scene_camera, surface_scene
 from trackersplat.rendering.backends import gsplat as backend
-from trackersplat.rendering.backends.gsplat import GsplatRasterizer
-from trackersplat.rendering.registry import BACKENDS
+from trackersplat.rendering.registry import BACKENDS, choose_rasterizer
 from trackersplat.rendering.rules import ALPHA_MIN
 
-MISSING = BACKENDS.why_unavailable("gsplat") or (None if importlib.util.find_spec("triton") else "Triton is not installed")
-pytestmark = [
-    pytest.mark.cuda,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(MISSING is not None, reason=f"tiles are not listed here: {MISSING}"),
-]
+GSPLAT_MISSING = BACKENDS.why_unavailable("gsplat")
+pytestmark = [pytest.mark.cuda, pytest.mark.timeout(600)]
 WIDTH, HEIGHT, TILE = 70, 50, 8
 COLUMNS, ROWS = math.ceil(WIDTH / TILE), math.ceil(HEIGHT / TILE)
+
+
+@pytest.fixture(scope="module")
+def device() -> torch.device:
+    triton = pytest.importorskip("triton")
+    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
+        pytest.skip("needs a CUDA device")
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _seen(seed: int, views: int = 2, count: int = 80) -> tuple[Tensor, ...]:
@@ -58,11 +62,11 @@ def _reached(means: Tensor, radii: Tensor, depths: Tensor, conics: Tensor, opaci
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_every_tile_lists_what_reaches_it_front_to_back(seed: int) -> None:
+def test_every_tile_lists_what_reaches_it_front_to_back(device: torch.device, seed: int) -> None:
     from trackersplat.rendering.backends.tiles_triton import entries_needed, tile_lists
 
     seen = _seen(seed)
-    means, radii, depths, conics, opacities = (tensor.cuda() for tensor in seen)
+    means, radii, depths, conics, opacities = (tensor.to(device) for tensor in seen)
     found = tile_lists(means, radii, depths, conics, opacities, WIDTH, HEIGHT, TILE)
     assert int(found.needed) == len(found.ids) == int(entries_needed(means, radii, conics, opacities, WIDTH, HEIGHT, TILE))
     ids, starts = found.ids.tolist(), [*found.offsets.flatten().tolist(), len(found.ids)]
@@ -76,10 +80,10 @@ def test_every_tile_lists_what_reaches_it_front_to_back(seed: int) -> None:
     assert more < 0.05 * len(ids)  # no more than what lies on the border, by rounding and between the centres of pixels
 
 
-def test_with_room_what_is_left_over_lies_below_the_image_and_what_is_too_much_is_told() -> None:
+def test_with_room_what_is_left_over_lies_below_the_image_and_what_is_too_much_is_told(device: torch.device) -> None:
     from trackersplat.rendering.backends.tiles_triton import tile_lists
 
-    means, radii, depths, conics, opacities = (tensor[:1].cuda() if tensor.ndim > 1 else tensor.cuda() for tensor in _seen(7))
+    means, radii, depths, conics, opacities = ((tensor[:1] if tensor.ndim > 1 else tensor).to(device) for tensor in _seen(7))
     exact = tile_lists(means, radii, depths, conics, opacities, WIDTH, HEIGHT, TILE)
     count = len(exact.ids)
     roomy = tile_lists(means, radii, depths, conics, opacities, WIDTH, HEIGHT, TILE, room=count + 100)
@@ -91,9 +95,10 @@ def test_with_room_what_is_left_over_lies_below_the_image_and_what_is_too_much_i
     assert len(tight.ids) == count // 2
 
 
+@pytest.mark.skipif(GSPLAT_MISSING is not None, reason=f"gsplat cannot run here: {GSPLAT_MISSING}")
 def test_the_picture_is_that_of_the_lists_of_gsplat_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     scene, camera = surface_scene(8000, 1).to("cuda"), scene_camera(320, 240)
-    rasterizer, channels = GsplatRasterizer(), torch.randn(8000, 40, device="cuda")
+    rasterizer, channels = choose_rasterizer(backend="gsplat"), torch.randn(8000, 40, device="cuda")
     ours = rasterizer.render(scene, [camera, camera], channels=channels)
     monkeypatch.setattr(backend, "_has_triton", lambda: False)
     theirs = rasterizer.render(scene, [camera, camera], channels=channels)

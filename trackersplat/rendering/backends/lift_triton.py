@@ -55,6 +55,30 @@ def fused_lift(
     return sums
 
 
+@triton.jit
+def group_weights(  # type: ignore[no-untyped-def]
+    means2d, conics, opacities, index, there, count, px, py, light,
+    ALPHA_MIN: tl.constexpr, ALPHA_MAX: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
+):  # fmt: skip
+    """Of pixels (P,) and a group of Gaussians (G,), front to back, each (P, G): offsets in x and y, alpha (uncapped), the weight in the
+    blend behind so much ``light``, and the logarithm of what is let through."""
+    # Pixels along the first axis: the running product then stays within a few threads.
+    dx = px[:, None] - tl.load(means2d + 2 * index)[None, :]
+    dy = py[:, None] - tl.load(means2d + 2 * index + 1)[None, :]
+    xx = tl.load(conics + 3 * index)[None, :]
+    xy = tl.load(conics + 3 * index + 1)[None, :]
+    yy = tl.load(conics + 3 * index + 2)[None, :]
+    power = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
+    opacity = tl.load(opacities + index % count)[None, :] * tl.exp(-power)
+    alpha = tl.minimum(opacity, ALPHA_MAX)
+    alpha = tl.where(there[None, :] & (power >= 0.0) & (alpha >= ALPHA_MIN), alpha, 0.0)
+    kept = tl.log(1.0 - alpha)
+    through = tl.cumsum(kept, axis=1)
+    after = light[:, None] * tl.exp(through)
+    weight = tl.where(after > TRANSMITTANCE_MIN, alpha * light[:, None] * tl.exp(through - kept), 0.0)
+    return dx, dy, opacity, weight, kept
+
+
 @triton.jit(do_not_specialize=["entries"])
 def _lift(  # type: ignore[no-untyped-def]
     means2d, conics, opacities, ids, offsets, features, sums,
@@ -83,19 +107,9 @@ def _lift(  # type: ignore[no-untyped-def]
         at = entry + tl.arange(0, GROUP)
         there = at < last
         index = tl.load(ids + at, mask=there, other=0).to(tl.int64)
-        # Pixels along the first axis: the running product then stays within a few threads.
-        dx = tl.load(means2d + 2 * index)[None, :] - px[:, None]
-        dy = tl.load(means2d + 2 * index + 1)[None, :] - py[:, None]
-        xx = tl.load(conics + 3 * index)[None, :]
-        xy = tl.load(conics + 3 * index + 1)[None, :]
-        yy = tl.load(conics + 3 * index + 2)[None, :]
-        power = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-        alpha = tl.minimum(tl.load(opacities + index % count)[None, :] * tl.exp(-power), ALPHA_MAX)
-        alpha = tl.where(there[None, :] & (power >= 0.0) & (alpha >= ALPHA_MIN), alpha, 0.0)
-        kept = tl.log(1.0 - alpha)
-        through = tl.cumsum(kept, axis=1)
-        after = light[:, None] * tl.exp(through)
-        weight = tl.where(after > TRANSMITTANCE_MIN, alpha * light[:, None] * tl.exp(through - kept), 0.0)
+        _dx, _dy, _alpha, weight, kept = group_weights(
+            means2d, conics, opacities, index, there, count, px, py, light, ALPHA_MIN, ALPHA_MAX, TRANSMITTANCE_MIN
+        )
         total = tl.dot(tl.trans(weight), values, input_precision="tf32x3")
         tl.atomic_add(
             sums + index[:, None] * channels + channel[None, :], total, mask=there[:, None] & (channel < channels)[None, :], sem="relaxed"

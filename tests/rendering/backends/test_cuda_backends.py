@@ -1,4 +1,4 @@
-"""gsplat and portable draw the same picture and give the same gradients. Needs a CUDA GPU and gsplat."""
+"""The back ends for CUDA draw the same picture as portable and give the same gradients. Needs a CUDA GPU and gsplat or Triton."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from torch import Tensor
 from trackersplat.benchmarks.rendering import scene_camera, surface_scene
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.rendering.backends.gsplat import GsplatRasterizer
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer, Rendering
-from trackersplat.rendering.registry import BACKENDS
+from trackersplat.rendering.registry import BACKENDS, choose_rasterizer
 
-MISSING = BACKENDS.why_unavailable("gsplat")
-pytestmark = [
-    pytest.mark.cuda,
-    pytest.mark.timeout(600),  # the first use compiles gsplat's kernels
-    pytest.mark.skipif(MISSING is not None, reason=f"gsplat cannot run here: {MISSING}"),
-]
+pytestmark = [pytest.mark.cuda, pytest.mark.timeout(600)]  # the first use compiles kernels
 
 RAW = ("means", "quats", "log_scales", "opacity_logits", "sh")
 # the two cap alpha differently (see rendering/rules.py), and single pixels stop one Gaussian earlier or later
 MEAN, WORST = 2e-4, 2e-2
+
+
+@pytest.fixture(scope="module", params=[facts.name for facts in BACKENDS if facts.device == "cuda"])
+def rasterizer(request: pytest.FixtureRequest) -> Rasterizer:
+    if (missing := BACKENDS.why_unavailable(request.param)) is not None:
+        pytest.skip(f"{request.param} cannot run here: {missing}")
+    return choose_rasterizer(backend=request.param)
 
 
 def capped_scene(count: int = 5000, degree: int = 3) -> Gaussians:
@@ -61,43 +62,45 @@ def assert_near(actual: Tensor, expected: Tensor, mean: float = MEAN, worst: flo
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 @pytest.mark.parametrize("channel_count", [1, 12, 60])
-def test_images_agree(degree: int, channel_count: int) -> None:
+def test_images_agree(rasterizer: Rasterizer, degree: int, channel_count: int) -> None:
     background = torch.tensor([0.3, 0.6, 0.1])
     ours, _, _ = rendered(PortableRasterizer(), capped_scene(), channel_count, degree, background)
-    theirs, _, _ = rendered(GsplatRasterizer(), capped_scene(), channel_count, degree, background)
+    theirs, _, _ = rendered(rasterizer, capped_scene(), channel_count, degree, background)
     for name in ("color", "alpha", "depth", "channels"):
         assert getattr(theirs, name).shape == getattr(ours, name).shape
         assert_near(getattr(theirs, name), getattr(ours, name))
 
 
 @pytest.mark.parametrize("channel_count", [1, 12])
-def test_gradients_agree(channel_count: int) -> None:
+def test_gradients_agree(rasterizer: Rasterizer, channel_count: int) -> None:
     results = []
-    for rasterizer in (PortableRasterizer(), GsplatRasterizer()):
-        rendering, moving, channels = rendered(rasterizer, capped_scene(), channel_count)
+    for one in (PortableRasterizer(), rasterizer):
+        rendering, moving, channels = rendered(one, capped_scene(), channel_count)
         assert rendering.channels is not None
-        generator, loss = torch.Generator().manual_seed(2), torch.zeros((), device=rasterizer.device)
+        generator, loss = torch.Generator().manual_seed(2), torch.zeros((), device=one.device)
         for output in (rendering.color, rendering.alpha, rendering.depth, rendering.channels):
-            loss = loss + (output * torch.randn(output.shape, generator=generator).to(rasterizer.device)).sum()
+            loss = loss + (output * torch.randn(output.shape, generator=generator).to(one.device)).sum()
         loss.backward()
         results.append([getattr(moving, name).grad for name in RAW] + [channels.grad])
     for ours, theirs in zip(*results, strict=True):
         assert_near(theirs, ours, mean=1e-3, worst=5e-2)
 
 
-def test_without_channels_and_background_the_image_is_the_same() -> None:
+def test_without_channels_and_background_the_image_is_the_same(rasterizer: Rasterizer) -> None:
     scene, camera = capped_scene(), scene_camera(160, 120)
     with torch.no_grad():
         ours = PortableRasterizer().render(scene, [camera])
-        theirs = GsplatRasterizer().render(scene.to("cuda"), [camera])
+        theirs = rasterizer.render(scene.to("cuda"), [camera])
     assert theirs.channels is None
     assert_near(theirs.color, ours.color)
     assert_near(theirs.depth, ours.depth)
 
 
 @pytest.mark.parametrize("background", [None, (0.3, 0.6, 0.1)])
-def test_colours_alone_and_their_gradients_are_those_of_the_whole_rendering(background: tuple[float, float, float] | None) -> None:
-    rasterizer, camera = GsplatRasterizer(), scene_camera(160, 120)
+def test_colours_alone_and_their_gradients_are_those_of_the_whole_rendering(
+    rasterizer: Rasterizer, background: tuple[float, float, float] | None
+) -> None:
+    camera = scene_camera(160, 120)
     behind = None if background is None else torch.tensor(background, device=rasterizer.device)
     weights = torch.randn(1, 120, 160, 3, generator=torch.Generator().manual_seed(4)).to(rasterizer.device)
     fused = rasterizer.fused_color()
@@ -115,34 +118,34 @@ def test_colours_alone_and_their_gradients_are_those_of_the_whole_rendering(back
         assert_near(one, other.cpu(), mean=1e-4, worst=5e-3)
 
 
-def test_lift_agrees() -> None:
+def test_lift_agrees(rasterizer: Rasterizer) -> None:
     scene, camera = capped_scene(), scene_camera(160, 120)
     pose = camera.world_to_camera.copy()
     pose[:3, 3] += (0.2, -0.1, 0.3)
     pair = [camera, replace(camera, world_to_camera=pose)]
     features = torch.randn(2, 120, 160, 70, generator=torch.Generator().manual_seed(3))
     ours = lift(PortableRasterizer(), scene, pair, features)
-    theirs = lift(GsplatRasterizer(), scene.to("cuda"), pair, features.to("cuda"))
+    theirs = lift(rasterizer, scene.to("cuda"), pair, features.to("cuda"))
     assert not torch.allclose(ours[0], ours[1])
     assert_near(theirs, ours)
 
 
-def test_nothing_renders_the_background() -> None:
+def test_nothing_renders_the_background(rasterizer: Rasterizer) -> None:
     empty = surface_scene(10)[:0].to("cuda")
     background = torch.tensor([0.1, 0.2, 0.3], device="cuda")
-    rendering = GsplatRasterizer().render(empty, [scene_camera(32, 16)], background=background)
+    rendering = rasterizer.render(empty, [scene_camera(32, 16)], background=background)
     assert torch.equal(rendering.color, background.expand(1, 16, 32, 3))
     assert not rendering.alpha.any()
 
 
-def test_the_near_plane_is_the_same() -> None:
+def test_the_near_plane_is_the_same(rasterizer: Rasterizer) -> None:
     scene, camera = capped_scene(), scene_camera(160, 120)
     depth = scene.means @ torch.tensor(camera.rotation[2].tolist()) + float(camera.translation[2])
     middle = depth.sort().values[len(depth) // 2 :][:2]
     camera = replace(camera, near=float(middle.mean()))  # between two Gaussians, so that rounding decides nothing
     with torch.no_grad():
         ours = PortableRasterizer().render(scene, [camera])
-        theirs = GsplatRasterizer().render(scene.to("cuda"), [camera])
+        theirs = rasterizer.render(scene.to("cuda"), [camera])
     assert_near(theirs.color, ours.color)
 
 
@@ -153,8 +156,8 @@ def _cameras() -> list[Camera]:
     return [camera, replace(camera, world_to_camera=pose)]
 
 
-def test_a_recorded_step_renders_the_camera_that_is_asked_for_and_its_gradients() -> None:
-    rasterizer, cameras = GsplatRasterizer(), _cameras()
+def test_a_recorded_step_renders_the_camera_that_is_asked_for_and_its_gradients(rasterizer: Rasterizer) -> None:
+    cameras = _cameras()
     scene, beside = (leaves(capped_scene(degree=1), rasterizer.device) for _ in range(2))
     wanted = torch.zeros(1, dtype=torch.long, device=rasterizer.device)
     repeated, fused = rasterizer.repeated_color(scene, cameras), rasterizer.fused_color()
@@ -177,8 +180,8 @@ def test_a_recorded_step_renders_the_camera_that_is_asked_for_and_its_gradients(
     assert repeated.is_complete()
 
 
-def test_gaussians_that_grow_beyond_their_room_are_told() -> None:
-    rasterizer, cameras = GsplatRasterizer(), _cameras()
+def test_gaussians_that_grow_beyond_their_room_are_told(rasterizer: Rasterizer) -> None:
+    cameras = _cameras()
     scene = capped_scene().to("cuda")
     repeated = rasterizer.repeated_color(scene, cameras)
     assert repeated is not None
@@ -187,5 +190,5 @@ def test_gaussians_that_grow_beyond_their_room_are_told() -> None:
     assert not repeated.is_complete()
 
 
-def test_cameras_of_two_sizes_are_not_recorded() -> None:
-    assert GsplatRasterizer().repeated_color(capped_scene().to("cuda"), [scene_camera(160, 120), scene_camera(80, 60)]) is None
+def test_cameras_of_two_sizes_are_not_recorded(rasterizer: Rasterizer) -> None:
+    assert rasterizer.repeated_color(capped_scene().to("cuda"), [scene_camera(160, 120), scene_camera(80, 60)]) is None
