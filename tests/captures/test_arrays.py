@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from trackersplat.captures.arrays import ArrayLayout, read_arrays
+from trackersplat.captures.arrays import ArrayFile, ArrayLayout, read_arrays
 from trackersplat.errors import InputError
 
 LAYOUT: ArrayLayout = {"frames": ("iu", ("K",)), "flow": ("f", ("K", 4, 2))}
@@ -18,6 +19,43 @@ def test_arrays_come_back_as_they_were_written(tmp_path: Path) -> None:
     arrays = read_arrays(tmp_path / "a.npz", LAYOUT)
     assert set(arrays) == {"frames", "flow"}
     assert np.array_equal(arrays["flow"], flow)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_of_any_order_size_and_type_come_back(tmp_path: Path, save: Callable[..., None]) -> None:
+    numbers = np.random.default_rng(0).random((3, 4, 2))
+    written = {
+        "rows": numbers, "columns": np.asfortranarray(numbers), "big_endian": numbers.astype(">f4"), "none": np.zeros((0, 3), np.float16),
+        "one": np.array(7), "bits": numbers > 0.5, "words": np.array(["cam01", "ü"]),
+    }  # fmt: skip
+    save(tmp_path / "a.npz", **written)
+    with ArrayFile(tmp_path / "a.npz") as file:
+        for name, array in written.items():
+            read = file.read({name: (array.dtype.kind, array.shape)})[name]
+            assert read.dtype == array.dtype, name
+            assert np.array_equal(read, array), name
+            assert read.flags.writeable, name
+
+
+def test_all_arrays_come_from_the_file_that_was_opened(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", frames=np.arange(3), flow=np.zeros((3, 4, 2)))
+    np.savez(tmp_path / "b.npz", frames=np.arange(5), flow=np.ones((5, 4, 2)))
+    with ArrayFile(tmp_path / "a.npz") as file:
+        frames = file.read({"frames": LAYOUT["frames"]})["frames"]
+        (tmp_path / "b.npz").replace(tmp_path / "a.npz")
+        flow = file.read({"flow": LAYOUT["flow"]})["flow"]
+    assert len(frames) == len(flow) == 3
+    assert not flow.any()
+
+
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
+def test_a_number_that_was_changed_in_the_file_is_noticed(tmp_path: Path, at: float) -> None:
+    np.savez(tmp_path / "a.npz", frames=np.arange(3), flow=np.zeros((3, 1000, 2)))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[int(at * len(content))] ^= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.npz cannot be read \(a checksum is wrong\)"):
+        read_arrays(tmp_path / "a.npz", {"flow": ("f", ("K", 1000, 2))})
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
+from contextlib import ExitStack
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +18,9 @@ from trackersplat.errors import InputError
 from trackersplat.files import NPZ_DAMAGE, has_file
 
 MAX_BYTES = 4 << 30  # of all arrays of one file together, unpacked
+_NAME_LENGTHS = 26  # where the header of a member of a zip file says how long its name and the extra field behind it are
+_ENCRYPTED = 1  # flag of a member
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 # Name -> kinds of dtype ("f" floating, "i" integer, "b" bool) and shape. Sizes named by the same letter must be equal.
 ArrayLayout = Mapping[str, tuple[str, tuple[int | str, ...]]]
@@ -22,17 +31,78 @@ def read_arrays(path: Path, layout: ArrayLayout) -> dict[str, np.ndarray]:
 
     Raises InputError if the file is missing, damaged or larger than ``MAX_BYTES``, or an array is missing or of another kind or shape.
     """
-    if not has_file(path):
-        raise InputError(f"{path} is missing: exact tracks and truth are read from the folder gt of the capture.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-        if size > MAX_BYTES:
-            raise ValueError(f"it claims {size:,} bytes, more than {MAX_BYTES:,}")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in layout}
-    except NPZ_DAMAGE as error:
-        raise InputError(f"{path} cannot be read ({error}): expected an .npz with {', '.join(layout)}.") from error
+    with ArrayFile(path) as file:
+        return file.read(layout)
+
+
+class ArrayFile:
+    """An open file of arrays: all that is read comes from the same one, also if another file takes its name meanwhile.
+
+    Raises InputError if the file is missing, damaged or larger than ``MAX_BYTES``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not has_file(path):
+            raise InputError(f"{path} is missing: exact tracks and truth are read from the folder gt of the capture.")
+        self._path = path
+        with ExitStack() as opened:
+            try:
+                self._file = opened.enter_context(path.open("rb"))
+                self._archive = opened.enter_context(zipfile.ZipFile(self._file))
+                size = sum(info.file_size for info in self._archive.infolist())
+                if size > MAX_BYTES:
+                    raise ValueError(f"it claims {size:,} bytes, more than {MAX_BYTES:,}")
+            except NPZ_DAMAGE as error:
+                raise InputError(f"{path} cannot be read ({error}): expected an .npz file.") from error
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> ArrayFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def read(self, layout: ArrayLayout) -> dict[str, np.ndarray]:
+        """The arrays that ``layout`` names. Raises InputError if one is missing, damaged, or of another kind or shape."""
+        try:
+            arrays = {name: self._read(f"{name}.npy") for name in layout}
+        except NPZ_DAMAGE as error:
+            raise InputError(f"{self._path} cannot be read ({error}): expected an .npz with {', '.join(layout)}.") from error
+        _check(self._path, arrays, layout)
+        return arrays
+
+    def _read(self, member: str) -> np.ndarray:
+        """Raises one of ``NPZ_DAMAGE``."""
+        info = self._archive.getinfo(member)
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
+            with self._archive.open(info) as unpacked:
+                return np.asarray(np.lib.format.read_array(unpacked, allow_pickle=False))
+        self._file.seek(info.header_offset + _NAME_LENGTHS)
+        self._file.seek(sum(struct.unpack("<HH", self._file.read(4))), os.SEEK_CUR)
+        return _read_plain(self._file, info.file_size, info.CRC)
+
+
+def _read_plain(file: BufferedReader, size: int, checksum: int) -> np.ndarray:
+    """An array in the format of ``.npy``, from here on. It is read at once to where it stays: by zipfile, it is copied piece by piece."""
+    start = file.tell()
+    version = np.lib.format.read_magic(file)
+    if version not in _HEADERS:
+        raise ValueError(f"version {version} of the format of its arrays is not known")
+    shape, in_columns, dtype = _HEADERS[version](file)
+    header = file.tell() - start
+    if dtype.hasobject:
+        raise ValueError("its arrays hold objects")
+    if math.prod(shape) * dtype.itemsize != size - header:
+        raise ValueError(f"an array of shape {shape} and type {dtype} in {size - header:,} bytes")
+    values = np.empty(size - header, np.uint8)
+    file.readinto(values.data)  # what a file that is too short does not fill in fails the checksum
+    file.seek(start)
+    if zlib.crc32(values.data, zlib.crc32(file.read(header))) != checksum:
+        raise ValueError("a checksum is wrong")
+    return np.ndarray(shape, dtype, values, order="F" if in_columns else "C")
+
+
+def _check(path: Path, arrays: Mapping[str, np.ndarray], layout: ArrayLayout) -> None:
     sizes: dict[str, int] = {}
     for name, (kinds, shape) in layout.items():
         array = arrays[name]
@@ -40,7 +110,6 @@ def read_arrays(path: Path, layout: ArrayLayout) -> dict[str, np.ndarray]:
         if not fits or any(length != _expected(sizes, part, length) for length, part in zip(array.shape, shape, strict=True)):
             known = ", ".join(str(sizes.get(part, part)) if isinstance(part, str) else str(part) for part in shape)
             raise InputError(f"{path}: {name} is {array.dtype} {array.shape}, expected kind {'/'.join(kinds)} of shape ({known}).")
-    return arrays
 
 
 def _expected(sizes: dict[str, int], part: int | str, length: int) -> int:
