@@ -24,7 +24,8 @@ PACKAGES = ("tracking", "motion", "geometry", "training", "diagnosis", "metrics"
 LAYOUT_CONSTANTS = {
     "diagnosis/diagnose.py": {"MOST_VALUES": "memory budget"},
     "diagnosis/diagnosis.py": {
-        "_FORMAT": "file layout: its version", "_FACTS_BYTES": "limit of a file that is read", "_LAYOUT": "file layout: its arrays",
+        "_FORMAT": "file layout: its version", "_TRACKS_AT_ONCE": "memory budget", "_FACTS_BYTES": "limit of a file that is read",
+        "_LAYOUT": "file layout: its arrays",
     },
     "diagnosis/fields.py": {"_ROWS_AT_ONCE": "limit of OpenCV"},
     "geometry/curve.py": {

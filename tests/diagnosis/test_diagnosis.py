@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trackersplat.diagnosis import diagnosis
 from trackersplat.diagnosis.categories import Category, TrackState
 from trackersplat.diagnosis.diagnosis import CameraFinding, Diagnosis
 from trackersplat.diagnosis.registry import EVIDENCE
@@ -31,10 +32,10 @@ def made(frames: int = 4, count: int = 3) -> Diagnosis:
     return Diagnosis(
         cameras=("cam01", "cam02"),
         frames=(2, 3, 5, 6),
-        ids=np.array([5, 7, 9]),
-        camera=np.array([0, 1, 1], np.int16),
+        ids=5 + 2 * np.arange(count),
+        camera=np.minimum(np.arange(count), 1).astype(np.int16),
         query=numbers(count, 3),
-        carrier=np.array([4, -1, 0]),
+        carrier=np.arange(count) - 1,
         position=numbers(frames, count, 2),
         reprojected=numbers(frames, count, 2),
         rendered=numbers(frames, count, 2),
@@ -75,6 +76,51 @@ def test_a_diagnosis_comes_back_from_its_file_if_the_key_is_the_same(tmp_path: P
     assert (read.cameras, read.frames, read.cameras_found, read.remarks) == (
         written.cameras, written.frames, written.cameras_found, written.remarks,
     )  # fmt: skip
+
+
+def test_a_diagnosis_that_is_replaced_while_it_is_read_is_read_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, facts_of = tmp_path / "diagnosis.npz", diagnosis._facts
+    made(count=3).to_npz(path, "a")
+    made(count=5).to_npz(tmp_path / "other.npz", "b")
+
+    def facts(text: np.ndarray) -> dict[str, object]:
+        (tmp_path / "other.npz").replace(path)
+        return facts_of(text)
+
+    monkeypatch.setattr(diagnosis, "_facts", facts)
+    read = Diagnosis.from_npz(path, "a")
+    assert read is not None
+    assert len(read) == 3
+
+
+def test_medians_are_those_of_the_numbers_there_are() -> None:
+    random = np.random.default_rng(0)
+    for shape in ((300, 40), (7, 3), (1, 5), (2, 600)):
+        values = random.normal(size=shape).astype(np.float32)
+        values[random.random(shape) < 0.4] = np.nan
+        values[random.random(shape) < 0.02] = np.inf
+        expected = [np.median(column[~np.isnan(column)]) if np.isfinite(column).any() else np.nan for column in values.T]
+        assert np.array_equal(diagnosis._median(values), np.array(expected, np.float32), equal_nan=True)
+    assert np.isnan(diagnosis._median(np.zeros((0, 2), np.float32))).all()
+
+
+def test_a_summary_of_many_tracks_is_that_of_each_alone() -> None:
+    count = 3 * diagnosis._TRACKS_AT_ONCE // 2
+    random = np.random.default_rng(0)
+    many = replace(
+        made(count=count),
+        ids=np.arange(count), camera=np.zeros(count, np.int16), carrier=np.zeros(count, np.int64),
+        score=random.random((4, count)).astype(np.float32), category=random.integers(0, 3, (4, count)).astype(np.uint8),
+        state=random.integers(0, 4, (4, count)).astype(np.uint8),
+        evidence={name: random.random((4, count)).astype(np.float32) for name in ("reprojection", "forward_backward", "views")},
+    )  # fmt: skip
+    rows = many.summary()
+    assert np.array_equal(rows.max_score, many.score.max(0))
+    assert np.array_equal(rows.worst, np.array(many.frames)[many.score.argmax(0)])
+    assert np.array_equal(rows.category, many.category[many.score.argmax(0), np.arange(count)])
+    assert rows.mean_reprojection == pytest.approx(many.evidence["reprojection"].mean(0))
+    assert np.array_equal(rows.forward_backward, many.evidence["forward_backward"].max(0))
+    assert rows.views == pytest.approx(np.median(many.evidence["views"], axis=0))
 
 
 def test_evidence_of_a_file_is_the_same_piece_by_piece_and_frame_by_frame(tmp_path: Path) -> None:

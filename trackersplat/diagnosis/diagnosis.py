@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from trackersplat.captures.arrays import ArrayLayout, read_arrays
+from trackersplat.captures.arrays import ArrayFile, ArrayLayout
 from trackersplat.diagnosis.categories import Category, TrackState
 from trackersplat.diagnosis.registry import EVIDENCE
 from trackersplat.errors import InputError, ShapeError
@@ -21,6 +21,7 @@ from trackersplat.files import NPZ_DAMAGE, atomic_file
 DIAGNOSIS_FILE = "diagnosis.npz"
 CameraFault = Literal["turned", "out of step", "out of focus", "biased"]
 _FORMAT = 1
+_TRACKS_AT_ONCE = 512  # that are summarised together: their numbers stay in the cache
 _FACTS_BYTES = 8 << 20  # of the JSON text in a file
 
 
@@ -95,27 +96,31 @@ class Diagnosis:
 
     def summary(self) -> TrackSummary:
         """One row per track."""
-        there = (self.state == TrackState.VISIBLE) | (self.state == TrackState.HIDDEN) | (self.state == TrackState.ENDED)
-        frames, columns = np.array(self.frames, np.int32), np.arange(len(self))
-        if not len(frames):
+        if not self.frames:
             raise ShapeError("A diagnosis of no frames has no summary.")
-        first, last = there.argmax(0), len(frames) - 1 - there[::-1].argmax(0)
-        score = np.where(np.isnan(self.score), -1.0, self.score)
-        worst = score.argmax(0)
+        starts = range(0, max(len(self), 1), _TRACKS_AT_ONCE)
+        parts = [vars(self._summary(slice(start, start + _TRACKS_AT_ONCE))) for start in starts]
+        return TrackSummary(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+    def _summary(self, tracks: slice) -> TrackSummary:
+        all_state, all_score, frames = self.state[:, tracks], self.score[:, tracks], np.array(self.frames, np.int32)
+        there = (all_state == TrackState.VISIBLE) | (all_state == TrackState.HIDDEN) | (all_state == TrackState.ENDED)
+        first, last, columns = there.argmax(0), len(frames) - 1 - there[::-1].argmax(0), np.arange(all_state.shape[1])
+        worst = np.where(np.isnan(all_score), -1.0, all_score).argmax(0)
         unknown = np.broadcast_to(np.float32(np.nan), self.score.shape)
-        residual, backward, views = (self.evidence.get(name, unknown) for name in ("reprojection", "forward_backward", "views"))
+        residual, backward, views = (self.evidence.get(name, unknown)[:, tracks] for name in ("reprojection", "forward_backward", "views"))
         return TrackSummary(
             first=frames[first],
             last=frames[last],
             worst=frames[worst],
-            max_score=_max(self.score),
-            mean_score=_mean(self.score),
+            max_score=_max(all_score),
+            mean_score=_mean(all_score),
             mean_reprojection=_mean(residual),
             max_reprojection=_max(residual),
             forward_backward=_max(backward),
             views=_median(views),
-            state=np.where(there.any(0), self.state[last, columns], TrackState.ABSENT).astype(np.uint8),
-            category=self.category[worst, columns],
+            state=np.where(there.any(0), all_state[last, columns], TrackState.ABSENT).astype(np.uint8),
+            category=self.category[:, tracks][worst, columns],
         )
 
     def evidence_in(self, row: int) -> dict[str, np.ndarray]:
@@ -162,12 +167,12 @@ class Diagnosis:
         """
         if not path.is_file():
             return None
-        text = read_arrays(path, {"facts": _LAYOUT["facts"]})["facts"]  # first: of another key nothing else is read
         try:
-            facts = _facts(text)
-            if facts["format"] != _FORMAT or (key is not None and facts["key"] != key):
-                return None
-            return _diagnosis(facts, read_arrays(path, {name: layout for name, layout in _LAYOUT.items() if name != "facts"}))
+            with ArrayFile(path) as file:
+                facts = _facts(file.read({"facts": _LAYOUT["facts"]})["facts"])  # first: of another key nothing else is read
+                if facts["format"] != _FORMAT or (key is not None and facts["key"] != key):
+                    return None
+                return _diagnosis(facts, file.read({name: layout for name, layout in _LAYOUT.items() if name != "facts"}))
         except (*NPZ_DAMAGE, RecursionError) as error:
             raise InputError(f"{path} is damaged ({str(error)[:120]}): remove it and diagnose the run again.") from error
 
@@ -273,8 +278,14 @@ def _max(values: np.ndarray) -> np.ndarray:
 
 
 def _median(values: np.ndarray) -> np.ndarray:
-    """Of columns without any number nan, without NumPy's warning."""
-    known = np.isfinite(values).any(0)
-    result = np.full(values.shape[1], np.nan, np.float32)
-    result[known] = np.nanmedian(values[:, known], axis=0)
-    return result
+    """Of the numbers in each column; nan for columns without a finite one."""
+    if not len(values):
+        return np.full(values.shape[1], np.nan, np.float32)
+    rows = np.ascontiguousarray(values.T)
+    finite = np.isfinite(rows).any(1)
+    rows.sort(axis=1)  # nan last
+    count = rows.shape[1] - np.isnan(rows).sum(1)
+    middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, rows.shape[1] - 1)], axis=1)
+    with np.errstate(invalid="ignore"):  # of both infinities
+        median = np.take_along_axis(rows, middle, axis=1).mean(axis=1)
+    return np.where(finite, median, np.nan).astype(np.float32)
