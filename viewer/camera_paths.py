@@ -50,12 +50,12 @@ class CameraPaths:
 
     def trajectory(self) -> Trajectory | None:
         """Of the path over the frames that are reconstructed; None without a path."""
-        from trackersplat.camera_paths.trajectory import Trajectory
-
         with self._lock:
             path, known = self.get(), self._store.shared.reconstructed
             if path is None:
                 return None
+            from trackersplat.camera_paths.trajectory import Trajectory  # takes a while to import
+
             key = (path, known[:1], known[-1:])
             if self._trajectory is None or self._trajectory[0] != key:
                 first, last = (known[0], known[-1]) if known else (0, 0)

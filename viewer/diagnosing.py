@@ -84,7 +84,7 @@ class Diagnosing:
         from viewer.views.table import TrackList
 
         tracks = TrackList(diagnosis, key)
-        _ = tracks.texts, tracks.row_of, tracks.page_rows  # here, and not on the event loop when a panel first asks
+        _ = tracks.texts, tracks.row_of, tracks.page_rows, tracks.in_lanes  # here, and not on the event loop when a panel first asks
         with self._lock:
             self._known[path] = tracks
         self._store.set(diagnosed=self._store.shared.diagnosed + 1)

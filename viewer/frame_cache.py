@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
@@ -160,12 +161,15 @@ class FrameCache:
             for key in self._missing():
                 if self._closed or self._wake.is_set():
                     break
+                began = time.monotonic()
                 try:
                     self._get(key)
                 except InputError:
                     continue  # it is reported when this frame is asked for by the picture
                 except Exception:
                     log.exception("frame %d could not be read ahead", key[1] + 1)
+                if not self._store.any_playing():  # nobody waits for it: half of the time is left to pictures and tables
+                    self._wake.wait(time.monotonic() - began)
 
     def _missing(self) -> Iterable[_Key]:
         """Wanted frames that are not kept, as far as memory goes without pushing out what comes first."""

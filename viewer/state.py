@@ -280,6 +280,11 @@ class Store:
         with self._lock:
             return tuple(self._views)
 
+    def any_playing(self) -> bool:
+        """Whether the time runs in a tab."""
+        with self._lock:
+            return any(view.playing for view in self._views.values())
+
     def open_tab(self, tab: str, view: View) -> None:
         """A linked tab joins the time of those whose pages are there."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -177,6 +178,31 @@ def test_the_frames_ahead_are_read_in_the_order_of_playing(disk: Disk) -> None:
     store.set(ready=True)
     wait_for(lambda: len(disk.frames) >= 5)
     assert disk.frames == [4, 5, 0, 1, 3]
+    frame_cache.close()
+
+
+@pytest.mark.parametrize("playing", [False, True])
+def test_reading_ahead_leaves_half_of_the_time_to_others_unless_somebody_waits_for_it(
+    disk: Disk, playing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, began, ended = 0.05, list[float](), list[float]()
+    at_once = disk.read_frame
+
+    def read_frame(frame: int) -> Gaussians:
+        began.append(time.monotonic())
+        time.sleep(slow)
+        ended.append(time.monotonic())
+        return at_once(frame)
+
+    monkeypatch.setattr(disk, "read_frame", read_frame)
+    store = Store(Shared(frame_count=6))
+    store.open_tab("a", View(playing=playing))
+    frame_cache = cache(disk, store)
+    store.set(run=RUN, reconstructed=(0, 1, 2, 3, 4, 5), ready=True)
+    wait_for(lambda: len(disk.frames) == 6)
+    pauses = [start - end for start, end in zip(began[1:], ended[:-1], strict=True)]
+    assert sorted(disk.frames) == [0, 1, 2, 3, 4, 5]
+    assert (min(pauses) < slow) if playing else (min(pauses) >= slow)
     frame_cache.close()
 
 
