@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -100,9 +102,64 @@ def test_each_camera_is_paired_with_those_that_show_the_same() -> None:
     place = np.zeros((50, 2))
     # 8 cameras of one half of a room and 8 of the other: 5 partners each are found in the own half.
     features = [features_at(place, left if index % 2 else right) for index in range(16)]
-    pairs = choose_pairs(features)
+    pairs = choose_pairs(features, [])
     assert all(a % 2 == b % 2 and a < b for a, b in pairs)
     assert {camera for pair in pairs for camera in pair} == set(range(16))
+
+
+def ring_of_cameras(count: int) -> tuple[list[Features], list[Camera]]:
+    """Cameras on a ring that look outward: each shares points of a wall with the next ones on either side."""
+    rng = np.random.default_rng(0)
+    wall = unit(rng, 20 * count)
+    features, cameras = [], []
+    for index in range(count):
+        seen = (20 * index + np.arange(100)) % len(wall)
+        noisy = wall[seen] + 0.02 * rng.random((100, 128), dtype=np.float32)
+        descriptors = noisy / np.linalg.norm(noisy, axis=1, keepdims=True)
+        features.append(features_at(rng.random((100, 2)), descriptors[rng.permutation(100)]))
+        angle = 2 * np.pi * index / count
+        x, z = float(np.cos(angle)), float(np.sin(angle))
+        K = np.array([[100.0, 0, 50], [0, 100.0, 50], [0, 0, 1]])
+        cameras.append(Camera(f"cam{index:02d}", 100, 100, K, look_at((x, 0.0, z), (2 * x, 0.0, 2 * z))))
+    return features, cameras
+
+
+def test_in_a_large_rig_each_camera_is_compared_with_few_and_finds_the_same_partners(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, cameras = ring_of_cameras(60)
+    compared: list[int] = []
+    match = match_descriptors
+
+    def counted(a: np.ndarray, b: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+        compared.append(len(a))
+        return match(a, b, ratio)
+
+    monkeypatch.setattr("trackersplat.checks.matches.match_descriptors", counted)
+    settings = MatchSettings(partners=4)
+    expected = {tuple(sorted((a, (a + step) % 60))) for a in range(60) for step in (1, 2)}
+    assert set(choose_pairs(features, cameras, replace(settings, compare_all=60))) == expected
+    assert len(compared) == 60 * 59 // 2
+    compared.clear()
+    assert set(choose_pairs(features, cameras, settings)) == expected
+    assert len(compared) <= 60 * (settings.near_views + settings.similar_views)
+    compared.clear()
+    choose_pairs(features, cameras, replace(settings, similar_views=0))
+    assert len(compared) == 60 * settings.near_views // 2
+
+
+def test_in_a_large_rig_a_camera_of_a_wrong_pose_finds_its_partners_by_its_image() -> None:
+    features, cameras = ring_of_cameras(60)
+    cameras[7], cameras[37] = (
+        replace(cameras[there], world_to_camera=cameras[here].world_to_camera) for there, here in ((7, 37), (37, 7))
+    )  # each has the pose of the one on the other side
+    pairs = choose_pairs(features, cameras, MatchSettings(partners=4))
+    for camera in (7, 37):
+        assert {(camera - 1, camera), (camera, camera + 1)} <= set(pairs)
+
+
+def test_images_without_features_have_no_partners_that_matter() -> None:
+    _, cameras = ring_of_cameras(30)
+    pairs = choose_pairs([Features.none()] * 30, cameras)
+    assert all(match_pair(a, b, [Features.none()] * 30) is None for a, b in pairs)
 
 
 def test_tracks_join_matches_and_those_with_two_points_in_an_image_are_dropped() -> None:

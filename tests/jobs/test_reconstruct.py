@@ -16,6 +16,7 @@ import torch
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.fingerprints import hash_of_pixels
+from trackersplat.checks.start import Doubts
 from trackersplat.errors import InputError
 from trackersplat.events import Event, Finished, FrameDone, Preview, Remark, Stage, Started
 from trackersplat.gaussians.gaussians import Gaussians
@@ -110,9 +111,9 @@ def test_poses_that_do_not_fit_are_said_before_the_first_frame_and_kept_with_it(
 ) -> None:
     asked: list[int] = []
 
-    def doubtful(_: Capture, frame: int) -> tuple[str, ...]:
+    def doubtful(_: Capture, frame: int) -> Iterator[Event]:
         asked.append(frame)
-        return ("The pose of cam01 is wrong.",)
+        yield Doubts(("The pose of cam01 is wrong.",))
 
     monkeypatch.setattr("trackersplat.jobs.reconstruct.doubtful_poses", doubtful)
     monkeypatch.setattr(BACKENDS, "passed_over", lambda name: (f"The choice fell on {name}.",))
@@ -127,10 +128,32 @@ def test_poses_that_do_not_fit_are_said_before_the_first_frame_and_kept_with_it(
     assert asked == [0]
 
 
+def test_a_first_frame_can_be_cancelled_while_its_poses_are_checked(
+    small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    went_on: list[int] = []
+
+    def slow(_: Capture, frame: int) -> Iterator[Event]:
+        for percent in range(0, 100, 10):
+            went_on.append(percent)
+            yield Stage(frame, "check", f"matching points, {percent} %")
+
+    monkeypatch.setattr("trackersplat.jobs.reconstruct.doubtful_poses", slow)
+    settings = quick(1)
+    run = new_run(tmp_path / "run", small_capture, settings)
+    attempt = reconstruct(small_capture, run, range(1), settings, PortableRasterizer())
+    next(event for event in attempt if isinstance(event, Stage) and event.detail == "matching points, 20 %")
+    attempt.close()
+    assert went_on == [0, 10, 20]
+    with run.writing():
+        assert run.frames() == ()
+
+
 def test_a_defect_of_the_check_of_the_poses_is_said_and_does_not_end_the_reconstruction(
     small_capture: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: Capture, frame: int) -> tuple[str, ...]:
+    def broken(_: Capture, frame: int) -> Iterator[Event]:
+        yield Stage(frame, "check", "reading frames, 0 %")
         raise np.linalg.LinAlgError("SVD did not converge")
 
     monkeypatch.setattr("trackersplat.jobs.reconstruct.doubtful_poses", broken)

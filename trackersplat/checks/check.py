@@ -93,15 +93,31 @@ def check_capture(capture: Capture, frames: Sequence[int] | None = None, setting
     )
 
 
-def find_wrong_poses(capture: Capture, frame: int, settings: CheckSettings = DEFAULTS) -> list[Finding]:
-    """What `check_capture` finds about poses in one frame (an index from 0), without what is measured of sharpness and colours."""
-    *_, last = read_signals(capture, (frame,), settings.frames)
-    assert isinstance(last, SignalsRead)
-    *_, matched = _match(capture, last.signals, settings, poses_alone=True)
-    assert isinstance(matched, _Matched)
+@dataclass(frozen=True)
+class PosesChecked(Event):
+    """The last event of `find_wrong_poses`."""
+
+    findings: list[Finding]
+
+
+def find_wrong_poses(capture: Capture, frame: int, settings: CheckSettings = DEFAULTS) -> Iterator[Event]:
+    """What `check_capture` finds about poses in one frame (an index from 0), without what is measured of sharpness and colours.
+
+    `Step` events, then `PosesChecked`. Closing the iterator stops the work.
+    """
+    for event in read_signals(capture, (frame,), settings.frames):
+        if isinstance(event, SignalsRead):
+            signals = event.signals
+        else:
+            yield event
+    for event in _match(capture, signals, settings, poses_alone=True):
+        if isinstance(event, _Matched):
+            matched = event
+        else:
+            yield event
     fits = measure_poses(capture.cameras, matched.pairs, matched.uv, matched.frames, settings.poses)
-    unread = check_frames([camera.name for camera in capture.cameras], last.signals)
-    return check_poses(capture.cameras, fits, matched.pairs, _explained(unread), settings.poses)
+    unread = check_frames([camera.name for camera in capture.cameras], signals)
+    yield PosesChecked(check_poses(capture.cameras, fits, matched.pairs, _explained(unread), settings.poses))
 
 
 def _frames(offset: Offset | None, settings: SynchronySettings) -> float | None:
@@ -151,7 +167,7 @@ def _match(capture: Capture, signals: Signals, settings: CheckSettings, poses_al
             else:
                 shades.append(patch_colours(image, features[-1].uv, features[-1].size))
                 blurs[index].append(blur(image, settings.sharpness))
-        candidates = choose_pairs(features, settings.matches)
+        candidates = choose_pairs(features, cameras, settings.matches)
         found = []
         for index, (a, b) in enumerate(candidates):
             done = (2 * count + 1) * len(cameras) + index * len(cameras) // len(candidates)

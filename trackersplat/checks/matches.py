@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from trackersplat.captures.camera import Camera
 from trackersplat.checks.settings import DEFAULTS, MatchSettings
 
 
@@ -92,20 +94,57 @@ def match_descriptors(a: np.ndarray, b: np.ndarray, ratio: float = DEFAULTS.matc
     return own[kept], forward[kept]
 
 
-def choose_pairs(features: list[Features], settings: MatchSettings = DEFAULTS.matches) -> list[tuple[int, int]]:
-    """Each camera with those whose images resemble its own most. Poses are not used: a wrong one would choose the wrong partners."""
+def choose_pairs(features: Sequence[Features], cameras: Sequence[Camera], settings: MatchSettings = DEFAULTS.matches) -> list[tuple[int, int]]:
+    """Each camera with those whose images resemble its own most. Poses do not decide: a wrong one would choose the wrong partners."""
     count = len(features)
     resemblance = np.zeros((count, count), dtype=np.int64)
-    for a in range(count):
-        for b in range(a + 1, count):
-            first, second = (features[camera].descriptors[: settings.coarse_features] for camera in (a, b))
-            found, _ = match_descriptors(first, second, settings.ratio)
-            resemblance[a, b] = resemblance[b, a] = len(found)
+    for a, b in _to_compare(features, cameras, settings):
+        found, _ = match_descriptors(_strongest(features[a], settings), _strongest(features[b], settings), settings.ratio)
+        resemblance[a, b] = resemblance[b, a] = len(found)
     pairs = set()
     for a in range(count):
         partners = np.argsort(-resemblance[a], kind="stable")[: settings.partners]
         pairs |= {(min(a, int(b)), max(a, int(b))) for b in partners if int(b) != a}
     return sorted(pairs)
+
+
+def _to_compare(features: Sequence[Features], cameras: Sequence[Camera], settings: MatchSettings) -> list[tuple[int, int]]:
+    """All pairs of few cameras. Of many, each camera with the nearest by pose and, as that may be wrong, with those of similar images."""
+    count = len(features)
+    if count <= settings.compare_all:
+        return [(a, b) for a in range(count) for b in range(a + 1, count)]
+    pairs = set()
+    for nearness, partners in ((_nearness(cameras), settings.near_views), (_similarity(features, settings), settings.similar_views)):
+        np.fill_diagonal(nearness, -np.inf)
+        for a, row in enumerate(nearness):
+            pairs |= {(min(a, int(b)), max(a, int(b))) for b in np.argsort(-row, kind="stable")[:partners]}
+    return sorted(pairs)
+
+
+def _nearness(cameras: Sequence[Camera]) -> np.ndarray:
+    """(C, C): cosine between the axes of two cameras, less their distance in radii of the rig."""
+    axes, places = (np.array(rows) for rows in zip(*((camera.rotation[2], camera.center) for camera in cameras), strict=True))
+    radius = np.linalg.norm(places - places.mean(axis=0), axis=1).max()
+    apart = np.linalg.norm(places[:, None] - places, axis=2)
+    return np.asarray(axes @ axes.T - apart / max(float(radius), 1e-12))
+
+
+def _similarity(features: Sequence[Features], settings: MatchSettings) -> np.ndarray:
+    """(C, C): cosine between weighted counts of visual words (Sivic and Zisserman 2003), which are descriptors of the images themselves."""
+    strongest = [_strongest(each, settings) for each in features]
+    every = np.concatenate(strongest)
+    if not len(every):
+        return np.zeros((len(features), len(features)))
+    words = every[np.linspace(0, len(every) - 1, min(settings.words, len(every))).astype(np.int64)]
+    counts = np.stack([np.bincount((own @ words.T).argmax(axis=1), minlength=len(words)) for own in strongest]).astype(np.float64)
+    images = np.maximum((counts > 0).sum(axis=0), 1)
+    weighted = np.sqrt(counts) * np.log(len(features) / images)
+    weighted /= np.maximum(np.linalg.norm(weighted, axis=1, keepdims=True), 1e-12)
+    return np.asarray(weighted @ weighted.T)
+
+
+def _strongest(features: Features, settings: MatchSettings) -> np.ndarray:
+    return features.descriptors[: settings.coarse_features]
 
 
 def match_pair(a: int, b: int, features: list[Features], settings: MatchSettings = DEFAULTS.matches) -> PairMatches | None:

@@ -26,6 +26,10 @@ class MatchSettings:
     longest_side: int = 1280  # pixels of the image in which features are found
     ratio: float = 0.85  # a match is this much nearer than the second best (Lowe 2004), as a ratio of distances
     coarse_features: int = 400  # strongest features of each image, which tell which images show the same
+    compare_all: int = 24  # cameras up to which all pairs are compared to find the partners of each
+    near_views: int = 8  # of more, each is compared with so many that are near by their poses
+    similar_views: int = 6  # and so many whose images have the same visual words
+    words: int = 1024
     partners: int = 5  # cameras that each camera is matched with
     min_matches: int = 16  # of a pair, that agree on one epipolar geometry
     min_share: float = 0.4  # of a pair's matches that must agree; a third of a few dozen agree by chance

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from trackersplat.captures.capture import Capture
-from trackersplat.checks.start import doubtful_poses
+from trackersplat.checks.start import Doubts, doubtful_poses
 from trackersplat.document.document import Document, has_document
 from trackersplat.document.left_out import ids_of, leave_out
 from trackersplat.edits.applied import AppliedEdits
@@ -140,7 +140,11 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     doubts: tuple[str, ...] = ()
     if first is not None:
         yield Stage(first, "check")
-        doubts = _doubts(capture, first)
+        for event in _doubts(capture, first):
+            if isinstance(event, Doubts):
+                doubts = event.sentences
+            else:
+                yield event
         yield from map(Remark, doubts)
     made = {frame: MadeWith.of(done) for frame, done in run.records().items()}
     try:
@@ -176,13 +180,13 @@ def _written(work: _Work, batches: Sequence[Batch], log: EditLog, now: Callable[
     run.require_frames(planned)
 
 
-def _doubts(capture: Capture, frame: int) -> tuple[str, ...]:
-    """What the check before a first frame finds. It only warns, so a defect of it is told and logged, and does not end the work."""
+def _doubts(capture: Capture, frame: int) -> Iterator[Event]:
+    """The check before a first frame. It only warns, so a defect of it is told and logged, and does not end the work."""
     try:
-        return doubtful_poses(capture, frame)
+        yield from doubtful_poses(capture, frame)
     except Exception as error:
         log.exception("the check of the poses before frame %d has failed", frame + 1)
-        return (NOT_CHECKED.format(f"{type(error).__name__}: {error}"),)
+        yield Doubts((NOT_CHECKED.format(f"{type(error).__name__}: {error}"),))
 
 
 def _licences(context: Context) -> list[str]:
