@@ -148,8 +148,21 @@ def test_a_moving_camera_is_refused(valid: Path, tmp_path: Path):
     for number, frame in enumerate(data["frames"]):
         frame["time"] = number
         frame["transform_matrix"] = opengl_pose(CAMERAS[number])
-    with pytest.raises(InputError, match="the camera moves from time to time"):
+    with pytest.raises(InputError, match=r"each of the 3 poses has one image, each of another time\. Either one camera moves"):
         open_capture(described(valid, tmp_path, data))
+
+
+def test_of_cameras_with_one_image_each_the_one_of_another_time_is_named(valid: Path, tmp_path: Path):
+    data = description()
+    frames = data["frames"] = [next(f for f in data["frames"] if f"cam{number:02d}" in f["file_path"]) for number in range(3)]
+    for number, frame in enumerate(frames):
+        frame["time"] = 0 if number == 1 else 5
+    with pytest.raises(InputError, match=r"no time has an image of every camera \(cam01 has none at 5\): the cameras must film together"):
+        open_capture(described(valid, tmp_path, data))
+    for frame in frames:
+        del frame["time"]
+    (tmp_path / "together").mkdir()
+    assert open_capture(described(valid, tmp_path / "together", data)).frame_count == 1
 
 
 def test_an_emptied_image_is_named_when_it_is_read(valid: Path, tmp_path: Path):

@@ -292,14 +292,17 @@ def _complete_frames(
     common, remarks = common_numbers(numbered, lambda index: f"has the {known_by} {times[index]}")
     if common:
         return [times[index] for index in common], [[own[index] for index in common] for own in there], remarks
-    if all(len(camera.images) == 1 for camera in cameras):
+    if len(times) == len(cameras) and all(len(camera.images) == 1 for camera in cameras):
         raise InputError(
-            f"{path}: the camera moves from time to time, which is not supported: several cameras that do not move are needed."
+            f"{path}: each of the {len(cameras)} poses has one image, each of another {known_by}. Either one camera moves from image to "
+            "image, which is not supported: several cameras that do not move are needed. Or cameras took them together: then give them "
+            "the same 'time', or leave 'time' out."
         )
-    name = next(name for name, own in numbered.items() if 0 not in own)
+    fullest = max(range(len(times)), key=lambda index: sum(index in own for own in numbered.values()))
+    name = next(name for name, own in numbered.items() if fullest not in own)
     raise InputError(
-        f"{path}: no {known_by} has an image of every camera ({name} has none at {times[0]}): the cameras must film together, and all "
-        f"poses and lenses of one camera must agree to {SAME:g}."
+        f"{path}: no {known_by} has an image of every camera ({name} has none at {times[fullest]}): the cameras must film together, "
+        f"and all poses and lenses of one camera must agree to {SAME:g}."
     )
 
 
