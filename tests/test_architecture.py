@@ -30,6 +30,7 @@ LAYERS = (
     ("benchmarks",),
     ("commands",),
     ("cli",),
+    ("__main__",),
     ("viewer",),
 )
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}

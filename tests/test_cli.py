@@ -45,8 +45,8 @@ def trackersplat(*arguments: str | Path, cwd: Path | None = None) -> subprocess.
     return subprocess.CompletedProcess(list(arguments), code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
 
 
-def process(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "trackersplat.cli", *map(str, arguments)]
+def process(*arguments: str | Path, cwd: Path | None = None, module: str = "trackersplat.cli") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
 
@@ -71,6 +71,21 @@ def test_info_says_what_a_capture_is(small_capture_folder: Path) -> None:
     assert result.returncode == 0
     for fact in ("n3dv", "64x48", "held out  cam00", "cam03"):
         assert fact in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "code", "words"),
+    [
+        ("trackersplat", ("--version",), 0, "trackersplat "),
+        ("trackersplat", ("info", "nowhere"), 2, "nowhere"),
+        ("viewer", ("--help",), 0, "usage: trackersplat-view "),
+        ("viewer", ("nowhere",), 2, "nowhere"),
+    ],
+)
+def test_a_package_can_be_run_as_a_module(package: str, arguments: tuple[str, ...], code: int, words: str, tmp_path: Path) -> None:
+    result = process(*arguments, cwd=tmp_path, module=package)
+    assert result.returncode == code, result.stderr
+    assert words in result.stdout + result.stderr
 
 
 def test_reconstruct_ends_with_the_table_of_all_frames(finished: tuple[Path, str]) -> None:

@@ -94,7 +94,9 @@ def match_descriptors(a: np.ndarray, b: np.ndarray, ratio: float = DEFAULTS.matc
     return own[kept], forward[kept]
 
 
-def choose_pairs(features: Sequence[Features], cameras: Sequence[Camera], settings: MatchSettings = DEFAULTS.matches) -> list[tuple[int, int]]:
+def choose_pairs(
+    features: Sequence[Features], cameras: Sequence[Camera], settings: MatchSettings = DEFAULTS.matches
+) -> list[tuple[int, int]]:
     """Each camera with those whose images resemble its own most. Poses do not decide: a wrong one would choose the wrong partners."""
     count = len(features)
     resemblance = np.zeros((count, count), dtype=np.int64)
