@@ -48,6 +48,42 @@ def test_all_arrays_come_from_the_file_that_was_opened(tmp_path: Path) -> None:
     assert not flow.any()
 
 
+def test_a_stored_array_is_read_in_parts_also_when_its_file_was_closed_and_replaced(tmp_path: Path) -> None:
+    flow = np.random.default_rng(0).random((3, 4, 2)).astype(np.float16)
+    np.savez(tmp_path / "a.npz", frames=np.arange(3), flow=flow)
+    np.savez(tmp_path / "b.npz", flow=np.zeros((1, 1, 1)))
+    with ArrayFile(tmp_path / "a.npz") as file:
+        stored = file.stored("flow")
+        with pytest.raises(InputError, match=r"a\.npz cannot be read .*expected an \.npz with motion"):
+            file.stored("motion")
+    assert stored is not None
+    (tmp_path / "b.npz").replace(tmp_path / "a.npz")
+    assert (stored.shape, stored.dtype) == ((3, 4, 2), np.float16)
+    assert all(np.array_equal(stored[row,], flow[row]) for row in range(3))
+    assert np.array_equal(stored[2, 3], flow[2, 3])
+    with pytest.raises(ValueError, match="invalid entry"):
+        stored[3,]
+
+
+def test_a_file_that_has_become_shorter_is_one_sentence(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", flow=np.zeros((3, 4, 2)))
+    with ArrayFile(tmp_path / "a.npz") as file:
+        stored = file.stored("flow")
+    assert stored is not None
+    with (tmp_path / "a.npz").open("r+b") as other:
+        other.truncate(200)
+    with pytest.raises(InputError, match=r"a\.npz has become shorter"):
+        stored[2,]
+
+
+def test_a_packed_array_has_to_be_read_whole(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", flow=np.zeros((3, 4, 2)))
+    np.savez(tmp_path / "b.npz", flow=np.asfortranarray(np.zeros((3, 4, 2))))
+    for name in ("a", "b"):
+        with ArrayFile(tmp_path / f"{name}.npz") as file:
+            assert file.stored("flow") is None
+
+
 @pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
 def test_a_number_that_was_changed_in_the_file_is_noticed(tmp_path: Path, at: float) -> None:
     np.savez(tmp_path / "a.npz", frames=np.arange(3), flow=np.zeros((3, 1000, 2)))

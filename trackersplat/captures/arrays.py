@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import os
 import struct
+import weakref
 import zipfile
 import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from io import BufferedReader
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,35 +73,92 @@ class ArrayFile:
         _check(self._path, arrays, layout)
         return arrays
 
+    def stored(self, name: str) -> StoredArray | None:
+        """An array that is read in parts, also after this file was closed. None if it has to be read whole, by `read`.
+
+        Raises InputError if it is missing or damaged. Its checksum is not compared.
+        """
+        if not hasattr(os, "pread"):  # Windows, where nothing could take the place of a file that is open
+            return None
+        try:
+            info = self._archive.getinfo(f"{name}.npy")
+            if not _is_plain(info):
+                return None
+            header = self._header(info)
+        except NPZ_DAMAGE as error:
+            raise InputError(f"{self._path} cannot be read ({error}): expected an .npz with {name}.") from error
+        return None if header.in_columns else StoredArray(self._path, self._file.fileno(), header)
+
     def _read(self, member: str) -> np.ndarray:
         """Raises one of ``NPZ_DAMAGE``."""
         info = self._archive.getinfo(member)
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & _ENCRYPTED:
+        if not _is_plain(info):
             with self._archive.open(info) as unpacked:
                 return np.asarray(np.lib.format.read_array(unpacked, allow_pickle=False))
+        # Read at once to where it stays: by zipfile, it is copied piece by piece.
+        header = self._header(info)
+        values = np.empty(header.end - header.begin, np.uint8)
+        self._file.seek(header.begin)
+        self._file.readinto(values.data)  # what a file that is too short does not fill in fails the checksum
+        self._file.seek(header.start)
+        if zlib.crc32(values.data, zlib.crc32(self._file.read(header.begin - header.start))) != info.CRC:
+            raise ValueError("a checksum is wrong")
+        return np.ndarray(header.shape, header.dtype, values, order="F" if header.in_columns else "C")
+
+    def _header(self, info: zipfile.ZipInfo) -> _Header:
+        """Of a member that is not compressed. Raises one of ``NPZ_DAMAGE``."""
         self._file.seek(info.header_offset + _NAME_LENGTHS)
-        self._file.seek(sum(struct.unpack("<HH", self._file.read(4))), os.SEEK_CUR)
-        return _read_plain(self._file, info.file_size, info.CRC)
+        start = self._file.seek(sum(struct.unpack("<HH", self._file.read(4))), os.SEEK_CUR)
+        version = np.lib.format.read_magic(self._file)
+        if version not in _HEADERS:
+            raise ValueError(f"version {version} of the format of its arrays is not known")
+        shape, in_columns, dtype = _HEADERS[version](self._file)
+        header = _Header(shape, dtype, in_columns, start, self._file.tell(), start + info.file_size)
+        if dtype.hasobject:
+            raise ValueError("its arrays hold objects")
+        if math.prod(shape) * dtype.itemsize != header.end - header.begin:
+            raise ValueError(f"an array of shape {shape} and type {dtype} in {header.end - header.begin:,} bytes")
+        return header
 
 
-def _read_plain(file: BufferedReader, size: int, checksum: int) -> np.ndarray:
-    """An array in the format of ``.npy``, from here on. It is read at once to where it stays: by zipfile, it is copied piece by piece."""
-    start = file.tell()
-    version = np.lib.format.read_magic(file)
-    if version not in _HEADERS:
-        raise ValueError(f"version {version} of the format of its arrays is not known")
-    shape, in_columns, dtype = _HEADERS[version](file)
-    header = file.tell() - start
-    if dtype.hasobject:
-        raise ValueError("its arrays hold objects")
-    if math.prod(shape) * dtype.itemsize != size - header:
-        raise ValueError(f"an array of shape {shape} and type {dtype} in {size - header:,} bytes")
-    values = np.empty(size - header, np.uint8)
-    file.readinto(values.data)  # what a file that is too short does not fill in fails the checksum
-    file.seek(start)
-    if zlib.crc32(values.data, zlib.crc32(file.read(header))) != checksum:
-        raise ValueError("a checksum is wrong")
-    return np.ndarray(shape, dtype, values, order="F" if in_columns else "C")
+@dataclass(frozen=True)
+class _Header:
+    """What an array is, in the format of ``.npy``, and where in a file: header from ``start``, numbers from ``begin``."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    in_columns: bool
+    start: int
+    begin: int
+    end: int
+
+
+class StoredArray:
+    """An array in a file that stays open: what is asked for is read then. Safe to use from several threads."""
+
+    def __init__(self, path: Path, file: int, header: _Header) -> None:
+        """``file``: its descriptor, of which this keeps one of its own."""
+        self.shape, self.dtype = header.shape, header.dtype
+        self._path, self._begin = path, header.begin
+        self._file = os.dup(file)
+        weakref.finalize(self, os.close, self._file)
+
+    def __getitem__(self, index: tuple[int, ...]) -> np.ndarray:
+        """The part at these first indices, each from 0. Raises InputError if the file has become shorter or cannot be read."""
+        part = self.shape[len(index) :]
+        count = math.prod(part) * self.dtype.itemsize
+        place = self._begin + count * int(np.ravel_multi_index(index, self.shape[: len(index)]))
+        try:
+            data = os.pread(self._file, count, place)
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be read any more ({error.strerror}): check the disk.") from error
+        if len(data) < count:
+            raise InputError(f"{self._path} has become shorter since it was opened: remove it and make it again.")
+        return np.frombuffer(data, self.dtype).reshape(part)
+
+
+def _is_plain(info: zipfile.ZipInfo) -> bool:
+    return info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & _ENCRYPTED
 
 
 def _check(path: Path, arrays: Mapping[str, np.ndarray], layout: ArrayLayout) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from trackersplat.captures.arrays import ArrayFile, ArrayLayout
+from trackersplat.captures.arrays import ArrayFile, ArrayLayout, StoredArray
 from trackersplat.diagnosis.categories import Category, TrackState
 from trackersplat.diagnosis.registry import EVIDENCE
 from trackersplat.errors import InputError, ShapeError
@@ -172,15 +172,15 @@ class Diagnosis:
                 facts = _facts(file.read({"facts": _LAYOUT["facts"]})["facts"])  # first: of another key nothing else is read
                 if facts["format"] != _FORMAT or (key is not None and facts["key"] != key):
                     return None
-                return _diagnosis(facts, file.read({name: layout for name, layout in _LAYOUT.items() if name != "facts"}))
+                return _diagnosis(facts, *_arrays(file))
         except (*NPZ_DAMAGE, RecursionError) as error:
             raise InputError(f"{path} is damaged ({str(error)[:120]}): remove it and diagnose the run again.") from error
 
 
 class _Packed(Mapping[str, np.ndarray]):
-    """Evidence as a file has it, (E, F, P) float16: what is asked for is unpacked then, and kept. Most of it never is."""
+    """Evidence as a file has it, (E, F, P) float16: what is asked for is read and unpacked then, and kept. Most of it never is."""
 
-    def __init__(self, names: Sequence[str], values: np.ndarray) -> None:
+    def __init__(self, names: Sequence[str], values: np.ndarray | StoredArray) -> None:
         self._rows = {name: row for row, name in enumerate(names)}
         self._values = values
         self._unpacked: dict[str, np.ndarray] = {}
@@ -188,7 +188,7 @@ class _Packed(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         found = self._unpacked.get(name)
         if found is None:
-            found = self._unpacked[name] = self._values[self._rows[name]].astype(np.float32)
+            found = self._unpacked[name] = self._values[self._rows[name],].astype(np.float32)
         return found
 
     def of_frame(self, frame: int) -> dict[str, np.ndarray]:
@@ -235,20 +235,30 @@ def _facts(text: np.ndarray) -> dict[str, Any]:
     return facts
 
 
-def _diagnosis(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> Diagnosis:
+def _arrays(file: ArrayFile) -> tuple[dict[str, np.ndarray], np.ndarray | StoredArray]:
+    """All but the facts and the evidence, and the evidence (E, F, P). Raises InputError."""
+    stored = file.stored("evidence")
+    apart = {"facts"} if stored is None else {"facts", "evidence"}
+    arrays = file.read({name: layout for name, layout in _LAYOUT.items() if name not in apart})
+    return (arrays, arrays.pop("evidence")) if stored is None else (arrays, stored)
+
+
+def _diagnosis(facts: dict[str, Any], arrays: dict[str, np.ndarray], values: np.ndarray | StoredArray) -> Diagnosis:
     cameras, names, frames = facts["cameras"], facts["evidence"], facts["frames"]
     if not all(isinstance(name, str) for name in (*cameras, *names, *facts["remarks"])):
         raise ValueError("names that are no text")
     if not all(isinstance(frame, int) and not isinstance(frame, bool) and frame >= 0 for frame in frames) or frames != sorted(set(frames)):
         raise ValueError("frames that do not ascend")
-    if len(names) != len(arrays["evidence"]) or len(frames) != len(arrays["score"]) or not set(names) <= set(EVIDENCE.names()):
+    if values.dtype.kind != "f" or values.shape != (len(names), *arrays["score"].shape):
+        raise ValueError(f"evidence of type {values.dtype} and shape {values.shape}")
+    if len(frames) != len(arrays["score"]) or not set(names) <= set(EVIDENCE.names()):
         raise ValueError("evidence or frames that do not fit its arrays")
     if (arrays["camera"] < 0).any() or (arrays["camera"] >= len(cameras)).any():
         raise ValueError("tracks of unknown cameras")
     if (arrays["category"] > max(Category)).any() or (arrays["state"] > max(TrackState)).any():
         raise ValueError("an unknown category or state")
     found = tuple(_finding(values) for values in facts["found"])
-    evidence = _Packed(tuple(names), arrays.pop("evidence"))
+    evidence = _Packed(tuple(names), values)
     score = arrays.pop("score").astype(np.float32)
     return Diagnosis(
         tuple(cameras), tuple(frames), evidence=evidence, score=score, cameras_found=found, remarks=tuple(facts["remarks"]), **arrays
