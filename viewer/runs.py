@@ -42,7 +42,7 @@ class RunFacts:
         count = len(self.frames)
         parts = [counted(count, "frame")]
         parts += [] if self.psnr is None else [f"{self.psnr:.2f} dB"]
-        parts += [] if self.changed is None else [f"{self.changed:%Y-%m-%d %H:%M}"]
+        parts += [] if self.changed is None else [f"{self.changed:%Y-%m-%d}\N{NO-BREAK SPACE}{self.changed:%H:%M}"]
         return f"{self.path.name}: {', '.join(parts)}"
 
 

@@ -32,7 +32,7 @@ addEventListener('click', (event) => { // a switch takes the focus when it was c
     setTimeout(() => document.activeElement?.blur(), 0); }, true);
 // A tooltip goes when its element is used: what it lies over has just been opened, or is gone before the pointer leaves.
 const noTooltip = () => { for (const element of document.querySelectorAll(':hover')) element.dispatchEvent(new MouseEvent('mouseleave')); };
-addEventListener('click', (event) => { if (event.target.closest?.('button, [role=tab], [role=button]')) noTooltip(); }, true);
+addEventListener('click', (event) => { if (event.target.closest?.('button, [role=tab], [role=button], .q-field')) noTooltip(); }, true);
 addEventListener('keydown', (event) => { // undo is the page's, not that of a field which was typed into before
   if ((event.ctrlKey || event.metaKey) && 'zkiZKI'.includes(event.key) && !event.target.closest?.('input, textarea, select'))
     event.preventDefault();

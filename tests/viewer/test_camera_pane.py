@@ -222,6 +222,21 @@ def test_every_pane_has_a_name_for_screen_readers_and_the_pointed_one_reports_it
         assert page.eval_on_selector_all(".tsp-name, .tsp-frame, .tsp-score", cut) == 0, "nothing important is cut"
 
 
+@browser
+@slow
+@pytest.mark.parametrize("compare", ["render", "wipe"])
+def test_in_a_narrow_pane_the_score_is_whole(chromium: Browser, server: Server, compare: str) -> None:
+    server.set(**START | {"compare": compare, "camera": 0})
+    with opened(chromium, server, "?width=281&height=300", camera=0) as page:
+        page.locator(".tsp-score", has_text="PSNR").wait_for(timeout=60_000)
+        bar, score = (page.locator(name).bounding_box() for name in (".tsp-bar", ".tsp-score"))
+        assert bar is not None
+        assert score is not None
+        assert bar["x"] + 4 <= score["x"]
+        assert score["x"] + score["width"] <= bar["x"] + bar["width"] - 4
+        assert page.locator(".tsp-score").evaluate("(e) => e.scrollWidth <= e.clientWidth + 1")
+
+
 # -- one page for the rest: those above are of other sizes, or count pixels of the screen ------------------------------------
 
 

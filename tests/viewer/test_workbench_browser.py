@@ -254,6 +254,9 @@ def test_keys_work_after_a_menu_and_a_switch_of_a_panel_were_used(shared: Page) 
     shared.get_by_text("Frame 1 of 30").first.wait_for()
     shared.get_by_role("tab", name="Stage", exact=True).click()
     shared.get_by_role("combobox", name="Colour by").click()
+    shared.get_by_role("option", name="Failure score").wait_for()
+    shared.wait_for_timeout(1000)  # after which a tooltip has come
+    assert shared.locator(".q-tooltip").count() == 0, "nothing lies over the menu"
     shared.get_by_role("option", name="Failure score").click()
     wait_for_closed_menu(shared)
     shared.keyboard.press("ArrowRight")

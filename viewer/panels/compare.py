@@ -9,6 +9,7 @@ from nicegui import ui
 
 from trackersplat.errors import InputError
 from trackersplat.events import FrameDone
+from trackersplat.words import counted
 from viewer.panels.panel import Panel
 from viewer.panels.parts import button, grid, note, select
 from viewer.views.comparison import MetricDelta, camera_deltas, frame_deltas, metric_deltas
@@ -130,7 +131,8 @@ def verdict(delta: MetricDelta) -> str:
     name = delta.title.partition(" (")[0]
     gain = round(delta.gain, delta.digits)
     side = "is as good" if gain == 0 else f"is {abs(gain):.{delta.digits}f}{unit} {'better' if gain > 0 else 'worse'}"
-    return f"By {name} the run shown {side} in the mean of {delta.frames} frames; it is the better one in {delta.better} of them."
+    mean = f"By {name} the run shown {side} in the mean of {counted(delta.frames, 'frame')}"
+    return f"{mean}." if gain == 0 and not delta.better else f"{mean}; it is the better one in {delta.better} of them."
 
 
 def mean_row(delta: MetricDelta) -> dict[str, Any]:

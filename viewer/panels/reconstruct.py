@@ -12,6 +12,7 @@ from nicegui.events import ValueChangeEventArguments
 
 from trackersplat.commands.options import MAX_MATCH_ROUNDS, MAX_SEED
 from trackersplat.errors import InputError
+from trackersplat.words import counted
 from viewer.jobs import Options
 from viewer.panels.job_card import JobCard
 from viewer.panels.panel import Panel
@@ -277,15 +278,19 @@ class ReconstructPanel(Panel):
 
 def _continued(options: Options) -> str:
     """The settings of a run that is continued."""
-    named = (
+    named: tuple[tuple[str | None, str], ...] = (
         (options.pipeline, "{}"),
         (options.tracker, "tracker {}"),
         (options.tracking, "{} tracking"),
-        (options.steps, "{} steps"),
-        (options.first_steps, "first frame {} steps"),
-        (options.batch, "batch {}"),
-        (options.match_rounds, "{} match rounds"),
-        (options.seed, "seed {}"),
+        (_count(options.steps, "step"), "{}"),
+        (_count(options.first_steps, "step"), "first frame {}"),
+        (None if options.batch is None else str(options.batch), "batch {}"),
+        (_count(options.match_rounds, "match round"), "{}"),
+        (None if options.seed is None else str(options.seed), "seed {}"),
     )
     parts = [text.format(value) for value, text in named if value is not None]
     return f"Continued as it was begun ({', '.join(parts) or 'without options'}). For other options choose a new run."
+
+
+def _count(number: int | None, noun: str) -> str | None:
+    return None if number is None else counted(number, noun)

@@ -20,6 +20,7 @@ from trackersplat.checks.findings import CameraMeasures, Finding, Report
 from trackersplat.edits.log import EditLog
 from trackersplat.events import Event, FrameDone, Stage, Started, StepDone
 from viewer.capture_check import CheckState
+from viewer.jobs import Options
 from viewer.notes import Notes
 from viewer.panels.capture import CapturePanel
 from viewer.panels.compare import ComparePanel
@@ -28,7 +29,7 @@ from viewer.panels.notes import NotesPanel
 from viewer.panels.palette import PalettePanel
 from viewer.panels.panel import Panel
 from viewer.panels.quality import QualityPanel
-from viewer.panels.reconstruct import ReconstructPanel
+from viewer.panels.reconstruct import ReconstructPanel, _continued
 from viewer.reconstruction import Reconstruction
 from viewer.runs import RunFacts
 from viewer.state import Shared, Store, View
@@ -167,6 +168,12 @@ def test_the_plan_is_said_before_the_start_and_a_job_is_followed(tab: Tab) -> No
         assert panel._job._left.text == "Paused"
 
     shown(ReconstructPanel, tab, then)
+
+
+def test_what_a_run_is_continued_with_is_counted_in_words() -> None:
+    one = _continued(Options(pipeline="base-propagate", steps=1, first_steps=1000, batch=1, match_rounds=1, seed=0))
+    assert "(base-propagate, 1 step, first frame 1,000 steps, batch 1, 1 match round, seed 0)" in one
+    assert "0 match rounds" in _continued(Options(match_rounds=0))
 
 
 def test_a_frame_without_an_earlier_one_asks_and_offers_the_way(tab: Tab) -> None:

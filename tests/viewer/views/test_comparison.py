@@ -44,5 +44,7 @@ def test_the_verdict_is_one_sentence() -> None:
     assert verdict(psnr) == "By PSNR the run shown is 0.25 dB better in the mean of 2 frames; it is the better one in 1 of them."
     assert "0.025 worse" in verdict(lpips)
     (equal,) = metric_deltas({0: done(0, 20.0)}, {0: done(0, 20.0)})
-    assert "is as good" in verdict(equal)
+    assert verdict(equal) == "By PSNR the run shown is as good in the mean of 1 frame."
+    (varied,) = metric_deltas({0: done(0, 20.0), 1: done(1, 21.0)}, {0: done(0, 21.0), 1: done(1, 20.0)})
+    assert verdict(varied) == "By PSNR the run shown is as good in the mean of 2 frames; it is the better one in 1 of them."
     assert [mean_row(delta)["better"] for delta in (psnr, lpips, equal)] == ["this, 0.25", "other, 0.025", "equal"]

@@ -25,6 +25,8 @@ const STYLE = `
 /* That the whole image is meant goes without saying where it would be cut off; that it is a part does not. */
 @container (max-width: 439.9px) { .tsp-bar { gap: 6px; padding: 0 6px; } .tsp-bar > .tsp-role { padding: 0 4px; }
   .tsp-bar > .tsp-extent.whole { display: none; } }
+@container (max-width: 299.9px) { .tsp-bar { gap: 4px; } .tsp-bar > .tsp-what { display: none; }
+  .tsp-bar > .tsp-name, .tsp-bar > .tsp-frame { flex: 0 1 auto; min-width: 0; } }
 /* The menu above names the camera, the timeline the frame. */
 @container (max-width: 199.9px) { .tsp-bar > .tsp-role, .tsp-bar > .tsp-name, .tsp-bar > .tsp-what { display: none; } }
 @container (max-width: 159.9px) { .tsp-bar > .tsp-frame { display: none; } }
