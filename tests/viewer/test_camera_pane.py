@@ -227,7 +227,7 @@ def test_every_pane_has_a_name_for_screen_readers_and_the_pointed_one_reports_it
 @pytest.mark.parametrize("compare", ["render", "wipe"])
 def test_in_a_narrow_pane_the_score_is_whole(chromium: Browser, server: Server, compare: str) -> None:
     server.set(**START | {"compare": compare, "camera": 0})
-    with opened(chromium, server, "?width=281&height=300", camera=0) as page:
+    with opened(chromium, server, "?width=255&height=300", camera=0) as page:
         page.locator(".tsp-score", has_text="PSNR").wait_for(timeout=60_000)
         bar, score = (page.locator(name).bounding_box() for name in (".tsp-bar", ".tsp-score"))
         assert bar is not None
