@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from trackersplat.training.points.each_view import helpers, on_threads, swept_on_device
-from trackersplat.training.points.fusion import fuse
+from trackersplat.training.points.fusion import fuse, fuse_unhindered
 from trackersplat.training.points.patchmatch import patchmatch
+from trackersplat.training.points.settings import PatchMatchSettings
 from trackersplat.training.points.sweep import DepthMap, View, sweep
 from trackersplat.training.points.task import PointTask
 from trackersplat.training.points.views import far_apart, tighten
@@ -45,15 +46,32 @@ def swept(task: PointTask) -> Generator[DepthMap, None, None]:
 
 
 def patched(task: PointTask) -> Generator[DepthMap, None, None]:
-    """Matches slanted patches (`patchmatch`), without depths where they match badly. In the order of the task's views."""
-    views, ranges, rules, seed = task.views.views, task.views.ranges, task.settings.patchmatch, task.settings.seed
+    """Matches slanted patches of small images for how near surfaces are, then of larger ones from there on. In the order of the views.
+
+    Most of the inverse depths of a generous range are nearer than any surface: what is tried there only matches by chance. The far end
+    stays, as it costs few tries, and what is far away is the least likely to match in small images.
+    """
+    settings, coarse, ranges = task.settings, task.views.at(task.settings.patchmatch.coarse_side), task.views.ranges
+    rules = settings.patchmatch
+    with closing(_patches(task, coarse, ranges, replace(rules, levels=rules.coarse_levels))) as maps:
+        depths = [found.depth for found in maps]
+    rough = fuse_unhindered([view.camera for view in coarse], depths, rules.tolerance, 1, rules.margin)
+    near = [tighten(view.camera, rough.xyz, known, settings.depth_range)[0] for view, known in zip(coarse, ranges, strict=True)]
+    yield from _patches(task, task.views.views, [(start, far) for start, (_, far) in zip(near, ranges, strict=True)], rules)
+
+
+def _patches(
+    task: PointTask, views: list[View], ranges: Sequence[tuple[float, float]], rules: PatchMatchSettings
+) -> Generator[DepthMap, None, None]:
+    """Without depths where patches match badly."""
+    seed = task.settings.seed
     others = helpers(views, ranges, replace(task.settings.neighbours, count=rules.neighbours))
 
     def one(reference: View, rest: list[View], near: float, far: float) -> DepthMap:
         found = patchmatch(reference, rest, near, far, rules, seed)
         return DepthMap(np.where(found.mismatch < rules.mismatch, found.depth, 0), found.mismatch)
 
-    yield from on_threads(views, others, ranges, one)
+    return on_threads(views, others, ranges, one)
 
 
 def _planes(task: PointTask, views: list[View], ranges: Sequence[tuple[float, float]]) -> Generator[DepthMap, None, None]:

@@ -70,6 +70,8 @@ class PatchMatchSettings:
 
     levels: int = 3  # each twice as fine as the one before
     rounds: tuple[int, ...] = (6, 3, 2)  # of propagation and refinement, per level
+    coarse_side: int = 128  # pixels, longer side of the images that find how near the nearest surface is
+    coarse_levels: int = 2  # as levels, of those images
     tries: int = 24  # random planes per pixel at the start
     similar: float = 24.0  # grey levels by which a sample may differ from the middle until it counts less (1/e)
     flat: float = 2.0  # grey levels: standard deviation below which a patch counts as flat
