@@ -178,12 +178,13 @@ def test_of_several_viewpoints_one_is_enough_and_only_those_count_that_a_gaussia
 
 
 @pytest.mark.parametrize(
-    ("shown_by", "logit", "floaters"), [((1.0, 0.0, 0.0), 3.0, 1), ((1.0, 1.0, 1.0), 3.0, 0), ((1.0, 1.0, 1.0), -5.0, 1)]
+    ("shown_by", "logit", "floaters"),
+    [(1, 3.0, 1), (2, 3.0, 1), (6, 3.0, 0), (6, -5.0, 1)],
 )
 def test_what_hangs_before_a_viewpoint_stays_if_solid_gaussians_that_several_views_show_are_around_it(
-    shown_by: tuple[float, ...], logit: float, floaters: int, monkeypatch: pytest.MonkeyPatch
+    shown_by: int, logit: float, floaters: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cameras = _ring()[:3]
+    cameras = _ring()
     place = _place(FOCUS + np.array([0.0, 0.0, -3.0]), np.array([0.0, 0.0, 1.0]))
     hanging = place.center + 0.3 * place.forward
     angles = 2 * np.pi * np.arange(SETTINGS.neighbours) / SETTINGS.neighbours
@@ -192,7 +193,8 @@ def test_what_hangs_before_a_viewpoint_stays_if_solid_gaussians_that_several_vie
     sizes, logits = gaussians.log_scales.clone(), torch.full((len(gaussians),), logit)
     sizes[0], logits[0] = float(np.log(0.05)), 3.0
     gaussians = replace(gaussians, log_scales=sizes, opacity_logits=logits)
-    weights = torch.tensor([(1.0, 0.0, 0.0), *[shown_by] * len(around)])
+    views = torch.arange(len(cameras))
+    weights = torch.cat(((views < 1)[None], (views < shown_by).expand(len(around), -1))).float()
     monkeypatch.setattr("trackersplat.training.first_frame.floaters.weights", lambda *_: weights)
     assert without_floaters(gaussians, cameras, [place], RASTERIZER, SETTINGS).floaters == floaters
 

@@ -42,7 +42,8 @@ class FloaterSettings:
     rings: tuple[float, ...] = (0.5, 1.0)  # radii of the rings of viewpoints around a camera, over the cameras' median spacing
     directions: int = 8  # viewpoints in a ring
     hides: float = 0.01  # a floater covers at least this share of a picture from there
-    neighbours: int = 8  # a floater has fewer Gaussians of determined depth nearer than
+    surface: float = 3.0  # effective number of views from which on a Gaussian counts as part of a surface: two may agree on fog
+    neighbours: int = 8  # a floater has fewer of these nearer than
     apart: float = 0.1  # this share of its distance to the nearest view that shows it well
     solid: float = 0.1  # opacity from which on these count
     parallel: float = 10.0  # median spacings of the cameras: assumed distance of what they look at, if their axes are parallel
@@ -127,7 +128,7 @@ def without_floaters(
     means, log_scales = gaussians.means.clone(), gaussians.log_scales.clone()
     keep = torch.ones(len(means), dtype=torch.bool, device=means.device)
     near = unsure[before_viewpoints(means[unsure], size[unsure], nearest[unsure], points, settings)]
-    determined = gaussians.means[(effective >= settings.views) & (gaussians.opacities > settings.solid)]
+    determined = gaussians.means[(effective >= settings.surface) & (gaussians.opacities > settings.solid)]
     near = near[alone(gaussians.means[near], determined, nearest[near], settings)]
     left = near[hiding(gaussians, near, nearest[near], points, settings)]
     count = len(left)
