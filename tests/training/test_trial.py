@@ -51,7 +51,7 @@ def test_the_candidate_wins_that_shows_cameras_left_out_best_and_the_log_says_wh
     details = [event.detail for event in told if isinstance(event, Stage) and event.name == "points"]
     assert details[0] == "trial of 2 candidates, camera 1 of at most 2"
     (note,) = (event for event in told if isinstance(event, Note))
-    assert note.text.startswith("first points: good, by the PSNR of 2 or more training cameras left out (bad ")
+    assert note.text.startswith("first points: good, by 2 or more training cameras left out (bad ")
 
 
 def test_of_candidates_that_are_as_good_the_first_is_taken() -> None:
@@ -97,9 +97,19 @@ def test_the_exposure_of_the_camera_left_out_does_not_count() -> None:
     scores = []
     for gain in (1.0, 0.5):
         exposed = replace(capture, source=_OneDarker(capture.source, capture.training_cameras[place], gain))
-        scores.append(_ShortFits(exposed, 0, PortableRasterizer(), SETTINGS).psnr(candidate, place))
+        scores.append(_ShortFits(exposed, 0, PortableRasterizer(), SETTINGS).measured(candidate, place))
     # The same fit, and half the error: 6 dB more. As rendered, it would be far too bright.
-    assert scores[1] == pytest.approx(scores[0] + 20 * np.log10(2), abs=0.3)
+    assert scores[1][0] == pytest.approx(scores[0][0] + 20 * np.log10(2), abs=0.3)
+
+
+def test_fog_that_costs_structure_and_no_psnr_loses(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = _surface(quad_capture(forbid_held_out=True))
+    rivals = [_candidate(name, PointCloud(points.xyz.copy(), points.rgb)) for name in ("fog", "clear")]
+    measured = {"fog": (16.9, 0.35), "clear": (16.7, 0.45)}
+    monkeypatch.setattr("trackersplat.training.first_frame.trial._ShortFits.measured", lambda _, candidate, place: measured[candidate.name])
+    *_, last = try_candidates(quad_capture(), 0, PortableRasterizer(), SETTINGS, rivals)
+    assert isinstance(last, CandidateChosen)
+    assert last.points is rivals[1].points
 
 
 def test_cameras_are_left_out_until_one_candidate_is_better_than_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,11 +118,11 @@ def test_cameras_are_left_out_until_one_candidate_is_better_than_the_others(monk
     scores = {"poor": [8.0, 8.5, 8.1], "best": [10.0, 11.0, 12.0, 10.0, 11.0], "close": [10.5, 10.5, 12.2, 9.0, 10.0]}
     asked: list[str] = []
 
-    def psnr(_: object, candidate: Candidate, place: int) -> float:
+    def measured(_: object, candidate: Candidate, place: int) -> tuple[float, float]:
         asked.append(candidate.name)
-        return scores[candidate.name][asked.count(candidate.name) - 1]
+        return scores[candidate.name][asked.count(candidate.name) - 1], 0.5
 
-    monkeypatch.setattr("trackersplat.training.first_frame.trial._ShortFits.psnr", psnr)
+    monkeypatch.setattr("trackersplat.training.first_frame.trial._ShortFits.measured", measured)
     settings = replace(SETTINGS, trial=TrialSettings(cameras=3, most=5))
     rivals = [_candidate(name, PointCloud(points.xyz.copy(), points.rgb)) for name in scores]
     *told, last = try_candidates(capture, 0, PortableRasterizer(), settings, rivals)
@@ -120,7 +130,7 @@ def test_cameras_are_left_out_until_one_candidate_is_better_than_the_others(monk
     assert last.points is rivals[1].points
     assert {name: asked.count(name) for name in scores} == {"poor": 3, "best": 5, "close": 5}
     (note,) = (event for event in told if isinstance(event, Note))
-    assert note.text.endswith("(poor 8.2 dB; best 10.8 dB on 5 cameras; close 10.4 dB on 5 cameras)")
+    assert note.text.endswith("(poor 8.2 dB, SSIM 0.500; best 10.8 dB, SSIM 0.500 on 5 cameras; close 10.4 dB, SSIM 0.500 on 5 cameras)")
 
 
 def test_a_row_is_clearly_worse_by_its_differences_to_the_best_turn_by_turn() -> None:

@@ -31,6 +31,7 @@ class TrialSettings:
     cameras: int = 3  # left out, one in each fit, before a candidate may drop out; fewer if there are at most 4 training cameras
     most: int = 8  # left out while candidates are not told apart
     sure: float = 2.0  # standard errors of the mean difference to the best one, by which a candidate must be worse to drop out
+    structure: float = 10.0  # dB of PSNR that 1 of SSIM counts for
     tie: float = 0.1  # dB below the best within which the first candidate in the list is chosen
 
 

@@ -11,7 +11,7 @@ import torch
 
 from trackersplat.captures.capture import Capture, FrameSource, PointCloud
 from trackersplat.events import Event, Note, Stage
-from trackersplat.metrics.image import psnr
+from trackersplat.metrics.image import psnr, ssim
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.first_frame.optimise import optimise_points
 from trackersplat.training.first_frame.settings import FirstFrameSettings
@@ -34,8 +34,9 @@ def try_candidates(
     """Yields events.Stage, then events.Note with the scores, last CandidateChosen. Nothing if there are fewer than two candidates, or
     too few cameras to leave one out.
 
-    Each candidate is fitted to small images of all training cameras but one, and scored by the PSNR of the one left out; points that this
-    camera's own image proposed are left out too. Once ``trial.cameras`` were left out, one after the other, candidates drop out that are
+    Each candidate is fitted to small images of all training cameras but one, and scored by the picture of the one left out: its PSNR plus
+    ``trial.structure`` times its SSIM, as fog costs structure before it costs PSNR. Points that this camera's own image proposed are left
+    out too. Once ``trial.cameras`` were left out, one after the other, candidates drop out that are
     worse than the best one by ``trial.sure`` standard errors of their difference; more cameras are left out while more than one candidate
     stays. Chosen is the first of those that stay whose mean over the cameras left out is within ``tie`` of the best.
     """
@@ -45,20 +46,22 @@ def try_candidates(
         return
     fits = _ShortFits(capture, frame, rasterizer, settings)
     turns = spread_order(count, fewest)[: max(fewest, trial.most)]
-    racing, scores = list(candidates), np.zeros((len(candidates), 0))  # scores (C, T) of those in the race
+    racing, measured = list(candidates), np.zeros((len(candidates), 0, 2))  # PSNR and SSIM (C, T, 2) of those in the race
+    weights = np.array([1.0, trial.structure])
     told: dict[str, str] = {candidate.name: "" for candidate in candidates}
     for turn, place in enumerate(turns, start=1):
         yield Stage(frame, "points", f"trial of {len(racing)} candidates, camera {turn} of at most {len(turns)}")
-        scores = np.column_stack((scores, [fits.psnr(candidate, place) for candidate in racing]))
-        for candidate, mean in zip(racing, scores.mean(axis=1), strict=True):
-            told[candidate.name] = f"{candidate.name} {mean:.1f} dB" + (f" on {turn} cameras" if turn > fewest else "")
-        stays = ~clearly_worse(scores, trial.sure) if turn >= fewest else np.ones(len(racing), dtype=bool)
-        racing, scores = [candidate for candidate, stay in zip(racing, stays, strict=True) if stay], scores[stays]
+        measured = np.concatenate((measured, np.array([fits.measured(candidate, place) for candidate in racing])[:, None]), axis=1)
+        for candidate, (decibels, structure) in zip(racing, measured.mean(axis=1), strict=True):
+            on = f" on {turn} cameras" if turn > fewest else ""
+            told[candidate.name] = f"{candidate.name} {decibels:.1f} dB, SSIM {structure:.3f}{on}"
+        stays = ~clearly_worse(measured @ weights, trial.sure) if turn >= fewest else np.ones(len(racing), dtype=bool)
+        racing, measured = [candidate for candidate, stay in zip(racing, stays, strict=True) if stay], measured[stays]
         if len(racing) == 1:
             break
-    means = scores.mean(axis=1)
+    means = (measured @ weights).mean(axis=1)
     best = racing[int(np.argmax(means >= means.max() - trial.tie))]
-    yield Note(frame, f"first points: {best.name}, by the PSNR of {fewest} or more training cameras left out ({'; '.join(told.values())})")
+    yield Note(frame, f"first points: {best.name}, by {fewest} or more training cameras left out ({'; '.join(told.values())})")
     yield CandidateChosen(frame, best.points)
 
 
@@ -71,8 +74,8 @@ class _ShortFits:
         steps = settings.trial.steps
         self._settings = replace(settings, steps=steps, measure_every=0, average=0.0, report_every=steps + 1)
 
-    def psnr(self, candidate: Candidate, place: int) -> float:
-        """Of the training camera at this place, which is left out, in dB; 0 if too few points remain without its own.
+    def measured(self, candidate: Candidate, place: int) -> tuple[float, float]:
+        """PSNR in dB and SSIM of the training camera at this place, which is left out; both 0 if too few points remain without its own.
 
         Its exposure is not known either, so `exposed_alike` colours are compared: what cameras differ by would else weigh more than
         what candidates differ by.
@@ -83,13 +86,14 @@ class _ShortFits:
         settings = self._settings.for_pixels(sum(small.cameras[index].width * small.cameras[index].height for index in others))
         points = _without(candidate, place, settings.points.count, settings.seed)
         if len(points.xyz) <= settings.initialise.neighbours:
-            return 0.0
+            return 0.0, 0.0
         *_, last = optimise_points(fold, self._frame, self._rasterizer, settings, points)
         assert isinstance(last, FitDone)
         image = torch.as_tensor(np.array(small.image(left_out, self._frame)), device=self._rasterizer.device).float() / 255
         with torch.no_grad():
             color = self._rasterizer.render(last.gaussians, [small.cameras[left_out]]).color[0]
-        return psnr(exposed_alike(color, image), image)
+        shown = exposed_alike(color, image)
+        return psnr(shown, image), ssim(shown, image)
 
 
 def clearly_worse(scores: np.ndarray, sure: float) -> np.ndarray:
