@@ -207,6 +207,7 @@ class Objective:
     needs_depth: bool = True  # whether the penalty looks at more of a rendering than its colours
     sh_degree: Callable[[int], int] | None = None  # (step, from 0) -> bands of the spherical harmonics that it uses; None: all
     background: Callable[[], Tensor] | None = None  # draws the colour (3,) behind each step's picture; None: black
+    thin: Callable[[int, Gaussians], Gaussians] | None = None  # (step, from 0; all) -> those that are rendered in this step; None: all
 
 
 def optimise(
@@ -229,6 +230,8 @@ def optimise(
         view = views.draw()
         gaussians = optimiser.gaussians()
         shown = concatenate([gaussians, *(other.gaussians() for other in others)]) if others else gaussians
+        if objective.thin is not None:
+            shown = objective.thin(step, shown)
         degree, behind = None if sh_degree is None else sh_degree(step), None if background is None else background()
         camera = views.cameras[view]
         if fused is None:

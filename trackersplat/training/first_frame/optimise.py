@@ -17,6 +17,7 @@ from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.training.averaging import MovingAverage
 from trackersplat.training.first_frame.densify.registry import create_densification
 from trackersplat.training.first_frame.densify.strategy import Fit
+from trackersplat.training.first_frame.drop import RandomDrop
 from trackersplat.training.first_frame.floaters import Cleared, viewpoints, without_floaters
 from trackersplat.training.first_frame.initialise import gaussians_from_points
 from trackersplat.training.first_frame.prune import giants, seen_by, weighty, without_faint_bands
@@ -57,7 +58,8 @@ def optimise_points(
     def correct(view: int, color: torch.Tensor) -> torch.Tensor:
         return color if colours is None else colours.apply(view, color)
 
-    objective = Objective(settings.loss, correct, penalties, weights.depth > 0, settings.degree, background)
+    drop = RandomDrop(settings.drop, steps, settings.seed) if settings.drop > 0 else None
+    objective = Objective(settings.loss, correct, penalties, weights.depth > 0, settings.degree, background, drop)
     for step, loss in enumerate(optimise(optimiser, views, rasterizer, steps, objective), start=1):
         losses.append(loss)
         if colours is not None:

@@ -52,6 +52,7 @@ class FirstFrameSettings:
     regularisation: Regularisation = field(default_factory=Regularisation)
     floaters: FloaterSettings = field(default_factory=FloaterSettings)
     trial: TrialSettings = field(default_factory=TrialSettings)
+    drop: float = 0.0  # part of the Gaussians that the last step leaves out at random (`drop.RandomDrop`); the first one leaves out none
     few_views_opacity: float = 0.03  # Regularisation.opacity, at least, where few views see a place, from far apart
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
     average: float = 0.0  # the result is the mean over this last part of the steps, after the last densification; 0: the last state

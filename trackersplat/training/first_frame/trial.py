@@ -72,7 +72,7 @@ class _ShortFits:
         self._frame, self._rasterizer, self._cameras = frame, rasterizer, capture.training_cameras
         self._small = _small(capture, settings.trial.side)
         steps = settings.trial.steps
-        self._settings = replace(settings, steps=steps, measure_every=0, average=0.0, report_every=steps + 1)
+        self._settings = replace(settings, steps=steps, drop=0.0, measure_every=0, average=0.0, report_every=steps + 1)
 
     def measured(self, candidate: Candidate, place: int) -> tuple[float, float]:
         """PSNR in dB and SSIM of the training camera at this place, which is left out; both 0 if too few points remain without its own.
