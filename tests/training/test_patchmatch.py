@@ -130,12 +130,21 @@ def test_the_views_of_a_place_are_counted_around_what_all_look_at() -> None:
 
 
 def test_few_views_far_apart_get_plain_colours_and_a_price_for_opacity() -> None:
-    settings = FirstFrameSettings().for_views(_wide_capture().cameras)
-    assert (settings.sh_degree, settings.regularisation.opacity) == (0, FirstFrameSettings().few_views_opacity)
-    assert FirstFrameSettings().for_views(quad_capture().cameras) == FirstFrameSettings()
-    assert FirstFrameSettings().for_views(dome_capture().cameras) == FirstFrameSettings()  # far apart, but many see a place
+    default = FirstFrameSettings()
+    settings = default.for_views(_wide_capture().cameras)
+    assert (settings.sh_degree, settings.regularisation.opacity) == (0, default.few_views_opacity)
+    many = default.for_views(dome_capture().cameras)  # far apart, but many see a place
+    assert (many.sh_degree, many.regularisation) == (default.sh_degree, default.regularisation)
     stronger = replace(FirstFrameSettings(), regularisation=Regularisation(opacity=0.5))
     assert stronger.for_views(_wide_capture().cameras).regularisation.opacity == 0.5
+
+
+def test_gaussians_are_left_out_at_random_where_cameras_are_far_apart_and_only_there() -> None:
+    default = FirstFrameSettings()
+    assert default.for_views(quad_capture().cameras) == default
+    for cameras in (_wide_capture().cameras, dome_capture().cameras):
+        assert default.for_views(cameras).drop == default.far_apart_drop > 0
+        assert replace(default, drop=0.5).for_views(cameras).drop == 0.5
 
 
 def test_what_two_views_agree_on_by_accident_goes_where_more_views_see_past_it() -> None:
