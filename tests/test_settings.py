@@ -139,7 +139,9 @@ LAYOUT_CONSTANTS = {
     "training/first_frame/capacity.py": {
         "MEMORY_SHARE": "memory budget", "COPIES": "memory budget", "PER_GAUSSIAN": "memory budget", "PER_PIXEL": "memory budget",
     },
-    "training/first_frame/drop.py": {"MOST_OPAQUE": "precision of float32: a logit that stays finite"},
+    "training/first_frame/drop.py": {
+        "LEAST_OPAQUE": "precision of float32: a logit that stays finite", "MOST_OPAQUE": "precision of float32: a logit that stays finite",
+    },
     "training/first_frame/floaters.py": {
         "PAIRS_AT_ONCE": "memory budget", "VIEWS_TOGETHER": "memory budget", "PIXELS_TOGETHER": "memory budget",
     },

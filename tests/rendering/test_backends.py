@@ -81,7 +81,22 @@ def test_without_a_compiler_for_triton_gsplat_is_chosen_and_it_is_said_why(two_g
     assert choose_rasterizer("cuda:1").device == torch.device("cuda", 1)
     assert choose_rasterizer("cpu").name == "portable"
     (said,) = BACKENDS.passed_over("gsplat")
-    assert said == "Rendering uses the back end gsplat, because triton cannot be used: Triton finds no C compiler."
+    assert said == "The rendering back end triton cannot be used here: Triton finds no C compiler. gsplat renders."
+
+
+def test_with_a_gpu_that_no_back_end_can_use_it_is_said_why_the_cpu_renders(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_compiler, "why_missing", lambda: "Triton finds no C compiler")
+    monkeypatch.setattr(gsplat_kernels, "why_missing", lambda: "it finds no CUDA compiler")
+    assert choose_rasterizer().name == "portable"
+    assert BACKENDS.passed_over("portable") == (
+        "The rendering back end triton cannot be used here: Triton finds no C compiler. portable renders.",
+        "The rendering back end gsplat cannot be used here: it finds no CUDA compiler. portable renders.",
+    )
+
+
+def test_without_a_gpu_nothing_is_said_of_its_back_ends(no_cuda: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Registry, "why_unavailable", lambda self, name: None)
+    assert BACKENDS.passed_over("portable") == ()
 
 
 def test_gsplat_without_a_compiler_is_refused_in_one_sentence(two_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +134,15 @@ def test_triton_needs_a_compiler_of_the_host(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("CC", raising=False)
     assert host_compiler.why_missing() == "Triton finds no C compiler: install gcc or clang"
     (tmp_path / "gcc").touch(mode=0o755)
+    monkeypatch.setattr(host_compiler.sysconfig, "get_path", lambda name: str(tmp_path / name))
+    for name in ("CPATH", "C_INCLUDE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    assert "no Python.h" in (host_compiler.why_missing() or "")
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "Python.h").touch()
+    assert host_compiler.why_missing() is None
+    monkeypatch.setattr(host_compiler.sysconfig, "get_path", lambda name: str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("CPATH", f"{tmp_path}/other:{tmp_path}/include")
     assert host_compiler.why_missing() is None
 
 

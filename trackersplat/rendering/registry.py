@@ -27,22 +27,27 @@ class BackendRegistry(Registry[BackendFacts]):
         missing = super().why_unavailable(name)
         if missing is not None:
             return missing
-        if self.facts(name).device == "cuda" and not (torch.cuda.is_available() and torch.cuda.device_count()):
+        if not _is_there(self.facts(name).device):
             return "torch sees no CUDA GPU"
         module, _, function = self.facts(name).why_missing.partition(":")
         return getattr(importlib.import_module(module), function)() if module else None
 
     def passed_over(self, name: str) -> tuple[str, ...]:
-        """A sentence for each back end that would come before this one, is installed and still cannot run here."""
+        """A sentence for each back end that would come before this one, is installed, and cannot run here on a device that is there."""
         sentences = []
         for facts in self:
             if facts.name == name:
                 break
-            if facts.device == self.facts(name).device and super().why_unavailable(facts.name) is None:
+            if super().why_unavailable(facts.name) is None and _is_there(facts.device):
                 why = self.why_unavailable(facts.name)
                 if why is not None:
-                    sentences.append(f"Rendering uses the back end {name}, because {facts.name} cannot be used: {why}.")
+                    sentences.append(f"The rendering back end {facts.name} cannot be used here: {why}. {name} renders.")
         return tuple(sentences)
+
+
+def _is_there(device: str) -> bool:
+    """Whether torch sees a device of this type."""
+    return device != "cuda" or bool(torch.cuda.is_available() and torch.cuda.device_count())
 
 
 BACKENDS = BackendRegistry(

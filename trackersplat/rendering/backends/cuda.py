@@ -14,6 +14,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.devices import current
 from trackersplat.geometry.recording import Recorder
 from trackersplat.rendering.inputs import check_inputs
 from trackersplat.rendering.rasterizer import FusedColor, FusedLift, PrepareProgress, Rendering, RepeatedColor
@@ -120,9 +121,10 @@ class CudaRasterizer(ABC, Generic[P]):
         degree = check_inputs(gaussians, cameras, channels, sh_degree, background, self.device)
         if len(gaussians) == 0:  # kernels need at least one
             return _nothing(cameras, channels, background, self.device)
-        views = self._tensors(cameras)
-        seen = self.project(gaussians, views, degree)
-        return self.blend(gaussians, seen, views, self.lists(seen, views, self.tile), channels, background)
+        with current(self.device):  # kernels of Triton run on the thread's current device
+            views = self._tensors(cameras)
+            seen = self.project(gaussians, views, degree)
+            return self.blend(gaussians, seen, views, self.lists(seen, views, self.tile), channels, background)
 
     def fused_color(self) -> FusedColor | None:
         return self._color
@@ -132,9 +134,10 @@ class CudaRasterizer(ABC, Generic[P]):
         degree = check_inputs(gaussians, [camera], None, sh_degree, background, self.device)
         if len(gaussians) == 0:
             return _nothing([camera], None, background, self.device).color
-        views = self._tensors([camera])
-        seen = self.project(gaussians, views, degree)
-        return self.blend_color(gaussians, seen, views, self.lists(seen, views, self.tile), background)
+        with current(self.device):
+            views = self._tensors([camera])
+            seen = self.project(gaussians, views, degree)
+            return self.blend_color(gaussians, seen, views, self.lists(seen, views, self.tile), background)
 
     def repeated_color(self, gaussians: Gaussians, cameras: Sequence[Camera]) -> RepeatedColor | None:
         """See `Rasterizer.repeated_color`."""
@@ -167,7 +170,7 @@ class CudaRasterizer(ABC, Generic[P]):
 
         if len(gaussians) == 0:
             return features.new_zeros(len(cameras), 0, features.shape[3])
-        with torch.no_grad():
+        with torch.no_grad(), current(self.device):
             views = self._tensors(cameras)
             seen = self.project(gaussians, views, None)
             lists = self.lists(seen, views, LIFT_TILE)

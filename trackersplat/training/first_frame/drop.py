@@ -8,7 +8,7 @@ import torch
 
 from trackersplat.gaussians.gaussians import Gaussians
 
-MOST_OPAQUE = 0.999  # of a compensated opacity, whose logit stays finite
+LEAST_OPAQUE, MOST_OPAQUE = 1e-12, 0.999  # of a compensated opacity, whose logit and its gradient stay finite
 
 
 class RandomDrop:
@@ -28,5 +28,5 @@ class RandomDrop:
         share = self._last * step / self._steps
         keep = torch.rand(len(gaussians), generator=self._random) >= share
         left = gaussians[torch.nonzero(keep)[:, 0].to(gaussians.device)]
-        opacities = (left.opacities / (1 - share)).clamp(max=MOST_OPAQUE)
+        opacities = (left.opacities / (1 - share)).clamp(LEAST_OPAQUE, MOST_OPAQUE)
         return replace(left, opacity_logits=torch.logit(opacities))
