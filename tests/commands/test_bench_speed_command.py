@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from trackersplat.captures.registry import open_capture
 from trackersplat.cli import main
+from trackersplat.events import Event
+from trackersplat.jobs.reconstruct import reconstruct
+from trackersplat.rendering.rasterizer import Rasterizer
 
 TINY = ("--views", "3", "--size", "48x36", "--gaussians", "400", "--batch", "2", "--first-steps", "20", "--steps", "2")
 
@@ -65,12 +70,23 @@ def test_a_fitted_frame_is_put_in_motion(finished: Path, tmp_path: Path, capsys:
     assert data["asked"]["from"] == str(finished / "first")
 
 
-def test_several_devices_are_named_and_reach_what_one_does(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_devices_are_named_and_reach_what_one_does(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helping: list[int] = []
+
+    def noted(*arguments: Any, others: Sequence[Rasterizer] = ()) -> Iterator[Event]:
+        helping.append(len(others))
+        return reconstruct(*arguments, others=others)
+
+    monkeypatch.setattr("trackersplat.benchmarks.speed.reconstruct", noted)
     assert bench("--frames", "4", "--out", tmp_path / "two", device="cpu,cpu") == 0
     assert capsys.readouterr().out.count("(portable)") == 2
     one, two = (json.loads((folder / "bench-speed.json").read_text())["runs"] for folder in (finished, tmp_path / "two"))
     for method in one:
         assert two[method][0]["scores"] == one[method][0]["scores"]
+    assert helping[1:] == [1] * (len(helping) - 1), "in all runs after the first frame"
+    assert len(helping) > 2
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from quad_scene import quad_capture
 
+from trackersplat.captures.capture import PointCloud
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.drop import MOST_OPAQUE, RandomDrop
+from trackersplat.training.first_frame.optimise import optimise_points
+from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.fit import FitDone
 
 STEPS, COUNT = 10, 20_000
 
@@ -54,3 +61,16 @@ def test_the_same_seed_leaves_out_the_same_ones() -> None:
     first, again, other = (RandomDrop(0.4, STEPS, seed)(STEPS, gaussians).means for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first[:100], other[:100])
+
+
+def test_a_fit_leaves_them_out() -> None:
+    random, capture = np.random.default_rng(0), quad_capture()
+    points = PointCloud(random.uniform(-0.5, 0.5, (200, 3)).astype(np.float32), random.integers(0, 256, (200, 3), np.uint8))
+    means = []
+    for drop in (0.0, 0.0, 0.9):
+        settings = FirstFrameSettings(steps=6, drop=drop, prune=0.0)
+        *_, last = optimise_points(capture, 0, PortableRasterizer(), settings, points)
+        assert isinstance(last, FitDone)
+        means.append(last.gaussians.means)
+    assert torch.equal(means[0], means[1])
+    assert not torch.equal(means[0], means[2])
