@@ -102,6 +102,13 @@ def test_the_exposure_of_the_camera_left_out_does_not_count() -> None:
     assert scores[1][0] == pytest.approx(scores[0][0] + 20 * np.log10(2), abs=0.3)
 
 
+def test_short_fits_leave_no_gaussians_out() -> None:
+    capture = quad_capture()
+    candidate = _candidate("any", _surface(capture))
+    kept, dropping = (_ShortFits(capture, 0, PortableRasterizer(), replace(SETTINGS, drop=drop)) for drop in (0.0, 0.5))
+    assert dropping.measured(candidate, 1) == kept.measured(candidate, 1)
+
+
 def test_fog_that_costs_structure_and_no_psnr_loses(monkeypatch: pytest.MonkeyPatch) -> None:
     points = _surface(quad_capture(forbid_held_out=True))
     rivals = [_candidate(name, PointCloud(points.xyz.copy(), points.rgb)) for name in ("fog", "clear")]
