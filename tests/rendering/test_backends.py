@@ -134,14 +134,16 @@ def test_triton_needs_a_compiler_of_the_host(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("CC", raising=False)
     assert host_compiler.why_missing() == "Triton finds no C compiler: install gcc or clang"
     (tmp_path / "gcc").touch(mode=0o755)
-    monkeypatch.setattr(host_compiler.sysconfig, "get_path", lambda name: str(tmp_path / name))
+    folders = {"posix_local": tmp_path / "local", "posix_prefix": tmp_path / "include"}  # Debian's default has no headers
+    monkeypatch.setattr(host_compiler.sysconfig, "get_default_scheme", lambda: "posix_local")
+    monkeypatch.setattr(host_compiler.sysconfig, "get_path", lambda name, scheme: str(folders[scheme]))
     for name in ("CPATH", "C_INCLUDE_PATH"):
         monkeypatch.delenv(name, raising=False)
     assert "no Python.h" in (host_compiler.why_missing() or "")
     (tmp_path / "include").mkdir()
     (tmp_path / "include" / "Python.h").touch()
     assert host_compiler.why_missing() is None
-    monkeypatch.setattr(host_compiler.sysconfig, "get_path", lambda name: str(tmp_path / "elsewhere"))
+    folders["posix_prefix"] = tmp_path / "elsewhere"
     monkeypatch.setenv("CPATH", f"{tmp_path}/other:{tmp_path}/include")
     assert host_compiler.why_missing() is None
 

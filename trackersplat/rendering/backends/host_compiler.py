@@ -23,6 +23,8 @@ def why_missing() -> str | None:
 
 
 def _header_folders() -> list[Path]:
-    """Where compilers that Triton starts look for the headers of Python."""
+    """Where the headers of Python are looked for: as Triton does, and where the compiler's own variables point."""
+    schemes = {sysconfig.get_default_scheme(), "posix_prefix"}  # Debian's own default, posix_local, has no headers: Triton takes the other
+    ours = (sysconfig.get_path("include", scheme) for scheme in schemes)
     named = [os.environ.get(name, "") for name in ("CPATH", "C_INCLUDE_PATH")]
-    return [Path(sysconfig.get_path("include")), *(Path(folder) for paths in named for folder in paths.split(os.pathsep) if folder)]
+    return [*map(Path, ours), *(Path(folder) for paths in named for folder in paths.split(os.pathsep) if folder)]
