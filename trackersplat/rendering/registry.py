@@ -24,11 +24,11 @@ class BackendRegistry(Registry[BackendFacts]):
     """A registry that also asks whether torch sees the device of a back end."""
 
     def why_unavailable(self, name: str) -> str | None:
+        if not _is_there(self.facts(name).device):  # first: without one, installing what is missing does not help
+            return "torch sees no CUDA GPU"
         missing = super().why_unavailable(name)
         if missing is not None:
             return missing
-        if not _is_there(self.facts(name).device):
-            return "torch sees no CUDA GPU"
         module, _, function = self.facts(name).why_missing.partition(":")
         return getattr(importlib.import_module(module), function)() if module else None
 
