@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tiny_capture import write_tiny_capture
 
 from trackersplat.captures.capture import Capture
 from trackersplat.captures.registry import open_capture
+
+if TYPE_CHECKING:
+    import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 # Modules of many seconds. They are begun first, so that at the end no process waits for one of them, and in turn one that drives a browser
@@ -48,6 +52,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the test captures (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def device() -> torch.device:
+    """For tests of Triton's kernels: CUDA, or the CPU where Triton interprets them (TRITON_INTERPRET=1)."""
+    triton = pytest.importorskip("triton")
+    import torch
+
+    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
+        pytest.skip("needs a CUDA device")
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.fixture(scope="session")

@@ -62,15 +62,14 @@ def test_boxes_find_the_neighbours_that_a_tree_finds(count: int) -> None:
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("count", [5, 20])
-def test_the_kernel_of_boxes_finds_the_neighbours_that_a_tree_finds(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On CUDA, or on the CPU where Triton interprets its kernels (TRITON_INTERPRET=1), which takes a minute."""
-    triton = pytest.importorskip("triton")
-    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
-        pytest.skip("needs a CUDA device")
+def test_the_kernel_of_boxes_finds_the_neighbours_that_a_tree_finds(
+    count: int, device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Triton's interpreter it takes a minute."""
     from trackersplat.geometry import neighbours_triton
 
     monkeypatch.setattr(neighbours_triton, "_SCANNED", 2)  # few points have few boxes
-    device, size = "cuda" if torch.cuda.is_available() else "cpu", 16 if count <= 16 else 32
+    size = 16 if count <= 16 else 32
     random = torch.Generator().manual_seed(4)
     points = torch.rand(112, 3, generator=random) * torch.tensor([4.0, 4.0, 0.01])
     points[107:] *= 30.0  # few that lie far off

@@ -20,15 +20,6 @@ SETTINGS, ROTATION = TriangulateSettings(), RotationSettings()
 close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-7)
 
 
-@pytest.fixture(scope="module")
-def device():
-    """CUDA, or the CPU where Triton interprets its kernels (TRITON_INTERPRET=1)."""
-    triton = pytest.importorskip("triton")
-    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
-        pytest.skip("needs a CUDA device")
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def generator():
     return torch.Generator().manual_seed(3)
 

@@ -20,15 +20,6 @@ HEIGHT, WIDTH, VIEWS = 37, 52, 3
 SETTINGS = RenderAndMatchSettings()
 
 
-@pytest.fixture(scope="module")
-def device() -> torch.device:
-    """CUDA, or the CPU where Triton interprets its kernels (TRITON_INTERPRET=1)."""
-    triton = pytest.importorskip("triton")
-    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
-        pytest.skip("needs a CUDA device")
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def smooth(random: torch.Generator, channels: int, scale: float) -> Tensor:
     """(B, H, W, C): what changes by little from pixel to pixel, so that rounding positions to 1/32 changes little."""
     coarse = scale * torch.randn(VIEWS, channels, 3, 3, generator=random)

@@ -16,15 +16,6 @@ pytestmark = pytest.mark.cuda
 SSIM = {"window": WINDOW, "sigma": SIGMA, "c1": C1, "c2": C2}
 
 
-@pytest.fixture(scope="module")
-def device() -> torch.device:
-    """CUDA, or the CPU where Triton interprets its kernels (TRITON_INTERPRET=1)."""
-    triton = pytest.importorskip("triton")
-    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
-        pytest.skip("needs a CUDA device")
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def _images(device: torch.device) -> tuple[Tensor, Tensor]:
     """Two pictures of 19 x 23 pixels and 8-bit references."""
     random = torch.Generator().manual_seed(1)

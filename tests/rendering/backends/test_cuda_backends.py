@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from gaussian_cloud import RAW, leaves
 from torch import Tensor
 
 from trackersplat.benchmarks.rendering import scene_camera, surface_scene
@@ -19,7 +20,6 @@ from trackersplat.rendering.registry import BACKENDS, choose_rasterizer
 
 pytestmark = [pytest.mark.cuda, pytest.mark.timeout(600)]  # the first use compiles kernels
 
-RAW = ("means", "quats", "log_scales", "opacity_logits", "sh")
 # the two cap alpha differently (see rendering/rules.py), and single pixels stop one Gaussian earlier or later
 MEAN, WORST = 2e-4, 2e-2
 
@@ -35,10 +35,6 @@ def capped_scene(count: int = 5000, degree: int = 3) -> Gaussians:
     """No opacity above 0.97, so that neither cap is reached."""
     scene = surface_scene(count, degree)
     return Gaussians(**(scene.tensors() | {"opacity_logits": scene.opacity_logits.clamp(max=3.4)}))
-
-
-def leaves(scene: Gaussians, device: torch.device) -> Gaussians:
-    return Gaussians(**{name: tensor.detach().to(device).requires_grad_() for name, tensor in scene.tensors().items()})
 
 
 def rendered(

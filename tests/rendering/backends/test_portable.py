@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import brute_force_render as brute
+import gaussian_cloud
 import numpy as np
 import pytest
 import torch
+from gaussian_cloud import EYE, RAW, assert_close, cloud, leaves
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
@@ -17,36 +20,9 @@ from trackersplat.gaussians.gaussians import SH_C0, Gaussians, concatenate
 from trackersplat.rendering.backends.portable import PortableRasterizer
 
 WIDTH, HEIGHT = 45, 37  # neither is a multiple of the tile
-RAW = ("means", "quats", "log_scales", "opacity_logits", "sh")
 
 
-def looking(eye: tuple[float, float, float], name: str = "cam", width: int = WIDTH, height: int = HEIGHT) -> Camera:
-    """A camera at ``eye`` that looks at the origin; principal point off centre, unequal focal lengths."""
-    forward = -np.array(eye) / np.linalg.norm(eye)
-    right = np.cross(forward, [0.1, 0.2, 1.0])
-    right /= np.linalg.norm(right)
-    rotation = np.stack([right, np.cross(forward, right), forward])
-    pose = np.eye(4)
-    pose[:3, :3] = rotation
-    pose[:3, 3] = -rotation @ np.array(eye)
-    K = np.array([[1.1 * width, 0, 0.43 * width], [0, 1.02 * width, 0.58 * height], [0, 0, 1]])
-    return Camera(name, width, height, K, pose)
-
-
-def cloud(n: int = 60, degree: int = 3, seed: int = 0, spread: float = 0.7) -> Gaussians:
-    """Gaussians of all shapes around the origin: most in view, some at the border, outside and behind the cameras."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    return Gaussians(
-        means=normal(n, 3) * spread,
-        quats=normal(n, 4) * 3,
-        log_scales=normal(n, 3) * 0.6 - 2.2,
-        opacity_logits=normal(n) * 2,
-        sh=torch.cat([normal(n, 1, 3), normal(n, (degree + 1) ** 2 - 1, 3) * 0.25], 1),
-    )
+looking = partial(gaussian_cloud.looking, width=WIDTH, height=HEIGHT)
 
 
 def wide() -> Gaussians:
@@ -55,20 +31,6 @@ def wide() -> Gaussians:
     faint = replace(cloud(2, seed=6), opacity_logits=torch.tensor([-5.6, -9.0]))
     inside = replace(cloud(1, seed=7), means=torch.tensor([[2.497, -1.499, 1.001]]))
     return concatenate([cloud(40), far, faint, inside])
-
-
-def leaves(gaussians: Gaussians) -> Gaussians:
-    return Gaussians(**{name: tensor.detach().clone().requires_grad_() for name, tensor in gaussians.tensors().items()})
-
-
-def assert_close(actual: Tensor, expected: Tensor, tolerance: float) -> None:
-    """Largest difference relative to the largest expected value."""
-    scale = max(float(expected.abs().max()), 1e-6)
-    difference = float((actual.double() - expected).abs().max()) / scale
-    assert difference < tolerance, f"relative difference {difference:.2e}"
-
-
-EYE = (2.5, -1.5, 1.0)
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])

@@ -21,14 +21,6 @@ WIDTH, HEIGHT, TILE = 70, 50, 8
 COLUMNS, ROWS = math.ceil(WIDTH / TILE), math.ceil(HEIGHT / TILE)
 
 
-@pytest.fixture(scope="module")
-def device() -> torch.device:
-    triton = pytest.importorskip("triton")
-    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
-        pytest.skip("needs a CUDA device")
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def _seen(seed: int, views: int = 2, count: int = 80) -> tuple[Tensor, ...]:
     """Ellipses of all shapes in and around an image, as a projection gives them: means2d, radii, depths, conics, opacities."""
     random = torch.Generator().manual_seed(seed)

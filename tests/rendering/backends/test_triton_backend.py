@@ -3,60 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import brute_force_render as brute
-import numpy as np
+import gaussian_cloud
 import pytest
 import torch
-from torch import Tensor
+from gaussian_cloud import EYE, RAW, assert_close, cloud, leaves
 
-from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians, concatenate
 from trackersplat.rendering.backends import cuda
 from trackersplat.rendering.lift import lift
 from trackersplat.rendering.rasterizer import Rasterizer
 
 pytestmark = [pytest.mark.cuda, pytest.mark.timeout(600)]  # the interpreter is slow
-RAW = ("means", "quats", "log_scales", "opacity_logits", "sh")
 WIDTH, HEIGHT = 21, 13  # neither is a multiple of the tile
-EYE, ASIDE = (2.5, -1.5, 1.0), (2.0, 2.0, 0.5)
+ASIDE = (2.0, 2.0, 0.5)
 BACKGROUND = (0.2, 0.5, 0.9)
 
 
+looking = partial(gaussian_cloud.looking, width=WIDTH, height=HEIGHT)
+
+
 @pytest.fixture(scope="module")
-def rasterizer() -> Rasterizer:
-    triton = pytest.importorskip("triton")
-    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
-        pytest.skip("needs a CUDA device")
+def rasterizer(device: torch.device) -> Rasterizer:
     from trackersplat.rendering.backends.triton import TritonRasterizer
 
-    return TritonRasterizer("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def looking(eye: tuple[float, float, float], near: float = 0.01) -> Camera:
-    """A camera at ``eye`` that looks at the origin; principal point off centre, unequal focal lengths."""
-    forward = -np.array(eye) / np.linalg.norm(eye)
-    right = np.cross(forward, [0.1, 0.2, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    pose[:3, 3] = -pose[:3, :3] @ np.array(eye)
-    return Camera("cam", WIDTH, HEIGHT, np.array([[24.0, 0, 0.43 * WIDTH], [0, 22.0, 0.58 * HEIGHT], [0, 0, 1]]), pose, near)
-
-
-def cloud(n: int, degree: int, seed: int = 0, spread: float = 0.6) -> Gaussians:
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    return Gaussians(
-        means=normal(n, 3) * spread,
-        quats=normal(n, 4) * 3,
-        log_scales=normal(n, 3) * 0.6 - 2.0,
-        opacity_logits=normal(n) * 2 + 1,
-        sh=torch.cat([normal(n, 1, 3), normal(n, (degree + 1) ** 2 - 1, 3) * 0.25], 1),
-    )
+    return TritonRasterizer(device)
 
 
 def scene(degree: int = 3) -> Gaussians:
@@ -66,19 +39,6 @@ def scene(degree: int = 3) -> Gaussians:
     inside = replace(cloud(1, degree, seed=7), means=torch.tensor([[2.497, -1.499, 1.001]]))
     opaque = replace(cloud(4, degree, seed=8, spread=0.3), opacity_logits=torch.tensor([4.0, 5.0, 6.0, 9.0]))
     return concatenate([cloud(22, degree), far, faint, inside, opaque])
-
-
-def leaves(gaussians: Gaussians, device: torch.device) -> Gaussians:
-    return Gaussians(**{name: tensor.detach().to(device).requires_grad_() for name, tensor in gaussians.tensors().items()})
-
-
-def assert_close(actual: Tensor | None, expected: Tensor, tolerance: float) -> None:
-    """Largest difference relative to the largest expected value."""
-    assert actual is not None
-    expected = expected.detach()
-    scale = max(float(expected.abs().max()), 1e-6)
-    difference = float((actual.detach().cpu().double() - expected).abs().max()) / scale
-    assert difference < tolerance, f"relative difference {difference:.2e}"
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])

@@ -21,15 +21,6 @@ close = partial(torch.testing.assert_close, rtol=1e-3, atol=1e-3)
 HEIGHT, WIDTH = 29, 38
 
 
-@pytest.fixture(scope="module")
-def device():
-    """CUDA, or the CPU where Triton interprets its kernels (TRITON_INTERPRET=1)."""
-    triton = pytest.importorskip("triton")
-    if not torch.cuda.is_available() and not triton.knobs.runtime.interpret:
-        pytest.skip("needs a CUDA device")
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def pair() -> tuple[Images, Images]:
     """Two textures, and where they are a little later."""
     textures = [texture(seed, HEIGHT, WIDTH) for seed in (1, 2)]

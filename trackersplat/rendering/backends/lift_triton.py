@@ -9,6 +9,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from trackersplat.rendering.backends.tile_parts_triton import bounds, group, pixels
+
 # Sizes that fix the kernel's layout.
 TILE = 8  # pixels a side; 16 take longer, 4 no less
 _AT_ONCE = 16  # Gaussians of a tile taken together; 32 are no faster
@@ -55,30 +57,6 @@ def fused_lift(
     return sums
 
 
-@triton.jit
-def group_weights(  # type: ignore[no-untyped-def]
-    means2d, conics, opacities, index, there, count, px, py, light,
-    ALPHA_MIN: tl.constexpr, ALPHA_MAX: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
-):  # fmt: skip
-    """Of pixels (P,) and a group of Gaussians (G,), front to back, each (P, G): offsets in x and y, alpha (uncapped), the weight in the
-    blend behind so much ``light``, and the logarithm of what is let through."""
-    # Pixels along the first axis: the running product then stays within a few threads.
-    dx = px[:, None] - tl.load(means2d + 2 * index)[None, :]
-    dy = py[:, None] - tl.load(means2d + 2 * index + 1)[None, :]
-    xx = tl.load(conics + 3 * index)[None, :]
-    xy = tl.load(conics + 3 * index + 1)[None, :]
-    yy = tl.load(conics + 3 * index + 2)[None, :]
-    power = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-    opacity = tl.load(opacities + index % count)[None, :] * tl.exp(-power)
-    alpha = tl.minimum(opacity, ALPHA_MAX)
-    alpha = tl.where(there[None, :] & (power >= 0.0) & (alpha >= ALPHA_MIN), alpha, 0.0)
-    kept = tl.log(1.0 - alpha)
-    through = tl.cumsum(kept, axis=1)
-    after = light[:, None] * tl.exp(through)
-    weight = tl.where(after > TRANSMITTANCE_MIN, alpha * light[:, None] * tl.exp(through - kept), 0.0)
-    return dx, dy, opacity, weight, kept
-
-
 @triton.jit(do_not_specialize=["entries"])
 def _lift(  # type: ignore[no-untyped-def]
     means2d, conics, opacities, ids, offsets, features, sums,
@@ -88,27 +66,16 @@ def _lift(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     tile = tl.program_id(0)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
-    pixel = tl.arange(0, TILE * TILE)
-    camera = (tile // (rows * columns)).to(tl.int64)
-    x = (tile % columns) * TILE + pixel % TILE
-    y = (tile // columns % rows) * TILE + pixel // TILE
-    inside = (x < width) & (y < height)
-    image = features + camera * height * width * channels
+    px, py, place, inside = pixels(tile, rows, columns, width, height, TILE)
     values = tl.load(
-        image + (y * width + x)[:, None] * channels + channel[None, :], mask=inside[:, None] & (channel < channels)[None, :], other=0.0
+        features + place[:, None] * channels + channel[None, :], mask=inside[:, None] & (channel < channels)[None, :], other=0.0
     )
-    px = x.to(tl.float32) + 0.5
-    py = y.to(tl.float32) + 0.5
     light = tl.where(inside, 1.0, 0.0)
-    entry = tl.load(offsets + tile)
-    last = tl.load(offsets + tile + 1, mask=tile + 1 < tiles, other=entries)
+    entry, end = bounds(offsets, tile, tiles, entries)
     open_pixels = 1.0
-    while (entry < last) & (open_pixels > TRANSMITTANCE_MIN):
-        at = entry + tl.arange(0, GROUP)
-        there = at < last
-        index = tl.load(ids + at, mask=there, other=0).to(tl.int64)
-        _dx, _dy, _alpha, weight, kept = group_weights(
-            means2d, conics, opacities, index, there, count, px, py, light, ALPHA_MIN, ALPHA_MAX, TRANSMITTANCE_MIN
+    while (entry < end) & (open_pixels > TRANSMITTANCE_MIN):
+        index, there, _dx, _dy, _alpha, weight, kept = group(
+            means2d, conics, opacities, ids, entry, end, count, px, py, light, GROUP, ALPHA_MIN, ALPHA_MAX, TRANSMITTANCE_MIN
         )
         total = tl.dot(tl.trans(weight), values, input_precision="tf32x3")
         tl.atomic_add(

@@ -20,6 +20,7 @@ import triton.language as tl
 from torch import Tensor
 
 from trackersplat.rendering.backends.cuda import CameraTensors, Lists
+from trackersplat.rendering.backends.tile_parts_triton import bounds, pixels
 from trackersplat.rendering.backends.triton.projection import RECORD, SUMS
 from trackersplat.rendering.rules import ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN
 
@@ -85,16 +86,6 @@ def _tiles(cameras: CameraTensors) -> tuple[int, int, int]:
 
 
 @triton.jit
-def _pixels(tile, rows, columns, width, height, TILE: tl.constexpr):
-    """Centres, places in the images, and which lie inside."""
-    pixel = tl.arange(0, TILE * TILE)
-    x = (tile % columns) * TILE + pixel % TILE
-    y = (tile // columns % rows) * TILE + pixel // TILE
-    place = (tile // (rows * columns)).to(tl.int64) * height * width + y * width + x
-    return x.to(tl.float32) + 0.5, y.to(tl.float32) + 0.5, place, (x < width) & (y < height)
-
-
-@triton.jit
 def _exponent(record, log_opacity, dx, dy):
     """Of the opacity of a splat in pixels, to base 2."""
     a, b, d = tl.load(record + 2), tl.load(record + 3), tl.load(record + 4)
@@ -124,9 +115,8 @@ def _blend(
     ALPHA_MAX: tl.constexpr, LOG2_ALPHA_MIN: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
-    px, py, place, inside = _pixels(tile, rows, columns, width, height, TILE)
-    entry = tl.load(offsets + tile)
-    end = tl.load(offsets + tile + 1, mask=tile + 1 < listed, other=entries)
+    px, py, place, inside = pixels(tile, rows, columns, width, height, TILE)
+    entry, end = bounds(offsets, tile, listed, entries)
     transmittance = tl.where(inside, 1.0, 0.0)
     red, green, blue, z = tl.zeros_like(px), tl.zeros_like(px), tl.zeros_like(px), tl.zeros_like(px)
     most = 1.0
@@ -166,7 +156,7 @@ def _unblend(
     ALPHA_MAX: tl.constexpr, LOG2_ALPHA_MIN: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
-    px, py, place, inside = _pixels(tile, rows, columns, width, height, TILE)
+    px, py, place, inside = pixels(tile, rows, columns, width, height, TILE)
     entry = tl.load(offsets + tile)
     end = tl.load(last + tile)
     rest = tl.zeros_like(px)  # of the loss: what lies behind the splats so far

@@ -1,6 +1,6 @@
 """Any number of further values per Gaussian, blended with the weights of the colours, and their gradient.
 
-The splats of a tile are taken in groups, as in `lift_triton`: weights (pixels x splats) times values (splats x channels) are matrix
+The splats of a tile are taken in groups (`tile_parts_triton`): weights (pixels x splats) times values (splats x channels) are matrix
 products, and so is the gradient.
 """
 
@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from trackersplat.rendering.backends.cuda import CameraTensors, Lists
-from trackersplat.rendering.backends.lift_triton import group_weights
+from trackersplat.rendering.backends.tile_parts_triton import bounds, group, pixels
 from trackersplat.rendering.backends.triton import blending
 from trackersplat.rendering.backends.triton.projection import RECORD, Splats
 from trackersplat.rendering.rules import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
@@ -90,18 +90,14 @@ def _blend_channels(
 ):  # fmt: skip
     tile = tl.program_id(0)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
-    px, py, place, inside = blending._pixels(tile, rows, columns, width, height, TILE)
-    entry = tl.load(offsets + tile)
-    last = tl.load(offsets + tile + 1, mask=tile + 1 < listed, other=entries)
+    px, py, place, inside = pixels(tile, rows, columns, width, height, TILE)
+    entry, end = bounds(offsets, tile, listed, entries)
     light = tl.where(inside, 1.0, 0.0)
     blended = tl.zeros([TILE * TILE, CHANNELS], tl.float32)
     open_pixels = 1.0
-    while (entry < last) & (open_pixels > TRANSMITTANCE_MIN):
-        at = entry + tl.arange(0, GROUP)
-        there = at < last
-        index = tl.load(ids + at, mask=there, other=0).to(tl.int64)
-        _dx, _dy, _alpha, weight, kept = group_weights(
-            means2d, conics, opacities, index, there, count, px, py, light, ALPHA_MIN, ALPHA_MAX, TRANSMITTANCE_MIN
+    while (entry < end) & (open_pixels > TRANSMITTANCE_MIN):
+        index, there, _dx, _dy, _alpha, weight, kept = group(
+            means2d, conics, opacities, ids, entry, end, count, px, py, light, GROUP, ALPHA_MIN, ALPHA_MAX, TRANSMITTANCE_MIN
         )
         own = tl.load(
             values + (index % period)[:, None] * channels + channel[None, :], mask=there[:, None] & (channel < channels)[None, :], other=0.0
@@ -123,20 +119,16 @@ def _unblend_channels(
 ):  # fmt: skip
     tile = tl.program_id(0)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
-    px, py, place, inside = blending._pixels(tile, rows, columns, width, height, TILE)
-    entry = tl.load(offsets + tile)
-    last = tl.load(offsets + tile + 1, mask=tile + 1 < listed, other=entries)
+    px, py, place, inside = pixels(tile, rows, columns, width, height, TILE)
+    entry, end = bounds(offsets, tile, listed, entries)
     light = tl.where(inside, 1.0, 0.0)
-    pixels, known = place[:, None] * channels + channel[None, :], inside[:, None] & (channel < channels)[None, :]
-    slope = tl.load(gradient + pixels, mask=known, other=0.0)
-    rest = tl.sum(slope * tl.load(shown + pixels, mask=known, other=0.0), axis=1)  # of the loss: what lies behind the splats so far
+    shown_at, known = place[:, None] * channels + channel[None, :], inside[:, None] & (channel < channels)[None, :]
+    slope = tl.load(gradient + shown_at, mask=known, other=0.0)
+    rest = tl.sum(slope * tl.load(shown + shown_at, mask=known, other=0.0), axis=1)  # of the loss: what lies behind the splats so far
     open_pixels = 1.0
-    while (entry < last) & (open_pixels > TRANSMITTANCE_MIN):
-        at = entry + tl.arange(0, GROUP)
-        there = at < last
-        index = tl.load(ids + at, mask=there, other=0).to(tl.int64)
-        dx, dy, alpha, weight, kept = group_weights(
-            means2d, conics, opacities, index, there, count, px, py, light, ALPHA_MIN, ALPHA_MAX, TRANSMITTANCE_MIN
+    while (entry < end) & (open_pixels > TRANSMITTANCE_MIN):
+        index, there, dx, dy, alpha, weight, kept = group(
+            means2d, conics, opacities, ids, entry, end, count, px, py, light, GROUP, ALPHA_MIN, ALPHA_MAX, TRANSMITTANCE_MIN
         )
         wanted = there[:, None] & (channel < channels)[None, :]
         if OF_SPLATS:
