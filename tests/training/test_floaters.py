@@ -179,7 +179,7 @@ def test_of_several_viewpoints_one_is_enough_and_only_those_count_that_a_gaussia
 
 @pytest.mark.parametrize(
     ("shown_by", "logit", "floaters"),
-    [(1, 3.0, 1), (2, 3.0, 1), (6, 3.0, 0), (6, -5.0, 1)],
+    [(1, 3.0, 1), (2, 3.0, 1), (3, 3.0, 1), (6, 3.0, 0), (6, -5.0, 1)],  # three views at unlike distances count as fewer than three
 )
 def test_what_hangs_before_a_viewpoint_stays_if_solid_gaussians_that_several_views_show_are_around_it(
     shown_by: int, logit: float, floaters: int, monkeypatch: pytest.MonkeyPatch

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 from dome_scene import dome_capture
 from quad_scene import CastFrames, cast, look_at, quad_capture
 
@@ -13,11 +15,13 @@ from trackersplat.captures.capture import Capture
 from trackersplat.geometry.projection import common_focus
 from trackersplat.training.first_frame.regularise import Regularisation
 from trackersplat.training.first_frame.settings import FirstFrameSettings
+from trackersplat.training.points import depth_maps
 from trackersplat.training.points.find import first_points
 from trackersplat.training.points.fusion import fuse, fuse_unhindered
 from trackersplat.training.points.patchmatch import patchmatch
 from trackersplat.training.points.settings import FarApartSettings, PatchMatchSettings, PointSettings, SweepSettings
-from trackersplat.training.points.sweep import View, sweep
+from trackersplat.training.points.sweep import DepthMap, View, sweep
+from trackersplat.training.points.task import PointTask
 from trackersplat.training.points.views import far_apart, unproject, views_of_a_place
 
 PATCHES, FEW = PatchMatchSettings(), FarApartSettings()
@@ -145,6 +149,25 @@ def test_gaussians_are_left_out_at_random_where_cameras_are_far_apart_and_only_t
     for cameras in (_wide_capture().cameras, dome_capture().cameras):
         assert default.for_views(cameras).drop == default.far_apart_drop > 0
         assert replace(default, drop=0.5).for_views(cameras).drop == 0.5
+
+
+def test_patches_are_matched_no_nearer_than_small_images_show_a_surface(monkeypatch: pytest.MonkeyPatch) -> None:
+    capture = replace(_wide_capture(), depth_bounds=np.tile((0.3, 30.0), (3, 1)))
+    task, asked = PointTask.of(capture, range(3), 0, PointSettings()), []
+
+    def patches(task: PointTask, views: list[View], ranges: list[tuple[float, float]], rules: PatchMatchSettings) -> Iterator[DepthMap]:
+        asked.append((max(views[0].gray.shape), list(ranges)))
+        for view, camera in zip(views, capture.cameras, strict=True):
+            depth = cv2.resize(cast(camera)[1].astype(np.float32), view.gray.shape[::-1], interpolation=cv2.INTER_NEAREST)
+            yield DepthMap(np.where(np.isfinite(depth), depth, 0), np.zeros_like(depth))
+
+    monkeypatch.setattr(depth_maps, "_patches", patches)
+    assert len(list(depth_maps.patched(task))) == 3
+    (small, generous), (large, tight) = asked
+    assert small <= PATCHES.coarse_side < large
+    for camera, (near, far), (start, end) in zip(capture.cameras, generous, tight, strict=True):
+        assert end == far
+        assert 2 * near < start < cast(camera)[1].min()
 
 
 def test_what_two_views_agree_on_by_accident_goes_where_more_views_see_past_it() -> None:
