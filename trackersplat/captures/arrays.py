@@ -7,7 +7,6 @@ import os
 import struct
 import weakref
 import zipfile
-import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -91,19 +90,8 @@ class ArrayFile:
 
     def _read(self, member: str) -> np.ndarray:
         """Raises one of ``NPZ_DAMAGE``."""
-        info = self._archive.getinfo(member)
-        if not _is_plain(info):
-            with self._archive.open(info) as unpacked:
-                return np.asarray(np.lib.format.read_array(unpacked, allow_pickle=False))
-        # Read at once to where it stays: by zipfile, it is copied piece by piece.
-        header = self._header(info)
-        values = np.empty(header.end - header.begin, np.uint8)
-        self._file.seek(header.begin)
-        self._file.readinto(values.data)  # what a file that is too short does not fill in fails the checksum
-        self._file.seek(header.start)
-        if zlib.crc32(values.data, zlib.crc32(self._file.read(header.begin - header.start))) != info.CRC:
-            raise ValueError("a checksum is wrong")
-        return np.ndarray(header.shape, header.dtype, values, order="F" if header.in_columns else "C")
+        with self._archive.open(member) as unpacked:
+            return np.asarray(np.lib.format.read_array(unpacked, allow_pickle=False))
 
     def _header(self, info: zipfile.ZipInfo) -> _Header:
         """Of a member that is not compressed. Raises one of ``NPZ_DAMAGE``."""
@@ -113,24 +101,23 @@ class ArrayFile:
         if version not in _HEADERS:
             raise ValueError(f"version {version} of the format of its arrays is not known")
         shape, in_columns, dtype = _HEADERS[version](self._file)
-        header = _Header(shape, dtype, in_columns, start, self._file.tell(), start + info.file_size)
+        begin = self._file.tell()
+        size = start + info.file_size - begin
         if dtype.hasobject:
             raise ValueError("its arrays hold objects")
-        if math.prod(shape) * dtype.itemsize != header.end - header.begin:
-            raise ValueError(f"an array of shape {shape} and type {dtype} in {header.end - header.begin:,} bytes")
-        return header
+        if math.prod(shape) * dtype.itemsize != size:
+            raise ValueError(f"an array of shape {shape} and type {dtype} in {size:,} bytes")
+        return _Header(shape, dtype, in_columns, begin)
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What an array is, in the format of ``.npy``, and where in a file: header from ``start``, numbers from ``begin``."""
+    """What an array is, in the format of ``.npy``, and where its numbers ``begin`` in a file."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     in_columns: bool
-    start: int
     begin: int
-    end: int
 
 
 class StoredArray:
