@@ -53,7 +53,6 @@ class Document:
         self.renderer = SharedRasterizer()
         self.edits = RunEdits(store, lambda run: why_not_continued(self.runs.get(run)))
         self.editing = Editing(capture, store, self.runs, self.frames, self.renderer)
-        self.stage_views: dict[str, Callable[[], Camera]] = {}  # tab -> what its stage looks through; raises KeyError if it is closed
         self.diagnosing = Diagnosing(capture, store, self.runs, arguments.backend)
         self._gaussian_error: tuple[object, torch.Tensor] | None = None  # of the last frame that was asked for
         self.paths = GaussianPaths(store, self.runs, self.frames, self.framing.extent)
@@ -64,7 +63,7 @@ class Document:
         self.camera_paths = CameraPaths(store)
         self.export = ExportJob(store, arguments.backend)
         self.video = VideoJob(store, arguments.backend)
-        self.viewpoints: dict[str, Callable[[], Camera]] = {}  # tab -> what its stage looks through now
+        self.viewpoints: dict[str, Callable[[], Camera]] = {}  # tab -> what its stage looks through; raises KeyError if it is closed
 
     def close(self) -> None:
         self.paths.close()

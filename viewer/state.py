@@ -175,7 +175,8 @@ class View:
     """One tab of the browser."""
 
     frame: int = 0
-    shown: int = -1  # frame of the picture that the page has acknowledged; -1: none yet
+    shown: int = -1  # frame of the picture that the page has acknowledged, of the active pane or the stage; -1: none yet
+    stage_shown: bool = False  # whether the stage has a picture
     playing: bool = False
     dragging: bool = False  # the time is being dragged: whatever is not the picture can wait
     speed: float = 1.0

@@ -85,6 +85,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     store.open_tab("a", View())
     tab = Tab("a", store, None)  # type: ignore[arg-type]
     view = ExactView(page, tab, FakeMarks(tab), lambda: now[0])  # type: ignore[arg-type]
+    view.start()
     yield SimpleNamespace(store=store, tab=tab, page=page, painted=painted, view=view, now=now)
     page.gate.set()
     view.close()
@@ -112,12 +113,14 @@ def test_a_change_is_shown_and_what_changes_no_picture_is_not_drawn(scene: Simpl
 def test_the_frame_shown_is_the_one_that_the_page_has_acknowledged(scene: SimpleNamespace) -> None:
     wait_for(lambda: scene.view.rests)
     assert scene.tab.view.shown == 0
+    assert scene.tab.view.stage_shown
     scene.page.gate.clear()
-    scene.tab.set(frame=5)
+    scene.tab.set(frame=5, stage_shown=False)
     wait_for(lambda: scene.painted[-1][0] == 5)
     assert scene.tab.view.shown == 0
+    assert not scene.tab.view.stage_shown
     scene.page.gate.set()
-    wait_for(lambda: scene.tab.view.shown == 5)
+    wait_for(lambda: scene.tab.view.shown == 5 and scene.tab.view.stage_shown)
 
 
 def test_the_size_that_the_page_tells_counts_before_that_of_viser(scene: SimpleNamespace) -> None:

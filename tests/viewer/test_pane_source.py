@@ -158,6 +158,18 @@ def test_the_first_of_the_tabs_that_share_their_time_moves_it_and_waits_for_its_
     assert (first.transport().first, first.transport().last) == (1, 2)
 
 
+def test_a_picture_of_the_active_pane_counts_for_the_time_and_not_for_the_stage() -> None:
+    tab = _tab()
+    tab.set(panes=(Pane(2), Pane(1)), active=1)
+    panes = TabPanes(tab)
+    for pane, shown in ((0, -1), (1, 3)):
+        request = panes.request(pane)
+        assert request is not None
+        panes.acknowledged(pane, request, None)  # type: ignore[arg-type]
+        assert tab.view.shown == shown
+    assert not tab.view.stage_shown
+
+
 def test_an_imported_run_has_no_tracks() -> None:
     tab = _tab()
     tab.document.capture.filmed = False

@@ -77,7 +77,7 @@ class Desk:
         self.edits = RunEdits(self.store)
         self.editing = Editing(capture, self.store, runs, self.frames, renderer)
         document: Any = SimpleNamespace(
-            capture=capture, edits=self.edits, editing=self.editing, scene=self.editing.frame, shown=self.frames.shown, stage_views={},
+            capture=capture, edits=self.edits, editing=self.editing, scene=self.editing.frame, shown=self.frames.shown, viewpoints={},
             framing=SimpleNamespace(extent=2.0), frames=self.frames, runs=runs, renderer=renderer, diagnosis=lambda: None,
             tracks=lambda path=None: None,
         )  # fmt: skip
@@ -217,7 +217,7 @@ def test_a_tab_that_is_closed_meanwhile_is_no_problem_but_any_other_missing_key_
 
 def test_the_stage_s_outline_is_in_shares_of_its_picture(desk: Desk) -> None:
     view = desk.camera.resized(128, 96)
-    desk.tab.document.stage_views["t"] = lambda: view
+    desk.tab.document.viewpoints["t"] = lambda: view
     (x0, y0), (x1, y1) = ((x / desk.camera.width, y / desk.camera.height) for x, y in desk.around(3))
     desk.do("select.drawn", outline=Outline("rectangle", "replace", ((x0, y0), (x1, y1))))
     assert desk.selected() == [3]

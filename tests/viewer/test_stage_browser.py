@@ -74,7 +74,7 @@ def site() -> Iterator[SimpleNamespace]:
     two = capture()
     document: Any = SimpleNamespace(
         capture=two, framing=frame_capture(two), renderer=renderer, shown=lambda frame: shown, scene=unedited(lambda frame: shown),
-        editing=no_edits(), stage_views={}, viewpoints={}, diagnosis=lambda: None,
+        editing=no_edits(), viewpoints={}, diagnosis=lambda: None,
         paths=SimpleNamespace(get=lambda: None), camera_paths=SimpleNamespace(trajectory=lambda: None),
         home_photo_frame=lambda frame: (0, frame),
     )  # fmt: skip
@@ -151,7 +151,7 @@ def shown_page(site: SimpleNamespace, tab: Tab, chromium: Browser, scale: float 
     page = chromium.new_page(viewport={"width": 640, "height": 480}, device_scale_factor=scale)
     page.goto(f"{site.url}/page/{tab.id}")
     tell_size(page, tab)
-    wait_for(lambda: tab.view.shown == 0)
+    wait_for(lambda: tab.view.stage_shown)
     return page
 
 
@@ -191,11 +191,28 @@ def canvas_of(page: Any) -> list[int]:
     return sizes
 
 
+def test_a_stage_counts_as_shown_once_all_of_it_is_there_and_no_longer_when_it_is_gone(site: SimpleNamespace, chromium: Browser) -> None:
+    tab = site.open("comes and goes")
+    there: list[bool] = []  # whether commands could reach the stage, when it came to be shown
+
+    def follow(of: str | None, changed: frozenset[str]) -> None:
+        if of == tab.id and "stage_shown" in changed and tab.view.stage_shown:
+            there.append(tab.id in tab.document.viewpoints and any(view.tab_id == tab.id for view in site.stage.views))
+
+    tab.store.subscribe(follow)
+    page = shown_page(site, tab, chromium)
+    page.evaluate("document.querySelector('iframe').remove()")
+    wait_for(lambda: not tab.view.stage_shown and tab.id not in tab.document.viewpoints)
+    tab.store.unsubscribe(follow)
+    assert there == [True]
+    page.close()
+
+
 def test_nothing_of_visers_own_is_ever_seen(site: SimpleNamespace, chromium: Browser) -> None:
     tab = site.open("bare")
     page = chromium.new_page(viewport={"width": 640, "height": 480})
     page.goto(f"{site.url}/page/{tab.id}")
-    wait_for(lambda: tab.view.shown == 0)
+    wait_for(lambda: tab.view.stage_shown)
     frame = next(frame for frame in page.frames if "/stage/" in frame.url)
     seen = """[...document.querySelectorAll('.mantine-Paper-root, [class*=Notification], [class*=ViserLogo]')]
       .filter(e => e.getClientRects().length).length"""

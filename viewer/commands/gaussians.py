@@ -135,7 +135,7 @@ def _way_of(tab: Tab, outline: Outline, pane: int | None) -> dict[str, Any]:
 
 
 def _stage_view(tab: Tab) -> Camera:
-    look = tab.document.stage_views.get(tab.id)
+    look = tab.document.viewpoints.get(tab.id)
     if look is None:
         raise InputError("The 3D stage is not there yet.")
     return look()

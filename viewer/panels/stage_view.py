@@ -54,7 +54,7 @@ class StageViewPanel(Panel):
             self._frame = (
                 ui.element("iframe")
                 .props('title="3D stage" tabindex="0"')
-                .style("position:absolute;inset:0;width:100%;height:100%;background:transparent;opacity:0")
+                .style("position:absolute;inset:0;width:100%;height:100%;background:transparent;opacity:0;pointer-events:none")
             )
             self._frame.on("load", js_handler=_KEYS)
             self._frame.on("stage-size", self._sized, js_handler="(e) => emit(e.detail)")
@@ -90,8 +90,9 @@ class StageViewPanel(Panel):
             self.tab.set(canvas=canvas)
 
     def on_state(self, changed: frozenset[str]) -> None:
-        if "shown" in changed:
-            self._frame.style(f"opacity:{1 if self.view.shown >= 0 else 0}")
+        if "stage_shown" in changed:
+            shown = self.view.stage_shown  # a click into an empty frame would take the keys away from the page
+            self._frame.style(f"opacity:{1 if shown else 0};pointer-events:{'auto' if shown else 'none'}")
         if changed & {"tool", "brush", "answered"}:
             self._tool.follow(self.view.tool, self.view.brush, self.view.answered)
         if changed & {"show_cameras", "show_trails"}:
@@ -112,7 +113,7 @@ class StageViewPanel(Panel):
             return f"{sentence(shared.activity) or 'Starting the renderer …'} Until then: photograph of {home}."
         if shared.source_of(view.frame) is None:
             return f"Nothing is reconstructed yet: photograph of {home}, in its place."
-        if view.shown < 0:
+        if not view.stage_shown:
             return "Drawing the first picture …"
         if view.show_trails and view.trails_of == "tracks" and document.diagnosis() is None:
             return "No trails: the tracks are not diagnosed yet."
@@ -127,7 +128,7 @@ class StageViewPanel(Panel):
 
 
 WORDS = frozenset(
-    {"ready", "activity", "frame", "shown", "reconstructed", "draft", "show_trails", "trails_of", "diagnosed", "paths", "run"}
+    {"ready", "activity", "frame", "stage_shown", "reconstructed", "draft", "show_trails", "trails_of", "diagnosed", "paths", "run"}
 )
 
 

@@ -75,6 +75,9 @@ class ExactView:
         client.camera.on_update(self._on_camera)
         tab.store.subscribe(self._on_change)
         self._thread = threading.Thread(target=self._run, name=f"stage-{client.client_id}", daemon=True)
+
+    def start(self) -> None:
+        """Draws from now on. The first picture shows the stage: whatever can be done there is to be ready before."""
         self._thread.start()
 
     @property
@@ -109,7 +112,7 @@ class ExactView:
         self._wake.set()
 
     def _on_change(self, tab: str | None, changed: frozenset[str]) -> None:
-        if tab in (None, self._tab.id) and not changed <= {"shown", "path_shown"}:
+        if tab in (None, self._tab.id) and not changed <= {"shown", "path_shown", "stage_shown"}:
             self._wake.set()
 
     # -- worker -------------------------------------------------------------------------------------------------------
@@ -191,7 +194,7 @@ class ExactView:
         answered = self._await_acknowledgement()
         self.pictures += 1
         if answered:  # how long a hidden tab slept says nothing about the next picture's cost
-            self._tab.set(shown=request.frame, path_shown=request.moment)
+            self._tab.set(shown=request.frame, path_shown=request.moment, stage_shown=True)
             cost = (self._clock() - started) / max(view.width * view.height, 1)
             self._seconds_per_pixel += 0.3 * (cost - self._seconds_per_pixel)
         if full:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from viewer.tab import Tab
 
 @dataclass(frozen=True, eq=False)
 class _Parts:
+    tab: Tab
     view: ExactView
     frusta: Frusta
     pilot: Pilot
@@ -61,16 +63,16 @@ class Stage:
         path = PathPilot(client, tab)  # before the view: it moves the camera first
         view = ExactView(client, tab, marks)
         pointer = Pointer(tab, view, marks, self._picking)
-        self._document.stage_views[tab.id] = view.view
-        parts = _Parts(view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, to_start(tab)), path, Handles(client, tab))
+        parts = _Parts(tab, view, Frusta(client, tab, pointer.on_camera), Pilot(client, tab, to_start(tab)), path, Handles(client, tab))
         pointer.listen(client)
         with self._lock:
             if client.client_id in self._gone:
                 self._gone.discard(client.client_id)
                 parts.close()
-            else:
-                self._parts[client.client_id] = parts
-                self._document.viewpoints[tab.id] = view.view
+                return
+            self._parts[client.client_id] = parts
+            self._document.viewpoints[tab.id] = view.view
+        view.start()
 
     def disconnect(self, client: viser.ClientHandle) -> None:
         with self._lock:
@@ -78,9 +80,12 @@ class Stage:
             if parts is None:
                 self._gone.add(client.client_id)
         if parts is not None:
-            if self._document.viewpoints.get(parts.view.tab_id) == parts.view.view:
-                del self._document.viewpoints[parts.view.tab_id]
             parts.close()
+            tab = parts.tab
+            if self._document.viewpoints.get(tab.id) == parts.view.view:
+                del self._document.viewpoints[tab.id]
+                with contextlib.suppress(KeyError):  # the tab is closed
+                    tab.set(stage_shown=False)
 
     @property
     def views(self) -> list[ExactView]:
