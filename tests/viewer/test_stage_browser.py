@@ -30,6 +30,7 @@ from viewer.guard import Guard
 from viewer.relay import Relay
 from viewer.shared_rasterizer import SharedRasterizer
 from viewer.stage.framing import frame_capture
+from viewer.stage.handles import Handles
 from viewer.stage.picture import free_picture
 from viewer.stage.server import StageServer
 from viewer.stage.stage import Stage
@@ -191,20 +192,22 @@ def canvas_of(page: Any) -> list[int]:
     return sizes
 
 
-def test_a_stage_counts_as_shown_once_all_of_it_is_there_and_no_longer_when_it_is_gone(site: SimpleNamespace, chromium: Browser) -> None:
+def test_a_stage_is_drawn_once_all_of_it_is_there_and_not_shown_any_more_when_it_is_gone(
+    site: SimpleNamespace, chromium: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tab = site.open("comes and goes")
-    there: list[bool] = []  # whether commands could reach the stage, when it came to be shown
+    drawing: list[bool] = []  # when its last part was made
 
-    def follow(of: str | None, changed: frozenset[str]) -> None:
-        if of == tab.id and "stage_shown" in changed and tab.view.stage_shown:
-            there.append(tab.id in tab.document.viewpoints and any(view.tab_id == tab.id for view in site.stage.views))
+    def last_part(client: Any, tab: Tab) -> Handles:
+        drawing.append(any(thread.name == f"stage-{client.client_id}" for thread in threading.enumerate()))
+        return Handles(client, tab)
 
-    tab.store.subscribe(follow)
+    monkeypatch.setattr("viewer.stage.stage.Handles", last_part)
     page = shown_page(site, tab, chromium)
+    assert drawing == [False]
+    assert tab.id in tab.document.viewpoints
     page.evaluate("document.querySelector('iframe').remove()")
     wait_for(lambda: not tab.view.stage_shown and tab.id not in tab.document.viewpoints)
-    tab.store.unsubscribe(follow)
-    assert there == [True]
     page.close()
 
 
