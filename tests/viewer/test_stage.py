@@ -22,7 +22,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.evidence import Evidence
 from trackersplat.rendering.registry import choose_rasterizer
 from viewer.commands.registry import COMMANDS, by_hotkey
-from viewer.panels.stage_view import read_canvas, sentence
+from viewer.panels.stage_view import StageViewPanel, read_canvas, sentence
 from viewer.shared_rasterizer import SharedRasterizer
 from viewer.stage.flights import Pose, around_point, between, destination, selected_point, to_camera, to_overview, to_point, to_start
 from viewer.stage.framing import frame_capture
@@ -76,6 +76,26 @@ def tab() -> Tab:
 
 
 NOW = Pose(np.array([0.0, 0, -1]), np.array([0.0, 0, 3]), np.array([0.0, -1, 0]), 1.0)
+
+# -- the panel --------------------------------------------------------------------------------------------------------
+
+
+def test_the_frame_is_seen_once_the_stage_itself_has_a_picture(tab: Tab) -> None:
+    styles: list[str] = []
+    said: list[str] = []
+    panel = StageViewPanel(tab)
+    panel._frame = SimpleNamespace(style=styles.append)  # type: ignore[assignment]
+    panel._words = SimpleNamespace(set_text=said.append, set_visibility=lambda there: None)  # type: ignore[assignment]
+    tab.set(shown=3)  # a picture of a camera pane
+    panel.on_state(frozenset({"shown", "ready"}))
+    assert (styles, said) == ([], ["Drawing the first picture …"])
+    tab.set(stage_shown=True)
+    panel.on_state(frozenset({"stage_shown"}))
+    assert (styles, said[1:]) == (["opacity:1;pointer-events:auto"], [""])
+    tab.set(stage_shown=False)
+    panel.on_state(frozenset({"stage_shown"}))
+    assert styles[1:] == ["opacity:0;pointer-events:none"]
+
 
 # -- flights ----------------------------------------------------------------------------------------------------------
 
