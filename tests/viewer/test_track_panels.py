@@ -69,7 +69,8 @@ def page(opened: tuple[Page, list[str]]) -> Iterator[Page]:
     open_tab(page, "Tracks")
     page.locator("body").press("Escape")
     page.wait_for_function("!location.search.includes('tracks=')")
-    page.evaluate("document.querySelector('.ts-track-grid .ag-body-viewport').scrollTop = 0")
+    # The table may not have been drawn yet.
+    page.locator(".ts-track-grid .ag-body-viewport").evaluate("table => { table.scrollTop = 0; }")
     page.wait_for_function(
         """() => { const rows = [...document.querySelectorAll('.ts-track-grid .ag-center-cols-container .ag-row')];
         return rows.length && Math.max(...rows.map(row => +row.getAttribute('row-index'))) === rows.length - 1; }"""
