@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from trackersplat.rendering.backends.tile_parts_triton import bounds, group, pix
 # Sizes that fix the kernel's layout.
 TILE = 8  # pixels a side; 16 take longer, 4 no less
 _AT_ONCE = 16  # Gaussians of a tile taken together; 32 are no faster
+_UNIT = 4  # numbers that an instruction adds at most
 _MOST_CHANNELS, _LEAST_CHANNELS = 128, 16  # per program; the pixels of a tile times these are held on chip
 
 
@@ -47,12 +49,13 @@ def fused_lift(
     sums = torch.zeros(cameras, count, channels, device=features.device)
     _, rows, columns = offsets.shape
     if len(ids):
+        unit = math.gcd(channels, _UNIT)
         block = min(_MOST_CHANNELS, max(_LEAST_CHANNELS, triton.next_power_of_2(channels)))
         _lift[(cameras * rows * columns, triton.cdiv(channels, block))](
             means2d.contiguous(), conics.contiguous(), opacities.contiguous(), ids, offsets.reshape(-1), features.contiguous(), sums,
-            len(ids), cameras * rows * columns, rows, columns, width, height, channels, count,
+            len(ids), cameras * rows * columns, rows, columns, width, height, channels // unit, count,
             ALPHA_MIN=blending.alpha_min, ALPHA_MAX=blending.alpha_max, TRANSMITTANCE_MIN=blending.transmittance_min,
-            TILE=TILE, GROUP=_AT_ONCE, CHANNELS=block, num_warps=4,
+            TILE=TILE, GROUP=_AT_ONCE, CHANNELS=block, UNIT=unit, num_warps=4,
         )  # fmt: skip
     return sums
 
@@ -60,10 +63,11 @@ def fused_lift(
 @triton.jit(do_not_specialize=["entries"])
 def _lift(  # type: ignore[no-untyped-def]
     means2d, conics, opacities, ids, offsets, features, sums,
-    entries, tiles, rows, columns, width, height, channels, count,
+    entries, tiles, rows, columns, width, height, units, count,
     ALPHA_MIN: tl.constexpr, ALPHA_MAX: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
-    TILE: tl.constexpr, GROUP: tl.constexpr, CHANNELS: tl.constexpr,
+    TILE: tl.constexpr, GROUP: tl.constexpr, CHANNELS: tl.constexpr, UNIT: tl.constexpr,
 ):  # fmt: skip
+    channels = units * UNIT  # so that the compiler knows that UNIT of them are added in one instruction
     tile = tl.program_id(0)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     px, py, place, inside = pixels(tile, rows, columns, width, height, TILE)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trackersplat.rendering.rules import ALPHA_MIN
 
-_BLOCK = 32  # Gaussians per program (layout): a warp, so that one that covers many tiles holds few others up
+_BLOCK = 32  # Gaussians per program that counts, entries per program that writes (layout): a warp, so that few wait for the longest
 _MOST_SHORT = 2**15 - 2  # tiles that two bytes can number, one more for "none"
 
 
@@ -42,6 +42,8 @@ def tile_lists(
 
     With ``room``, the host need not wait for the number of entries: there are ``room`` of them, and those left over belong to a further
     row of tiles below the image, which ``offsets`` has then. It has to be masked, or it is drawn for nothing.
+
+    Entries are written one by one, each found in its Gaussian's rows: written Gaussian by Gaussian, a large one holds up its warp.
     """
     views, count = depths.shape
     columns, rows = -(-width // tile), -(-height // tile)
@@ -50,16 +52,19 @@ def tile_lists(
     geometry = (means2d.contiguous(), radii.contiguous(), conics.contiguous(), opacities.contiguous())
     grid = (triton.cdiv(views * count, _BLOCK),)
     constants = {"TILE": tile, "ALPHA_MIN": ALPHA_MIN, "BLOCK": _BLOCK, "num_warps": 1}
-    none = counts  # stands for what a first pass does not write
-    _tiles[grid](order, *geometry, counts, none, none, none, views * count, count, columns, rows, 0, WRITE=False, **constants)
+    _count[grid](order, *geometry, counts, views * count, count, columns, rows, **constants)
     ends = counts.cumsum(0)
     needed = ends[-1] if len(ends) else ends.sum()
     entries = int(needed) if room is None else room
     places = views * columns * rows
     kind = torch.int16 if places + columns <= _MOST_SHORT else torch.int32
-    tiles = torch.full((entries,), places, dtype=kind, device=depths.device)
-    owners = torch.zeros(entries, dtype=torch.int32, device=depths.device)
-    _tiles[grid](order, *geometry, counts, ends, tiles, owners, views * count, count, columns, rows, entries, WRITE=True, **constants)
+    tiles = torch.empty(entries, dtype=kind, device=depths.device)
+    owners = torch.empty(entries, dtype=torch.int32, device=depths.device)
+    if entries:
+        halvings = (views * count).bit_length()
+        _write[(triton.cdiv(entries, _BLOCK),)](
+            order, *geometry, ends, tiles, owners, views * count, max(count, 1), columns, rows, entries, places, halvings, **constants
+        )
     ordered, at = torch.sort(tiles, stable=True)
     listed = places if room is None else places + columns
     offsets = torch.searchsorted(ordered, torch.arange(listed, dtype=kind, device=depths.device), out_int32=True)
@@ -69,75 +74,118 @@ def tile_lists(
 
 def entries_needed(means2d: Tensor, radii: Tensor, conics: Tensor, opacities: Tensor, width: int, height: int, tile: int) -> Tensor:
     """How many entries `tile_lists` has: scalar int64, on the device."""
-    total, none = radii[..., 0].numel(), radii
+    total = radii[..., 0].numel()
     counts = torch.empty(total, dtype=torch.int32, device=radii.device)
-    _tiles[(triton.cdiv(total, _BLOCK),)](
+    _count[(triton.cdiv(total, _BLOCK),)](
         torch.arange(total, device=radii.device), means2d.contiguous(), radii.contiguous(), conics.contiguous(), opacities.contiguous(),
-        counts, none, none, none, total, len(opacities), -(-width // tile), -(-height // tile), 0,
-        WRITE=False, TILE=tile, ALPHA_MIN=ALPHA_MIN, BLOCK=_BLOCK, num_warps=1,
+        counts, total, len(opacities), -(-width // tile), -(-height // tile), TILE=tile, ALPHA_MIN=ALPHA_MIN, BLOCK=_BLOCK, num_warps=1,
     )  # fmt: skip
     return counts.sum()
 
 
-@triton.jit(do_not_specialize=["entries", "room"])
-def _tiles(  # type: ignore[no-untyped-def]
-    order, means2d, radii, conics, opacities, counts, ends, tiles, owners, entries, count, columns, rows, room,
-    TILE: tl.constexpr, ALPHA_MIN: tl.constexpr, BLOCK: tl.constexpr, WRITE: tl.constexpr,
+@triton.jit
+def _reach(  # type: ignore[no-untyped-def]
+    owner, there, means2d, radii, conics, opacities, count, columns, rows,
+    TILE: tl.constexpr, ALPHA_MIN: tl.constexpr,
 ):  # fmt: skip
-    place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    there = place < entries
-    owner = tl.load(order + place, mask=there, other=0)
+    """What `_span` needs of Gaussians: centre, conic, reach, determinant, widest, whether these are exact; their box in tiles."""
     radius_x = tl.load(radii + 2 * owner, mask=there, other=0).to(tl.float32)
     radius_y = tl.load(radii + 2 * owner + 1, mask=there, other=0).to(tl.float32)
-    there &= (radius_x > 0) & (radius_y > 0)
-    x = tl.load(means2d + 2 * owner, mask=there, other=0.0)
-    y = tl.load(means2d + 2 * owner + 1, mask=there, other=0.0)
-    a = tl.load(conics + 3 * owner, mask=there, other=1.0)
-    b = tl.load(conics + 3 * owner + 1, mask=there, other=0.0)
-    c = tl.load(conics + 3 * owner + 2, mask=there, other=1.0)
-    opacity = tl.load(opacities + owner % count, mask=there, other=0.0)
+    seen = there & (radius_x > 0) & (radius_y > 0)
+    x = tl.load(means2d + 2 * owner, mask=seen, other=0.0)
+    y = tl.load(means2d + 2 * owner + 1, mask=seen, other=0.0)
+    a = tl.load(conics + 3 * owner, mask=seen, other=1.0)
+    b = tl.load(conics + 3 * owner + 1, mask=seen, other=0.0)
+    c = tl.load(conics + 3 * owner + 2, mask=seen, other=1.0)
+    opacity = tl.load(opacities + owner % count, mask=seen, other=0.0)
     # alpha >= ALPHA_MIN where a dx^2 + 2 b dx dy + c dy^2 <= reach; a little more, for rounding
     reach = 2.0 * tl.log(tl.maximum(opacity, 1e-20) / ALPHA_MIN) * 1.001 + 1e-3
-    there &= reach > 0.0
+    seen &= reach > 0.0
     first_column = tl.minimum(tl.maximum(tl.floor((x - radius_x) / TILE), 0.0), columns).to(tl.int32)
     end_column = tl.minimum(tl.maximum(tl.ceil((x + radius_x) / TILE), 0.0), columns).to(tl.int32)
     first_row = tl.minimum(tl.maximum(tl.floor((y - radius_y) / TILE), 0.0), rows).to(tl.int32)
     end_row = tl.minimum(tl.maximum(tl.ceil((y + radius_y) / TILE), 0.0), rows).to(tl.int32)
-    end_row = tl.where(there, end_row, first_row)
+    end_row = tl.where(seen, end_row, first_row)
     determinant = a * c - b * b
     exact = determinant > 1e-4 * a * c  # else it is mostly rounding: such thin ones keep their box
     determinant = tl.where(exact, determinant, 1.0)
     widest = tl.sqrt(tl.maximum(reach * c / determinant, 0.0))  # of dx on the whole ellipse, at dy = -b / c * widest
     slope = tl.where(exact, b / c, 0.0)
-    image = (owner // count).to(tl.int32)
-    total = tl.zeros([BLOCK], tl.int32)
-    if WRITE:
-        at = tl.load(ends + place, mask=there, other=0) - tl.load(counts + place, mask=there, other=0)
+    return x, y, a, b, reach, determinant, widest, slope, exact, first_column, end_column, first_row, end_row
+
+
+@triton.jit
+def _span(  # type: ignore[no-untyped-def]
+    row, x, y, a, b, reach, determinant, widest, slope, exact, first_column, end_column, end_row, TILE: tl.constexpr
+):
+    """The first column of tiles that a Gaussian reaches in a row, and how many there are."""
+    top = row * TILE + 0.5 - y
+    bottom = top + (TILE - 1)
+    right = tl.minimum(tl.maximum(-slope * widest, top), bottom)  # dy of the rightmost point within the row
+    left = tl.minimum(tl.maximum(slope * widest, top), bottom)
+    right_square = a * reach - determinant * right * right
+    left_square = a * reach - determinant * left * left
+    right = (-b * right + tl.sqrt(tl.maximum(right_square, 0.0))) / a
+    left = (-b * left - tl.sqrt(tl.maximum(left_square, 0.0))) / a
+    # whole pixels whose centres lie between, and their tiles
+    first_pixel = tl.ceil(tl.maximum(x + left - 0.51, -1e6))
+    last_pixel = tl.floor(tl.minimum(x + right - 0.49, 1e6))
+    hit = (right_square >= 0.0) & (left_square >= 0.0) & (first_pixel <= last_pixel)
+    begin = tl.maximum(first_column, tl.floor(first_pixel / TILE).to(tl.int32))
+    end = tl.minimum(end_column, tl.floor(last_pixel / TILE).to(tl.int32) + 1)
+    begin = tl.where(exact, begin, first_column)
+    end = tl.where(exact, tl.where(hit, end, begin), end_column)
+    return begin, tl.where(row < end_row, tl.maximum(end - begin, 0), 0)
+
+
+@triton.jit(do_not_specialize=["total", "count"])
+def _count(  # type: ignore[no-untyped-def]
+    order, means2d, radii, conics, opacities, counts, total, count, columns, rows,
+    TILE: tl.constexpr, ALPHA_MIN: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = place < total
+    owner = tl.load(order + place, mask=there, other=0)
+    x, y, a, b, reach, determinant, widest, slope, exact, first_column, end_column, first_row, end_row = _reach(
+        owner, there, means2d, radii, conics, opacities, count, columns, rows, TILE, ALPHA_MIN
+    )
+    found = tl.zeros([BLOCK], tl.int32)
     for step in range(tl.max(end_row - first_row)):
-        row = first_row + step
-        top = row * TILE + 0.5 - y
-        bottom = top + (TILE - 1)
-        right = tl.minimum(tl.maximum(-slope * widest, top), bottom)  # dy of the rightmost point within the row
-        left = tl.minimum(tl.maximum(slope * widest, top), bottom)
-        right_square = a * reach - determinant * right * right
-        left_square = a * reach - determinant * left * left
-        right = (-b * right + tl.sqrt(tl.maximum(right_square, 0.0))) / a
-        left = (-b * left - tl.sqrt(tl.maximum(left_square, 0.0))) / a
-        # whole pixels whose centres lie between, and their tiles
-        first_pixel = tl.ceil(tl.maximum(x + left - 0.51, -1e6))
-        last_pixel = tl.floor(tl.minimum(x + right - 0.49, 1e6))
-        hit = (right_square >= 0.0) & (left_square >= 0.0) & (first_pixel <= last_pixel)
-        begin = tl.maximum(first_column, tl.floor(first_pixel / TILE).to(tl.int32))
-        end = tl.minimum(end_column, tl.floor(last_pixel / TILE).to(tl.int32) + 1)
-        begin = tl.where(exact, begin, first_column)
-        end = tl.where(exact, tl.where(hit, end, begin), end_column)
-        number = tl.where(there & (row < end_row), tl.maximum(end - begin, 0), 0)
-        if WRITE:
-            key = (image * rows + row) * columns + begin
-            for column in range(tl.max(number)):
-                chosen = (column < number) & (at + total + column < room)
-                tl.store(tiles + at + total + column, (key + column).to(tiles.dtype.element_ty), mask=chosen)
-                tl.store(owners + at + total + column, owner.to(tl.int32), mask=chosen)
-        total += number
-    if not WRITE:
-        tl.store(counts + place, total, mask=place < entries)
+        _begin, number = _span(
+            first_row + step, x, y, a, b, reach, determinant, widest, slope, exact, first_column, end_column, end_row, TILE
+        )
+        found += number
+    tl.store(counts + place, found, mask=there)
+
+
+@triton.jit(do_not_specialize=["total", "count", "entries", "places", "halvings"])
+def _write(  # type: ignore[no-untyped-def]
+    order, means2d, radii, conics, opacities, ends, tiles, owners, total, count, columns, rows, entries, places, halvings,
+    TILE: tl.constexpr, ALPHA_MIN: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    entry = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    # the first place whose end is behind the entry, by halving
+    low = tl.zeros([BLOCK], tl.int32)
+    high = low + total
+    for _ in range(halvings):
+        middle = (low + high) // 2
+        behind = tl.load(ends + middle, mask=middle < total, other=0) > entry
+        high = tl.where(behind, middle, high)
+        low = tl.where(behind | (low >= high), low, middle + 1)
+    there = low < total  # the others are the room that is left over
+    before = tl.load(ends + low - 1, mask=there & (low > 0), other=0).to(tl.int32)
+    owner = tl.load(order + low, mask=there, other=0)
+    x, y, a, b, reach, determinant, widest, slope, exact, first_column, end_column, first_row, end_row = _reach(
+        owner, there, means2d, radii, conics, opacities, count, columns, rows, TILE, ALPHA_MIN
+    )
+    left_over = tl.where(there, entry - before, -1)  # entries of the Gaussian before this one that are not passed yet
+    tile = tl.zeros([BLOCK], tl.int32) + places
+    row = first_row
+    while tl.max(left_over) >= 0:
+        begin, number = _span(row, x, y, a, b, reach, determinant, widest, slope, exact, first_column, end_column, end_row, TILE)
+        here = (left_over >= 0) & (left_over < number)
+        tile = tl.where(here, ((owner // count).to(tl.int32) * rows + row) * columns + begin + left_over, tile)
+        left_over = tl.where(row < end_row, left_over - number, -1)
+        row += 1
+    tl.store(tiles + entry, tile.to(tiles.dtype.element_ty), mask=entry < entries)
+    tl.store(owners + entry, tl.where(there, owner, 0).to(tl.int32), mask=entry < entries)

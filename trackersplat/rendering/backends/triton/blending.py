@@ -86,14 +86,14 @@ def _tiles(cameras: CameraTensors) -> tuple[int, int, int]:
 
 
 @triton.jit
-def _exponent(record, log_opacity, dx, dy):
+def exponent_of(record, log_opacity, dx, dy):
     """Of the opacity of a splat in pixels, to base 2."""
     a, b, d = tl.load(record + 2), tl.load(record + 3), tl.load(record + 4)
     return (d * dy + b * dx) * dy + (a * dx * dx + log_opacity)
 
 
 @triton.jit
-def _transmit(
+def transmit(
     exponent, transmittance, ALPHA_MAX: tl.constexpr, LOG2_ALPHA_MIN: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr
 ):  # fmt: skip
     """alpha (uncapped), the weight of the splat in the blend, and the transmittance behind it.
@@ -125,8 +125,8 @@ def _blend(
             k = entry + step
             record = records + tl.load(ids + tl.minimum(k, end - 1)).to(tl.int64) * RECORD
             log_opacity = tl.load(record + 5, mask=k < end, other=-1e4)
-            exponent = _exponent(record, log_opacity, px - tl.load(record), py - tl.load(record + 1))
-            _alpha, weight, transmittance = _transmit(exponent, transmittance, ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN)
+            exponent = exponent_of(record, log_opacity, px - tl.load(record), py - tl.load(record + 1))
+            _alpha, weight, transmittance = transmit(exponent, transmittance, ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN)
             red += weight * tl.load(record + 6)
             green += weight * tl.load(record + 7)
             blue += weight * tl.load(record + 8)
@@ -180,8 +180,8 @@ def _unblend(
         following = tl.load(ids + k + 1, mask=k + 1 < end, other=0)
         record = records + index
         dx, dy = px - tl.load(record), py - tl.load(record + 1)
-        exponent = _exponent(record, tl.load(record + 5), dx, dy)
-        opacity, weight, transmittance = _transmit(exponent, transmittance, ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN)
+        exponent = exponent_of(record, tl.load(record + 5), dx, dy)
+        opacity, weight, transmittance = transmit(exponent, transmittance, ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN)
         value = tl.zeros_like(px)
         if OF_COLOR:  # before the branch: so these loads run beside the others
             value += tl.load(record + 6) * g_red + tl.load(record + 7) * g_green + tl.load(record + 8) * g_blue

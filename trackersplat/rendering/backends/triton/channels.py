@@ -1,7 +1,7 @@
 """Any number of further values per Gaussian, blended with the weights of the colours, and their gradient.
 
 The splats of a tile are taken in groups (`tile_parts_triton`): weights (pixels x splats) times values (splats x channels) are matrix
-products, and so is the gradient.
+products, and so is the gradient. A few channels are blended as colours are (`blending`), without products that they would not fill.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -17,12 +17,14 @@ from trackersplat.rendering.backends.cuda import CameraTensors, Lists
 from trackersplat.rendering.backends.tile_parts_triton import bounds, group, pixels
 from trackersplat.rendering.backends.triton import blending
 from trackersplat.rendering.backends.triton.projection import RECORD, Splats
-from trackersplat.rendering.rules import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN
+from trackersplat.rendering.rules import ALPHA_MAX, ALPHA_MIN, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN
 
 # Sizes that fix the kernels' layout.
 _AT_ONCE = 16  # splats of a tile taken together
 _MOST_CHANNELS, _LEAST_CHANNELS = 64, 16  # per program
 _WARPS = 4
+_FEW = 4  # channels per program that `_blend_few` blends
+_MOST_OF_FEW = 8  # channels from which on matrix products are faster
 
 _RULES = {"ALPHA_MIN": ALPHA_MIN, "ALPHA_MAX": ALPHA_MAX, "TRANSMITTANCE_MIN": TRANSMITTANCE_MIN}
 
@@ -31,7 +33,14 @@ def blend(splats: Splats, cameras: CameraTensors, lists: Lists, values: Tensor) 
     """(C, H, W, F) of values (C, N, F), or (1, N, F) for all cameras."""
     views, size = len(cameras.pose), values.shape[2]
     shown = values.new_empty(views, cameras.height, cameras.width, size)
-    if size:
+    if 0 < size <= _MOST_OF_FEW:
+        tiles = len(cameras.pose) * -(-cameras.height // blending.TILE) * -(-cameras.width // blending.TILE)
+        _blend_few[(tiles, triton.cdiv(size, _FEW))](
+            splats.records, values.contiguous(), lists.ids, lists.offsets, shown, *_sizes(splats, cameras, lists, values),
+            FEW=_FEW, TILE=blending.TILE, CHECK_EVERY=blending.CHECK_EVERY, RECORD=RECORD, num_warps=blending.WARPS,
+            ALPHA_MAX=ALPHA_MAX, LOG2_ALPHA_MIN=LOG2_ALPHA_MIN, TRANSMITTANCE_MIN=TRANSMITTANCE_MIN,
+        )  # fmt: skip
+    elif size:
         block, grid = _layout(cameras, size)
         _blend_channels[grid](
             *_shapes(splats), values.contiguous(), lists.ids, lists.offsets, shown, *_sizes(splats, cameras, lists, values),
@@ -79,6 +88,46 @@ def _sizes(splats: Splats, cameras: CameraTensors, lists: Lists, values: Tensor)
     return (
         len(lists.ids), lists.offsets.numel(), rows, columns, cameras.width, cameras.height, values.shape[2], len(splats.opacities), period
     )  # fmt: skip
+
+
+@triton.jit
+def _value(values, index, first, channel: tl.constexpr, channels):
+    """Of a splat in one channel; 0 behind the last one."""
+    return tl.load(values + index * channels + first + channel, mask=first + channel < channels, other=0.0)
+
+
+@triton.jit(do_not_specialize=["entries", "listed", "count", "period"])
+def _blend_few(
+    records, values, ids, offsets, shown, entries, listed, rows, columns, width, height, channels, count, period,
+    FEW: tl.constexpr, TILE: tl.constexpr, CHECK_EVERY: tl.constexpr, RECORD: tl.constexpr,
+    ALPHA_MAX: tl.constexpr, LOG2_ALPHA_MIN: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
+):  # fmt: skip
+    tl.static_assert(FEW == 4, "as many sums as there are below")
+    tile, first = tl.program_id(0), tl.program_id(1) * FEW
+    px, py, place, inside = pixels(tile, rows, columns, width, height, TILE)
+    entry, end = bounds(offsets, tile, listed, entries)
+    transmittance = tl.where(inside, 1.0, 0.0)
+    a, b, c, d = tl.zeros_like(px), tl.zeros_like(px), tl.zeros_like(px), tl.zeros_like(px)
+    most = 1.0
+    while (entry < end) & (most > 0.0):
+        for step in tl.static_range(CHECK_EVERY):
+            k = entry + step
+            index = tl.load(ids + tl.minimum(k, end - 1)).to(tl.int64)
+            record, own = records + index * RECORD, index % period
+            log_opacity = tl.load(record + 5, mask=k < end, other=-1e4)
+            exponent = blending.exponent_of(record, log_opacity, px - tl.load(record), py - tl.load(record + 1))
+            _alpha, weight, transmittance = blending.transmit(exponent, transmittance, ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN)
+            a += weight * _value(values, own, first, 0, channels)
+            b += weight * _value(values, own, first, 1, channels)
+            c += weight * _value(values, own, first, 2, channels)
+            d += weight * _value(values, own, first, 3, channels)
+        entry += CHECK_EVERY
+        most = tl.max(transmittance)
+    at = shown + place * channels + first
+    tl.store(at, a, mask=inside & (first < channels))
+    tl.store(at + 1, b, mask=inside & (first + 1 < channels))
+    tl.store(at + 2, c, mask=inside & (first + 2 < channels))
+    tl.store(at + 3, d, mask=inside & (first + 3 < channels))
 
 
 @triton.jit(do_not_specialize=["entries", "listed", "count", "period"])

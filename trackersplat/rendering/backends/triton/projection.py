@@ -29,6 +29,8 @@ SUMS = 10  # of a record of sums over the pixels of a splat, which blending leav
 # times 1, dx, dx^2, dy, dx dy, dy^2, then the gradients of the colours and of the depth
 _BLOCK = 128  # Gaussians per program (layout)
 
+# Parts of larger tensors, aligned in every way: each way would be compiled for itself.
+_INPUTS = ["means", "quats", "log_scales", "logits", "sh", "pose", "lens", "center"]
 _LOG2_E = tl.constexpr(1.4426950408889634)
 _LN_2 = tl.constexpr(0.6931471805599453)
 _RULES = {"EPS_2D": EPS_2D, "SLOPE_MARGIN": SLOPE_MARGIN}
@@ -182,7 +184,7 @@ def _raw_colors(sh, g, x, y, z, stored, there, DEGREE: tl.constexpr):
     return red, green, blue
 
 
-@triton.jit(do_not_specialize=["count"])
+@triton.jit(do_not_specialize=["count"], do_not_specialize_on_alignment=_INPUTS)
 def _project(
     means, quats, log_scales, logits, sh, pose, lens, center,
     radii, means2d, depths, conics, opacities, records, count, stored, width, height, near,
@@ -262,7 +264,7 @@ def _put(pointer, value, seen, there, ADD: tl.constexpr):
     tl.store(pointer, value, mask=there)
 
 
-@triton.jit(do_not_specialize=["count", "view"])
+@triton.jit(do_not_specialize=["count", "view"], do_not_specialize_on_alignment=_INPUTS)
 def _unproject(
     means, quats, log_scales, logits, sh, pose, lens, center, radii, sums,
     grad_means, grad_quats, grad_scales, grad_logits, grad_sh, count, stored, width, height, view,
