@@ -11,7 +11,8 @@ from torch import Tensor
 
 from trackersplat.rendering.rules import ALPHA_MIN
 
-_BLOCK = 32  # Gaussians per program that counts, entries per program that writes (layout): a warp, so that few wait for the longest
+_BLOCK = 32  # Gaussians per program that counts (layout): a warp, so that one that covers many tiles holds few others up
+_ENTRIES = 64  # entries per program that writes (layout): two per thread, so that one is searched while the other waits for memory
 _MOST_SHORT = 2**15 - 2  # tiles that two bytes can number, one more for "none"
 
 
@@ -51,8 +52,8 @@ def tile_lists(
     counts = torch.empty(views * count, dtype=torch.int32, device=depths.device)
     geometry = (means2d.contiguous(), radii.contiguous(), conics.contiguous(), opacities.contiguous())
     grid = (triton.cdiv(views * count, _BLOCK),)
-    constants = {"TILE": tile, "ALPHA_MIN": ALPHA_MIN, "BLOCK": _BLOCK, "num_warps": 1}
-    _count[grid](order, *geometry, counts, views * count, count, columns, rows, **constants)
+    constants = {"TILE": tile, "ALPHA_MIN": ALPHA_MIN, "num_warps": 1}
+    _count[grid](order, *geometry, counts, views * count, count, columns, rows, BLOCK=_BLOCK, **constants)
     ends = counts.cumsum(0)
     needed = ends[-1] if len(ends) else ends.sum()
     entries = int(needed) if room is None else room
@@ -62,9 +63,10 @@ def tile_lists(
     owners = torch.empty(entries, dtype=torch.int32, device=depths.device)
     if entries:
         halvings = (views * count).bit_length()
-        _write[(triton.cdiv(entries, _BLOCK),)](
-            order, *geometry, ends, tiles, owners, views * count, max(count, 1), columns, rows, entries, places, halvings, **constants
-        )
+        _write[(triton.cdiv(entries, _ENTRIES),)](
+            order, *geometry, ends, tiles, owners, views * count, max(count, 1), columns, rows, entries, places, halvings,
+            BLOCK=_ENTRIES, **constants,
+        )  # fmt: skip
     ordered, at = torch.sort(tiles, stable=True)
     listed = places if room is None else places + columns
     offsets = torch.searchsorted(ordered, torch.arange(listed, dtype=kind, device=depths.device), out_int32=True)
