@@ -105,7 +105,9 @@ LAYOUT_CONSTANTS = {
     "tracking/consistency/agreement.py": {"_AT_ONCE": "memory budget"},
     "tracking/consistency/surfaces.py": {"_REACH": "kernel layout: cells around a point that are read"},
     "tracking/consistency/triangulate.py": {"_SHORTEST": "guards a division by zero"},
-    "tracking/trackers/dis_gpu/batch.py": {"MEMORY": "memory budget", "_BYTES_PER_PIXEL": "measured memory of the code"},
+    "tracking/trackers/dis_gpu/batch.py": {
+        "MEMORY": "memory budget", "_SHARE": "memory budget", "_BYTES_PER_PIXEL": "measured memory of the code",
+    },
     "tracking/trackers/dis_gpu/certainty.py": {"CERTAIN": "below it, work is saved"},
     "tracking/trackers/dis_gpu/certainty_triton.py": {"_BLOCK": "kernel layout"},
     "tracking/trackers/dis_gpu/exhaustive.py": {"REACH": "kernel layout: the window", "_OUTSIDE": "beyond every difference of two pixels"},

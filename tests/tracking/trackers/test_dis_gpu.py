@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from trackersplat.tracking.trackers.dis_gpu.settings import PatchSettings, Searc
 from trackersplat.tracking.trackers.dis_gpu.tracker import BatchedDISTracker, _chained, _joined, _more_certain, _Way
 
 HEIGHT, WIDTH = 48, 64
+CPU = torch.device("cpu")
 INNER = (slice(8, -8), slice(8, -8))
 TRACKER: BatchedDISTracker = create_tracker("dis-gpu", "cpu")  # type: ignore[assignment]
 MATCHER: BatchedDISMatcher = create_matcher("dis-gpu", "cpu")  # type: ignore[assignment]
@@ -88,7 +90,7 @@ def test_each_view_of_a_batch_is_tracked_as_if_it_were_alone(monkeypatch: pytest
     views = [[as_bytes(image), shifted(image, *way)] for image, way in zip(images, ((1.5, 2), (0, 0), (-3, 0.5)), strict=True)]
     together = TRACKER.track_dense(clip(*views))
     monkeypatch.setattr(batch, "MEMORY", 1)  # one view at a time
-    assert [part.stop - part.start for part in batch.parts(3, HEIGHT, WIDTH)] == [1, 1, 1]
+    assert [part.stop - part.start for part in batch.parts(3, HEIGHT, WIDTH, CPU)] == [1, 1, 1]
     apart = TRACKER.track_dense(clip(*views))
     for name in ("positions", "visibility", "confidence"):
         torch.testing.assert_close(getattr(together, name), getattr(apart, name), rtol=1e-4, atol=1e-4)
@@ -96,8 +98,14 @@ def test_each_view_of_a_batch_is_tracked_as_if_it_were_alone(monkeypatch: pytest
 
 def test_views_go_together_in_parts_of_nearly_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "MEMORY", 7 * batch._BYTES_PER_PIXEL * 100)
-    assert [(part.start, part.stop) for part in batch.parts(20, 10, 10)] == [(0, 7), (7, 14), (14, 21)]
-    assert [(part.start, part.stop) for part in batch.parts(8, 10, 10)] == [(0, 4), (4, 8)]
+    assert [(part.start, part.stop) for part in batch.parts(20, 10, 10, CPU)] == [(0, 7), (7, 14), (14, 21)]
+    assert [(part.start, part.stop) for part in batch.parts(8, 10, 10, CPU)] == [(0, 4), (4, 8)]
+
+
+def test_a_large_gpu_takes_more_views_at_once_and_a_small_one_no_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for total, expected in ((8 << 30, 2 << 30), (128 << 30, 8 << 30)):
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, total=total: SimpleNamespace(total_memory=total))
+        assert batch.working_memory(torch.device("cuda")) == expected
 
 
 def test_large_images_take_the_way_back_from_half_their_size() -> None:

@@ -49,7 +49,7 @@ class BatchedDISMatcher:
             visibility=torch.empty(batch, 1, height, width, device=sources.device),
             confidence=torch.empty(batch, 1, height, width, device=sources.device),
         )
-        for part in parts(batch, height, width):
+        for part in parts(batch, height, width, sources.device):
             masks = None if search is None else (search[0][part], search[1][part])
             asked = Search(reach, masks) if reach > 0 else None
             result, _ = match(as_images(sources[part]), as_images(targets[part]), asked, self.settings)

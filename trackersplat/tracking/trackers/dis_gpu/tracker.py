@@ -45,7 +45,7 @@ class BatchedDISTracker:
             raise ShapeError(f"Tracking needs images of at least {_MINIMUM_SIDE} pixels a side on {self.device}, got {size}.")
         places = torch.empty(views, frames - 1, height, width, 2, device=clip.images.device)
         visibility, confidence = torch.empty(2, views, frames - 1, height, width, device=clip.images.device)
-        for part in parts(views, height, width):
+        for part in parts(views, height, width, clip.images.device):
             for index, found in enumerate(self._track(clip.images[part])):
                 places[part, index] = positions(found.flow)
                 visibility[part, index] = found.visibility
