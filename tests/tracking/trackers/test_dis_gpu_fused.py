@@ -21,17 +21,17 @@ close = partial(torch.testing.assert_close, rtol=1e-3, atol=1e-3)
 HEIGHT, WIDTH = 29, 38
 
 
-def pair() -> tuple[Images, Images]:
+def pair(height: int = HEIGHT, width: int = WIDTH) -> tuple[Images, Images]:
     """Two textures, and where they are a little later."""
-    textures = [texture(seed, HEIGHT, WIDTH) for seed in (1, 2)]
+    textures = [texture(seed, height, width) for seed in (1, 2)]
     sources = [as_bytes(values) for values in textures]
     targets = [shifted(textures[0], 1.3, -0.6), shifted(textures[1], -2.0, 3.4)]
     both = [torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float().contiguous() for views in (sources, targets)]
     return Images(both[0].byte()), Images(both[1].byte())
 
 
-def flow(seed: int, deviation: float = 1.0) -> torch.Tensor:
-    return deviation * torch.randn(2, 2, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(seed))
+def flow(seed: int, deviation: float = 1.0, height: int = HEIGHT, width: int = WIDTH) -> torch.Tensor:
+    return deviation * torch.randn(2, 2, height, width, generator=torch.Generator().manual_seed(seed))
 
 
 def mask() -> torch.Tensor:
@@ -65,15 +65,19 @@ def test_displacements_between_patches_are_those_of_the_elementwise_code(device)
     close(fused.densify(source.gray.to(device), target.gray.to(device), found.to(device), stride=inverse_search.STRIDE).cpu(), expected)
 
 
-def test_the_variational_refinement_is_that_of_the_elementwise_code(device):
+@pytest.mark.parametrize(("height", "width", "sweeps"), [(HEIGHT, WIDTH, 3), (61, 127, 3), (57, 70, 5)])
+def test_the_variational_refinement_is_that_of_the_elementwise_code(device, height, width, sweeps):
+    """Of one tile, of several, and of more sweeps than one pass makes."""
     from trackersplat.tracking.trackers.dis_gpu import variational_triton as fused
 
-    source, target = pair()
-    settings = VariationalSettings(linearisations=2, sweeps=3)
-    start = flow(4)
+    source, target = pair(height, width)
+    settings = VariationalSettings(linearisations=2, sweeps=sweeps)
+    start = flow(4, height=height, width=width)
     expected = variational._refine(source.gray, target.gray, start, settings)
     got = fused.refine(source.gray.to(device), target.gray.to(device), start.to(device), settings).cpu()
-    close(got, expected, rtol=1e-2, atol=1e-2)
+    # The robust penalties make more of a rounding where a difference is near zero.
+    close(got, expected, rtol=0, atol=2e-2)
+    assert (got - expected).abs().mean() < 5e-5
     assert (expected - start).abs().mean() > 0.1
 
 
