@@ -19,6 +19,9 @@ from trackersplat.tracking.trackers.dis_gpu.settings import (
 pytestmark = pytest.mark.cuda
 close = partial(torch.testing.assert_close, rtol=1e-3, atol=1e-3)
 HEIGHT, WIDTH = 29, 38
+SEARCHED = dict(
+    patch=inverse_search.PATCH, stride=inverse_search.STRIDE, farthest=inverse_search.FARTHEST, flat=inverse_search._FLAT
+)  # fmt: skip
 
 
 def pair(height: int = HEIGHT, width: int = WIDTH) -> tuple[Images, Images]:
@@ -44,16 +47,22 @@ def test_a_round_of_inverse_search_is_that_of_the_elementwise_code(device):
     from trackersplat.tracking.trackers.dis_gpu import inverse_search_triton as fused
 
     source, target = pair()
-    rows, columns = inverse_search.patch_grid(HEIGHT, WIDTH)
-    start = torch.randn(2, 2, rows, columns, generator=torch.Generator().manual_seed(3))
+    start = torch.randn(2, 2, *inverse_search.patch_grid(HEIGHT, WIDTH), generator=torch.Generator().manual_seed(3))
     expected = inverse_search._round(source.gray, target.gray, start, 4)
-    got = fused.search_round(
-        source.gray.to(device), target.gray.to(device), start.to(device), 4,
-        patch=inverse_search.PATCH, stride=inverse_search.STRIDE, farthest=inverse_search.FARTHEST, flat=inverse_search._FLAT,
-    ).cpu()  # fmt: skip
+    got = fused.search_round(source.gray.to(device), target.gray.to(device), start.to(device), 4, **SEARCHED).cpu()
     # A descent that comes to two places of the same cost may keep either.
     assert ((got - expected).abs() < 1e-2).float().mean() > 0.99
     assert (expected - start).abs().mean() > 0.1
+
+
+def test_a_round_takes_the_displacements_of_its_patches_from_those_of_all_pixels(device):
+    from trackersplat.tracking.trackers.dis_gpu import inverse_search_triton as fused
+
+    source, target = pair()
+    dense = flow(3).to(device)
+    images = source.gray.to(device), target.gray.to(device)
+    got = fused.search_round(*images, dense, 4, **SEARCHED, spacing=inverse_search.STRIDE)
+    assert torch.equal(got, fused.search_round(*images, inverse_search._at_patches(dense).contiguous(), 4, **SEARCHED))
 
 
 def test_displacements_between_patches_are_those_of_the_elementwise_code(device):

@@ -25,20 +25,31 @@ def search(source: Tensor, target: Tensor, initial: Tensor, settings: FlowSettin
     A patch first takes over the displacement of a neighbour that fits better, then steps down the gradient of its squared difference,
     brightness being free by a constant; it keeps the best place on its way.
     """
-    height, width = source.shape[1:]
-    rows, columns = patch_grid(height, width)
-    at = [(STRIDE * torch.arange(count, device=source.device)).clamp(max=size - 1) for count, size in ((rows, height), (columns, width))]
-    flow = initial[:, :, at[0][:, None], at[1]]
     if has_triton(source):
         from trackersplat.tracking.trackers.dis_gpu import inverse_search_triton as fused
 
-        source, target, flow = source.contiguous(), target.contiguous(), flow.contiguous()
-        for _ in range(settings.rounds):
-            flow = fused.search_round(source, target, flow, settings.steps, patch=PATCH, stride=STRIDE, farthest=FARTHEST, flat=_FLAT)
-        return flow
+        source, target, flow = source.contiguous(), target.contiguous(), initial.contiguous()
+        for index in range(settings.rounds):
+            flow = fused.search_round(
+                source, target, flow, settings.steps,
+                patch=PATCH, stride=STRIDE, farthest=FARTHEST, flat=_FLAT, spacing=1 if index else STRIDE,
+            )  # fmt: skip
+        if settings.rounds:
+            return flow
+    flow = _at_patches(initial)
     for _ in range(settings.rounds):
         flow = _round(source, target, flow, settings.steps)
     return flow
+
+
+def _at_patches(dense: Tensor) -> Tensor:
+    """(B, C, rows, columns) of values of all pixels."""
+    sizes = dense.shape[2:]
+    rows, columns = (
+        (STRIDE * torch.arange(count, device=dense.device)).clamp(max=size - 1)
+        for count, size in zip(patch_grid(*sizes), sizes, strict=True)
+    )
+    return dense[:, :, rows[:, None], columns]
 
 
 def patch_grid(height: int, width: int) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """Variational refinement in one pass per linearisation; stands in for the elementwise one of variational.py.
 
 A program has a tile of the image in its registers, builds the linear system of a pixel there and does all sweeps on it. Neighbours are
-handed on through a few kilobytes of memory of its own, which stay in the cache. A pixel at the rim of a tile misses neighbours: each half
-of a sweep spoils one more ring, so tiles overlap by that many rings, and the rim is left to the tile beside. The unknowns are the displacements
-themselves, not their changes.
+handed on through a few kilobytes of memory of its own, which stay in the cache. A pixel at the rim of a tile misses neighbours: each
+half of a sweep spoils one more ring, so tiles overlap by that many rings, and the rim is left to the tile beside. The unknowns are the
+displacements themselves, not their changes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def refine(source: Tensor, target: Tensor, flow: Tensor, settings: VariationalSe
     sweeps = [settings.sweeps // passes + (index < settings.sweeps % passes) for index in range(passes)]
     largest = triton.cdiv(height, _TILE - 4 * sweeps[0]) * triton.cdiv(width, _TILE - 4 * sweeps[0]) * batch
     programs = min(largest, programs_at_once(source.device))
-    handed = flow.new_empty(programs * 2 * _TILE * _TILE + _TILE)
+    handed = flow.new_zeros(programs * 2 * _TILE * _TILE + _TILE)
     current = flow
     for _ in range(settings.linearisations):
         point = current
@@ -169,8 +169,8 @@ def _relax(  # type: ignore[no-untyped-def]
     r = tl.arange(0, TILE)[:, None]
     half = 2 * tl.arange(0, TILE // 2)[None, :]
     c0, c1 = half + r % 2, half + (r + 1) % 2  # a tile begins at an even row and column
-    # A row before the first plane and one behind the last belong to nobody.
-    handed0 = handed + TILE // 2 + tl.program_id(0).to(tl.int64) * 2 * TILE * TILE  # a plane each of u and v of one colour, then of the other
+    # A plane each of u and v of one colour, then of the other; a row before the first plane of all and one behind the last are nobody's.
+    handed0 = handed + TILE // 2 + tl.program_id(0).to(tl.int64) * 2 * TILE * TILE
     handed1 = handed0 + TILE * TILE
     for index in range(tl.program_id(0), number, tl.num_programs(0)):
         b, tile = (index // tiles).to(tl.int64), index % tiles
@@ -200,12 +200,8 @@ def _relax(  # type: ignore[no-untyped-def]
         tl.store(handed1 + TILE * (TILE // 2) + r * (TILE // 2) + c1 // 2, v1)
         tl.debug_barrier()
         for _ in range(SWEEPS):
-            u0, v0 = _relaxed(
-                handed0, handed1, r, c0, u0, v0, per_u0, per_v0, uv0, bu0, bv0, link0, left0, up0, relaxation, TILE
-            )
-            u1, v1 = _relaxed(
-                handed1, handed0, r, c1, u1, v1, per_u1, per_v1, uv1, bu1, bv1, link1, left1, up1, relaxation, TILE
-            )
+            u0, v0 = _relaxed(handed0, handed1, r, c0, u0, v0, per_u0, per_v0, uv0, bu0, bv0, link0, left0, up0, relaxation, TILE)
+            u1, v1 = _relaxed(handed1, handed0, r, c1, u1, v1, per_u1, per_v1, uv1, bu1, bv1, link1, left1, up1, relaxation, TILE)
         kept = (r >= rim) & (r < TILE - rim)
         kept0, kept1 = exists0 & kept & (c0 >= rim) & (c0 < TILE - rim), exists1 & kept & (c1 >= rim) & (c1 < TILE - rim)
         out = result + ways + row * width
