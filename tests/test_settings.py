@@ -118,6 +118,7 @@ LAYOUT_CONSTANTS = {
         "CHANNELS": "layout of packed pixels", "LANES": "layout of packed pixels",
         "_LUMA": "a definition", "_ZERO_GRADIENT": "an offset of bytes",
     },
+    "tracking/trackers/dis_gpu/images_triton.py": {"_BLOCK": "kernel layout"},
     "tracking/trackers/dis_gpu/inverse_search.py": {
         "FARTHEST": "of the published method: the size of its patches", "PATCH": "kernel layout", "STRIDE": "kernel layout",
         "_FLAT": "against division by zero",

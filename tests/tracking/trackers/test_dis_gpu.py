@@ -17,7 +17,7 @@ from trackersplat.tracking.registry import create_matcher, create_tracker
 from trackersplat.tracking.tracker import Clip
 from trackersplat.tracking.trackers.dis_gpu import batch, exhaustive, patches, variational
 from trackersplat.tracking.trackers.dis_gpu.certainty import Match, supported
-from trackersplat.tracking.trackers.dis_gpu.images import Images, Joined, doubled, sample
+from trackersplat.tracking.trackers.dis_gpu.images import Images, doubled, joined, sample
 from trackersplat.tracking.trackers.dis_gpu.matcher import BatchedDISMatcher
 from trackersplat.tracking.trackers.dis_gpu.settings import PatchSettings, SearchSettings, SupportSettings, TrackSettings
 from trackersplat.tracking.trackers.dis_gpu.tracker import BatchedDISTracker, _chained, _joined, _more_certain, _Way
@@ -249,6 +249,5 @@ def test_halves_and_samples_keep_the_centres_of_pixels() -> None:
     assert back[1:-1].tolist() == pytest.approx([20.0 * x for x in range(1, 9)])
     at = torch.tensor((2.25, 3.0))[None, :, None, None]
     assert sample(column[:, None], at).item() == pytest.approx(2.25)
-    joined = Joined(images, images)
-    assert torch.equal(joined.half.gray[1], images.half.gray[0])
+    assert torch.equal(joined(images, images).half.gray[1], images.half.gray[0])
     assert images.packed[0, 2, 4].tolist()[:5] == [80, 80, 80, 168, 128]

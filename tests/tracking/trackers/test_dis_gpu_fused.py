@@ -19,9 +19,9 @@ from trackersplat.tracking.trackers.dis_gpu.settings import (
 pytestmark = pytest.mark.cuda
 close = partial(torch.testing.assert_close, rtol=1e-3, atol=1e-3)
 HEIGHT, WIDTH = 29, 38
-SEARCHED = dict(
-    patch=inverse_search.PATCH, stride=inverse_search.STRIDE, farthest=inverse_search.FARTHEST, flat=inverse_search._FLAT
-)  # fmt: skip
+SEARCHED = {
+    "patch": inverse_search.PATCH, "stride": inverse_search.STRIDE, "farthest": inverse_search.FARTHEST, "flat": inverse_search._FLAT,
+}  # fmt: skip
 
 
 def pair(height: int = HEIGHT, width: int = WIDTH) -> tuple[Images, Images]:
@@ -43,11 +43,39 @@ def mask() -> torch.Tensor:
     return values
 
 
+@pytest.mark.parametrize("size", [(29, 38), (24, 31)])
+def test_images_are_read_halved_and_packed_as_by_the_elementwise_code(device, size):
+    from trackersplat.tracking.trackers.dis_gpu import images
+    from trackersplat.tracking.trackers.dis_gpu import images_triton as fused
+
+    frames = torch.from_numpy(np.stack([as_bytes(texture(seed, *size)) for seed in (1, 2, 3, 4)])).unflatten(0, (2, 2))
+    for of_views in (frames[:, 1], frames[:, 1].contiguous()):
+        rgb, gray = fused.planes(of_views.to(device), images._LUMA)
+        expected = Images(of_views.permute(0, 3, 1, 2).contiguous())
+        assert torch.equal(rgb.cpu(), expected.rgb)
+        close(gray.cpu(), expected.gray)
+    half, bright = fused.halved(rgb, gray)
+    assert torch.equal(half.cpu(), expected._half_elementwise().rgb)
+    close(bright.cpu(), expected._half_elementwise().gray)
+    got = fused.packed(rgb, expected.gray.to(device), images.LANES, images._ZERO_GRADIENT).cpu()
+    assert torch.equal(got, expected._packed_elementwise())
+
+
+def test_doubled_displacements_are_those_of_the_elementwise_code(device):
+    from trackersplat.tracking.trackers.dis_gpu import images
+    from trackersplat.tracking.trackers.dis_gpu import images_triton as fused
+
+    values = flow(9)
+    for size in ((2 * HEIGHT, 2 * WIDTH), (2 * HEIGHT - 1, 2 * WIDTH - 1)):
+        close(fused.doubled(values.to(device), size, 2.0).cpu(), images._doubled_elementwise(values, size, 2.0))
+
+
 def test_a_round_of_inverse_search_is_that_of_the_elementwise_code(device):
     from trackersplat.tracking.trackers.dis_gpu import inverse_search_triton as fused
 
-    source, target = pair()
-    start = torch.randn(2, 2, *inverse_search.patch_grid(HEIGHT, WIDTH), generator=torch.Generator().manual_seed(3))
+    size = 17, 22  # the interpreter is slow
+    source, target = pair(*size)
+    start = torch.randn(2, 2, *inverse_search.patch_grid(*size), generator=torch.Generator().manual_seed(3))
     expected = inverse_search._round(source.gray, target.gray, start, 4)
     got = fused.search_round(source.gray.to(device), target.gray.to(device), start.to(device), 4, **SEARCHED).cpu()
     # A descent that comes to two places of the same cost may keep either.
@@ -58,8 +86,9 @@ def test_a_round_of_inverse_search_is_that_of_the_elementwise_code(device):
 def test_a_round_takes_the_displacements_of_its_patches_from_those_of_all_pixels(device):
     from trackersplat.tracking.trackers.dis_gpu import inverse_search_triton as fused
 
-    source, target = pair()
-    dense = flow(3).to(device)
+    size = 10, 15
+    source, target = pair(*size)
+    dense = flow(3, 1.0, *size).to(device)
     images = source.gray.to(device), target.gray.to(device)
     got = fused.search_round(*images, dense, 4, **SEARCHED, spacing=inverse_search.STRIDE)
     assert torch.equal(got, fused.search_round(*images, inverse_search._at_patches(dense).contiguous(), 4, **SEARCHED))

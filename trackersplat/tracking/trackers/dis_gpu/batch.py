@@ -1,4 +1,4 @@
-"""How images come in and displacements go out, and how many views go together."""
+"""How displacements go out, and how many views go together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from trackersplat.tracking.trackers.dis_gpu.images import Images, pixel_grid
+from trackersplat.tracking.trackers.dis_gpu.images import pixel_grid
 
 _BYTES_PER_PIXEL = 260  # of working memory for one view (bound, measured at 1352x1014)
 MEMORY = 2 << 30  # bytes of working memory: views go together as far as it reaches (bound)
@@ -25,11 +25,6 @@ def parts(views: int, height: int, width: int, device: torch.device) -> Iterator
 def working_memory(device: torch.device) -> int:
     """Bytes that the matching of one part of the views may use."""
     return max(MEMORY, torch.cuda.get_device_properties(device).total_memory // _SHARE if device.type == "cuda" else 0)
-
-
-def as_images(frame: Tensor) -> Images:
-    """Of (B, H, W, 3) uint8."""
-    return Images(frame.permute(0, 3, 1, 2).contiguous())
 
 
 def positions(flow: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample, interpolate, pad
 
+from trackersplat.geometry.devices import has_triton
+
 _LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in brightness (ITU-R BT.601)
 _ZERO_GRADIENT = 128  # the value that stands for it in `Images.packed`
 CHANNELS = 5  # of `Images.packed` that are used
@@ -20,7 +22,7 @@ class Images:
     """B images of one size, and what is made of them on demand."""
 
     rgb: Tensor  # (B, 3, H, W) uint8
-    brightness: Tensor | None = None  # (B, H, W) float32 before `rgb` was rounded
+    brightness: Tensor | None = None  # (B, H, W) float32 before `rgb` was rounded, where that is known
 
     @property
     def size(self) -> tuple[int, int]:
@@ -35,15 +37,29 @@ class Images:
     @cached_property
     def half(self) -> Images:
         """Means of 2x2 pixels; the last row and column stand twice where their number is odd."""
+        if has_triton(self.rgb):
+            from trackersplat.tracking.trackers.dis_gpu import images_triton as fused
+
+            return Images(*fused.halved(self.rgb, self.gray))
+        return self._half_elementwise()
+
+    def _half_elementwise(self) -> Images:
         height, width = self.size
         margins = (0, width % 2, 0, height % 2)
-        colours = avg_pool2d(pad(self.rgb.to(_short(self.rgb)), margins, mode="replicate"), 2)
+        colours = avg_pool2d(pad(self.rgb.float(), margins, mode="replicate"), 2)
         bright = avg_pool2d(pad(self.gray[:, None], margins, mode="replicate"), 2)[:, 0]
         return Images(colours.round_().byte(), bright)
 
     @cached_property
     def packed(self) -> Tensor:
         """(B, H, W, 8) uint8: RGB, the differences of brightness between the next and the last pixel in x and in y, and nothing."""
+        if has_triton(self.rgb):
+            from trackersplat.tracking.trackers.dis_gpu import images_triton as fused
+
+            return fused.packed(self.rgb, self.gray, LANES, _ZERO_GRADIENT)
+        return self._packed_elementwise()
+
+    def _packed_elementwise(self) -> Tensor:
         batch, (height, width) = len(self.rgb), self.size
         result = self.rgb.new_zeros(batch, height, width, LANES)
         result[..., :3] = self.rgb.permute(0, 2, 3, 1)
@@ -52,27 +68,18 @@ class Images:
         return result
 
 
-class Joined(Images):
+def images_of(frames: Tensor) -> Images:
+    """Of (B, H, W, 3) uint8."""
+    if has_triton(frames):
+        from trackersplat.tracking.trackers.dis_gpu import images_triton as fused
+
+        return Images(*fused.planes(frames, _LUMA))
+    return Images(frames.permute(0, 3, 1, 2).contiguous())
+
+
+def joined(first: Images, second: Images) -> Images:
     """The images of two batches, one after the other."""
-
-    parts: tuple[Images, Images]
-
-    def __init__(self, first: Images, second: Images) -> None:
-        super().__init__(torch.cat((first.rgb, second.rgb)))
-        object.__setattr__(self, "parts", (first, second))
-
-    @cached_property
-    def gray(self) -> Tensor:
-        return torch.cat([part.gray for part in self.parts])
-
-    @cached_property
-    def half(self) -> Images:
-        first, second = self.parts
-        return Joined(first.half, second.half)
-
-    @cached_property
-    def packed(self) -> Tensor:
-        return torch.cat([part.packed for part in self.parts])
+    return Images(torch.cat((first.rgb, second.rgb)), torch.cat((first.gray, second.gray)))
 
 
 def gray(rgb: Tensor) -> Tensor:
@@ -102,11 +109,14 @@ def sample(values: Tensor, at: Tensor, *, cubic: bool = False) -> Tensor:
     return grid_sample(values, places, mode="bicubic" if cubic else "bilinear", padding_mode="border", align_corners=True)
 
 
-def doubled(values: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, *size) of values (B, C, h, w) of half the size."""
-    return interpolate(values, scale_factor=2.0, mode="bilinear", align_corners=False)[..., : size[0], : size[1]]
+def doubled(values: Tensor, size: tuple[int, int], scale: float = 1.0) -> Tensor:
+    """(B, C, *size) of values (B, C, h, w) of half the size, times the ``scale``."""
+    if has_triton(values):
+        from trackersplat.tracking.trackers.dis_gpu import images_triton as fused
+
+        return fused.doubled(values.contiguous(), size, scale)
+    return _doubled_elementwise(values, size, scale)
 
 
-def _short(values: Tensor) -> torch.dtype:
-    """A type for sums of a few bytes: half precision holds them exactly, where it is fast."""
-    return torch.float16 if values.is_cuda else torch.float32
+def _doubled_elementwise(values: Tensor, size: tuple[int, int], scale: float) -> Tensor:
+    return scale * interpolate(values, scale_factor=2.0, mode="bilinear", align_corners=False)[..., : size[0], : size[1]]

@@ -8,7 +8,8 @@ from torch import Tensor
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.registry import MATCHERS
 from trackersplat.tracking.tracker import PointMotion
-from trackersplat.tracking.trackers.dis_gpu.batch import as_images, parts, positions
+from trackersplat.tracking.trackers.dis_gpu.batch import parts, positions
+from trackersplat.tracking.trackers.dis_gpu.images import images_of
 from trackersplat.tracking.trackers.dis_gpu.matching import Search, match
 from trackersplat.tracking.trackers.dis_gpu.settings import MatchSettings
 from trackersplat.tracking.tracks import Provenance
@@ -52,7 +53,7 @@ class BatchedDISMatcher:
         for part in parts(batch, height, width, sources.device):
             masks = None if search is None else (search[0][part], search[1][part])
             asked = Search(reach, masks) if reach > 0 else None
-            result, _ = match(as_images(sources[part]), as_images(targets[part]), asked, self.settings)
+            result, _ = match(images_of(sources[part]), images_of(targets[part]), asked, self.settings)
             found.positions[part, 0] = positions(result.flow)
             found.visibility[part, 0] = result.visibility
             found.confidence[part, 0] = result.confidence

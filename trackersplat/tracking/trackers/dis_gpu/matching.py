@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from torch.nn.functional import max_pool2d
 
 from trackersplat.tracking.trackers.dis_gpu import exhaustive, inverse_search, patches, variational
 from trackersplat.tracking.trackers.dis_gpu.certainty import Match, assess, residual, round_trip
-from trackersplat.tracking.trackers.dis_gpu.images import Images, Joined, doubled
+from trackersplat.tracking.trackers.dis_gpu.images import Images, doubled, joined
 from trackersplat.tracking.trackers.dis_gpu.settings import MatchSettings
 
 Ways = tuple[Tensor, Tensor]  # of the first images and of the second
@@ -28,7 +28,7 @@ class Search:
     def halved(self) -> Search:
         """For images of half the size; every second pixel is kept."""
         masks = None if self.masks is None else (self.masks[0][:, ::2, ::2], self.masks[1][:, ::2, ::2])
-        return Search(self.reach, masks, [(0.5 * there[:, :, ::2, ::2], 0.5 * back[:, :, ::2, ::2]) for there, back in self.priors])
+        return Search(self.reach, masks, [(_halved(there), _halved(back)) for there, back in self.priors])
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,19 @@ class _Task:
 
     source: Images
     target: Images
-    initial: Tensor  # (B, 2, H, W) displacements from the coarser level
+    initial: Tensor | None  # (B, 2, H, W) displacements from the coarser level, where they are known
     mask: Tensor | None
     priors: Sequence[Tensor]
     reach: float
+
+    def halved(self) -> _Task:
+        """At half the size; every second pixel of what belongs to pixels is kept."""
+        mask = None if self.mask is None else self.mask[:, ::2, ::2]
+        return _Task(self.source.half, self.target.half, None, mask, [_halved(prior) for prior in self.priors], self.reach)
+
+
+def _halved(flow: Tensor) -> Tensor:
+    return 0.5 * flow[:, :, ::2, ::2]
 
 
 def match(a: Images, b: Images, search: Search | None, settings: MatchSettings) -> tuple[Match, Tensor]:
@@ -48,7 +57,10 @@ def match(a: Images, b: Images, search: Search | None, settings: MatchSettings) 
 
     Without a ``search``, it is plain flow. The ways back between large images are only as fine as half their size.
     """
-    forward, backward = _flows(a, b, search, settings, finest=True)
+    if not is_large(a.size, settings):
+        forward, backward = _both_ways(a, b, search, settings, finest=True)
+    else:
+        forward, backward = _one_way(a, b, search, settings)
     return assess(a, b, forward, backward, settings), backward
 
 
@@ -64,30 +76,44 @@ def level_flow(source: Tensor, target: Tensor, initial: Tensor, settings: MatchS
     return variational.refine(source, target, dense, settings.variational)
 
 
-def _flows(a: Images, b: Images, search: Search | None, settings: MatchSettings, *, finest: bool) -> Ways:
+def _one_way(a: Images, b: Images, search: Search | None, settings: MatchSettings) -> Ways:
+    """Between large images: there in full size, back from half of it."""
+    halved = None if search is None else search.halved()
+    if is_large(a.half.size, settings):
+        there, back = _one_way(a.half, b.half, halved, settings)
+    else:
+        there, back = _both_ways(a.half, b.half, halved, settings, finest=False)
+    initial, back = doubled(there, a.size, 2.0), doubled(back, a.size, 2.0)
+    flow = level_flow(a.gray, b.gray, initial, settings)
+    if search is None or not search.reach:
+        return flow, back
+    mask = None if search.masks is None else search.masks[0]
+    return _mended(_Task(a, b, initial, mask, [prior[0] for prior in search.priors], search.reach), flow, back, settings), back
+
+
+def _both_ways(a: Images, b: Images, search: Search | None, settings: MatchSettings, *, finest: bool) -> Ways:
+    """There and back in one batch."""
+    task = _Task(joined(a, b), joined(b, a), None, None, (), 0.0)
+    if search is not None:
+        masks = None if search.masks is None else torch.cat(search.masks)
+        task = replace(task, mask=masks, priors=[torch.cat(prior) for prior in search.priors], reach=search.reach)
+    forward, backward = _flows(task, settings, finest=finest).chunk(2)
+    return forward, backward
+
+
+def _flows(task: _Task, settings: MatchSettings, *, finest: bool) -> Tensor:
     """From coarse to fine. At the first level small enough, what plain flow does not explain is searched for; every finer level starts
     from what was found, and mends anew what is unreliable there."""
-    if min(a.size) < 2 * settings.flow.coarsest_px:
-        zero = torch.zeros(len(a.rgb), 2, *a.size, device=a.rgb.device)
-        initial: Ways = zero, zero
+    size = task.source.size
+    if min(size) < 2 * settings.flow.coarsest_px:
+        initial = torch.zeros(len(task.source.rgb), 2, *size, device=task.source.rgb.device)
     else:
-        there, back = _flows(a.half, b.half, None if search is None else search.halved(), settings, finest=False)
-        initial = 2.0 * doubled(there, a.size), 2.0 * doubled(back, a.size)
-    masks = None if search is None else search.masks
-    priors = () if search is None else search.priors
-    small = not finest and 2 * max(a.size) <= settings.choice.search_side_px  # the next level is searched
-    reach = 0.0 if search is None or small else search.reach
-    if is_large(a.size, settings):
-        task = _Task(a, b, initial[0], None if masks is None else masks[0], [prior[0] for prior in priors], reach)
-        flow = level_flow(a.gray, b.gray, initial[0], settings)
-        return _mended(task, flow, initial[1], settings) if reach else flow, initial[1]
-    mask = None if masks is None else torch.cat(masks)
-    task = _Task(Joined(a, b), Joined(b, a), torch.cat(initial), mask, [torch.cat(prior) for prior in priors], reach)
-    flow = level_flow(task.source.gray, task.target.gray, task.initial, settings)
-    if reach:
-        flow = _mended(task, flow, None, settings)
-    forward, backward = flow.chunk(2)
-    return forward, backward
+        initial = doubled(_flows(task.halved(), settings, finest=False), size, 2.0)
+    flow = level_flow(task.source.gray, task.target.gray, initial, settings)
+    small = not finest and 2 * max(size) <= settings.choice.search_side_px  # the next level is searched
+    if small or not task.reach:
+        return flow
+    return _mended(replace(task, initial=initial), flow, None, settings)
 
 
 def _swapped(values: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from torch import Tensor
 from trackersplat.errors import ShapeError
 from trackersplat.tracking.registry import TRACKERS
 from trackersplat.tracking.tracker import Clip, PointMotion
-from trackersplat.tracking.trackers.dis_gpu.batch import as_images, parts, positions
+from trackersplat.tracking.trackers.dis_gpu.batch import parts, positions
 from trackersplat.tracking.trackers.dis_gpu.certainty import Match, agreement, inside, more_certain, residual, supported, with_certainty
-from trackersplat.tracking.trackers.dis_gpu.images import Images, doubled, pixel_grid, sample
+from trackersplat.tracking.trackers.dis_gpu.images import Images, doubled, images_of, pixel_grid, sample
 from trackersplat.tracking.trackers.dis_gpu.matching import Search, is_large, level_flow, match
 from trackersplat.tracking.trackers.dis_gpu.settings import TrackSettings
 from trackersplat.tracking.tracks import Provenance
@@ -55,11 +55,11 @@ class BatchedDISTracker:
     def _track(self, images: Tensor) -> Iterator[Match]:
         """The matches of the first frame of the images (V, 1 + F, H, W, 3) with each of the others."""
         settings, reach = self.settings, self.settings.reach
-        base = last = as_images(images[:, 0])
+        base = last = images_of(images[:, 0])
         way: _Way | None = None
         back: Tensor | None = None
         for index in range(1, images.shape[1]):
-            target = as_images(images[:, index])
+            target = images_of(images[:, index])
             if way is None or back is None:
                 direct, back = match(base, target, Search(reach), settings.match)
                 way = _Way(direct, direct.visibility)
@@ -88,7 +88,7 @@ def _step(last: Images, target: Images, settings: TrackSettings) -> tuple[Match,
         return match(last, target, Search(settings.reach), settings.match)
     found, back = match(last.half, target.half, Search(settings.reach), settings.match)
     trust = doubled(torch.stack((found.visibility, found.confidence), dim=1), last.size)
-    return Match(2.0 * doubled(found.flow, last.size), trust[:, 0], trust[:, 1]), 2.0 * doubled(back, last.size)
+    return Match(doubled(found.flow, last.size, 2.0), trust[:, 0], trust[:, 1]), doubled(back, last.size, 2.0)
 
 
 def _chained(previous: _Way, step: Match, base: Images, target: Images, settings: TrackSettings) -> _Way:
