@@ -9,13 +9,21 @@ from __future__ import annotations
 import importlib.util
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 
 def has_triton(tensor: Tensor) -> bool:
     """Whether Triton kernels can work on the tensor: on a CUDA device, with Triton installed (PyTorch for CUDA on Linux brings it)."""
     return tensor.is_cuda and importlib.util.find_spec("triton") is not None
+
+
+def uploaded(values: ArrayLike, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Numbers of the host on a device. They go to a GPU from pinned memory, in turn with its work, and nobody waits for that."""
+    there = torch.as_tensor(np.asarray(values), dtype=dtype)
+    return there.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else there.to(device)
 
 
 def current(device: torch.device) -> AbstractContextManager[object]:

@@ -38,9 +38,10 @@ class Pinhole(Protocol):
 
 def project(cameras: Sequence[Pinhole], points: Tensor) -> tuple[Tensor, Tensor]:
     """World points (N, 3) to pixels (V, N, 2) and depths (V, N), in the points' precision; not meaningful behind a camera."""
-    # In one copy: a GPU waits for each.
+    from trackersplat.geometry.devices import uploaded
+
     rows = [np.concatenate((c.rotation, c.translation, (c.fx, c.fy, c.cx, c.cy)), axis=None) for c in cameras]
-    numbers = points.new_tensor(np.stack(rows))
+    numbers = uploaded(np.stack(rows), points.device, points.dtype)
     rotation, translation = numbers[:, :9].view(-1, 3, 3), numbers[:, 9:12]
     local = points @ rotation.mT + translation[:, None]
     depth = local[..., 2]

@@ -51,7 +51,7 @@ def quaternion_to_rotation_vector(quaternions: Tensor) -> Tensor:
 
 def conjugate(quaternions: Tensor) -> Tensor:
     """(..., 4) the opposite rotations of unit quaternions."""
-    return quaternions * quaternions.new_tensor((1.0, -1.0, -1.0, -1.0))
+    return torch.cat((quaternions[..., :1], -quaternions[..., 1:]), dim=-1)
 
 
 def rotate(quaternions: Tensor, vectors: Tensor) -> Tensor:

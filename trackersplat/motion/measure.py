@@ -13,6 +13,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.devices import uploaded
 from trackersplat.geometry.projection import centers, inside_image, project
 from trackersplat.motion.ops.affine import BaseViews, Visibility, base_views, measure_views, views_at_once
 from trackersplat.motion.ops.results import AffineMotion
@@ -118,8 +119,9 @@ def inverse_view_weights(area: Tensor, power: float, least_share: float) -> Tens
 def _pixel_area(gaussians: Gaussians, cameras: Sequence[Camera]) -> Tensor:
     """(V, N) squared scene units that a pixel of each camera spans across the ray to each mean."""
     means = gaussians.means.detach()
-    distance = (means - means.new_tensor(centers(cameras))[:, None]).norm(dim=-1)
-    return (distance / means.new_tensor([0.5 * (camera.fx + camera.fy) for camera in cameras])[:, None]).square()
+    distance = (means - uploaded(centers(cameras), means.device, means.dtype)[:, None]).norm(dim=-1)
+    focal = uploaded([0.5 * (camera.fx + camera.fy) for camera in cameras], means.device, means.dtype)
+    return (distance / focal[:, None]).square()
 
 
 class _Variance(NamedTuple):
@@ -131,7 +133,8 @@ class _Variance(NamedTuple):
 def _variance(
     affine: AffineMotion, seen: Visibility, gaussians: Gaussians, cameras: Sequence[Camera], settings: MeasureSettings
 ) -> _Variance:
-    depth = (gaussians.means - gaussians.means.new_tensor(centers(cameras))[:, None]).norm(dim=-1)
+    means = gaussians.means
+    depth = (means - uploaded(centers(cameras), means.device, means.dtype)[:, None]).norm(dim=-1)
     tolerance = settings.surface_tolerance * depth + gaussians.scales.amax(-1)
     hidden = (seen.behind.nan_to_num(torch.inf) / tolerance).clamp(0.0, 1e3)
     gain = (1.0 + affine.leverage) * (1.0 + hidden**4)[:, None]
@@ -151,8 +154,8 @@ def pixel_size(means: Tensor, cameras: Sequence[Camera]) -> Tensor:
     Where cameras stand around their scene, each is next to much that it does not see. A mean outside all images is measured by all.
     """
     at, depth = project(cameras, means)
-    focal, near = (means.new_tensor(values)[:, None] for values in zip(*((0.5 * (c.fx + c.fy), c.near) for c in cameras), strict=True))
-    size = means.new_tensor([(camera.width, camera.height) for camera in cameras]).T[..., None]
+    rows = [(0.5 * (camera.fx + camera.fy), camera.near, camera.width, camera.height) for camera in cameras]
+    focal, near, *size = uploaded(rows, means.device, means.dtype).T[..., None]
     spanned = torch.where(depth > 0, depth / focal, torch.inf)
     inside = inside_image(at, *size) & (depth >= near)
     best = torch.where(inside, spanned, torch.inf).amin(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.devices import uploaded
 from trackersplat.geometry.projection import inside_image, project
 from trackersplat.rendering.rasterizer import Rasterizer, rendered_together
 from trackersplat.tracking.consistency.surfaces import Surface
@@ -29,9 +29,8 @@ class Corners:
 def corners_around(pixels: Tensor, width: int | Tensor, height: int | Tensor) -> Corners:
     """Of finite positions (P, 2), in images of these sizes, one or (P,), of at least 2 pixels. The border goes on outside."""
     x, y = (pixels.double() - 0.5).unbind(-1)
-    limits = [torch.as_tensor(size, device=pixels.device, dtype=torch.float64) for size in (width, height)]
-    x, y = (value.clamp_min(0).minimum(limit - 1) for value, limit in zip((x, y), limits, strict=True))
-    left, top = (value.floor().minimum(limit - 2) for value, limit in zip((x, y), limits, strict=True))
+    x, y = (value.clamp_min(0).clamp_max(size - 1) for value, size in zip((x, y), (width, height), strict=True))
+    left, top = (value.floor().clamp_max(size - 2) for value, size in zip((x, y), (width, height), strict=True))
     right, low = x - left, y - top
     weights = torch.stack(((1 - right) * (1 - low), right * (1 - low), (1 - right) * low, right * low), dim=-1)
     left, top = left.long(), top.long()
@@ -99,10 +98,14 @@ def render_depth(
             rendering = rasterizer.render(gaussians, [small[index] for index in members], sh_degree=0)
             opaque = rendering.alpha >= minimum_alpha
             depth = torch.where(opaque, rendering.depth / rendering.alpha.clamp_min(1e-9), torch.nan)
-            images[members, : small[members[0]].height, : small[members[0]].width] = depth
+            if len(members) == len(small):
+                images = depth
+                continue
+            for index, image in zip(members, depth, strict=True):
+                images[index, : image.shape[0], : image.shape[1]] = image
     sizes = np.array([(camera.width, camera.height) for camera in small], np.float64)
     full = np.array([(camera.width, camera.height) for camera in cameras], np.float64)
-    shown, shares = (torch.from_numpy(values).to(images.device) for values in (sizes, sizes / full))
+    shown, shares = uploaded((sizes, sizes / full), images.device, torch.float64)
     return DepthImages(images=images, sizes=shown, scale=shares, tolerance=tolerance)
 
 
@@ -128,18 +131,20 @@ class PointViews:
 
     @staticmethod
     def of(cameras: Sequence[Camera], camera: Tensor) -> PointViews:
-        def gather(values: list[Any]) -> Tensor:
-            return torch.from_numpy(np.array(values, np.float64)).to(camera.device)[camera]
-
+        rows = [
+            (view.width, view.height, view.near, view.fx, view.fy, view.cx, view.cy, *view.rotation.reshape(-1), *view.translation)
+            for view in cameras
+        ]
+        of_points = uploaded(rows, camera.device, torch.float64)[camera]
         return PointViews(
             cameras=tuple(cameras),
             camera=camera,
-            size=gather([(view.width, view.height) for view in cameras]),
-            near=gather([view.near for view in cameras]),
-            focal=gather([(view.fx, view.fy) for view in cameras]),
-            middle=gather([(view.cx, view.cy) for view in cameras]),
-            rotation=gather([view.rotation for view in cameras]),
-            translation=gather([view.translation for view in cameras]),
+            size=of_points[:, :2],
+            near=of_points[:, 2],
+            focal=of_points[:, 3:5],
+            middle=of_points[:, 5:7],
+            rotation=of_points[:, 7:16].unflatten(1, (3, 3)),
+            translation=of_points[:, 16:],
         )
 
     def project(self, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.curve import order_along_curve
+from trackersplat.geometry.devices import uploaded
 from trackersplat.geometry.graph import Graph, neighbour_graph
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
@@ -213,7 +214,7 @@ def _motions(
     """The motions to all targets of the measurements, solved as one scene that holds the Gaussians once per target."""
     targets, count = len(ahead), len(one.means)
     scene, views = one.repeated(targets), _Views.of(cameras, measurements)
-    frames = scene.means.new_tensor(ahead).repeat_interleave(count)
+    frames = uploaded(ahead, scene.means.device, scene.means.dtype).repeat_interleave(count)
     threshold = settings.static.threshold_px * scene.pixel
     weighted = views.weighted_variance()
     first = triangulate(cameras, scene.means, Observations(views.displacement, weighted, views.surface), settings.triangulate)

@@ -12,7 +12,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.geometry.devices import has_triton
+from trackersplat.geometry.devices import has_triton, uploaded
 from trackersplat.geometry.projection import centers, project
 from trackersplat.geometry.quaternions import conjugate, rotate
 from trackersplat.motion.ops.affine_fit import SHARED_CHANNELS, TARGET_CHANNELS, AffineFit
@@ -115,7 +115,7 @@ def measure_views(
         step = max(1, _budget(gaussians) // per_target)
         parts = []
         weight, rendered = torch.zeros(0, device=device), torch.zeros(0, 2, device=device)
-        hidden = torch.tensor([track.hidden_weight for track in tracks], device=device)[:, None, None, None]
+        hidden = uploaded([track.hidden_weight for track in tracks], device, torch.float32)[:, None, None, None]
         for first in range(0, len(tracks[0].targets), step):
             chosen = slice(first, first + step)
             visibility = torch.stack([track.visibility[chosen].to(device) for track in tracks])
@@ -128,7 +128,7 @@ def measure_views(
         # Where the depth of something further away leaks in, the Gaussian's own front is the surface.
         # Where something nearer does, it is not this Gaussian's surface either.
         share = torch.minimum(rendered[..., 1], front).maximum(depth - settings.deepest_deviations * deviation) / depth
-        ray = gaussians.means.double() - gaussians.means.new_tensor(centers(cameras), dtype=torch.float64)[:, None]
+        ray = gaussians.means.double() - uploaded(centers(cameras), device, torch.float64)[:, None]
         surface = torch.where(((share > 0) & (share < 1))[..., None], (share - 1)[..., None] * ray, 0.0)
     return _joined(parts), Visibility(weight, (depth - rendered[..., 0]).float(), surface.float())
 
@@ -141,7 +141,8 @@ def _joined(parts: Sequence[AffineMotion]) -> AffineMotion:
 
 def deviation_towards(cameras: Sequence[Camera], gaussians: Gaussians) -> Tensor:
     """(V, N) scene units: standard deviation of each Gaussian along the ray from each camera's centre."""
-    ray = torch.nn.functional.normalize(gaussians.means - gaussians.means.new_tensor(centers(cameras))[:, None], dim=-1)
+    means = gaussians.means
+    ray = torch.nn.functional.normalize(means - uploaded(centers(cameras), means.device, means.dtype)[:, None], dim=-1)
     local = rotate(torch.nn.functional.normalize(conjugate(gaussians.quats), dim=-1).expand(len(cameras), -1, -1), ray)
     return (local * gaussians.scales).norm(dim=-1)
 

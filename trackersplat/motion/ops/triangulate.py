@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.captures.camera import Camera
-from trackersplat.geometry.devices import has_triton
+from trackersplat.geometry.devices import has_triton, uploaded
 from trackersplat.geometry.quaternions import rotate
 from trackersplat.geometry.symmetric import DIAGONAL, UNIQUE, inverse, isotropic, product
 from trackersplat.motion.ops.results import Triangulation
@@ -70,7 +70,8 @@ def triangulate(
 
 def camera_rows(cameras: Sequence[Camera], points: Tensor) -> Tensor:
     """(V, 16) in the points' precision: rotation, translation, focal lengths, principal point."""
-    return points.new_tensor([[*c.rotation.reshape(-1), *c.translation, c.fx, c.fy, c.cx, c.cy] for c in cameras])
+    rows = [[*c.rotation.reshape(-1), *c.translation, c.fx, c.fy, c.cx, c.cy] for c in cameras]
+    return uploaded(rows, points.device, points.dtype)
 
 
 def slices(points: Tensor) -> list[Tensor]:
