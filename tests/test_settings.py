@@ -31,9 +31,11 @@ LAYOUT_CONSTANTS = {
     "geometry/curve.py": {
         "_BITS": "layout of a code", "_FINE_BITS": "the same, as the masks spread the bits", "_MASKS": "the same",
     },
+    "geometry/curve_triton.py": {"_BLOCK": "kernel layout: points per program"},
     "geometry/neighbours.py": {"_DISTANCES_AT_ONCE": "memory budget", "_BOXES": "kernel layout: points of a box"},
     "geometry/neighbours_triton.py": {
         "_FAR": "marks slots without a point",
+        "_ORDERED": "kernel layout: queries per program",
         "_SCANNED": "kernel layout: boxes looked over together",
     },
     "geometry/recording.py": {"_EAGER": "calls in which kernels are compiled"},

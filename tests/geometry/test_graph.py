@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trackersplat.geometry.graph import Graph, GraphSettings, neighbour_graph
+from trackersplat.geometry.graph import Graph, GraphSettings, _shortest, _shortest_sorted, middle_distances, neighbour_graph
 from trackersplat.geometry.neighbours import nearest_neighbours
 
 SETTINGS = GraphSettings(colour_scale=0.1)
@@ -48,3 +48,10 @@ def test_the_settings_bound_lengths_and_affinities() -> None:
     graph = neighbour_graph(*nearest_neighbours(points, 2), colours, settings)
     assert float(graph.affinity.min()) == 0.25
     assert float(graph.length.min()) == pytest.approx(0.5 * 0.9)  # half the smaller middle one of 0.1, 0.1, 0.9, 0.9, 1, 1, 1 and 1.9
+
+
+@pytest.mark.parametrize("distances", [[[0.0, 2.0, 3.0], [1.0, 5.0, 9.0]], [[0.0, 1.0], [0.0, 2.0], [0.0, 0.5], [7.0, 8.0]], [[0.0, 0.0]]])
+def test_the_shortest_length_is_the_same_by_sorting(distances: list[list[float]]) -> None:
+    values = torch.tensor(distances, dtype=torch.float64)
+    assert float(_shortest_sorted(values, SETTINGS)) == _shortest(values, SETTINGS)
+    assert torch.equal(middle_distances(values), values.median(dim=1, keepdim=True).values)

@@ -74,12 +74,32 @@ def test_the_kernel_of_boxes_finds_the_neighbours_that_a_tree_finds(
     points = torch.rand(112, 3, generator=random) * torch.tensor([4.0, 4.0, 0.01])
     points[107:] *= 30.0  # few that lie far off
     queries = torch.rand(16, 3, generator=random) * torch.tensor([5.0, 4.0, 1.0])
+    there = points.double().to(device)
     for expected, asked, found in (
-        (nearest_neighbours(points, count), points, neighbours_triton.nearest(points.to(device), count, size=size)),
-        (nearest_to(queries, points, count), queries, neighbours_triton.nearest(points.to(device), count, queries.to(device), size=size)),
+        (nearest_neighbours(points, count), points, neighbours_triton.nearest(there, count, size=size)),
+        (nearest_to(queries, points, count), queries, neighbours_triton.nearest(there, count, queries.double().to(device), size=size)),
     ):
-        distances = (points[found.cpu()] - asked[:, None]).norm(dim=-1)
-        torch.testing.assert_close(distances.double(), expected.distances, rtol=1e-5, atol=1e-6)
+        indices, distances = (values.cpu() for values in found)
+        torch.testing.assert_close((points[indices].double() - asked[:, None].double()).norm(dim=-1), distances)
+        torch.testing.assert_close(distances, expected.distances, rtol=1e-5, atol=1e-6)
+        assert (distances.diff(dim=1) >= 0).all()
+
+
+@pytest.mark.cuda
+def test_the_kernel_of_distances_orders_neighbours_by_them(device: torch.device) -> None:
+    from trackersplat.geometry.neighbours_triton import in_order
+
+    random = torch.Generator().manual_seed(5)
+    points, queries = (torch.rand(count, 3, generator=random, dtype=torch.float64) for count in (60, 37))
+    points[30:40] = points[20:30]  # at one distance
+    order, asked_order = torch.randperm(60, generator=random), torch.randperm(37, generator=random)
+    slots = torch.stack([torch.randperm(60, generator=random)[:11] for _ in range(37)]).int()
+    indices = torch.empty(37, 11, dtype=torch.int64)
+    indices[asked_order] = order[slots.long()]
+    expected, rank = (points[indices] - queries[:, None]).norm(dim=-1).sort(dim=1, stable=True)
+    found, distances = in_order(*(values.to(device) for values in (points, queries, order, asked_order, slots)), size=16)
+    torch.testing.assert_close(distances.cpu(), expected)
+    assert torch.equal(found.cpu(), indices.gather(1, rank))
 
 
 def test_squared_distances_are_those_of_the_definition() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trackersplat.geometry.devices import has_triton
+
 _BITS = 10  # per axis, of ranks
 _FINE_BITS = 21  # per axis, of positions; as many as the masks below spread
 _MASKS = (
@@ -24,7 +26,12 @@ def order_along_curve(points: Tensor) -> Tensor:
     ranks = torch.empty(len(points), 3, dtype=torch.int64, device=points.device)
     for axis in range(3):
         ranks[torch.argsort(points[:, axis]), axis] = torch.arange(len(points), device=points.device)
-    return torch.argsort(_morton_codes((ranks << _BITS) // max(len(points), 1)))
+    cells = (ranks << _BITS) // max(len(points), 1)
+    if has_triton(cells):
+        from trackersplat.geometry.curve_triton import morton_codes
+
+        return torch.argsort(morton_codes(cells))
+    return torch.argsort(_morton_codes(cells))
 
 
 def places_along_curve(points: Tensor, low: Tensor, extent: Tensor) -> Tensor:
@@ -32,6 +39,10 @@ def places_along_curve(points: Tensor, low: Tensor, extent: Tensor) -> Tensor:
 
     With one scale for all axes, what is flat stays flat: its points are not scattered over the layers that ranks would make of it.
     """
+    if has_triton(points) and points.dtype == torch.float32:
+        from trackersplat.geometry.curve_triton import places
+
+        return places(points, low, extent, largest=2**_FINE_BITS - 1)
     return _morton_codes(((points - low) * ((2**_FINE_BITS - 1) / extent)).clamp(0, 2**_FINE_BITS - 1).long())
 
 

@@ -48,9 +48,8 @@ def neighbour_graph(
     """
     count, k = indices.shape
     if k:
-        apart = distances[distances > 0]
-        shortest = settings.shortest_of_all * float(apart.median()) if len(apart) else 1.0
-        distances = distances.maximum(settings.shortest_of_end * distances.median(dim=1, keepdim=True).values).clamp_min(shortest)
+        of_end = settings.shortest_of_end * middle_distances(distances)
+        distances = distances.maximum(of_end).clamp_min(_shortest(distances, settings))
     first = torch.arange(count, device=indices.device).repeat_interleave(k)
     second = indices.reshape(-1)
     low, high = torch.minimum(first, second), torch.maximum(first, second)
@@ -59,7 +58,28 @@ def neighbour_graph(
     low, high = low[order], high[order]
     new = torch.ones_like(low, dtype=torch.bool)
     new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    low, high = low[new], high[new]
+    kept = new.nonzero()[:, 0]
+    low, high = low[kept], high[kept]
     difference = (colours[low] - colours[high]).square().sum(-1)
     affinity = torch.exp(-0.5 * difference / settings.colour_scale**2).clamp_min(settings.least_affinity)
-    return Graph(first=low, second=high, length=distances.reshape(-1)[order][new], affinity=affinity)
+    return Graph(first=low, second=high, length=distances.reshape(-1)[order[kept]], affinity=affinity)
+
+
+def middle_distances(distances: Tensor) -> Tensor:
+    """(N, 1) medians of the rows (N, k) of distances that ascend, k > 0; of an even number the lower middle one, as PyTorch's."""
+    return distances[:, (distances.shape[1] - 1) // 2, None]
+
+
+def _shortest(distances: Tensor, settings: GraphSettings) -> float | Tensor:
+    """``shortest_of_all`` times the median of the distances above 0, 1 where there are none; on a GPU without waiting for it."""
+    if distances.is_cuda:
+        return _shortest_sorted(distances, settings)
+    apart = distances[distances > 0]
+    return settings.shortest_of_all * float(apart.median()) if len(apart) else 1.0
+
+
+def _shortest_sorted(distances: Tensor, settings: GraphSettings) -> Tensor:
+    ascending = distances.flatten().sort().values
+    zeros = (ascending <= 0).sum()
+    middle = ascending[(zeros + (len(ascending) - zeros - 1) // 2).clamp_max(len(ascending) - 1)]
+    return torch.where(zeros < len(ascending), settings.shortest_of_all * middle, 1.0)

@@ -36,9 +36,8 @@ def nearest_neighbours(points: Tensor, count: int) -> Neighbours:
         return _in_a_tree(points, k)
     from trackersplat.geometry.neighbours_triton import nearest
 
-    indices = nearest(points.float(), k, size=_box(k))
-    distances, order = (points[indices] - points[:, None]).norm(dim=-1).sort(dim=1, stable=True)
-    return Neighbours(indices=indices.gather(1, order), distances=distances)
+    indices, distances = nearest(points, k, size=_box(k))
+    return Neighbours(indices=indices, distances=distances)
 
 
 def nearest_to(queries: Tensor, points: Tensor, count: int) -> Neighbours:
@@ -54,14 +53,14 @@ def nearest_to(queries: Tensor, points: Tensor, count: int) -> Neighbours:
         tree = cKDTree(points.numpy(), balanced_tree=False)
         distances, indices = tree.query(queries.numpy(), k=range(1, k + 1), workers=-1)
         return Neighbours(indices=torch.from_numpy(indices.astype(np.int64)), distances=torch.from_numpy(distances))
-    near, asked = points.float(), queries.float()
     if has_triton(points) and k <= _BOXES[-1]:
         from trackersplat.geometry.neighbours_triton import nearest
 
-        indices = nearest(near, k, asked, size=_box(k))
-    else:
-        step = max(1, _DISTANCES_AT_ONCE // len(points))
-        indices = torch.cat([_squared_distances(part, near).topk(k, dim=1, largest=False).indices for part in asked.split(step)])
+        indices, distances = nearest(points, k, queries, size=_box(k))
+        return Neighbours(indices=indices, distances=distances)
+    near, asked = points.float(), queries.float()
+    step = max(1, _DISTANCES_AT_ONCE // len(points))
+    indices = torch.cat([_squared_distances(part, near).topk(k, dim=1, largest=False).indices for part in asked.split(step)])
     distances, order = (points[indices] - queries[:, None]).norm(dim=-1).sort(dim=1, stable=True)
     return Neighbours(indices=indices.gather(1, order), distances=distances)
 

@@ -10,16 +10,19 @@ from torch import Tensor
 from trackersplat.geometry.curve import places_along_curve
 
 _SCANNED = 256  # boxes looked over together (layout)
+_ORDERED = 16  # queries whose neighbours a program puts in order (layout)
 _FAR = 1e30  # coordinate of slots without a point; its square is infinite
 
 
-def nearest(points: Tensor, k: int, queries: Tensor | None = None, *, size: int) -> Tensor:
-    """Indices (Q, k) of the ``points`` (N, 3) float32 nearest to the ``queries`` (Q, 3), nearest first; k <= N.
+def nearest(points: Tensor, k: int, queries: Tensor | None = None, *, size: int) -> tuple[Tensor, Tensor]:
+    """Indices (Q, k) of the ``points`` (N, 3) float64 nearest to the ``queries`` (Q, 3), nearest first, and the distances; k <= N.
 
-    Without queries: of the nearest other points to each of the points, k < N. Exact but for the rounding of float32 differences. Points
+    Without queries: of the nearest other points to each of the points, k < N. Which are nearest is told by float32 differences. Points
     along a space-filling curve fill boxes of ``size``, a power of two and at least k. A program takes the queries of one box and looks
     through the boxes around it on the curve, then through all that could hold something nearer than what it has.
     """
+    exact, exact_queries = points.contiguous(), (points if queries is None else queries).contiguous()
+    points = points.float()
     low = points.amin(0)
     extent = (points.amax(0) - low).amax().clamp_min(1e-30)
     places = places_along_curve(points, low, extent)
@@ -31,6 +34,7 @@ def nearest(points: Tensor, k: int, queries: Tensor | None = None, *, size: int)
         asked, asked_order, count = members, order, len(points)
         first = torch.arange(boxes, dtype=torch.int32, device=points.device)
     else:
+        queries = queries.float()
         own, asked_order = places_along_curve(queries, low, extent).sort()
         asked, count = _filled(queries[asked_order], size), len(queries)
         first = (torch.searchsorted(places, own[::size].contiguous()) // size).clamp_max(boxes - 1).int()
@@ -38,9 +42,21 @@ def nearest(points: Tensor, k: int, queries: Tensor | None = None, *, size: int)
     _nearest[(len(first),)](
         asked, members, lows, highs, first, slots, count, boxes, k, BOX=size, SCANNED=_SCANNED, OTHERS=queries is None, num_warps=4
     )
-    indices = torch.empty(count, k, dtype=torch.int64, device=points.device)
-    indices[asked_order] = order[slots.long()]
-    return indices
+    return in_order(exact, exact_queries, order, asked_order, slots, size=size)
+
+
+def in_order(points: Tensor, queries: Tensor, order: Tensor, asked_order: Tensor, slots: Tensor, *, size: int) -> tuple[Tensor, Tensor]:
+    """Indices (Q, k) and float64 distances of the points ``order[slots]`` by distance, those at one distance as the ``slots`` have them.
+
+    Row r of the ``slots`` (Q, k) int32 belongs to the query ``asked_order[r]``. ``size``: a power of two and at least k.
+    """
+    count, k = slots.shape
+    indices = torch.empty(count, k, dtype=torch.int64, device=slots.device)
+    distances = torch.empty(count, k, dtype=torch.float64, device=slots.device)
+    _in_order[(triton.cdiv(count, _ORDERED),)](
+        points, queries, order, asked_order, slots, indices, distances, count, k, SIZE=size, BLOCK=_ORDERED, num_warps=4
+    )
+    return indices, distances
 
 
 def _filled(points: Tensor, size: int) -> Tensor:
@@ -127,3 +143,27 @@ def _nearest(  # type: ignore[no-untyped-def]
                 worst = _worst(best, real, rank, k)
                 lack = tl.min(tl.where(square < worst[:, None], square - worst[:, None], 0.0), axis=0)
     tl.store(slots + own[:, None] * k + rank[None, :], (best & 0xFFFFFFFF).to(tl.int32), mask=real[:, None] & (rank < k)[None, :])
+
+
+@triton.jit(do_not_specialize=["count"])
+def _in_order(  # type: ignore[no-untyped-def]
+    points, queries, order, asked_order, slots, indices, distances, count, k, SIZE: tl.constexpr, BLOCK: tl.constexpr
+):
+    row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    column = tl.arange(0, SIZE)
+    real = row < count
+    there = real[:, None] & (column < k)[None, :]
+    slot = tl.load(slots + row[:, None] * k + column[None, :], mask=there, other=0)
+    index = tl.load(order + slot, mask=there, other=0)
+    query = tl.load(asked_order + row, mask=real, other=0)
+    square = tl.zeros((BLOCK, SIZE), tl.float64)
+    for axis in tl.static_range(3):
+        apart = tl.load(points + 3 * index + axis) - tl.load(queries + 3 * query + axis)[:, None]
+        square += apart * apart
+    distance = tl.where(there, tl.sqrt(square), float("inf"))
+    one, other = distance[:, :, None], distance[:, None, :]
+    earlier = (one < other) | ((one == other) & (column[:, None] < column[None, :])[None, :, :])
+    rank = tl.sum(earlier.to(tl.int32), axis=1)
+    at = query[:, None] * k + rank
+    tl.store(indices + at, index, mask=there)
+    tl.store(distances + at, distance, mask=there)

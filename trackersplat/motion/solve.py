@@ -15,7 +15,7 @@ from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.curve import order_along_curve
 from trackersplat.geometry.devices import uploaded
-from trackersplat.geometry.graph import Graph, neighbour_graph
+from trackersplat.geometry.graph import Graph, middle_distances, neighbour_graph
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
 from trackersplat.motion.coast import coast
@@ -122,7 +122,7 @@ class _Scene:
         means = gaussians.means.detach().double()
         colours = (0.5 + SH_C0 * gaussians.sh[:, 0]).detach().double()  # of no view in particular, in about [0, 1]
         neighbours, distances = nearest_neighbours(means, max(settings.rotation.neighbours, settings.graph.neighbours))
-        usual = distances.median(dim=1, keepdim=True).values if distances.shape[1] else distances.new_ones(len(means), 1)
+        usual = middle_distances(distances) if distances.shape[1] else distances.new_ones(len(means), 1)
         near = torch.exp(-0.5 * (distances / usual.clamp_min(1e-12)).square())
         difference = (colours[neighbours] - colours[:, None]).square().sum(-1)
         alike = torch.exp(-0.5 * difference / settings.graph.colour_scale**2).clamp_min(settings.rotation.least_affinity)
