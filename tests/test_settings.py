@@ -60,6 +60,7 @@ LAYOUT_CONSTANTS = {
     },
     "motion/ops/affine.py": {"_CPU_BYTES": "memory budget", "_GPU_BYTES": "memory budget"},
     "motion/ops/affine_fit.py": {"SHARED_CHANNELS": "kernel layout", "TARGET_CHANNELS": "kernel layout"},
+    "motion/apply_triton.py": {"_BLOCK": "kernel layout: Gaussians per program"},
     "motion/ops/affine_triton.py": {"_BLOCK": "kernel layout"},
     "motion/ops/conjugate_gradients_triton.py": {
         "_ROWS": "kernel layout", "_BLOCK": "kernel layout", "_WARPS": "kernel layout", "_SUMMED": "kernel layout",

@@ -84,3 +84,25 @@ def test_the_input_is_left_alone(gaussians: Gaussians) -> None:
 def test_a_motion_of_another_scene_is_refused(gaussians: Gaussians) -> None:
     with pytest.raises(ShapeError, match="39"):
         move(gaussians, motion_of(39))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("degree", [0, 1, 3])
+def test_the_kernel_moves_as_the_selections_do(degree: int, device: torch.device, make_gaussians: Callable[..., Gaussians]) -> None:
+    from trackersplat.motion import apply_triton as fused
+    from trackersplat.motion.sh_rotation import sample_tables
+
+    gaussians = make_gaussians(np.random.default_rng(1).normal(size=(100, 3)), degree=degree)
+    gaussians = replace(gaussians, quats=gaussians.quats * 3.7)
+    kept = torch.arange(100) % 3 == 0
+    kept[32:64] = True  # a program in which nothing turns
+    motion = motion_of(100, kept)
+    motion.rotation[70:75] = torch.tensor((1.0, 0.0, 0.0, 0.0))
+    there = Motion(**{name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in vars(motion).items()})
+    expected, found = move(gaussians, motion), fused.move(gaussians.to(device), there, *sample_tables(device))
+    unturned = kept | (motion.rotation[:, 1:] == 0).all(-1)
+    for name, tensor in expected.tensors().items():
+        got = found.tensors()[name].cpu()
+        torch.testing.assert_close(got, tensor, rtol=1e-5, atol=2e-6, msg=lambda text, name=name: f"{name}: {text}")
+        same = kept if name == "means" else unturned
+        assert torch.equal(got[same], tensor[same])

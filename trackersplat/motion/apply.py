@@ -7,9 +7,10 @@ from torch import Tensor
 
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.devices import has_triton
 from trackersplat.geometry.quaternions import multiply
 from trackersplat.motion.motion import Motion
-from trackersplat.motion.sh_rotation import rotate_sh
+from trackersplat.motion.sh_rotation import rotate_sh, sample_tables
 
 
 def move(gaussians: Gaussians, motion: Motion) -> Gaussians:
@@ -21,6 +22,10 @@ def move(gaussians: Gaussians, motion: Motion) -> Gaussians:
     """
     if motion.translation.shape != gaussians.means.shape:
         raise ShapeError(f"The motion is of {len(motion.translation)} Gaussians, there are {len(gaussians)}.")
+    if has_triton(gaussians.means) and not any(values.requires_grad for values in gaussians.tensors().values()):
+        from trackersplat.motion import apply_triton as fused
+
+        return fused.move(gaussians, motion, *sample_tables(gaussians.device))
     moving = ~motion.is_static
     turning = moving & (motion.rotation[:, 1:] != 0).any(-1)
     means, quats, sh = gaussians.means.clone(), gaussians.quats.clone(), gaussians.sh.clone()

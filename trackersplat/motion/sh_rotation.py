@@ -47,6 +47,13 @@ def rotate_sh(sh: Tensor, rotations: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+@lru_cache(maxsize=8)
+def sample_tables(device: torch.device) -> tuple[Tensor, Tensor]:
+    """The sample directions (S, 3) and the pseudo-inverses (16, S) of the bands one below the other, the first 0; float32."""
+    directions, inverses = _samples()
+    return directions.to(device, torch.float32), torch.cat((torch.zeros_like(inverses[0][:1]), *inverses)).to(device, torch.float32)
+
+
 @lru_cache(maxsize=1)
 def _samples() -> tuple[Tensor, tuple[Tensor, ...]]:
     """Directions (S, 3) spread over the sphere (Fibonacci lattice) and, per degree, the pseudo-inverse (2 l + 1, S)."""
