@@ -22,7 +22,7 @@ from trackersplat.errors import ShapeError
 from trackersplat.motion.follow_tracks import follow_tracks, points_at, sample_tracks
 from trackersplat.motion.followed_tracks import POSITION_STEP, FollowedTracks, FollowSettings, observations, without_replaced
 from trackersplat.motion.motion import Motion
-from trackersplat.motion.start_tracks import start_tracks, surface_of, with_new_tracks
+from trackersplat.motion.start_tracks import GridCells, free_cells, start_tracks, surface_of, with_new_tracks
 from trackersplat.tracking.tracks import DenseTracks, Provenance, TrackEnd
 from trackersplat.training.first_frame.initialise import InitialiseSettings, gaussians_from_points
 
@@ -170,6 +170,25 @@ def test_new_tracks_start_before_those_that_are_hidden_in_their_camera_alone() -
         new = with_new_tracks(before, plate.scene(0), depth, CAMERAS, SETTINGS, None)
         added = [int((new.camera == index).sum() - (before.camera == index).sum()) for index in (0, 1)]
         assert added == expected
+
+
+def test_free_cells_of_cameras_of_several_sizes_are_those_of_each_alone() -> None:
+    views = [replace(CAMERAS[0], width=width, height=height) for width, height in ((96, 64), (40, 80), (64, 64))]
+    cells = GridCells.of(views, replace(SETTINGS, spacing=1 / 8))
+    random = torch.Generator().manual_seed(0)
+    taken = [torch.rand(count, 2, generator=random) * 60 for count in (7, 0, 12)]
+    taken[2][3] = torch.inf  # a track that is not seen
+    of_camera = torch.arange(3).repeat_interleave(torch.tensor([7, 0, 12]))
+    free = free_cells(cells, torch.cat(taken), of_camera, torch.tensor([7, 0, 12]))
+    for index, (view, own) in enumerate(zip(views, taken, strict=True)):
+        middles = cells.middles[cells.of_camera(index)].double()
+        assert (middles % 1 == 0.5).all()
+        assert middles[0].tolist() < middles[-1].tolist()
+        distances = (middles[:, None] - own.double()).norm(dim=-1)
+        expected = (distances >= 0.75 / 8 * max(view.width, view.height)).all(dim=1)
+        assert torch.equal(free[cells.of_camera(index)], expected)
+        assert expected.all() == (index == 1)
+    assert free_cells(cells, torch.zeros(0, 2), of_camera[:0], torch.zeros(3, dtype=torch.int64)).all()
 
 
 def test_a_track_hidden_for_too_long_ends() -> None:

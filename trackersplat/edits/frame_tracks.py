@@ -23,7 +23,7 @@ from trackersplat.motion.followed_tracks import (
     track_ids,
 )
 from trackersplat.motion.rendered_depth import DepthImages, PointViews
-from trackersplat.motion.start_tracks import NewTracks, free_cells, surface_of, with_tracks
+from trackersplat.motion.start_tracks import GridCells, NewTracks, free_cells, surface_of, with_tracks
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.tracks import TrackEnd
@@ -128,7 +128,9 @@ class FrameTracks:
         else:
             seen = state.alive & (state.hidden == 0) & (state.camera == index)
             share = self.settings.spacing / 3 if spacing is None else spacing / max(view.width, view.height)
-            _, places = free_cells(view, state.positions[seen], replace(self.settings, spacing=share))
+            grid, taken = GridCells.of((view,), replace(self.settings, spacing=share)), state.positions[seen]
+            free = free_cells(grid, taken, torch.zeros_like(taken[:, 0], dtype=torch.int64), torch.tensor([len(taken)]))
+            places = grid.middles.to(device)[free]
         surface = self.depth.at(places, torch.full((len(places),), index, device=device))
         inside = inside_image(places, view.width, view.height)
         good = inside & (surface.depth.isfinite() if pixels else surface.is_whole)  # a person may choose the edge of a surface

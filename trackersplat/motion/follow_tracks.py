@@ -24,7 +24,7 @@ from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.carry import carry_points
-from trackersplat.motion.followed_tracks import FollowedTracks, FollowSettings, round_positions, round_probabilities
+from trackersplat.motion.followed_tracks import FollowedTracks, FollowSettings, is_among, round_positions, round_probabilities
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.rendered_depth import PointViews, corners_around
 from trackersplat.motion.start_tracks import Masks, surface_of, with_new_tracks
@@ -120,9 +120,8 @@ def _still_alive(start: FollowedTracks, earlier: FollowedTracks | None, target: 
     if earlier is None:
         return live, live.hidden + (target - start.frame)
     there = earlier[earlier.alive]
-    mine = torch.isin(live.ids, there.ids)
-    theirs = torch.searchsorted(there.ids, live.ids[mine])
-    return live[mine], there.hidden[theirs] + (target - earlier.frame)
+    mine = live[is_among(live.ids, there.ids)]
+    return mine, there.hidden[torch.searchsorted(there.ids, mine.ids)] + (target - earlier.frame)
 
 
 def _apart(first: Tensor, second: Tensor) -> Tensor:

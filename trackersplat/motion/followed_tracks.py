@@ -77,6 +77,8 @@ class FollowedTracks:
 
     def __getitem__(self, chosen: Tensor) -> FollowedTracks:
         """A subset by boolean mask or ascending indices."""
+        if chosen.dtype == torch.bool:
+            chosen = chosen.nonzero()[:, 0]  # looked for once, not for each tensor: a GPU waits for it
         return self.with_tensors({name: tensor[chosen] for name, tensor in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
@@ -127,9 +129,16 @@ def without_replaced(state: FollowedTracks, indices: Tensor) -> FollowedTracks:
     A track that loses its last carrier so ends as REPLACED.
     """
     before = (state.carriers >= 0).any(-1)
-    carriers = torch.where(torch.isin(state.carriers, indices.to(state.carriers)), -1, state.carriers)
+    carriers = torch.where(is_among(state.carriers, indices.to(state.carriers).sort().values), -1, state.carriers)
     lost = before & (carriers < 0).all(-1) & state.alive
     return replace(state, carriers=carriers, ends=torch.where(lost, int(TrackEnd.REPLACED), state.ends))
+
+
+def is_among(values: Tensor, ascending: Tensor) -> Tensor:
+    """Which of the ``values`` (...) are among those that ascend (K,); on a GPU without waiting for it."""
+    if not len(ascending):
+        return torch.zeros_like(values, dtype=torch.bool)
+    return ascending[torch.searchsorted(ascending, values).clamp_max(len(ascending) - 1)] == values
 
 
 def round_positions(pixels: Tensor) -> Tensor:

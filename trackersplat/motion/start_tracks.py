@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.devices import uploaded
 from trackersplat.geometry.neighbours import nearest_to
 from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.motion.followed_tracks import FollowedTracks, FollowSettings, track_ids
@@ -75,36 +77,27 @@ def with_new_tracks(
 
     ``gaussians``, ``depth`` and ``masks`` are those of the state's frame.
     """
+    cells = GridCells.of(cameras, settings)
     alive, of_camera = state.alive, state.camera
-    # Few looks at the host: on a GPU each waits for it. Positions of tracks that are not seen are far from everything.
-    taken = torch.where((alive & (state.hidden == 0))[:, None], state.positions, torch.inf)
+    # Two looks at the host, on a GPU each waits for it: how many tracks there are, and which cells are free.
     counts = torch.stack((of_camera, alive.long())).cpu()
-    there = torch.bincount(counts[0], minlength=len(cameras)).tolist()
+    there = torch.bincount(counts[0], minlength=len(cameras))
     living = torch.bincount(counts[0], weights=counts[1].double(), minlength=len(cameras)).tolist()
-    cells, centres = [], []
-    for camera, own in zip(cameras, taken.split(there), strict=True):  # ids ascend, and begin with the camera
-        free, middles = free_cells(camera, own, settings)
-        mask = None if masks is None else masks.get(camera.name)
+    # Positions of tracks that are not seen are far from everything.
+    taken = torch.where((alive & (state.hidden == 0))[:, None], state.positions, torch.inf)
+    device = taken.device
+    camera, pixels = uploaded(cells.camera, device, torch.int64), uploaded(cells.middles, device, torch.float32)
+    free = free_cells(cells, taken, of_camera, there)
+    for index, view in enumerate(cameras):
+        mask = None if masks is None else masks.get(view.name)
         if mask is not None:
-            inner = ~_at_mask_border(mask, middles)
-            free, middles = free[inner], middles[inner]
-        cells.append(free)
-        centres.append(middles)
-    new_camera = torch.cat([torch.full_like(part, index) for index, part in enumerate(cells)])
-    pixels = torch.cat(centres)
-    surface = depth.at(pixels, new_camera)
-    chosen = surface.is_whole
-    wanted = torch.bincount(new_camera[chosen].cpu(), minlength=len(cameras)).tolist()
-    for index in range(len(cameras)):
-        room = max(settings.maximum - int(living[index]), 0)
-        if wanted[index] > room:  # evenly over the image
-            those = (chosen & (new_camera == index)).nonzero()[:, 0]
-            chosen[those] = False
-            chosen[those[torch.linspace(0, len(those) - 1, room, device=those.device).round().long()]] = True
-    chosen = chosen.nonzero()[:, 0]
-    new_camera = new_camera[chosen]
-    ids = track_ids(new_camera, state.frame, torch.cat(cells)[chosen])
-    new = NewTracks(ids, new_camera, pixels[chosen], surface.depth[chosen])
+            own = cells.of_camera(index)
+            free[own] &= ~_at_mask_border(mask, pixels[own])
+    surface = depth.at(pixels, camera)
+    chosen = _within_rooms(free & surface.is_whole, cells, [max(settings.maximum - int(number), 0) for number in living])
+    places = uploaded(chosen, device, torch.int64)
+    ids = uploaded(track_ids(cells.camera[chosen], state.frame, cells.cell[chosen]), device, torch.int64)
+    new = NewTracks(ids, camera[places], pixels[places], surface.depth[places])
     return with_tracks(state, new, gaussians, cameras, settings)
 
 
@@ -140,19 +133,68 @@ def with_tracks(
     return both[both.ids.argsort()]
 
 
-def free_cells(camera: Camera, taken: Tensor, settings: FollowSettings) -> tuple[Tensor, Tensor]:
-    """Indices (P,), rows first, and middles (P, 2), which are pixel centres, of the cells far from the positions ``taken`` (Q, 2)."""
-    pitch = max(settings.spacing * max(camera.width, camera.height), 1.0)
-    columns, rows = max(round(camera.width / pitch), 1), max(round(camera.height / pitch), 1)
-    x = ((torch.arange(columns, device=taken.device) + 0.5) * (camera.width / columns)).floor() + 0.5
-    y = ((torch.arange(rows, device=taken.device) + 0.5) * (camera.height / rows)).floor() + 0.5
-    middles = torch.cartesian_prod(y, x).flip(-1)
-    cells = torch.arange(len(middles), device=taken.device)
-    if not len(taken):
-        return cells, middles
-    free = torch.cdist(middles, taken, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values >= settings.gap * pitch
-    cells = free.nonzero()[:, 0]
-    return cells, middles[cells]
+@dataclass(frozen=True, eq=False)
+class GridCells:
+    """The grid cells of all cameras, camera by camera, rows first. On the CPU: they follow from the cameras' sizes alone."""
+
+    camera: Tensor  # (P,) int64 indices
+    cell: Tensor  # (P,) int64 indices in the camera's grid
+    middles: Tensor  # (P, 2) float32, which are pixel centres
+    reach: Tensor  # (C,) float32 px: a track this near to its middle takes a cell
+    starts: tuple[int, ...]  # (C + 1,) where the cells of each camera begin
+
+    @staticmethod
+    def of(cameras: Sequence[Camera], settings: FollowSettings) -> GridCells:
+        grids, reach = [], []
+        for camera in cameras:
+            pitch = max(settings.spacing * max(camera.width, camera.height), 1.0)
+            columns, rows = max(round(camera.width / pitch), 1), max(round(camera.height / pitch), 1)
+            x = ((torch.arange(columns) + 0.5) * (camera.width / columns)).floor() + 0.5
+            y = ((torch.arange(rows) + 0.5) * (camera.height / rows)).floor() + 0.5
+            grids.append(torch.cartesian_prod(y, x).reshape(-1, 2).flip(-1))
+            reach.append(settings.gap * pitch)
+        counts = torch.tensor([len(grid) for grid in grids])
+        return GridCells(
+            camera=torch.arange(len(grids)).repeat_interleave(counts),
+            cell=torch.cat([torch.arange(len(grid)) for grid in grids]),
+            middles=torch.cat(grids),
+            reach=torch.tensor(reach),
+            starts=(0, *counts.cumsum(0).tolist()),
+        )
+
+    def of_camera(self, index: int) -> slice:
+        return slice(self.starts[index], self.starts[index + 1])
+
+
+def free_cells(cells: GridCells, taken: Tensor, of_camera: Tensor, there: Tensor) -> Tensor:
+    """(P,) bool: which cells are far from the positions ``taken`` (Q, 2) of their camera, which are on the same device as the result.
+
+    Positions stand camera by camera: ``of_camera`` (Q,) tells which, and ``there`` (C,), on the CPU, how many there are in each.
+    """
+    most, device = int(there.max()), taken.device
+    camera, pixels = uploaded(cells.camera, device, torch.int64), uploaded(cells.middles, device, torch.float32)
+    if not most:
+        return torch.ones_like(camera, dtype=torch.bool)
+    # A row of positions for each camera, filled up with such that are far from everything.
+    rows = torch.full((len(there), most, 2), torch.inf, device=device)
+    begins = uploaded(there.cumsum(0) - there, device, torch.int64)
+    rows[of_camera, torch.arange(len(taken), device=device) - begins[of_camera]] = taken
+    widest = max(stop - start for start, stop in pairwise(cells.starts))
+    place = camera * widest + uploaded(cells.cell, device, torch.int64)
+    grids = torch.zeros(len(there) * widest, 2, device=device).index_copy_(0, place, pixels).reshape(len(there), widest, 2)
+    nearest = torch.cdist(grids, rows, compute_mode="donot_use_mm_for_euclid_dist").amin(dim=2).flatten()[place]
+    return nearest >= uploaded(cells.reach, device, torch.float32)[camera]
+
+
+def _within_rooms(free: Tensor, cells: GridCells, rooms: Sequence[int]) -> Tensor:
+    """(R,) int64, on the CPU: the ``free`` cells (P,) bool, of each camera as many as it has room for, evenly over its image."""
+    found = free.cpu()
+    chosen = []
+    for index, room in enumerate(rooms):
+        own = cells.of_camera(index)
+        those = own.start + found[own].nonzero()[:, 0]
+        chosen.append(those if len(those) <= room else those[torch.linspace(0, len(those) - 1, room).round().long()])
+    return torch.cat(chosen) if chosen else torch.zeros(0, dtype=torch.int64)
 
 
 def _at_mask_border(mask: np.ndarray | Tensor, centres: Tensor) -> Tensor:
