@@ -64,6 +64,7 @@ LAYOUT_CONSTANTS = {
     "motion/ops/affine_triton.py": {"_BLOCK": "kernel layout"},
     "motion/ops/conjugate_gradients_triton.py": {
         "_ROWS": "kernel layout", "_BLOCK": "kernel layout", "_WARPS": "kernel layout", "_SUMMED": "kernel layout",
+        "_TOGETHER": "steps of a recording",
     },
     "motion/ops/graph_system.py": {"_ROUNDS": "more rounds find no more"},
     "motion/render_and_match_triton.py": {"_BLOCK": "kernel layout"},
@@ -71,6 +72,7 @@ LAYOUT_CONSTANTS = {
         "_STEPS": "size of OpenCV's table of bilinear weights",
         "_FARTHEST": "range of integers: positions beyond are outside every image",
     },
+    "motion/ops/graph_system_triton.py": {"_BLOCK": "kernel layout"},
     "motion/ops/moments_triton.py": {"_BLOCK": "kernel layout"},
     "motion/ops/rotate_triton.py": {"_BLOCK": "kernel layout"},
     "motion/ops/triangulate.py": {

@@ -13,7 +13,7 @@ from trackersplat.geometry.symmetric import inverse
 from trackersplat.motion.ops import affine, graph_system, rotate, triangulate, view_evidence
 from trackersplat.motion.ops.affine_fit import TARGET_CHANNELS, AffineFit
 from trackersplat.motion.ops.results import AffineMotion, Triangulation
-from trackersplat.motion.settings import RotationSettings, TriangulateSettings
+from trackersplat.motion.settings import RotationSettings, SolverSettings, TriangulateSettings
 
 pytestmark = pytest.mark.cuda
 SETTINGS, ROTATION = TriangulateSettings(), RotationSettings()
@@ -163,7 +163,6 @@ def test_rotations_by_half_a_turn_are_found_about_every_axis(device, vector):
 def test_conjugate_gradients_step_as_the_elementwise_ones(device, block, summed, monkeypatch):
     """With blocks as they are, and with so small ones that there are more programs than are summed at once."""
     from trackersplat.motion.ops import conjugate_gradients_triton as conjugate_gradients
-    from trackersplat.motion.ops.conjugate_gradients_triton import Steps
 
     if block is not None:
         monkeypatch.setattr(conjugate_gradients, "_ROWS", block)
@@ -183,28 +182,90 @@ def test_conjugate_gradients_step_as_the_elementwise_ones(device, block, summed,
     coupling = dense.to_sparse_csr()
     pattern = coupling.crow_indices(), coupling.col_indices()
     expected = graph_system.ElementwiseSteps(*pattern)
-    got = Steps(*(t.to(device) for t in pattern))
+    got, slots = steps_of(*(t.to(device) for t in pattern))
     for factor in (1.0, 0.5):  # the second system goes through what was recorded for the first
         arguments = (diagonal, inverse(diagonal), factor * coupling.values(), right, guess)
         expected.begin(*arguments)
-        got.begin(*(t.to(device) for t in arguments))
-        for _ in range(6):
-            close(got.x.cpu(), expected.x)
+        begin(got, slots, *(t.to(device) for t in arguments))
+        for count in (2, 4, 2, 8, 6):  # recorded four at a time
+            close(got.x.T.cpu(), expected.x)
             close(got.energy.cpu(), expected.energy)
-            expected.go(2)
-            got.go(2)  # recorded at the second time, played at the third
+            expected.go(count)
+            got.go(count)
+        close(got.x.T.cpu(), expected.x)
+
+
+def steps_of(starts, columns):
+    """Steps for a coupling in CSR, and the slots of its entries."""
+    from trackersplat.motion.ops import conjugate_gradients_triton as conjugate_gradients
+
+    slices = conjugate_gradients.rows_of_slices(starts)
+    row = torch.arange(len(starts) - 1, device=starts.device).repeat_interleave(starts.diff())
+    slots = slices.begins[row // slices.rows] + (torch.arange(len(row), device=row.device) - starts[row]) * slices.rows + row % slices.rows
+    sliced = torch.zeros(int(slices.ends[-1]), dtype=torch.int32, device=starts.device)
+    sliced[slots] = columns.int()
+    return conjugate_gradients.Steps(conjugate_gradients.Pattern(slices.degrees, slices.begins, sliced)), slots
+
+
+def begin(steps, slots, diagonal, inverted, values, right, guess):
+    steps.diagonal.copy_(diagonal)
+    steps.inverted.copy_(inverted)
+    steps.values[slots] = values.float()
+    steps.residual.copy_(right.T)
+    steps.direction[:, :3] = guess
+    steps.begin()
+
+
+@pytest.mark.parametrize(("jump", "block"), [(True, 32), (False, None)])
+def test_systems_on_the_graph_are_solved_as_without_kernels(device, jump, block, monkeypatch):
+    from trackersplat.motion.ops import conjugate_gradients_triton as conjugate_gradients
+    from trackersplat.motion.ops import graph_system_triton as fused
+
+    if block is not None:
+        monkeypatch.setattr(conjugate_gradients, "_ROWS", block)
+    g = generator()
+    count, edges = 80, 200
+    first, second = torch.randint(0, count - 10, (2, edges), generator=g)
+    first, second = first[first != second], second[first != second]
+    free = torch.rand(count, generator=g) < 0.8
+    # The last two are connected to each other alone, the seven before them to nothing; nothing is known of them.
+    first, second = torch.cat((first, torch.tensor([count - 2]))), torch.cat((second, torch.tensor([count - 1])))
+    free[-10:] = True
+    known = torch.rand(count, generator=g) < 0.3
+    known[-10:] = False
+    axes = torch.randn(3, count, generator=g, dtype=torch.float64)
+    data = torch.stack((axes[0] ** 2, axes[0] * axes[1], axes[0] * axes[2], axes[1] ** 2, axes[1] * axes[2], axes[2] ** 2))
+    data[[0, 3, 5]] += torch.tensor([0.1, 50.0, 4e4], dtype=torch.float64)[torch.randint(0, 3, (count,), generator=g)]
+    data[:, ~known] = 0.0
+    target, start = torch.randn(2, count, 3, generator=g, dtype=torch.float64)
+    start[~known] = 0.0
+    weights = 0.1 + 5 * torch.rand(len(first), generator=g, dtype=torch.float64)
+    jumps = torch.randn(len(first), 3, generator=g, dtype=torch.float64) if jump else None
+    if jumps is not None:
+        jumps[-1] = 0.0
+    settings = SolverSettings(tolerance=1e-8)
+    expected = graph_system.GraphSystem(free, known, first, second, settings)
+    got = fused.GraphSystem(*(t.to(device) for t in (free, first, second)), settings)
+    there = None if jumps is None else jumps.to(device)
+    for fade, guess in ((0.0, None), (0.0, start), (0.3, None)):
+        one = expected.solve(data, target, weights, jumps, fade=fade, start=guess)
+        guess = None if guess is None else guess.to(device)
+        other = got.solve(*(t.to(device) for t in (data, target, weights)), there, fade=fade, start=guess).cpu()
+        torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-6)
+        assert not other[~free].any()
+        assert not other[-9:].any()
+    nothing = fused.GraphSystem(torch.zeros_like(free, device=device), first.to(device), second.to(device), settings)
+    assert not nothing.solve(*(t.to(device) for t in (data, target, weights))).any()
 
 
 def test_conjugate_gradients_that_have_arrived_stay_there(device):
-    from trackersplat.motion.ops.conjugate_gradients_triton import Steps
-
     diagonal = torch.tensor([1.0, 0, 0, 1, 0, 1], dtype=torch.float64)[:, None].repeat(1, 5)
     coupling = torch.zeros(5, 5, dtype=torch.float64).to_sparse_csr()
     for right in (torch.zeros(5, 3, dtype=torch.float64), torch.arange(15, dtype=torch.float64).reshape(5, 3)):
-        steps = Steps(coupling.crow_indices().to(device), coupling.col_indices().to(device))
-        steps.begin(*(t.to(device) for t in (diagonal, diagonal, coupling.values(), right, torch.zeros_like(right))))
+        steps, slots = steps_of(coupling.crow_indices().to(device), coupling.col_indices().to(device))
+        begin(steps, slots, *(t.to(device) for t in (diagonal, diagonal, coupling.values(), right, torch.zeros_like(right))))
         steps.go(4)
-        close(steps.x.cpu(), right)
+        close(steps.x.T.cpu(), right)
 
 
 def test_neighbours_are_those_of_the_tree(device):

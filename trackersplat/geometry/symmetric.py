@@ -23,6 +23,11 @@ def product(matrix: Tensor, vector: Tensor) -> Tensor:
     return torch.stack((a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z), dim=-1)
 
 
+def trace(matrix: Tensor) -> Tensor:
+    """(N,) sums of the diagonals of matrices (6, N)."""
+    return torch.stack([matrix[row] for row in DIAGONAL]).sum(0)  # a list of indices would have to be sent to a GPU, which waits for that
+
+
 def isotropic(values: Tensor) -> Tensor:
     """(6, N): ``values`` (N,) times the identity."""
     zero = torch.zeros_like(values)

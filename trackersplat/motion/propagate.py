@@ -9,8 +9,8 @@ from torch import Tensor
 
 from trackersplat.geometry.graph import Graph
 from trackersplat.geometry.quaternions import rotate, rotation_vector_to_quaternion
-from trackersplat.geometry.symmetric import DIAGONAL, isotropic
-from trackersplat.motion.ops.graph_system import GraphSystem
+from trackersplat.geometry.symmetric import isotropic, trace
+from trackersplat.motion.ops.graph_system import graph_system
 from trackersplat.motion.settings import PropagateSettings
 
 
@@ -74,7 +74,7 @@ def propagate(
     field, information = measured.field, measured.information
     precision, rotation_precision = measured.precision, measured.rotation_precision
     strain, bend, fade = settings.strain, settings.bend, settings.fade
-    keep = free[graph.first] | free[graph.second]
+    keep = (free[graph.first] | free[graph.second]).nonzero()[:, 0]
     first, second = graph.first[keep], graph.second[keep]
     length = graph.length[keep].clamp_min(1e-9)
     affinity = graph.affinity[keep]
@@ -89,7 +89,7 @@ def propagate(
     affinity = affinity * torch.where(known[first] & known[second], agreement, 1.0)
     rotation_precision = torch.where(precision > 0, rotation_precision, 0.0)
 
-    support = (information[DIAGONAL].sum(0) > 0).double()
+    support = (trace(information) > 0).double()
     if expected is not None:
         coasting = free & (precision == 0) & (expected.precision > 0)
         information = torch.where(coasting, isotropic(expected.precision), information)
@@ -101,11 +101,12 @@ def propagate(
             confidence=torch.where(coasting, expected.trust, field.confidence),
         )
 
-    system = GraphSystem(free, information[DIAGONAL].sum(0) > 0, first, second, settings.solver)
+    told = trace(information) > 0
+    system = graph_system(free, told, first, second, settings.solver)
     rotation = system.solve(isotropic(rotation_precision), field.rotation, affinity / bend**2)
     edge_rotation = rotation_vector_to_quaternion(0.5 * (rotation[first] + rotation[second]))
     turned = rotate(edge_rotation, offset) - offset
-    guess = torch.where((information[DIAGONAL].sum(0) > 0)[:, None], field.translation, 0.0)
+    guess = torch.where(told[:, None], field.translation, 0.0)
     translation = system.solve(information, field.translation, affinity / (strain * length) ** 2, turned, start=guess)
 
     target = field.confidence[:, None].expand(-1, 3)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
 import torch
 import triton
 import triton.language as tl
@@ -14,6 +18,36 @@ _ROWS = 256  # nodes that a program multiplies
 _BLOCK = 512  # nodes that a program of the other passes takes
 _WARPS = 8
 _SUMMED = 1024  # partial sums taken together
+_TOGETHER = 4  # steps that are launched together, an even number
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Where a coupling has entries: in slices of rows, as wide as their longest, by columns, so that neighbouring threads read side by
+    side."""
+
+    degrees: Tensor  # (N,) int32 entries of each row
+    begins: Tensor  # (S,) int64 slot of the first entry of each slice
+    columns: Tensor  # (I,) int32 of each slot; unused ones are 0
+
+
+class Slices(NamedTuple):
+    """The slots of N rows of a sparse matrix."""
+
+    rows: int  # of a slice
+    degrees: Tensor  # (N,) int32
+    begins: Tensor  # (S,) int64
+    ends: Tensor  # (S,) int64
+
+
+def rows_of_slices(starts: Tensor) -> Slices:
+    """Of a matrix whose rows begin at ``starts`` (N + 1,) int64 (CSR). The entry of this rank in the row r is in the slot
+    ``begins[r // rows] + rank * rows + r % rows``."""
+    degrees = starts.diff()
+    slices = triton.cdiv(len(degrees), _ROWS)
+    widths = torch.nn.functional.pad(degrees, (0, slices * _ROWS - len(degrees))).reshape(slices, _ROWS).amax(1)
+    ends = (_ROWS * widths).cumsum(0)
+    return Slices(rows=_ROWS, degrees=degrees.to(torch.int32), begins=ends - _ROWS * widths, ends=ends)
 
 
 class Steps:
@@ -21,78 +55,62 @@ class Steps:
 
     Solution and residual are float64, one component after the other. Directions and the preconditioner need no more than float32:
     whichever way a step goes, the residual stays the true one. Their vectors have a fourth component, so that fetching one is one access.
+    A system of the pattern is written into the tensors without underscore, and then begun.
     """
 
-    def __init__(
-        self,
-        starts: Tensor,  # (N + 1,) int64, of the rows of the coupling (CSR)
-        columns: Tensor,  # (I,) int64
-    ) -> None:
-        device = starts.device
-        self._count = len(starts) - 1
+    def __init__(self, pattern: Pattern) -> None:
+        device = pattern.degrees.device
+        self._pattern, self._count = pattern, len(pattern.degrees)
         self._programs, self._multiplied = triton.cdiv(self._count, _BLOCK), triton.cdiv(self._count, _ROWS)
-        self._degrees, self._starts, self._place, self._columns = _sliced(starts, columns)
-        self._values = torch.zeros(len(self._columns), device=device)
         # Each program leaves its part of a scalar product; who needs the sum adds them up.
         # Tensors of their own begin at whole lines of memory, whatever the count: one compiled kernel serves all.
         self._energy, self._before = (torch.zeros(self._programs, dtype=torch.float64, device=device) for _ in range(2))
         self._curvature = torch.zeros(self._multiplied, dtype=torch.float64, device=device)
-        self._one = torch.zeros(self._multiplied, dtype=torch.float64, device=device)
-        self._one[0] = 1.0
-        self._diagonal = torch.empty(6, self._count, dtype=torch.float64, device=device)
-        self._inverted = torch.empty(6, self._count, device=device)
-        self._solution, self._residual, self._image = (torch.empty(3, self._count, dtype=torch.float64, device=device) for _ in range(3))
-        self._direction, self._preconditioned = torch.zeros(2, self._count, 4, device=device)
-        self._warm = False  # kernels are compiled
-        self._recorded: tuple[int, torch.cuda.CUDAGraph] | None = None
+        self._one = torch.ones(1, dtype=torch.float64, device=device)
+        self.values = torch.zeros(len(pattern.columns), device=device)  # (I,) of the coupling
+        self.diagonal = torch.empty(6, self._count, dtype=torch.float64, device=device)  # symmetric blocks
+        self.inverted = torch.empty(6, self._count, device=device)  # their inverses, the preconditioner
+        self.residual = torch.empty(3, self._count, dtype=torch.float64, device=device)  # at the beginning the right side
+        self.direction = torch.zeros(self._count, 4, device=device)  # at the beginning a guess
+        self._preconditioned = torch.zeros(self._count, 4, device=device)
+        self._solution, self._image = (torch.empty(3, self._count, dtype=torch.float64, device=device) for _ in range(2))
+        self._recorded: torch.cuda.CUDAGraph | None = None
 
-    def begin(
-        self,
-        diagonal: Tensor,  # (6, N) float64 symmetric blocks
-        inverted: Tensor,  # (6, N) their inverses, the preconditioner
-        values: Tensor,  # (I,) of the coupling, which float32 can hold
-        right: Tensor,  # (N, 3)
-        x: Tensor,  # (N, 3) a guess
-    ) -> None:
-        """Another system of the same pattern."""
-        self._diagonal.copy_(diagonal)
-        self._inverted.copy_(inverted)
-        self._values[self._place] = values.float()
-        # From nothing to the guess, as far as float32 holds it, is a step of length 1 along it.
+    def begin(self) -> None:
+        """Begins the system that was written. From nothing to the guess, as far as float32 holds it, is a step of length 1 along it."""
         self._solution.zero_()
-        self._residual.copy_(right.T)
-        self._direction[:, :3] = x
         self._multiply()
-        self._advance(self._one, self._one, self._energy)
-        self._direction.zero_()
+        self._advance(self._one, 1, self._one, 1, self._energy)
         self._before.zero_()
 
     @property
     def x(self) -> Tensor:
-        return self._solution.T
+        """(3, N) float64."""
+        return self._solution
 
     @property
     def energy(self) -> Tensor:
         return self._energy.sum()
 
     def go(self, steps: int) -> None:
-        """Takes an even number of steps. From the second time on as one recorded graph, because launching takes longer than running."""
-        if self._warm and self._recorded is None and self._solution.is_cuda:
-            self._recorded = (steps, self._record(steps))
-        if self._recorded is not None and self._recorded[0] == steps:
-            self._recorded[1].replay()
-        else:
-            for _ in range(steps):
-                self._step()
-        self._warm = True
+        """Takes an even number of steps. Some at a time are one recorded graph, because launching takes longer than running."""
+        if self._solution.is_cuda:
+            if self._recorded is None:
+                self._recorded = self._record()
+            for _ in range(steps // _TOGETHER):
+                self._recorded.replay()
+            steps %= _TOGETHER
+        for _ in range(steps):
+            self._step()
 
-    def _record(self, steps: int) -> torch.cuda.CUDAGraph:
+    def _record(self) -> torch.cuda.CUDAGraph:
+        _compile(self._solution.device)
         graph = torch.cuda.CUDAGraph()
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             graph.capture_begin(capture_error_mode="thread_local")  # other threads may use the GPU meanwhile
-            for _ in range(steps):
+            for _ in range(_TOGETHER):
                 self._step()
             graph.capture_end()
         torch.cuda.current_stream().wait_stream(stream)
@@ -100,43 +118,34 @@ class Steps:
 
     def _step(self) -> None:
         _turn[(self._programs,)](
-            self._direction, self._preconditioned, self._energy, self._before, self._programs, 4 * self._count,
+            self.direction, self._preconditioned, self._energy, self._before, self._programs, 4 * self._count,
             BLOCK=4 * _BLOCK, SUMMED=_SUMMED, num_warps=_WARPS,
         )  # fmt: skip
         self._multiply()
         self._energy, self._before = self._before, self._energy
-        self._advance(self._before, self._curvature, self._energy)
+        self._advance(self._before, self._programs, self._curvature, self._multiplied, self._energy)
 
     def _multiply(self) -> None:
         _multiply[(self._multiplied,)](
-            self._degrees, self._starts, self._columns, self._values, self._diagonal, self._direction, self._image, self._curvature,
-            self._count, BLOCK=_ROWS, num_warps=_WARPS,
+            self._pattern.degrees, self._pattern.begins, self._pattern.columns, self.values, self.diagonal, self.direction, self._image,
+            self._curvature, self._count, BLOCK=_ROWS, num_warps=_WARPS,
         )  # fmt: skip
 
-    def _advance(self, energy: Tensor, curvature: Tensor, new_energy: Tensor) -> None:
+    def _advance(self, energy: Tensor, energies: int, curvature: Tensor, curvatures: int, new_energy: Tensor) -> None:
         _advance[(self._programs,)](
-            self._inverted, self._direction, self._image, self._solution, self._residual, self._preconditioned,
-            energy, curvature, new_energy, self._programs, self._multiplied, self._count, BLOCK=_BLOCK, SUMMED=_SUMMED, num_warps=_WARPS,
+            self.inverted, self.direction, self._image, self._solution, self.residual, self._preconditioned,
+            energy, curvature, new_energy, energies, curvatures, self._count, BLOCK=_BLOCK, SUMMED=_SUMMED, num_warps=_WARPS,
         )  # fmt: skip
 
 
-def _sliced(starts: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The pattern in slices of ``_ROWS`` rows, as wide as their longest, by columns: neighbouring threads then read side by side.
-
-    The number of entries (N,) of each row, the place (N / rows,) of the first of each slice; the place (I,) of every entry of the
-    CSR matrix, and the columns there.
-    """
-    degrees = starts[1:] - starts[:-1]
-    count = len(degrees)
-    slices = triton.cdiv(count, _ROWS)
-    widths = torch.nn.functional.pad(degrees, (0, slices * _ROWS - count)).reshape(slices, _ROWS).amax(1)
-    ends = (_ROWS * widths).cumsum(0)
-    row = torch.repeat_interleave(torch.arange(count, device=starts.device), degrees, output_size=len(columns))
-    rank = torch.arange(len(row), device=row.device) - starts[row]
-    place = (ends - _ROWS * widths)[row // _ROWS] + rank * _ROWS + row % _ROWS
-    sliced = torch.zeros(int(ends[-1]), dtype=torch.int32, device=row.device)
-    sliced[place] = columns.to(torch.int32)
-    return degrees.to(torch.int32), ends - _ROWS * widths, place, sliced
+@cache
+def _compile(device: torch.device) -> None:
+    """Takes two steps of a system of one node, because nothing can be compiled while it is recorded."""
+    nothing = torch.zeros(1, dtype=torch.int32, device=device)
+    tiny = Steps(Pattern(degrees=nothing, begins=nothing.long(), columns=nothing))
+    tiny.begin()
+    for _ in range(2):
+        tiny._step()
 
 
 @triton.jit

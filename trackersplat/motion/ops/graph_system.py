@@ -12,7 +12,32 @@ from trackersplat.geometry.devices import has_triton
 from trackersplat.geometry.symmetric import DIAGONAL, inverse, isotropic, product
 from trackersplat.motion.settings import SolverSettings
 
-_ROUNDS = 4  # steps along the graph between two looks at what is reached: on a GPU each look waits for it
+_ROUNDS = 4  # steps along the graph between two looks at what is reached
+
+
+class System(Protocol):
+    """Quadratic problems on some nodes of a graph."""
+
+    def solve(
+        self,
+        data: Tensor,
+        target: Tensor,
+        edges: Tensor,
+        jump: Tensor | None = None,
+        *,
+        fade: float = 0.0,
+        start: Tensor | None = None,
+        tolerance: float | None = None,
+    ) -> Tensor: ...
+
+
+def graph_system(free: Tensor, data: Tensor, first: Tensor, second: Tensor, settings: SolverSettings) -> System:
+    """See `GraphSystem`. Nodes that take no part are to be given no data, no jumps and no guess: a GPU takes all free nodes."""
+    if has_triton(free):
+        from trackersplat.motion.ops import graph_system_triton as fused
+
+        return fused.GraphSystem(free, first, second, settings)
+    return GraphSystem(free, data, first, second, settings)
 
 
 class GraphSystem:
@@ -77,7 +102,7 @@ class GraphSystem:
 def _reached(free: Tensor, data: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """(N,) bool: free and connected, through free nodes, to data or to a node that is not free."""
     count = len(free)
-    flags = torch.cat((free & data, free[:0].new_zeros(1)))  # the last one is for ends that nothing reaches: a GPU need not wait for a list
+    flags = torch.cat((free & data, free[:0].new_zeros(1)))  # the last one is for ends that nothing reaches
     for end, other in ((first, second), (second, first)):
         flags[torch.where(free[end] & ~free[other], end, count)] = True
     inside = (free[first] & free[second]).nonzero()[:, 0]
@@ -122,10 +147,6 @@ class _Steps(Protocol):
 
 def _steps(starts: Tensor, columns: Tensor) -> _Steps:
     """For the coupling's pattern in CSR."""
-    if has_triton(starts):
-        from trackersplat.motion.ops.conjugate_gradients_triton import Steps
-
-        return Steps(starts, columns)
     if starts.device.type == "cpu":
         from trackersplat.motion.ops import conjugate_gradients_numba
 
