@@ -73,6 +73,8 @@ LAYOUT_CONSTANTS = {
         "_FARTHEST": "range of integers: positions beyond are outside every image",
     },
     "motion/ops/graph_system_triton.py": {"_BLOCK": "kernel layout"},
+    "motion/measure_triton.py": {"_BLOCK": "kernel layout"},
+    "motion/ops/visibility_triton.py": {"_BLOCK": "kernel layout"},
     "motion/ops/moments_triton.py": {"_BLOCK": "kernel layout"},
     "motion/ops/rotate_triton.py": {"_BLOCK": "kernel layout"},
     "motion/ops/triangulate.py": {

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from trackersplat.captures.camera import Camera
+from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.quaternions import rotation_vector_to_quaternion
 from trackersplat.geometry.symmetric import inverse
 from trackersplat.motion.ops import affine, graph_system, rotate, triangulate, view_evidence
 from trackersplat.motion.ops.affine_fit import TARGET_CHANNELS, AffineFit
 from trackersplat.motion.ops.results import AffineMotion, Triangulation
-from trackersplat.motion.settings import RotationSettings, SolverSettings, TriangulateSettings
+from trackersplat.motion.settings import MeasureSettings, RotationSettings, SolverSettings, TriangulateSettings
 
 pytestmark = pytest.mark.cuda
 SETTINGS, ROTATION = TriangulateSettings(), RotationSettings()
@@ -296,3 +297,68 @@ def test_moments_are_those_of_the_elementwise_features(device):
     moments.write(features, positions.to(device), certainty.to(device), scale=affine._half_size(21, 12), channels=TARGET_CHANNELS)
     torch.testing.assert_close(features[..., 3:].cpu(), affine.moment_features(positions, certainty), rtol=1e-5, atol=1e-5)
     assert (features[..., :3] == 7.0).all()
+
+
+def test_what_views_see_is_what_the_elementwise_code_says(device):
+    from trackersplat.motion.ops import visibility_triton as fused
+
+    g = generator()
+    views, count = 3, 150
+    depth = 2.0 + torch.rand(views, count, generator=g, dtype=torch.float64)
+    deviation = 0.2 * torch.rand(views, count, generator=g)
+    front = depth - 2.0 * deviation
+    weight = torch.rand(views, count, generator=g)
+    weight[:, 7] = 0.0
+    depths = torch.stack((depth, depth), dim=-1).float() + 0.4 * torch.randn(views, count, 2, generator=g)
+    sums = torch.cat((weight[..., None], weight[..., None] * depths, torch.rand(views, count, 13, generator=g)), dim=-1)
+    means, middles = torch.randn(count, 3, generator=g), torch.randn(views, 3, generator=g, dtype=torch.float64)
+    base = affine.BaseViews(torch.zeros(0), depth, deviation, front, torch.zeros(0))
+    expected = affine.visibility_elementwise(sums, base, means, middles, MeasureSettings())
+    there = (values.to(device) for values in (sums, depth, deviation, front, means, middles))
+    found = affine.Visibility(*fused.find(*there, MeasureSettings().deepest_deviations))
+    for name in ("weight", "behind", "surface"):
+        torch.testing.assert_close(getattr(found, name).cpu(), getattr(expected, name), rtol=1e-5, atol=1e-6, equal_nan=True)
+    assert 0 < int((expected.surface != 0).any(-1).sum()) < views * count
+
+
+def test_variances_are_those_of_the_elementwise_code(device):
+    from trackersplat.motion import measure_triton as fused
+    from trackersplat.motion.measure import assessed_elementwise, inverse_view_weights_elementwise
+
+    g = generator()
+    views, targets, count = 3, 2, 200
+    cameras = []
+    for view in range(views):
+        pose = np.eye(4)
+        pose[:3, 3] = (0.5 * view - 0.8, 0.1 * view, 3 + 0.2 * view)
+        cameras.append(Camera(f"{view}", 320, 240, np.array([[300.0 + view, 0, 160], [0, 310.0, 120], [0, 0, 1]]), pose))
+    many = {name: torch.rand(views, targets, count, generator=g) for name in ("weight", "share", "spread", "leverage", "reach")}
+    many["spread"][0, 0, 5] = 1e25  # its square is infinite
+    many["weight"][0, 0, 6] = 0.0
+    many["share"] *= torch.rand(views, targets, count, generator=g) < 0.9
+    displacement = torch.randn(views, targets, count, 2, generator=g)
+    motion = AffineMotion(displacement=displacement, linear=torch.zeros(views, targets, count, 2, 2), **many)
+    behind = 0.1 * torch.randn(views, count, generator=g)
+    behind[:, 9] = torch.nan
+    weight = torch.rand(views, count, generator=g) * (torch.rand(views, count, generator=g) < 0.8)
+    seen = affine.Visibility(weight, behind, torch.randn(views, count, 3, generator=g))
+    zero = torch.zeros(count)
+    gaussians = Gaussians(
+        torch.randn(count, 3, generator=g),
+        torch.ones(count, 4),
+        -3 + torch.rand(count, 3, generator=g),
+        zero,
+        zero[:, None, None].repeat(1, 1, 3),
+    )
+    expected = assessed_elementwise(motion, seen, gaussians, cameras, MeasureSettings())
+    rows = torch.tensor([(*camera.center, 0.5 * (camera.fx + camera.fy)) for camera in cameras], dtype=torch.float32)
+    there = AffineMotion(**{name: value.to(device) for name, value in vars(motion).items()})
+    tensors = (value.to(device) for value in (seen.weight, seen.behind, seen.surface, gaussians.means, gaussians.log_scales, rows))
+    found = fused.assess(there, *tensors, MeasureSettings())
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name].cpu(), value, rtol=2e-5, atol=1e-7, msg=lambda m, name=name: f"{name}: {m}")
+    assert 0.2 < float(expected["variance"].isfinite().float().mean()) < 0.8
+    for power in (0.0, 4.0):
+        one = inverse_view_weights_elementwise(expected["area"], power, 0.02)
+        torch.testing.assert_close(fused.inverse_view_weights(found["area"], power, 0.02).cpu(), one, rtol=1e-4, atol=0)

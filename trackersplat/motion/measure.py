@@ -13,7 +13,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.geometry.devices import uploaded
+from trackersplat.geometry.devices import has_triton, uploaded
 from trackersplat.geometry.projection import centers, inside_image, project
 from trackersplat.motion.ops.affine import BaseViews, Visibility, base_views, measure_views, views_at_once
 from trackersplat.motion.ops.results import AffineMotion
@@ -88,20 +88,39 @@ def measure(
         affine, seen = measure_views(
             rasterizer, gaussians, cameras[views], tracks[views], settings, None if base is None else base.of(views)
         )
-        variance = _variance(affine, seen, gaussians, cameras[views], settings)
-        part = {
-            "displacement": affine.displacement,
-            "variance": variance.total,
-            "rough": variance.rough,
-            "moved": affine.displacement.norm(dim=-1).maximum(affine.reach),
-            "shown": variance.shown,
-            "surface": torch.where(variance.shown[..., None], seen.surface, 0.0),
-            "area": seen.weight * _pixel_area(gaussians, cameras[views]),
-        }
-        parts.append(part)
-    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        parts.append(_assessed(affine, seen, gaussians, cameras[views], settings))
+    joined = parts[0] if len(parts) == 1 else {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     weights = inverse_view_weights(joined.pop("area"), settings.view_weight_power, settings.least_view_share)
     return Measurements(inverse_view_weight=weights, **joined)
+
+
+def _assessed(
+    affine: AffineMotion, seen: Visibility, gaussians: Gaussians, cameras: Sequence[Camera], settings: MeasureSettings
+) -> dict[str, Tensor]:
+    """The fields of the measurements of these views by name, and the ``area`` (V, N) of the Gaussians that each sees, scene units^2."""
+    if has_triton(affine.weight):
+        from trackersplat.motion import measure_triton as fused
+
+        rows = [(*camera.center, 0.5 * (camera.fx + camera.fy)) for camera in cameras]
+        there = uploaded(rows, affine.weight.device, torch.float32)
+        means, log_scales = gaussians.means.detach(), gaussians.log_scales.detach()
+        return fused.assess(affine, seen.weight, seen.behind, seen.surface, means, log_scales, there, settings)
+    return assessed_elementwise(affine, seen, gaussians, cameras, settings)
+
+
+def assessed_elementwise(
+    affine: AffineMotion, seen: Visibility, gaussians: Gaussians, cameras: Sequence[Camera], settings: MeasureSettings
+) -> dict[str, Tensor]:
+    variance = _variance(affine, seen, gaussians, cameras, settings)
+    return {
+        "displacement": affine.displacement,
+        "variance": variance.total,
+        "rough": variance.rough,
+        "moved": affine.displacement.norm(dim=-1).maximum(affine.reach),
+        "shown": variance.shown,
+        "surface": torch.where(variance.shown[..., None], seen.surface, 0.0),
+        "area": seen.weight * _pixel_area(gaussians, cameras),
+    }
 
 
 def inverse_view_weights(area: Tensor, power: float, least_share: float) -> Tensor:
@@ -112,6 +131,14 @@ def inverse_view_weights(area: Tensor, power: float, least_share: float) -> Tens
     surface far from it, where it moves differently if it turns. That error is larger than noise, hence the ``power``. Static Gaussians
     are seen to be static at any angle, so this does not apply to them.
     """
+    if has_triton(area):
+        from trackersplat.motion import measure_triton as fused
+
+        return fused.inverse_view_weights(area, power, least_share)
+    return inverse_view_weights_elementwise(area, power, least_share)
+
+
+def inverse_view_weights_elementwise(area: Tensor, power: float, least_share: float) -> Tensor:
     share = area / area.amax(0).clamp_min(1e-30)
     return share.clamp_min(least_share) ** -power
 

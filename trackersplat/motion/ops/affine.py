@@ -109,12 +109,11 @@ def measure_views(
     width, height = cameras[0].width, cameras[0].height
     with torch.no_grad():
         seen = base_views(rasterizer, gaussians, cameras, settings) if base is None else base
-        mean, depth, deviation, front, shared = seen.mean, seen.depth, seen.deviation, seen.front, seen.features
         cores = replace(gaussians.detach(), log_scales=gaussians.log_scales.detach() + math.log(settings.core))
         per_target = len(cameras) * _bytes_per_channel(gaussians, cameras[0]) * TARGET_CHANNELS
         step = max(1, _budget(gaussians) // per_target)
         parts = []
-        weight, rendered = torch.zeros(0, device=device), torch.zeros(0, 2, device=device)
+        sums = torch.zeros(0, device=device)
         hidden = uploaded([track.hidden_weight for track in tracks], device, torch.float32)[:, None, None, None]
         for first in range(0, len(tracks[0].targets), step):
             chosen = slice(first, first + step)
@@ -122,15 +121,29 @@ def measure_views(
             confidence = torch.stack([track.confidence[chosen].to(device) for track in tracks])
             certainty = (hidden + (1 - hidden) * visibility) * confidence
             positions = torch.stack([track.positions[chosen].to(device) for track in tracks])
-            sums = lift(rasterizer, cores, cameras, _all_features(shared, positions, certainty))
-            weight, rendered = sums[..., 0], sums[..., 1:SHARED_CHANNELS].double() / sums[..., :1].double()
-            parts.append(solve_affine(sums, mean, width, height))
-        # Where the depth of something further away leaks in, the Gaussian's own front is the surface.
-        # Where something nearer does, it is not this Gaussian's surface either.
-        share = torch.minimum(rendered[..., 1], front).maximum(depth - settings.deepest_deviations * deviation) / depth
-        ray = gaussians.means.double() - uploaded(centers(cameras), device, torch.float64)[:, None]
-        surface = torch.where(((share > 0) & (share < 1))[..., None], (share - 1)[..., None] * ray, 0.0)
-    return _joined(parts), Visibility(weight, (depth - rendered[..., 0]).float(), surface.float())
+            sums = lift(rasterizer, cores, cameras, _all_features(seen.features, positions, certainty))
+            parts.append(solve_affine(sums, seen.mean, width, height))
+        return _joined(parts), _visibility(sums, seen, gaussians.means, uploaded(centers(cameras), device, torch.float64), settings)
+
+
+def _visibility(sums: Tensor, seen: BaseViews, means: Tensor, middles: Tensor, settings: MeasureSettings) -> Visibility:
+    """``sums`` (V, N, 3 or more) lifted `surface_features`; ``middles`` (V, 3) float64 are the optical centres."""
+    if has_triton(sums):
+        from trackersplat.motion.ops import visibility_triton as fused
+
+        return Visibility(*fused.find(sums, seen.depth, seen.deviation, seen.front, means, middles, settings.deepest_deviations))
+    return visibility_elementwise(sums, seen, means, middles, settings)
+
+
+def visibility_elementwise(sums: Tensor, seen: BaseViews, means: Tensor, middles: Tensor, settings: MeasureSettings) -> Visibility:
+    weight, rendered = sums[..., 0], sums[..., 1:SHARED_CHANNELS].double() / sums[..., :1].double()
+    # Where the depth of something further away leaks in, the Gaussian's own front is the surface.
+    # Where something nearer does, it is not this Gaussian's surface either.
+    depth, back = seen.depth, seen.depth - settings.deepest_deviations * seen.deviation
+    share = torch.minimum(rendered[..., 1], seen.front).maximum(back) / depth
+    ray = means.double() - middles[:, None]
+    surface = torch.where(((share > 0) & (share < 1))[..., None], (share - 1)[..., None] * ray, 0.0)
+    return Visibility(weight, (depth - rendered[..., 0]).float(), surface.float())
 
 
 def _joined(parts: Sequence[AffineMotion]) -> AffineMotion:

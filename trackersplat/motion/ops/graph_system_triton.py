@@ -33,7 +33,8 @@ class GraphSystem:
         keys, order = (rows * (count + 1) + torch.stack((self._j, self._i)).clamp_min(0)).flatten().sort()
         starts = torch.searchsorted(keys, (count + 1) * torch.arange(count + 1, device=device))
         slices = rows_of_slices(starts)
-        self._size, slots = torch.stack((number[-1], slices.ends[-1])).tolist() if count else (0, 0)
+        sizes: list[int] = torch.stack((number[-1], slices.ends[-1])).tolist() if count else [0, 0]
+        self._size, slots = sizes
         self._steps: Steps | None = None
         if not self._size:
             return
