@@ -293,10 +293,13 @@ def test_moments_are_those_of_the_elementwise_features(device):
     positions[2, 1, 3, 4, 0] = torch.nan
     positions[0, 0, 5, 6, 1] = torch.inf
     certainty = torch.rand(3, 2, 12, 21, generator=g)
-    features = torch.full((3, 12, 21, 3 + 26), 7.0, device=device)
-    moments.write(features, positions.to(device), certainty.to(device), scale=affine._half_size(21, 12), channels=TARGET_CHANNELS)
+    shared = torch.rand(3, 12, 21, 3, generator=g)
+    features = torch.empty(3, 12, 21, 3 + 26, device=device)
+    moments.write(
+        features, shared.to(device), positions.to(device), certainty.to(device), scale=affine._half_size(21, 12), channels=TARGET_CHANNELS
+    )
     torch.testing.assert_close(features[..., 3:].cpu(), affine.moment_features(positions, certainty), rtol=1e-5, atol=1e-5)
-    assert (features[..., :3] == 7.0).all()
+    assert torch.equal(features[..., :3].cpu(), shared)
 
 
 def test_what_views_see_is_what_the_elementwise_code_says(device):

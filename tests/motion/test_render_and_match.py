@@ -12,7 +12,7 @@ from made_tracks import MADE, made_tracks
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
-from trackersplat.motion.render_and_match import correct_together, correct_tracks, unreliable_share
+from trackersplat.motion.render_and_match import correct_together, correct_tracks, unreliable_shares
 from trackersplat.motion.render_request import Prediction
 from trackersplat.motion.settings import RenderAndMatchSettings
 from trackersplat.tracking.registry import create_matcher
@@ -247,8 +247,8 @@ def test_the_unreliable_share_is_that_of_pixels_less_than_half_certain() -> None
     confidence = np.array([[0.5, 0.6, 1, 1, 0.4], [0.9, 0.8, 0.49, 0, 1]], np.float32)[None].repeat(2, 0)
     visibility[1, 0, 1:3] = 0.5  # 0.3 and 0.5
     tracks = made_tracks(0, (3, 8), np.zeros((2, 2, 5, 2)), visibility, confidence)
-    assert unreliable_share(tracks, SETTINGS).tolist() == pytest.approx([0.3, 0.4])
-    assert unreliable_share(tracks, replace(SETTINGS, reliable_certainty=0.45)).tolist() == pytest.approx([0.2, 0.3])
+    assert unreliable_shares([tracks, tracks], SETTINGS).tolist() == [pytest.approx([0.3, 0.4])] * 2
+    assert unreliable_shares([tracks], replace(SETTINGS, reliable_certainty=0.45)).tolist() == [pytest.approx([0.2, 0.3])]
 
 
 class GivenMatchers(GivenMatcher):

@@ -155,10 +155,15 @@ def _replaced(
     )
 
 
-def unreliable_share(tracks: DenseTracks, settings: RenderAndMatchSettings) -> Tensor:
-    """(F,) float64 in [0, 1]: to each target the share of the pixels whose tracks are not reliable."""
-    certainty = tracks.visibility * tracks.confidence
-    return (certainty < settings.reliable_certainty).double().mean(dim=(1, 2))
+def unreliable_shares(tracks: Sequence[DenseTracks], settings: RenderAndMatchSettings) -> Tensor:
+    """(V, F) float64 in [0, 1]: in each view, to each target the share of the pixels whose tracks are not reliable."""
+    if tracks[0].visibility.is_cuda and len({one.visibility.shape for one in tracks}) == 1:
+        return _unreliable(*(torch.stack([getattr(one, name) for one in tracks]) for name in _OF_TRACKS[1:]), settings)
+    return torch.stack([_unreliable(one.visibility, one.confidence, settings) for one in tracks])
+
+
+def _unreliable(visibility: Tensor, confidence: Tensor, settings: RenderAndMatchSettings) -> Tensor:
+    return (visibility * confidence < settings.reliable_certainty).double().mean(dim=(-2, -1))
 
 
 def _check(tracks: DenseTracks, photograph: Tensor, predicted: Prediction) -> None:

@@ -19,7 +19,7 @@ from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.apply import move
 from trackersplat.motion.corrections import PointCorrection
 from trackersplat.motion.motion import CarriedMotion, Motion
-from trackersplat.motion.render_and_match import correct_together, correct_tracks, unreliable_share
+from trackersplat.motion.render_and_match import correct_together, correct_tracks, unreliable_shares
 from trackersplat.motion.render_request import Prediction, predict, predict_views
 from trackersplat.motion.rendered_depth import rendered_surfaces
 from trackersplat.motion.settings import MotionSettings
@@ -215,7 +215,7 @@ def _agreeing(
 
 def _unreliable_shares(context: MotionContext, targets: Sequence[int], tracks: Sequence[tuple[int, DenseTracks]]) -> np.ndarray:
     """(F,) to each target the mean share of unreliable tracks, over the views that are not dropped; 0 if all are."""
-    shares = torch.stack([unreliable_share(dense, context.settings.render_and_match) for _, dense in tracks]).cpu().numpy()
+    shares = unreliable_shares([dense for _, dense in tracks], context.settings.render_and_match).cpu().numpy()
     names = [context.capture.cameras[camera].name for camera, _ in tracks]
     used = np.array([[name not in context.dropped(target) for target in targets] for name in names])
     found: np.ndarray = (shares * used).sum(0) / used.sum(0).clip(1)

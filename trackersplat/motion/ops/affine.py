@@ -174,8 +174,7 @@ def _all_features(shared: Tensor, positions: Tensor, certainty: Tensor) -> Tenso
 
     views, height, width, count = shared.shape
     features = shared.new_empty(views, height, width, count + TARGET_CHANNELS * positions.shape[1])
-    features[..., :count] = shared
-    moments.write(features, positions, certainty, scale=_half_size(width, height), channels=TARGET_CHANNELS)
+    moments.write(features, shared, positions, certainty, scale=_half_size(width, height), channels=TARGET_CHANNELS)
     return features
 
 

@@ -10,7 +10,8 @@ _BLOCK = 128  # pixels per program (layout)
 
 
 def write(
-    features: Tensor,  # (V, H, W, S + 13 F) float32; all but the first S columns are written
+    features: Tensor,  # (V, H, W, S + 13 F) float32
+    shared: Tensor,  # (V, H, W, S) float32, S at most 16: the first columns
     positions: Tensor,  # (V, F, H, W, 2) float32 px
     certainty: Tensor,  # (V, F, H, W) float32
     *,
@@ -19,17 +20,17 @@ def write(
 ) -> None:
     """See `affine.moment_features`."""
     views, height, width, columns = features.shape
-    targets = positions.shape[1]
+    targets, own = positions.shape[1], shared.shape[-1]
     # Targets first: together they fill the rows, which are no whole lines of memory each.
     _moments[(targets, triton.cdiv(height * width, _BLOCK), views)](
-        features, positions.contiguous(), certainty.contiguous(), height * width, width, columns, columns - channels * targets,
+        features, shared.contiguous(), positions.contiguous(), certainty.contiguous(), height * width, width, columns, own,
         0.5 * width, 0.5 * height, 1.0 / scale, MOMENTS=channels, BLOCK=_BLOCK,
     )  # fmt: skip
 
 
 @triton.jit
 def _moments(  # type: ignore[no-untyped-def]
-    features, positions, certainty, pixels, width, columns, shared, middle_x, middle_y, per_px,
+    features, shared, positions, certainty, pixels, width, columns, own, middle_x, middle_y, per_px,
     MOMENTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     pixel = tl.program_id(1).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)[:, None]
@@ -56,5 +57,7 @@ def _moments(  # type: ignore[no-untyped-def]
     value *= tl.where((rank == 1) | (rank == 3) | (rank == 4), x, 1.0) * tl.where(rank == 3, x, 1.0)
     value *= tl.where((rank == 2) | (rank == 4) | (rank == 5), y, 1.0) * tl.where(rank == 5, y, 1.0)
     value = tl.where(moment == MOMENTS - 1, g * (u * u + v * v), value)
-    out = features + (view * pixels + pixel) * columns + shared + MOMENTS * target + moment
-    tl.store(out, value, mask=there & (moment < MOMENTS))
+    row = view * pixels + pixel
+    tl.store(features + row * columns + own + MOMENTS * target + moment, value, mask=there & (moment < MOMENTS))
+    first = there & (moment < own) & (target == 0)
+    tl.store(features + row * columns + moment, tl.load(shared + row * own + moment, mask=first), mask=first)
