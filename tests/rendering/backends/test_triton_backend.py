@@ -185,6 +185,36 @@ def test_a_step_with_room_renders_the_camera_that_is_asked_for(rasterizer: Raste
     assert repeated.is_complete()
 
 
+def test_room_is_counted_once_for_a_scene_until_it_needs_other_room(rasterizer: Rasterizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    if rasterizer.device.type == "cpu":
+        monkeypatch.setattr(cuda, "Recorder", lambda device: None)
+    monkeypatch.setattr(cuda, "_LEAST_ROOM", 0)
+    counted: list[int] = []
+    count = type(rasterizer)._entries
+
+    def entries(self: Rasterizer, gaussians: Gaussians, views: cuda.CameraTensors) -> int:
+        counted.append(len(views.pose))
+        return count(self, gaussians, views)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(rasterizer), "_entries", entries)
+    gaussians, cameras = scene(degree=1).to(rasterizer.device), [looking(EYE), looking(ASIDE)]
+    larger = replace(gaussians, log_scales=gaussians.log_scales + 1.5)
+    for shown, views, complete, expected in (
+        (gaussians, cameras, True, [2]),
+        (gaussians, cameras, True, [2]),
+        (gaussians, cameras[:1], True, [2, 1]),
+        (larger, cameras[:1], False, [2, 1]),  # in room for the smaller ones
+        (larger, cameras[:1], True, [2, 1, 1]),
+        (gaussians[:-1], cameras[:1], True, [2, 1, 1, 1]),
+    ):
+        repeated = rasterizer.repeated_color(shown, views)
+        assert repeated is not None
+        for index in range(len(views)):
+            repeated(shown, torch.tensor([index], device=rasterizer.device))
+        assert repeated.is_complete() == complete
+        assert counted == expected
+
+
 def test_preparing_reports_progress(rasterizer: Rasterizer) -> None:
     seen: list[tuple[int, int]] = []
     rasterizer.prepare(lambda what, done, total: seen.append((done, total)))

@@ -21,6 +21,7 @@ from trackersplat.rendering.rasterizer import FusedColor, FusedLift, PrepareProg
 from trackersplat.rendering.rules import ALPHA_MIN, TRANSMITTANCE_MIN
 
 _ROOM, _LEAST_ROOM = 1.5, 10_000  # times the entries of tiles that a recorded step needs in the beginning, and some more
+_SAME_ROOM = 0.25  # part of it by which what the last steps needed may differ before the next ones count anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,18 @@ class Lists:
     drawn: Tensor | None = None  # (C, rows, columns) bool: tiles that are drawn; all if absent
 
 
+@dataclass(frozen=True, eq=False)
+class Room:
+    """How many entries of tiles recorded steps have room for, and for which scene that was found."""
+
+    entries: int
+    cameras: tuple[Camera, ...]
+    gaussians: int
+
+    def is_for(self, gaussians: Gaussians, cameras: Sequence[Camera]) -> bool:
+        return self.gaussians == len(gaussians) and self.cameras == tuple(cameras)
+
+
 P = TypeVar("P", bound=Projected)
 
 
@@ -76,6 +89,7 @@ class CudaRasterizer(ABC, Generic[P]):
             self.device = torch.device("cuda", torch.cuda.current_device())
         self._known: WeakKeyDictionary[Camera, tuple[Tensor, Tensor, Tensor]] = WeakKeyDictionary()
         self._recorder: Recorder | None = None
+        self._room: Room | None = None  # of the last recorded steps: the next frame needs about as much
 
     @abstractmethod
     def project(self, gaussians: Gaussians, cameras: CameraTensors, degree: int | None) -> P:
@@ -146,7 +160,26 @@ class CudaRasterizer(ABC, Generic[P]):
             return None
         if self._recorder is None:
             self._recorder = Recorder(self.device)
-        return _RepeatedColor(self, gaussians, self._tensors(cameras), self._recorder)
+        views = self._tensors(cameras)
+        if self._room is None or not self._room.is_for(gaussians, cameras):
+            self._room = Room(self._entries(gaussians, views), tuple(cameras), len(gaussians))
+        return _RepeatedColor(self, self._room, views, self._recorder)
+
+    @torch.no_grad()
+    def _entries(self, gaussians: Gaussians, cameras: CameraTensors) -> int:
+        """Entries of tiles to make room for: those of the view that has most now, and half as many beside. Waits for the device."""
+        from trackersplat.rendering.backends.tiles_triton import entries_needed
+
+        needed = []
+        for view in torch.arange(len(cameras.pose), device=gaussians.device).split(1):
+            seen = self.project(gaussians, cameras.chosen(view), None)
+            needed.append(entries_needed(seen.means2d, seen.radii, seen.conics, seen.opacities, cameras.width, cameras.height, self.tile))
+        return _room_for(int(torch.stack(needed).max()))
+
+    def room_was_used(self, room: Room, most: int) -> None:
+        """``most`` entries were needed. The next recorded steps count anew where other room would be made for these."""
+        if self._room is room and abs(_room_for(most) - room.entries) > _SAME_ROOM * room.entries:
+            self._room = None
 
     def _tensors(self, cameras: Sequence[Camera]) -> CameraTensors:
         """The cameras on the device, each copied there once, those that are new together."""
@@ -181,6 +214,10 @@ class CudaRasterizer(ABC, Generic[P]):
         return f"{torch.cuda.get_device_name(self.device)} ({self.name})"
 
 
+def _room_for(entries: int) -> int:
+    return int(_ROOM * entries) + _LEAST_ROOM
+
+
 def tile_lists_of(seen: Projected, cameras: CameraTensors, tile: int) -> Lists:
     """Those of `tiles_triton`."""
     from trackersplat.rendering.backends.tiles_triton import tile_lists
@@ -202,24 +239,16 @@ def _nothing(cameras: Sequence[Camera], channels: Tensor | None, background: Ten
 
 
 class _RepeatedColor(Generic[P]):
-    """See `rasterizer.RepeatedColor`. Room for the tiles' lists is made once, for what the cameras see in the beginning and half as much
-    beside."""
+    """See `rasterizer.RepeatedColor`. Room for the tiles' lists is made once."""
 
-    def __init__(self, rasterizer: CudaRasterizer[P], gaussians: Gaussians, cameras: CameraTensors, recorder: Recorder) -> None:
-        from trackersplat.rendering.backends.tiles_triton import entries_needed
-
+    def __init__(self, rasterizer: CudaRasterizer[P], room: Room, cameras: CameraTensors, recorder: Recorder) -> None:
         self._rasterizer, self._cameras, self._recorder, self._tile = rasterizer, cameras, recorder, rasterizer.tile
-        width, height, device = cameras.width, cameras.height, gaussians.device
-        with torch.no_grad():
-            needed = []
-            for view in torch.arange(len(cameras.pose), device=device).split(1):
-                seen = rasterizer.project(gaussians, cameras.chosen(view), None)
-                needed.append(entries_needed(seen.means2d, seen.radii, seen.conics, seen.opacities, width, height, self._tile))
-        self._room = int(_ROOM * int(torch.stack(needed).max())) + _LEAST_ROOM
+        self._room = room
+        device = cameras.pose.device
         self._most = torch.zeros((), dtype=torch.long, device=device)
-        drawn = torch.ones(1, -(-height // self._tile) + 1, -(-width // self._tile), dtype=torch.bool, device=device)
-        drawn[:, -1] = False  # the row below the image, which has the entries that are left over
-        self._drawn = drawn
+        rows, columns = -(-cameras.height // self._tile), -(-cameras.width // self._tile)
+        self._drawn = torch.ones(1, rows + 1, columns, dtype=torch.bool, device=device)
+        self._drawn[:, -1] = False  # the row below the image, which has the entries that are left over
 
     def __call__(self, gaussians: Gaussians, camera: Tensor) -> Tensor:
         from trackersplat.rendering.backends.tiles_triton import tile_lists
@@ -228,8 +257,9 @@ class _RepeatedColor(Generic[P]):
         seen = self._rasterizer.project(gaussians, one, gaussians.sh_degree)
         with torch.no_grad():
             found = tile_lists(
-                seen.means2d, seen.radii, seen.depths, seen.conics, seen.opacities, one.width, one.height, self._tile, room=self._room
-            )
+                seen.means2d, seen.radii, seen.depths, seen.conics, seen.opacities, one.width, one.height, self._tile,
+                room=self._room.entries,
+            )  # fmt: skip
             self._most.copy_(torch.maximum(self._most, found.needed))
         return self._rasterizer.blend_color(gaussians, seen, one, Lists(found.ids, found.offsets, self._drawn), None)
 
@@ -237,4 +267,6 @@ class _RepeatedColor(Generic[P]):
         return self._recorder.repeatable(work)
 
     def is_complete(self) -> bool:
-        return int(self._most) <= self._room
+        most = int(self._most)
+        self._rasterizer.room_was_used(self._room, most)
+        return most <= self._room.entries
