@@ -137,9 +137,9 @@ def test_the_strain_has_the_gradient_of_the_stiffness(first: Gaussians) -> None:
 def test_what_is_replaced_starts_anew_at_full_pace(first: Gaussians) -> None:
     rates = RefineSettings().rates
     block = ParameterBlock(first, torch.zeros(len(first)), rates, 1.0, 10)
-    others = replace(first, means=first.means + 1)[:2]
-    block.replace(torch.tensor([3, 5]), others)
-    assert torch.equal(block.snapshot().means[[3, 5]], others.means)
+    others = replace(first, means=first.means + 1)
+    block.replace(torch.tensor([3, 5, 1]), others[:3], torch.tensor([True, True, False]))
+    assert torch.equal(block.snapshot().means[[3, 5]], others.means[:2])
     outcome = block.gaussians().means.sum()
     block.step(block.gradients(outcome, torch.ones_like(outcome)))
     change = block.snapshot().means - first.means
@@ -157,7 +157,9 @@ def test_what_is_replaced_begins_the_mean_anew(first: Gaussians) -> None:
 
     before = [step() for _ in range(3)]
     torch.testing.assert_close(block.result().means, torch.stack(before).mean(dim=0))
-    block.replace(torch.tensor([3]), first[:1])
+    block.replace(torch.tensor([3]), first[:1], torch.tensor([False]))
+    torch.testing.assert_close(block.result().means, torch.stack(before).mean(dim=0))
+    block.replace(torch.tensor([3]), first[:1], torch.tensor([True]))
     assert torch.equal(block.result().means, block.snapshot().means)  # nothing is counted yet
     after = [step() for _ in range(2)]
     torch.testing.assert_close(block.result().means, torch.stack(after).mean(dim=0))
@@ -168,7 +170,7 @@ def test_strain_that_lets_some_go_is_that_of_the_others_alone(first: Gaussians) 
     moving = first.means[:, 0] <= 0.1
     free = torch.nonzero(moving)[:40, 0]
     released, others = Strain(first, moving, settings), Strain(first, moving & ~torch.isin(torch.arange(len(first)), free), settings)
-    released.release(free)
+    released.release(torch.cat((free, torch.nonzero(moving)[40:50, 0])), torch.arange(50) < 40)
     means = first.means + 0.05 * torch.randn(len(first), 3, generator=torch.Generator().manual_seed(0))
     found, expected = torch.zeros_like(means), torch.zeros_like(means)
     released.add_gradient(found, means)

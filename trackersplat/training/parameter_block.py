@@ -73,14 +73,17 @@ class ParameterBlock:
         self._mean.lerp_(self._flat, torch.where(counted > 0, 1 / counted.clamp_min(1), 0.0))
 
     @torch.no_grad()
-    def replace(self, indices: Tensor, others: Gaussians) -> None:
-        """Others in the places ``indices`` (B,), with no moments, at full pace. The mean begins anew."""
+    def replace(self, indices: Tensor, others: Gaussians, valid: Tensor) -> None:
+        """Others (K) in the places ``indices`` (K,), with no moments, at full pace, where ``valid`` (K,) bool. The mean begins anew if one
+        is. Nothing of it depends on the host."""
         parts = (_parts(block, self._shapes) for block in (self._flat, self._first, self._second))
-        for (name, values), first, second in zip(*(part.items() for part in parts), strict=True):
-            values[indices] = others.tensors()[name]
-            first[1][indices], second[1][indices] = 0.0, 0.0
-        self._pace[indices] = 1.0
-        self._counted_after.copy_(torch.maximum(self._counted_after, self.done))
+        for (name, values), *moments in zip(*(part.items() for part in parts), strict=True):
+            rows = valid.view(-1, *(1,) * (values.ndim - 1))
+            values[indices] = torch.where(rows, others.tensors()[name], values[indices])
+            for _, moment in moments:
+                moment[indices] = torch.where(rows, 0.0, moment[indices])
+        self._pace[indices] = torch.where(valid, 1.0, self._pace[indices])
+        self._counted_after.copy_(torch.maximum(self._counted_after, self.done * valid.any()))
 
     @torch.no_grad()
     def result(self) -> Gaussians:

@@ -19,7 +19,7 @@ from trackersplat.training.losses import loss_and_gradient
 from trackersplat.training.optimiser import TrainingViews, scene_extent
 from trackersplat.training.parameter_block import ParameterBlock
 from trackersplat.training.photometric import ColourAffines, transform
-from trackersplat.training.refine.replace_faint import replace_faint
+from trackersplat.training.refine.replace_faint import Replacement, find_replacement
 from trackersplat.training.refine.settings import RefineSettings
 from trackersplat.training.refine.strain import Strain
 from trackersplat.training.refine.task import RefineTask
@@ -50,7 +50,7 @@ def _refine(task: RefineTask, start: Gaussians, repeated: RepeatedColor | None) 
     rates, extent = settings.rates.slower(settings.pace), scene_extent(views.cameras)
     block = ParameterBlock(start, pace, rates, extent, steps, settings.momentum, settings.warm_up, settings.average)
     strain = Strain(start, ~is_static, settings.stiffness, task.base) if settings.stiffness.weight > 0 else None
-    replaced = torch.zeros(0, dtype=torch.long, device=start.device)
+    replacement: Replacement | None = None
     losses = torch.zeros(steps, device=start.device)
 
     def correct(view: int, color: Tensor) -> Tensor:
@@ -80,11 +80,11 @@ def _refine(task: RefineTask, start: Gaussians, repeated: RepeatedColor | None) 
     for done in range(1, steps + 1):
         step()
         if done == replacing and done < steps:
-            replaced, added = replace_faint(block.snapshot(), views, rasterizer, settings.replace_faint, settings.seed, correct)
-            if len(replaced):
-                block.replace(replaced, added)
+            replacement = find_replacement(block.snapshot(), views, rasterizer, settings.replace_faint, settings.seed, correct)
+            if replacement is not None:
+                block.replace(replacement.indices, replacement.others, replacement.valid)
                 if strain is not None:
-                    strain.release(replaced)
+                    strain.release(replacement.indices, replacement.valid)
         if reports and done >= reports[0].step + _AHEAD:
             yield from reports.popleft().told(task, steps)
         if done % settings.report_every == 0 and done < steps:
@@ -94,6 +94,7 @@ def _refine(task: RefineTask, start: Gaussians, repeated: RepeatedColor | None) 
     last = losses[(steps - 1) // settings.report_every * settings.report_every :].mean()
     yield StepDone(frame, steps, steps, float(last), len(start))
     if repeated is None or repeated.is_complete():
+        replaced = start.means.new_zeros(0, dtype=torch.long) if replacement is None else replacement.found()[0]
         yield FitDone(frame, block.result(), colours, replaced)
 
 

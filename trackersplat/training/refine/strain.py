@@ -29,9 +29,10 @@ class Strain:
         self._moving = moving.clone()
         self._scale = 2 * self._weight / self._moving.sum().clamp_min(1).float()
 
-    def release(self, indices: Tensor) -> None:
-        """These no longer move with their neighbours: they are other Gaussians now. Tensors stay where they are, for recorded steps."""
-        self._moving[indices] = False
+    def release(self, indices: Tensor, valid: Tensor) -> None:
+        """These (K,), where ``valid`` (K,) bool, no longer move with their neighbours: they are other Gaussians now. Tensors stay where
+        they are, for recorded steps, and nothing depends on the host."""
+        self._moving[indices] = self._moving[indices] & ~valid
         self._scale.copy_(2 * self._weight / self._moving.sum().clamp_min(1).float())
 
     @torch.no_grad()
