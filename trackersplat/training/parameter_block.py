@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trackersplat.gaussians.gaussians import Gaussians
-from trackersplat.geometry.devices import has_triton
+from trackersplat.geometry.devices import has_triton, uploaded
 from trackersplat.training.optimiser import MOMENTUM, LearningRates, warm_up_share
 
 _SQUARES, _EPSILON = 0.999, 1e-15  # of Adam, as in `Optimiser`
@@ -38,7 +38,7 @@ class ParameterBlock:
         self._momentum, self._pace = momentum, pace.clone()
         self.done = torch.zeros(1, dtype=torch.long, device=pace.device)
         """(1,) int64: steps that were made."""
-        self._schedule = _schedule(rates, extent, max(steps, 1), momentum, warm_up).to(pace.device)
+        self._schedule = uploaded(_schedule(rates, extent, max(steps, 1), momentum, warm_up), pace.device, torch.float32)
         self._counted_after = torch.full_like(self.done, math.floor((1 - average) * steps))
         self._shapes = {name: tensor.shape for name, tensor in gaussians.tensors().items()}
         self._flat = torch.cat([tensor.detach().reshape(-1) for tensor in gaussians.tensors().values()])
@@ -127,8 +127,8 @@ def adam_step(
         part[chosen] -= change
 
 
-def _schedule(rates: LearningRates, extent: float, steps: int, momentum: float, warm_up: int) -> Tensor:
-    """(steps, 8) float32: of every step the rates of means, quats, log_scales, opacity_logits and harmonics, of degree 0 and the rest,
+def _schedule(rates: LearningRates, extent: float, steps: int, momentum: float, warm_up: int) -> list[list[float]]:
+    """(steps, 8): of every step the rates of means, quats, log_scales, opacity_logits and harmonics, of degree 0 and the rest,
     and by what Adam divides its two moments."""
     rows = []
     for done in range(steps):
@@ -137,7 +137,7 @@ def _schedule(rates: LearningRates, extent: float, steps: int, momentum: float, 
         others = (rates.quats, rates.log_scales, rates.opacity_logits, rates.sh_dc, rates.sh_rest)
         corrections = (1 - decay ** (done + 1) for decay in (momentum, _SQUARES))
         rows.append([*(share * rate for rate in (means, *others)), *corrections])
-    return torch.tensor(rows, dtype=torch.float64).float()
+    return rows
 
 
 def _parts(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:

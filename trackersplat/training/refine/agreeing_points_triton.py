@@ -65,7 +65,7 @@ def _agree(  # type: ignore[no-untyped-def]
     blues = tl.zeros([BLOCK], tl.float32) + blue
     for view in range(views):
         lens = lenses + _NUMBERS * view
-        width, height = tl.load(places + 3 * view + 1).to(tl.int32), tl.load(places + 3 * view + 2).to(tl.int32)
+        across, down = tl.load(places + 3 * view + 1).to(tl.int32), tl.load(places + 3 * view + 2).to(tl.int32)
         x = tl.load(lens) * px + tl.load(lens + 1) * py + tl.load(lens + 2) * pz + tl.load(lens + 9)
         y = tl.load(lens + 3) * px + tl.load(lens + 4) * py + tl.load(lens + 5) * pz + tl.load(lens + 10)
         z = tl.load(lens + 6) * px + tl.load(lens + 7) * py + tl.load(lens + 8) * pz + tl.load(lens + 11)
@@ -73,9 +73,9 @@ def _agree(  # type: ignore[no-untyped-def]
         safe = tl.where(before, z, 1.0)
         u = x / safe * tl.load(lens + 12) + tl.load(lens + 14)
         v = y / safe * tl.load(lens + 13) + tl.load(lens + 15)
-        seen = before & (u >= 0.0) & (v >= 0.0) & (u < width) & (v < height)
+        seen = before & (u >= 0.0) & (v >= 0.0) & (u < across) & (v < down)
         column, row = tl.where(seen, u, 0.0).to(tl.int32), tl.where(seen, v, 0.0).to(tl.int32)
-        at = tl.load(places + 3 * view) + row * width + column
+        at = tl.load(places + 3 * view) + row * across + column
         seen &= z < (1.0 + behind) * tl.load(depths + at, mask=seen, other=0.0)
         r, g, b = _colour(images, at, seen)
         here = tl.where(seen, 1.0, 0.0)

@@ -13,6 +13,7 @@ from torch import Tensor
 from trackersplat.captures.camera import Camera
 from trackersplat.events import Event, StepDone
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.devices import uploaded
 from trackersplat.rendering.rasterizer import Rasterizer, RepeatedColor
 from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.losses import loss_and_gradient
@@ -73,7 +74,7 @@ def _refine(task: RefineTask, start: Gaussians, repeated: RepeatedColor | None) 
             view = next(order)
             follow(correct(view, _color(rasterizer, block.gaussians(), views.cameras[view])), views.reference(view))
     else:
-        step = repeated.repeatable(_recordable(block, repeated, views, torch.tensor(drawn, device=start.device), colours, follow))
+        step = repeated.repeatable(_recordable(block, repeated, views, uploaded(drawn, start.device, torch.int64), colours, follow))
 
     replacing = math.ceil(settings.replace_faint.after * steps)
     reports: deque[_Report] = deque()

@@ -124,7 +124,8 @@ def _apart(points: AgreeingPoints) -> tuple[Tensor, Tensor]:
     if not len(exists):
         return torch.zeros(0, dtype=torch.long, device=exists.device), exists.sum()
     order = points.costs.argsort(stable=True)
-    size = torch.where(exists, points.sizes, torch.nan).nanmedian()
+    ascending = torch.where(exists, points.sizes, torch.inf).sort().values
+    size = ascending.index_select(0, ((exists.sum() - 1) // 2).clamp_min(0)[None])  # `nanmedian` waits for the device
     cells = torch.where(exists[:, None], points.means / size, torch.inf).floor()[order]
     cells = (cells - cells.amin(0)).clamp(0, 2**_CELL_BITS - 1).long()  # those of none are the last ones of the grid
     numbers, place = ((cells[:, 0] << 2 * _CELL_BITS) | (cells[:, 1] << _CELL_BITS) | cells[:, 2]).sort(stable=True)
