@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.devices import downloaded
 
 LARGEST_CODE = 2**30  # so that a difference of two codes fits 32 bits
 _MEAN_BITS = 25  # of a mean over the size that it is counted in: more than single precision has
@@ -67,17 +68,16 @@ def encode(gaussians: Gaussians, before: Codes | None, settings: CodeSettings) -
     """The codes of a frame, near those of ``before`` where they may be: equally many Gaussians, in the same order. Works on the device of
     the Gaussians. Raises ShapeError if a value is not finite, or a quaternion 0.
     """
-    values = _columns(gaussians, before)
+    earlier = None if before is None else {name: tensor.to(gaussians.device, non_blocking=True) for name, tensor in before.tensors.items()}
+    values = _columns(gaussians, earlier)
     steps = settings.steps() if before is None else before.steps
-    for name in STEPS:
-        largest = float(values[name].abs().max()) if values[name].numel() else 0.0
-        if not math.isfinite(largest) or not bool(values[name].isfinite().all()):
+    for name, largest in _largest(values).items():
+        if not math.isfinite(largest):
             raise ShapeError(f"{name} of {len(gaussians):,} Gaussians are not all finite.")
         if name != "means" and largest > LARGEST_CODE * steps[name]:
             if before is not None:
                 return encode(gaussians, None, settings)
             steps = {**steps, name: largest / LARGEST_CODE}
-    earlier = None if before is None else {name: tensor.to(gaussians.device) for name, tensor in before.tensors.items()}
     exponents = _exponents(values, None if earlier is None else earlier["exponents"])
     coded = {"exponents": exponents}
     for name in STEPS:
@@ -91,7 +91,7 @@ def encode(gaussians: Gaussians, before: Codes | None, settings: CodeSettings) -
             near = _expected(name, earlier, exponents).double()
             codes = torch.where((values[name] - near * step).abs() <= settings.keep_within * step, near, codes)
         coded[name] = codes.to(torch.int32)
-    return Codes({name: coded[name].cpu() for name in NAMES}, steps)
+    return Codes(downloaded({name: coded[name] for name in NAMES}), steps)
 
 
 def decode(codes: Codes) -> Gaussians:
@@ -151,11 +151,10 @@ def _exponents(values: dict[str, Tensor], earlier: Tensor | None) -> Tensor:
     return torch.maximum(chosen, least).to(torch.int32)
 
 
-def _columns(gaussians: Gaussians, before: Codes | None) -> dict[str, Tensor]:
-    """(N, D) float64 of every attribute. Of the two unit quaternions of a rotation, that near ``before``, or with w >= 0."""
-    count = len(gaussians)
+def _columns(gaussians: Gaussians, earlier: dict[str, Tensor] | None) -> dict[str, Tensor]:
+    """(N, D) float64 of every attribute. Of the two unit quaternions of a rotation, that near the ``earlier`` codes, or with w >= 0."""
     quats = torch.nn.functional.normalize(gaussians.quats.detach().double(), dim=1)
-    near = quats[:, :1] if before is None else (quats * before.tensors["quats"].to(quats.device).double()).sum(dim=1, keepdim=True)
+    near = quats[:, :1] if earlier is None else (quats * earlier["quats"].double()).sum(dim=1, keepdim=True)
     columns = {
         "opacity_logits": gaussians.opacity_logits[:, None],
         "log_scales": gaussians.log_scales,
@@ -163,6 +162,15 @@ def _columns(gaussians: Gaussians, before: Codes | None) -> dict[str, Tensor]:
         "sh_dc": gaussians.sh[:, 0],
         "sh_rest": gaussians.sh[:, 1:].flatten(1),
     }
-    if count and not bool((quats != 0).any(dim=1).all()):
-        raise ShapeError(f"A quaternion of {count:,} Gaussians is 0.")
     return {"quats": torch.where(near < 0, -quats, quats), **{name: tensor.detach().double() for name, tensor in columns.items()}}
+
+
+def _largest(values: dict[str, Tensor]) -> dict[str, float]:
+    """By `STEPS`: the largest absolute value, nan if one is, 0 of none. Raises ShapeError if a quaternion is 0. Waits for a GPU once."""
+    quats = values["quats"]
+    none = quats.new_zeros(())
+    least = quats.abs().amax(dim=1).min() if len(quats) else torch.ones_like(none)
+    least, *largest = torch.stack([least, *(values[name].abs().max() if values[name].numel() else none for name in STEPS)]).tolist()
+    if least == 0:
+        raise ShapeError(f"A quaternion of {len(quats):,} Gaussians is 0.")
+    return dict(zip(STEPS, largest, strict=True))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.geometry.devices import downloaded
 from trackersplat.ply_files import write_table
 
 REST_COUNTS = (0, 9, 24, 45)  # of f_rest_*, by degree
@@ -29,7 +30,7 @@ def write_ply(path: Path, gaussians: Gaussians) -> None:
     Raises InputError if it cannot be written.
     """
     path = Path(path)
-    tensors = {name: tensor.detach().cpu().numpy() for name, tensor in gaussians.tensors().items()}
+    tensors = {name: tensor.numpy() for name, tensor in downloaded(gaussians.tensors()).items()}
     count, coefficients, _ = tensors["sh"].shape
     names = property_names(coefficients)
     rest = tensors["sh"][:, 1:].transpose(0, 2, 1).reshape(count, 3 * (coefficients - 1))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from trackersplat.errors import ShapeError
+from trackersplat.geometry.devices import downloaded
 from trackersplat.motion.evidence import Evidence, ViewState
 from trackersplat.store.compact_arrays import camera_names, read_compact, whole, write_compact
 
@@ -48,12 +49,13 @@ def _codes(evidence: Evidence) -> np.ndarray:
 def _codes_on_device(evidence: Evidence) -> np.ndarray:
     """The same on a GPU: a byte in place of five is copied from there, and no core is busy with logarithms."""
     state, residual = evidence.state.detach(), evidence.residual_px.detach().double()
-    if bool((state > max(ViewState)).any()):
-        raise ShapeError(f"States of evidence go up to {max(ViewState)}, got {int(state.max())}.")
     valid = (state >= ViewState.REJECTED) & ~residual.isnan()
     scaled = torch.log1p(torch.where(valid, residual, 0.0).clamp(0.0, _LARGEST_PX) / _LINEAR_PX) / np.log1p(_LARGEST_PX / _LINEAR_PX)
-    codes: np.ndarray = ((state.byte() << 6) | (scaled * _STEPS).round().byte()).cpu().numpy()
-    return codes
+    codes = (state.byte() << 6) | (scaled * _STEPS).round().byte()
+    found = downloaded({"codes": codes, "largest": state.flatten().amax(dim=0, keepdim=True) if state.numel() else state.flatten()})
+    if (found["largest"] > max(ViewState)).any():
+        raise ShapeError(f"States of evidence go up to {max(ViewState)}, got {int(found['largest'])}.")
+    return np.asarray(found["codes"].numpy())
 
 
 def read_evidence(path: Path) -> Evidence:

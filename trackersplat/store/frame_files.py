@@ -26,6 +26,7 @@ from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
 from trackersplat.files import read_json, remove_folder, write_json, write_text
 from trackersplat.gaussians.ply import write_ply
+from trackersplat.geometry.devices import downloaded
 from trackersplat.motion.motion import CarriedMotion
 from trackersplat.pipelines.pipeline import FrameResult
 from trackersplat.store.compact_frames import COMPACT_FILE
@@ -71,7 +72,7 @@ def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture:
         write_evidence(folder / EVIDENCE, result.motion.evidence)
     carried = result.state.carried
     if carried is not None and kept.exact:
-        tensors = {part.name: getattr(carried, part.name).detach().cpu().clone() for part in fields(carried)}
+        tensors = downloaded({part.name: getattr(carried, part.name).clone() for part in fields(carried)})
         (folder / CARRIED).write_bytes(save(tensors))  # an OSError if the disk is full, unlike save_file
     if len(result.replaced):
         (folder / REPLACED).write_bytes(save({"indices": result.replaced.detach().cpu().contiguous()}))

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from trackersplat.errors import ShapeError
+from trackersplat.geometry.devices import downloaded
 from trackersplat.motion.followed_tracks import (
     CAMERA_BITS,
     CELL_BITS,
@@ -39,16 +39,22 @@ _ARRAYS = ("ids", "query", "positions", "visibility", "confidence", "ends", "hid
 
 def write_tracks(folder: Path, state: FollowedTracks) -> None:
     """Writes the state to `TRACKS_FILE` in the folder. Raises InputError if it cannot be written; ShapeError if it is not rounded."""
-    values = {name: tensor.detach().cpu().numpy() for name, tensor in state.tensors().items()}
+    probabilities = {"visibility": state.visibility, "confidence": state.confidence}
+    parts = {name: (values * 255).round().byte() for name, values in probabilities.items()}
+    rounded = torch.stack([(round_probabilities(values) == values).all() for values in probabilities.values()])
+    found = downloaded({**state.tensors(), **parts, "rounded": rounded})
+    values = {name: tensor.numpy() for name, tensor in found.items()}
     query, positions = (_steps(values[name]) for name in ("query", "positions"))
-    if not torch.equal(state.query[:, 0].long(), (state.ids >> CELL_BITS) & ((1 << FRAME_BITS) - 1)):
+    if not np.array_equal(values["query"][:, 0].astype(np.int64), (values["ids"] >> CELL_BITS) & ((1 << FRAME_BITS) - 1)):
         raise ShapeError("The start frames of tracks do not fit their ids.")
+    if not values["rounded"].all():
+        raise ShapeError("Visibility and confidence of tracks must be rounded before they are written.")
     arrays = {
         "ids": np.diff(values["ids"], prepend=0),
         "query": np.diff(query[1:], prepend=0).astype(np.int32),
         "positions": positions - query[1:],
-        "visibility": _parts(state.visibility),
-        "confidence": _parts(state.confidence),
+        "visibility": values["visibility"],
+        "confidence": values["confidence"],
         "ends": values["ends"],
         "hidden": values["hidden"],
         "points": values["points"].T,
@@ -81,12 +87,6 @@ def _steps(values: np.ndarray) -> np.ndarray:
     if not (np.abs(steps) <= POSITION_LIMIT / POSITION_STEP).all() or (steps != np.rint(steps)).any():
         raise ShapeError("Positions of tracks must be rounded before they are written.")
     return steps.astype(np.int32)
-
-
-def _parts(values: Tensor) -> np.ndarray:
-    if not torch.equal(round_probabilities(values), values):
-        raise ShapeError("Visibility and confidence of tracks must be rounded before they are written.")
-    return (values * 255).round().byte().cpu().numpy()
 
 
 def _state(facts: dict[str, Any], planes: dict[str, np.ndarray]) -> FollowedTracks:
