@@ -47,7 +47,7 @@ STORE_TAKES = {
     "trackersplat.metrics.names", "trackersplat.motion.evidence", "trackersplat.motion.followed_tracks",
     "trackersplat.motion.motion", "trackersplat.pipelines.pipeline", "trackersplat.pipelines.registry",
     "trackersplat.tracking.tracks", "trackersplat.training.photometric",
-    "trackersplat.errors", "trackersplat.events", "trackersplat.files", "trackersplat.locks",
+    "trackersplat.errors", "trackersplat.events", "trackersplat.files", "trackersplat.locks", "trackersplat.geometry.devices",
 }  # fmt: skip
 
 

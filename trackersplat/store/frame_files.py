@@ -14,6 +14,8 @@ colours.json                                 3x4 map per training camera, where 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -40,6 +42,7 @@ CARRIED, REPLACED, COLOURS = "carried.safetensors", "replaced.safetensors", "col
 CAMERAS = "cameras.json"
 CLOUDS = "point_cloud"  # folder of PLY files
 EVIDENCE = "evidence.npz"
+_LONG_FILES = 3  # that are written at once, beside the compact form
 _AGAIN = "remove the folder to reconstruct the frame anew"
 
 
@@ -47,33 +50,49 @@ _AGAIN = "remove the folder to reconstruct the frame anew"
 class Kept:
     """In which form a frame is written. At least one of the two is there."""
 
-    compact: bytes | None  # the content of `COMPACT_FILE`
+    compact: Callable[[], bytes] | None  # makes the content of `COMPACT_FILE`
     exact: bool  # with the PLY, and with what the next frame needs of the motion
 
 
 def write_files(folder: Path, result: FrameResult, record: FrameRecord, capture: Capture, kept: Kept) -> None:
-    """Everything that is kept of a frame, into a folder that is there and empty."""
-    iteration = f"iteration_{result.iterations}"
-    log = folder / "log" / iteration
-    log.mkdir(parents=True)
-    gaussians = result.state.gaussians
-    if kept.compact is not None:
-        (folder / COMPACT_FILE).write_bytes(kept.compact)
-    if kept.exact:
-        cloud = folder / CLOUDS / iteration
-        cloud.mkdir(parents=True)
-        write_ply(cloud / "point_cloud.ply", gaussians)
-    write_text(log / "log.csv", log_csv(result.scores, [capture.cameras[index].name for index in capture.training_cameras]))
-    write_json(folder / CAMERAS, camera_entries(capture))
-    write_text(folder / "cfg_args", f"Namespace(sh_degree={gaussians.sh_degree}, source_path={short_path(capture.root)!r})")
-    if result.state.tracks is not None:
-        write_tracks(folder, result.state.tracks)
+    """Everything that is kept of a frame, into a folder that is there and empty; what takes long at once, in threads."""
+    with ThreadPoolExecutor(_LONG_FILES, "write") as threads:
+        long = _begin_long_files(folder, result, kept, threads)
+        _write_short_files(folder, result, record, capture)
+        if kept.compact is not None:
+            (folder / COMPACT_FILE).write_bytes(kept.compact())
+        for file in long:
+            file.result()
+
+
+def _begin_long_files(folder: Path, result: FrameResult, kept: Kept, threads: Executor) -> list[Future[None]]:
+    """Those that take long to compress or to write, the longest first."""
+    files = []
     if result.motion is not None and result.motion.evidence is not None:
-        write_evidence(folder / EVIDENCE, result.motion.evidence)
+        files.append(threads.submit(write_evidence, folder / EVIDENCE, result.motion.evidence))
+    if result.state.tracks is not None:
+        files.append(threads.submit(write_tracks, folder, result.state.tracks))
+    if kept.exact:
+        files.append(threads.submit(_write_exact, folder, result))
+    return files
+
+
+def _write_exact(folder: Path, result: FrameResult) -> None:
+    cloud = folder / CLOUDS / f"iteration_{result.iterations}"
+    cloud.mkdir(parents=True)
+    write_ply(cloud / "point_cloud.ply", result.state.gaussians)
     carried = result.state.carried
-    if carried is not None and kept.exact:
+    if carried is not None:
         tensors = downloaded({part.name: getattr(carried, part.name).clone() for part in fields(carried)})
         (folder / CARRIED).write_bytes(save(tensors))  # an OSError if the disk is full, unlike save_file
+
+
+def _write_short_files(folder: Path, result: FrameResult, record: FrameRecord, capture: Capture) -> None:
+    log = folder / "log" / f"iteration_{result.iterations}"
+    log.mkdir(parents=True)
+    write_text(log / "log.csv", log_csv(result.scores, [capture.cameras[index].name for index in capture.training_cameras]))
+    write_json(folder / CAMERAS, camera_entries(capture))
+    write_text(folder / "cfg_args", f"Namespace(sh_degree={result.state.gaussians.sh_degree}, source_path={short_path(capture.root)!r})")
     if len(result.replaced):
         (folder / REPLACED).write_bytes(save({"indices": result.replaced.detach().cpu().contiguous()}))
     if result.state.colours is not None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +279,7 @@ class Run:
         before = self._folder(result.frame)
         kept = Kept(None, exact=True)
         if not self.keeps_ply:
-            content = self._gaussians.compact.make(result.frame, result.state.gaussians, moved=result.base is not None)
+            content = partial(self._gaussians.compact.make, result.frame, result.state.gaussians, moved=result.base is not None)
             needed = self._needed({*self.frames(), result.frame} - (set(to_redo) - {result.frame}), result)
             kept = Kept(content, exact=result.frame in needed)
         if before is not None:

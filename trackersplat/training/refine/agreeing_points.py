@@ -47,7 +47,8 @@ def agreeing_points(views: ComparedViews, pixels: Tensor, settings: ReplaceFaint
     if has_triton(pixels):
         from trackersplat.training.refine.agreeing_points_triton import agreeing_points as fused
 
-        return fused(views, pixels, settings)
+        means, colours, costs, sizes = fused(views, pixels, settings).split((3, 3, 1, 1), dim=1)
+        return AgreeingPoints(means=means, colours=colours, costs=costs[:, 0], sizes=sizes[:, 0])
     own = torch.bucketize(pixels, torch.tensor(views.first[1:]), right=True)
     counts = torch.bincount(own, minlength=len(views.cameras)).tolist()
     points, depth, spans = (

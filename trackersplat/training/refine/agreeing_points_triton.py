@@ -9,15 +9,14 @@ import triton.language as tl
 from torch import Tensor
 
 from trackersplat.geometry.devices import uploaded
-from trackersplat.training.refine.agreeing_points import AgreeingPoints
 from trackersplat.training.refine.compared_views import ComparedViews
 from trackersplat.training.refine.settings import ReplaceFaintSettings
 
 _NUMBERS, _FOUND = tl.constexpr(17), tl.constexpr(8)  # per camera and per ray (layout)
 
 
-def agreeing_points(views: ComparedViews, pixels: Tensor, settings: ReplaceFaintSettings) -> AgreeingPoints:
-    """See `agreeing_points.agreeing_points`."""
+def agreeing_points(views: ComparedViews, pixels: Tensor, settings: ReplaceFaintSettings) -> Tensor:
+    """(R, 8): means, colours, cost and size of `agreeing_points.AgreeingPoints`."""
     lenses = [np.concatenate((c.rotation, c.translation, (c.fx, c.fy, c.cx, c.cy, c.near)), axis=None) for c in views.cameras]
     sizes = [(first, c.width, c.height) for first, c in zip(views.first, views.cameras, strict=False)]
     found = torch.empty(len(pixels), _FOUND.value, device=pixels.device)
@@ -30,7 +29,7 @@ def agreeing_points(views: ComparedViews, pixels: Tensor, settings: ReplaceFaint
         settings.views, settings.agree, settings.alike,
         DEPTHS=settings.depths, BLOCK=triton.next_power_of_2(settings.depths), num_warps=2,
     )  # fmt: skip
-    return AgreeingPoints(means=found[:, :3], colours=found[:, 3:6], costs=found[:, 6], sizes=found[:, 7])
+    return found
 
 
 @triton.jit
