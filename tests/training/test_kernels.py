@@ -47,30 +47,42 @@ def test_the_loss_and_its_gradient_are_those_of_the_closed_form(device: torch.de
     torch.testing.assert_close(found.gradient.cpu(), gradient, rtol=1e-3, atol=2e-7)
 
 
-def test_a_step_of_adam_is_that_of_torch_times_the_pace(device: torch.device) -> None:
+@pytest.mark.parametrize(("done", "counted_after"), [(0, 4), (6, 6), (6, 4), (6, 1), (30, 9)])
+def test_a_step_of_adam_is_that_of_torch_times_the_pace(device: torch.device, done: int, counted_after: int) -> None:
     from trackersplat.training.adam_triton import step
 
     random = torch.Generator().manual_seed(2)
     count, widths = 700, (3, 4, 3, 1, 12)
     size = count * sum(widths)
-    values, first = (torch.randn(size, generator=random) for _ in range(2))
+    values, first, mean = (torch.randn(size, generator=random) for _ in range(3))
     second = torch.rand(size, generator=random)
     gradients = [torch.randn(count, width, generator=random) for width in widths]
-    pace = torch.tensor([0.0, 0.2, 1.0])[torch.arange(count) % 3]
-    rates = torch.tensor([0.01, 0.02, 0.03, 0.04, 0.05, 0.001])
-    moved = [tensor.clone().to(device) for tensor in (values, first, second)]
-    betas, epsilon = (0.9, 0.999), 1e-15
-    corrections = torch.tensor([1 - betas[0] ** 7, 1 - betas[1] ** 7])
+    schedule = 0.01 + 0.05 * torch.rand(9, 8, generator=random)
+    schedule[:, 6:] += 0.4
+    state = parameter_block.AdamState(
+        values=values,
+        first=first,
+        second=second,
+        mean=mean,
+        pace=torch.tensor([0.0, 0.2, 1.0])[torch.arange(count) % 3],
+        schedule=schedule,
+        done=torch.tensor([done]),
+        counted_after=torch.tensor([counted_after]),
+    )
+    moved = [tensor.clone().to(device) for tensor in (values, first, second, mean)]
     step(
-        moved[0], [gradient.to(device) for gradient in gradients], moved[1], moved[2], pace.to(device), rates=rates.to(device), leading=3,
-        corrections=corrections.to(device), betas=betas, epsilon=epsilon,
+        moved[0], [gradient.to(device) for gradient in gradients], *moved[1:], state.pace.to(device), schedule=schedule.to(device),
+        done=state.done.to(device), counted_after=state.counted_after.to(device), leading=3, betas=(0.9, 0.999), epsilon=1e-15,
     )  # fmt: skip
-    before = values.clone()
-    parameter_block.adam_step(values, gradients, first, second, pace, rates=rates, corrections=corrections, leading=3)
-    for got, expected in zip(moved, (values, first, second), strict=True):
+    before, earlier = values.clone(), mean.clone()
+    parameter_block.adam_step(state, gradients, leading=3)
+    for got, expected in zip(moved, (values, first, second, mean), strict=True):
         torch.testing.assert_close(got.cpu(), expected, rtol=2e-5, atol=1e-6)
     unchanged = (values == before).view(-1)[: 3 * count].view(count, 3).all(dim=1)
-    assert torch.equal(unchanged, pace == 0)
+    assert torch.equal(unchanged, state.pace == 0)
+    assert torch.equal(mean, earlier) == (done < counted_after)
+    if done == counted_after:
+        assert torch.equal(moved[3], moved[0])
 
 
 def test_the_gradient_of_the_strain_is_that_of_the_plain_sum(device: torch.device) -> None:
@@ -82,7 +94,7 @@ def test_the_gradient_of_the_strain_is_that_of_the_plain_sum(device: torch.devic
     scene = surface_scene(400)
     moving = torch.arange(400) % 4 > 0
     strain = Strain(scene, moving, StiffnessSettings(weight=0.5))
-    strain.release(torch.tensor([1, 2]))
+    strain.release(torch.tensor([1, 2, 5]), torch.tensor([True, True, False]))
     means = scene.means + 0.1 * torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
     expected = torch.ones(400, 3)
     strain.add_gradient(expected, means)

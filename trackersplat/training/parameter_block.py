@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,20 @@ from trackersplat.geometry.devices import has_triton, uploaded
 from trackersplat.training.optimiser import MOMENTUM, LearningRates, warm_up_share
 
 _SQUARES, _EPSILON = 0.999, 1e-15  # of Adam, as in `Optimiser`
+
+
+@dataclass(frozen=True, eq=False)
+class AdamState:
+    """Numbers under optimisation, one attribute after the other, and how far Adam is with them. All of it is changed in place."""
+
+    values: Tensor  # float32
+    first: Tensor  # like the values: first moment
+    second: Tensor  # second moment
+    mean: Tensor  # of the values after each step that counts
+    pace: Tensor  # (N,) times the rates; 0 changes nothing of a Gaussian, moments included
+    schedule: Tensor  # (S, 8) float32: see `_schedule`
+    done: Tensor  # (1,) int64: steps that were made
+    counted_after: Tensor  # (1,) int64: steps that do not count
 
 
 class ParameterBlock:
@@ -35,15 +50,26 @@ class ParameterBlock:
     ) -> None:
         """``pace`` (N,) times the rates is how fast each of them learns; at 0 it stays as it is. The result is the mean over the last
         part ``average`` of the steps (see `averaging.MovingAverage`). The rest is as in `Optimiser`."""
-        self._momentum, self._pace = momentum, pace.clone()
-        self.done = torch.zeros(1, dtype=torch.long, device=pace.device)
-        """(1,) int64: steps that were made."""
-        self._schedule = uploaded(_schedule(rates, extent, max(steps, 1), momentum, warm_up), pace.device, torch.float32)
-        self._counted_after = torch.full_like(self.done, math.floor((1 - average) * steps))
+        self._momentum = momentum
         self._shapes = {name: tensor.shape for name, tensor in gaussians.tensors().items()}
-        self._flat = torch.cat([tensor.detach().reshape(-1) for tensor in gaussians.tensors().values()])
-        self._parameters = {name: part.requires_grad_() for name, part in _parts(self._flat, self._shapes).items()}
-        self._first, self._second, self._mean = (torch.zeros_like(self._flat) for _ in range(3))
+        flat = torch.cat([tensor.detach().reshape(-1) for tensor in gaussians.tensors().values()])
+        self._parameters = {name: part.requires_grad_() for name, part in _parts(flat, self._shapes).items()}
+        done = torch.zeros(1, dtype=torch.long, device=pace.device)
+        self._state = AdamState(
+            values=flat,
+            first=torch.zeros_like(flat),
+            second=torch.zeros_like(flat),
+            mean=torch.zeros_like(flat),
+            pace=pace.clone(),
+            schedule=uploaded(_schedule(rates, extent, max(steps, 1), momentum, warm_up), pace.device, torch.float32),
+            done=done,
+            counted_after=torch.full_like(done, math.floor((1 - average) * steps)),
+        )
+
+    @property
+    def done(self) -> Tensor:
+        """(1,) int64: steps that were made."""
+        return self._state.done
 
     def gaussians(self) -> Gaussians:
         """The current state; differentiable, and changed by later steps."""
@@ -51,7 +77,7 @@ class ParameterBlock:
 
     def snapshot(self) -> Gaussians:
         """A copy of the current state."""
-        return Gaussians(**_parts(self._flat.clone(), self._shapes))
+        return Gaussians(**_parts(self._state.values.clone(), self._shapes))
 
     def gradients(self, outcome: Tensor, gradient: Tensor) -> list[Tensor]:
         """Of each attribute, for the ``gradient`` of something that was computed from `gaussians`."""
@@ -62,54 +88,51 @@ class ParameterBlock:
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """One step down the gradients (of each attribute). Nothing of it depends on the host, so it can be recorded."""
-        count = len(self._pace)
-        row = self._schedule.index_select(0, self.done.clamp_max(len(self._schedule) - 1))[0]
-        adam_step(
-            self._flat, [gradient.reshape(count, -1) for gradient in gradients], self._first, self._second, self._pace,
-            rates=row[:6], corrections=row[6:], leading=3, momentum=self._momentum,
-        )  # fmt: skip
-        self.done += 1
-        counted = (self.done - self._counted_after).clamp_min(0)
-        self._mean.lerp_(self._flat, torch.where(counted > 0, 1 / counted.clamp_min(1), 0.0))
+        state = self._state
+        adam_step(state, [gradient.reshape(len(state.pace), -1) for gradient in gradients], leading=3, momentum=self._momentum)
+        state.done.add_(1)
 
     @torch.no_grad()
     def replace(self, indices: Tensor, others: Gaussians, valid: Tensor) -> None:
         """Others (K) in the places ``indices`` (K,), with no moments, at full pace, where ``valid`` (K,) bool. The mean begins anew if one
         is. Nothing of it depends on the host."""
-        parts = (_parts(block, self._shapes) for block in (self._flat, self._first, self._second))
+        state = self._state
+        parts = (_parts(block, self._shapes) for block in (state.values, state.first, state.second))
         for (name, values), *moments in zip(*(part.items() for part in parts), strict=True):
             rows = valid.view(-1, *(1,) * (values.ndim - 1))
             values[indices] = torch.where(rows, others.tensors()[name], values[indices])
             for _, moment in moments:
                 moment[indices] = torch.where(rows, 0.0, moment[indices])
-        self._pace[indices] = torch.where(valid, 1.0, self._pace[indices])
-        self._counted_after.copy_(torch.maximum(self._counted_after, self.done * valid.any()))
+        state.pace[indices] = torch.where(valid, 1.0, state.pace[indices])
+        state.counted_after.copy_(torch.maximum(state.counted_after, state.done * valid.any()))
 
     @torch.no_grad()
     def result(self) -> Gaussians:
         """A copy of the mean, or of the current state where nothing was counted."""
-        return Gaussians(**_parts(torch.where(self.done > self._counted_after, self._mean, self._flat), self._shapes))
+        state = self._state
+        return Gaussians(**_parts(torch.where(state.done > state.counted_after, state.mean, state.values), self._shapes))
 
 
 def adam_step(
-    values: Tensor,  # float32, one attribute after the other, changed in place
+    state: AdamState,
     gradients: Sequence[Tensor],  # of each of the five attributes, (N, W)
-    first: Tensor,  # like the values: first moment, changed in place
-    second: Tensor,  # second moment, changed in place
-    pace: Tensor,  # (N,) times the rates; 0 changes nothing, moments included
     *,
-    rates: Tensor,  # (6,) float32: of each attribute, and of the columns of the last one after the ``leading`` ones
-    corrections: Tensor,  # (2,) float32: 1 - beta^t of both moments in this step
-    leading: int,
+    leading: int,  # columns of the last attribute that have a rate of their own
     momentum: float = MOMENTUM,  # decay of the first moment
 ) -> None:
-    """One step of Adam (Kingma and Ba 2015)."""
+    """One step of Adam (Kingma and Ba 2015), and the mean over what counts. ``done`` stays as it is."""
     betas = momentum, _SQUARES
+    values, first, second, pace = state.values, state.first, state.second, state.pace
     if has_triton(values):
         from trackersplat.training.adam_triton import step
 
-        step(values, gradients, first, second, pace, rates=rates, leading=leading, corrections=corrections, betas=betas, epsilon=_EPSILON)
+        step(
+            values, gradients, first, second, state.mean, pace, schedule=state.schedule, done=state.done,
+            counted_after=state.counted_after, leading=leading, betas=betas, epsilon=_EPSILON,
+        )  # fmt: skip
         return
+    row = state.schedule.index_select(0, state.done.clamp_max(len(state.schedule) - 1))[0]
+    rates, corrections = row[:6], row[6:]
     sizes = [gradient.numel() for gradient in gradients]
     chosen = pace != 0
     own = pace[chosen, None]
@@ -125,6 +148,8 @@ def adam_step(
         else:
             change *= rates[index]
         part[chosen] -= change
+    counted = (state.done + 1 - state.counted_after).clamp_min(0)
+    state.mean.lerp_(values, torch.where(counted > 0, 1 / counted.clamp_min(1), 0.0))
 
 
 def _schedule(rates: LearningRates, extent: float, steps: int, momentum: float, warm_up: int) -> list[list[float]]:
