@@ -68,18 +68,21 @@ def score_images(
     for index, image in enumerate(images):
         sizes.setdefault(tuple(image.shape), []).append(index)
     for indices in sizes.values():
-        stacked = torch.stack([_unit(images[index]) for index in indices])
+        stacked = _batch(images, indices)
         batch = ImageBatch(
             images=stacked,
-            references=torch.stack([_unit(references[index]) for index in indices]),
+            references=_batch(references, indices),
             regions=tuple(None if given is None else _stacked(given, indices, stacked) for _, given in kinds),
             weights=_weights_folder(weights),
         )
+        if not functions:
+            continue
         with torch.no_grad():
-            for name, metric in functions.items():
-                for (region, _), row in zip(kinds, metric(batch).tolist(), strict=True):
-                    for index, value in zip(indices, row, strict=True):
-                        scores[str(ScoreName(name, region))][index] = None if math.isnan(value) else value
+            found = torch.stack([metric(batch) for metric in functions.values()]).tolist()  # a GPU is waited for once
+        for name, rows in zip(functions, found, strict=True):
+            for (region, _), row in zip(kinds, rows, strict=True):
+                for index, value in zip(indices, row, strict=True):
+                    scores[str(ScoreName(name, region))][index] = None if math.isnan(value) else value
     return scores
 
 
@@ -136,6 +139,13 @@ def _stacked(given: Masks, indices: Sequence[int], images: Tensor) -> Tensor:
             mask = torch.zeros(height, width, dtype=torch.bool)
         masks.append(torch.tensor(mask) if isinstance(mask, np.ndarray) else mask)  # a copy: an array of a capture may be read-only
     return torch.stack([mask.to(images.device) for mask in masks])
+
+
+def _batch(images: Sequence[Tensor] | Tensor, indices: Sequence[int]) -> Tensor:
+    """(C, H, W, 3) float32 in [0, 1] of some images of one size."""
+    if isinstance(images, Tensor):  # all of one size
+        return _unit(images)
+    return torch.stack([_unit(images[index]) for index in indices])
 
 
 def _unit(image: Tensor) -> Tensor:

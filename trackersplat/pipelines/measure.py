@@ -92,9 +92,9 @@ def _score(
     images = context.rasterizer.render(gaussians, [capture.cameras[camera] for camera in cameras]).color
     if colours is not None:
         images = torch.stack([colours.apply(capture.cameras[c].name, image) for c, image in zip(cameras, images, strict=True)])
-    references = torch.stack([device_image(capture, camera, frame, device) for camera in cameras]).float() / 255
+    references = torch.stack([device_image(capture, camera, frame, device) for camera in cameras])
     masks = [capture.mask(camera, frame) for camera in cameras] if masked and capture.masks is not None else None
-    return score_images(images.clamp(0, 1), references, context.available_metrics, masks=masks, dynamic=dynamic, weights=context.weights)
+    return score_images(images, references, context.available_metrics, masks=masks, dynamic=dynamic, weights=context.weights)
 
 
 def _add(scores: Scores, capture: Capture, cameras: Sequence[int], found: Mapping[str, list[float | None]], stage: str) -> None:

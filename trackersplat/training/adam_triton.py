@@ -64,8 +64,8 @@ def _adam(  # type: ignore[no-untyped-def]
         )  # fmt: skip
     else:
         _part(
-            values, g4, first, second, mean, pace, count, W0 + W1 + W2 + W3, block - n0 - n1 - n2 - n3, now, 4, 5, leading, counted, epsilon,
-            W4, BETA1, BETA2, BLOCK,
+            values, g4, first, second, mean, pace, count, W0 + W1 + W2 + W3, block - n0 - n1 - n2 - n3, now, 4, 5, leading, counted,
+            epsilon, W4, BETA1, BETA2, BLOCK,
         )  # fmt: skip
 
 
