@@ -43,7 +43,11 @@ LAYOUT_CONSTANTS = {
     "metrics/image.py": {
         "WINDOW": "definition of SSIM", "SIGMA": "definition of SSIM", "C1": "definition of SSIM", "C2": "definition of SSIM",
     },
-    "metrics/ssim_triton.py": {"_SEGMENT": "kernel layout: numbers of a row per program"},
+    "metrics/ssim_triton.py": {
+        "_SEGMENT": "kernel layout: numbers of a row per program",
+        "_ROWS": "kernel layout: of a tile",
+        "_COLUMNS": "kernel layout: of a tile",
+    },
     "metrics/measure.py": {"_PROBE_PX": "size of an image on which weights are tried"},
     "metrics/lpips.py": {
         "PIXELS_AT_ONCE": "memory budget",

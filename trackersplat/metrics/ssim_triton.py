@@ -1,7 +1,8 @@
 """SSIM, and the photometric loss with its gradient, in few passes; stands in for `image.ssim_map` and `training.losses`.
 
 The window is separable: one pass along the rows, one along the columns. Its filter is its own adjoint, so the gradient takes two more.
-A program works on a segment of a row.
+Along the rows
+a program works on a segment of a row, along the columns on a tile, whose rows are read once from outside the multiprocessor.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import triton.language as tl
 from torch import Tensor
 
 _SEGMENT = 256  # numbers of a row per program (layout)
+_ROWS, _COLUMNS = 16, 64  # numbers of a tile (layout)
 
 
 class LossAndGradient(NamedTuple):
@@ -28,7 +30,7 @@ def similarity(images: Tensor, references: Tensor, *, window: int, sigma: float,
     """Structural similarity (C, H, W, K) of two contiguous (C, H, W, K) tensors, floating in [0, 1] or uint8, at every number."""
     found = torch.empty(images.shape, dtype=torch.float32, device=images.device)
     blurred = _along_rows(images, references, window, sigma)
-    _launch(
+    _launch_tiles(
         _similarities, images, blurred, found, found, images.numel(), _taps(window, sigma, images.device), c1, c2,
         WINDOW=window, GRADIENT=False,
     )  # fmt: skip
@@ -47,13 +49,13 @@ def loss_and_gradient(
 ) -> LossAndGradient:
     """``(1 - w) mean|x - y| + w (1 - mean SSIM(x, y))`` and its derivative with respect to x (see `training.losses`)."""
     size, device = images.numel(), images.device
-    taps, programs = _taps(window, sigma, device), _programs(images)
+    taps = _taps(window, sigma, device)
     blurred = _along_rows(images, references, window, sigma)
     derivatives, gradient = torch.empty((3, size), device=device), torch.empty_like(images)
-    sums = torch.empty((2, programs), device=device)
-    _launch(_similarities, images, blurred, derivatives, sums[0], size, taps, c1, c2, WINDOW=window, GRADIENT=True)
+    sums = torch.empty((2, _tiles(images)), device=device)
+    _launch_tiles(_similarities, images, blurred, derivatives, sums[0], size, taps, c1, c2, WINDOW=window, GRADIENT=True)
     _launch(_derivatives_along_rows, images, derivatives, blurred, size, taps, STEP=images.shape[3], WINDOW=window)
-    _launch(
+    _launch_tiles(
         _gradient, images, images, references, blurred, gradient, sums[1], size, taps, ssim_weight / size, (1 - ssim_weight) / size,
         BYTES=references.dtype == torch.uint8, WINDOW=window,
     )  # fmt: skip
@@ -73,13 +75,20 @@ def _along_rows(images: Tensor, references: Tensor, window: int, sigma: float) -
 
 def _launch(kernel, images: Tensor, *arguments: object, **constants: object) -> None:  # type: ignore[no-untyped-def]
     line = images.shape[2] * images.shape[3]
-    kernel[(_programs(images),)](
-        line, images.shape[1], triton.cdiv(line, _SEGMENT), *arguments, **constants, BLOCK=_SEGMENT, num_warps=2
+    per_row = triton.cdiv(line, _SEGMENT)
+    kernel[(images.shape[0] * images.shape[1] * per_row,)](
+        line, images.shape[1], per_row, *arguments, **constants, BLOCK=_SEGMENT, num_warps=2
     )  # fmt: skip
 
 
-def _programs(images: Tensor) -> int:
-    return int(images.shape[0] * images.shape[1] * triton.cdiv(images.shape[2] * images.shape[3], _SEGMENT))
+def _launch_tiles(kernel, images: Tensor, *arguments: object, **constants: object) -> None:  # type: ignore[no-untyped-def]
+    kernel[(_tiles(images),)](
+        images.shape[2] * images.shape[3], images.shape[1], *arguments, **constants, ROWS=_ROWS, COLUMNS=_COLUMNS, num_warps=8
+    )  # fmt: skip
+
+
+def _tiles(images: Tensor) -> int:
+    return int(images.shape[0] * triton.cdiv(images.shape[1], _ROWS) * triton.cdiv(images.shape[2] * images.shape[3], _COLUMNS))
 
 
 @cache
@@ -94,6 +103,15 @@ def _place(line, height, per_row, BLOCK: tl.constexpr):  # type: ignore[no-untyp
     row = segment // per_row
     place = (segment % per_row) * BLOCK + tl.arange(0, BLOCK)
     return row % height, row.to(tl.int64) * line, place
+
+
+@triton.jit
+def _tile(line, height, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Rows (R, 1) within their image, where the image begins, and the places (1, C) within a row."""
+    tile = tl.program_id(0)
+    across, down = tl.cdiv(line, COLUMNS), tl.cdiv(height, ROWS)
+    row = (tile // across % down) * ROWS + tl.arange(0, ROWS)[:, None]
+    return row, (tile // across // down).to(tl.int64) * height * line, (tile % across) * COLUMNS + tl.arange(0, COLUMNS)[None, :]
 
 
 @triton.jit
@@ -137,27 +155,29 @@ def _moments_along_rows(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _similarities(  # type: ignore[no-untyped-def]
-    line, height, per_row, blurred, out, sums, size, taps, c1, c2,
-    WINDOW: tl.constexpr, GRADIENT: tl.constexpr, BLOCK: tl.constexpr,
+    line, height, blurred, out, sums, size, taps, c1, c2,
+    WINDOW: tl.constexpr, GRADIENT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    row, begin, place = _place(line, height, per_row, BLOCK)
-    within = place < line
+    row, begin, place = _tile(line, height, ROWS, COLUMNS)
+    within = (row < height) & (place < line)
+    inside = row * line + place  # of the image
+    at = begin + inside
     wide = size.to(tl.int64)
-    a = tl.zeros((BLOCK,), tl.float32)
-    b = tl.zeros((BLOCK,), tl.float32)
-    aa = tl.zeros((BLOCK,), tl.float32)
-    bb = tl.zeros((BLOCK,), tl.float32)
-    ab = tl.zeros((BLOCK,), tl.float32)
-    for tap in tl.static_range(WINDOW):
+    a = tl.zeros((ROWS, COLUMNS), tl.float32)
+    b = tl.zeros((ROWS, COLUMNS), tl.float32)
+    aa = tl.zeros((ROWS, COLUMNS), tl.float32)
+    bb = tl.zeros((ROWS, COLUMNS), tl.float32)
+    ab = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for tap in range(WINDOW):  # not unrolled, which would take all registers
         other = row + tap - WINDOW // 2
         there = within & (other >= 0) & (other < height)
         source = blurred + begin + (tap - WINDOW // 2) * line
         weight = tl.load(taps + tap)
-        a += weight * tl.load(source + place, mask=there, other=0.0)
-        b += weight * tl.load(source + wide + place, mask=there, other=0.0)
-        aa += weight * tl.load(source + 2 * wide + place, mask=there, other=0.0)
-        bb += weight * tl.load(source + 3 * wide + place, mask=there, other=0.0)
-        ab += weight * tl.load(source + 4 * wide + place, mask=there, other=0.0)
+        a += weight * tl.load(source + inside, mask=there, other=0.0)
+        b += weight * tl.load(source + wide + inside, mask=there, other=0.0)
+        aa += weight * tl.load(source + 2 * wide + inside, mask=there, other=0.0)
+        bb += weight * tl.load(source + 3 * wide + inside, mask=there, other=0.0)
+        ab += weight * tl.load(source + 4 * wide + inside, mask=there, other=0.0)
     mean_top = 2 * a * b + c1
     mean_bottom = a * a + b * b + c1
     top = 2 * (ab - a * b) + c2
@@ -167,12 +187,12 @@ def _similarities(  # type: ignore[no-untyped-def]
     if GRADIENT:
         # by the blurred x, x^2 and x y: the mean acts through both factors of top and bottom
         by_mean = 2 * (b * (top - mean_top) * inverse - a * s * (bottom - mean_bottom) * inverse)
-        tl.store(out + begin + place, by_mean, mask=within)
-        tl.store(out + wide + begin + place, -s / bottom, mask=within)
-        tl.store(out + 2 * wide + begin + place, 2 * mean_top * inverse, mask=within)
+        tl.store(out + at, by_mean, mask=within)
+        tl.store(out + wide + at, -s / bottom, mask=within)
+        tl.store(out + 2 * wide + at, 2 * mean_top * inverse, mask=within)
         tl.store(sums + tl.program_id(0), tl.sum(tl.where(within, s, 0.0)))
     else:
-        tl.store(out + begin + place, s, mask=within)
+        tl.store(out + at, s, mask=within)
 
 
 @triton.jit
@@ -193,28 +213,30 @@ def _derivatives_along_rows(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _gradient(  # type: ignore[no-untyped-def]
-    line, height, per_row, images, references, blurred, out, sums, size, taps, ssim_scale, l1_scale,
-    BYTES: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr,
+    line, height, images, references, blurred, out, sums, size, taps, ssim_scale, l1_scale,
+    BYTES: tl.constexpr, WINDOW: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    row, begin, place = _place(line, height, per_row, BLOCK)
-    within = place < line
+    row, begin, place = _tile(line, height, ROWS, COLUMNS)
+    within = (row < height) & (place < line)
+    inside = row * line + place  # of the image
+    at = begin + inside
     wide = size.to(tl.int64)
-    by_mean = tl.zeros((BLOCK,), tl.float32)
-    by_square = tl.zeros((BLOCK,), tl.float32)
-    by_product = tl.zeros((BLOCK,), tl.float32)
-    for tap in tl.static_range(WINDOW):
+    by_mean = tl.zeros((ROWS, COLUMNS), tl.float32)
+    by_square = tl.zeros((ROWS, COLUMNS), tl.float32)
+    by_product = tl.zeros((ROWS, COLUMNS), tl.float32)
+    for tap in range(WINDOW):  # not unrolled, which would take all registers
         other = row + tap - WINDOW // 2
         there = within & (other >= 0) & (other < height)
         source = blurred + begin + (tap - WINDOW // 2) * line
         weight = tl.load(taps + tap)
-        by_mean += weight * tl.load(source + place, mask=there, other=0.0)
-        by_square += weight * tl.load(source + wide + place, mask=there, other=0.0)
-        by_product += weight * tl.load(source + 2 * wide + place, mask=there, other=0.0)
-    x = tl.load(images + begin + place, mask=within, other=0.0)
-    y = tl.load(references + begin + place, mask=within, other=0).to(tl.float32)
+        by_mean += weight * tl.load(source + inside, mask=there, other=0.0)
+        by_square += weight * tl.load(source + wide + inside, mask=there, other=0.0)
+        by_product += weight * tl.load(source + 2 * wide + inside, mask=there, other=0.0)
+    x = tl.load(images + at, mask=within, other=0.0)
+    y = tl.load(references + at, mask=within, other=0).to(tl.float32)
     if BYTES:
         y = y * (1.0 / 255.0)
     difference = x - y
     sign = tl.where(difference > 0, l1_scale, tl.where(difference < 0, -l1_scale, 0.0))
-    tl.store(out + begin + place, sign - ssim_scale * (by_mean + 2 * x * by_square + y * by_product), mask=within)
+    tl.store(out + at, sign - ssim_scale * (by_mean + 2 * x * by_square + y * by_product), mask=within)
     tl.store(sums + tl.program_id(0), tl.sum(tl.where(within, tl.abs(difference), 0.0)))
