@@ -48,6 +48,35 @@ def test_the_first_calls_are_done_as_they_are_and_the_others_replay_one_recordin
     assert told == ["work", "work", "begin", "work", "end", "replay", "replay", "replay"]
 
 
+def test_work_of_the_kernels_of_the_last_recording_is_recorded_at_once(told: list[str]) -> None:
+    recorder = Recorder(torch.device("cuda"))
+    first = ["work", "work", "begin", "work", "end", "replay"]
+    for kernels, expected in (("a", first), ("a", ["begin", "work", "end", "replay", "replay", "replay"]), ("b", first), ("a", first)):
+        again = recorder.repeatable(lambda: told.append("work"), kernels)
+        for _ in range(3):
+            again()
+        assert told == expected
+        told.clear()
+    recorder.repeatable(lambda: told.append("work"))()  # nothing is known of its kernels
+    assert told == ["work"]
+
+
+def test_after_a_recording_that_broke_the_first_calls_are_done_as_they_are(told: list[str]) -> None:
+    recorder = Recorder(torch.device("cuda"))
+    again = recorder.repeatable(lambda: told.append("work"), "a")
+    for _ in range(3):
+        again()
+
+    def work() -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        recorder.repeatable(work, "a")()
+    told.clear()
+    recorder.repeatable(lambda: told.append("work"), "a")()
+    assert told == ["work"]
+
+
 def test_what_breaks_a_recording_is_what_is_raised(told: list[str]) -> None:
     def work() -> None:
         if "begin" in told:

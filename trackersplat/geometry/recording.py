@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 
 import torch
@@ -22,11 +22,16 @@ class Recorder:
         self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
         self._last: torch.cuda.CUDAGraph | None = None  # keeps the pool
+        self._kernels: Hashable = None  # of that one
 
-    def repeatable(self, work: Callable[[], None]) -> Callable[[], None]:
+    def repeatable(self, work: Callable[[], None], kernels: Hashable = None) -> Callable[[], None]:
         """Does the ``work`` at each call, the first two times as it is. It must read and write the same tensors each time, choose by
-        tensors alone and never wait for the device."""
-        calls = 0
+        tensors alone and never wait for the device.
+
+        ``kernels``: all that decides which kernels it launches. Where the last recording has the same, they are loaded, and the first call
+        is recorded already.
+        """
+        calls = _EAGER if kernels is not None and kernels == self._kernels else 0
         graph: torch.cuda.CUDAGraph | None = None
 
         def again() -> None:
@@ -37,7 +42,9 @@ class Recorder:
                     work()
                 return
             if graph is None:
+                self._kernels = None
                 graph = self._recorded(work)
+                self._kernels = kernels
             graph.replay()
 
         return again

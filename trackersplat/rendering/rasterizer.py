@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,8 +52,9 @@ class RepeatedColor(Protocol):
         """(1, H, W, 3) as `Rendering.color`, differentiable, of the camera of this index (1,) int64, which is read on the device."""
         ...
 
-    def repeatable(self, work: Callable[[], None]) -> Callable[[], None]:
-        """See `recording.Recorder.repeatable`. Only for the newest `RepeatedColor` of a rasteriser."""
+    def repeatable(self, work: Callable[[], None], kernels: Hashable = None) -> Callable[[], None]:
+        """See `recording.Recorder.repeatable`; ``kernels``: what decides about them beside the rendering. Only for the newest
+        `RepeatedColor` of a rasteriser."""
         ...
 
     def is_complete(self) -> bool:

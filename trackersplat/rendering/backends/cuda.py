@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -263,8 +263,8 @@ class _RepeatedColor(Generic[P]):
             self._most.copy_(torch.maximum(self._most, found.needed))
         return self._rasterizer.blend_color(gaussians, seen, one, Lists(found.ids, found.offsets, self._drawn), None)
 
-    def repeatable(self, work: Callable[[], None]) -> Callable[[], None]:
-        return self._recorder.repeatable(work)
+    def repeatable(self, work: Callable[[], None], kernels: Hashable = None) -> Callable[[], None]:
+        return self._recorder.repeatable(work, None if kernels is None else (self._room, kernels))
 
     def is_complete(self) -> bool:
         most = int(self._most)

@@ -74,7 +74,8 @@ def _refine(task: RefineTask, start: Gaussians, repeated: RepeatedColor | None) 
             view = next(order)
             follow(correct(view, _color(rasterizer, block.gaussians(), views.cameras[view])), views.reference(view))
     else:
-        step = repeated.repeatable(_recordable(block, repeated, views, uploaded(drawn, start.device, torch.int64), colours, follow))
+        one = _recordable(block, repeated, views, uploaded(drawn, start.device, torch.int64), colours, follow)
+        step = repeated.repeatable(one, (start.sh.shape, settings, colours is None))
 
     replacing = math.ceil(settings.replace_faint.after * steps)
     reports: deque[_Report] = deque()
