@@ -12,7 +12,9 @@ from torch import Tensor
 
 from trackersplat.captures.camera import Camera
 from trackersplat.events import StepDone
-from trackersplat.gaussians.gaussians import Gaussians
+from trackersplat.gaussians.gaussians import SH_C0, Gaussians
+from trackersplat.geometry.graph import neighbour_graph
+from trackersplat.geometry.neighbours import Neighbours, nearest_neighbours
 from trackersplat.rendering.backends.portable import PortableRasterizer
 from trackersplat.training.first_frame.densify.settings import DensifySettings
 from trackersplat.training.first_frame.fit import fit_first_frame
@@ -21,6 +23,7 @@ from trackersplat.training.fit import FitDone, FitState
 from trackersplat.training.parameter_block import ParameterBlock
 from trackersplat.training.photometric import ColourAffines
 from trackersplat.training.points.settings import PointSettings
+from trackersplat.training.refine import strain as strain_module
 from trackersplat.training.refine.adam import refine
 from trackersplat.training.refine.on_device import refine_on_device
 from trackersplat.training.refine.settings import RefineSettings
@@ -178,3 +181,26 @@ def test_strain_that_lets_some_go_is_that_of_the_others_alone(first: Gaussians) 
     others.add_gradient(expected, means)
     assert expected.any()
     assert torch.equal(found, expected)
+
+
+def test_pairs_of_a_base_are_found_once_and_priced_where_they_are_now(first: Gaussians, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = RefineSettings().stiffness
+    near = nearest_neighbours(first.means, settings.graph.neighbours)
+    found: list[int] = []
+
+    def counted(means: Tensor, count: int) -> Neighbours:
+        found.append(count)
+        return nearest_neighbours(means, count)
+
+    monkeypatch.setattr(strain_module, "nearest_neighbours", counted)
+    moving, random = torch.ones(len(first), dtype=torch.bool), torch.Generator().manual_seed(0)
+    for _ in range(2):
+        now = replace(first, means=first.means + 0.05 * torch.randn(len(first), 3, generator=random))
+        means = now.means.double()
+        distances, order = (means[near.indices] - means[:, None]).norm(dim=-1).sort(dim=1, stable=True)
+        graph = neighbour_graph(near.indices.gather(1, order), distances, (0.5 + SH_C0 * now.sh[:, 0]).double(), settings.graph)
+        strain = Strain(now, moving, settings, first.to("cpu"))
+        assert torch.equal(strain._first, graph.first)
+        assert torch.equal(strain._second, graph.second)
+        assert torch.equal(strain._stiffness, (graph.affinity / graph.length.square()).float())
+    assert found == [settings.graph.neighbours]

@@ -52,7 +52,10 @@ class Gaussians:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def to(self, device: torch.device | str) -> Gaussians:
-        return Gaussians(**{name: tensor.to(device) for name, tensor in self.tensors().items()})
+        """The same object where it is there already: what is known of it is found again."""
+        tensors = self.tensors()
+        moved = {name: tensor.to(device) for name, tensor in tensors.items()}
+        return self if all(moved[name] is tensor for name, tensor in tensors.items()) else Gaussians(**moved)
 
     def detach(self) -> Gaussians:
         return Gaussians(**{name: tensor.detach() for name, tensor in self.tensors().items()})

@@ -35,6 +35,30 @@ class Graph:
         return Graph(first=first, second=second, length=self.length.repeat(times), affinity=self.affinity.repeat(times))
 
 
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """The pairs of points of which one is a neighbour of the other, every pair once."""
+
+    first: Tensor  # (E,) int64
+    second: Tensor  # (E,) int64, larger
+    place: Tensor  # (E,) int64: in the flat (N, k) neighbours, where the pair comes first
+
+    @staticmethod
+    def between(indices: Tensor) -> Edges:
+        """Of neighbours (N, k) int64."""
+        count, k = indices.shape
+        first = torch.arange(count, device=indices.device).repeat_interleave(k)
+        second = indices.reshape(-1)
+        low, high = torch.minimum(first, second), torch.maximum(first, second)
+        # Sorted, a pair found from both ends stands twice in a row.
+        order = torch.argsort(low * count + high, stable=True)
+        low, high = low[order], high[order]
+        new = torch.ones_like(low, dtype=torch.bool)
+        new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+        kept = new.nonzero()[:, 0]
+        return Edges(first=low[kept], second=high[kept], place=order[kept])
+
+
 def neighbour_graph(
     indices: Tensor,  # (N, k) int64, nearest first
     distances: Tensor,  # (N, k) float64 scene units
@@ -46,23 +70,18 @@ def neighbour_graph(
     All k neighbours become edges: pass ``settings.neighbours`` of them. No edge is shorter than ``shortest_of_end`` times the median
     distance of its end's neighbours, nor than ``shortest_of_all`` times that of all that are apart (1, where none are).
     """
-    count, k = indices.shape
-    if k:
-        of_end = settings.shortest_of_end * middle_distances(distances)
-        distances = distances.maximum(of_end).clamp_min(_shortest(distances, settings))
-    first = torch.arange(count, device=indices.device).repeat_interleave(k)
-    second = indices.reshape(-1)
-    low, high = torch.minimum(first, second), torch.maximum(first, second)
-    # Sorted, a pair found from both ends stands twice in a row.
-    order = torch.argsort(low * count + high, stable=True)
-    low, high = low[order], high[order]
-    new = torch.ones_like(low, dtype=torch.bool)
-    new[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    kept = new.nonzero()[:, 0]
-    low, high = low[kept], high[kept]
-    difference = (colours[low] - colours[high]).square().sum(-1)
+    middle = middle_distances(distances) if indices.shape[1] else distances
+    return graph_of_edges(Edges.between(indices), distances, middle, colours, settings)
+
+
+def graph_of_edges(edges: Edges, distances: Tensor, middle: Tensor, colours: Tensor, settings: GraphSettings) -> Graph:
+    """`neighbour_graph` of known edges. ``distances`` (N, k) of the neighbours that these are of, in the order that they had there, and the
+    ``middle`` (N, 1) of each row."""
+    if distances.numel():
+        distances = distances.maximum(settings.shortest_of_end * middle).clamp_min(_shortest(distances, settings))
+    difference = (colours[edges.first] - colours[edges.second]).square().sum(-1)
     affinity = torch.exp(-0.5 * difference / settings.colour_scale**2).clamp_min(settings.least_affinity)
-    return Graph(first=low, second=high, length=distances.reshape(-1)[order[kept]], affinity=affinity)
+    return Graph(first=edges.first, second=edges.second, length=distances.reshape(-1)[edges.place], affinity=affinity)
 
 
 def middle_distances(distances: Tensor) -> Tensor:
@@ -81,5 +100,6 @@ def _shortest(distances: Tensor, settings: GraphSettings) -> float | Tensor:
 def _shortest_sorted(distances: Tensor, settings: GraphSettings) -> Tensor:
     ascending = distances.flatten().sort().values
     zeros = (ascending <= 0).sum()
-    middle = ascending[(zeros + (len(ascending) - zeros - 1) // 2).clamp_max(len(ascending) - 1)]
+    place = (zeros + (len(ascending) - zeros - 1) // 2).clamp_max(len(ascending) - 1)
+    middle = ascending.index_select(0, place[None])  # an index without a dimension would be waited for
     return torch.where(zeros < len(ascending), settings.shortest_of_all * middle, 1.0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trackersplat.gaussians.gaussians import SH_C0, Gaussians
 from trackersplat.geometry.graph import Graph, GraphSettings, neighbour_graph
-from trackersplat.geometry.neighbours import Neighbours, nearest_neighbours
+from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.rendering.rasterizer import Rendering
 from trackersplat.training.refine.settings import StiffnessSettings
 
@@ -36,16 +36,15 @@ class Stiffness:
         return self._weight * strain
 
 
-def surface_graph(gaussians: Gaussians, settings: GraphSettings, neighbours: Tensor | None = None) -> Graph:
-    """Pairs of nearest Gaussians, and how likely both belong to one surface by their colours. ``neighbours`` (N, k) if they are known."""
-    if neighbours is None:
-        near = nearest_neighbours(gaussians.means, settings.neighbours)
-    else:
-        means = gaussians.means.detach().double()
-        distances, order = (means[neighbours] - means[:, None]).norm(dim=-1).sort(dim=1, stable=True)
-        near = Neighbours(indices=neighbours.gather(1, order), distances=distances)
-    colours = (0.5 + SH_C0 * gaussians.sh[:, 0]).detach().double()
-    return neighbour_graph(near.indices, near.distances, colours, settings)
+def surface_graph(gaussians: Gaussians, settings: GraphSettings) -> Graph:
+    """Pairs of nearest Gaussians, and how likely both belong to one surface by their colours."""
+    near = nearest_neighbours(gaussians.means, settings.neighbours)
+    return neighbour_graph(near.indices, near.distances, surface_colours(gaussians), settings)
+
+
+def surface_colours(gaussians: Gaussians) -> Tensor:
+    """(N, 3) float64 in about [0, 1], of no direction in particular."""
+    return (0.5 + SH_C0 * gaussians.sh[:, 0]).detach().double()
 
 
 def _laplacian(graph: Graph, moving: Tensor, count: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import torch
@@ -9,11 +10,21 @@ from torch import Tensor
 
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.geometry.devices import has_triton
+from trackersplat.geometry.graph import Edges, Graph, GraphSettings, graph_of_edges
 from trackersplat.geometry.neighbours import nearest_neighbours
 from trackersplat.training.refine.settings import StiffnessSettings
-from trackersplat.training.refine.stiffness import surface_graph
+from trackersplat.training.refine.stiffness import surface_colours, surface_graph
 
-_known: WeakKeyDictionary[Gaussians, Tensor] = WeakKeyDictionary()  # neighbours in the base of a batch
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """The neighbours (N, k) int64 of every Gaussian, and the edges that they are."""
+
+    neighbours: Tensor
+    edges: Edges
+
+
+_known: WeakKeyDictionary[Gaussians, _Pairs] = WeakKeyDictionary()  # in the base of a batch
 
 
 class Strain:
@@ -21,7 +32,7 @@ class Strain:
 
     def __init__(self, gaussians: Gaussians, moving: Tensor, settings: StiffnessSettings, base: Gaussians | None = None) -> None:
         """``moving`` (N,) bool. With ``base``, the same Gaussians elsewhere, those are neighbours that are neighbours there."""
-        graph = surface_graph(gaussians, settings.graph, None if base is None else _neighbours_in(base, settings.graph.neighbours))
+        graph = surface_graph(gaussians, settings.graph) if base is None else _graph_of_pairs_in(base, gaussians, settings.graph)
         self._start = gaussians.means.detach().clone()
         self._first, self._second = graph.first, graph.second
         self._stiffness = (graph.affinity / graph.length.square()).float()
@@ -49,9 +60,13 @@ class Strain:
         gradient += torch.where(self._moving[:, None], total, 0.0)
 
 
-def _neighbours_in(base: Gaussians, count: int) -> Tensor:
-    """(N, k) int64, found once for all frames of a batch."""
+def _graph_of_pairs_in(base: Gaussians, gaussians: Gaussians, settings: GraphSettings) -> Graph:
+    """As `surface_graph`, of those that are neighbours in the ``base``: found once for all frames of a batch."""
     known = _known.get(base)
-    if known is None or known.shape[1] < count:
-        known = _known[base] = nearest_neighbours(base.means, count).indices
-    return known[:, :count]
+    if known is None or known.neighbours.shape[1] != min(settings.neighbours, len(base) - 1):
+        neighbours = nearest_neighbours(base.means, settings.neighbours).indices
+        known = _known[base] = _Pairs(neighbours, Edges.between(neighbours))
+    means = gaussians.means.detach().double()
+    distances = (means[known.neighbours] - means[:, None]).norm(dim=-1)
+    middle = distances.median(dim=1, keepdim=True).values if distances.numel() else distances
+    return graph_of_edges(known.edges, distances, middle, surface_colours(gaussians), settings)
