@@ -158,7 +158,8 @@ def _replaced(
 def unreliable_shares(tracks: Sequence[DenseTracks], settings: RenderAndMatchSettings) -> Tensor:
     """(V, F) float64 in [0, 1]: in each view, to each target the share of the pixels whose tracks are not reliable."""
     if tracks[0].visibility.is_cuda and len({one.visibility.shape for one in tracks}) == 1:
-        return _unreliable(*(torch.stack([getattr(one, name) for one in tracks]) for name in _OF_TRACKS[1:]), settings)
+        visibility, confidence = (torch.stack([getattr(one, name) for one in tracks]) for name in _OF_TRACKS[1:])
+        return _unreliable(visibility, confidence, settings)
     return torch.stack([_unreliable(one.visibility, one.confidence, settings) for one in tracks])
 
 

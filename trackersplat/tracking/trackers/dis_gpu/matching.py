@@ -37,7 +37,6 @@ class _Task:
 
     source: Images
     target: Images
-    initial: Tensor | None  # (B, 2, H, W) displacements from the coarser level, where they are known
     mask: Tensor | None
     priors: Sequence[Tensor]
     reach: float
@@ -45,7 +44,7 @@ class _Task:
     def halved(self) -> _Task:
         """At half the size; every second pixel of what belongs to pixels is kept."""
         mask = None if self.mask is None else self.mask[:, ::2, ::2]
-        return _Task(self.source.half, self.target.half, None, mask, [_halved(prior) for prior in self.priors], self.reach)
+        return _Task(self.source.half, self.target.half, mask, [_halved(prior) for prior in self.priors], self.reach)
 
 
 def _halved(flow: Tensor) -> Tensor:
@@ -88,12 +87,12 @@ def _one_way(a: Images, b: Images, search: Search | None, settings: MatchSetting
     if search is None or not search.reach:
         return flow, back
     mask = None if search.masks is None else search.masks[0]
-    return _mended(_Task(a, b, initial, mask, [prior[0] for prior in search.priors], search.reach), flow, back, settings), back
+    return _mended(_Task(a, b, mask, [prior[0] for prior in search.priors], search.reach), initial, flow, back, settings), back
 
 
 def _both_ways(a: Images, b: Images, search: Search | None, settings: MatchSettings, *, finest: bool) -> Ways:
     """There and back in one batch."""
-    task = _Task(joined(a, b), joined(b, a), None, None, (), 0.0)
+    task = _Task(joined(a, b), joined(b, a), None, (), 0.0)
     if search is not None:
         masks = None if search.masks is None else torch.cat(search.masks)
         task = replace(task, mask=masks, priors=[torch.cat(prior) for prior in search.priors], reach=search.reach)
@@ -113,7 +112,7 @@ def _flows(task: _Task, settings: MatchSettings, *, finest: bool) -> Tensor:
     small = not finest and 2 * max(size) <= settings.choice.search_side_px  # the next level is searched
     if small or not task.reach:
         return flow
-    return _mended(replace(task, initial=initial), flow, None, settings)
+    return _mended(task, initial, flow, None, settings)
 
 
 def _swapped(values: Tensor) -> Tensor:
@@ -121,9 +120,11 @@ def _swapped(values: Tensor) -> Tensor:
     return torch.cat(values.chunk(2)[::-1])
 
 
-def _mended(task: _Task, flow: Tensor, back: Tensor | None, settings: MatchSettings) -> Tensor:
-    """``flow`` with other displacements where it is unreliable and they fit better; without a way ``back``, half the batch is that of
-    the other half."""
+def _mended(task: _Task, initial: Tensor, flow: Tensor, back: Tensor | None, settings: MatchSettings) -> Tensor:
+    """``flow``, which began at ``initial``, with other displacements where it is unreliable and they fit better.
+
+    Without a way ``back``, half the batch is that of the other half.
+    """
     choice, source, target = settings.choice, task.source, task.target
     unreliable = round_trip(flow, _swapped(flow) if back is None else back) > choice.error_px
     unreliable |= residual(source, target, flow, settings.trust) > choice.residual
@@ -139,7 +140,7 @@ def _mended(task: _Task, flow: Tensor, back: Tensor | None, settings: MatchSetti
     if not len(listed):
         return flow
     searched = max(source.size) <= choice.search_side_px
-    proposal = task.initial
+    proposal = initial
     if searched:
         proposal = exhaustive.displacements(source.rgb, target.rgb, mask, task.reach, settings.search)
     candidates = torch.stack((flow, torch.zeros_like(flow), proposal, *task.priors), dim=1)
