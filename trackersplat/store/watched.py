@@ -12,11 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from trackersplat.captures.capture import Capture, FrameSource, MaskSource
-from trackersplat.captures.fingerprints import MASK, Hashes, different_images, hash_of_pixels
+from trackersplat.captures.fingerprints import HASHED_AT_ONCE, MASK, Hashes, different_images, hash_of_pixels
 from trackersplat.errors import InputError
 
 OTHER_FOLDER = "choose another folder with --out"
-HASHED_AT_ONCE = 4  # images, each in a thread of its own
 
 
 class Watched:
@@ -32,6 +31,7 @@ class Watched:
         self._expected = expected
         self._complaint = complaint
         self._found: dict[tuple[int, str], Future[str]] = {}
+        self._same: set[int] = set()  # frames that were read as a whole and found to be what is expected
         self._pool = ThreadPoolExecutor(HASHED_AT_ONCE, "hash")
         masks = None if capture.masks is None else _Masks(capture.masks, self)
         self.capture = replace(capture, source=_Frames(capture.source, self), masks=masks)
@@ -42,10 +42,13 @@ class Watched:
         return dict(sorted(found.items()))
 
     def require(self, frame: int) -> None:
-        """Reads all that a frame of the run was made from. Raises InputError if it is something else now."""
+        """Reads all that a frame of the run was made from, once. Raises InputError if it is something else now."""
+        if frame in self._same:
+            return
         different = different_images(self._expected.get(frame, {}), self._original, frame)
         if different:
             raise self._other(frame, different[0])
+        self._same.add(frame)
 
     def note(self, camera: int, frame: int, pixels: np.ndarray, prefix: str = "") -> None:
         """What has been read. Raises InputError if it is not what was expected."""
