@@ -20,8 +20,8 @@ from trackersplat.rendering.inputs import check_inputs
 from trackersplat.rendering.rasterizer import FusedColor, FusedLift, PrepareProgress, Rendering, RepeatedColor
 from trackersplat.rendering.rules import ALPHA_MIN, TRANSMITTANCE_MIN
 
-_ROOM, _LEAST_ROOM = 1.5, 10_000  # times the entries of tiles that a recorded step needs in the beginning, and some more
-_SAME_ROOM = 0.25  # part of it by which what the last steps needed may differ before the next ones count anew
+_ROOM, _LEAST_ROOM = 1.25, 10_000  # times the entries of tiles that a recorded step needs in the beginning, and some more
+_SAME_ROOM = 0.12  # part of it by which what the last steps needed may differ before the next ones count anew
 
 
 @dataclass(frozen=True, eq=False)

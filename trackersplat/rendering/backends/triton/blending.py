@@ -22,6 +22,7 @@ from torch import Tensor
 from trackersplat.rendering.backends.cuda import CameraTensors, Lists
 from trackersplat.rendering.backends.tile_parts_triton import bounds, pixels
 from trackersplat.rendering.backends.triton.projection import RECORD, SUMS
+from trackersplat.rendering.backends.triton.warp_sums import WARP, has_exchange, ten_sums
 from trackersplat.rendering.rules import ALPHA_MAX, LOG2_ALPHA_MIN, TRANSMITTANCE_MIN
 
 # Sizes that fix the kernels' layout.
@@ -77,7 +78,7 @@ def unblend(
         records, lists.ids, lists.offsets, blended.color, blended.alpha, blended.depth, blended.last, color, alpha, depth, sums,
         rows, columns, cameras.width, cameras.height,
         OF_COLOR=of_color, OF_ALPHA=of_alpha, OF_DEPTH=of_depth,
-        TILE=TILE, RECORD=RECORD, SUMS=SUMS, num_warps=WARPS, **_RULES,
+        TILE=TILE, RECORD=RECORD, SUMS=SUMS, EXCHANGE=has_exchange(), WARP=WARP, num_warps=WARPS, **_RULES,
     )  # fmt: skip
 
 
@@ -152,7 +153,7 @@ def _blend(
 def _unblend(
     records, ids, offsets, color, alpha, depth, last, grad_color, grad_alpha, grad_depth, sums, rows, columns, width, height,
     OF_COLOR: tl.constexpr, OF_ALPHA: tl.constexpr, OF_DEPTH: tl.constexpr,
-    TILE: tl.constexpr, RECORD: tl.constexpr, SUMS: tl.constexpr,
+    TILE: tl.constexpr, RECORD: tl.constexpr, SUMS: tl.constexpr, EXCHANGE: tl.constexpr, WARP: tl.constexpr,
     ALPHA_MAX: tl.constexpr, LOG2_ALPHA_MIN: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
@@ -173,7 +174,6 @@ def _unblend(
     if OF_ALPHA:
         rest -= tl.load(grad_alpha + place, mask=inside, other=0.0) * (1.0 - tl.load(alpha + place, mask=inside, other=1.0))
     transmittance = tl.where(inside, 1.0, 0.0)
-    lane = tl.arange(0, RECORD)
     following = tl.load(ids + entry, mask=entry < end, other=0)  # read one ahead: sums are written between, which no load may pass
     for k in range(entry, end):
         index = following.to(tl.int64) * RECORD
@@ -194,16 +194,10 @@ def _unblend(
             uncapped = (weight > 0.0) & (opacity < ALPHA_MAX)
             change = tl.where(uncapped, value - rest * opacity / (1.0 - tl.minimum(opacity, ALPHA_MAX)), 0.0)
             by_x, by_y = change * dx, change * dy
-            total = tl.where(lane == 0, tl.sum(change), 0.0)
-            total = tl.where(lane == 1, tl.sum(by_x), total)
-            total = tl.where(lane == 2, tl.sum(by_x * dx), total)
-            total = tl.where(lane == 3, tl.sum(by_y), total)
-            total = tl.where(lane == 4, tl.sum(by_x * dy), total)
-            total = tl.where(lane == 5, tl.sum(by_y * dy), total)
+            red, green, blue, z = tl.zeros_like(px), tl.zeros_like(px), tl.zeros_like(px), tl.zeros_like(px)
             if OF_COLOR:
-                total = tl.where(lane == 6, tl.sum(weight * g_red), total)
-                total = tl.where(lane == 7, tl.sum(weight * g_green), total)
-                total = tl.where(lane == 8, tl.sum(weight * g_blue), total)
+                red, green, blue = weight * g_red, weight * g_green, weight * g_blue
             if OF_DEPTH:
-                total = tl.where(lane == 9, tl.sum(weight * g_depth), total)
-            tl.atomic_add(sums + index + lane, total, mask=lane < SUMS, sem="relaxed")
+                z = weight * g_depth
+            total, which = ten_sums(change, by_x, by_x * dx, by_y, by_x * dy, by_y * dy, red, green, blue, z, EXCHANGE=EXCHANGE, WARP=WARP)
+            tl.atomic_add(sums + index + which, total, mask=which < SUMS, sem="relaxed")
