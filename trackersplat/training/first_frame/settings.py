@@ -53,7 +53,7 @@ class FirstFrameSettings:
     floaters: FloaterSettings = field(default_factory=FloaterSettings)
     trial: TrialSettings = field(default_factory=TrialSettings)
     drop: float = 0.0  # part of the Gaussians that the last step leaves out at random (`drop.RandomDrop`); the first one leaves out none
-    far_apart_drop: float = 0.2  # drop, at least, where cameras are far apart
+    far_apart_drop: float = 0.2  # drop, at least, where cameras are far apart and not many see a place
     few_views_opacity: float = 0.03  # Regularisation.opacity, at least, where few views see a place, from far apart
     pixels_per_gaussian: float = 16.0  # of all training views together, at least
     average: float = 0.0  # the result is the mean over this last part of the steps, after the last densification; 0: the last state
@@ -87,17 +87,20 @@ class FirstFrameSettings:
         return self._capped(int(pixels / self.pixels_per_gaussian))
 
     def for_views(self, cameras: Sequence[Camera]) -> FirstFrameSettings:
-        """Where they are far apart: with Gaussians left out at random. Where, besides, few of them see a place: with colours that do not
-        depend on the direction, and a price for opacity.
+        """Where they are far apart, and not many of them see a place: with Gaussians left out at random. Where few of them do: also with
+        colours that do not depend on the direction, and a price for opacity.
 
-        Each is worth a few tenths of a dB there. Where cameras are close, leaving out costs as much; where many views see a place, the
-        price costs Gaussians and quality.
+        Each is worth a few tenths of a dB there. Where cameras are close, or many see a place, leaving out costs as much; the price then
+        costs Gaussians and quality.
         """
         apart = self.points.far_apart
         if not far_apart(cameras, apart):
             return self
+        views = views_of_a_place(cameras, apart)
+        if views >= apart.many:
+            return self
         dropping = replace(self, drop=max(self.drop, self.far_apart_drop))
-        if views_of_a_place(cameras, apart) >= apart.few:
+        if views >= apart.few:
             return dropping
         weights = replace(self.regularisation, opacity=max(self.regularisation.opacity, self.few_views_opacity))
         return replace(dropping, sh_degree=0, regularisation=weights)

@@ -22,6 +22,7 @@ class FarApartSettings:
     angle: float = 18.0  # degrees between two neighbouring cameras, seen from what they look at
     around: tuple[float, float] = (0.6, 1.6)  # depths of the places whose views are counted, over that of what they look at
     few: float = 5.0  # views of a place, on average, below which a place has few views
+    many: float = 16.0  # and from which on it has many
 
 
 @dataclass(frozen=True)
