@@ -141,9 +141,7 @@ LAYOUT_CONSTANTS = {
     },
     "tracking/trackers/dis_gpu/patches_triton.py": {"_BLOCK": "kernel layout"},
     "tracking/trackers/dis_gpu/tracker.py": {"_MINIMUM_SIDE": "two patches; smaller images are refused"},
-    "tracking/trackers/dis_gpu/variational_triton.py": {
-        "_BLOCK": "kernel layout", "_TILE": "kernel layout", "_WARPS": "kernel layout", "_SWEEPS": "kernel layout",
-    },
+    "tracking/trackers/dis_gpu/variational_triton.py": {"_BLOCK": "kernel layout"},
     "tracking/views.py": {"_PIXELS_TOGETHER": "memory budget"},
     "tracking/trackers/dis/exhaustive.py": {"_WINDOW": "kernel layout: the window is written out in the code"},
     "tracking/trackers/dis/patches.py": {

@@ -41,8 +41,3 @@ def downloaded(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def current(device: torch.device) -> AbstractContextManager[object]:
     """Makes a GPU the thread's current device, on which kernels of Triton run; nothing for a CPU."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-
-
-def programs_at_once(device: torch.device) -> int:
-    """How many programs of a kernel that loops over its work are worth starting: two per multiprocessor of a GPU."""
-    return 2 * torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 2

@@ -1,9 +1,7 @@
-"""Variational refinement in one pass per linearisation; stands in for the elementwise one of variational.py.
+"""Variational refinement in a few passes; stands in for the elementwise one of variational.py.
 
-A program has a tile of the image in its registers, builds the linear system of a pixel there and does all sweeps on it. Neighbours are
-handed on through a few kilobytes of memory of its own, which stay in the cache. A pixel at the rim of a tile misses neighbours: each
-half of a sweep spoils one more ring, so tiles overlap by that many rings, and the rim is left to the tile beside. The unknowns are the
-displacements themselves, not their changes.
+The pixels of a chessboard's two colours lie apart, (B, H, half) each, half being half the width, rounded up: a sweep over one colour
+reads and writes whole lines of memory. The unknowns are the displacements themselves, not their changes.
 """
 
 from __future__ import annotations
@@ -13,113 +11,114 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from trackersplat.geometry.devices import programs_at_once
 from trackersplat.tracking.trackers.dis_gpu.inverse_search_triton import bilinear
 from trackersplat.tracking.trackers.dis_gpu.settings import VariationalSettings
 
-_BLOCK = 512  # pixels per program that warps (layout)
-_TILE = 64  # pixels per side of a tile (layout)
-_WARPS = 16  # per tile (layout)
-_SWEEPS = 4  # per pass, at the most: they cost a rim of twice as many pixels (layout)
+_BLOCK = 512  # pixels per program (layout)
 
 
 def refine(source: Tensor, target: Tensor, flow: Tensor, settings: VariationalSettings) -> Tensor:
     """See `variational.refine`."""
     batch, height, width = source.shape
+    half = (width + 1) // 2
     warped = torch.empty_like(source)
-    _warp[(triton.cdiv(height * width, _BLOCK), batch)](target, flow, warped, height, width, BLOCK=_BLOCK)
-    passes = triton.cdiv(settings.sweeps, _SWEEPS)
-    sweeps = [settings.sweeps // passes + (index < settings.sweeps % passes) for index in range(passes)]
-    largest = triton.cdiv(height, _TILE - 4 * sweeps[0]) * triton.cdiv(width, _TILE - 4 * sweeps[0]) * batch
-    programs = min(largest, programs_at_once(source.device))
-    handed = flow.new_zeros(programs * 2 * _TILE * _TILE + _TILE)
-    current = flow
+    current = flow.new_empty(2, batch, 2, height, half)  # by colour
+    whole = (triton.cdiv(height * width, _BLOCK), batch)
+    _warp[whole](target, flow, warped, current, batch, height, width, half, BLOCK=_BLOCK)
+    system = flow.new_empty(2, batch, 6, height, half)
+    result = torch.empty_like(flow)
     for _ in range(settings.linearisations):
-        point = current
-        for count in sweeps:
-            inner = _TILE - 4 * count
-            across, down = triton.cdiv(width, inner), triton.cdiv(height, inner)
-            result = torch.empty_like(flow)
-            _relax[(min(programs, across * down * batch),)](
-                source, warped, flow, point, current, result, handed, across * down * batch, across * down, across, height, width,
-                settings.smoothness, settings.brightness, settings.gradient, settings.penalty**2, settings.normaliser**2,
-                settings.relaxation, SWEEPS=count, TILE=_TILE, num_warps=_WARPS,
-            )  # fmt: skip
-            current = result
-    return current
+        _linearise[whole](
+            source, warped, flow, current, system, batch, height, width, half, settings.smoothness, settings.brightness, settings.gradient,
+            settings.penalty**2, settings.normaliser**2, BLOCK=_BLOCK,
+        )  # fmt: skip
+        for _ in range(settings.sweeps):
+            for colour in (0, 1):
+                _sweep[(triton.cdiv(height * half, _BLOCK), batch)](
+                    system, current, batch, height, width, half, colour, settings.relaxation, BLOCK=_BLOCK
+                )
+    _join[whole](current, result, batch, height, width, half, BLOCK=_BLOCK)
+    return result
 
 
 @triton.jit
-def _warp(target, flow, warped, height, width, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
-    size = height * width
+def _warp(target, flow, warped, current, batch, height, width, half, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    size, part = height * width, height * half
     p = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     there = p < size
     b = tl.program_id(1).to(tl.int64)
-    x = (p % width).to(tl.float32) + tl.load(flow + b * 2 * size + p, mask=there, other=0.0)
-    y = (p // width).to(tl.float32) + tl.load(flow + b * 2 * size + size + p, mask=there, other=0.0)
-    tl.store(warped + b * size + p, bilinear(target + b * size, x, y, height, width, there), mask=there)
+    row, column = p // width, p % width
+    u = tl.load(flow + b * 2 * size + p, mask=there, other=0.0)
+    v = tl.load(flow + b * 2 * size + size + p, mask=there, other=0.0)
+    value = bilinear(target + b * size, column.to(tl.float32) + u, row.to(tl.float32) + v, height, width, there)
+    tl.store(warped + b * size + p, value, mask=there)
+    place = (((row + column) % 2).to(tl.int64) * batch + b) * 2 * part + row * half + column // 2
+    tl.store(current + place, u, mask=there)
+    tl.store(current + place + part, v, mask=there)
 
 
 @triton.jit
-def _both(source, warped, place):  # type: ignore[no-untyped-def]
-    """Half the mean of both images at a place, and half of what one has over the other."""
-    a, b = tl.load(source + place), tl.load(warped + place)
-    return 0.25 * (a + b), 0.5 * (b - a)
+def _join(current, result, batch, height, width, half, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    size, part = height * width, height * half
+    p = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = p < size
+    b = tl.program_id(1).to(tl.int64)
+    row, column = p // width, p % width
+    place = (((row + column) % 2).to(tl.int64) * batch + b) * 2 * part + row * half + column // 2
+    tl.store(result + b * 2 * size + p, tl.load(current + place, mask=there, other=0.0), mask=there)
+    tl.store(result + b * 2 * size + size + p, tl.load(current + place + part, mask=there, other=0.0), mask=there)
 
 
 @triton.jit
-def _link(u, v, right_u, right_v, down_u, down_v, smoothness, kink):  # type: ignore[no-untyped-def]
-    """Weight of the differences between a pixel and its right and lower neighbours."""
-    right_u, right_v, down_u, down_v = right_u - u, right_v - v, down_u - u, down_v - v
-    return smoothness / tl.sqrt(right_u * right_u + right_v * right_v + down_u * down_u + down_v * down_v + kink)
+def _slope(source, warped, ahead, behind, there):  # type: ignore[no-untyped-def]
+    """Half the difference between two places, of the mean of both images and of what one has over the other."""
+    a = tl.load(source + ahead, mask=there, other=0.0)
+    b = tl.load(source + behind, mask=there, other=0.0)
+    c = tl.load(warped + ahead, mask=there, other=0.0)
+    d = tl.load(warped + behind, mask=there, other=0.0)
+    return 0.25 * (a + c - b - d), 0.5 * (c - a - d + b)
 
 
 @triton.jit
-def _linearised(  # type: ignore[no-untyped-def]
-    source, warped, first, point, row, column, height, width, smoothness, brightness, gradient, kink, flat, relaxation,
+def _linearise(  # type: ignore[no-untyped-def]
+    source, warped, flow, current, system, batch, height, width, half, smoothness, brightness, gradient, kink, flat, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """The system at ``point`` of pixels in the image: what a relaxation of each multiplies and adds, and its links: to
-    the right and down, to the left, up."""
-    size = height * width
+    size, part = height * width, height * half
+    p = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = p < size
+    b = tl.program_id(1).to(tl.int64)
+    source += b * size
+    warped += b * size
+    row, column = p // width, p % width
     left, right = tl.maximum(column - 1, 0), tl.minimum(column + 1, width - 1)
     up, down = tl.maximum(row - 1, 0), tl.minimum(row + 1, height - 1)
-    here, above, below = row * width, up * width, down * width
-    centre, t = _both(source, warped, here + column)
-    ahead, t_ahead = _both(source, warped, here + right)
-    behind, t_behind = _both(source, warped, here + left)
-    x, xt = ahead - behind, t_ahead - t_behind
-    # The slopes, too, are continued beyond the border.
-    ahead, _ = _both(source, warped, here + tl.minimum(column + 2, width - 1))
-    behind, _ = _both(source, warped, here + tl.maximum(column - 2, 0))
-    xx = 0.5 * (tl.where(column + 1 < width, ahead - centre, x) - tl.where(column > 0, centre - behind, x))
-    ahead, t_ahead = _both(source, warped, below + column)
-    behind, t_behind = _both(source, warped, above + column)
-    y, yt = ahead - behind, t_ahead - t_behind
-    ahead, _ = _both(source, warped, tl.minimum(row + 2, height - 1) * width + column)
-    behind, _ = _both(source, warped, tl.maximum(row - 2, 0) * width + column)
-    yy = 0.5 * (tl.where(row + 1 < height, ahead - centre, y) - tl.where(row > 0, centre - behind, y))
-    ahead, _ = _both(source, warped, below + right)
-    behind, _ = _both(source, warped, below + left)
-    xy = ahead - behind
-    ahead, _ = _both(source, warped, above + right)
-    behind, _ = _both(source, warped, above + left)
-    xy = 0.5 * (xy - (ahead - behind))
-    t *= 2.0
+    x, xt = _slope(source, warped, row * width + right, row * width + left, there)
+    y, yt = _slope(source, warped, down * width + column, up * width + column, there)
+    x_right, _ = _slope(source, warped, row * width + tl.minimum(right + 1, width - 1), row * width + tl.maximum(right - 1, 0), there)
+    x_left, _ = _slope(source, warped, row * width + tl.minimum(left + 1, width - 1), row * width + tl.maximum(left - 1, 0), there)
+    x_down, _ = _slope(source, warped, down * width + right, down * width + left, there)
+    x_up, _ = _slope(source, warped, up * width + right, up * width + left, there)
+    y_down, _ = _slope(source, warped, tl.minimum(down + 1, height - 1) * width + column, tl.maximum(down - 1, 0) * width + column, there)
+    y_up, _ = _slope(source, warped, tl.minimum(up + 1, height - 1) * width + column, tl.maximum(up - 1, 0) * width + column, there)
+    xx, xy, yy = 0.5 * (x_right - x_left), 0.5 * (x_down - x_up), 0.5 * (y_down - y_up)
+    t = tl.load(warped + p, mask=there, other=0.0) - tl.load(source + p, mask=there, other=0.0)
 
-    # Beyond the border a pixel has itself as neighbour: no difference.
-    now_u, now_v = tl.load(point + here + column), tl.load(point + size + here + column)
-    right_u, right_v = tl.load(point + here + right), tl.load(point + size + here + right)
-    down_u, down_v = tl.load(point + below + column), tl.load(point + size + below + column)
-    link = _link(now_u, now_v, right_u, right_v, down_u, down_v, smoothness, kink)
-    left_u, left_v = tl.load(point + here + left), tl.load(point + size + here + left)
-    down_u, down_v = tl.load(point + below + left), tl.load(point + size + below + left)
-    link_left = tl.where(column > 0, _link(left_u, left_v, now_u, now_v, down_u, down_v, smoothness, kink), 0.0)
-    up_u, up_v = tl.load(point + above + column), tl.load(point + size + above + column)
-    right_u, right_v = tl.load(point + above + right), tl.load(point + size + above + right)
-    link_up = tl.where(row > 0, _link(up_u, up_v, right_u, right_v, now_u, now_v, smoothness, kink), 0.0)
-    total = tl.where(column + 1 < width, link, 0.0) + tl.where(row + 1 < height, link, 0.0) + link_left + link_up
+    colour = (row + column) % 2
+    own = (colour.to(tl.int64) * batch + b) * 2 * part
+    other = ((1 - colour).to(tl.int64) * batch + b) * 2 * part
+    now_u = tl.load(current + own + row * half + column // 2, mask=there, other=0.0)
+    now_v = tl.load(current + own + part + row * half + column // 2, mask=there, other=0.0)
+    # The last pixel of a row or column has itself ahead: no difference.
+    ahead_right = tl.where(column + 1 < width, other, own) + row * half + right // 2
+    ahead_down = tl.where(row + 1 < height, other, own) + down * half + column // 2
+    right_u = tl.load(current + ahead_right, mask=there, other=0.0) - now_u
+    right_v = tl.load(current + ahead_right + part, mask=there, other=0.0) - now_v
+    down_u = tl.load(current + ahead_down, mask=there, other=0.0) - now_u
+    down_v = tl.load(current + ahead_down + part, mask=there, other=0.0) - now_v
+    link = smoothness / tl.sqrt(right_u * right_u + right_v * right_v + down_u * down_u + down_v * down_v + kink)
 
-    first_u, first_v = tl.load(first + here + column), tl.load(first + size + here + column)
+    first_u = tl.load(flow + b * 2 * size + p, mask=there, other=0.0)
+    first_v = tl.load(flow + b * 2 * size + size + p, mask=there, other=0.0)
     u, v = now_u - first_u, now_v - first_v
     norm = 1.0 / (x * x + y * y + flat)
     error = t + x * u + y * v
@@ -133,79 +132,57 @@ def _linearised(  # type: ignore[no-untyped-def]
     vv = weight * y * y + weight_x * xy * xy + weight_y * yy * yy
     bu = uu * first_u + uv * first_v - (weight * x * t + weight_x * xx * xt + weight_y * xy * yt)
     bv = uv * first_u + vv * first_v - (weight * y * t + weight_x * xy * xt + weight_y * yy * yt)
-    return relaxation / (uu + total), relaxation / (vv + total), uv, bu, bv, link, link_left, link_up
+    place = system + (colour.to(tl.int64) * batch + b) * 6 * part + row * half + column // 2
+    tl.store(place, uu, mask=there)
+    tl.store(place + part, uv, mask=there)
+    tl.store(place + 2 * part, vv, mask=there)
+    tl.store(place + 3 * part, bu, mask=there)
+    tl.store(place + 4 * part, bv, mask=there)
+    tl.store(place + 5 * part, link, mask=there)
 
 
 @triton.jit
-def _relaxed(  # type: ignore[no-untyped-def]
-    own, others, r, column, u, v, per_u, per_v, uv, bu, bv, link, link_left, link_up, relaxation, TILE: tl.constexpr,
-):  # fmt: skip
-    """The displacements of one colour after half a sweep, handed on. At the rim of a tile they are made of what happens to be beside it."""
-    half: tl.constexpr = TILE // 2
-    part: tl.constexpr = TILE * half
-    place = r * half + column // 2
-    near = others + place
-    right, left = others + r * half + (column + 1) // 2, others + r * half + (column + 1) // 2 - 1
-    bu += link * (tl.load(right) + tl.load(near + half)) + link_left * tl.load(left) + link_up * tl.load(near - half)
-    bv += link * (tl.load(right + part) + tl.load(near + part + half))
-    bv += link_left * tl.load(left + part) + link_up * tl.load(near + part - half)
-    # Gauss-Seidel within the pixel: u first, then v with the new u.
-    u += per_u * (bu - uv * v) - relaxation * u
-    v += per_v * (bv - uv * u) - relaxation * v
-    tl.store(own + place, u)
-    tl.store(own + part + place, v)
-    tl.debug_barrier()  # the other colour reads them in other threads
-    return u, v
-
-
-@triton.jit
-def _relax(  # type: ignore[no-untyped-def]
-    source, warped, first, point, current, result, handed, number, tiles, across, height, width,
-    smoothness, brightness, gradient, kink, flat, relaxation, SWEEPS: tl.constexpr, TILE: tl.constexpr,
-):  # fmt: skip
-    """One linear system at ``point`` and its sweeps, from ``current``; the pixels of each of a chessboard's colours in one tensor."""
-    rim: tl.constexpr = 2 * SWEEPS
-    size = height * width
-    r = tl.arange(0, TILE)[:, None]
-    half = 2 * tl.arange(0, TILE // 2)[None, :]
-    c0, c1 = half + r % 2, half + (r + 1) % 2  # a tile begins at an even row and column
-    # A plane each of u and v of one colour, then of the other; a row before the first plane of all and one behind the last are nobody's.
-    handed0 = handed + TILE // 2 + tl.program_id(0).to(tl.int64) * 2 * TILE * TILE
-    handed1 = handed0 + TILE * TILE
-    for index in range(tl.program_id(0), number, tl.num_programs(0)):
-        b, tile = (index // tiles).to(tl.int64), index % tiles
-        top, left = (tile // across) * (TILE - 2 * rim) - rim, (tile % across) * (TILE - 2 * rim) - rim
-        row = tl.minimum(tl.maximum(top + r, 0), height - 1)
-        column0 = tl.minimum(tl.maximum(left + c0, 0), width - 1)
-        column1 = tl.minimum(tl.maximum(left + c1, 0), width - 1)
-        images, ways = b * size, b * 2 * size
-        per_u0, per_v0, uv0, bu0, bv0, link0, left0, up0 = _linearised(
-            source + images, warped + images, first + ways, point + ways, row, column0, height, width,
-            smoothness, brightness, gradient, kink, flat, relaxation,
-        )  # fmt: skip
-        tl.debug_barrier()  # else the registers must hold what both colours load
-        per_u1, per_v1, uv1, bu1, bv1, link1, left1, up1 = _linearised(
-            source + images, warped + images, first + ways, point + ways, row, column1, height, width,
-            smoothness, brightness, gradient, kink, flat, relaxation,
-        )  # fmt: skip
-        # Beyond the border displacements are zero and stay so: the links to there pull at nothing.
-        exists = (top + r >= 0) & (top + r < height)
-        exists0, exists1 = exists & (left + c0 >= 0) & (left + c0 < width), exists & (left + c1 >= 0) & (left + c1 < width)
-        per_u0, per_v0 = tl.where(exists0, per_u0, 0.0), tl.where(exists0, per_v0, 0.0)
-        per_u1, per_v1 = tl.where(exists1, per_u1, 0.0), tl.where(exists1, per_v1, 0.0)
-        now = current + ways + row * width
-        u0, v0 = tl.load(now + column0, mask=exists0, other=0.0), tl.load(now + size + column0, mask=exists0, other=0.0)
-        u1, v1 = tl.load(now + column1, mask=exists1, other=0.0), tl.load(now + size + column1, mask=exists1, other=0.0)
-        tl.store(handed1 + r * (TILE // 2) + c1 // 2, u1)
-        tl.store(handed1 + TILE * (TILE // 2) + r * (TILE // 2) + c1 // 2, v1)
-        tl.debug_barrier()
-        for _ in range(SWEEPS):
-            u0, v0 = _relaxed(handed0, handed1, r, c0, u0, v0, per_u0, per_v0, uv0, bu0, bv0, link0, left0, up0, relaxation, TILE)
-            u1, v1 = _relaxed(handed1, handed0, r, c1, u1, v1, per_u1, per_v1, uv1, bu1, bv1, link1, left1, up1, relaxation, TILE)
-        kept = (r >= rim) & (r < TILE - rim)
-        kept0, kept1 = exists0 & kept & (c0 >= rim) & (c0 < TILE - rim), exists1 & kept & (c1 >= rim) & (c1 < TILE - rim)
-        out = result + ways + row * width
-        tl.store(out + column0, u0, mask=kept0)
-        tl.store(out + size + column0, v0, mask=kept0)
-        tl.store(out + column1, u1, mask=kept1)
-        tl.store(out + size + column1, v1, mask=kept1)
+def _sweep(system, current, batch, height, width, half, colour, relaxation, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+    part = height * half
+    p = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    b = tl.program_id(1).to(tl.int64)
+    row, place = p // half, p % half
+    column = 2 * place + (row + colour) % 2
+    there = (p < part) & (column < width)
+    own_system = system + (colour * batch + b) * 6 * part
+    other_links = system + ((1 - colour) * batch + b) * 6 * part + 5 * part
+    own = current + (colour * batch + b) * 2 * part
+    other = current + ((1 - colour) * batch + b) * 2 * part
+    uu = tl.load(own_system + p, mask=there, other=1.0)
+    uv = tl.load(own_system + part + p, mask=there, other=0.0)
+    vv = tl.load(own_system + 2 * part + p, mask=there, other=1.0)
+    bu = tl.load(own_system + 3 * part + p, mask=there, other=0.0)
+    bv = tl.load(own_system + 4 * part + p, mask=there, other=0.0)
+    link = tl.load(own_system + 5 * part + p, mask=there, other=0.0)
+    u = tl.load(own + p, mask=there, other=0.0)
+    v = tl.load(own + part + p, mask=there, other=0.0)
+    total = uu * 0.0
+    for q in tl.static_range(4):
+        if q == 0:  # right
+            linked = there & (column + 1 < width)
+            near = row * half + (column + 1) // 2
+            weight = tl.where(linked, link, 0.0)
+        elif q == 1:  # down
+            linked = there & (row + 1 < height)
+            near = p + half
+            weight = tl.where(linked, link, 0.0)
+        elif q == 2:  # left
+            linked = there & (column > 0)
+            near = row * half + (column - 1) // 2
+            weight = tl.load(other_links + near, mask=linked, other=0.0)
+        else:  # up
+            linked = there & (row > 0)
+            near = p - half
+            weight = tl.load(other_links + near, mask=linked, other=0.0)
+        bu += weight * tl.load(other + near, mask=linked, other=0.0)
+        bv += weight * tl.load(other + part + near, mask=linked, other=0.0)
+        total += weight
+    u += relaxation * ((bu - uv * v) / (uu + total) - u)
+    v += relaxation * ((bv - uv * u) / (vv + total) - v)
+    tl.store(own + p, u, mask=there)
+    tl.store(own + part + p, v, mask=there)
