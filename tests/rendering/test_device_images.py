@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from quad_scene import quad_capture
 
-from trackersplat.rendering.device_images import DeviceImages, device_image, is_on_device
+from trackersplat.captures.capture import Capture
+from trackersplat.rendering.device_images import DeviceImages, device_image, device_mask, is_on_device
+
+
+class Masks:
+    """Masks of the first camera alone."""
+
+    def has(self, camera: int) -> bool:
+        return camera == 0
+
+    def read(self, camera: int, frame: int) -> np.ndarray | None:
+        return None if camera else np.arange(80 * 60).reshape(60, 80) % (frame + 2) == 0
+
+    def close(self) -> None: ...
+
+
+def masked_capture() -> Capture:
+    return replace(quad_capture(), masks=Masks())
+
+
+def test_on_a_cpu_a_mask_is_a_copy_and_there_may_be_none() -> None:
+    capture, device = masked_capture(), torch.device("cpu")
+    mask = device_mask(capture, 0, 1, device)
+    assert mask is not None
+    assert np.array_equal(mask.numpy(), capture.mask(0, 1))
+    assert device_mask(capture, 1, 1, device) is None
+    assert device_mask(quad_capture(), 0, 1, device) is None
 
 
 def test_on_a_cpu_an_image_is_a_copy() -> None:
@@ -42,3 +70,17 @@ def test_on_a_gpu_an_image_is_copied_once() -> None:
     assert is_on_device(capture, 0, 1, device)
     assert not is_on_device(capture, 0, 0, device)
     assert device_image(capture, 0, 0, device) is not image
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_a_gpu_a_mask_is_copied_once() -> None:
+    capture, device = masked_capture(), torch.device("cuda", 0)
+    mask = device_mask(capture, 0, 1, device)
+    assert mask is not None
+    assert np.array_equal(mask.cpu().numpy(), capture.mask(0, 1))
+    assert device_mask(capture, 0, 1, device) is mask
+    assert device_mask(capture, 0, 0, device) is not mask
+    assert device_mask(capture, 1, 0, device) is None
+    assert device_mask(quad_capture(), 0, 1, device) is None
+    assert device_image(capture, 0, 1, device).dtype == torch.uint8  # not taken for the mask

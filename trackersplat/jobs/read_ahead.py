@@ -1,4 +1,4 @@
-"""Images of the next frames on the device before they are asked for."""
+"""Images and masks of the next frames on the device before they are asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import InputError
-from trackersplat.rendering.device_images import CAPACITY, device_image
+from trackersplat.rendering.device_images import CAPACITY, device_image, device_mask
 
 IN_WORK = 4  # frames whose images stay on the device meanwhile: the fitted one, the base, the one in work and the one before it
 THREADS = 2  # one copies while the other waits for a decoder
@@ -52,3 +52,4 @@ class ReadAhead:
     def _copy(self, camera: int, frame: int) -> None:
         with suppress(InputError, RuntimeError):  # whoever reads this image gets the error; the capture may be closed
             device_image(self._capture, camera, frame, self._device)
+            device_mask(self._capture, camera, frame, self._device)

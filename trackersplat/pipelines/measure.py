@@ -15,7 +15,7 @@ from trackersplat.metrics.dynamic import dynamic_pixels
 from trackersplat.metrics.measure import score_images
 from trackersplat.metrics.names import ScoreName
 from trackersplat.pipelines.pipeline import Context
-from trackersplat.rendering.device_images import device_image
+from trackersplat.rendering.device_images import device_image, device_mask
 from trackersplat.rendering.rasterizer import rendered_together
 from trackersplat.training.photometric import ColourAffines
 
@@ -93,7 +93,7 @@ def _score(
     if colours is not None:
         images = torch.stack([colours.apply(capture.cameras[c].name, image) for c, image in zip(cameras, images, strict=True)])
     references = torch.stack([device_image(capture, camera, frame, device) for camera in cameras])
-    masks = [capture.mask(camera, frame) for camera in cameras] if masked and capture.masks is not None else None
+    masks = [device_mask(capture, camera, frame, device) for camera in cameras] if masked and capture.masks is not None else None
     return score_images(images, references, context.available_metrics, masks=masks, dynamic=dynamic, weights=context.weights)
 
 

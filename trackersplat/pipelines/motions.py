@@ -25,17 +25,17 @@ from trackersplat.motion.rendered_depth import rendered_surfaces
 from trackersplat.motion.settings import MotionSettings
 from trackersplat.motion.solve import PreparedBase, estimate_motion
 from trackersplat.pipelines.clock import Clock
+from trackersplat.rendering.device_images import device_mask
 from trackersplat.rendering.rasterizer import Rasterizer, rendered_together
 from trackersplat.tracking.consistency.agreement import agree_on_pixels
 from trackersplat.tracking.consistency.settings import ConsistencySettings
 from trackersplat.tracking.grid import query_grid
-from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.settings import GridSettings
 from trackersplat.tracking.sources import TrackSource
 from trackersplat.tracking.space_tracks import SceneSource
 from trackersplat.tracking.tracker import BatchMatcher, Matcher, TrackerFacts, TrackerFailed
 from trackersplat.tracking.tracks import DenseTracks, Provenance
-from trackersplat.tracking.views import correct_views, correct_views_together
+from trackersplat.tracking.views import correct_views, correct_views_together, within_masks
 from trackersplat.training.photometric import ColourAffines
 
 _RENDERED_TOGETHER = 10  # views whose predictions are rendered in one call, for memory
@@ -65,9 +65,9 @@ class MotionContext:
         """Foreground masks by name of the training camera, of those that have one; None if the capture has none at all."""
         if self.capture.masks is None:
             return None
-        found = {self.capture.cameras[camera].name: self.capture.mask(camera, frame) for camera in self.capture.training_cameras}
-        device = self.rasterizer.device
-        return {name: torch.from_numpy(mask.copy()).to(device) for name, mask in found.items() if mask is not None}
+        device, cameras = self.rasterizer.device, self.capture.training_cameras
+        found = {self.capture.cameras[camera].name: device_mask(self.capture, camera, frame, device) for camera in cameras}
+        return {name: mask for name, mask in found.items() if mask is not None}
 
     def at(self, frame: int) -> MotionContext:
         """With the tracker of the tracks to this frame."""
@@ -203,14 +203,8 @@ def _agreeing(
     """The ``(camera, tracks)`` that agree between views, over the rendered depth of the ``base``, and within the masks."""
     capture = context.capture
     surfaces = rendered_surfaces(context.rasterizer, base, [capture.cameras[camera] for camera, _ in tracks], settings.minimum_alpha)
-    result = []
-    for (camera, _), dense in zip(tracks, agree_on_pixels(surfaces, [dense for _, dense in tracks], settings), strict=True):
-        if capture.has_masks(camera):
-            masks = [capture.mask(camera, frame) for frame in (dense.base, *dense.targets)]
-            start, *ends = (None if mask is None else torch.tensor(mask, device=dense.positions.device) for mask in masks)
-            dense = distrust_crossings(dense, start, ends)
-        result.append((camera, dense))
-    return result
+    agreeing = agree_on_pixels(surfaces, [dense for _, dense in tracks], settings)
+    return [(camera, within_masks(capture, camera, dense)) for (camera, _), dense in zip(tracks, agreeing, strict=True)]
 
 
 def _unreliable_shares(context: MotionContext, targets: Sequence[int], tracks: Sequence[tuple[int, DenseTracks]]) -> np.ndarray:

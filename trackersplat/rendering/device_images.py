@@ -1,4 +1,4 @@
-"""Images of a capture on a device: each is copied there once and kept while there is room."""
+"""Images and masks of a capture on a device: each is copied there once and kept while there is room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trackersplat.captures.capture import Capture, FrameSource
+from trackersplat.captures.capture import Capture, FrameSource, MaskSource
 
 CAPACITY = 2 * 2**30  # bytes on a GPU per capture: five frames of twenty views of 1352x1014 are 0.4 GB
 
@@ -45,7 +45,8 @@ class DeviceImages:
                 self._size -= self._images.popitem(last=False)[1].nbytes
 
 
-_known: WeakKeyDictionary[FrameSource, dict[torch.device, DeviceImages]] = WeakKeyDictionary()  # they go with the capture
+# They go with the capture.
+_known: WeakKeyDictionary[FrameSource | MaskSource, dict[torch.device, DeviceImages]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -53,15 +54,35 @@ def device_image(capture: Capture, camera: int, frame: int, device: torch.device
     """(H, W, 3) uint8 RGB on the device; not to be changed, as others may get the same tensor. Raises as `Capture.image`."""
     if device.type != "cuda":
         return torch.from_numpy(np.array(capture.image(camera, frame))).to(device)
-    with _lock:
-        images = _known.setdefault(capture.source, {}).setdefault(device, DeviceImages())
+    images = _images(capture.source, device)
     found = images.get((camera, frame))
     if found is None:
-        pinned = torch.empty(capture.cameras[camera].height, capture.cameras[camera].width, 3, dtype=torch.uint8, pin_memory=True)
-        np.copyto(pinned.numpy(), capture.image(camera, frame))
-        found = pinned.to(device, non_blocking=True)
+        found = _copied(capture.image(camera, frame), device)
         images.put((camera, frame), found)
     return found
+
+
+def device_mask(capture: Capture, camera: int, frame: int, device: torch.device) -> Tensor | None:
+    """(H, W) bool on the device, not to be changed; None where there is none. Raises as `Capture.mask`."""
+    if capture.masks is None or device.type != "cuda":
+        mask = capture.mask(camera, frame)
+        return None if mask is None else torch.from_numpy(mask.copy()).to(device)
+    masks = _images(capture.masks, device)
+    found = masks.get((camera, frame))
+    if found is None and (mask := capture.mask(camera, frame)) is not None:
+        found = _copied(mask, device)
+        masks.put((camera, frame), found)
+    return found
+
+
+def _images(source: FrameSource | MaskSource, device: torch.device) -> DeviceImages:
+    with _lock:
+        return _known.setdefault(source, {}).setdefault(device, DeviceImages())
+
+
+def _copied(pixels: np.ndarray, device: torch.device) -> Tensor:
+    pinned = torch.from_numpy(pixels.copy()).pin_memory()
+    return pinned.to(device, non_blocking=True)
 
 
 def is_on_device(capture: Capture, camera: int, frame: int, device: torch.device) -> bool:

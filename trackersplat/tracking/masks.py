@@ -27,12 +27,14 @@ def distrust_crossings(tracks: DenseTracks, base: Tensor | None, targets: Sequen
     if base is None or all(mask is None for mask in targets):
         return tracks
     height, width = size
+    given = [index for index, mask in enumerate(targets) if mask is not None]
+    known = slice(None) if len(given) == len(targets) else given  # a GPU would wait for a list
+    positions = tracks.positions[known]
+    # The pixel a position falls into; a lost track may be anywhere or nowhere (nan).
+    inside = inside_image(positions, width, height)
+    column, row = torch.where(inside[..., None], positions, 0.0).long().unbind(-1)
+    there = torch.stack([mask for mask in targets if mask is not None]).flatten(1)
+    crosses = inside & (there.gather(1, (row * width + column).flatten(1)).view_as(inside) != base)
     confidence = tracks.confidence.clone()
-    for mask, positions, trust in zip(targets, tracks.positions, confidence, strict=True):
-        if mask is None:
-            continue
-        # The pixel a position falls into; a lost track may be anywhere or nowhere (nan).
-        inside = inside_image(positions, width, height)
-        column, row = torch.where(inside[..., None], positions, 0.0).long().unbind(-1)
-        trust[inside & (mask[row, column] != base)] = 0.0
+    confidence[known] = torch.where(crosses, 0.0, confidence[known])
     return replace(tracks, confidence=confidence)

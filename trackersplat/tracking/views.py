@@ -18,7 +18,7 @@ from torch import Tensor
 
 from trackersplat.captures.capture import Capture
 from trackersplat.errors import ShapeError
-from trackersplat.rendering.device_images import device_image, is_on_device
+from trackersplat.rendering.device_images import device_image, device_mask, is_on_device
 from trackersplat.tracking.grid import interpolate_grid, query_grid
 from trackersplat.tracking.masks import distrust_crossings
 from trackersplat.tracking.parts import follow
@@ -127,7 +127,7 @@ def correct_views(
             visibility=torch.cat([part.visibility for part in parts]),
             confidence=torch.cat([part.confidence for part in parts]),
         )
-        return camera, _within_masks(capture, camera, after)
+        return camera, within_masks(capture, camera, after)
 
     yield from _side_by_side(work, ((camera, before, predict(camera)) for camera, before in tracks), len(tracks), workers)
 
@@ -180,7 +180,7 @@ def correct_views_together(
                 after = before
                 for _ in before.targets:
                     after = after.with_part(next(found))
-                yield camera, _within_masks(capture, camera, after)
+                yield camera, within_masks(capture, camera, after)
 
 
 def _of_one_size(capture: Capture, cameras: Sequence[int]) -> list[list[int]]:
@@ -254,14 +254,14 @@ def _tracks(
         hidden_weight=maker.facts.hidden_weight,
         provenance=replace(maker.provenance, size=maker.provenance.size or (width, height)),
     )
-    return _within_masks(capture, camera, tracks)
+    return within_masks(capture, camera, tracks)
 
 
-def _within_masks(capture: Capture, camera: int, tracks: DenseTracks) -> DenseTracks:
+def within_masks(capture: Capture, camera: int, tracks: DenseTracks) -> DenseTracks:
+    """See `masks.distrust_crossings`, with the camera's masks."""
     if not capture.has_masks(camera):
         return tracks
-    masks = [capture.mask(camera, frame) for frame in (tracks.base, *tracks.targets)]
-    base, *targets = (None if mask is None else torch.tensor(mask, device=tracks.positions.device) for mask in masks)
+    base, *targets = (device_mask(capture, camera, frame, tracks.positions.device) for frame in (tracks.base, *tracks.targets))
     return distrust_crossings(tracks, base, targets)
 
 
