@@ -38,6 +38,7 @@ LAYOUT_CONSTANTS = {
         "_ORDERED": "kernel layout: queries per program",
         "_SCANNED": "kernel layout: boxes looked over together",
     },
+    "geometry/quaternions_triton.py": {"_BLOCK": "kernel layout: rotations per program"},
     "geometry/recording.py": {"_EAGER": "calls in which kernels are compiled"},
     "geometry/symmetric.py": {"UNIQUE": "layout of a symmetric 3x3 matrix in 6 numbers", "DIAGONAL": "layout: where its diagonal is"},
     "metrics/image.py": {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from trackersplat.errors import ShapeError
+from trackersplat.geometry.devices import has_triton
 
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:
@@ -21,6 +24,10 @@ def multiply(left: Tensor, right: Tensor) -> Tensor:
 
 def quaternion_to_matrix(quaternions: Tensor) -> Tensor:
     """(..., 4) of any norm but 0 to rotation matrices (..., 3, 3); q and -q give the same matrix."""
+    if _is_fused(quaternions):
+        from trackersplat.geometry import quaternions_triton as fused
+
+        return fused.to_matrix(quaternions)
     w, x, y, z = torch.nn.functional.normalize(quaternions, dim=-1).unbind(-1)
     return torch.stack(
         (
@@ -34,6 +41,10 @@ def quaternion_to_matrix(quaternions: Tensor) -> Tensor:
 
 def rotation_vector_to_quaternion(vectors: Tensor) -> Tensor:
     """Rotation vectors (..., 3) in radians to unit quaternions (..., 4), exact for the zero vector."""
+    if _is_fused(vectors):
+        from trackersplat.geometry import quaternions_triton as fused
+
+        return fused.from_rotation_vector(vectors)
     half = 0.5 * torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     # sinc(x) = sin(pi x)/(pi x) is 1 at 0, where the plain quotient is not defined.
     return torch.cat((torch.cos(half), 0.5 * vectors * torch.sinc(half / torch.pi)), dim=-1)
@@ -56,9 +67,23 @@ def conjugate(quaternions: Tensor) -> Tensor:
 
 def rotate(quaternions: Tensor, vectors: Tensor) -> Tensor:
     """Vectors (..., 3) turned by unit quaternions (..., 4); the identity returns them unchanged."""
+    if _is_fused(quaternions, vectors) and quaternions.shape[:-1] == vectors.shape[:-1]:
+        from trackersplat.geometry import quaternions_triton as fused
+
+        return fused.rotated(quaternions, vectors)
     scalar, vector = quaternions[..., :1], quaternions[..., 1:]
     twice = 2.0 * torch.linalg.cross(vector, vectors)
     return vectors + scalar * twice + torch.linalg.cross(vector, twice)
+
+
+def _is_fused(*tensors: Tensor) -> bool:
+    """Whether a kernel can do what takes many launches: on a GPU with Triton, where no gradient is wanted."""
+    return (
+        has_triton(tensors[0])
+        and math.prod(tensors[0].shape) > 0
+        and all(one.dtype == tensors[0].dtype and one.is_floating_point() for one in tensors)
+        and not (torch.is_grad_enabled() and any(one.requires_grad for one in tensors))
+    )
 
 
 def best_rotation(matrices: Tensor, newton_steps: int) -> Tensor:

@@ -25,9 +25,10 @@ from trackersplat.errors import ShapeError
 from trackersplat.gaussians.gaussians import Gaussians
 from trackersplat.motion.carry import carry_points
 from trackersplat.motion.followed_tracks import FollowedTracks, FollowSettings, is_among, round_positions, round_probabilities
+from trackersplat.motion.mask_images import MaskImages, Masks
 from trackersplat.motion.motion import Motion
 from trackersplat.motion.rendered_depth import PointViews, corners_around
-from trackersplat.motion.start_tracks import Masks, surface_of, with_new_tracks
+from trackersplat.motion.start_tracks import surface_of, with_new_tracks
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracks import DenseTracks, TrackEnd
 
@@ -183,18 +184,12 @@ def points_at(start: Tensor, camera: Tensor, positions: Tensor, visibility: Tens
 
 def _crossing(live: FollowedTracks, position: Tensor, masks: tuple[Masks, Masks]) -> Tensor:
     """(P,) bool: all four mask pixels around a track say one thing in the base frame and the other in the target."""
-    shares = []
-    for frame_masks, pixels in zip(masks, (live.positions, position), strict=True):
-        share = torch.full_like(pixels[:, 0], 0.5)  # neither
-        for index, name in enumerate(live.cameras):
-            mask = frame_masks.get(name)
-            if mask is not None:
-                chosen = (live.camera == index).nonzero()[:, 0]
-                values = torch.as_tensor(mask, device=pixels.device)
-                around = corners_around(pixels[chosen], values.shape[1], values.shape[0])
-                share[chosen] = values[around.rows, around.columns].to(share).mean(-1)
-        shares.append(share)
-    return (shares[0] - shares[1]).abs() == 1
+    camera = live.camera
+    before, after = (
+        MaskImages.of(of_frame, live.cameras, position.device).shares(pixels, camera)
+        for of_frame, pixels in zip(masks, (live.positions, position), strict=True)
+    )
+    return (before - after).abs() == 1
 
 
 def _carrier_confidence(carriers: Tensor, motion: Motion) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -16,11 +17,10 @@ from trackersplat.geometry.devices import uploaded
 from trackersplat.geometry.neighbours import nearest_to
 from trackersplat.geometry.quaternions import quaternion_to_matrix
 from trackersplat.motion.followed_tracks import FollowedTracks, FollowSettings, track_ids
+from trackersplat.motion.mask_images import MaskImages, Masks
 from trackersplat.motion.rendered_depth import DepthImages, PointViews, render_depth
 from trackersplat.rendering.rasterizer import Rasterizer
 from trackersplat.tracking.tracks import Provenance
-
-Masks = Mapping[str, np.ndarray | Tensor | None]  # camera name -> (H, W) bool foreground mask of one frame
 
 
 def start_tracks(
@@ -88,11 +88,8 @@ def with_new_tracks(
     device = taken.device
     camera, pixels = uploaded(cells.camera, device, torch.int64), uploaded(cells.middles, device, torch.float32)
     free = free_cells(cells, taken, of_camera, there)
-    for index, view in enumerate(cameras):
-        mask = None if masks is None else masks.get(view.name)
-        if mask is not None:
-            own = cells.of_camera(index)
-            free[own] &= ~_at_mask_border(mask, pixels[own])
+    if masks:
+        free &= ~MaskImages.of(masks, [view.name for view in cameras], device).at_borders(pixels, camera)
     surface = depth.at(pixels, camera)
     chosen = _within_rooms(free & surface.is_whole, cells, [max(settings.maximum - int(number), 0) for number in living])
     places = uploaded(chosen, device, torch.int64)
@@ -145,25 +142,30 @@ class GridCells:
 
     @staticmethod
     def of(cameras: Sequence[Camera], settings: FollowSettings) -> GridCells:
-        grids, reach = [], []
-        for camera in cameras:
-            pitch = max(settings.spacing * max(camera.width, camera.height), 1.0)
-            columns, rows = max(round(camera.width / pitch), 1), max(round(camera.height / pitch), 1)
-            x = ((torch.arange(columns) + 0.5) * (camera.width / columns)).floor() + 0.5
-            y = ((torch.arange(rows) + 0.5) * (camera.height / rows)).floor() + 0.5
-            grids.append(torch.cartesian_prod(y, x).reshape(-1, 2).flip(-1))
-            reach.append(settings.gap * pitch)
-        counts = torch.tensor([len(grid) for grid in grids])
-        return GridCells(
-            camera=torch.arange(len(grids)).repeat_interleave(counts),
-            cell=torch.cat([torch.arange(len(grid)) for grid in grids]),
-            middles=torch.cat(grids),
-            reach=torch.tensor(reach),
-            starts=(0, *counts.cumsum(0).tolist()),
-        )
+        return _cells_of(tuple((camera.width, camera.height) for camera in cameras), settings.spacing, settings.gap)
 
     def of_camera(self, index: int) -> slice:
         return slice(self.starts[index], self.starts[index + 1])
+
+
+@lru_cache(maxsize=4)
+def _cells_of(sizes: tuple[tuple[int, int], ...], spacing: float, gap: float) -> GridCells:
+    grids, reach = [], []
+    for width, height in sizes:
+        pitch = max(spacing * max(width, height), 1.0)
+        columns, rows = max(round(width / pitch), 1), max(round(height / pitch), 1)
+        x = ((torch.arange(columns) + 0.5) * (width / columns)).floor() + 0.5
+        y = ((torch.arange(rows) + 0.5) * (height / rows)).floor() + 0.5
+        grids.append(torch.cartesian_prod(y, x).reshape(-1, 2).flip(-1))
+        reach.append(gap * pitch)
+    counts = torch.tensor([len(grid) for grid in grids])
+    return GridCells(
+        camera=torch.arange(len(grids)).repeat_interleave(counts),
+        cell=torch.cat([torch.arange(len(grid)) for grid in grids]),
+        middles=torch.cat(grids),
+        reach=torch.tensor(reach),
+        starts=(0, *counts.cumsum(0).tolist()),
+    )
 
 
 def free_cells(cells: GridCells, taken: Tensor, of_camera: Tensor, there: Tensor) -> Tensor:
@@ -188,23 +190,13 @@ def free_cells(cells: GridCells, taken: Tensor, of_camera: Tensor, there: Tensor
 
 def _within_rooms(free: Tensor, cells: GridCells, rooms: Sequence[int]) -> Tensor:
     """(R,) int64, on the CPU: the ``free`` cells (P,) bool, of each camera as many as it has room for, evenly over its image."""
-    found = free.cpu()
-    chosen = []
+    found = free.cpu().numpy()
+    chosen = [np.zeros(0, np.int64)]
     for index, room in enumerate(rooms):
         own = cells.of_camera(index)
-        those = own.start + found[own].nonzero()[:, 0]
-        chosen.append(those if len(those) <= room else those[torch.linspace(0, len(those) - 1, room).round().long()])
-    return torch.cat(chosen) if chosen else torch.zeros(0, dtype=torch.int64)
-
-
-def _at_mask_border(mask: np.ndarray | Tensor, centres: Tensor) -> Tensor:
-    """(P,) bool: the 3 x 3 pixels around a pixel do not all say the same."""
-    values = torch.as_tensor(mask, device=centres.device)
-    reach = torch.tensor((-1, 0, 1), device=centres.device)
-    rows = (centres[:, 1].long()[:, None, None] + reach[:, None]).clamp(0, values.shape[0] - 1)
-    columns = (centres[:, 0].long()[:, None, None] + reach).clamp(0, values.shape[1] - 1)
-    around = values[rows, columns].flatten(1)
-    return around.any(1) & ~around.all(1)
+        those = own.start + np.flatnonzero(found[own])
+        chosen.append(those if len(those) <= room else those[torch.linspace(0, len(those) - 1, room).round().long().numpy()])
+    return torch.from_numpy(np.concatenate(chosen))
 
 
 def carriers_of(points: Tensor, gaussians: Gaussians, settings: FollowSettings) -> Tensor:
