@@ -62,3 +62,32 @@ def test_every_number_is_summed_in_one_thread(count: int) -> None:
 
 def test_ten_sums_take_twelve_exchanges() -> None:
     assert _sums_of(10)[0].count("shfl") == 12
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("divisible", [False, True])
+def test_every_thread_has_one_number_of_each_sum_whatever_triton_knows_of_the_size(whole: bool, divisible: bool) -> None:
+    """Compiled for an H100, which needs no GPU. Triton lays neighbours into one thread where rows begin at multiples of 16."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from trackersplat.rendering.backends.triton import blending
+
+    if triton.knobs.runtime.interpret:
+        pytest.skip("Triton's interpreter compiles nothing")
+    kernel = blending._unblend
+    constants = dict.fromkeys(("OF_ALPHA", "OF_DEPTH"), whole) | {"OF_COLOR": True, "EXCHANGE": True, "WARP": WARP}
+    constants |= {"TILE": blending.TILE, "RECORD": blending.RECORD, "SUMS": blending.SUMS, **blending._RULES}
+    sizes, lists = ("rows", "columns", "width", "height"), ("ids", "offsets", "last")
+    kinds = {name: "i32" if name in sizes else "*i32" if name in lists else "*fp32" for name in kernel.arg_names}
+    kinds |= dict.fromkeys(constants, "constexpr")
+    facts = {
+        (index,): [["tt.divisibility", 16]]
+        for index, name in enumerate(kernel.arg_names)
+        if name not in constants and (name not in sizes or divisible)
+    }
+    source = ASTSource(kernel, kinds, constants, facts)
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": blending.WARPS})
+    assert compiled.asm["ptx"].count("shfl.sync") == 12  # those of `ten_sums` alone: nothing else is exchanged to get there
+    assert "sizePerThread = [2]" not in compiled.asm["ttgir"]

@@ -10,11 +10,18 @@ import triton.language as tl
 
 
 @triton.jit
-def pixels(tile, rows, columns, width, height, TILE: tl.constexpr):
-    """Centres, places in the images, and which lie inside."""
+def pixels(tile, rows, columns, width, height, TILE: tl.constexpr, APART: tl.constexpr = False):
+    """Centres, places in the images, and which lie inside.
+
+    With ``APART``, two that follow one another are in different rows. Otherwise Triton may give a thread two neighbours, to read them at
+    once, where it knows that they are side by side in memory.
+    """
     pixel = tl.arange(0, TILE * TILE)
-    x = (tile % columns) * TILE + pixel % TILE
-    y = (tile // columns % rows) * TILE + pixel // TILE
+    column, row = pixel % TILE, pixel // TILE
+    if APART:
+        column, row = pixel // 2 % TILE, pixel % 2 * (TILE // 2) + pixel // (2 * TILE)
+    x = (tile % columns) * TILE + column
+    y = (tile // columns % rows) * TILE + row
     place = (tile // (rows * columns)).to(tl.int64) * height * width + y * width + x
     return x.to(tl.float32) + 0.5, y.to(tl.float32) + 0.5, place, (x < width) & (y < height)
 

@@ -157,7 +157,7 @@ def _unblend(
     ALPHA_MAX: tl.constexpr, LOG2_ALPHA_MIN: tl.constexpr, TRANSMITTANCE_MIN: tl.constexpr,
 ):  # fmt: skip
     tile = tl.program_id(0)
-    px, py, place, inside = pixels(tile, rows, columns, width, height, TILE)
+    px, py, place, inside = pixels(tile, rows, columns, width, height, TILE, APART=True)  # for `ten_sums`
     entry = tl.load(offsets + tile)
     end = tl.load(last + tile)
     rest = tl.zeros_like(px)  # of the loss: what lies behind the splats so far

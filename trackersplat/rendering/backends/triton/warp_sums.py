@@ -57,7 +57,8 @@ def _folded(values, WARP: tl.constexpr):
 def ten_sums(a, b, c, d, e, f, g, h, i, j, EXCHANGE: tl.constexpr, WARP: tl.constexpr):
     """Of tensors of as many numbers as some warps have threads, in a program of one warp: sums, and which of the ten each is.
 
-    There are more than ten; those for which the latter is 10 or more are to be ignored.
+    There are more than ten; those for which the latter is 10 or more are to be ignored. Number k must be in thread k % WARP, as it is
+    unless Triton has a reason to lay neighbours into one thread: see `tile_parts_triton.pixels`.
     """
     if EXCHANGE:
         sums, which = tl.inline_asm_elementwise(
