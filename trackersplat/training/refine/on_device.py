@@ -37,7 +37,7 @@ def refine_on_device(task: RefineTask) -> Iterator[Event]:
     training = [task.capture.cameras[i] for i in task.capture.training_cameras]
     repeated = task.rasterizer.repeated_color(start, training)
     yield from _refine(task, start, repeated)
-    if repeated is not None and not repeated.is_complete():  # rare: what the cameras see has grown by half
+    if repeated is not None and not repeated.is_complete():  # rare: what the cameras see has grown by a quarter
         yield from _refine(task, start, None)
 
 
