@@ -167,7 +167,7 @@ class CudaRasterizer(ABC, Generic[P]):
 
     @torch.no_grad()
     def _entries(self, gaussians: Gaussians, cameras: CameraTensors) -> int:
-        """Entries of tiles to make room for: those of the view that has most now, and half as many beside. Waits for the device."""
+        """Entries of tiles to make room for: those of the view that has most now, and a quarter as many beside. Waits for the device."""
         from trackersplat.rendering.backends.tiles_triton import entries_needed
 
         needed = []
