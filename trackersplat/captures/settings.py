@@ -25,6 +25,10 @@ class CaptureSettings:
     scale: float | None = None  # of the images, at most 1
     exclude: tuple[str, ...] = ()  # cameras that are left out
 
+    def keeps(self, names: Sequence[str]) -> list[bool]:
+        """Of each camera of ``names``, whether it is not left out: only these decide which frames there are."""
+        return [name not in self.exclude for name in names]
+
 
 def read_settings(folder: Path) -> CaptureSettings:
     """``folder/capture.json`` if there is one. Keys: name, fps, held_out and exclude (camera names), scale, description, licence.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -76,14 +76,16 @@ def common_numbers(
     cameras: Mapping[str, Iterable[int]],
     called: Callable[[int], str] = "has the number {}".format,
     expected: Iterable[int] | None = None,
+    ignored: Collection[str] = (),
 ) -> tuple[list[int], list[str]]:
-    """The numbers of the frames that all cameras have, ascending, and what to say of those that are left out.
+    """The numbers of the frames that all cameras have but those ``ignored``, ascending, and what to say of those that are left out.
 
     ``called`` ends a sentence that begins with "the first" and says which frame a number is. ``expected`` are the frames that there
     should be, where that is known; else a gap that all cameras have in common is said, because time does not pass evenly then. Numbers that
-    are times may differ by less than twice the shortest step.
+    are times may differ by less than twice the shortest step. Where all cameras are ``ignored``, none is.
     """
-    sets = {name: set(numbers) for name, numbers in cameras.items()}
+    counting = [name for name in cameras if name not in ignored] or list(cameras)
+    sets = {name: set(cameras[name]) for name in counting}
     everything = set(expected) if expected is not None else set().union(*sets.values())
     common = sorted(everything.intersection(*sets.values()))
     if not common:

@@ -88,10 +88,11 @@ def read(folder: Path) -> Capture:
     measured: float | None = None
     unsynchronised: list[str] = []
     if has_file(recording / "timestamps.csv"):
-        frames, measured, unsynchronised = _synchronise(recording / "timestamps.csv", [camera.number for camera in cameras], videos)
+        numbers = [camera.number for camera in cameras]
+        frames, measured, unsynchronised = _synchronise(recording / "timestamps.csv", numbers, videos, settings.keeps(names))
     views = [_view(camera, video, settings.scale or 1.0) for camera, video in zip(cameras, videos, strict=True)]
-    source = VideoSource(videos, frames, [remap for _, remap in views])
-    fps, doubts = frame_rate(source.infos)
+    source = VideoSource(videos, frames, [remap for _, remap in views], counted=settings.keeps(names), names=names)
+    fps, doubts = frame_rate(source.counted_infos)
     if measured is not None and (doubts or abs(measured / fps - 1) > RATE_TOLERANCE):
         fps, doubts = measured, []
     return Capture(
@@ -188,11 +189,14 @@ def _view(camera: _SessionCamera, video: VideoFile, scale: float) -> tuple[Camer
     return make_view(f"cam_{camera.number}", lens, camera.world_to_camera, scale)
 
 
-def _synchronise(path: Path, numbers: list[int], videos: list[VideoFile]) -> tuple[list[list[int]], float | None, list[str]]:
-    """Per camera the numbers in its file of the frames that all cameras have; frames per second; warnings."""
+def _synchronise(
+    path: Path, numbers: list[int], videos: list[VideoFile], kept: list[bool]
+) -> tuple[list[list[int]], float | None, list[str]]:
+    """Per camera the numbers in its file of the frames that all cameras have which are ``kept``; frames per second; warnings."""
     times = _read_timestamps(path, numbers)
-    for number, video in zip(numbers, videos, strict=True):
-        if len(times[number]) != video.info.frame_count:
+    every, numbers = numbers, [number for number, used in zip(numbers, kept, strict=True) if used] or numbers
+    for number, video in zip(every, videos, strict=True):
+        if number in numbers and len(times[number]) != video.info.frame_count:
             raise InputError(
                 f"{path} has {len(times[number])} rows of camera {number}, but {video.path.name} has {video.info.frame_count} frames: "
                 "copy the recording again, or remove timestamps.csv if all videos started together."
@@ -200,8 +204,8 @@ def _synchronise(path: Path, numbers: list[int], videos: list[VideoFile]) -> tup
     complete = sorted(set.intersection(*(set(times[number]) for number in numbers)))
     if not complete:
         raise InputError(f"{path} has no sync_index that all cameras share: record again.")
-    order = {number: {index: frame for frame, index in enumerate(sorted(times[number]))} for number in numbers}
-    frames = [[order[number][index] for index in complete] for number in numbers]
+    order = {number: {index: frame for frame, index in enumerate(sorted(times[number]))} for number in every}
+    frames = [[order[number].get(index, 0) for index in complete] for number in every]
     warnings = []
     dropped = len(set().union(*(times[number] for number in numbers))) - len(complete)
     if dropped:

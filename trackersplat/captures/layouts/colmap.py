@@ -6,6 +6,7 @@ whose poses agree. The numbers in their names then say which were taken together
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -67,13 +68,15 @@ def read(folder: Path) -> Capture:
     model = read_model(place)
     for image in model.images:
         _check_name(image.name, place)
+    settings = read_settings(folder)
     views = None
     if len(workspaces) == 1 and workspaces[0] == folder:
-        views, grouped = _views_by_number(model, folder / "images")
+        views, grouped = _views_by_number(model, folder / "images", settings.exclude)
         warnings += grouped
     if views is None:
         warnings += _differences(model, workspaces)
-        workspaces, incomplete = complete_frames(workspaces, {_camera_name(image.name): image.name for image in model.images})
+        files = {_camera_name(image.name): image.name for image in model.images}
+        workspaces, incomplete = complete_frames(workspaces, files, settings.exclude)
         warnings += incomplete
         views = [
             _View(_camera_name(image.name), image, tuple(_file(image, workspace) for workspace in workspaces)) for image in model.images
@@ -81,16 +84,16 @@ def read(folder: Path) -> Capture:
     names = [view.name for view in views]
     if len(set(names)) != len(names):
         raise InputError(f"{place} has images that differ only in their ending: every camera needs its own name.")
-    settings = read_settings(folder)
     held_out, unheld = held_out_cameras(settings, folder, names)
     used = {path for view in views for path in view.files}
     warnings += [*unused_images(workspaces[0] / "images", used, "The COLMAP model"), *_other_models(place), *unheld]
-    if settings.fps is None and len(views[0].files) > 1:
+    count = max(len(view.files) for view in views)  # cameras that are left out may have fewer
+    if settings.fps is None and count > 1:
         warnings.append(
             f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" sets another.'
         )
     by_id = {camera_id: colmap_lens(camera) for camera_id, camera in model.cameras.items()}
-    lenses, scaled = _fitted([by_id[view.image.camera_id] for view in views], [view.files[0] for view in views])
+    lenses, scaled = _fitted([by_id[view.image.camera_id] for view in views], [view.files for view in views])
     made = [
         make_view(view.name, lens, view.image.world_to_camera(), settings.scale or 1.0) for view, lens in zip(views, lenses, strict=True)
     ]
@@ -99,7 +102,7 @@ def read(folder: Path) -> Capture:
         root=folder,
         layout=NAME,
         cameras=tuple(camera for camera, _ in made),
-        frame_count=len(views[0].files),
+        frame_count=count,
         fps=settings.fps or FALLBACK_FPS,
         source=ImageFileSource(
             [view.files for view in views], [(lens.width, lens.height) for lens in lenses], remaps=[remap for _, remap in made]
@@ -129,9 +132,12 @@ def _file(image: ColmapImage, workspace: Path) -> Path:
 # -- several images of one camera in one workspace ------------------------------------------------------------------------
 
 
-def _views_by_number(model: ColmapModel, folder: Path) -> tuple[list[_View] | None, list[str]]:
-    """The cameras of one workspace, where several of its images are of one; None where every image is a camera of its own."""
-    by_folder = _by_folder(model, folder)
+def _views_by_number(model: ColmapModel, folder: Path, excluded: Collection[str]) -> tuple[list[_View] | None, list[str]]:
+    """The cameras of one workspace, where several of its images are of one; None where every image is a camera of its own.
+
+    Cameras that are ``excluded`` may have fewer files than the others.
+    """
+    by_folder = _by_folder(model, folder, excluded)
     if by_folder is not None:
         return by_folder
     poses = np.linalg.inv(np.stack([image.world_to_camera() for image in model.images]))
@@ -149,17 +155,21 @@ def _views_by_number(model: ColmapModel, folder: Path) -> tuple[list[_View] | No
         {number: index for number, index in zip(own, group, strict=True) if _file(model.images[index], folder.parent).is_file()}
         for own, group in zip(found, groups, strict=True)
     ]
-    common, dropped = common_numbers(dict(zip(names, numbers, strict=True)))
+    common, dropped = common_numbers(dict(zip(names, numbers, strict=True)), ignored=excluded)
     if not common:
         return None, ["Several images have one pose, but no number is in the names of all cameras' images: each is taken as a camera."]
     views = [
-        _View(name, model.images[own[common[0]]], tuple(_file(model.images[own[number]], folder.parent) for number in common))
-        for name, own in zip(names, numbers, strict=True)
+        _View(
+            name,
+            model.images[own.get(common[0], group[0])],
+            tuple(_file(model.images[own[number]], folder.parent) for number in common if number in own),
+        )
+        for name, own, group in zip(names, numbers, groups, strict=True)
     ]
     return sorted(views, key=lambda view: view.name), [_as_frames(len(views), len(common)), *dropped]
 
 
-def _by_folder(model: ColmapModel, folder: Path) -> tuple[list[_View], list[str]] | None:
+def _by_folder(model: ColmapModel, folder: Path, excluded: Collection[str]) -> tuple[list[_View], list[str]] | None:
     """Cameras that are folders below ``images``. All images in a folder are frames, also those without a pose of their own."""
     registered: dict[str, list[ColmapImage]] = {}
     for image in model.images:
@@ -174,7 +184,7 @@ def _by_folder(model: ColmapModel, folder: Path) -> tuple[list[_View], list[str]
     if spread > STILL:
         return None
     found = {name: numbered_images(folder / name)[0] for name in registered}
-    common, remarks = common_numbers(found)
+    common, remarks = common_numbers(found, ignored=[name for name in found if name.replace("/", "_") in excluded])
     if len(common) < 2:
         return None
     if spread > POSE_TOLERANCE:
@@ -182,7 +192,8 @@ def _by_folder(model: ColmapModel, folder: Path) -> tuple[list[_View], list[str]
             f"The poses of one camera differ by up to {spread:.2g} (radians, or sizes of the rig); those of its first image are used."
         )
     views = [
-        _View(name.replace("/", "_"), images[0], tuple(found[name][number] for number in common)) for name, images in registered.items()
+        _View(name.replace("/", "_"), images[0], tuple(found[name][number] for number in common if number in found[name]))
+        for name, images in registered.items()
     ]
     return views, [_as_frames(len(views), len(common)), *remarks]
 
@@ -217,12 +228,12 @@ def _other_models(place: Path) -> list[str]:
     return [f"COLMAP split the images into several models; {place} is used, {some(others)} beside it are not."] if others else []
 
 
-def _fitted(lenses: list[LensModel], files: list[Path]) -> tuple[list[LensModel], list[str]]:
+def _fitted(lenses: list[LensModel], files: Sequence[Sequence[Path]]) -> tuple[list[LensModel], list[str]]:
     """The lenses for images that are smaller or larger than the model's cameras, and a remark about them."""
     fitted: list[LensModel] = []
     scaled: list[str] = []
-    for lens, file in zip(lenses, files, strict=True):
-        head = read_head(file)
+    for lens, own in zip(lenses, files, strict=True):
+        head = read_head(own[0]) if own else None
         resized = None if head is None else for_size(lens, head.width, head.height)
         fitted.append(resized or lens)  # another aspect ratio is refused by the source
         if head is not None and resized is not None and resized is not lens:

@@ -8,6 +8,7 @@ median 0.228 px so, 0.233 px with centres at whole numbers; least at +0.35, prob
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,14 @@ def read(folder: Path) -> Capture:
     motion, moving = max((view.motion, name) for view, name in zip(views, names, strict=True))
     if motion > WARNED_PX:
         warnings.append(f"{moving} moves by up to {motion:.2g} px over the frames; its pose of frame 1 is used for all.")
-    frames, incomplete = _complete_frames(folder / "ims", dict(zip(names, views, strict=True)))
+    frames, incomplete = _complete_frames(folder / "ims", dict(zip(names, views, strict=True)), settings.exclude)
     warnings += incomplete
     sizes = [(camera.width, camera.height) for camera in cameras]
     shown = [scaled_size(*size, settings.scale or 1.0) for size in sizes]
     remaps = [None if small == size else Remap(small) for size, small in zip(sizes, shown, strict=True)]
-    masks, unmasked = _mask_paths(folder / "seg", views, frames)
+    masks, missing = _mask_paths(folder / "seg", views, frames)
+    kept = settings.keeps(names)
+    unmasked = [path for own, used in zip(missing, kept, strict=True) if used for path in own]
     if unmasked:
         warnings.append(f"Masks are missing ({len(unmasked)}, the first is {unmasked[0]}); these images are used without masks.")
     return Capture(
@@ -108,7 +111,11 @@ def read(folder: Path) -> Capture:
         cameras=tuple(camera.resized(*small) for camera, small in zip(cameras, shown, strict=True)),
         frame_count=len(frames),
         fps=settings.fps or FPS,
-        source=ImageFileSource([[folder / "ims" / view.files[frame] for frame in frames] for view in views], sizes, remaps),
+        source=ImageFileSource(
+            [[folder / "ims" / view.files[frame] for frame in frames] if used else [] for view, used in zip(views, kept, strict=True)],
+            sizes,
+            remaps,
+        ),
         held_out=held_out,
         points=points,
         warnings=tuple(warnings),
@@ -212,9 +219,13 @@ def _motion_px(K: np.ndarray, w2c: np.ndarray, distance: float) -> float:
     return float((np.abs(K - K[0]).max(axis=(1, 2)) + focal * (turn + shift)).max())
 
 
-def _complete_frames(images: Path, views: dict[str, _View]) -> tuple[list[int], list[str]]:
-    """The frames, from 0, whose images of all cameras are there, and what is left out. Raises InputError if there is none."""
-    there = {name: _frames_on_disk(images, view) for name, view in views.items()}
+def _complete_frames(images: Path, views: dict[str, _View], excluded: Collection[str]) -> tuple[list[int], list[str]]:
+    """The frames, from 0, whose images of all cameras but the ``excluded`` are there, and what is left out.
+
+    Raises InputError if there is none.
+    """
+    counting = [name for name in views if name not in excluded] or list(views)
+    there = {name: _frames_on_disk(images, views[name]) for name in counting}
     promised = max(len(view.files) for view in views.values())
     common, remarks = common_numbers(there, lambda frame: f"is frame {frame + 1} of the meta files", range(promised))
     if not common:
@@ -240,16 +251,15 @@ def _files(folder: Path) -> list[os.DirEntry[str]]:
         return [entry for entry in entries if entry.is_file()]
 
 
-def _mask_paths(masks: Path, views: list[_View], frames: list[int]) -> tuple[list[list[Path | None]], list[Path]]:
-    """Per camera and frame the mask, None without; and which are missing though the camera has others."""
+def _mask_paths(masks: Path, views: list[_View], frames: list[int]) -> tuple[list[list[Path | None]], list[list[Path]]]:
+    """Per camera and frame the mask, None without; and per camera which are missing though it has others."""
     found: list[list[Path | None]] = []
-    missing: list[Path] = []
+    missing: list[list[Path]] = []
     for view in views:
         own = [masks / Path(file).with_suffix(".png") for file in (view.files[frame] for frame in frames)]
         there = {entry.path for folder in {path.parent for path in own} for entry in _files(folder)}
         found.append([path if str(path) in there else None for path in own])
-        if any(path is not None for path in found[-1]):
-            missing += [path for path in own if str(path) not in there]
+        missing.append([path for path in own if str(path) not in there] if any(path is not None for path in found[-1]) else [])
     return found, missing
 
 

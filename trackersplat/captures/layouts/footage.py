@@ -7,6 +7,7 @@ One video per camera, ``videos/<camera>.mp4`` or ``<camera>.mp4``; or one folder
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -60,16 +61,17 @@ def read_footage(folder: Path) -> Footage:
     source: CachedFrames
     if len(videos) > 1:
         opened = open_videos(videos)
-        source = VideoSource(opened)
+        source = VideoSource(opened, counted=settings.keeps(names))
         sizes = [(info.width, info.height) for info in source.infos]
         frame_count = source.frame_count
-        fps, doubts = frame_rate(source.infos)
+        fps, doubts = frame_rate(source.counted_infos)
         warnings = [] if settings.fps else doubts
     else:
-        paths, warnings = _frames(images)
+        paths, warnings = _frames(images, settings.exclude)
         sizes = [image_size(frames[0]) for frames in paths]
         source = ImageFileSource(paths, sizes)
-        frame_count, fps = len(paths[0]), FALLBACK_FPS
+        frame_count = next((len(own) for own, used in zip(paths, settings.keeps(names), strict=True) if used), 0)
+        fps = FALLBACK_FPS
         if not settings.fps:
             warnings.append(
                 f'The images have no frame rate, so {fps:g} per second are assumed; a file capture.json with "fps" sets another.'
@@ -110,8 +112,10 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def _frames(folders: dict[str, Path]) -> tuple[list[list[Path]], list[str]]:
+def _frames(folders: dict[str, Path], excluded: Collection[str]) -> tuple[list[list[Path]], list[str]]:
     """Per camera its images of the frames that all have, by the last number in their names, and what is left out.
+
+    Those that are ``excluded`` have one image, or more, and take no part.
 
     Where the cameras share no number, such as the counters of separate cameras, their images are taken in order.
 
@@ -122,16 +126,16 @@ def _frames(folders: dict[str, Path]) -> tuple[list[list[Path]], list[str]]:
         numbered[name], others = numbered_images(folder)
         if others:
             raise InputError(f"{others[0]} has no number in its name: the images of a camera must be numbered, such as 0001.png.")
-    common, remarks = common_numbers(numbered)
-    if common:
-        return [[own[number] for number in common] for own in numbered.values()], remarks
+    common, remarks = common_numbers(numbered, ignored=excluded)
     paths = [list(own.values()) for own in numbered.values()]
-    first = next(iter(folders.values()))
-    for path, frames in zip(folders.values(), paths, strict=True):
-        if len(frames) != len(paths[0]):
+    if common:
+        return [[own[n] for n in common if n in own] or some for own, some in zip(numbered.values(), paths, strict=True)], remarks
+    first, *further = [name for name in folders if name not in excluded] or folders
+    for name in further:
+        if len(numbered[name]) != len(numbered[first]):
             raise InputError(
-                f"{path} has {len(frames)} images, but {first} has {len(paths[0])}, and no number is in the names of all cameras' "
-                "images: number the images that were taken together alike."
+                f"{folders[name]} has {len(numbered[name])} images, but {folders[first]} has {len(numbered[first])}, and no number is in "
+                "the names of all cameras' images: number the images that were taken together alike."
             )
     return paths, [
         "No number is in the names of all cameras' images, so they are matched in order: the first of each, the second of each, ..."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,11 +31,12 @@ def ordered_frames(folder: Path) -> tuple[list[Path], list[str]]:
     return list(found.values()), warnings
 
 
-def complete_frames(frames: Sequence[Path], files: Mapping[str, str]) -> tuple[list[Path], list[str]]:
-    """The folders whose ``images`` have the file of every camera, and what is left out. Raises InputError if there is none."""
+def complete_frames(frames: Sequence[Path], files: Mapping[str, str], excluded: Collection[str]) -> tuple[list[Path], list[str]]:
+    """The folders whose ``images`` have the file of every camera that is not ``excluded``, and what is left out. Raises InputError if
+    there is none."""
     there = {name: [index for index, frame in enumerate(frames) if (frame / "images" / file).is_file()] for name, file in files.items()}
-    common, remarks = common_numbers(there, lambda index: f"is {frames[index].name}", range(len(frames)))
+    common, remarks = common_numbers(there, lambda index: f"is {frames[index].name}", range(len(frames)), excluded)
     if not common:
-        lost = next(file for name, file in files.items() if 0 not in there[name])
+        lost = next(file for name, file in files.items() if 0 not in there[name] and name not in excluded)
         raise InputError(f"{frames[0] / 'images' / lost} is missing: a frame needs the image of every camera, and none has them all.")
     return [frames[index] for index in common], remarks

@@ -68,14 +68,14 @@ def read_posed_videos(
             lens, pose, doubts = camera_from_row(name, row, video.info)
             warnings += doubts
         views.append(make_view(name, lens, pose, scale))
-    source = VideoSource(opened, remaps=[remap for _, remap in views])
+    source = VideoSource(opened, remaps=[remap for _, remap in views], counted=settings.keeps(names))
     bounds: np.ndarray | None = rows[:, 15:17]
     if model is not None:
         bounds = None  # in units of the poses that are not used
     elif not (rows[:, 15] > 0).all() or not (rows[:, 15] < rows[:, 16]).all():
         warnings.append(f"The depth bounds in {POSES} are not 0 < near < far, so they are ignored.")
         bounds = None
-    fps, doubts = frame_rate(source.infos)
+    fps, doubts = frame_rate(source.counted_infos)
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,

@@ -9,6 +9,7 @@ there is nothing to undo. A time of which a camera has no image is left out. Ins
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -76,11 +77,11 @@ def detects(folder: Path) -> bool:
 def read(folder: Path) -> Capture:
     """Raises InputError if a file is damaged, the camera moves, a camera has no image, or no time has an image of every camera."""
     path, frames, data = _read_frames(folder)
-    cameras, remarks = _group(folder, path, frames)
-    known_by = "number" if frames[0].time is None else "time"
-    times, together, incomplete = _complete_frames(path, cameras, *_taken_together(path, cameras), known_by)
-    names = [camera.name for camera in cameras]
     settings = read_settings(folder)
+    cameras, remarks = _group(folder, path, frames, settings.exclude)
+    known_by = "number" if frames[0].time is None else "time"
+    names = [camera.name for camera in cameras]
+    times, together, incomplete = _complete_frames(path, cameras, *_taken_together(path, cameras), known_by, settings.exclude)
     held_out, unheld = held_out_cameras(settings, folder, names, [camera.name for camera in cameras if camera.testing])
     used = {image for camera in cameras for image in camera.images.values()}
     warnings = [*remarks, *incomplete, *_spread_of_times(cameras, times, together), *unused_images(folder, used, path.name), *unheld]
@@ -204,7 +205,7 @@ def _lens(entry: dict[str, Any], width: int, height: int, what: str) -> OpenCVLe
     return lens_from_matrix(width, height, K, [k1, k2, k3, k4] if fisheye else [k1, k2, p1, p2, k3], fisheye, what)
 
 
-def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera], list[str]]:
+def _group(folder: Path, path: Path, frames: list[_Frame], excluded: Collection[str]) -> tuple[list[_Camera], list[str]]:
     """The cameras in the order of their names."""
     groups, differ = group_by_camera(np.stack([frame.camera_to_world for frame in frames]), np.array([_numbers(frame) for frame in frames]))
     members = [[frames[index] for index in group] for group in groups]
@@ -222,10 +223,10 @@ def _group(folder: Path, path: Path, frames: list[_Frame]) -> tuple[list[_Camera
             if time in images:
                 raise InputError(f"{path} has two images of the camera {name} at time {time:g}: {images[time].name} and {frame.path.name}.")
             image = _find(folder, frame.path, frame.absolute)
-            if image is None:
-                lost.append(frame.path)
-            else:
+            if image is not None:
                 images[time] = image
+            elif name not in excluded:
+                lost.append(frame.path)
         if not images:
             raise InputError(f"{_missing(folder, group[0].path, path)}, and so are all images of the camera {name}: copy the images again.")
         lens = group[0].lens or _lens(group[0].entry, *image_size(images[min(images)]), f"{path}: camera {name}")
@@ -281,25 +282,34 @@ def _taken_together(path: Path, cameras: list[_Camera]) -> tuple[list[int | floa
 
 
 def _complete_frames(
-    path: Path, cameras: list[_Camera], times: list[int | float], together: list[list[Path | None]], known_by: str
+    path: Path,
+    cameras: list[_Camera],
+    times: list[int | float],
+    together: list[list[Path | None]],
+    known_by: str,
+    excluded: Collection[str],
 ) -> tuple[list[int | float], list[list[Path]], list[str]]:
-    """Times and images of the frames of which every camera has one, and what is left out. Raises InputError if there is none.
+    """Times and images of the frames of which every camera has one that is not ``excluded``, and what is left out.
 
-    ``known_by``: "time" or "number", which the times are.
+    ``known_by``: "time" or "number", which the times are. Cameras that are excluded may have no images.
+
+    Raises InputError if there is none.
     """
     there = [{index: image for index, image in enumerate(own) if image is not None} for own in together]
     numbered = dict(zip([camera.name for camera in cameras], there, strict=True))
-    common, remarks = common_numbers(numbered, lambda index: f"has the {known_by} {times[index]}")
+    common, remarks = common_numbers(numbered, lambda index: f"has the {known_by} {times[index]}", ignored=excluded)
     if common:
-        return [times[index] for index in common], [[own[index] for index in common] for own in there], remarks
+        whole = [[own[index] for index in common] if all(index in own for index in common) else [] for own in there]
+        return [times[index] for index in common], whole, remarks
     if len(times) == len(cameras) and all(len(camera.images) == 1 for camera in cameras):
         raise InputError(
             f"{path}: each of the {len(cameras)} poses has one image, each of another {known_by}. Either one camera moves from image to "
             "image, which is not supported: several cameras that do not move are needed. Or cameras took them together: then give them "
             "the same 'time', or leave 'time' out."
         )
-    fullest = max(range(len(times)), key=lambda index: sum(index in own for own in numbered.values()))
-    name = next(name for name, own in numbered.items() if fullest not in own)
+    counting = {name: own for name, own in numbered.items() if name not in excluded} or numbered
+    fullest = max(range(len(times)), key=lambda index: sum(index in own for own in counting.values()))
+    name = next(name for name, own in counting.items() if fullest not in own)
     raise InputError(
         f"{path}: no {known_by} has an image of every camera ({name} has none at {times[fullest]}): the cameras must film together, "
         f"and all poses and lenses of one camera must agree to {SAME:g}."
@@ -310,7 +320,8 @@ def _spread_of_times(cameras: list[_Camera], starts: list[int | float], together
     """A warning if images of one frame were taken at clearly different times."""
     if len(starts) < 2:
         return []
-    found = [{image: time for time, image in camera.images.items()} for camera in cameras]
+    found = [{image: time for time, image in camera.images.items()} for camera, images in zip(cameras, together, strict=True) if images]
+    together = [images for images in together if images]
     spread = 0.0
     for frame in range(len(starts)):
         times = [own[images[frame]] for own, images in zip(found, together, strict=True)]

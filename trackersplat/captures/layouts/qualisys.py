@@ -67,8 +67,8 @@ def read(folder: Path) -> Capture:
         lens, blank, doubts = _fitted(camera, opened.info, video)
         warnings += doubts
         views.append(make_view(camera.serial, lens, camera.world_to_camera, settings.scale or 1.0, blank))
-    source = VideoSource(videos, remaps=[remap for _, remap in views])
-    fps, doubts = frame_rate(source.infos)
+    source = VideoSource(videos, remaps=[remap for _, remap in views], counted=settings.keeps(names), names=names)
+    fps, doubts = frame_rate(source.counted_infos)
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,

@@ -65,22 +65,22 @@ def read(folder: Path) -> Capture:
     serials = [serial for serial in folders if serial in calibrated]
     if not serials:
         raise InputError(f"{folder}: the calibration has none of the cameras ({', '.join(folders)}): copy the calib folder again.")
+    settings = read_settings(folder)
     videos = open_videos([folders[serial] / "color.mp4" for serial in serials])
     times = [_read_times(folders[serial] / "timestamps.npy", video) for serial, video in zip(serials, videos, strict=True)]
-    leader = max(times, key=len)
+    leader = max((own for own, serial in zip(times, serials, strict=True) if serial not in settings.exclude), key=len, default=times[0])
     shares = [float(counterparts(own, leader, TOLERANCE)[1].mean()) for own in times]
     for serial, share in zip(serials, shares, strict=True):
         if share < MIN_SHARE:
             warnings.append(f"{serial} is left out: it has images of only {100 * share:.0f} % of the frames.")
     kept = [i for i, share in enumerate(shares) if share >= MIN_SHARE]
     serials, videos, times = [serials[i] for i in kept], [videos[i] for i in kept], [times[i] for i in kept]
-    matched = match_times(times, TOLERANCE)
+    matched = match_times(times, TOLERANCE, settings.keeps(serials))
     if not matched.frames[0]:
         raise InputError(f"{folder}: no frame was taken by all cameras within {TOLERANCE:g} ms: copy timestamps.npy again.")
     warnings.append(f"Frames are matched by their times; the images of one frame lie up to {matched.spread:.0f} ms apart.")
     if matched.dropped:
         warnings.append(f"{left_out(matched.dropped)}.")
-    settings = read_settings(folder)
     held_out, unheld = held_out_cameras(settings, folder, serials)
     views = []
     for serial, video in zip(serials, videos, strict=True):
@@ -92,8 +92,8 @@ def read(folder: Path) -> Capture:
                 f"{lens.width}x{lens.height}: another aspect ratio, so keep the published video."
             )
         views.append(make_view(serial, fitted, pose, settings.scale or 1.0))
-    source = VideoSource(videos, matched.frames, [remap for _, remap in views])
-    fps = 1000.0 / matched.interval if matched.interval > 0.1 else frame_rate(source.infos)[0]
+    source = VideoSource(videos, matched.frames, [remap for _, remap in views], counted=settings.keeps(serials), names=serials)
+    fps = 1000.0 / matched.interval if matched.interval > 0.1 else frame_rate(source.counted_infos)[0]
     return Capture(
         name=settings.name or folder.resolve().name,
         root=folder,

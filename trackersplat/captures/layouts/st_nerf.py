@@ -64,8 +64,9 @@ def read(folder: Path) -> Capture:
         warnings.append(
             f'The frames have no frame rate, so {FALLBACK_FPS:g} per second are assumed; a file capture.json with "fps" sets another.'
         )
-    complete, incomplete = complete_frames(frames, {image.stem: image.name for image in images})
-    paths = [[frame / "images" / image.name for frame in complete] for image in images]
+    complete, incomplete = complete_frames(frames, {image.stem: image.name for image in images}, settings.exclude)
+    kept = settings.keeps(names)
+    paths = [[frame / "images" / image.name for frame in complete] if used else [] for image, used in zip(images, kept, strict=True)]
     views: list[tuple[Camera, Remap | None]] = [
         make_view(name, lens, pose, settings.scale or 1.0) for name, lens, pose in zip(names, lenses, poses, strict=True)
     ]

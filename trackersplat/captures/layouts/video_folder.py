@@ -61,9 +61,9 @@ def read(folder: Path) -> Capture:
                 f"{camera.lens.width}x{camera.lens.height}: another aspect ratio, so give it the calibration of these pixels."
             )
         views.append(make_view(camera.name, lens, camera.world_to_camera, settings.scale or 1.0))
-    source = VideoSource(opened, remaps=[remap for _, remap in views])
+    source = VideoSource(opened, remaps=[remap for _, remap in views], counted=settings.keeps(names))
     stated = settings.fps or rig.fps
-    fps, doubts = (stated, []) if stated else frame_rate(source.infos)
+    fps, doubts = (stated, []) if stated else frame_rate(source.counted_infos)
     promised = source.frame_count if rig.frames is None else rig.frames
     frame_count = min(promised, source.frame_count)
     if promised != source.frame_count:

@@ -13,6 +13,7 @@ from trackersplat.captures.media.cache import DEFAULT_CAPACITY, CachedFrames, us
 from trackersplat.captures.media.image_head import SWAPPED, UPRIGHT, png_has_alpha, read_head
 from trackersplat.captures.media.lens import Remap
 from trackersplat.captures.media.video import MAX_SIDE, VideoFile, match_rates, other_rates, turned_by_header
+from trackersplat.captures.settings import leave_out
 from trackersplat.errors import InputError
 from trackersplat.files import read_file
 from trackersplat.words import counted
@@ -39,7 +40,8 @@ class VideoSource(CachedFrames):
 
     Videos of one length in seconds and different rates are matched by time; those of one number of frames by their numbers, and
     ``remarks`` name the cameras of another rate. Raises InputError if a video is shorter than the others, or
-    than ``frames`` needs.
+    than ``frames`` needs. Cameras that ``counted`` has False of are as long as they may be, and are not to be read.
+    ``names`` are those of the cameras, where their files are called otherwise.
     """
 
     def __init__(
@@ -49,28 +51,38 @@ class VideoSource(CachedFrames):
         remaps: Sequence[Remap | None] = (),
         capacity: int = DEFAULT_CAPACITY,
         workers: int | None = None,
+        counted: Sequence[bool] | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
         super().__init__(len(videos), capacity, workers)
         self._videos = videos
         self.infos = tuple(video.info for video in videos)
         self._remaps = remaps or [None] * len(videos)
-        counts = [video.info.frame_count for video in videos]
+        chosen = [True] * len(videos) if counted is None or not any(counted) else list(counted)
+        used = [video for video, counts in zip(videos, chosen, strict=True) if counts]
+        self.counted_infos = tuple(video.info for video in used)
+        told = [name for name, counts in zip(names or [video.path.stem for video in videos], chosen, strict=True) if counts]
         if frames is None:
-            shortest, longest = counts.index(min(counts)), counts.index(max(counts))
-            matched = None if shortest == longest else match_rates(self.infos)
+            lengths = [info.frame_count for info in self.counted_infos]
+            shortest, longest = lengths.index(min(lengths)), lengths.index(max(lengths))
+            matched = None if shortest == longest else match_rates(self.counted_infos)
+            found: Sequence[Sequence[int]] = [range(lengths[0])] * len(used)
             if matched is not None:
-                frames, self.remarks = matched[0], (matched[1],)
+                found, self.remarks = matched[0], (matched[1],)
             elif shortest != longest:
                 self.close()
                 raise InputError(
-                    f"{videos[shortest].path} has {counts[shortest]} frames, but the longest video ({videos[longest].path.name}) has "
-                    f"{counts[longest]}: all videos of a capture must have the same number of frames, so cut them alike."
+                    f"{used[shortest].path} has {lengths[shortest]} frames, but the longest video ({used[longest].path.name}) has "
+                    f"{lengths[longest]}: all videos of a capture must have the same number of frames, so cut them alike, or leave "
+                    f"{leave_out([told[shortest]])}."
                 )
             else:
-                frames, self.remarks = [range(counts[0])] * len(videos), other_rates([video.path.stem for video in videos], self.infos)
-        self.remarks += turned_by_header([video.path.stem for video in videos], self.infos)
-        for video, numbers in zip(videos, frames, strict=True):
-            if max(numbers) >= video.info.frame_count:
+                self.remarks = other_rates(told, self.counted_infos)
+            in_turn = iter(found)
+            frames = [next(in_turn) if counts else [0] * len(found[0]) for counts in chosen]
+        self.remarks += turned_by_header(told, self.counted_infos)
+        for video, numbers, counts in zip(videos, frames, chosen, strict=True):
+            if counts and max(numbers) >= video.info.frame_count:
                 self.close()
                 raise InputError(
                     f"{video.path} has {video.info.frame_count} frames, but its timestamps name frame {max(numbers) + 1}: "
@@ -94,7 +106,7 @@ class ImageFileSource(CachedFrames):
     """One image file per camera and frame: ``paths[camera][frame]``.
 
     ``sizes`` (width, height) are those of the files; ``remaps`` scale and undistort the images. ``remarks`` say what is not used of
-    the files, by the head of each camera's first.
+    the files, by the head of each camera's first. A camera that is not to be read may have no paths.
 
     Raises InputError if a camera's first image says that it has another size.
     """
@@ -111,7 +123,7 @@ class ImageFileSource(CachedFrames):
         self._paths = paths
         self._sizes = sizes
         self._remaps = remaps or [None] * len(paths)
-        self.remarks = _remarks([own[0] for own in paths], sizes)
+        self.remarks = _remarks([own[0] for own in paths if own], [size for own, size in zip(paths, sizes, strict=True) if own])
 
     def decode(self, camera: int, frame: int) -> np.ndarray:
         path = self._paths[camera][frame]

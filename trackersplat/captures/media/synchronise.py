@@ -18,16 +18,17 @@ class MatchedFrames:
     dropped: int  # frames of the leading camera that another camera has no image of
 
 
-def match_times(times: Sequence[np.ndarray], tolerance: float) -> MatchedFrames:
+def match_times(times: Sequence[np.ndarray], tolerance: float, counted: Sequence[bool] | None = None) -> MatchedFrames:
     """Follows the camera with the most images; the others give their ``counterparts``.
 
-    ``times[camera]`` are ascending, in one unit, one per image. Frames that a camera has no image of are dropped.
+    ``times[camera]`` are ascending, in one unit, one per image. Frames that a camera has no image of are dropped, if it is ``counted``.
     """
-    leader = max(range(len(times)), key=lambda camera: len(times[camera]))
+    cameras = [camera for camera, counts in enumerate(counted or ()) if counts] or list(range(len(times)))
+    leader = max(cameras, key=lambda camera: len(times[camera]))
     found = [counterparts(own, times[leader], tolerance) for own in times]
-    kept = np.flatnonzero(np.logical_and.reduce([has for _, has in found]))
+    kept = np.flatnonzero(np.logical_and.reduce([found[camera][1] for camera in cameras]))
     frames = [index[kept].tolist() for index, _ in found]
-    taken = np.stack([own[index[kept]] for own, (index, _) in zip(times, found, strict=True)])
+    taken = np.stack([times[camera][found[camera][0][kept]] for camera in cameras])
     return MatchedFrames(
         frames=frames,
         interval=float(np.median(np.diff(times[leader]))) if len(times[leader]) > 1 else 0.0,
